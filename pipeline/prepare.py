@@ -1,0 +1,34 @@
+"""Raw source -> data/prepared/<dataset>/: cleaned, encoded, divided; scaling fitted on training rows."""
+
+import json
+
+from fivefold import paths
+from fivefold.data.checks import check
+from fivefold.data.read import read
+from fivefold.data.splitting import split
+from fivefold.data.storage import save_dataset
+from fivefold.params.load import load_params
+from fivefold.preprocessing.scaling import fit_scaling
+from fivefold.stages.publish import publishing
+from fivefold.stages.run import run
+
+
+def main(name: str) -> None:
+    """Prepare dataset `name` of params.yaml."""
+    params = load_params()
+    block = params.dataset(name)
+    dataset = split(*read(block), block.split, params.seed)
+    findings = check(dataset)
+    scaling = fit_scaling(dataset.train.x, block)
+    with publishing(paths.prepared(name)) as folder:
+        save_dataset(dataset, folder)
+        scaling.save(folder / "scaling.safetensors")
+        (folder / "checks.json").write_text(json.dumps([f.model_dump() for f in findings], indent=2) + "\n")
+    rows = ", ".join(f"{len(records)} {part}" for part, records in dataset.splits().items())
+    print(f"{name}: {rows} rows of shape {dataset.schema.shape}")
+    for finding in findings:
+        print(f"  {finding.level:8} {finding.rule}: {finding.text}")
+
+
+if __name__ == "__main__":
+    run("prepare", main)

@@ -1,0 +1,30 @@
+"""Prepared dataset -> data/selected/<model>/: the fitted chain of preprocessing for one model."""
+
+from fivefold import paths
+from fivefold.data.storage import load_dataset
+from fivefold.params.load import load_params
+from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.plot import plot_selection
+from fivefold.preprocessing.selection import fit_selection
+from fivefold.stages.publish import publishing
+from fivefold.stages.run import run
+
+
+def main(name: str) -> None:
+    """Fit the preprocessing of model `name` of params.yaml."""
+    params = load_params()
+    model = params.model(name)
+    source = paths.prepared(model.dataset)
+    dataset = load_dataset(source)
+    scaling = Chain.load(source / "scaling.safetensors")
+    selected = fit_selection(scaling(dataset.train.x), dataset.train.y, dataset.schema, model.select, params.seed)
+    with publishing(paths.selected(name)) as folder:
+        scaling.then(*selected.steps).save(folder / "preprocess.safetensors")
+        selected.table.to_csv(folder / "selection.csv", index=False)
+        plot_selection(selected, name, folder / "selection.png")
+    table = selected.table
+    print(f"{name}: {model.select.method} keeps {int(table.kept.sum())} of {len(table)} features")
+
+
+if __name__ == "__main__":
+    run("select_features", main)

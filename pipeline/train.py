@@ -1,0 +1,54 @@
+"""Selected features -> models/<model>/: weights, everything needed to rebuild the network, history."""
+
+import shutil
+
+from fivefold import paths
+from fivefold.data.storage import digest, load_dataset
+from fivefold.families.saved import Saved, save_model
+from fivefold.params.load import load_params
+from fivefold.preprocessing.chain import Chain
+from fivefold.stages.fingerprint import fingerprint
+from fivefold.stages.publish import publishing
+from fivefold.stages.run import run
+from fivefold.tracking.report import reporting
+from fivefold.training.fit import fit
+
+
+def main(name: str) -> None:
+    """Train model `name` of params.yaml on its selected features."""
+    params = load_params()
+    model = params.model(name)
+    source, selected = paths.prepared(model.dataset), paths.selected(name)
+    dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
+    tree = {"seed": params.seed, **model.model_dump(mode="json")}
+    identity = fingerprint("train", tree, {str(folder): digest(folder) for folder in (source, selected)})
+    checkpoints = paths.work("train", name) / identity
+    with reporting("train", name, identity) as report, report.running():
+        report.params(tree)
+        report.dataset(model.dataset, source, dataset, digest(source))
+        tell = report.history(model.training.max_epochs)
+        fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoints=checkpoints, on_epoch=tell)
+        facts = {
+            "name": name,
+            "dataset": model.dataset,
+            "fingerprint": identity,
+            "seed": params.seed,
+            "epochs": len(fitted.history),
+            "best_epoch": fitted.best_epoch,
+        }
+        with publishing(paths.model(name)) as folder:
+            save_model(Saved(fitted.model, dataset.schema, model.network, facts), folder)
+            fitted.history.to_csv(folder / "history.csv", index=False)
+        report.tags(device=fitted.device, resumed=str(fitted.resumed).lower())
+        report.metrics(facts["epochs"], {"train/seconds": fitted.seconds})
+        for path in (source / "checks.json", selected / "selection.csv", selected / "selection.png"):
+            report.artifact(path, "data")
+        for path in ("model.json", "history.csv"):
+            report.artifact(paths.model(name) / path, "model")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    loss = fitted.history["val/loss"].min()
+    print(f"{name}: epoch {fitted.best_epoch + 1} of {len(fitted.history)} is kept, val/loss {loss:.4g}")
+
+
+if __name__ == "__main__":
+    run("train", main)

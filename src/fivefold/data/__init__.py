@@ -1,0 +1,1 @@
+"""From a raw source to checked, split arrays on disk."""

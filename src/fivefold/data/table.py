@@ -1,0 +1,60 @@
+"""Tables: CSV files, and tables bundled with scikit-learn."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from ..params.datasets import Table
+from .bundled import load_bundled
+from .records import Records
+from .schema import Schema
+from .target import encode_target, numbers
+
+
+def read_table(source: Path, params: Table) -> tuple[Schema, Records]:
+    """Read a table: numeric columns as features, one column as the target.
+
+    Returns x (n, features) float64 with NaN where a cell is empty, y (n,).
+
+    Raises:
+        DataError: the file is no table, lacks the target, or holds text in a numeric column.
+    """
+    frame = _frame(source)
+    unknown = [name for name in (params.target, *params.drop) if name not in frame.columns]
+    if unknown:
+        raise DataError(
+            f"{source}: target and drop must name columns, but {unknown[0]!r} is none;"
+            f" the columns are {', '.join(frame.columns)}"
+        )
+    features = frame.drop(columns=[params.target, *params.drop])
+    if features.empty:
+        raise DataError(f"{source} must have rows and a feature beside {params.target!r}, but has {features.shape}")
+    y, classes = encode_target(frame[params.target], params.task, source)
+    x = np.column_stack([numbers(features[name], source) for name in features])
+    schema = Schema(
+        kind="table",
+        task=params.task,
+        target=params.target,
+        features=tuple(features.columns),
+        shape=(x.shape[1],),
+        classes=classes,
+    )
+    return schema, Records(x, y, np.arange(len(x)))
+
+
+def _frame(source: Path) -> pd.DataFrame:
+    if source.suffix == ".sklearn":
+        bunch, target = load_bundled(source)
+        frame = pd.DataFrame(bunch.data, columns=[name.replace(" ", "_") for name in bunch.feature_names])
+        names = getattr(bunch, "target_names", None)
+        frame[target] = bunch.target if names is None else np.asarray(names)[bunch.target]
+        return frame
+    if not source.name.endswith((".csv", ".csv.gz")):
+        raise DataError(f"a table must be .csv, .csv.gz or .sklearn, but source is {source}; convert it to CSV")
+    try:
+        frame = pd.read_csv(source)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError) as error:
+        raise DataError(f"{source} must be a CSV in UTF-8 with a header, but is not: {error}; mend the file") from None
+    return frame.rename(columns=str)

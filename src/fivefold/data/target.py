@@ -1,0 +1,54 @@
+"""The target column as numbers."""
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from ..params.datasets import Task
+from .records import Array
+
+
+def encode_target(values: "pd.Series[object]", task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
+    """Return the target as an array, and the class names.
+
+    values: (n,), classes of any type or numbers.
+    Returns int64 indices into the sorted class names, or float64 values and no names.
+
+    Raises:
+        DataError: a value is missing, is not a number (regression), or all are equal.
+    """
+    missing = values.isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"{origin}: every row must have a target, but row {np.flatnonzero(missing)[0] + 1} of column"
+            f" {values.name!r} is empty ({missing.sum()} in all); fill in or remove these rows"
+        )
+    if values.nunique() < 2:
+        only = repr(values.iloc[0]) if len(values) else "nothing"
+        raise DataError(
+            f"{origin}: the target must take two values or more, but column {values.name!r} holds only {only};"
+            " name another column under `target` or bring more rows"
+        )
+    if task == "regression":
+        return numbers(values, origin), ()
+    if pd.api.types.is_float_dtype(values) and (values == values.round()).all():
+        values = values.astype("int64")  # so that a class is named 3, not 3.0
+    if pd.api.types.is_float_dtype(values):
+        raise DataError(
+            f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds {values.iloc[0]!r};"
+            " set `task: regression`, or name another column under `target`"
+        )
+    codes, uniques = pd.factorize(values, sort=True)
+    return codes.astype(np.int64), tuple(str(name) for name in uniques)
+
+
+def numbers(values: "pd.Series[object]", origin: object) -> Array:
+    """Return a column as float64, NaN where it is empty; a `DataError` names the first row that is no finite number."""
+    parsed = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = np.flatnonzero((np.isnan(parsed) & ~values.isna().to_numpy()) | np.isinf(parsed))
+    if len(wrong):
+        raise DataError(
+            f"{origin}: column {values.name!r} must hold finite numbers, but row {wrong[0] + 1} holds"
+            f" {values.iloc[wrong[0]]!r} ({len(wrong)} such rows); clean it, or name the column under `drop` in params.yaml"
+        )
+    return parsed

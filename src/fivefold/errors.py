@@ -1,0 +1,52 @@
+"""Every error that fivefold raises on purpose; each says the rule, the value and the remedy.
+
+FivefoldError           exit code 1
+├── InputError          exit code 2: something a person wrote or brought
+│   ├── ParamsError     params.yaml
+│   └── DataError       a source file, or what stands in it
+├── ArtifactError       what an earlier stage wrote is missing or was altered
+├── TrainingError       training cannot go on
+├── ParityError         the exported graph does not compute what the network computes
+├── TrackingError       MLflow refused, or could not be reached
+└── BusyError           another process holds the work folder
+"""
+
+
+class FivefoldError(Exception):
+    """The root: a stage prints it as one line and stops."""
+
+    exit_code = 1
+
+
+class InputError(FivefoldError):
+    """Something that a person wrote or brought breaks a rule."""
+
+    exit_code = 2
+
+
+class ParamsError(InputError):
+    """A value in params.yaml breaks a rule; names the dotted key."""
+
+
+class DataError(InputError):
+    """A source file, or a value in it, breaks a rule; names the file."""
+
+
+class ArtifactError(FivefoldError):
+    """What an earlier stage wrote is missing or was altered since."""
+
+
+class TrainingError(FivefoldError):
+    """Training cannot go on: a loss that is not finite, say."""
+
+
+class ParityError(FivefoldError):
+    """The exported graph does not compute what the network computes."""
+
+
+class TrackingError(FivefoldError):
+    """MLflow refused what it was told, or could not be reached."""
+
+
+class BusyError(FivefoldError):
+    """Another process is running this stage in this folder."""

@@ -1,0 +1,41 @@
+"""Proof that an ONNX file computes what the model computes, on real rows."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from ..data.records import Array
+from ..errors import ParityError
+from ..families.deployed import Rescale
+from ..families.saved import Saved
+from ..scoring.predict import predict
+from .graph import INPUT
+
+BATCHES = (1, 7, 64)
+TOLERANCE = 1e-4
+
+
+def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
+    """Compare the file with the model on raw records x (n, ...), at several batch sizes.
+
+    Returns the largest absolute difference by batch size: of probabilities, or of values in deviations of the target.
+
+    Raises:
+        ParityError: a difference is above 1e-4.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    unit = float(saved.model.output.scale) if isinstance(saved.model.output, Rescale) else 1.0
+    differences = {}
+    for size in BATCHES:
+        rows = np.resize(np.arange(len(x)), size)  # starts again at row 0 if there are fewer
+        batch = np.ascontiguousarray(x[rows])
+        (found,) = session.run(None, {INPUT: batch})
+        differences[str(size)] = float(np.abs(found - predict(saved.model, batch)).max()) / unit
+    worst = max(differences, key=lambda size: differences[size])
+    if not differences[worst] <= TOLERANCE:
+        raise ParityError(
+            f"{path.name} must give what PyTorch gives to {TOLERANCE}, but differs by {differences[worst]:.2g} at batch"
+            f" size {worst}; do not ship it, and report the network that does this"
+        )
+    return differences

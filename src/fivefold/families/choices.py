@@ -1,0 +1,6 @@
+"""Choices that families share, by the names used in params.yaml."""
+
+from typing import Literal
+
+Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
+Init = Literal["default", "xavier", "kaiming"]

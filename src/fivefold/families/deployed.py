@@ -1,0 +1,85 @@
+"""The whole model as it is scored and shipped: raw units in, probabilities or values out.
+
+Shapes: b rows, f raw features, k outputs.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..preprocessing.chain import Chain, Kind
+
+
+class Preprocess(nn.Module):
+    """A fitted `Chain` as a module: the same steps, its arrays as buffers, exported in the same graph."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.dtype = torch.float64 if chain.dtype == "float64" else torch.float32
+        self.kinds: Sequence[Kind] = [step.kind for step in chain.steps]
+        for i, step in enumerate(chain.steps):
+            for name, array in step.arrays.items():
+                self.register_buffer(f"{name}_{i}", torch.from_numpy(array.copy()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (b, ...) float32 of raw records x."""
+        x = x.to(self.dtype)
+        for i, kind in enumerate(self.kinds):
+            x = self._step(i, kind, x)
+        return x.to(torch.float32)
+
+    def _step(self, i: int, kind: Kind, x: Tensor) -> Tensor:
+        match kind:
+            case "impute":
+                return torch.where(torch.isnan(x), self._array("fill", i), x)
+            case "affine":
+                return (x - self._array("shift", i)) * self._array("scale", i)
+            case "unit_norm":
+                length = x.flatten(1).square().sum(1, keepdim=True).sqrt()
+                return x / length.clamp_min(torch.finfo(x.dtype).tiny)
+            case "take":
+                return x.flatten(1).index_select(1, self._array("index", i))
+            case "project":
+                return (x.flatten(1) - self._array("shift", i)) @ self._array("matrix", i)
+
+    def _array(self, name: str, i: int) -> Tensor:
+        return cast(Tensor, getattr(self, f"{name}_{i}"))
+
+
+class Classify(nn.Module):
+    """Outputs (b, k) -> probabilities (b, k)."""
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Return the softmax of each row."""
+        return functional.softmax(outputs, dim=1)
+
+
+class Rescale(nn.Module):
+    """Outputs (b, 1) in the scale of training -> values (b, 1) in the target's units."""
+
+    def __init__(self, shift: float, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Return outputs * scale + shift."""
+        return outputs * cast(Tensor, self.scale) + cast(Tensor, self.shift)
+
+
+class Deployed(nn.Module):
+    """Preprocessing, network and output in one: raw records (b, ...) -> probabilities or values (b, k)."""
+
+    def __init__(self, preprocess: Preprocess, network: nn.Module, output: Classify | Rescale) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.network = network
+        self.output = output
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return probabilities or values (b, k) of raw records x (b, ...)."""
+        y: Tensor = self.output(self.network(self.preprocess(x)))
+        return y

@@ -1,0 +1,18 @@
+"""What can be chosen of a feed-forward network."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ...params.base import Strict
+from ..choices import Activation, Init
+
+
+class Mlp(Strict):
+    """Dense layers, each followed by an activation and dropout; then one dense layer without."""
+
+    family: Literal["mlp"]
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(64, 32), description="units of each hidden layer")
+    activation: Activation = "relu"
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of hidden units switched off in training")
+    init: Init = "xavier"

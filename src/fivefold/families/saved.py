@@ -1,0 +1,90 @@
+"""A trained model on disk: `weights.safetensors` and a `model.json` that rebuilds it without params.yaml."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import load_file, save_file
+
+from ..data.schema import Schema
+from ..data.storage import verify
+from ..errors import ArtifactError
+from ..params.models import Network
+from ..preprocessing.chain import Chain, Step
+from .deployed import Classify, Deployed, Preprocess, Rescale
+from .find import build_network
+from .shape import Shape
+
+NETWORK: TypeAdapter[Network] = TypeAdapter(Network)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A trained model and what is known of it.
+
+    model: ready to predict, on the CPU, in evaluation mode.
+    facts: name, fingerprint, best epoch and the like; plain JSON values.
+    """
+
+    model: Deployed
+    schema: Schema
+    network: Network
+    facts: dict[str, Any]
+
+
+def save_model(saved: Saved, folder: Path) -> None:
+    """Write the model into `folder`, moved to the CPU."""
+    model = saved.model.cpu()
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "weights.safetensors")
+    preprocess = model.preprocess
+    facts = {
+        **saved.facts,
+        "parameters": sum(p.numel() for p in model.network.parameters()),
+        "network": NETWORK.dump_python(saved.network, mode="json"),
+        "preprocess": {"dtype": str(preprocess.dtype).removeprefix("torch."), "steps": list(preprocess.kinds)},
+        "schema": saved.schema.model_dump(mode="json"),
+    }
+    (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def load_model(folder: Path) -> Saved:
+    """Rebuild what `save_model` wrote.
+
+    Raises:
+        ArtifactError: a file is missing, was altered, or does not hold a model of this version.
+    """
+    verify(folder)
+    facts = json.loads((folder / "model.json").read_text())
+    try:
+        schema = Schema.from_json(json.dumps(facts["schema"]), folder / "model.json")
+        network = NETWORK.validate_json(json.dumps(facts["network"]))
+        weights = load_file(folder / "weights.safetensors")
+        chain = _chain(facts["preprocess"], weights)
+        model = Deployed(Preprocess(chain), build_network(network, network_shape(schema, chain)), output_of(schema))
+        model.load_state_dict(weights)
+    except (KeyError, ValidationError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(f"{folder} must hold a model of this version, but: {reason}; run `dvc repro` again") from None
+    return Saved(model.eval(), schema, network, facts)
+
+
+def network_shape(schema: Schema, chain: Chain) -> Shape:
+    """Return the shape that a network behind `chain` sees."""
+    return Shape(chain.shape(schema.shape), schema.n_outputs)
+
+
+def output_of(schema: Schema, shift: float = 0.0, scale: float = 1.0) -> Classify | Rescale:
+    """Return the last part of a model: probabilities for classes, the target's units for values."""
+    return Classify() if schema.task == "classification" else Rescale(shift, scale)
+
+
+def _chain(facts: dict[str, Any], weights: dict[str, torch.Tensor]) -> Chain:
+    arrays = {key.removeprefix("preprocess."): tensor.numpy() for key, tensor in weights.items() if key.startswith("preprocess.")}
+    steps = (
+        Step(kind, {key.rpartition("_")[0]: a for key, a in arrays.items() if key.rpartition("_")[2] == str(i)})
+        for i, kind in enumerate(facts["steps"])
+    )
+    return Chain(facts["dtype"], tuple(steps))

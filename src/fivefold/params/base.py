@@ -1,0 +1,16 @@
+"""What every block of params.yaml has in common."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+"""A dataset's or model's name: it becomes part of paths, so it is checked before any path is built."""
+
+
+class Strict(BaseModel):
+    """A block that refuses unknown keys, wrong types, NaN and infinities, and cannot be changed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

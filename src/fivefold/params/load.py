@@ -1,0 +1,126 @@
+"""Read params.yaml: YAML 1.2, each model's `training` laid over the base, everything checked."""
+
+import json
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from .. import paths
+from ..errors import ParamsError
+from .base import Strict
+from .root import Params, conflicts
+
+Tree = dict[str, Any]
+
+
+def load_params(path: Path = paths.PARAMS) -> Params:
+    """Read and check `path`.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML, or breaks the schema; the first offence is named.
+    """
+    return parse(read_tree(path))
+
+
+def read_tree(path: Path = paths.PARAMS) -> Tree:
+    """Read `path` as plain dicts and lists, as DVC reads it."""
+    try:
+        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} must exist, but does not; run this in the project's root") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split("To suppress")[0].split())
+        raise ParamsError(f"{path} must be YAML 1.2 in UTF-8, but is not: {reason}; mend that line") from None
+    if not isinstance(tree, dict):
+        raise ParamsError(f"{path} must hold the blocks seed, training, datasets and models, but holds {tree!r}")
+    return tree
+
+
+def parse(tree: Tree) -> Params:
+    """Check a tree as `read_tree` returns it.
+
+    Raises:
+        ParamsError: the first offence, with dotted key, value, rule and remedy.
+    """
+    full = _with_inherited_training(tree)
+    try:
+        # through JSON, where a list may become a tuple although the schema is strict
+        params = Params.model_validate_json(json.dumps(full, default=str))
+    except ValidationError as error:
+        raise ParamsError(_sentence(error, full)) from None
+    for key, problem in conflicts(params):
+        raise ParamsError(f"params.yaml: {key}: {problem}")
+    return params
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+    """Lay `over` over `base`, block by block; a block that gives itself another `name` replaces the base's."""
+    if over.get("name", base.get("name")) != base.get("name"):
+        return dict(over)
+    both = {key: merge(base[key], over[key]) for key in over if _are_blocks(base.get(key), over[key])}
+    return {**base, **over, **both}
+
+
+def _are_blocks(*values: object) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def _with_inherited_training(tree: Tree) -> Tree:
+    base, models = tree.get("training"), tree.get("models")
+    if not _are_blocks(base, models):
+        return tree
+    merged = {
+        name: {**model, "training": merge(base, model["training"])}  # type: ignore[arg-type]
+        if _are_blocks(model) and _are_blocks(model.get("training"))
+        else model
+        for name, model in models.items()  # type: ignore[union-attr]
+    }
+    return {**tree, "models": merged}
+
+
+def _sentence(error: ValidationError, tree: Tree) -> str:
+    problems = error.errors(include_url=False)
+    # a fault in the base shows again in every model that inherits it: the base comes first
+    first = min(problems, key=lambda problem: problem["loc"][0] == "models")
+    key = ".".join(_dotted(first["loc"], tree)) or "the whole"
+    value = first["input"]
+    match first["type"]:
+        case "missing":
+            text = f"{key} is required, but is missing; add it"
+        case "extra_forbidden":
+            wrong = str(first["loc"][-1])
+            near = get_close_matches(wrong, _known_keys(), n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else "remove it; params.schema.json lists the keys"
+            text = f"{key} is not a known key, but holds {value!r}; {remedy}"
+        case "union_tag_not_found":
+            tag = first["ctx"]["discriminator"].strip("'")
+            text = f"{key}.{tag} is required, but is missing; add it"
+        case "union_tag_invalid":
+            context = first["ctx"]
+            tag = context["discriminator"].strip("'")
+            text = f"{key}.{tag} must be one of {context['expected_tags']}, but is {context['tag']!r}; choose one of them"
+        case _:
+            rule = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("should ")
+            text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {value!r}; change it"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"params.yaml: {text}{more}"
+
+
+def _dotted(location: tuple[int | str, ...], tree: Any) -> Iterator[str]:
+    """Drop from a pydantic location what no key in the file stands for: the tags of unions."""
+    for depth, part in enumerate(location):
+        if isinstance(tree, Mapping) and part in tree:
+            tree = tree[part]
+        elif isinstance(tree, list) and isinstance(part, int):
+            tree = tree[part]
+        elif depth < len(location) - 1 or part == "[key]":
+            continue
+        yield str(part)
+
+
+def _known_keys(block: type[Strict] = Strict) -> set[str]:
+    return set(block.model_fields).union(*map(_known_keys, block.__subclasses__()))

@@ -1,0 +1,55 @@
+"""Where everything lies.
+
+What DVC tracks is relative to the working directory, since DVC runs a stage in a copy of the project for a queued
+experiment. What belongs to the project as a whole (the MLflow store, what waits to be sent to it) is found from its
+root, which DVC names in `DVC_ROOT` in every copy.
+"""
+
+import os
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+DVC_LOCK = Path("dvc.lock")
+
+
+def prepared(dataset: str) -> Path:
+    """Folder of a prepared dataset."""
+    return Path("data/prepared") / dataset
+
+
+def selected(model: str) -> Path:
+    """Folder of a model's fitted preprocessing."""
+    return Path("data/selected") / model
+
+
+def model(name: str) -> Path:
+    """Folder of a model's weights and exported graphs."""
+    return Path("models") / name
+
+
+def report(model: str) -> Path:
+    """Folder of a model's scores and plots."""
+    return Path("reports") / model
+
+
+def work(stage: str, name: str) -> Path:
+    """Folder where a running stage keeps its lock and its checkpoints; DVC never sees it."""
+    return Path(".fivefold/work") / f"{stage}@{name}"
+
+
+def root() -> Path:
+    """The project's root: `DVC_ROOT`, or the nearest folder upwards that holds a dvc.yaml, or the working directory."""
+    if "DVC_ROOT" in os.environ:
+        return Path(os.environ["DVC_ROOT"])
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
+
+
+def store() -> Path:
+    """Folder of the MLflow store: mlflow.db and artifacts/."""
+    return root() / "mlruns"
+
+
+def spool() -> Path:
+    """Folder of what waits to be sent to MLflow."""
+    return root() / ".fivefold/spool"

@@ -1,0 +1,30 @@
+"""How every picture looks: one size, one style, no display, the same bytes for the same data."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "axes.titleweight": "bold",
+    "font.size": 9,
+    "legend.frameon": False,
+}
+
+
+def figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
+    """Return a figure of `width` x `height` inches with one pair of axes; pyplot, which costs a start-up, is not used."""
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(fig)
+        return fig, fig.subplots()
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a figure as PNG without the date and version that would change its digest."""
+    fig.savefig(path, dpi=110, metadata={"Software": None})

@@ -1,0 +1,109 @@
+"""A fitted preprocessing as a chain of plain steps, the same in NumPy here and in PyTorch in families/preprocess.py.
+
+Shapes: n rows, f features, k features kept or components.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ..data.records import Array
+from ..errors import ArtifactError
+
+Kind = Literal["impute", "affine", "unit_norm", "take", "project"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step and its fitted arrays.
+
+    impute:    fill (f,)                      a missing value becomes fill
+    affine:    shift, scale (f,) or (c, 1, 1)   (x - shift) * scale
+    unit_norm:                                each row to Euclidean length 1
+    take:      index (k,)                     flatten, keep columns
+    project:   shift (f,), matrix (f, k)      flatten, (x - shift) @ matrix
+    """
+
+    kind: Kind
+    arrays: Mapping[str, Array]
+
+    def __call__(self, x: Array) -> Array:
+        """Apply the step to x (n, ...)."""
+        arrays = self.arrays
+        match self.kind:
+            case "impute":
+                return np.where(np.isnan(x), arrays["fill"], x)
+            case "affine":
+                return (x - arrays["shift"]) * arrays["scale"]
+            case "unit_norm":
+                length = np.linalg.norm(x.reshape(len(x), -1), axis=1, keepdims=True)
+                return x / np.maximum(length, np.finfo(x.dtype).tiny)
+            case "take":
+                return x.reshape(len(x), -1)[:, arrays["index"]]
+            case "project":
+                return (x.reshape(len(x), -1) - arrays["shift"]) @ arrays["matrix"]
+
+    def cast(self, dtype: str) -> "Step":
+        """Return the step with floating numbers of type `dtype`; an index stays an index."""
+        return Step(
+            self.kind, {name: a if a.dtype.kind == "i" else a.astype(dtype) for name, a in self.arrays.items()}
+        )
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Steps in order. Arithmetic is float64 for tables (raw units may be large) and float32 for images."""
+
+    dtype: Literal["float64", "float32"]
+    steps: tuple[Step, ...]
+
+    def __call__(self, x: Array) -> Array:
+        """Return the features (n, ...) float32 of raw records x."""
+        values = x.astype(self.dtype)
+        for step in self.steps:
+            values = step(values)
+        return values.astype(np.float32)
+
+    def then(self, *steps: Step) -> "Chain":
+        """Return this chain with more steps at its end, their numbers in this chain's type."""
+        return Chain(self.dtype, (*self.steps, *(step.cast(self.dtype) for step in steps)))
+
+    def shape(self, record: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of one record's features, given the shape of a raw record."""
+        for step in self.steps:
+            if step.kind == "take":
+                record = step.arrays["index"].shape
+            elif step.kind == "project":
+                record = step.arrays["matrix"].shape[1:]
+        return record
+
+    def save(self, path: Path) -> None:
+        """Write the chain as a safetensors file."""
+        arrays = {
+            f"{i}.{name}": np.ascontiguousarray(array)
+            for i, step in enumerate(self.steps)
+            for name, array in step.arrays.items()
+        }
+        kinds = [step.kind for step in self.steps]
+        save_file(arrays, path, metadata={"chain": json.dumps({"dtype": self.dtype, "steps": kinds})})
+
+    @classmethod
+    def load(cls, path: Path) -> "Chain":
+        """Read what `save` wrote; an `ArtifactError` if the file is missing or something else."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                head = json.loads(file.metadata()["chain"])
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+        except (FileNotFoundError, SafetensorError, KeyError, TypeError):
+            raise ArtifactError(f"{path} must hold a preprocessing chain, but does not; run `dvc repro` again") from None
+        steps = (
+            Step(kind, {key.partition(".")[2]: a for key, a in arrays.items() if key.partition(".")[0] == str(i)})
+            for i, kind in enumerate(head["steps"])
+        )
+        return cls(head["dtype"], tuple(steps))

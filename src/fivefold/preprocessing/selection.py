@@ -1,0 +1,118 @@
+"""Feature selection and projection, fitted on training rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import (
+    SelectKBest,
+    chi2,
+    f_classif,
+    f_regression,
+    mutual_info_classif,
+    mutual_info_regression,
+)
+
+from ..data.records import Array
+from ..data.schema import Schema
+from ..errors import DataError
+from ..params.selection import KBest, Pca, Selection
+from .chain import Step
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a selection does to features, and the table that explains it.
+
+    steps: none, one `take` or one `project`.
+    table: a row per feature (feature, score, p_value, kept) or per component (feature, score, kept), best first;
+        a component's score is its share of the variance.
+    score: what the column `score` is, for a plot's axis.
+    """
+
+    steps: tuple[Step, ...]
+    table: pd.DataFrame
+    score: str
+
+
+def fit_selection(x: Array, y: Array, schema: Schema, params: Selection, seed: int) -> Selected:
+    """Fit a selection on normalized training features x (n, ...) and their targets y (n,).
+
+    Raises:
+        DataError: more is asked for than there are features, or chi2 meets a negative feature.
+    """
+    flat = x.reshape(len(x), -1)
+    names = feature_names(schema)
+    match params:
+        case KBest():
+            return _k_best(flat, y, schema, names, params, seed)
+        case Pca():
+            return _pca(flat, params, seed)
+        case _:
+            table = pd.DataFrame({"feature": names, "score": np.nan, "p_value": np.nan, "kept": True})
+            return Selected((), table, "not scored")
+
+
+def feature_names(schema: Schema) -> list[str]:
+    """Return a name for each feature of a flattened record: columns, or pixels as c<channel>_y<row>_x<column>."""
+    if schema.kind == "table":
+        return list(schema.features)
+    return [f"c{c}_y{y}_x{x}" for c, y, x in np.ndindex(*schema.shape)]
+
+
+def _k_best(x: Array, y: Array, schema: Schema, names: list[str], params: KBest, seed: int) -> Selected:
+    _at_most(params.k, len(names), "k", "features")
+    if params.score == "chi2" and x.min() < 0:
+        column = int(x.min(axis=0).argmin())
+        raise DataError(
+            f"chi2 needs features that are never negative, but {names[column]!r} reaches {x[:, column].min():.3g} after"
+            " normalization; set `normalize: minmax` for the dataset, or `score: f`"
+        )
+    selector = SelectKBest(_score(params.score, schema.task, seed), k=params.k).fit(x, y)
+    kept = selector.get_support()
+    table = pd.DataFrame(
+        {
+            "feature": names,
+            "score": selector.scores_,
+            "p_value": np.nan if selector.pvalues_ is None else selector.pvalues_,
+            "kept": kept,
+        }
+    )
+    step = Step("take", {"index": np.flatnonzero(kept)})
+    return Selected((step,), table.sort_values("score", ascending=False, kind="stable"), params.score)
+
+
+def _score(name: str, task: str, seed: int) -> Callable[..., object]:
+    classes = task == "classification"
+    match name:
+        case "chi2":
+            score: Callable[..., object] = chi2
+        case "f":
+            score = f_classif if classes else f_regression
+        case _:
+            score = partial(mutual_info_classif if classes else mutual_info_regression, random_state=seed)
+    return score
+
+
+def _pca(x: Array, params: Pca, seed: int) -> Selected:
+    _at_most(params.components, min(x.shape), "components", "features and training rows")
+    pca = PCA(params.components, whiten=params.whiten, random_state=seed).fit(x.astype(np.float64))
+    matrix = pca.components_.T
+    if params.whiten:
+        matrix = matrix / np.sqrt(pca.explained_variance_)
+    table = pd.DataFrame(
+        {
+            "feature": [f"component_{i + 1}" for i in range(params.components)],
+            "score": pca.explained_variance_ratio_,
+            "kept": True,
+        }
+    )
+    return Selected((Step("project", {"shift": pca.mean_, "matrix": matrix}),), table, "share of variance")
+
+
+def _at_most(asked: int, limit: int, key: str, what: str) -> None:
+    if asked > limit:
+        raise DataError(f"select.{key} must be at most the number of {what}, {limit}, but is {asked}; lower it")

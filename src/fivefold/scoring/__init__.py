@@ -1,0 +1,1 @@
+"""Score a trained model: metrics with name, direction and unit; tables and pictures."""

@@ -1,0 +1,107 @@
+"""Metrics, each with its direction and unit.
+
+Shapes: n rows, k classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics
+
+from ..data.records import Array
+from ..data.schema import Schema
+
+BINS = 15
+"""Bins of confidence, as in Guo et al. 2017."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a number is computed from targets (n,) and predictions (n, k), and how to read it."""
+
+    name: str
+    better: Literal["higher", "lower"]
+    unit: str
+    compute: Callable[[Array, Array], float]
+
+
+def accuracy(y: Array, p: Array) -> float:
+    """Return the share of rows whose most probable class is the true one."""
+    return float((p.argmax(axis=1) == y).mean())
+
+
+def macro_f1(y: Array, p: Array) -> float:
+    """Return the mean F1 of the classes that occur among targets or predictions."""
+    return float(metrics.f1_score(y, p.argmax(axis=1), average="macro"))
+
+
+def log_loss(y: Array, p: Array) -> float:
+    """Return the mean of -log of the true class's probability."""
+    exact = p.astype(np.float64)  # float32 rows add up to 1 only nearly, and scikit-learn minds
+    return float(metrics.log_loss(y, exact / exact.sum(axis=1, keepdims=True), labels=np.arange(p.shape[1])))
+
+
+def brier(y: Array, p: Array) -> float:
+    """Return the mean squared distance of the probabilities from the truth, summed over classes (Brier 1950): 0 to 2."""
+    truth = np.eye(p.shape[1])[y.astype(np.int64)]
+    return float(((p - truth) ** 2).sum(axis=1).mean())
+
+
+def ece(y: Array, p: Array) -> float:
+    """Return the expected calibration error: |accuracy - confidence| per bin, weighted by its rows (Guo et al. 2017)."""
+    bins = calibration(y, p)
+    return float((bins["rows"] * np.abs(bins["accuracy"] - bins["confidence"])).sum() / len(y))
+
+
+def calibration(y: Array, p: Array) -> dict[str, NDArray[np.float64]]:
+    """Return, for each bin of confidence that holds rows, its mean confidence, its accuracy and its number of rows."""
+    confidence, hit = p.max(axis=1).astype(np.float64), p.argmax(axis=1) == y
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    rows = np.bincount(bins, minlength=BINS).astype(np.float64)
+    held = rows > 0
+    sums = (np.bincount(bins, weights=values, minlength=BINS)[held] for values in (confidence, hit))
+    mean_confidence, mean_hit = (total / rows[held] for total in sums)
+    return {"confidence": mean_confidence, "accuracy": mean_hit, "rows": rows[held]}
+
+
+def r2(y: Array, p: Array) -> float:
+    """Return the share of the target's variance that is explained."""
+    return float(metrics.r2_score(y, p[:, 0]))
+
+
+def rmse(y: Array, p: Array) -> float:
+    """Return the root of the mean squared error, in the target's unit."""
+    return float(metrics.root_mean_squared_error(y, p[:, 0]))
+
+
+def mae(y: Array, p: Array) -> float:
+    """Return the mean absolute error, in the target's unit."""
+    return float(metrics.mean_absolute_error(y, p[:, 0]))
+
+
+CLASSIFICATION = (
+    Metric("accuracy", "higher", "share of rows", accuracy),
+    Metric("macro_f1", "higher", "0 to 1", macro_f1),
+    Metric("log_loss", "lower", "nats", log_loss),
+    Metric("brier", "lower", "0 to 2", brier),
+    Metric("ece", "lower", "share of rows", ece),
+)
+
+REGRESSION = (
+    Metric("r2", "higher", "share of variance", r2),
+    Metric("rmse", "lower", "unit of the target", rmse),
+    Metric("mae", "lower", "unit of the target", mae),
+)
+
+
+def metrics_of(schema: Schema) -> tuple[Metric, ...]:
+    """Return the metrics that a task is scored with, the leading one first."""
+    return CLASSIFICATION if schema.task == "classification" else REGRESSION
+
+
+def score(schema: Schema, y: Array, p: Array) -> dict[str, Any]:
+    """Return each metric's value by name."""
+    return {metric.name: metric.compute(y, p) for metric in metrics_of(schema)}

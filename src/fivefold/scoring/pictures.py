@@ -1,0 +1,90 @@
+"""The tables of a report as pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn import metrics
+
+from ..plotting import figure, save
+
+
+def draw(tables: dict[str, pd.DataFrame], model: str, folder: Path) -> None:
+    """Write `<name>.png` into `folder` for each table."""
+    for name, table in tables.items():
+        save(PICTURES[name](table, model), folder / f"{name}.png")
+
+
+def learning_curve(table: pd.DataFrame, model: str) -> Figure:
+    """Loss of training and validation rows over epochs, the best epoch marked."""
+    fig, axes = figure()
+    for split, curve in table.groupby("split", sort=False):
+        axes.plot(curve.epoch + 1, curve.loss, label=split)
+    validation = table[table.split == "val"]
+    best = validation.loc[validation.loss.idxmin()]
+    axes.axvline(best.epoch + 1, color="0.6", linewidth=0.8, linestyle=":")
+    axes.annotate(f"best {best.loss:.3g}", (best.epoch + 1, best.loss), (4, 6), textcoords="offset points")
+    axes.set(xlabel="epoch", ylabel="loss", yscale="log", title=f"{model}: learning curve")
+    axes.legend()
+    return fig
+
+
+def confusion(table: pd.DataFrame, model: str) -> Figure:
+    """Test rows by true and predicted class."""
+    names = sorted({*table.actual, *table.predicted}, key=str)
+    counts = metrics.confusion_matrix(table.actual, table.predicted, labels=names)
+    side = max(3.2, 0.42 * len(names) + 1.6)
+    fig, axes = figure(side + 0.4, side)
+    axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            shade = counts[row, column] / counts[row].sum()
+            axes.text(column, row, str(count), ha="center", va="center", color="white" if shade > 0.5 else "black")
+    axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, map(str, names))) > 3 else 0, ha="center")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="actual", title=f"{model}: test rows")
+    axes.spines[:].set_visible(False)
+    return fig
+
+
+def roc(table: pd.DataFrame, model: str) -> Figure:
+    """True against false positives, each class against the rest."""
+    fig, axes = figure(4.6, 4.4)
+    for name, curve in table.groupby("class", sort=False):
+        area = metrics.auc(curve.false_positive_rate, curve.true_positive_rate)
+        axes.plot(curve.false_positive_rate, curve.true_positive_rate, label=f"{name} ({area:.3f})")
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title=f"{model}: ROC (area under it)")
+    axes.legend(fontsize="small")
+    return fig
+
+
+def calibration(table: pd.DataFrame, model: str) -> Figure:
+    """Accuracy against confidence; a dot's area is its share of rows."""
+    fig, axes = figure(4.6, 4.4)
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
+    axes.plot(table.confidence, table.accuracy, linewidth=0.8)
+    axes.scatter(table.confidence, table.accuracy, s=20 + 300 * table.rows / table.rows.sum())
+    axes.set(xlabel="confidence", ylabel="accuracy", title=f"{model}: calibration", xlim=(0, 1.03), ylim=(0, 1.05))
+    return fig
+
+
+def predicted(table: pd.DataFrame, model: str) -> Figure:
+    """Predicted against actual values."""
+    fig, axes = figure(4.6, 4.4)
+    low, high = table.to_numpy().min(), table.to_numpy().max()
+    axes.plot([low, high], [low, high], color="0.7", linewidth=0.8, linestyle=":")
+    axes.scatter(table.actual, table.predicted, s=12, alpha=0.6, linewidths=0)
+    axes.set(xlabel="actual", ylabel="predicted", title=f"{model}: test rows")
+    return fig
+
+
+PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
+    "learning_curve": learning_curve,
+    "confusion": confusion,
+    "roc": roc,
+    "calibration": calibration,
+    "predicted": predicted,
+}

@@ -1,0 +1,44 @@
+"""When a stage's process must end: with its parent, on SIGTERM, on Ctrl-C."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+PR_SET_PDEATHSIG = 1
+"""Linux: prctl option that names the signal a process gets when its parent dies."""
+
+
+def end_with_parent() -> None:
+    """Have this process get SIGTERM when its parent dies, so that killing `dvc` leaves no stage writing on."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # it died between the two lines
+            os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True, name="parent-watch").start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def exit_on_signals() -> None:
+    """Turn SIGTERM into exit code 143 and SIGINT into 130, by way of `finally` blocks.
+
+    Lightning by itself ends a terminated training with exit code 0, which DVC takes for success; it calls a handler
+    that it finds, and lets `SystemExit` through.
+    """
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _exit)
+
+
+def _exit(signum: int, _: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # a second one must not break the cleaning up after the first
+    raise SystemExit(128 + signum)

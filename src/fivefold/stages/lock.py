@@ -1,0 +1,45 @@
+"""One process a stage: a lock on its work folder."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import BusyError
+
+PATIENCE = 5.0
+"""Seconds to wait for a holder, which may be an orphan that is just ending."""
+
+
+@contextmanager
+def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock of `folder`; the system releases it however the process ends.
+
+    Raises:
+        BusyError: another process holds it; names that process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as file:
+        deadline = time.monotonic() + patience
+        while not _try(file.fileno()):
+            if time.monotonic() > deadline:
+                file.seek(0)
+                raise BusyError(
+                    f"{folder.name} must run once at a time, but process {file.read() or 'unknown'} is running it in"
+                    f" {folder}; wait for it or stop it"
+                )
+            time.sleep(0.1)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,90 @@
+"""What a stage can say of a run; a spool is a file of these, one a line, as JSON."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from ..params.base import Strict
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+class Run(Strict):
+    """Whose events follow: the run of this fingerprint, made if there is none."""
+
+    kind: Literal["run"] = "run"
+    name: str
+    tags: dict[str, str]
+
+
+class State(Strict):
+    """The run's state has changed."""
+
+    kind: Literal["state"] = "state"
+    status: Status
+    time: int = Field(description="milliseconds since 1970")
+
+
+class Values(Strict):
+    """Parameters of the run, by dotted key."""
+
+    kind: Literal["values"] = "values"
+    values: dict[str, str]
+
+
+class Tags(Strict):
+    """Tags of the run."""
+
+    kind: Literal["tags"] = "tags"
+    tags: dict[str, str]
+
+
+class Metrics(Strict):
+    """Numbers measured at one step."""
+
+    kind: Literal["metrics"] = "metrics"
+    step: int
+    time: int = Field(description="milliseconds since 1970")
+    values: dict[str, float]
+
+
+class Input(Strict):
+    """A dataset that went into the run."""
+
+    kind: Literal["input"] = "input"
+    name: str
+    digest: str
+    context: str
+    source: str
+    columns: str = Field(description="JSON of MLflow's dataset schema")
+    profile: str = Field(description="JSON of counts")
+
+
+class Artifact(Strict):
+    """A file to keep with the run; the spool has its own copy."""
+
+    kind: Literal["artifact"] = "artifact"
+    place: str
+    folder: str
+
+
+class Version(Strict):
+    """An exported graph to register as the next version of a model; the spool has its own copy."""
+
+    kind: Literal["version"] = "version"
+    place: str
+    sha256: str
+    model: str
+    shape: tuple[int, ...] = Field(description="of one record, without the batch")
+    dtype: str
+    outputs: int
+    example: str = Field(description="JSON of a few raw records")
+    requirements: tuple[str, ...]
+    tags: dict[str, str]
+
+
+Event = Annotated[
+    Run | State | Values | Tags | Metrics | Input | Artifact | Version, Field(discriminator="kind")
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -1,0 +1,54 @@
+"""Where a run comes from: git, DVC, versions; read, never asked of a person."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from .. import paths
+
+PACKAGES = ("fivefold", "torch", "pytorch-lightning", "scikit-learn", "numpy")
+
+
+def tags(stage: str, fingerprint: str) -> dict[str, str]:
+    """Return the tags of a run: fingerprint, git commit and state, dvc.lock's digest, stage, experiment, versions."""
+    commit = _git("rev-parse", "HEAD")
+    found = {
+        "fivefold.fingerprint": fingerprint,
+        "mlflow.source.type": "PROJECT",
+        "mlflow.source.name": f"dvc.yaml:{stage}",
+        "mlflow.source.git.commit": commit,
+        "git.commit": commit,
+        "git.branch": _git("branch", "--show-current"),
+        "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower() if commit else "",
+        "dvc.lock": lock_digest(),
+        "dvc.stage": os.environ.get("DVC_STAGE", stage),
+        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "python": platform.python_version(),
+        **{f"version.{package}": version(package) for package in PACKAGES},
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def lock_digest() -> str:
+    """Return the first 16 digits of the SHA-256 of dvc.lock, empty if there is none."""
+    return hashlib.sha256(paths.DVC_LOCK.read_bytes()).hexdigest()[:16] if paths.DVC_LOCK.exists() else ""
+
+
+def dvc_digest(folder: Path) -> str:
+    """Return the digest under which DVC knows an output, empty if dvc.lock does not list it."""
+    if not paths.DVC_LOCK.exists():
+        return ""
+    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(paths.DVC_LOCK.read_text())["stages"]
+    outputs = (out for stage in stages.values() for out in stage.get("outs", ()))
+    return next((str(out["md5"]) for out in outputs if out["path"] == folder.as_posix()), "")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

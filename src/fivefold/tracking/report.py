@@ -1,0 +1,130 @@
+"""What stages say of their run, and the process beside them that sends it on."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..data.records import Dataset
+from ..errors import FivefoldError
+from . import events
+from .lineage import dvc_digest, tags
+from .spool import Spool
+
+PATIENCE = 60.0
+"""Seconds that a finished stage waits for its last events to be sent."""
+
+POINTS = 200
+"""Points a metric gets at most: charts of thousands freeze browsers."""
+
+
+class Report:
+    """A stage's voice: appends to the spool of one run."""
+
+    def __init__(self, stage: str, model: str, fingerprint: str) -> None:
+        self.spool = Spool(fingerprint)
+        self.spool.append(events.Run(name=model, tags=tags(f"{stage}@{model}", fingerprint)))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Say that the run is running, and at the end how it ended."""
+        self._state("RUNNING")
+        try:
+            yield
+        except FivefoldError:
+            self._state("FAILED")
+            raise
+        except BaseException:
+            self._state("KILLED")
+            raise
+        self._state("FINISHED")
+
+    def _state(self, status: events.Status) -> None:
+        self.spool.append(events.State(status=status, time=_now()))
+
+    def params(self, tree: dict[str, Any]) -> None:
+        """Say with which parameters the run was made: a tree of plain values, told by dotted key."""
+        self.spool.append(events.Values(values=dict(_flat(tree))))
+
+    def tags(self, **values: str) -> None:
+        """Say what else is known of the run."""
+        self.spool.append(events.Tags(tags=values))
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        """Say what was measured at a step."""
+        self.spool.append(events.Metrics(step=step, time=_now(), values=values))
+
+    def history(self, epochs: int) -> Callable[[int, dict[str, float]], None]:
+        """Return what to call after each of `epochs` epochs: says at most `POINTS` of them, the last always."""
+        apart = -(-epochs // POINTS)
+
+        def tell(epoch: int, values: dict[str, float]) -> None:
+            if epoch % apart == 0 or epoch == epochs - 1:
+                self.metrics(epoch, values)
+
+        return tell
+
+    def dataset(self, name: str, folder: Path, dataset: Dataset, digest: str) -> None:
+        """Say which rows went in; DVC's digest of `folder` where dvc.lock has it, else `digest`."""
+        schema = dataset.schema
+        columns = [{"type": "double", "name": feature, "required": True} for feature in schema.features]
+        pixels = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, *schema.shape]}}
+        known = dvc_digest(folder) or digest[:36]
+        for split, records in dataset.splits().items():
+            self.spool.append(
+                events.Input(
+                    name=f"{name}.{split}",
+                    digest=known,
+                    context=split,
+                    source=json.dumps({"uri": f"{folder}/{split}"}),
+                    columns=json.dumps(
+                        {"mlflow_colspec": columns}
+                        if columns
+                        else {"mlflow_tensorspec": {"features": json.dumps([pixels]), "targets": None}}
+                    ),
+                    profile=json.dumps({"num_rows": len(records), "classes": list(schema.classes)}),
+                )
+            )
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Hand over a file to keep with the run."""
+        self.spool.append(events.Artifact(place=self.spool.keep(path), folder=folder))
+
+    def version(self, path: Path, **facts: Any) -> None:
+        """Hand over an exported graph to register; `facts` are the other fields of `events.Version`."""
+        self.spool.append(events.Version(place=self.spool.keep(path), **facts))
+
+
+@contextmanager
+def reporting(stage: str, model: str, fingerprint: str) -> Iterator[Report]:
+    """Yield a `Report`, with a shipper beside it that sends events as they come and the rest at the end.
+
+    MLflow out of reach costs the stage nothing but a line on the screen: `fivefold sync` sends later what waits.
+    """
+    report = Report(stage, model, fingerprint)
+    # a session of its own: Ctrl-C must not end it before it has told MLflow
+    command = [sys.executable, "-m", "fivefold.tracking.ship", fingerprint]
+    shipper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield report
+    finally:
+        try:
+            shipper.communicate(timeout=PATIENCE)  # closes its input: it sends what is left, and ends
+        except subprocess.TimeoutExpired:
+            print(f"still sending to MLflow, in process {shipper.pid}", file=sys.stderr)
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(value) if isinstance(value, list | bool | None) else str(value)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,123 @@
+"""Send a spool to MLflow: `python -m fivefold.tracking.ship <fingerprint>`, beside the stage that fills it.
+
+Follows the spool until its standard input ends, sends what is left, and ends. A run that its stage left without a
+last word (kill -9) is marked KILLED; when training goes on, it is the same run.
+"""
+
+import select
+import sys
+import time
+from collections.abc import Iterable
+from itertools import groupby
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from ..errors import BusyError, TrackingError
+from ..stages.lock import locked
+from . import events, store
+from .registry import register
+from .spool import Spool
+
+PAUSE = 0.5
+"""Seconds between two looks at the spool; what came in between goes out in one call."""
+
+BATCH = 1000
+"""Metrics that MLflow takes in one call."""
+
+
+class Shipper:
+    """Sends the events of one spool, in order, each once."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.spool = spool
+        self.client, self.experiment = store.open_store()
+        self.run_id = store.find_run(self.client, self.experiment, spool.fingerprint)
+
+    def ship(self) -> None:
+        """Send what was not sent yet."""
+        for kind, group in groupby(self.spool.unsent(), key=lambda pair: type(pair[1])):
+            pairs = list(group)
+            if kind is events.Metrics:
+                self._metrics([event for _, event in pairs if isinstance(event, events.Metrics)])
+                self.spool.mark_sent(pairs[-1][0])
+                continue
+            for offset, event in pairs:
+                self._one(event)
+                self.spool.mark_sent(offset)
+                if isinstance(event, events.Artifact | events.Version):
+                    self.spool.forget(event.place)
+
+    def left_running(self) -> bool:
+        """Say whether MLflow still has the run as running."""
+        return bool(self.run_id) and self.client.get_run(self.run_id).info.status == "RUNNING"
+
+    def _metrics(self, said: Iterable[events.Metrics]) -> None:
+        points = [Metric(name, value, e.time, e.step) for e in said for name, value in e.values.items()]
+        for i in range(0, len(points), BATCH):
+            self.client.log_batch(self._run(), metrics=points[i : i + BATCH])
+
+    def _one(self, event: events.Event) -> None:
+        match event:
+            case events.Run():
+                self._open(event)
+            case events.State(status="RUNNING"):
+                self.client.update_run(self._run(), status="RUNNING")
+            case events.State():
+                self.client.set_terminated(self._run(), event.status, end_time=event.time)
+            case events.Values():
+                self.client.log_batch(self._run(), params=[Param(k, v[:6000]) for k, v in event.values.items()])
+            case events.Tags():
+                self.client.log_batch(self._run(), tags=[RunTag(k, v) for k, v in event.tags.items()])
+            case events.Input():
+                entity = Dataset(event.name, event.digest, "local", event.source, event.columns, event.profile)
+                tag = InputTag("mlflow.data.context", event.context)
+                self.client.log_inputs(self._run(), datasets=[DatasetInput(entity, [tag])])
+            case events.Artifact():
+                self.client.log_artifact(self._run(), str(self.spool.file(event.place)), event.folder or None)
+            case events.Version():
+                register(self.client, self._run(), event, self.spool)
+
+    def _open(self, event: events.Run) -> None:
+        if self.run_id is None:
+            run = self.client.create_run(self.experiment, run_name=event.name, tags=event.tags)
+            self.run_id = run.info.run_id
+
+    def _run(self) -> str:
+        if self.run_id is None:
+            raise TrackingError(
+                f"{self.spool.events} must begin with its run, but does not; remove {self.spool.folder} and run `fivefold sync`"
+            )
+        return self.run_id
+
+
+def follow(spool: Spool) -> None:
+    """Send the events of `spool` as they come, until standard input ends."""
+    with locked(spool.folder, patience=600):
+        shipper = Shipper(spool)
+        ended = False
+        while not ended:
+            ended = bool(select.select([sys.stdin], [], [], PAUSE)[0])
+            shipper.ship()
+        if shipper.left_running():
+            shipper.client.set_terminated(shipper.run_id, "KILLED", end_time=int(time.time() * 1000))
+
+
+def main() -> None:
+    """Follow the spool that the command line names; exit code 1, and one line, if MLflow cannot be reached."""
+    spool = Spool(sys.argv[1])
+    try:
+        follow(spool)
+    except (MlflowException, BusyError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        print(
+            f"MLflow at {store.uri()} did not take what was measured: {reason}; it waits in {spool.folder},"
+            " and `fivefold sync` sends it",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The MLflow store: SQLite and a folder of artifacts under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
+
+import os
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from .. import paths
+from ..stages.lock import locked
+
+EXPERIMENT = "fivefold"
+
+# A server that is down must cost seconds: MLflow's own defaults wait for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+
+def uri() -> str:
+    """Return the store's address."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.store().resolve() / 'mlflow.db'}"
+
+
+def open_store() -> tuple[MlflowClient, str]:
+    """Return a client of the store and the id of the experiment, both made if need be.
+
+    Under a lock: several processes that open a fresh SQLite store at once ruin it for good.
+    """
+    address = uri()
+    local = address.startswith("sqlite:")
+    location = (paths.store().resolve() / "artifacts").as_uri() if local else None
+    with locked(paths.root() / ".fivefold/store", patience=60):
+        client = MlflowClient(address)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return client, experiment.experiment_id
+        try:
+            return client, client.create_experiment(EXPERIMENT, artifact_location=location)
+        except MlflowException:  # another machine made it in between
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                raise
+            return client, experiment.experiment_id
+
+
+def find_run(client: MlflowClient, experiment: str, fingerprint: str) -> str | None:
+    """Return the id of the run of a trained state, None if the store has none."""
+    found = client.search_runs([experiment], f"tags.`fivefold.fingerprint` = '{fingerprint}'", max_results=1)
+    return found[0].info.run_id if found else None

@@ -1,0 +1,1 @@
+"""Fit a network: the Lightning trainer and what it is given."""

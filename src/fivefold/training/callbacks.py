@@ -1,0 +1,92 @@
+"""What happens between epochs: keep the best weights, stop early, write checkpoints, tell of progress."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from .batches import mix
+from .checkpoints import NAME
+
+Metrics = dict[str, float]
+
+
+class Best(pl.Callback):
+    """Keep the weights of the epoch with the lowest `val/loss`; stop after `patience` epochs without a lower one."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.loss = math.inf
+        self.epoch = -1
+        self.weights: dict[str, Tensor] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the epoch that was just validated."""
+        loss = float(trainer.callback_metrics["val/loss"])
+        if loss < self.loss:
+            self.loss, self.epoch = loss, trainer.current_epoch
+            self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+        elif self.patience and trainer.current_epoch - self.epoch >= self.patience:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        return {"loss": self.loss, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a checkpoint stood."""
+        self.loss, self.epoch, self.weights = state_dict["loss"], state_dict["epoch"], state_dict["weights"]
+
+
+class History(pl.Callback):
+    """Collect the metrics of each epoch, and hand each on as it comes."""
+
+    def __init__(self, on_epoch: Callable[[int, Metrics], None]) -> None:
+        self.epochs: list[Metrics] = []
+        self.on_epoch = on_epoch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record the epoch: validation has run, since Lightning validates inside the training epoch."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        self.epochs.append(metrics)
+        self.on_epoch(trainer.current_epoch, metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a checkpoint stood."""
+        self.epochs = state_dict["epochs"]
+
+
+class Checkpoints(pl.Callback):
+    """Write a checkpoint after an epoch if the last one is older than `seconds`; must be the last callback."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self.written = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write one if it is due."""
+        if time.monotonic() - self.written >= self.seconds:
+            trainer.save_checkpoint(self.folder / NAME)
+            self.written = time.monotonic()
+
+
+class Seeded(pl.Callback):
+    """Seed PyTorch at the start of each epoch, so that dropout in a resumed epoch falls as it would have fallen."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Seed with the run's seed and the number of the epoch."""
+        torch.manual_seed(mix(self.seed, trainer.current_epoch))

@@ -1,0 +1,97 @@
+"""Checkpoints without pickle: one safetensors file, hashed, written whole, the previous one kept.
+
+Lightning builds and restores the state; this decides how it lies on disk. Lightning's own format runs code on loading.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import CheckpointIO
+from safetensors.torch import load, save
+from torch import Tensor
+
+NAME = "last.checkpoint"
+PREVIOUS = "previous.checkpoint"
+DIGEST = 32
+"""Bytes of SHA-256 in front of the file's content."""
+
+
+class SafeCheckpoints(CheckpointIO):
+    """Lightning's checkpoint plugin: `folder/last.checkpoint`, and the one before it."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write `checkpoint` to `path`; what was there stays as the previous one."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tensors: dict[str, Tensor] = {}
+        tree = _pack(checkpoint, tensors)
+        content = save(tensors, metadata={"tree": json.dumps(tree)})
+        fresh = target.with_suffix(".fresh")
+        with fresh.open("wb") as file:
+            file.write(hashlib.sha256(content).digest() + content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            target.replace(target.with_name(PREVIOUS))
+        fresh.replace(target)
+
+    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Return what `save_checkpoint` wrote at `path`."""
+        content = Path(path).read_bytes()[DIGEST:]
+        length = int.from_bytes(content[:8], "little")  # safetensors: size of the header, header, tensors
+        tree = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tree"])
+        checkpoint: dict[str, Any] = _unpack(tree, load(content))
+        return checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete `path`."""
+        Path(path).unlink(missing_ok=True)
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest checkpoint in `folder` that is whole, or None; a torn or altered one is passed over."""
+    candidates = (folder / NAME, folder / PREVIOUS)
+    return next((path for path in candidates if path.is_file() and _whole(path)), None)
+
+
+def _whole(path: Path) -> bool:
+    data = path.read_bytes()
+    return hashlib.sha256(data[DIGEST:]).digest() == data[:DIGEST]
+
+
+def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Return `value` as JSON, its tensors moved into `tensors`; keys of a dict keep their type."""
+    match value:
+        case Tensor():
+            name = str(len(tensors))
+            tensors[name] = value.detach().contiguous().clone()
+            return {"tensor": name}
+        case dict():
+            return {"dict": [[_pack(k, tensors), _pack(v, tensors)] for k, v in value.items()]}
+        case list():
+            return {"list": [_pack(v, tensors) for v in value]}
+        case tuple():
+            return {"tuple": [_pack(v, tensors) for v in value]}
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise TypeError(f"a checkpoint may hold tensors and plain values, not {type(value)}: {value!r}")
+
+
+def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    match kind:
+        case "tensor":
+            return tensors[content]
+        case "dict":
+            return {_unpack(k, tensors): _unpack(v, tensors) for k, v in content}
+        case "list":
+            return [_unpack(v, tensors) for v in content]
+        case _:
+            return tuple(_unpack(v, tensors) for v in content)

@@ -1,0 +1,140 @@
+"""Fit a model to prepared data.
+
+Shapes: n rows, k outputs.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ..data.records import Array, Dataset
+from ..data.schema import Schema
+from ..families.deployed import Deployed, Preprocess
+from ..families.find import build_network, module_class
+from ..families.saved import network_shape, output_of
+from ..params.models import Model
+from ..params.training import Training
+from ..preprocessing.chain import Chain
+from .batches import Batches
+from .callbacks import Best, Checkpoints, History, Metrics, Seeded
+from .checkpoints import SafeCheckpoints, newest
+from .optimizers import configure
+from .progress import EpochProgress
+
+VALIDATION_BATCH = 1024
+"""Rows of a validation batch: it changes no number, so it is large."""
+
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and how it came about.
+
+    history: a row per epoch, columns epoch, train/loss, val/loss, lr and the other metrics of the family.
+    best_epoch: the epoch whose weights the model has, from 0.
+    """
+
+    model: Deployed
+    history: pd.DataFrame
+    best_epoch: int
+    device: str
+    seconds: float
+    resumed: bool
+
+
+def fit(
+    name: str,
+    params: Model,
+    dataset: Dataset,
+    chain: Chain,
+    *,
+    seed: int,
+    checkpoints: Path,
+    on_epoch: Callable[[int, Metrics], None],
+) -> Fitted:
+    """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
+
+    on_epoch: called with the number of each finished epoch, from 0, and its metrics.
+
+    Raises:
+        TrainingError: a loss is not finite.
+        ParamsError: the network does not fit the shape of the data.
+    """
+    started = time.monotonic()
+    schema, training = dataset.schema, params.training
+    if training.threads:
+        torch.set_num_threads(training.threads)
+    torch.manual_seed(seed)
+    untrained = build_network(params.network, network_shape(schema, chain))
+    resume_from = newest(checkpoints)
+    with EpochProgress(name, training.max_epochs) as progress:
+
+        def tell(epoch: int, metrics: Metrics) -> None:
+            on_epoch(epoch, metrics)
+            progress.update(epoch, metrics)
+
+        best, history = Best(training.patience), History(tell)
+        kept = Checkpoints(checkpoints, training.checkpoint_seconds)
+        trainer = _trainer(training, [Seeded(seed), best, history, kept])
+        device = trainer.strategy.root_device
+        shift, scale = _target_scale(schema, dataset.train.y)
+        rows, held_out = (
+            (torch.from_numpy(chain(part.x)).to(device), _targets(part.y, shift, scale).to(device))
+            for part in (dataset.train, dataset.validation)
+        )
+        batches = Batches(*rows, training.batch_size, seed=seed, epoch=lambda: trainer.current_epoch)
+        optimizers = partial(configure, params=training, total_steps=training.max_epochs * len(batches))
+        module = module_class(params.network.family)(untrained, schema.task == "classification", optimizers)
+        trainer.fit(module, batches, Batches(*held_out, VALIDATION_BATCH), ckpt_path=resume_from)
+    module.load_state_dict(best.weights)
+    return Fitted(
+        Deployed(Preprocess(chain), module.network, output_of(schema, shift, scale)).cpu().eval(),
+        pd.DataFrame(history.epochs).rename_axis("epoch").reset_index(),
+        best.epoch,
+        torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        time.monotonic() - started,
+        resume_from is not None,
+    )
+
+
+def _trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
+    # the Trainer's announcements and hints are about parts that are switched off here
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    return pl.Trainer(
+        max_epochs=training.max_epochs,
+        accelerator=training.accelerator,
+        devices=1,
+        precision=PRECISIONS[training.precision],
+        gradient_clip_val=training.gradient_clip or None,
+        callbacks=callbacks,
+        plugins=[SafeCheckpoints()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _target_scale(schema: Schema, y: Array) -> tuple[float, float]:
+    """Return mean and deviation of the training targets of a regression; classes stay as they are."""
+    return (0.0, 1.0) if schema.task == "classification" else (float(y.mean()), float(y.std()))
+
+
+def _targets(y: Array, shift: float, scale: float) -> Tensor:
+    if y.dtype.kind == "i":
+        return torch.from_numpy(y.astype(np.int64))
+    return torch.from_numpy(((y - shift) / scale).astype(np.float32))
