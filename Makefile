@@ -5,7 +5,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: repro test check format lint types schema readme ui lock bench clean help
+.PHONY: repro test check format lint types schema deps readme ui lock bench clean help
 
 repro: $(READY)  ## run the pipeline: every stage that is not up to date
 	dvc repro
@@ -26,6 +26,9 @@ types: $(READY)
 
 schema: $(READY)  ## write params.schema.json from the schema in src/fivefold/params
 	fivefold schema > params.schema.json
+
+deps: $(READY)  ## write what each stage imports into dvc.yaml
+	python -m tests.dvc_deps
 
 readme: $(READY)  ## write the tables of README.md from reports/ and benchmarks/
 	python -m benchmarks.readme

@@ -7,7 +7,7 @@ from fivefold.data.storage import digest, load_dataset
 from fivefold.families.saved import Saved, save_model
 from fivefold.params.load import load_params
 from fivefold.preprocessing.chain import Chain
-from fivefold.stages.fingerprint import fingerprint
+from fivefold.training.fingerprint import fingerprint
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 from fivefold.tracking.report import reporting

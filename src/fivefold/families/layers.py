@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from .choices import Activation, Init
+from ..params.choices import Activation, Init
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from torch import Tensor
 from ..data.records import Array, Dataset
 from ..data.schema import Schema
 from ..families.deployed import Deployed, Preprocess
-from ..families.find import build_network, module_class
+from ..families.find import build_network
 from ..families.saved import network_shape, output_of
+from ..families.supervised import Supervised
 from ..params.models import Model
 from ..params.training import Training
 from ..preprocessing.chain import Chain
@@ -96,7 +98,7 @@ def fit(
         )
         batches = Batches(*rows, training.batch_size, seed=seed, epoch=lambda: trainer.current_epoch)
         optimizers = partial(configure, params=training, total_steps=training.max_epochs * len(batches))
-        module = module_class(params.network.family)(untrained, schema.task == "classification", optimizers)
+        module = _module_class(params.network.family)(untrained, schema.task == "classification", optimizers)
         trainer.fit(module, batches, Batches(*held_out, VALIDATION_BATCH), ckpt_path=resume_from)
     module.load_state_dict(best.weights)
     return Fitted(
@@ -107,6 +109,11 @@ def fit(
         time.monotonic() - started,
         resume_from is not None,
     )
+
+
+def _module_class(family: str) -> type[Supervised]:
+    module: type[Supervised] = import_module(f"fivefold.families.{family}.module").Module
+    return module
 
 
 def _trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:

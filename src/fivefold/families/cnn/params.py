@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...params.base import Strict
-from ..choices import Activation, Init
+from ...params.choices import Activation, Init
 
 Size = Annotated[int, Field(gt=0)]
 

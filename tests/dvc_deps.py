@@ -1,0 +1,95 @@
+"""What each stage imports, read from the source; `make deps` writes it into dvc.yaml, a test holds it there.
+
+A package whose `__init__.py` holds only a docstring computes nothing and is no dependency. A module found by a
+family's name stands for that family: `${item.network.family}` in dvc.yaml.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("prepare", "select_features", "train", "evaluate", "export")
+FAMILY = "${item.network.family}"
+FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/families").glob("*/params.py"))
+
+
+def imported(stage: str) -> set[str]:
+    """Return the files that `pipeline/<stage>.py` imports, itself included, relative to the root."""
+    found: set[str] = set()
+    waiting = ["pipeline", f"pipeline.{stage}"]
+    while waiting:
+        name = waiting.pop()
+        path = _file(name)
+        if path is None or path in found:
+            continue
+        found.add(path)
+        parents = [name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)]
+        waiting += [*parents, *_imports(name, ROOT / path)]
+    return {path for path in found if not _only_docstring(ROOT / path)}
+
+
+def code_deps(stage: str) -> list[str]:
+    """Return what dvc.yaml must list: files, a folder where all of its files are imported, families by placeholder."""
+    files = {_placeholder(file) for file in imported(stage)}
+    sources = (ROOT / "src/fivefold").rglob("*.py")
+    every = {_placeholder(f.relative_to(ROOT).as_posix()) for f in sources if not _only_docstring(f)}
+    for folder in sorted({Path(file).parent.as_posix() for file in files if file.startswith("src/fivefold/")}):
+        inside = {file for file in every if file.startswith(f"{folder}/")}
+        if len(inside) > 1 and inside <= files:
+            files = (files - inside) | {folder}
+    return sorted(files)
+
+
+def _placeholder(file: str) -> str:
+    parts = file.split("/")
+    by_family = len(parts) == 5 and parts[2] == "families" and parts[4] != "params.py"
+    return "/".join([*parts[:3], FAMILY, parts[4]]) if by_family else file
+
+
+def _file(name: str) -> str | None:
+    base = ROOT / ("src" if name.startswith("fivefold") else "") / name.replace(".", "/")
+    candidates = (base / "__init__.py", base.with_suffix(".py"))
+    return next((path.relative_to(ROOT).as_posix() for path in candidates if path.is_file()), None)
+
+
+def _imports(name: str, path: Path) -> Iterator[str]:
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                above = package.split(".")[: package.count(".") + 2 - level] if level else []
+                base = ".".join([*above, *([module] if module else [])])
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in names)
+            case ast.Call(func=ast.Name(id="import_module"), args=[ast.JoinedStr(values=values)]):
+                text = "".join(v.value if isinstance(v, ast.Constant) else "*" for v in values)
+                yield from (text.replace("*", family) for family in FAMILIES)
+
+
+def _only_docstring(path: Path) -> bool:
+    body = ast.parse(path.read_text()).body
+    return path.name == "__init__.py" and all(
+        isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant) for node in body
+    )
+
+
+def main() -> None:
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 120, True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    path = ROOT / "dvc.yaml"
+    tree = yaml.load(path)
+    for stage in STAGES:
+        deps = tree["stages"][stage]["do"]["deps"]
+        data = [dep for dep in deps if not dep.startswith(("src/", "pipeline/"))]
+        deps[:] = [*data, *code_deps(stage)]
+    yaml.dump(tree, path)
+
+
+if __name__ == "__main__":
+    main()
