@@ -20,7 +20,7 @@ def main(name: str) -> None:
     saved = load_model(paths.model(name))
     test = load_dataset(paths.prepared(saved.facts["dataset"])).test
     scores = json.loads((paths.report(name) / "metrics.json").read_text())["test"]
-    with reporting("export", name, saved.facts["fingerprint"]) as report:
+    with reporting("export", name, saved.facts["fingerprint"], wait=True) as report:
         with publishing(paths.model(name), "export.json") as folder:
             path = folder / "model.onnx"
             export(saved, test.x[:2], path)

@@ -44,7 +44,7 @@ def dvc_digest(folder: Path) -> str:
     """Return the digest under which DVC knows an output, empty if dvc.lock does not list it."""
     if not paths.DVC_LOCK.exists():
         return ""
-    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(paths.DVC_LOCK.read_text())["stages"]
+    stages: dict[str, Any] = YAML(typ="safe").load(paths.DVC_LOCK.read_text())["stages"]
     outputs = (out for stage in stages.values() for out in stage.get("outs", ()))
     return next((str(out["md5"]) for out in outputs if out["path"] == folder.as_posix()), "")
 

@@ -16,7 +16,7 @@ from .lineage import dvc_digest, tags
 from .spool import Spool
 
 PATIENCE = 60.0
-"""Seconds that a finished stage waits for its last events to be sent."""
+"""Seconds that the last stage waits for its shipper."""
 
 POINTS = 200
 """Points a metric gets at most: charts of thousands freeze browsers."""
@@ -73,7 +73,7 @@ class Report:
         schema = dataset.schema
         columns = [{"type": "double", "name": feature, "required": True} for feature in schema.features]
         pixels = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, *schema.shape]}}
-        known = dvc_digest(folder) or digest[:36]
+        known = dvc_digest(folder) or digest[:36]  # the longest that MLflow takes
         for split, records in dataset.splits().items():
             self.spool.append(
                 events.Input(
@@ -100,10 +100,12 @@ class Report:
 
 
 @contextmanager
-def reporting(stage: str, model: str, fingerprint: str) -> Iterator[Report]:
-    """Yield a `Report`, with a shipper beside it that sends events as they come and the rest at the end.
+def reporting(stage: str, model: str, fingerprint: str, *, wait: bool = False) -> Iterator[Report]:
+    """Yield a `Report`, with a shipper beside it that sends events as they come and the rest when the stage has ended.
 
-    MLflow out of reach costs the stage nothing but a line on the screen: `fivefold sync` sends later what waits.
+    A stage does not wait for its shipper, and a shipper waits for the one before it: the last stage of a model says
+    `wait`, and then all that was said of the model is in MLflow. MLflow out of reach costs a line on the screen:
+    `fivefold sync` sends later what waits.
     """
     report = Report(stage, model, fingerprint)
     # a session of its own: Ctrl-C must not end it before it has told MLflow
@@ -112,10 +114,13 @@ def reporting(stage: str, model: str, fingerprint: str) -> Iterator[Report]:
     try:
         yield report
     finally:
-        try:
-            shipper.communicate(timeout=PATIENCE)  # closes its input: it sends what is left, and ends
-        except subprocess.TimeoutExpired:
-            print(f"still sending to MLflow, in process {shipper.pid}", file=sys.stderr)
+        if shipper.stdin:
+            shipper.stdin.close()  # it sends what is left, and ends
+        if wait:
+            try:
+                shipper.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                print(f"still sending to MLflow, in process {shipper.pid}", file=sys.stderr)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

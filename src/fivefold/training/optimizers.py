@@ -31,4 +31,4 @@ def _optimizer(network: nn.Module, params: Training) -> torch.optim.Optimizer:
     if isinstance(chosen, Sgd):
         return torch.optim.SGD(groups, lr=chosen.lr, momentum=chosen.momentum, nesterov=chosen.nesterov)
     kind = torch.optim.Adam if chosen.name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=chosen.lr)
+    return kind(groups, lr=chosen.lr, fused=True)
