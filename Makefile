@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE :=  # a stage that compiles its modules again sta
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: repro test check format lint types schema deps readme ui lock bench clean help
+.PHONY: repro test check format lint types schema wire readme ui lock bench clean help
 
 repro: $(READY)  ## run the pipeline: every stage that is not up to date
 	dvc repro
@@ -28,8 +28,8 @@ types: $(READY)
 schema: $(READY)  ## write params.schema.json from the schema in src/fivefold/params
 	fivefold schema > params.schema.json
 
-deps: $(READY)  ## write what each stage imports into dvc.yaml
-	python -m tests.dvc_deps
+wire: $(READY)  ## write what stages import, and which models there are to plot, into dvc.yaml
+	fivefold wire
 
 readme: $(READY)  ## write the tables of README.md from reports/ and benchmarks/
 	python -m benchmarks.readme

@@ -10,16 +10,17 @@ from fivefold.families.saved import load_model
 from fivefold.scoring.metrics import metrics_of, score
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.predict import predict
-from fivefold.scoring.tables import predictions, tables
+from fivefold.scoring.tables import predictions, save_tables, tables
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
+from fivefold.tracking import told
 from fivefold.tracking.report import reporting
 
 
 def main(name: str) -> None:
     """Score model `name` on the rows it was trained, chosen and tested with."""
     saved = load_model(paths.model(name))
-    dataset = load_dataset(paths.prepared(saved.facts["dataset"]))
+    dataset = load_dataset(paths.prepared(saved.facts["params"]["dataset"]))
     schema, test = saved.schema, dataset.test
     history = pd.read_csv(paths.model(name) / "history.csv")
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
@@ -32,14 +33,9 @@ def main(name: str) -> None:
         with publishing(paths.report(name)) as folder:
             (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
             predictions(schema, test, p["test"]).to_parquet(folder / "predictions.parquet", index=False)
-            (folder / "plots").mkdir()
-            for title, table in shown.items():
-                table.to_csv(folder / "plots" / f"{title}.csv", index=False)
+            save_tables(shown, folder / "tables")
             draw(shown, name, folder / "plots")
-        flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
-        report.metrics(saved.facts["epochs"], flat)
-        for path in sorted(paths.report(name).rglob("*.*")):
-            report.artifact(path, path.parent.relative_to(paths.report(name).parent).as_posix().replace(name, "report"))
+        told.evaluation(report, name)
     for metric in metrics_of(schema):
         value = scores["test"][metric.name]
         print(f"{name}: test {metric.name} {value:.4f} ({metric.unit}, {metric.better} is better)")

@@ -7,10 +7,11 @@ from fivefold.data.storage import digest, load_dataset
 from fivefold.families.saved import Saved, save_model
 from fivefold.params.load import load_params
 from fivefold.preprocessing.chain import Chain
-from fivefold.training.fingerprint import fingerprint
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
+from fivefold.tracking import told
 from fivefold.tracking.report import reporting
+from fivefold.training.fingerprint import fingerprint
 from fivefold.training.fit import fit
 
 
@@ -24,27 +25,23 @@ def main(name: str) -> None:
     identity = fingerprint("train", tree, {str(folder): digest(folder) for folder in (source, selected)})
     checkpoints = paths.work("train", name) / identity
     with reporting("train", name, identity) as report, report.running():
-        report.params(tree)
-        report.dataset(model.dataset, source, dataset, digest(source))
+        told.inputs(report, tree)
         tell = report.history(model.training.max_epochs)
         fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoints=checkpoints, on_epoch=tell)
+        epochs = len(fitted.history)
         facts = {
             "name": name,
-            "dataset": model.dataset,
             "fingerprint": identity,
-            "seed": params.seed,
-            "epochs": len(fitted.history),
+            "params": tree,
+            "epochs": epochs,
             "best_epoch": fitted.best_epoch,
+            "device": fitted.device,
         }
         with publishing(paths.model(name)) as folder:
             save_model(Saved(fitted.model, dataset.schema, model.network, facts), folder)
             fitted.history.to_csv(folder / "history.csv", index=False)
-        report.tags(device=fitted.device, resumed=str(fitted.resumed).lower())
-        report.metrics(facts["epochs"], {"train/seconds": fitted.seconds})
-        for path in (source / "checks.json", selected / "selection.csv", selected / "selection.png"):
-            report.artifact(path, "data")
-        for path in ("model.json", "history.csv"):
-            report.artifact(paths.model(name) / path, "model")
+        report.metrics(epochs, {"train/seconds": fitted.seconds})
+        told.training(report, name)
     shutil.rmtree(checkpoints, ignore_errors=True)
     loss = fitted.history["val/loss"].min()
     print(f"{name}: epoch {fitted.best_epoch + 1} of {len(fitted.history)} is kept, val/loss {loss:.4g}")

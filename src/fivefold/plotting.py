@@ -1,13 +1,14 @@
 """How every picture looks: one size, one style, no display, the same bytes for the same data."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": "medium",
@@ -18,7 +19,7 @@ STYLE = {
 
 
 def figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
-    """Return a figure of `width` x `height` inches with one pair of axes; pyplot, which costs a start-up, is not used."""
+    """Return a figure of `width` x `height` inches with one pair of axes, without pyplot and its start-up."""
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(fig)

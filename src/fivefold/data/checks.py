@@ -70,7 +70,9 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
         yield Finding(rule="class_balance", level="warning", text=text)
         return
     ratio = counts[common] / counts[rare]
-    text = f"{counts[common]} rows of {dataset.schema.classes[common]} to {counts[rare]} of {dataset.schema.classes[rare]}"
+    text = (
+        f"{counts[common]} rows of {dataset.schema.classes[common]} to {counts[rare]} of {dataset.schema.classes[rare]}"
+    )
     yield Finding(rule="class_balance", level="warning" if ratio > IMBALANCE else "note", text=text)
 
 

@@ -29,9 +29,7 @@ def read_images(source: Path, params: Images) -> tuple[Schema, Records]:
         )
     x = _channels_first(pixels, source)
     y, classes = encode_target(pd.Series(labels, name=target), params.task, source)
-    schema = Schema(
-        kind="images", task=params.task, target=target, features=(), shape=x.shape[1:], classes=classes
-    )
+    schema = Schema(kind="images", task=params.task, target=target, features=(), shape=x.shape[1:], classes=classes)
     return schema, Records(x, y, np.arange(len(x)))
 
 
@@ -42,12 +40,16 @@ def _arrays(source: Path) -> tuple[Array, Array, str]:
             raise DataError(f"{source} must name images, but names a table; set `kind: table`, or name digits")
         return bunch.images.astype(np.uint8), bunch.target, target
     if source.suffix != ".npz":
-        raise DataError(f"images must be .npz or .sklearn, but source is {source}; save arrays x and y with numpy.savez")
+        raise DataError(
+            f"images must be .npz or .sklearn, but source is {source}; save arrays x and y with numpy.savez"
+        )
     try:
         with np.load(source, allow_pickle=False) as arrays:
             return arrays["x"], arrays["y"], "label"
     except KeyError:
-        raise DataError(f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez") from None
+        raise DataError(
+            f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
+        ) from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{source} must be an .npz of plain arrays, but is not: {error}; save it again") from None
 

@@ -1,13 +1,14 @@
 """Rows as arrays, and a dataset as three sets of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .schema import Schema
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 SPLITS = ("train", "validation", "test")
 

@@ -35,7 +35,9 @@ def load_dataset(folder: Path) -> Dataset:
     """
     verify(folder)
     schema = Schema.from_json((folder / "schema.json").read_text(), folder / "schema.json")
-    train, validation, test = (Records(*(_mapped(folder / name / f"{f}.npy") for f in ("x", "y", "rows"))) for name in SPLITS)
+    train, validation, test = (
+        Records(*(_mapped(folder / name / f"{f}.npy") for f in ("x", "y", "rows"))) for name in SPLITS
+    )
     return Dataset(schema, train, validation, test)
 
 
@@ -46,9 +48,7 @@ def _mapped(path: Path) -> Array:
 
 def write_manifest(folder: Path, manifest: str = MANIFEST) -> None:
     """List every file below `folder` with its digest, and arrays with shape and type, in `folder/manifest`."""
-    files = {
-        path.relative_to(folder).as_posix(): _entry(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    files = {path.relative_to(folder).as_posix(): _entry(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     (folder / manifest).write_text(json.dumps({"files": files}, indent=2) + "\n")
 
 

@@ -8,7 +8,7 @@ from ..params.datasets import Task
 from .records import Array
 
 
-def encode_target(values: "pd.Series[object]", task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
+def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
 
     values: (n,), classes of any type or numbers.
@@ -42,13 +42,13 @@ def encode_target(values: "pd.Series[object]", task: Task, origin: object) -> tu
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
 
 
-def numbers(values: "pd.Series[object]", origin: object) -> Array:
+def numbers(values: pd.Series, origin: object) -> Array:
     """Return a column as float64, NaN where it is empty; a `DataError` names the first row that is no finite number."""
-    parsed = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    parsed: Array = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.flatnonzero((np.isnan(parsed) & ~values.isna().to_numpy()) | np.isinf(parsed))
     if len(wrong):
         raise DataError(
             f"{origin}: column {values.name!r} must hold finite numbers, but row {wrong[0] + 1} holds"
-            f" {values.iloc[wrong[0]]!r} ({len(wrong)} such rows); clean it, or name the column under `drop` in params.yaml"
+            f" {values.iloc[wrong[0]]!r} ({len(wrong)} such rows); clean it, or name the column under `drop`"
         )
     return parsed

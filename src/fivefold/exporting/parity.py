@@ -25,7 +25,7 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
         ParityError: a difference is above 1e-4.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    unit = float(saved.model.output.scale) if isinstance(saved.model.output, Rescale) else 1.0
+    unit = float(saved.model.output.state_dict()["scale"]) if isinstance(saved.model.output, Rescale) else 1.0
     differences = {}
     for size in BATCHES:
         rows = np.resize(np.arange(len(x)), size)  # starts again at row 0 if there are fewer

@@ -31,7 +31,7 @@ def initialise(network: nn.Module, init: Init, activation: Activation) -> None:
             if init == "xavier":
                 nn.init.xavier_uniform_(module.weight)
             else:
-                nonlinearity = "tanh" if activation in ("tanh", "sigmoid") else "relu"
-                nn.init.kaiming_normal_(module.weight, nonlinearity=nonlinearity)
+                squashes = activation in ("tanh", "sigmoid")
+                nn.init.kaiming_normal_(module.weight, nonlinearity="tanh" if squashes else "relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

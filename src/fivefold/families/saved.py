@@ -38,13 +38,19 @@ class Saved:
 def save_model(saved: Saved, folder: Path) -> None:
     """Write the model into `folder`, moved to the CPU."""
     model = saved.model.cpu()
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "weights.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
+        folder / "weights.safetensors",
+    )
     preprocess = model.preprocess
     facts = {
         **saved.facts,
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "network": NETWORK.dump_python(saved.network, mode="json"),
-        "preprocess": {"dtype": str(preprocess.dtype).removeprefix("torch."), "steps": list(preprocess.kinds)},
+        "preprocess": {
+            "dtype": str(preprocess.dtype).removeprefix("torch."),
+            "steps": list(preprocess.kinds),
+        },
         "schema": saved.schema.model_dump(mode="json"),
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -67,7 +73,9 @@ def load_model(folder: Path) -> Saved:
         model.load_state_dict(weights)
     except (KeyError, ValidationError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise ArtifactError(f"{folder} must hold a model of this version, but: {reason}; run `dvc repro` again") from None
+        raise ArtifactError(
+            f"{folder} must hold a model of this version, but: {reason}; run `dvc repro` again"
+        ) from None
     return Saved(model.eval(), schema, network, facts)
 
 
@@ -82,7 +90,11 @@ def output_of(schema: Schema, shift: float = 0.0, scale: float = 1.0) -> Classif
 
 
 def _chain(facts: dict[str, Any], weights: dict[str, torch.Tensor]) -> Chain:
-    arrays = {key.removeprefix("preprocess."): tensor.numpy() for key, tensor in weights.items() if key.startswith("preprocess.")}
+    arrays = {
+        key.removeprefix("preprocess."): tensor.numpy()
+        for key, tensor in weights.items()
+        if key.startswith("preprocess.")
+    }
     steps = (
         Step(kind, {key.rpartition("_")[0]: a for key, a in arrays.items() if key.rpartition("_")[2] == str(i)})
         for i, kind in enumerate(facts["steps"])

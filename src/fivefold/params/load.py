@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from .. import paths
 from ..errors import ParamsError
@@ -102,7 +103,9 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
         case "union_tag_invalid":
             context = first["ctx"]
             tag = context["discriminator"].strip("'")
-            text = f"{key}.{tag} must be one of {context['expected_tags']}, but is {context['tag']!r}; choose one of them"
+            text = (
+                f"{key}.{tag} must be one of {context['expected_tags']}, but is {context['tag']!r}; choose one of them"
+            )
         case _:
             rule = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("should ")
             text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {value!r}; change it"
@@ -113,10 +116,8 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
 def _dotted(location: tuple[int | str, ...], tree: Any) -> Iterator[str]:
     """Drop from a pydantic location what no key in the file stands for: the tags of unions."""
     for depth, part in enumerate(location):
-        if isinstance(tree, Mapping) and part in tree:
-            tree = tree[part]
-        elif isinstance(tree, list) and isinstance(part, int):
-            tree = tree[part]
+        if (isinstance(tree, Mapping) and part in tree) or (isinstance(tree, list) and isinstance(part, int)):
+            tree = tree[part]  # type: ignore[index]
         elif depth < len(location) - 1 or part == "[key]":
             continue
         yield str(part)

@@ -33,7 +33,9 @@ class Training(Strict):
 
     max_epochs: int = Field(default=50, gt=0, description="passes over the training rows")
     patience: int = Field(
-        default=10, ge=0, description="epochs without a better validation loss before stopping; 0 never stops early"
+        default=10,
+        ge=0,
+        description="epochs without a better validation loss before stopping; 0 never stops early",
     )
     batch_size: int = Field(default=32, gt=0, description="rows a step")
     optimizer: Optimizer = Adam(name="adam", lr=0.001)

@@ -43,7 +43,7 @@ class Step:
                 return (x - arrays["shift"]) * arrays["scale"]
             case "unit_norm":
                 length = np.linalg.norm(x.reshape(len(x), -1), axis=1, keepdims=True)
-                return x / np.maximum(length, np.finfo(x.dtype).tiny)
+                return np.divide(x, np.maximum(length, np.finfo(x.dtype).tiny))
             case "take":
                 return x.reshape(len(x), -1)[:, arrays["index"]]
             case "project":
@@ -52,7 +52,8 @@ class Step:
     def cast(self, dtype: str) -> "Step":
         """Return the step with floating numbers of type `dtype`; an index stays an index."""
         return Step(
-            self.kind, {name: a if a.dtype.kind == "i" else a.astype(dtype) for name, a in self.arrays.items()}
+            self.kind,
+            {name: a if a.dtype.kind == "i" else a.astype(dtype) for name, a in self.arrays.items()},
         )
 
 
@@ -101,9 +102,14 @@ class Chain:
                 head = json.loads(file.metadata()["chain"])
                 arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
         except (FileNotFoundError, SafetensorError, KeyError, TypeError):
-            raise ArtifactError(f"{path} must hold a preprocessing chain, but does not; run `dvc repro` again") from None
+            raise ArtifactError(
+                f"{path} must hold a preprocessing chain, but does not; run `dvc repro` again"
+            ) from None
         steps = (
-            Step(kind, {key.partition(".")[2]: a for key, a in arrays.items() if key.partition(".")[0] == str(i)})
+            Step(
+                kind,
+                {key.partition(".")[2]: a for key, a in arrays.items() if key.partition(".")[0] == str(i)},
+            )
             for i, kind in enumerate(head["steps"])
         )
         return cls(head["dtype"], tuple(steps))

@@ -1,7 +1,7 @@
 """Feature selection and projection, fitted on training rows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -52,8 +52,9 @@ def fit_selection(x: Array, y: Array, schema: Schema, params: Selection, seed: i
         case Pca():
             return _pca(flat, params, seed)
         case _:
-            table = pd.DataFrame({"feature": names, "score": np.nan, "p_value": np.nan, "kept": True})
-            return Selected((), table, "not scored")
+            # nothing is chosen; the table still shows which features tell most by themselves
+            all_kept = KBest(method="k_best", score="f", k=len(names))
+            return replace(_k_best(flat, y, schema, names, all_kept, seed), steps=())
 
 
 def feature_names(schema: Schema) -> list[str]:

@@ -45,13 +45,13 @@ def log_loss(y: Array, p: Array) -> float:
 
 
 def brier(y: Array, p: Array) -> float:
-    """Return the mean squared distance of the probabilities from the truth, summed over classes (Brier 1950): 0 to 2."""
+    """Return the mean squared distance of the probabilities from the truth, over all classes (Brier 1950): 0 to 2."""
     truth = np.eye(p.shape[1])[y.astype(np.int64)]
     return float(((p - truth) ** 2).sum(axis=1).mean())
 
 
 def ece(y: Array, p: Array) -> float:
-    """Return the expected calibration error: |accuracy - confidence| per bin, weighted by its rows (Guo et al. 2017)."""
+    """Return the expected calibration error: |accuracy - confidence| of each bin, weighted (Guo et al. 2017)."""
     bins = calibration(y, p)
     return float((bins["rows"] * np.abs(bins["accuracy"] - bins["confidence"])).sum() / len(y))
 

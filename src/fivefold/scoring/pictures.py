@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn import metrics
 
 from ..plotting import figure, save
 
 
 def draw(tables: dict[str, pd.DataFrame], model: str, folder: Path) -> None:
-    """Write `<name>.png` into `folder` for each table."""
+    """Write `<name>.png` into the new `folder` for each table."""
+    folder.mkdir()
     for name, table in tables.items():
         save(PICTURES[name](table, model), folder / f"{name}.png")
 
@@ -20,12 +22,12 @@ def draw(tables: dict[str, pd.DataFrame], model: str, folder: Path) -> None:
 def learning_curve(table: pd.DataFrame, model: str) -> Figure:
     """Loss of training and validation rows over epochs, the best epoch marked."""
     fig, axes = figure()
-    for split, curve in table.groupby("split", sort=False):
-        axes.plot(curve.epoch + 1, curve.loss, label=split)
-    validation = table[table.split == "val"]
-    best = validation.loc[validation.loss.idxmin()]
-    axes.axvline(best.epoch + 1, color="0.6", linewidth=0.8, linestyle=":")
-    axes.annotate(f"best {best.loss:.3g}", (best.epoch + 1, best.loss), (4, 6), textcoords="offset points")
+    for split in ("train", "val"):
+        axes.plot(table.epoch, table[split], label=split)
+    best = table.loc[table.val.idxmin()]
+    axes.axvline(best.epoch, color="0.6", linewidth=0.8, linestyle=":")
+    axes.annotate(f"best {best.val:.3g}", (best.epoch, best.val), (4, 6), textcoords="offset points")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", title=f"{model}: learning curve")
     axes.legend()
     return fig

@@ -1,5 +1,7 @@
 """What the plots show, as tables: DVC draws and compares them, scoring/pictures.py draws them too."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from sklearn import metrics
@@ -13,8 +15,8 @@ CURVE_POINTS = 201
 
 def tables(schema: Schema, y: Array, p: Array, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return a table per plot, by name, for targets y (n,) and predictions p (n, k)."""
-    losses = history[["epoch", "train/loss", "val/loss"]].melt("epoch", var_name="split", value_name="loss")
-    learning = losses.assign(split=losses.split.str.removesuffix("/loss"))
+    columns = {"epoch": history["epoch"] + 1, "train": history["train/loss"], "val": history["val/loss"]}
+    learning = pd.DataFrame(columns)
     if schema.task == "regression":
         return {"learning_curve": learning, "predicted": pd.DataFrame({"actual": y, "predicted": p[:, 0]})}
     names = np.array(schema.classes)
@@ -38,7 +40,11 @@ def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
             continue  # a class without test rows, or the only one, has no curve
         false_positive, true_positive, _ = metrics.roc_curve(truth, p[:, index])
         rates = np.concatenate(([0.0], np.interp(even, false_positive, true_positive)))
-        curve = {"class": schema.classes[index], "false_positive_rate": np.r_[0.0, even], "true_positive_rate": rates}
+        curve = {
+            "class": schema.classes[index],
+            "false_positive_rate": np.r_[0.0, even],
+            "true_positive_rate": rates,
+        }
         curves.append(pd.DataFrame(curve))
     return pd.concat(curves) if curves else pd.DataFrame(columns=["class", "false_positive_rate", "true_positive_rate"])
 
@@ -50,3 +56,10 @@ def predictions(schema: Schema, records: Records, p: Array) -> pd.DataFrame:
     names = np.array(schema.classes)
     frame = pd.DataFrame({"row": records.rows, "target": names[records.y], "prediction": names[p.argmax(axis=1)]})
     return frame.join(pd.DataFrame(p, columns=[f"p_{name}" for name in schema.classes]))
+
+
+def save_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write `<name>.csv` into the new `folder` for each table."""
+    folder.mkdir()
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)

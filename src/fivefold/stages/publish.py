@@ -1,6 +1,5 @@
 """Outputs that exist whole or not at all."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,4 +31,4 @@ def publishing(target: Path, manifest: str = MANIFEST) -> Iterator[Path]:
 def _replace(path: Path, target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)  # a rename cannot replace a folder that holds something
-    os.replace(path, target)
+    path.replace(target)

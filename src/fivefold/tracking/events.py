@@ -83,8 +83,6 @@ class Version(Strict):
     tags: dict[str, str]
 
 
-Event = Annotated[
-    Run | State | Values | Tags | Metrics | Input | Artifact | Version, Field(discriminator="kind")
-]
+Event = Annotated[Run | State | Values | Tags | Metrics | Input | Artifact | Version, Field(discriminator="kind")]
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

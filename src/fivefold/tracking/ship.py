@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable
 from itertools import groupby
 
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
@@ -49,9 +48,10 @@ class Shipper:
                 if isinstance(event, events.Artifact | events.Version):
                     self.spool.forget(event.place)
 
-    def left_running(self) -> bool:
-        """Say whether MLflow still has the run as running."""
-        return bool(self.run_id) and self.client.get_run(self.run_id).info.status == "RUNNING"
+    def close(self) -> None:
+        """Mark the run KILLED if its stage ended without a word."""
+        if self.run_id and self.client.get_run(self.run_id).info.status == "RUNNING":
+            self.client.set_terminated(self.run_id, "KILLED", end_time=int(time.time() * 1000))
 
     def _metrics(self, said: Iterable[events.Metrics]) -> None:
         points = [Metric(name, value, e.time, e.step) for e in said for name, value in e.values.items()]
@@ -87,7 +87,8 @@ class Shipper:
     def _run(self) -> str:
         if self.run_id is None:
             raise TrackingError(
-                f"{self.spool.events} must begin with its run, but does not; remove {self.spool.folder} and run `fivefold sync`"
+                f"{self.spool.events} must begin with its run, but does not;"
+                f" remove {self.spool.folder} and run `fivefold sync`"
             )
         return self.run_id
 
@@ -100,8 +101,7 @@ def follow(spool: Spool) -> None:
         while not ended:
             ended = bool(select.select([sys.stdin], [], [], PAUSE)[0])
             shipper.ship()
-        if shipper.left_running():
-            shipper.client.set_terminated(shipper.run_id, "KILLED", end_time=int(time.time() * 1000))
+        shipper.close()
 
 
 def main() -> None:

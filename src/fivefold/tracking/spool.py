@@ -7,7 +7,6 @@
 A torn last line (power cut, full disk) is never sent, and the next append starts a fresh line.
 """
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -73,7 +72,7 @@ class Spool:
         """Remember that everything before `offset` was sent."""
         fresh = self.sent_file.with_suffix(".fresh")
         fresh.write_text(str(offset))
-        os.replace(fresh, self.sent_file)
+        fresh.replace(self.sent_file)
 
 
 def all_spools() -> list[Spool]:

@@ -20,14 +20,18 @@ def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.store().resolve() / 'mlflow.db'}"
 
 
+def artifacts() -> str:
+    """Return the address of the local folder of artifacts."""
+    return (paths.store().resolve() / "artifacts").as_uri()
+
+
 def open_store() -> tuple[MlflowClient, str]:
     """Return a client of the store and the id of the experiment, both made if need be.
 
     Under a lock: several processes that open a fresh SQLite store at once ruin it for good.
     """
     address = uri()
-    local = address.startswith("sqlite:")
-    location = (paths.store().resolve() / "artifacts").as_uri() if local else None
+    location = artifacts() if address.startswith("sqlite:") else None
     with locked(paths.root() / ".fivefold/store", patience=60):
         client = MlflowClient(address)
         experiment = client.get_experiment_by_name(EXPERIMENT)

@@ -29,10 +29,10 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self.epoch is None:
-            yield from zip(self.x.split(self.batch_size), self.y.split(self.batch_size), strict=True)
+            yield from zip(torch.split(self.x, self.batch_size), torch.split(self.y, self.batch_size), strict=True)
             return
         order = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(mix(self.seed, self.epoch())))
-        for index in order.to(self.x.device).split(self.batch_size):
+        for index in torch.split(order.to(self.x.device), self.batch_size):
             yield self.x[index], self.y[index]
 
 

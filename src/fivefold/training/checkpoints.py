@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 from safetensors.torch import load, save
 from torch import Tensor
@@ -39,7 +38,9 @@ class SafeCheckpoints(CheckpointIO):
             target.replace(target.with_name(PREVIOUS))
         fresh.replace(target)
 
-    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         """Return what `save_checkpoint` wrote at `path`."""
         content = Path(path).read_bytes()[DIGEST:]
         length = int.from_bytes(content[:8], "little")  # safetensors: size of the header, header, tensors

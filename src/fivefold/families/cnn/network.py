@@ -1,7 +1,7 @@
 """Convolutions and max-pooling, then dense layers.
 
-Source: LeCun et al. 1998. The default is the tutorials' network: 3x3 convolutions of 16 and 32 filters, each followed by
-2x2 max-pooling, a dense layer of 128 units and one of n.
+Source: LeCun et al. 1998. The default is the tutorials' network: 3x3 convolutions of 16 and 32 filters, each followed
+by 2x2 max-pooling, a dense layer of 128 units and one of n.
 Shapes: b images, c channels, y x x pixels, f flattened, k outputs.
 """
 
@@ -41,7 +41,9 @@ class CnnNetwork(nn.Module):
             # padding keeps the size, each pooling halves it
             convolution = nn.Conv2d(before, after, params.kernel, padding=params.kernel // 2)
             activation, pool = ACTIVATIONS[params.activation](), nn.MaxPool2d(2)
-            layers += [convolution, pool, activation] if params.activation in MONOTONE else [convolution, activation, pool]
+            layers += (
+                [convolution, pool, activation] if params.activation in MONOTONE else [convolution, activation, pool]
+            )
         flat = params.channels[-1] * (height >> halvings) * (width >> halvings)
         layers.append(nn.Flatten())
         for before, after in pairwise((flat, *params.dense)):

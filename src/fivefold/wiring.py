@@ -1,19 +1,34 @@
-"""What each stage imports, read from the source; `make deps` writes it into dvc.yaml, a test holds it there.
+"""What dvc.yaml must say and DVC cannot work out: `make wire` writes it, a test holds it there.
 
-A package whose `__init__.py` holds only a docstring computes nothing and is no dependency. A module found by a
-family's name stands for that family: `${item.network.family}` in dvc.yaml.
+Code dependencies: what each stage imports, read from the source. A package whose `__init__.py` holds only a docstring
+computes nothing and is no dependency. A module found by a family's name stands for that family:
+`${item.network.family}` in dvc.yaml. Plots: DVC cannot repeat a plot for each model, so models are listed.
 """
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+from . import paths
+from .params.load import load_params
+from .params.root import Params
+
+ROOT = Path(__file__).parents[2]
 STAGES = ("prepare", "select_features", "train", "evaluate", "export")
 FAMILY = "${item.network.family}"
 FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/families").glob("*/params.py"))
+
+PLOTS = (
+    # title, table, task (None: any), x, y, DVC's template
+    ("learning curves", "learning_curve", None, "epoch", ["train", "val"], "linear"),
+    ("confusion", "confusion", "classification", "actual", "predicted", "confusion"),
+    ("ROC", "roc", "classification", "false_positive_rate", "true_positive_rate", "scatter"),
+    ("calibration", "calibration", "classification", "confidence", "accuracy", "scatter"),
+    ("predicted and actual", "predicted", "regression", "actual", "predicted", "scatter"),
+)
 
 
 def imported(stage: str) -> set[str]:
@@ -67,7 +82,7 @@ def _imports(name: str, path: Path) -> Iterator[str]:
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in names)
             case ast.Call(func=ast.Name(id="import_module"), args=[ast.JoinedStr(values=values)]):
-                text = "".join(v.value if isinstance(v, ast.Constant) else "*" for v in values)
+                text = "".join(str(v.value) if isinstance(v, ast.Constant) else "*" for v in values)
                 yield from (text.replace("*", family) for family in FAMILIES)
 
 
@@ -78,18 +93,27 @@ def _only_docstring(path: Path) -> bool:
     )
 
 
-def main() -> None:
+def plots(params: Params) -> list[dict[str, Any]]:
+    """Return DVC's interactive plots: a table of every model of the right task, drawn together."""
+    drawn = []
+    for title, table, task, x, y, template in PLOTS:
+        models = [name for name, model in params.models.items() if task in (None, params.datasets[model.dataset].task)]
+        # a list for each file: YAML would write one list that stands twice as an alias
+        files = {f"{paths.report(name)}/tables/{table}.csv": y.copy() if isinstance(y, list) else y for name in models}
+        if files:
+            drawn.append({title: {"template": template, "x": x, "y": files}})
+    return drawn
+
+
+def wire(path: Path = ROOT / "dvc.yaml") -> None:
+    """Write dependencies and plots into dvc.yaml; everything else in it, comments too, stays."""
     yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 120, True
+    yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
-    path = ROOT / "dvc.yaml"
     tree = yaml.load(path)
     for stage in STAGES:
         deps = tree["stages"][stage]["do"]["deps"]
         data = [dep for dep in deps if not dep.startswith(("src/", "pipeline/"))]
         deps[:] = [*data, *code_deps(stage)]
+    tree["plots"] = plots(load_params(path.parent / paths.PARAMS))
     yaml.dump(tree, path)
-
-
-if __name__ == "__main__":
-    main()

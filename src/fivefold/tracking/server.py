@@ -1,0 +1,33 @@
+"""The MLflow UI on the project's own store."""
+
+import os
+import sys
+
+from . import store
+
+
+def serve(host: str, port: int) -> None:
+    """Replace this process by MLflow's server; Ctrl-C ends it.
+
+    MLflow's job runner, which this project has no use for, would start seven more processes.
+    """
+    store.open_store()
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    where = ["--backend-store-uri", store.uri(), "--default-artifact-root", store.artifacts()]
+    print(f"MLflow on http://{host}:{port}, store {store.uri()}", flush=True)
+    os.execv(
+        sys.executable,
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            host,
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            *where,
+        ],
+    )

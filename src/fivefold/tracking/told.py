@@ -1,0 +1,77 @@
+"""What is told of each stage, read from what the stage wrote: so it can be told again by `fivefold sync`."""
+
+import csv
+import json
+from importlib.metadata import version
+from typing import Any
+
+from .. import paths
+from ..data.storage import digest, load_dataset, sha256
+from .report import Report
+
+RUNTIME = ("numpy", "onnx", "onnxruntime")
+"""Packages that a registered graph needs to run."""
+
+EXAMPLE_ROWS = 2
+
+
+def inputs(report: Report, params: dict[str, Any]) -> None:
+    """Tell with which parameters and on which rows a model is trained."""
+    source = paths.prepared(params["dataset"])
+    report.params(params)
+    report.dataset(params["dataset"], source, load_dataset(source), digest(source))
+    report.artifact(source / "checks.json", "data")
+
+
+def training(report: Report, name: str) -> None:
+    """Tell what train wrote."""
+    facts = json.loads((paths.model(name) / "model.json").read_text())
+    report.tags(parameters=str(facts["parameters"]), best_epoch=str(facts["best_epoch"]), device=facts["device"])
+    for path in sorted(paths.selected(name).glob("selection.*")):
+        report.artifact(path, "selection")
+    for file in ("model.json", "history.csv"):
+        report.artifact(paths.model(name) / file, "training")
+
+
+def history(report: Report, name: str) -> None:
+    """Tell each epoch's metrics again."""
+    with (paths.model(name) / "history.csv").open() as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    tell = report.history(len(rows))
+    for row in rows:
+        tell(int(row.pop("epoch")), row)
+
+
+def evaluation(report: Report, name: str) -> None:
+    """Tell what evaluate wrote; scores stand one step behind the last epoch, where the kept weights were scored."""
+    folder = paths.report(name)
+    facts = json.loads((paths.model(name) / "model.json").read_text())
+    scores = json.loads((folder / "metrics.json").read_text())
+    flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
+    report.metrics(facts["epochs"], flat)
+    for path in (folder / "metrics.json", folder / "predictions.parquet"):
+        report.artifact(path, "evaluation")
+    for path in sorted((folder / "plots").iterdir()):
+        report.artifact(path, "evaluation")
+
+
+def exported(report: Report, name: str) -> None:
+    """Tell what export wrote: a version to register, with the scores of the test rows."""
+    path = paths.model(name) / "model.onnx"
+    facts = json.loads((paths.model(name) / "model.json").read_text())
+    scores = json.loads((paths.report(name) / "metrics.json").read_text())["test"]
+    x = load_dataset(paths.prepared(facts["params"]["dataset"])).test.x
+    report.version(
+        path,
+        sha256=sha256(path),
+        model=f"fivefold-{name}",
+        shape=x.shape[1:],
+        dtype=str(x.dtype),
+        outputs=len(facts["schema"]["classes"]) or 1,
+        example=json.dumps(x[:EXAMPLE_ROWS].tolist()),
+        requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME),
+        tags={
+            "fivefold.fingerprint": facts["fingerprint"],
+            **{f"test.{metric}": f"{value:.4f}" for metric, value in scores.items()},
+        },
+    )
