@@ -42,8 +42,8 @@ class Step:
             case "affine":
                 return (x - arrays["shift"]) * arrays["scale"]
             case "unit_norm":
-                length = np.linalg.norm(x.reshape(len(x), -1), axis=1, keepdims=True)
-                return np.divide(x, np.maximum(length, np.finfo(x.dtype).tiny))
+                length: Array = np.linalg.norm(x.reshape(len(x), -1), axis=1, keepdims=True)
+                return np.asarray(x / np.maximum(length, np.finfo(x.dtype).tiny))
             case "take":
                 return x.reshape(len(x), -1)[:, arrays["index"]]
             case "project":

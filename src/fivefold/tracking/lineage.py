@@ -1,5 +1,6 @@
 """Where a run comes from: git, DVC, versions; read, never asked of a person."""
 
+import getpass
 import hashlib
 import os
 import platform
@@ -23,6 +24,7 @@ def tags(stage: str, fingerprint: str) -> dict[str, str]:
         "mlflow.source.type": "PROJECT",
         "mlflow.source.name": f"dvc.yaml:{stage}",
         "mlflow.source.git.commit": commit,
+        "mlflow.user": getpass.getuser(),
         "git.commit": commit,
         "git.branch": _git("branch", "--show-current"),
         "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower() if commit else "",

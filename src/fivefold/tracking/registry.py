@@ -1,13 +1,14 @@
 """The model registry: every exported graph becomes a version, with signature, example, requirements and aliases."""
 
 import json
+from contextlib import suppress
 
 import mlflow
 import numpy as np
 import onnx
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from . import events
@@ -23,24 +24,31 @@ def register(client: MlflowClient, run_id: str, event: events.Version, spool: Sp
         return
     dtype = np.dtype(event.dtype)
     mlflow.set_tracking_uri(client.tracking_uri)
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.onnx.log_model(
-            onnx.load(spool.file(event.place)),
-            name=event.model,
-            signature=ModelSignature(
-                Schema([TensorSpec(dtype, (-1, *event.shape), "x")]),
-                Schema([TensorSpec(np.dtype("float32"), (-1, event.outputs), "y")]),
-            ),
-            input_example={"x": np.array(json.loads(event.example), dtype)},
-            pip_requirements=list(event.requirements),
-            registered_model_name=event.model,
-        )
-    version = str(info.registered_model_version)
-    for key, value in {**event.tags, "fivefold.sha256": event.sha256}.items():
-        client.set_model_version_tag(event.model, version, key, value)
+    # not mlflow.onnx.log_model: it wants an active run, whose end would overwrite when training ended
+    info = Model.log(
+        artifact_path=None,
+        name=event.model,
+        flavor=mlflow.onnx,
+        run_id=run_id,
+        onnx_model=onnx.load(spool.file(event.place)),
+        onnx_execution_providers=["CPUExecutionProvider"],
+        signature=ModelSignature(
+            Schema([TensorSpec(dtype, (-1, *event.shape), "x")]),
+            Schema([TensorSpec(np.dtype("float32"), (-1, event.outputs), "y")]),
+        ),
+        input_example={"x": np.array(json.loads(event.example), dtype)},
+        pip_requirements=list(event.requirements),
+    )
+    with suppress(MlflowException):  # it exists
+        client.create_registered_model(event.model)
+    tags = {**event.tags, "fivefold.sha256": event.sha256}
+    made = client.create_model_version(event.model, info.model_uri, run_id, tags, model_id=info.model_id)
+    version = str(made.version)
     client.set_registered_model_alias(event.model, CHALLENGER, version)
-    if not _has_champion(client, event.model):
+    champion = not _has_champion(client, event.model)
+    if champion:
         client.set_registered_model_alias(event.model, CHAMPION, version)
+    print(f"registered {event.model} version {version} as challenger{' and champion' if champion else ''}", flush=True)
 
 
 def _known(client: MlflowClient, run_id: str, event: events.Version) -> bool:

@@ -1,5 +1,6 @@
 """The MLflow store: SQLite and a folder of artifacts under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
 
+import logging
 import os
 
 from mlflow import MlflowClient
@@ -9,10 +10,15 @@ from .. import paths
 from ..stages.lock import locked
 
 EXPERIMENT = "fivefold"
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Has MLflow's UI show runs and metrics first, not traces of language models."""
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 # A server that is down must cost seconds: MLflow's own defaults wait for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def uri() -> str:
@@ -38,7 +44,7 @@ def open_store() -> tuple[MlflowClient, str]:
         if experiment is not None:
             return client, experiment.experiment_id
         try:
-            return client, client.create_experiment(EXPERIMENT, artifact_location=location)
+            return client, client.create_experiment(EXPERIMENT, artifact_location=location, tags=EXPERIMENT_TAGS)
         except MlflowException:  # another machine made it in between
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:

@@ -49,10 +49,21 @@ def evaluation(report: Report, name: str) -> None:
     scores = json.loads((folder / "metrics.json").read_text())
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
     report.metrics(facts["epochs"], flat)
+    report.tags(**{"mlflow.note.content": _note(facts, scores)})
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         report.artifact(path, "evaluation")
     for path in sorted((folder / "plots").iterdir()):
         report.artifact(path, "evaluation")
+
+
+def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
+    """Return the run's description in MLflow's UI: what it is and how well it does, in Markdown."""
+    network = facts["params"]["network"]["family"]
+    head = f"`{network}` with {facts['parameters']:,} parameters on `{facts['params']['dataset']}`"
+    rows = [
+        f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
+    ]
+    return "\n".join([head, "", "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
 
 
 def exported(report: Report, name: str) -> None:
