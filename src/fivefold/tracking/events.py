@@ -77,7 +77,8 @@ class Version(Strict):
     model: str
     shape: tuple[int, ...] = Field(description="of one record, without the batch")
     dtype: str
-    outputs: int
+    output: str = Field(description="name of the graph's output")
+    outputs: int = Field(description="numbers a record")
     example: str = Field(description="JSON of a few raw records")
     requirements: tuple[str, ...]
     tags: dict[str, str]

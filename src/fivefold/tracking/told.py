@@ -78,6 +78,7 @@ def exported(report: Report, name: str) -> None:
         model=f"fivefold-{name}",
         shape=x.shape[1:],
         dtype=str(x.dtype),
+        output="probabilities" if facts["schema"]["classes"] else "values",
         outputs=len(facts["schema"]["classes"]) or 1,
         example=json.dumps(x[:EXAMPLE_ROWS].tolist()),
         requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME),
