@@ -41,6 +41,7 @@ def main(name: str) -> None:
             save_model(Saved(fitted.model, dataset.schema, model.network, facts), folder)
             fitted.history.to_csv(folder / "history.csv", index=False)
         report.metrics(epochs, {"train/seconds": fitted.seconds})
+        report.tags(resumed=str(fitted.resumed).lower())
         told.training(report, name)
     shutil.rmtree(checkpoints, ignore_errors=True)
     loss = fitted.history["val/loss"].min()

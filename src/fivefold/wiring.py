@@ -53,7 +53,7 @@ def code_deps(stage: str) -> list[str]:
     every = {_placeholder(f.relative_to(ROOT).as_posix()) for f in sources if not _only_docstring(f)}
     for folder in sorted({Path(file).parent.as_posix() for file in files if file.startswith("src/fivefold/")}):
         inside = {file for file in every if file.startswith(f"{folder}/")}
-        if len(inside) > 1 and inside <= files:
+        if len(inside) > 1 and inside <= files and not any(FAMILY in file for file in inside):
             files = (files - inside) | {folder}
     return sorted(files)
 

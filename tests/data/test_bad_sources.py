@@ -1,0 +1,135 @@
+"""A source that breaks a rule is refused in one line with file, place, value and remedy."""
+
+import gc
+import gzip
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fivefold.data.read import read
+from fivefold.errors import DataError
+
+from ..conftest import images_block, table_block
+
+TABLES = [
+    # file name, content, what the line says after the path
+    ("a.csv", b"", " must be a CSV in UTF-8 with a header, but is not: No columns to parse from file; mend the file"),
+    ("a.csv", b"a,y\n", " must have rows and a feature beside 'y', but has (0, 1)"),
+    ("a.csv", b"y\nu\nv\n", " must have rows and a feature beside 'y', but has (2, 0)"),
+    ("a.csv", b"a,b\n1,2\n", ": target and drop must name columns, but 'y' is none; the columns are a, b"),
+    ("a.csv", b"a;y\n1;u\n", ": target and drop must name columns, but 'y' is none; the columns are a;y"),
+    ("a.csv", b"a,y\n1,u\n2,\n3,\n", ": every row must have a target, but row 2 of column 'y' is empty (2 in all);"),
+    ("a.csv", b"a,y\n1,u\n2,u\n", ": the target must take two values or more, but column 'y' holds only 'u'; name"),
+    ("a.csv", b"a,y\n1,0.5\n2,1\n", ": classes must be names or whole numbers, but column 'y' holds"),
+    ("a.csv", b"a,y\n1,u\nhot,v\n", ": column 'a' must hold finite numbers, but row 2 holds 'hot' (1 such rows);"),
+    ("a.csv", b'a,y\n"1,5",u\n2,v\n', ": column 'a' must hold finite numbers, but row 1 holds '1,5' (1 such rows);"),
+    ("a.csv", b"a,y\n1,u\n2,v\ninf,v\n", ": column 'a' must hold finite numbers, but row 3 holds"),
+    ("a.csv", b"a,y\n-1e999,u\n2,v\n", ": column 'a' must hold finite numbers, but row 1 holds"),
+    ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec can't"),
+    ("a.csv", "a,y\n1,ä\n2,v\n".encode("latin1"), " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec"),
+    ("a.csv", "a,y\n1,u\n2,v\n".encode("utf-16"), " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec"),
+    ("a.csv.gz", b"a,y\n1,u\n", " must be a CSV in UTF-8 with a header, but is not: Not a gzipped file"),
+    ("a.csv.gz", gzip.compress(b"a,y\n1,u\n2,v\n")[:-9], " must be a CSV in UTF-8 with a header, but is not: Compres"),
+    ("a.sklearn", b"# a comment\nmnist\n", " must name one of breast_cancer, wine, iris, diabetes, digits, but names"),
+    ("a.sklearn", b"", " must name one of breast_cancer, wine, iris, diabetes, digits, but names ''; mend that line"),
+]
+
+
+def refused(line: str) -> str:
+    return rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"
+
+
+@pytest.mark.parametrize(("name", "content", "line"), TABLES)
+def test_a_table_that_breaks_a_rule_is_refused(tmp_path: Path, name: str, content: bytes, line: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=refused(f"{path}{line}")):
+        read(table_block(path))
+
+
+def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,y\n1,2\n2,inf\n")
+    with pytest.raises(DataError, match=refused(": column 'y' must hold finite numbers, but row 2 holds")):
+        read(table_block(path, task="regression"))
+
+
+def test_a_dropped_column_must_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,y\n1,u\n2,v\n")
+    with pytest.raises(DataError, match=refused("target and drop must name columns, but 'b' is none")):
+        read(table_block(path, drop=("b",)))
+
+
+@pytest.mark.parametrize("block", [table_block("nowhere.csv"), images_block("nowhere.npz")], ids=["table", "images"])
+def test_a_missing_source_is_named(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=refused(f"source must be a file, but '{block.source}' does not exist; put it")):
+        read(block)
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.npz", "a", "a.csv.zip"])
+def test_a_table_of_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("a,y\n1,u\n2,v\n")
+    with pytest.raises(DataError, match=r"a table must be \.csv, \.csv\.gz or \.sklearn, but source is .*; convert it"):
+        read(table_block(tmp_path / name))
+
+
+GREY = np.zeros((4, 5, 6), np.uint8)
+LABELS = np.array([0, 1, 0, 1])
+
+IMAGES: list[tuple[dict[str, Any], str]] = [
+    ({"x": GREY}, " must hold arrays x and y, but lacks one of them; save both with numpy.savez"),
+    ({"x": GREY, "y": np.array([{}, 1, 2, 3], object)}, " must be an .npz of plain arrays, but is not: Object arrays"),
+    ({"x": GREY, "y": LABELS[:3]}, ": y must hold one label an image, but x is (4, 5, 6) and y is (3,); mend"),
+    ({"x": GREY, "y": LABELS[:, None]}, ": y must hold one label an image, but x is (4, 5, 6) and y is (4, 1); mend"),
+    ({"x": GREY / 255, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; convert x with astype"),
+    ({"x": GREY.astype("i4"), "y": LABELS}, ": pixels must be uint8, 0 to 255, but are int32; convert x with astype"),
+    ({"x": GREY[:, 0], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1 or 3), but is (4, 6);"),
+    ({"x": GREY[:, None], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1 or 3), but is (4, 1,"),
+    ({"x": GREY, "y": LABELS * 0}, ": the target must take two values or more, but column 'label' holds only"),
+    ({"x": GREY, "y": [0, np.nan, 1, 1]}, ": every row must have a target, but row 2 of column 'label' is empty (1"),
+    ({"x": GREY[:0], "y": LABELS[:0]}, ": the target must take two values or more, but column 'label' holds only not"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "line"), IMAGES)
+def test_an_archive_that_breaks_a_rule_is_refused(tmp_path: Path, arrays: dict[str, Any], line: str) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=refused(f"{path}{line}")):
+        read(images_block(path))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <_io:pytest.PytestUnraisableExceptionWarning")
+def test_a_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=GREY, y=LABELS)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(DataError, match=refused(f"{path} must be an .npz of plain arrays, but is not: ")):
+        read(images_block(path))
+    gc.collect()  # numpy leaves a file that is no archive open: its warning belongs to this test
+
+
+def test_text_in_place_of_an_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_text("hello")
+    with pytest.raises(DataError, match=refused(f"{path} must be an .npz of plain arrays, but is not: ")):
+        read(images_block(path))
+
+
+def test_a_table_in_place_of_images_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.sklearn"
+    path.write_text("wine")
+    with pytest.raises(DataError, match=refused(f"{path} must name images, but names a table; set `kind: table`")):
+        read(images_block(path))
+
+
+def test_images_of_another_suffix_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("")
+    with pytest.raises(DataError, match=r"images must be \.npz or \.sklearn, but source is .*; save arrays x and y"):
+        read(images_block(tmp_path / "a.csv"))

@@ -1,0 +1,203 @@
+"""What is left when a training is killed, stopped, doubled, or when MLflow is away; with real processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from .project import Project
+
+TRAIN = ("python", "-m", "pipeline.train", "mlp")
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for `condition`; fail if it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.02)
+
+
+def holder(project: Project) -> int:
+    """Return the process that holds the lock of train@mlp, 0 if there is none yet."""
+    lock = project.folder / ".fivefold/work/train@mlp/lock"
+    return int(lock.read_text() or 0) if lock.exists() else 0
+
+
+def checkpoint(project: Project) -> Path | None:
+    """Return the newest checkpoint of train@mlp."""
+    return next((project.folder / ".fivefold/work/train@mlp").glob("*/last.checkpoint"), None)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def outputs(project: Project) -> set[str]:
+    folder = project.folder / "models"
+    return {path.name for path in folder.rglob("*") if path.is_file()} if folder.exists() else set()
+
+
+def test_a_killed_training_goes_on_to_the_same_weights_in_the_same_run(small: Project) -> None:
+    dvc = small.start("dvc", "repro", "train@mlp")
+    until(lambda: checkpoint(small))
+    pid = holder(small)
+    os.kill(pid, signal.SIGKILL)
+    dvc.communicate()
+    assert dvc.returncode != 0
+    assert not outputs(small)
+    until(lambda: small.runs("mlp") and small.runs("mlp")[0].info.status == "KILLED")
+
+    small.run("dvc", "repro", "train@mlp")
+    (run,) = small.runs("mlp")
+    until(lambda: small.runs("mlp")[0].info.status == "FINISHED")
+    resumed = (small.folder / "models/mlp/weights.safetensors").read_bytes()
+    history = pd.read_csv(small.folder / "models/mlp/history.csv")
+    assert history.epoch.to_list() == list(range(300))
+    assert checkpoint(small) is None
+    until(lambda: small.runs("mlp")[0].data.tags.get("resumed") == "true")
+
+    small.run("dvc", "repro", "--force", "--single-item", "train@mlp")  # from the start, without a stop
+    assert (small.folder / "models/mlp/weights.safetensors").read_bytes() == resumed
+    until(lambda: small.runs("mlp")[0].data.tags["resumed"] == "false")
+    assert [again.info.run_id for again in small.runs("mlp")] == [run.info.run_id]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_training_ends_with_the_shell_s_code_and_leaves_nothing(
+    small: Project, signum: signal.Signals, code: int
+) -> None:
+    train = small.start(*TRAIN)
+    until(lambda: checkpoint(small))
+    train.send_signal(signum)
+    told, _ = train.communicate(timeout=30)
+    assert train.returncode == code, told
+    assert "nothing half-written is left" in told
+    assert not outputs(small)
+    until(lambda: small.runs("mlp")[0].info.status == "KILLED")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread looks once a second, by the same function")
+def test_a_stage_ends_when_dvc_is_killed(small: Project) -> None:
+    dvc = small.start("dvc", "repro", "train@mlp")
+    until(lambda: checkpoint(small))
+    pid = holder(small)
+    assert alive(pid)
+    dvc.kill()
+    until(lambda: not alive(pid), seconds=10)
+    dvc.communicate()
+    assert not outputs(small)
+
+
+def test_a_second_training_names_the_first_and_stops(small: Project) -> None:
+    small.change("models.mlp.training.max_epochs", 5000)
+    first = small.start(*TRAIN)
+    until(lambda: checkpoint(small))
+    second = small.run(*TRAIN, ok=False)
+    assert second.returncode == 1
+    assert f"process {first.pid} is running it" in second.stderr
+    assert first.poll() is None
+    first.terminate()
+    first.communicate()
+
+
+def test_mlflow_out_of_reach_costs_seconds_and_loses_nothing(small: Project) -> None:
+    with socket.socket() as taken:  # an address where nothing answers
+        taken.bind(("127.0.0.1", 0))
+        away = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        started = time.monotonic()
+        told = small.run(*TRAIN, MLFLOW_TRACKING_URI=away)
+        assert time.monotonic() - started < 60
+    assert "`fivefold sync` sends it" in told.stderr
+    assert "model.json" in outputs(small)
+    assert not (small.folder / "mlruns/mlflow.db").exists()
+
+    assert "sent run" in small.run("fivefold", "sync").stdout
+    (run,) = small.runs("mlp")
+    points = small.mlflow().get_metric_history(run.info.run_id, "val/loss")
+    history = pd.read_csv(small.folder / "models/mlp/history.csv")
+    expected = history[(history.epoch % 2 == 0) | (history.epoch == 299)]  # 300 epochs, at most 200 points
+    assert [point.step for point in points] == expected.epoch.to_list()
+    assert [point.value for point in points] == pytest.approx(expected["val/loss"].to_list())
+    assert run.info.status == "FINISHED"
+    assert "sent run" not in small.run("fivefold", "sync").stdout
+
+
+def test_sync_makes_runs_for_what_dvc_restored_and_a_server_takes_them(small: Project) -> None:
+    small.change("models.mlp.training.max_epochs", 3)
+    small.run("dvc", "repro")
+    (before,) = small.runs("mlp")
+    port = free_port()
+    server = small.start("fivefold", "ui", "--port", str(port))
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: answers(port), seconds=120)
+        # a store of which nothing is known but what lies on disk
+        (small.folder / "mlruns/mlflow.db").rename(small.folder / "mlruns/old.db")
+        server.terminate()
+        server.communicate()
+        server = small.start("fivefold", "ui", "--port", str(port))
+        until(lambda: answers(port), seconds=120)
+        assert "sent run" in small.run("fivefold", "sync", MLFLOW_TRACKING_URI=uri).stdout
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name("fivefold")
+        assert experiment is not None
+        (run,) = client.search_runs([experiment.experiment_id])
+        assert run.data.metrics == {k: v for k, v in before.data.metrics.items() if k != "train/seconds"}
+        assert run.data.params == before.data.params
+        assert client.get_model_version_by_alias("fivefold-mlp", "champion").run_id == run.info.run_id
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_project_of_a_wrong_key_stops_in_one_line_and_keeps_its_outputs(small: Project) -> None:
+    before = {path: path.read_bytes() for path in (small.folder / "data").rglob("*") if path.is_file()}
+    small.change("models.mlp.training.max_epochs", -1)
+    done = small.run("python", "-m", "pipeline.select_features", "mlp", ok=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: params.yaml: models.mlp.training.max_epochs must be greater than 0, but is -1; change it\n"
+    )
+    assert {path: path.read_bytes() for path in (small.folder / "data").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["../x", "nobody", ""])
+def test_a_hostile_or_unknown_name_stops_in_one_line(small: Project, name: str) -> None:
+    done = small.run("python", "-m", "pipeline.prepare", name, ok=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not (small.folder.parent / "x").exists()
+
+
+def test_terminating_a_stage_before_it_trains_is_quick(small: Project) -> None:
+    train = small.start(*TRAIN)
+    until(lambda: holder(small) == train.pid)
+    train.terminate()
+    told, _ = train.communicate(timeout=30)
+    assert train.returncode in (143, -signal.SIGTERM), told
+    assert subprocess.run(["pgrep", "-g", str(train.pid)], capture_output=True, check=False).stdout == b""

@@ -1,0 +1,71 @@
+"""Changing one thing marks exactly the stages that it touches, as `dvc status` says."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .project import Project
+
+DATASETS = ("breast_cancer", "concrete", "digits")
+MODELS = ("mlp", "mlp_regression", "cnn")
+
+
+def stages(stage: str, names: tuple[str, ...] = MODELS) -> set[str]:
+    return {f"{stage}@{name}" for name in names}
+
+
+@pytest.fixture
+def project(finished: Project) -> Iterator[Project]:
+    yield finished
+    finished.run("git", "checkout", "--", "params.yaml", "src", "pipeline", "data/raw")
+    assert not finished.status()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("seed", 7, stages("prepare", DATASETS) | stages("select_features") | stages("train")),
+        ("training.max_epochs", 3, stages("train")),
+        ("models.mlp.training.optimizer.lr", 0.001, {"train@mlp"}),
+        ("models.cnn.network.dropout", 0.4, {"train@cnn"}),
+        ("models.mlp.select.k", 10, {"select_features@mlp"}),
+        ("datasets.digits.normalize", "standard", {"prepare@digits"}),
+        ("datasets.concrete.split.test", 0.2, {"prepare@concrete"}),
+    ],
+)
+def test_a_changed_key(project: Project, key: str, value: object, expected: set[str]) -> None:
+    project.change(key, value)
+    assert project.status() == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("src/fivefold/data/table.py", stages("prepare", DATASETS)),
+        ("src/fivefold/preprocessing/selection.py", stages("select_features")),
+        ("src/fivefold/training/optimizers.py", stages("train")),
+        ("src/fivefold/families/cnn/module.py", {"train@cnn"}),
+        ("src/fivefold/families/cnn/network.py", {"train@cnn", "evaluate@cnn", "export@cnn"}),
+        ("src/fivefold/scoring/metrics.py", stages("evaluate")),
+        ("src/fivefold/exporting/parity.py", stages("export")),
+        ("src/fivefold/tracking/ship.py", set()),
+        ("src/fivefold/cli.py", set()),
+        ("README.md", set()),
+        ("data/raw/concrete.csv", {"prepare@concrete"}),
+    ],
+)
+def test_a_changed_file(project: Project, file: str, expected: set[str]) -> None:
+    path = project.folder / file
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n")
+    try:
+        assert project.status() == expected
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_repro_after_a_changed_key_runs_what_follows_from_it(project: Project) -> None:
+    project.change("models.mlp.select.k", 19)
+    told = project.run("dvc", "repro", "--dry").stdout
+    assert told.count("> python -m pipeline.") == 4
+    assert "prepare" not in told.split("> python -m pipeline.", 1)[1]

@@ -1,0 +1,143 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from fivefold.cli import app
+from fivefold.errors import ParamsError
+from fivefold.params.load import load_params, merge, parse, read_tree
+from fivefold.params.training import Adam, Sgd
+
+from .example import TEXT, changed, example
+
+ROOT = Path(__file__).parents[2]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_projects_own_params_load() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert {"breast_cancer", "concrete", "digits"} <= set(params.datasets)
+    assert {model.network.family for model in params.models.values()} >= {"mlp", "cnn"}
+
+
+def test_a_seed_of_zero_is_a_seed() -> None:
+    assert parse(example()).seed == 0
+
+
+class TestInheritedTraining:
+    def test_a_model_keeps_what_it_does_not_override(self) -> None:
+        flat = parse(example()).models["flat"].training
+        assert (flat.max_epochs, flat.batch_size) == (10, 4)
+
+    def test_a_nested_block_is_merged_key_by_key(self) -> None:
+        assert parse(example()).models["flat"].training.optimizer == Adam(name="adamw", lr=0.02, weight_decay=0.1)
+
+    def test_a_block_of_another_name_replaces_the_whole(self) -> None:
+        # a weight decay of 0.1 that leaked from adamw into sgd would change what sgd does
+        assert parse(example()).models["line"].training.optimizer == Sgd(name="sgd", lr=0.5, weight_decay=0.0)
+
+    def test_a_block_of_the_same_name_is_merged(self) -> None:
+        tree = changed("models.line.training.optimizer", {"name": "adamw", "lr": 0.5})
+        assert parse(tree).models["line"].training.optimizer == Adam(name="adamw", lr=0.5, weight_decay=0.1)
+
+    def test_an_empty_block_is_the_base(self) -> None:
+        params = parse(example())
+        assert params.models["wide"].training == params.training
+
+    def test_merging_leaves_both_trees_as_they_were(self) -> None:
+        base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}}
+        before = copy.deepcopy((base, over))
+        assert merge(base, over) == {"a": {"b": 9, "c": 2}, "d": 3}
+        assert (base, over) == before
+
+
+class TestYaml12:
+    def test_an_exponent_without_a_point_is_a_number(self) -> None:
+        assert parse(example()).training.optimizer.lr == 0.001
+
+    def test_yes_is_a_word(self, tmp_path: Path) -> None:
+        assert load_params(written(tmp_path, TEXT)).datasets["cells"].model_dump()["target"] == "yes"
+
+    @pytest.mark.parametrize("word", ["no", "on", "off", "y", "n"])
+    def test_the_booleans_of_yaml_1_1_are_words(self, tmp_path: Path, word: str) -> None:
+        assert read_tree(written(tmp_path, f"a: {word}")) == {"a": word}
+
+    def test_a_leading_zero_makes_no_octal(self, tmp_path: Path) -> None:
+        assert read_tree(written(tmp_path, "a: 010")) == {"a": 10}
+
+    def test_a_key_that_stands_twice_is_refused(self, tmp_path: Path) -> None:
+        path = written(tmp_path, TEXT + "seed: 1\n")
+        with pytest.raises(ParamsError, match=r'params\.yaml must be YAML 1\.2 .* duplicate key "seed" with value "1"'):
+            load_params(path)
+
+
+class TestFrozen:
+    @pytest.mark.parametrize("dotted", ["seed", "training.max_epochs", "training.optimizer.lr"])
+    def test_assigning_raises(self, dotted: str) -> None:
+        *above, last = dotted.split(".")
+        block: Any = parse(example())
+        for key in above:
+            block = getattr(block, key)
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(block, last, 1)
+
+    @pytest.mark.xfail(
+        reason="pydantic freezes fields, not the dicts `datasets` and `models`", raises=pytest.fail.Exception
+    )
+    def test_putting_a_model_in_raises(self) -> None:
+        params = parse(example())
+        with pytest.raises(TypeError):
+            params.models["other"] = params.models["flat"]
+
+    def test_lists_become_tuples(self) -> None:
+        assert parse(example()).models["flat"].model_dump()["network"]["hidden"] == (8,)
+
+
+class TestLookUp:
+    def test_a_dataset_is_found_by_name(self) -> None:
+        params = parse(example())
+        assert params.dataset("mixes") is params.datasets["mixes"]
+
+    def test_an_unknown_dataset_lists_the_known_ones(self) -> None:
+        with pytest.raises(ParamsError, match=r"dataset 'nope' is not in params\.yaml; it has cells, mixes, pens"):
+            parse(example()).dataset("nope")
+
+    def test_an_unknown_model_lists_the_known_ones(self) -> None:
+        with pytest.raises(ParamsError, match=r"model 'nope' is not in params\.yaml; it has flat, line, wide"):
+            parse(example()).model("nope")
+
+
+class TestJsonSchema:
+    @pytest.fixture
+    def printed(self) -> str:
+        return CliRunner().invoke(app, ["schema"], catch_exceptions=False).stdout
+
+    @pytest.mark.skipif(not (ROOT / "params.schema.json").exists(), reason="`make schema` has not been run")
+    def test_the_file_is_what_the_command_prints(self, printed: str) -> None:
+        assert (ROOT / "params.schema.json").read_text() == printed, "run `make schema`"
+
+    def test_every_block_refuses_unknown_keys(self, printed: str) -> None:
+        schema = json.loads(printed)
+        blocks = {"Params": schema, **schema["$defs"]}
+        assert {"Training", "Table", "Images", "Model", "Mlp", "Cnn"} <= set(blocks)
+        assert [name for name, block in blocks.items() if block.get("additionalProperties") is not False] == []
+
+    def test_every_key_of_the_projects_params_is_in_it(self, printed: str) -> None:
+        known = {key for block in json.loads(printed)["$defs"].values() for key in block["properties"]}
+        tree = read_tree(ROOT / "params.yaml")
+        used = {
+            key
+            for block in (tree["training"], *tree["datasets"].values(), *tree["models"].values())
+            for key in (*block, *(inner for value in block.values() if isinstance(value, dict) for inner in value))
+        }
+        assert len(used) > 20
+        assert used - known == set()

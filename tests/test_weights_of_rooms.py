@@ -1,0 +1,134 @@
+"""Heavy packages stay in few rooms: every stage pays for what it imports, each time it runs."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARAMS = sorted(path.stem for path in (ROOT / "src/fivefold/params").glob("[!_]*.py"))
+SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "pipeline").rglob("*.py")])
+
+LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
+TORCH = {"torch", "torchmetrics", *LIGHTNING}
+HEAVY = {*TORCH, "mlflow", "pandas", "sklearn", "scipy", "numpy", "matplotlib", "onnx", "onnxruntime", "dvc", "rich"}
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    # a test run that DVC started must not end with it: see pipeline/__init__.py
+    env = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+    return subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+
+
+@cache
+def loaded(module: str) -> frozenset[str]:
+    """Packages in a fresh interpreter after importing `module`."""
+    done = python("-c", f"import json, sys, {module}; print(json.dumps(list(sys.modules)))")
+    return frozenset(name.partition(".")[0] for name in json.loads(done.stdout))
+
+
+def test_every_module_of_params_is_found() -> None:
+    assert {"base", "choices", "datasets", "load", "models", "root", "selection", "training"} <= set(PARAMS)
+
+
+@pytest.mark.parametrize("module", PARAMS)
+def test_params_imports_nothing_heavy(module: str) -> None:
+    packages = loaded(f"fivefold.params.{module}")
+    assert "fivefold" in packages
+    assert packages & HEAVY == set()
+
+
+def test_importtime_agrees_that_params_is_light() -> None:
+    said = python("-X", "importtime", "-c", "import fivefold.params.load").stderr
+    names = [line.rpartition("|")[2].strip() for line in said.splitlines() if line.startswith("import time:")]
+    assert "fivefold.params.load" in names
+    assert [name for name in names if name.partition(".")[0] in HEAVY] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("pipeline.prepare", {*TORCH, "mlflow", "onnx", "onnxruntime", "matplotlib"}),
+        ("pipeline.select_features", {*TORCH, "mlflow", "onnx", "onnxruntime"}),
+        ("pipeline.train", {"mlflow", "onnx", "onnxruntime"}),
+        ("pipeline.evaluate", {*LIGHTNING, "mlflow", "onnx", "onnxruntime"}),
+        ("pipeline.export", {*LIGHTNING, "mlflow"}),
+    ],
+)
+def test_a_stage_imports_only_what_it_needs(module: str, forbidden: set[str]) -> None:
+    packages = loaded(module)
+    assert {"fivefold", "pipeline", "numpy"} <= packages
+    assert packages & forbidden == set()
+
+
+def test_only_the_process_beside_a_stage_imports_mlflow() -> None:
+    packages = loaded("fivefold.tracking.ship")
+    assert "mlflow" in packages
+    assert packages & TORCH == set()
+
+
+def test_training_is_what_pays_for_lightning() -> None:
+    assert "pytorch_lightning" in loaded("pipeline.train")
+
+
+PICKLERS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "skops"}
+UNPICKLING = {("torch", "load"), ("torch", "save"), ("pd", "read_pickle"), ("onnx", "load_pickle")}
+
+
+def pickling(source: str) -> Iterator[str]:
+    """What in a module pickles or may unpickle."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names if alias.name.partition(".")[0] in PICKLERS)
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in PICKLERS:
+                yield module
+            case ast.Attribute(value=ast.Name(id=package), attr=name) if (package, name) in UNPICKLING:
+                yield f"{package}.{name}"
+            case ast.Attribute(attr="to_pickle"):
+                yield "to_pickle"
+            case ast.keyword(arg="allow_pickle", value=value) if not _is_false(value):
+                yield "allow_pickle"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr="save" | "load" as name), keywords=words):
+                if "allow_pickle" not in {word.arg for word in words}:
+                    yield f"np.{name} without allow_pickle=False"
+
+
+def _is_false(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is False
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import joblib.externals",
+        "np.load(path, allow_pickle=True)",
+        "np.load(path, allow_pickle=flag)",
+        "np.save(path, x)",
+        "torch.load(path)",
+        "frame.to_pickle(path)",
+    ],
+)
+def test_the_search_for_pickles_finds(line: str) -> None:
+    assert list(pickling(line))
+
+
+@pytest.mark.parametrize("line", ["np.load(path, allow_pickle=False)", "from safetensors.torch import load"])
+def test_the_search_for_pickles_passes_over(line: str) -> None:
+    assert list(pickling(line)) == []
+
+
+def test_no_source_pickles_or_logs_by_itself() -> None:
+    assert len(SOURCES) > 60
+    assert ROOT / "pipeline/train.py" in SOURCES
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in SOURCES}
+    assert {name: list(pickling(text)) for name, text in texts.items() if list(pickling(text))} == {}
+    assert [name for name, text in texts.items() if "autolog" in text] == []

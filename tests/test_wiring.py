@@ -1,0 +1,102 @@
+"""dvc.yaml tells the truth: what stages import, where they write, which models are plotted."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from fivefold import paths
+from fivefold.params.load import load_params
+from fivefold.wiring import FAMILIES, FAMILY, ROOT, STAGES, code_deps, imported, plots, wire
+
+DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+
+LOADED = """
+import json, runpy, sys
+stage, name = sys.argv[1:3]
+sys.argv = [stage, name]
+try:
+    runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
+except SystemExit as stop:
+    assert stop.code in (0, None), stop
+specs = [getattr(m, "__spec__", None) for m in list(sys.modules.values())]
+print("LOADED", json.dumps([s.origin for s in specs if s and s.name.split(".")[0] in ("fivefold", "pipeline")]))
+"""
+
+
+def test_there_are_five_stages() -> None:
+    assert tuple(DVC) == STAGES
+    assert {path.stem for path in (ROOT / "pipeline").glob("*.py")} == {"__init__", *STAGES}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_code_dependencies_are_what_the_stage_imports(stage: str) -> None:
+    listed = [dep for dep in DVC[stage]["do"]["deps"] if dep.startswith(("src/", "pipeline/"))]
+    assert listed == code_deps(stage), "run `make wire`"
+
+
+def test_writing_the_wiring_again_changes_nothing(tmp_path: Path) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    wire(tmp_path / "dvc.yaml")
+    assert (tmp_path / "dvc.yaml").read_text() == (ROOT / "dvc.yaml").read_text(), "run `make wire`"
+
+
+def test_the_source_says_what_is_really_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each stage of one small model in this order, and compare its modules with what was read from the source."""
+    for folder in ("data/raw", ".fivefold"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("params.yaml", "data/raw/digits.sklearn"):
+        (tmp_path / file).write_text((ROOT / file).read_text().replace("max_epochs: 20", "max_epochs: 1"))
+    for stage in STAGES:
+        done = subprocess.run(
+            [sys.executable, "-c", LOADED, stage, "digits" if stage == "prepare" else "cnn"],
+            cwd=tmp_path,
+            # no PATH: a machine without git runs the stages as well
+            env={"PYTHONPATH": f"{ROOT}:{ROOT}/src", "DVC_ROOT": str(tmp_path), "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        line = done.stdout.splitlines()[-1] if done.stdout else ""
+        assert line.startswith("LOADED"), done.stderr
+        loaded = {Path(file).relative_to(ROOT).as_posix() for file in json.loads(line.removeprefix("LOADED"))}
+        others = [family for family in FAMILIES if family != "cnn"]
+        read = {f for f in imported(stage) if not re.search(rf"families/({'|'.join(others)})/(network|module)", f)}
+        assert {file for file in loaded if file in read or not file.endswith("__init__.py")} == read, stage
+
+
+def test_outputs_lie_where_paths_says() -> None:
+    written = {stage: paths_of(stage) for stage in STAGES}
+    assert written["prepare"] == {str(paths.prepared("${key}"))}
+    assert written["select_features"] == {str(paths.selected("${key}"))}
+    assert {Path(path).parent for path in written["train"] | written["export"]} == {paths.model("${key}")}
+    assert {Path(path).parent for path in written["evaluate"]} == {paths.report("${key}")}
+
+
+def paths_of(stage: str) -> set[str]:
+    block = DVC[stage]["do"]
+    entries = [*block["outs"], *block.get("metrics", ()), *block.get("plots", ())]
+    return {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
+
+
+def test_every_family_is_found_and_stands_behind_one_placeholder() -> None:
+    assert {"mlp", "cnn"} <= set(FAMILIES)
+    assert f"src/fivefold/families/{FAMILY}/module.py" in code_deps("train")
+    assert not any("module.py" in dep for dep in code_deps("evaluate"))
+
+
+def test_every_model_is_plotted_with_the_plots_of_its_task() -> None:
+    drawn = {title: block["y"] for entry in plots(load_params(ROOT / "params.yaml")) for title, block in entry.items()}
+    assert len(drawn["learning curves"]) == 3
+    assert set(drawn["confusion"]) == {f"reports/{name}/tables/confusion.csv" for name in ("mlp", "cnn")}
+    assert set(drawn["predicted and actual"]) == {"reports/mlp_regression/tables/predicted.csv"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_short(stage: str) -> None:
+    assert len((ROOT / f"pipeline/{stage}.py").read_text().splitlines()) <= 60
