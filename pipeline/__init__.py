@@ -1,9 +1,14 @@
 """The five stages, each run by DVC as `python -m pipeline.<stage> <name>`.
 
-A stage that DVC started ends when DVC does: said here, before the stage imports anything heavy.
+Importing this package, before a stage imports anything heavy, settles two things. The library comes from the same
+copy of the project as the stage: DVC runs queued experiments in a copy. A stage that DVC started ends when DVC does.
 """
 
 import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from fivefold.stages.guard import end_with_parent
 

@@ -96,7 +96,7 @@ class TestBalance:
     @pytest.mark.parametrize(
         ("counts", "level", "text"),
         [
-            ((10, 10), "note", "10 rows of class0 to 10 of class0"),
+            ((9, 10), "note", "10 rows of class1 to 9 of class0"),
             ((3, 30), "note", "30 rows of class1 to 3 of class0"),
             ((3, 31), "warning", "31 rows of class1 to 3 of class0"),
             ((5, 0, 9), "warning", "class class1 has no training row"),

@@ -130,12 +130,8 @@ def test_the_registered_champion_predicts_the_same(finished: Project, monkeypatc
     predictions = pd.read_parquet(finished.folder / "reports/cnn/predictions.parquet")
     found = champion.predict({"x": x})["probabilities"]
     np.testing.assert_allclose(found, predictions[[f"p_{digit}" for digit in range(10)]], atol=1e-5)
-    pinned = {line.partition("==")[0] for line in Path(mlflow.pyfunc.get_model_dependencies(champion_uri())).open()}
-    assert {"numpy", "onnx", "onnxruntime"} <= {name.strip() for name in pinned}
-
-
-def champion_uri() -> str:
-    return "models:/fivefold-cnn@champion"
+    pinned = Path(mlflow.pyfunc.get_model_dependencies("models:/fivefold-cnn@champion")).read_text().split()
+    assert {line.partition("==")[0] for line in pinned} >= {"numpy", "onnx", "onnxruntime"}
 
 
 def test_dvc_shows_metrics_plots_and_the_graph(finished: Project) -> None:

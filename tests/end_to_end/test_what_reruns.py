@@ -62,10 +62,3 @@ def test_a_changed_file(project: Project, file: str, expected: set[str]) -> None
         assert project.status() == expected
     finally:
         path.write_bytes(before)
-
-
-def test_a_repro_after_a_changed_key_runs_what_follows_from_it(project: Project) -> None:
-    project.change("models.mlp.select.k", 19)
-    told = project.run("dvc", "repro", "--dry").stdout
-    assert told.count("> python -m pipeline.") == 4
-    assert "prepare" not in told.split("> python -m pipeline.", 1)[1]

@@ -1,6 +1,8 @@
 """Bring MLflow up to what is on disk: send what waits, and tell of models that DVC restored without running a stage."""
 
 import json
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ from . import store, told
 from .report import Report
 from .ship import Shipper
 from .spool import Spool, all_spools
+
+WEEK = 7 * 24 * 3600
+"""Seconds."""
 
 
 def sync() -> Iterator[str]:
@@ -36,7 +41,15 @@ def sync() -> Iterator[str]:
         raise TrackingError(
             f"MLflow at {store.uri()} must be reachable, but is not: {reason}; start it, or unset it"
         ) from None
+    _prune()
     yield "MLflow has everything that is here"
+
+
+def _prune() -> None:
+    """Remove spools of which everything was sent, and nothing said for a week."""
+    for spool in all_spools():
+        if time.time() - spool.events.stat().st_mtime > WEEK and next(spool.unsent(), None) is None:
+            shutil.rmtree(spool.folder)
 
 
 def _send(spool: Spool) -> str:

@@ -25,13 +25,20 @@ class Best(pl.Callback):
         self.epoch = -1
         self.weights: dict[str, Tensor] = {}
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once if a resumed training had already come to its end."""
+        self._stop_if_due(trainer, trainer.current_epoch - 1)
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the epoch that was just validated."""
         loss = float(trainer.callback_metrics["val/loss"])
         if loss < self.loss:
             self.loss, self.epoch = loss, trainer.current_epoch
             self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
-        elif self.patience and trainer.current_epoch - self.epoch >= self.patience:
+        self._stop_if_due(trainer, trainer.current_epoch)
+
+    def _stop_if_due(self, trainer: pl.Trainer, epoch: int) -> None:
+        if self.patience and self.epoch >= 0 and epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:

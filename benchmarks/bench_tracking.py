@@ -1,0 +1,189 @@
+"""What tracking costs: registering a model, sending metrics, and a training that reports against one that does not.
+
+Everything goes into a store of its own in a temporary folder. MLflow is imported only after the trainings: a stage has
+it in another process.
+"""
+
+import contextlib
+import io
+import os
+import secrets
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from fivefold.data.read import read
+from fivefold.data.records import Dataset
+from fivefold.data.splitting import split
+from fivefold.data.storage import sha256
+from fivefold.exporting.graph import export
+from fivefold.families.saved import Saved
+from fivefold.params.load import load_params
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.scaling import fit_scaling
+from fivefold.preprocessing.selection import fit_selection
+from fivefold.tracking.report import Report, reporting
+from fivefold.training.fit import Fitted, fit
+
+from .measure import ROOT, Result, finish, seconds, table
+
+MODEL = "mlp"
+PAIRS = 11
+"""Trainings with and without reports, in turn."""
+REPEATS = 5
+METRICS = 1000
+A_STEP = 4
+"""Metrics a step, as an epoch of a classifier has them."""
+
+
+class Training:
+    """The default model and its data, ready to be fitted again and again."""
+
+    def __init__(self, work: Path) -> None:
+        params = load_params()
+        self.seed, self.work = params.seed, work
+        self.model: Model = params.model(MODEL)
+        block = params.dataset(self.model.dataset)
+        self.dataset: Dataset = split(*read(block), block.split, params.seed)
+        train, schema = self.dataset.train, self.dataset.schema
+        scaling = fit_scaling(train.x, block)
+        selected = fit_selection(scaling(train.x), train.y, schema, self.model.select, params.seed)
+        self.chain: Chain = scaling.then(*selected.steps)
+
+    def alone(self) -> Fitted:
+        """Fit without a word to anybody."""
+        return self._fit(lambda _epoch, _metrics: None)
+
+    def reported(self) -> float:
+        """Fit beside a shipper; return the seconds until training has ended, and then wait for the shipper."""
+        spent = 0.0
+
+        def work() -> None:
+            report = stack.enter_context(reporting("train", MODEL, secrets.token_hex(16), wait=True))
+            with report.running():
+                report.params(self.model.model_dump(mode="json"))
+                self._fit(report.history(self.model.training.max_epochs))
+
+        with contextlib.ExitStack() as stack:
+            spent = seconds(work)
+        return spent
+
+    def _fit(self, tell: object) -> Fitted:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return fit(
+                MODEL,
+                self.model,
+                self.dataset,
+                self.chain,
+                seed=self.seed,
+                checkpoints=self.work / secrets.token_hex(8),
+                on_epoch=tell,  # type: ignore[arg-type]
+            )
+
+
+def train_both_ways(training: Training) -> tuple[list[float], list[float]]:
+    """Return seconds of trainings alone and of trainings that report, taken in turn, each first half of the time."""
+    training.alone()  # warm
+    alone, reported = [], []
+    for pair in range(PAIRS):
+        for kind in (0, 1) if pair % 2 else (1, 0):
+            if kind:
+                reported.append(training.reported())
+            else:
+                alone.append(seconds(training.alone))
+    return alone, reported
+
+
+def send_metrics() -> list[float]:
+    """Return the seconds that the shipper needs to send 1000 metrics, several times, each in a fresh run."""
+    from fivefold.tracking.ship import Shipper
+
+    times = []
+    for _ in range(REPEATS + 1):
+        report = Report("train", "bench", secrets.token_hex(16))
+        shipper = Shipper(report.spool)
+        shipper.ship()  # makes the run
+        for step in range(METRICS // A_STEP):
+            report.metrics(step, {f"metric/{i}": float(step) for i in range(A_STEP)})
+        times.append(seconds(shipper.ship))
+    return times[1:]
+
+
+def register_models(graph: Path, dataset: Dataset) -> list[float]:
+    """Return the seconds to log, register and alias a graph, several times; the first also imports what it needs."""
+    from fivefold.tracking import events, store
+    from fivefold.tracking.registry import register
+    from fivefold.tracking.spool import Spool
+
+    client, experiment = store.open_store()
+    times = []
+    for _ in range(REPEATS + 1):
+        spool = Spool(secrets.token_hex(16))
+        run = client.create_run(experiment, run_name="bench").info.run_id
+        event = events.Version(
+            place=spool.keep(graph),
+            sha256=sha256(graph),
+            model="fivefold-bench",
+            shape=dataset.schema.shape,
+            dtype=str(dataset.test.x.dtype),
+            output="probabilities",
+            outputs=dataset.schema.n_outputs,
+            example=str(dataset.test.x[:2].tolist()),
+            requirements=tuple(f"{package}=={version(package)}" for package in ("numpy", "onnx", "onnxruntime")),
+            tags={},
+        )
+        times.append(seconds(lambda: register(client, run, event, spool)))  # noqa: B023 (called at once)
+    return times
+
+
+def main() -> int:
+    os.chdir(ROOT)  # sources in params.yaml are relative to it
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DVC_ROOT"] = folder  # where the store and the spool lie
+        training = Training(Path(folder))
+        alone, reported = train_both_ways(training)
+        graph = Path(folder) / "model.onnx"
+        fitted = training.alone()
+        facts = {"name": MODEL, "fingerprint": "bench"}
+        export(
+            Saved(fitted.model, training.dataset.schema, training.model.network, facts),
+            np.array(training.dataset.test.x[:2]),
+            graph,
+        )
+        sent = send_metrics()
+        first, *later = register_models(graph, training.dataset)
+    a_metric = [1000 * spent / METRICS for spent in sent]
+    rows = [
+        ("fit alone, s", median(alone)),
+        ("fit with reports, s", median(reported)),
+        ("a metric sent, ms", median(a_metric)),
+        ("register, the first, s", first),
+        ("register, later, s", median(later)),
+    ]
+    print(table(("what", "median"), rows))
+    measured = {
+        "fit_alone_seconds": alone,
+        "fit_reported_seconds": reported,
+        "metric_milliseconds": a_metric,
+        "register_first_seconds": first,
+        "register_seconds": later,
+    }
+    return finish(
+        "tracking",
+        measured,
+        [
+            Result("register_seconds", median(later), 1),
+            Result("metric_milliseconds", median(a_metric), 0.3),
+            Result("fit_reported_per_alone", median(reported) / median(alone), 1.05),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Write the tables of README.md between their markers: `python -m benchmarks.readme`, with `--check` only compare."""
+
+import argparse
+import difflib
+import json
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from fivefold.params.load import load_params
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+SHOWN = 3
+"""Test metrics a model, the leading one first, as metrics.json orders them."""
+
+Rows = list[tuple[str, ...]]
+
+
+def results() -> str:
+    """Return the table of models and their test metrics."""
+    params = load_params(ROOT / "params.yaml")
+    rows: Rows = []
+    for name, model in params.models.items():
+        path = ROOT / f"reports/{name}/metrics.json"
+        scores = json.loads(path.read_text())["test"] if path.exists() else {}
+        lead, *rest = [f"{metric} {value:.4f}" for metric, value in scores.items()][:SHOWN] or ["not run yet"]
+        rows.append((f"`{name}`", f"`{model.dataset}`", model.network.family, lead, ", ".join(rest), str(params.seed)))
+    return markdown(("model", "dataset", "family", "test", "also on test rows", "seed"), rows)
+
+
+def time() -> str:
+    """Return where the time of a cold `dvc repro` goes, or how to have it measured."""
+    path = ROOT / "benchmarks/results/pipeline.json"
+    if not path.exists():
+        return "Not measured on this tree yet: `make bench` measures, `make readme` writes the table here."
+    kept = json.loads(path.read_text())
+    return f"{_sentence(kept)}\n\n{_time_table(kept['measured'])}"
+
+
+def _sentence(kept: dict[str, Any]) -> str:
+    measured, where = kept["measured"], kept["environment"]
+    whole, torch = measured["repro_seconds"], median(measured["import_torch_seconds"])
+    idle, status = median(measured["idle_repro_seconds"]), median(measured["status_seconds"])
+    device = f"{where['gpu']}, " if where["gpu"] else ""
+    return (
+        f"A first `dvc repro` of {len(measured['stage_seconds'])} stages took {whole:.0f} s:"
+        f' {whole / torch:.1f} times `python -c "import torch"` ({torch:.2f} s) on the same machine. With nothing to do'
+        f" it took {idle:.2f} s, {idle / status:.2f} times `dvc status`. Measured on {where['date']} on"
+        f" {device}{where['device']}, {where['cpus']} CPUs, Python {where['python']}, torch {where['versions']['torch']},"
+        f" DVC {where['versions']['dvc']}."
+    )
+
+
+def _time_table(measured: dict[str, Any]) -> str:
+    whole = measured["repro_seconds"]
+    times: dict[str, list[float]] = defaultdict(list)
+    for stage, spent in measured["stage_seconds"].items():
+        times[stage.partition("@")[0]].append(spent)
+    rows: Rows = [_time_row(f"`{stage}`", spent, whole) for stage, spent in times.items()]
+    rows.append(_time_row("DVC between stages", [measured["dvc_seconds"]], whole))
+    return markdown(("", "runs", "seconds a run", "seconds", "share"), rows)
+
+
+def _time_row(name: str, spent: list[float], whole: float) -> tuple[str, ...]:
+    total = sum(spent)
+    return name, str(len(spent)), f"{median(spent):.1f}", f"{total:.1f}", f"{total / whole:.0%}"
+
+
+def markdown(head: tuple[str, ...], rows: Rows) -> str:
+    """Return a Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def filled(text: str) -> str:
+    """Return the README `text` with its tables written anew."""
+    for name, body in (("results", results()), ("time", time())):
+        marked = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        if not marked.search(text):
+            sys.exit(f"README.md must hold <!-- {name} --> and <!-- /{name} -->, but does not; put them back")
+        text = marked.sub(lambda found, body=body: f"{found[1]}{body}{found[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def main() -> int:
+    """Write README.md, or with `--check` print what would change; exit code 1 if something would."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the tables are not current")
+    old = README.read_text()
+    new = filled(old)
+    if not parser.parse_args().check:
+        README.write_text(new)
+        return 0
+    lines = (old.splitlines(keepends=True), new.splitlines(keepends=True))
+    sys.stdout.writelines(difflib.unified_diff(*lines, "README.md", "README.md by `make readme`"))
+    return int(old != new)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

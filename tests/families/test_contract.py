@@ -1,0 +1,217 @@
+"""What every family must do, on the shapes and with the settings it is made for. A family has no private copy."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import fivefold.families
+from fivefold.data.records import Array
+from fivefold.data.storage import write_manifest
+from fivefold.errors import ArtifactError, ParamsError, ParityError
+from fivefold.exporting.graph import export
+from fivefold.exporting.parity import check_parity
+from fivefold.families.cnn.params import Cnn
+from fivefold.families.deployed import Deployed, Preprocess
+from fivefold.families.find import build_network
+from fivefold.families.mlp.params import Mlp
+from fivefold.families.saved import Saved, load_model, network_shape, output_of, save_model
+from fivefold.families.shape import Shape
+from fivefold.params.models import Network
+from fivefold.preprocessing.chain import Chain, Step
+
+from ..conftest import schema_of
+
+ROWS = 20
+TABLE, GREY, DIGIT, ODD = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17)
+
+
+class Case(NamedTuple):
+    """Settings of a network, the shape of its records, and its classes; 0 is a regression."""
+
+    params: Network
+    shape: tuple[int, ...]
+    classes: int = 10
+
+
+CASES = {
+    "mlp": Case(Mlp(family="mlp"), TABLE),
+    "mlp deep": Case(Mlp(family="mlp", hidden=(32, 32, 32, 32), init="kaiming"), TABLE),
+    "mlp dropout": Case(Mlp(family="mlp", dropout=0.3), TABLE),
+    "mlp silu": Case(Mlp(family="mlp", activation="silu", init="default"), TABLE),
+    "mlp of images": Case(Mlp(family="mlp"), ODD),
+    "mlp of values": Case(Mlp(family="mlp"), TABLE, classes=0),
+    "cnn of 28x28": Case(Cnn(family="cnn"), GREY),
+    "cnn of 8x8": Case(Cnn(family="cnn"), DIGIT),
+    "cnn of 33x17 colours": Case(Cnn(family="cnn"), ODD),
+    "cnn gelu": Case(Cnn(family="cnn", activation="gelu", init="xavier", dropout=0.2), DIGIT),
+    "cnn of values": Case(Cnn(family="cnn", channels=(8,), kernel=5, dense=()), DIGIT, classes=0),
+}
+
+
+def test_every_family_has_a_case() -> None:
+    folder = Path(fivefold.families.__file__).parent
+    families = {path.parent.name for path in folder.glob("*/params.py")}
+    assert families >= {"mlp", "cnn"}
+    assert {case.params.family for case in CASES.values()} == families
+
+
+def records(case: Case) -> Array:
+    """Raw records (20, *shape): a table with gaps, or images."""
+    random = np.random.default_rng(0)
+    if len(case.shape) > 1:
+        return random.integers(0, 256, (ROWS, *case.shape), dtype=np.uint8)
+    x = random.normal(50, 10, (ROWS, *case.shape))
+    return np.where(random.random(x.shape) < 0.05, np.nan, x)
+
+
+def chain_of(case: Case) -> Chain:
+    """Raw units to about -2 to 2."""
+    if len(case.shape) > 1:
+        return Chain("float32", ()).then(Step("affine", {"shift": np.array(128.0), "scale": np.array(1 / 64)}))
+    fill, scale = np.full(case.shape, 50.0), np.full(case.shape, 0.1)
+    return Chain("float64", ()).then(Step("impute", {"fill": fill}), Step("affine", {"shift": fill, "scale": scale}))
+
+
+def network_of(case: Case, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return build_network(case.params, network_shape(schema_of(case.shape, case.classes), chain_of(case)))
+
+
+def features(case: Case) -> Tensor:
+    return torch.from_numpy(chain_of(case)(records(case)))
+
+
+def loss_of(case: Case, out: Tensor) -> Tensor:
+    if case.classes:
+        return functional.cross_entropy(out, torch.arange(ROWS) % case.classes)
+    return functional.mse_loss(out.squeeze(1), torch.linspace(-1, 1, ROWS))
+
+
+def saved_of(case: Case, seed: int = 0) -> Saved:
+    schema = schema_of(case.shape, case.classes)
+    model = Deployed(Preprocess(chain_of(case)), network_of(case, seed), output_of(schema, 100.0, 7.0)).eval()
+    return Saved(model, schema, case.params, {"name": "m", "fingerprint": "f", "best_epoch": 3})
+
+
+@torch.no_grad()
+def outputs(module: nn.Module, x: Tensor) -> Tensor:
+    out: Tensor = module.eval()(x)
+    return out
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+class TestFamily:
+    def test_it_gives_its_outputs_for_each_row(self, case: Case) -> None:
+        out = outputs(network_of(case), features(case))
+        assert out.shape == (ROWS, case.classes or 1)
+        assert out.dtype == torch.float32
+        assert out.isfinite().all()
+
+    def test_every_parameter_gets_a_gradient(self, case: Case) -> None:
+        network = network_of(case).train()
+        loss_of(case, network(features(case))).backward()
+        gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+        assert gradients
+        silent = [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
+        assert silent == []
+
+    def test_it_learns_one_batch_by_heart(self, case: Case) -> None:
+        network, x = network_of(case), features(case)
+        start = loss_of(case, outputs(network, x))
+        optimizer = torch.optim.Adam(network.train().parameters(), lr=0.01)
+        for _ in range(200):
+            optimizer.zero_grad()
+            loss_of(case, network(x)).backward()
+            optimizer.step()
+        assert loss_of(case, outputs(network, x)) < 0.05 * start
+
+    def test_saving_and_loading_gives_equal_predictions(self, case: Case, tmp_path: Path) -> None:
+        saved, x = saved_of(case), torch.from_numpy(records(case))
+        before = outputs(saved.model, x)
+        save_model(saved, tmp_path)
+        write_manifest(tmp_path)
+        torch.manual_seed(99)  # weights that are not read would show
+        loaded = load_model(tmp_path)
+        assert torch.equal(outputs(loaded.model, x), before)
+        assert (loaded.schema, loaded.network) == (saved.schema, saved.network)
+        assert loaded.facts["best_epoch"] == 3
+        assert not loaded.model.training
+
+    def test_the_seed_decides_the_weights(self, case: Case) -> None:
+        first, again, other = (network_of(case, seed).state_dict() for seed in (1, 1, 2))
+        assert all(torch.equal(first[name], again[name]) for name in first)
+        assert any(not torch.equal(first[name], other[name]) for name in first)
+
+    def test_a_batch_of_one_equals_its_row_in_a_batch_of_many(self, case: Case) -> None:
+        network, x = network_of(case), features(case)
+        alone = torch.cat([outputs(network, x[i : i + 1]) for i in range(ROWS)])
+        torch.testing.assert_close(alone, outputs(network, x), rtol=1e-4, atol=1e-5)
+
+    def test_onnx_gives_what_pytorch_gives_at_other_batch_sizes(self, case: Case, tmp_path: Path) -> None:
+        saved, x = saved_of(case), records(case)
+        export(saved, x[:2], tmp_path / "model.onnx")
+        differences = check_parity(saved, x, tmp_path / "model.onnx")
+        assert set(differences) == {"1", "7", "64"}
+        assert max(differences.values()) < 1e-5
+
+    def test_the_onnx_file_is_that_of_these_weights(self, case: Case, tmp_path: Path) -> None:
+        x = records(case)
+        export(saved_of(case, seed=1), x[:2], tmp_path / "model.onnx")
+        message = r"model\.onnx must give what PyTorch gives to 0\.0001, but differs by .* at batch size \d+; do not"
+        with pytest.raises(ParityError, match=message):
+            check_parity(saved_of(case, seed=2), x, tmp_path / "model.onnx")
+
+
+def parameters(case: Case) -> int:
+    return sum(parameter.numel() for parameter in network_of(case).parameters())
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        # 16 filters of 3x3x1 and a bias: 160. 32 of 3x3x16: 4,640. 28 halves to 14 and 7, so 7 x 7 x 32 = 1,568 numbers
+        # into 128 units: 200,832. 128 into 10: 1,290.
+        ("cnn of 28x28", 160 + 4_640 + 200_832 + 1_290),
+        # As above, but 8 halves to 4 and 2: 2 x 2 x 32 = 128 numbers into 128 units: 16,512.
+        ("cnn of 8x8", 160 + 4_640 + 16_512 + 1_290),
+        # 12 into 64: 832. 64 into 32: 2,080. 32 into 10: 330.
+        ("mlp", 832 + 2_080 + 330),
+    ],
+)
+def test_the_number_of_parameters_is_that_worked_out_by_hand(case: str, expected: int) -> None:
+    assert parameters(CASES[case]) == expected
+
+
+def test_the_tutorials_networks_have_the_numbers_of_parameters_that_are_published() -> None:
+    assert parameters(CASES["cnn of 28x28"]) == 206_922
+    assert parameters(CASES["cnn of 8x8"]) == 22_602
+
+
+@pytest.mark.parametrize(("height", "width", "possible"), [(3, 8, 1), (8, 3, 1), (1, 1, 0)])
+def test_images_too_small_to_be_halved_are_refused(height: int, width: int, possible: int) -> None:
+    message = (
+        rf"network\.channels may halve images of {height}x{width} pixels {possible} times,"
+        r" but holds 2 convolutions; shorten it"
+    )
+    with pytest.raises(ParamsError, match=message):
+        build_network(Cnn(family="cnn"), Shape((1, height, width), 10))
+
+
+def test_the_smallest_images_that_can_be_halved_are_taken() -> None:
+    assert build_network(Cnn(family="cnn"), Shape((1, 4, 4), 10))(torch.zeros(2, 1, 4, 4)).shape == (2, 10)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_model(saved_of(CASES["mlp"]), tmp_path)
+    model = tmp_path / "model.json"
+    model.write_text(model.read_text().replace("64", "65"))
+    write_manifest(tmp_path)
+    with pytest.raises(
+        ArtifactError, match=r"must hold a model of this version, but: Error\(s\) in loading state_dict"
+    ):
+        load_model(tmp_path)

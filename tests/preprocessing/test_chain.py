@@ -1,0 +1,168 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from fivefold.data.records import Array, Records
+from fivefold.data.splitting import split
+from fivefold.errors import ArtifactError
+from fivefold.families.deployed import Preprocess
+from fivefold.params.datasets import Split
+from fivefold.params.selection import KBest, KeepAll, Pca, Selection
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.scaling import fit_scaling
+from fivefold.preprocessing.selection import fit_selection
+
+from ..conftest import images_block, schema_of, table_block
+
+RANDOM = np.random.default_rng(0)
+TABLE = np.where(RANDOM.random((40, 6)) < 0.1, np.nan, RANDOM.normal(size=(40, 6)) + [0, 1e9, -1e9, 5, 0, 3])
+FILLED = np.nan_to_num(TABLE, nan=1.0)
+IMAGES = RANDOM.integers(0, 256, (20, 3, 4, 5), dtype=np.uint8)
+
+IMPUTE = Step("impute", {"fill": np.array([0.5, 1e9, -1e9, 2, 3, 4])})
+AFFINE = Step("affine", {"shift": np.array([0, 1e9, -1e9, 1, 2, 3.0]), "scale": np.array([1, 2, 0.5, 3, 4, 5.0])})
+UNIT = Step("unit_norm", {})
+TAKE = Step("take", {"index": np.array([1, 2, 5])})
+PROJECT = Step("project", {"shift": FILLED.mean(axis=0), "matrix": RANDOM.normal(size=(6, 2))})
+CHANNELS = Step("affine", {"shift": np.full((3, 1, 1), 100.0), "scale": np.array([0.01, 0.005, 0.02])[:, None, None]})
+PIXELS = Step("take", {"index": np.array([0, 7, 59])})
+PROJECT_PIXELS = Step("project", {"shift": np.full(60, 0.5), "matrix": RANDOM.normal(size=(60, 4)) / 60})
+
+CHAINS = {
+    "impute": (Chain("float64", ()).then(IMPUTE), TABLE),
+    "affine": (Chain("float64", ()).then(AFFINE), FILLED),
+    "unit_norm": (Chain("float64", ()).then(UNIT), FILLED),
+    "take": (Chain("float64", ()).then(TAKE), FILLED),
+    "project": (Chain("float64", ()).then(PROJECT), FILLED),
+    "whole table": (Chain("float64", ()).then(IMPUTE, AFFINE, UNIT, TAKE), TABLE),
+    "impute and project": (Chain("float64", ()).then(IMPUTE, PROJECT), TABLE),
+    "nothing": (Chain("float64", ()), FILLED),
+    "images": (Chain("float32", ()).then(CHANNELS), IMAGES),
+    "images of unit length": (Chain("float32", ()).then(CHANNELS, PIXELS, UNIT), IMAGES),
+    "images projected": (Chain("float32", ()).then(CHANNELS, PROJECT_PIXELS), IMAGES),
+    "raw images": (Chain("float32", ()), IMAGES),
+}
+every_chain = pytest.mark.parametrize("case", CHAINS)
+
+
+class TestEveryChain:
+    def test_every_kind_of_step_has_a_case(self) -> None:
+        assert {step.kind for chain, _ in CHAINS.values() for step in chain.steps} == set(
+            Step.__annotations__["kind"].__args__
+        )
+
+    @every_chain
+    def test_the_torch_twin_gives_the_same_numbers(self, case: str) -> None:
+        chain, x = CHAINS[case]
+        twin = Preprocess(chain)(torch.from_numpy(x))
+        assert twin.dtype == torch.float32
+        np.testing.assert_allclose(twin.numpy(), chain(x), rtol=1e-6, atol=1e-6)
+
+    @every_chain
+    def test_saving_and_loading_changes_nothing(self, case: str, tmp_path: Path) -> None:
+        chain, x = CHAINS[case]
+        chain.save(tmp_path / "chain.safetensors")
+        loaded = Chain.load(tmp_path / "chain.safetensors")
+        assert loaded.dtype == chain.dtype
+        assert [step.kind for step in loaded.steps] == [step.kind for step in chain.steps]
+        np.testing.assert_array_equal(loaded(x), chain(x))
+
+    @every_chain
+    def test_the_shape_is_known_beforehand(self, case: str) -> None:
+        chain, x = CHAINS[case]
+        assert chain.shape(x.shape[1:]) == chain(x).shape[1:]
+
+    @every_chain
+    def test_rows_do_not_see_each_other(self, case: str) -> None:
+        chain, x = CHAINS[case]
+        np.testing.assert_allclose(chain(x[3:4]), chain(x)[3:4], rtol=1e-6)
+
+
+class TestSteps:
+    """By hand."""
+
+    def test_steps_in_order(self) -> None:
+        chain = Chain("float64", ()).then(
+            Step("impute", {"fill": np.array([1.0, 2])}),
+            Step("affine", {"shift": np.array([1.0, 0]), "scale": np.array([3.0, 4])}),
+            Step("unit_norm", {}),
+        )
+        # (nan, 1) -> (1, 1) -> (0, 4) -> (0, 1); (2, 1) -> (3, 4) -> (0.6, 0.8)
+        np.testing.assert_allclose(chain(np.array([[np.nan, 1], [2, 1]])), [[0, 1], [0.6, 0.8]], rtol=1e-6)
+
+    def test_an_index_takes_columns_in_its_order(self) -> None:
+        chain = Chain("float32", ()).then(Step("take", {"index": np.array([3, 0])}))
+        assert chain(np.array([[[[1, 2], [3, 4]]]], np.uint8)).tolist() == [[4, 1]]
+
+    def test_a_table_at_a_large_offset_keeps_its_differences(self) -> None:
+        chain, x = Chain("float64", ()).then(AFFINE), FILLED
+        exact = (x[:, 1] - 1e9) * 2
+        assert len(np.unique(x[:, 1].astype(np.float32))) < 5  # float32 would lose them
+        np.testing.assert_allclose(chain(x)[:, 1], exact, rtol=1e-6)
+        np.testing.assert_allclose(Preprocess(chain)(torch.from_numpy(x))[:, 1].numpy(), exact, rtol=1e-6)
+
+
+class TestLoad:
+    @pytest.mark.parametrize("content", [None, b"", b"chain", bytes(64)])
+    def test_a_file_that_is_no_chain_is_refused(self, tmp_path: Path, content: bytes | None) -> None:
+        path = tmp_path / "chain.safetensors"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(ArtifactError, match=r"chain\.safetensors must hold a preprocessing chain, but does not; r"):
+            Chain.load(path)
+
+    @pytest.mark.parametrize("metadata", [None, {"other": "1"}])
+    def test_tensors_without_a_chain_are_refused(self, tmp_path: Path, metadata: dict[str, str] | None) -> None:
+        save_file({"0.fill": np.zeros(2)}, tmp_path / "a.safetensors", metadata=metadata)
+        with pytest.raises(ArtifactError, match=r"a\.safetensors must hold a preprocessing chain, but does not; run"):
+            Chain.load(tmp_path / "a.safetensors")
+
+
+def fitted(x: Array, y: Array, select: Selection, folder: Path) -> bytes:
+    """Bytes of the chain that prepare and select_features would write for a table or images."""
+    table = x.ndim == 2
+    dataset = split(schema_of(x.shape[1:], 2), Records(x, y, np.arange(len(x))), SPLIT, seed=3)
+    scaling = fit_scaling(dataset.train.x, table_block() if table else images_block(normalize="standard"))
+    selected = fit_selection(scaling(dataset.train.x), dataset.train.y, dataset.schema, select, seed=3)
+    scaling.then(*selected.steps).save(folder / "chain.safetensors")
+    return (folder / "chain.safetensors").read_bytes()
+
+
+SPLIT = Split(validation=0.25, test=0.25, by="random")
+LABELS = (np.nan_to_num(TABLE[:, 0]) + RANDOM.normal(size=40) > 0).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("x", "select"),
+    [
+        (TABLE, KBest(method="k_best", score="f", k=3)),
+        (TABLE, KBest(method="k_best", score="mutual_info", k=3)),
+        (TABLE, Pca(method="pca", components=2)),
+        (TABLE, KeepAll(method="none")),
+        (np.concatenate([IMAGES, IMAGES[::-1]]), Pca(method="pca", components=2, whiten=True)),
+    ],
+    ids=["f", "mutual_info", "pca", "none", "images"],
+)
+class TestNothingLeaks:
+    @staticmethod
+    def altered(x: Array, y: Array, part: str) -> tuple[Array, Array]:
+        rows = getattr(split(schema_of((1,), 2), Records(x, y, np.arange(len(x))), SPLIT, seed=3), part).rows
+        x, y = x.copy(), y.copy()
+        x[rows[: len(rows) // 2]] = 77
+        x[rows[len(rows) // 2 :]] = 1
+        y[rows] = 1 - y[rows]
+        return x, y
+
+    @pytest.mark.parametrize("part", ["validation", "test"])
+    def test_held_out_rows_change_nothing_that_is_fitted(
+        self, x: Array, select: Selection, part: str, tmp_path: Path
+    ) -> None:
+        before = fitted(x, LABELS, select, tmp_path)
+        assert fitted(*self.altered(x, LABELS, part), select, tmp_path) == before
+
+    def test_training_rows_do(self, x: Array, select: Selection, tmp_path: Path) -> None:
+        before = fitted(x, LABELS, select, tmp_path)
+        assert fitted(*self.altered(x, LABELS, "train"), select, tmp_path) != before

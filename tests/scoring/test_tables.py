@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import auc, roc_auc_score
+
+from fivefold.data.records import Array, Records
+from fivefold.scoring.tables import predictions, save_tables, tables
+
+from ..conftest import schema_of
+
+HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [1.0, 0.5], "val/loss": [1.1, 0.7], "lr": [0.1, 0.1]})
+
+
+def drawn(n: int, k: int) -> tuple[Array, Array]:
+    random = np.random.default_rng(k)
+    y = random.integers(0, k, n)
+    p = random.random((n, k)) + 0.3 * np.eye(k)[y]
+    return y, (p / p.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def areas(roc: pd.DataFrame) -> dict[str, float]:
+    return {name: auc(part.false_positive_rate, part.true_positive_rate) for name, part in roc.groupby("class")}
+
+
+class TestRoc:
+    @pytest.mark.parametrize("n", [20, 300, 3000])
+    def test_two_classes_have_one_curve_of_scikit_learns_area(self, n: int) -> None:
+        y, p = drawn(n, 2)
+        roc = tables(schema_of((3,), 2), y, p, HISTORY)["roc"]
+        assert areas(roc) == {"class1": pytest.approx(roc_auc_score(y, p[:, 1]), abs=5e-3)}
+
+    @pytest.mark.parametrize("n", [60, 3000])
+    def test_ten_classes_have_a_curve_each_of_scikit_learns_area(self, n: int) -> None:
+        y, p = drawn(n, 10)
+        roc = tables(schema_of((3,), 10), y, p, HISTORY)["roc"]
+        expected = {f"class{i}": pytest.approx(roc_auc_score(y == i, p[:, i]), abs=5e-3) for i in range(10)}
+        assert areas(roc) == expected
+
+    def test_every_curve_goes_from_corner_to_corner_and_never_back(self) -> None:
+        y, p = drawn(300, 10)
+        for _, curve in tables(schema_of((3,), 10), y, p, HISTORY)["roc"].groupby("class"):
+            rates = curve[["false_positive_rate", "true_positive_rate"]].to_numpy()
+            assert rates[0].tolist() == [0, 0]
+            assert rates[-1].tolist() == [1, 1]
+            assert (np.diff(rates, axis=0) >= 0).all()
+
+    def test_a_class_without_test_rows_has_no_curve(self) -> None:
+        y, p = drawn(300, 3)
+        y = np.where(y == 1, 2, y)
+        assert set(areas(tables(schema_of((3,), 3), y, p, HISTORY)["roc"])) == {"class0", "class2"}
+
+    def test_test_rows_of_one_class_leave_the_table_empty(self) -> None:
+        _, p = drawn(10, 2)
+        roc = tables(schema_of((3,), 2), np.ones(10, int), p, HISTORY)["roc"]
+        assert roc.columns.tolist() == ["class", "false_positive_rate", "true_positive_rate"]
+        assert roc.empty
+
+
+class TestOtherTables:
+    def test_confusion_has_a_row_for_each_test_row(self) -> None:
+        y = np.array([0, 2, 1, 2])
+        p = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6]])
+        confusion = tables(schema_of((3,), 3), y, p, HISTORY)["confusion"]
+        assert confusion.actual.tolist() == ["class0", "class2", "class1", "class2"]
+        assert confusion.predicted.tolist() == ["class0", "class2", "class0", "class2"]
+
+    def test_calibration_counts_every_row_once(self) -> None:
+        y, p = drawn(300, 3)
+        table = tables(schema_of((3,), 3), y, p, HISTORY)["calibration"]
+        assert table.rows.sum() == 300
+        assert table.confidence.is_monotonic_increasing
+        assert (table.accuracy * table.rows).sum() == pytest.approx((p.argmax(axis=1) == y).sum())
+
+    def test_the_learning_curve_counts_epochs_from_one(self) -> None:
+        y, p = drawn(30, 3)
+        curve = tables(schema_of((3,), 3), y, p, HISTORY)["learning_curve"]
+        assert curve.to_dict("list") == {"epoch": [1, 2], "train": [1.0, 0.5], "val": [1.1, 0.7]}
+
+    def test_values_have_predicted_and_actual(self) -> None:
+        shown = tables(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]), HISTORY)
+        assert set(shown) == {"learning_curve", "predicted"}
+        assert shown["predicted"].to_dict("list") == {"actual": [1, 2], "predicted": [1.5, 2.5]}
+
+    def test_tables_are_written_by_name(self, tmp_path: Path) -> None:
+        shown = tables(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]), HISTORY)
+        save_tables(shown, tmp_path / "tables")
+        assert {path.name for path in (tmp_path / "tables").iterdir()} == {"learning_curve.csv", "predicted.csv"}
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "tables/predicted.csv"), shown["predicted"])
+
+
+class TestPredictions:
+    @pytest.mark.parametrize("k", [2, 10])
+    def test_probabilities_stand_in_the_order_of_the_classes(self, k: int) -> None:
+        y, p = drawn(12, k)
+        rows = np.arange(12) * 7 + 3
+        frame = predictions(schema_of((3,), k), Records(np.zeros((12, 3)), y, rows), p)
+        assert frame.columns.tolist() == ["row", "target", "prediction", *(f"p_class{i}" for i in range(k))]
+        np.testing.assert_array_equal(frame.filter(like="p_").to_numpy(), p)
+        assert frame.row.tolist() == rows.tolist()
+        assert frame.target.tolist() == [f"class{i}" for i in y]
+        assert frame.prediction.tolist() == [f"class{i}" for i in p.argmax(axis=1)]
+
+    def test_values_stand_beside_their_target(self) -> None:
+        given = Records(np.zeros((2, 3)), np.array([1.0, 2]), np.array([8, 5]))
+        frame = predictions(schema_of((3,)), given, np.array([[1.5], [2.5]]))
+        assert frame.to_dict("list") == {"row": [8, 5], "target": [1, 2], "prediction": [1.5, 2.5]}
+
+    def test_a_class_without_test_rows_keeps_its_column(self) -> None:
+        given = Records(np.zeros((2, 3)), np.array([0, 0]), np.array([0, 1]))
+        frame = predictions(schema_of((3,), 3), given, np.array([[0.6, 0.3, 0.1], [0.5, 0.2, 0.3]]))
+        assert frame["p_class2"].tolist() == [0.1, 0.3]

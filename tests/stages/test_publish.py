@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from fivefold.data.storage import verify
+from fivefold.stages.publish import publishing
+
+
+def publish_half(target: Path) -> None:
+    with publishing(target) as folder:
+        (folder / "a").write_text("half")
+        raise SystemExit(143)
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_outputs_appear_whole_with_their_manifest(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with publishing(target) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub/a").write_text("a")
+        assert not target.exists()
+    assert files(tmp_path) == {"out/sub/a", "out/manifest.json"}
+    verify(target)
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with publishing(target) as folder:
+        (folder / "a").write_text("old")
+    with pytest.raises(SystemExit):
+        publish_half(target)
+    assert (target / "a").read_text() == "old"
+    assert files(tmp_path) == {"out/a", "out/manifest.json"}
+
+
+def test_two_stages_share_a_folder_and_neither_touches_the_other(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    for manifest, name in (("manifest.json", "weights"), ("export.json", "graph")):
+        with publishing(target, manifest) as folder:
+            (folder / name).write_text(name)
+    assert files(target) == {"weights", "manifest.json", "graph", "export.json"}
+    verify(target)
+    verify(target, "export.json")
+
+
+def test_what_a_killed_process_left_beside_the_target_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".out.manifest").mkdir()
+    (tmp_path / ".out.manifest/stale").write_text("stale")
+    with publishing(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+    assert files(tmp_path) == {"out/a", "out/manifest.json"}
+
+
+def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        with publishing(tmp_path / "out") as folder:
+            (folder / "sub").mkdir()
+            (folder / "sub" / text).write_text(text)
+    assert files(tmp_path / "out") == {"sub/two", "manifest.json"}

@@ -1,0 +1,101 @@
+"""The spool: nothing is lost, nothing is sent twice, whatever ends in the middle."""
+
+from pathlib import Path
+
+import pytest
+
+from fivefold.tracking import events, ship, store
+from fivefold.tracking.spool import Spool, all_spools
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def metrics(step: int) -> events.Metrics:
+    return events.Metrics(step=step, time=step, values={"val/loss": float(step)})
+
+
+def started(fingerprint: str = "f") -> Spool:
+    spool = Spool(fingerprint)
+    spool.append(events.Run(name="m", tags={"fivefold.fingerprint": fingerprint}))
+    return spool
+
+
+def steps(spool: Spool) -> list[int]:
+    return [event.step for _, event in spool.unsent() if isinstance(event, events.Metrics)]
+
+
+def test_events_come_back_in_order_until_they_are_sent() -> None:
+    spool = started()
+    spool.append(metrics(1), metrics(2))
+    assert steps(spool) == [1, 2]
+    offsets = [offset for offset, _ in spool.unsent()]
+    spool.mark_sent(offsets[1])
+    assert steps(spool) == [2]
+    assert [s.fingerprint for s in all_spools()] == ["f"]
+
+
+def test_a_torn_last_line_is_never_sent_and_hides_nothing() -> None:
+    spool = started()
+    spool.append(metrics(1))
+    with spool.events.open("ab") as file:
+        file.write(b'{"kind":"metrics","st')
+    assert steps(spool) == [1]
+    spool.append(metrics(2))
+    assert steps(spool) == [1, 2]
+
+
+def test_a_kept_file_outlives_its_origin_and_is_forgotten_alone(project: Path) -> None:
+    spool = started()
+    places = []
+    for text in ("one", "two"):
+        path = project / "same.txt"
+        path.write_text(text)
+        places.append(spool.keep(path))
+        path.unlink()
+    assert [spool.file(place).read_text() for place in places] == ["one", "two"]
+    spool.forget(places[0])
+    assert not spool.file(places[0]).exists()
+    assert spool.file(places[1]).name == "same.txt"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+class TestShipping:
+    def test_what_was_sent_is_not_sent_again(self) -> None:
+        spool = started()
+        spool.append(events.State(status="RUNNING", time=0), *(metrics(i) for i in range(1500)))
+        ship.Shipper(spool).ship()
+        spool.append(metrics(1500), events.State(status="FINISHED", time=7))
+        shipper = ship.Shipper(spool)
+        shipper.ship()
+        assert list(spool.unsent()) == []
+        run_id = shipper.run_id
+        assert run_id
+        points = shipper.client.get_metric_history(run_id, "val/loss")
+        assert sorted(point.step for point in points) == list(range(1501))
+        assert shipper.client.get_run(run_id).info.end_time == 7
+
+    def test_a_run_left_without_a_last_word_is_marked_killed(self) -> None:
+        spool = started()
+        spool.append(events.State(status="RUNNING", time=0))
+        shipper = ship.Shipper(spool)
+        shipper.ship()
+        shipper.close()
+        assert shipper.run_id
+        assert shipper.client.get_run(shipper.run_id).info.status == "KILLED"
+
+    def test_a_fingerprint_has_one_run(self) -> None:
+        for _ in range(2):
+            ship.Shipper(started()).ship()
+        client, experiment = store.open_store()
+        assert len(client.search_runs([experiment])) == 1
+
+    def test_a_spool_without_its_run_says_what_to_do(self) -> None:
+        spool = Spool("headless")
+        spool.append(metrics(1))
+        with pytest.raises(ship.TrackingError, match=r"must begin with its run, but does not; remove .*headless"):
+            ship.Shipper(spool).ship()

@@ -1,0 +1,204 @@
+"""Training: resumed is the same as uninterrupted, bit for bit; it stops when it should, and says why when it must."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from fivefold.data.records import Dataset, Records
+from fivefold.data.schema import Schema
+from fivefold.errors import TrainingError
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.training.checkpoints import DIGEST, NAME, PREVIOUS, SafeCheckpoints, newest
+from fivefold.training.fit import Fitted, fit
+
+SCHEMA = Schema(
+    kind="table", task="classification", target="t", features=("a", "b", "c"), shape=(3,), classes=("no", "yes")
+)
+
+
+def dataset(task: str = "classification") -> Dataset:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3))
+    y = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(np.int64)
+    schema = SCHEMA
+    if task == "regression":
+        y = 1000 + 50 * x[:, 0]  # far from 0, so that only a scaled target is learnt quickly
+        schema = SCHEMA.model_copy(update={"task": "regression", "classes": ()})
+    records = Records(x, y, np.arange(120))
+    parts = (records.take(np.arange(*span)) for span in ((0, 80), (80, 100), (100, 120)))
+    return Dataset(schema, *parts)
+
+
+def model(**training: Any) -> Model:
+    tree = {
+        "dataset": "d",
+        "select": {"method": "none"},
+        "network": {"family": "mlp", "hidden": [16], "dropout": 0.3},
+        "training": {"max_epochs": 8, "patience": 0, "schedule": "one_cycle", "checkpoint_seconds": 0, **training},
+    }
+    return Model.model_validate_json(json.dumps(tree))
+
+
+CHAIN = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(3), "scale": np.ones(3)}))
+
+
+def run(
+    folder: Path, *, task: str = "classification", seed: int = 1, each: Callable[[int], None] = int, **training: Any
+) -> Fitted:
+    return fit(
+        "m",
+        model(**training),
+        dataset(task),
+        CHAIN,
+        seed=seed,
+        checkpoints=folder,
+        on_epoch=lambda epoch, _: each(epoch),
+    )
+
+
+class InterruptedEpochError(Exception):
+    pass
+
+
+def interrupt_at(last: int) -> Callable[[int], None]:
+    def each(epoch: int) -> None:
+        if epoch == last:
+            raise InterruptedEpochError
+
+    return each
+
+
+def same(one: Fitted, other: Fitted) -> bool:
+    weights, others = one.model.state_dict(), other.model.state_dict()
+    return all(torch.equal(weights[key], others[key]) for key in weights) and one.history.equals(other.history)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("last", [1, 5, 7])
+def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, optimizer: str, last: int) -> None:
+    chosen = {"optimizer": {"name": optimizer, "lr": 0.02, "weight_decay": 0.01}}
+    whole = run(tmp_path / "whole", **chosen)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(last), **chosen)
+    resumed = run(tmp_path / "parts", **chosen)
+    assert resumed.resumed
+    assert not whole.resumed
+    assert same(resumed, whole)
+
+
+def test_a_training_killed_behind_its_last_epoch_resumes_to_the_same(tmp_path: Path) -> None:
+    chosen = {"patience": 2, "max_epochs": 200, "optimizer": {"name": "adam", "lr": 0.1}}
+    whole = run(tmp_path, **chosen)
+    assert len(whole.history) < 200
+    assert same(run(tmp_path, **chosen), whole)
+
+
+def test_a_torn_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path, each=interrupt_at(5))
+    last = tmp_path / NAME
+    last.write_bytes(last.read_bytes()[:-7])
+    assert newest(tmp_path) == tmp_path / PREVIOUS
+    assert same(run(tmp_path), whole)
+
+
+def test_with_both_checkpoints_altered_training_starts_again(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path, each=interrupt_at(5))
+    for name in (NAME, PREVIOUS):
+        content = bytearray((tmp_path / name).read_bytes())
+        content[-1] ^= 1
+        (tmp_path / name).write_bytes(content)
+    assert newest(tmp_path) is None
+    assert not run(tmp_path).resumed
+
+
+def test_a_checkpoint_is_plain_safetensors_behind_its_digest(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path, each=interrupt_at(3))
+    bare = tmp_path / "bare"
+    bare.write_bytes((tmp_path / NAME).read_bytes()[DIGEST:])
+    with safe_open(bare, framework="numpy") as file:
+        assert "optimizer_states" in file.metadata()["tree"]
+
+
+def test_a_checkpoint_refuses_what_would_need_pickle(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="tensors and plain values, not <class 'object'>"):
+        SafeCheckpoints().save_checkpoint({"callback": object()}, tmp_path / NAME)
+
+
+def test_a_checkpoint_gives_back_what_went_in(tmp_path: Path) -> None:
+    tree = {"a": [1, 2.5, None, True, "x"], 3: (torch.arange(3), {"b": torch.ones(2, 2).T}), "e": {}}
+    SafeCheckpoints().save_checkpoint(tree, tmp_path / NAME)
+    found = SafeCheckpoints().load_checkpoint(tmp_path / NAME)
+    assert found["a"] == tree["a"]
+    assert torch.equal(found[3][0], torch.arange(3))
+    assert isinstance(found[3], tuple)
+    assert found["e"] == {}
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tmp_path: Path) -> None:
+    first = run(tmp_path / "1", seed=0)
+    assert same(run(tmp_path / "2", seed=0), first)
+    assert not same(run(tmp_path / "3", seed=1), first)
+
+
+def test_training_stops_after_patience_epochs_without_a_better_loss(tmp_path: Path) -> None:
+    fitted = run(tmp_path, max_epochs=200, patience=3, optimizer={"name": "adam", "lr": 0.1})
+    assert len(fitted.history) == fitted.best_epoch + 1 + 3
+    assert fitted.history["val/loss"].idxmin() == fitted.best_epoch
+
+
+def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
+    fitted = run(tmp_path, max_epochs=30, optimizer={"name": "adam", "lr": 0.1})
+    data = dataset().validation
+    with torch.inference_mode():
+        p = fitted.model(torch.from_numpy(data.x)).numpy()
+    loss = -np.log(p[np.arange(len(data)), data.y]).mean()
+    assert loss == pytest.approx(fitted.history["val/loss"].min(), rel=1e-5)
+
+
+def test_a_regression_is_learnt_in_the_target_s_own_unit(tmp_path: Path) -> None:
+    fitted = run(tmp_path, task="regression", max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
+    data = dataset("regression").test
+    with torch.inference_mode():
+        values = fitted.model(torch.from_numpy(data.x))[:, 0].numpy()
+    assert np.abs(values - data.y).mean() < 15  # the target's deviation is 50
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(
+        TrainingError, match=r"loss must be finite, but is \w+ in epoch \d+; lower training.optimizer.lr"
+    ):
+        run(tmp_path, task="regression", optimizer={"name": "sgd", "lr": 1e12}, schedule="constant")
+
+
+def test_clipping_bounds_what_a_step_can_do(tmp_path: Path) -> None:
+    chosen = {"optimizer": {"name": "sgd", "lr": 1.0, "momentum": 0.0}, "schedule": "constant", "max_epochs": 1}
+    free = run(tmp_path / "free", **chosen)
+    clipped = run(tmp_path / "clipped", gradient_clip=1e-6, **chosen)
+    start = run(tmp_path / "start", **{**chosen, "optimizer": {"name": "sgd", "lr": 1e-12}})
+
+    def distance(fitted: Fitted) -> float:
+        pairs = zip(fitted.model.parameters(), start.model.parameters(), strict=True)
+        return sum(float((one - other).detach().square().sum()) for one, other in pairs) ** 0.5
+
+    assert distance(clipped) <= 1e-6 * 3 + 1e-7  # three steps of norm 1e-6 at rate 1
+    assert distance(free) > 100 * distance(clipped)
+
+
+def test_decay_spares_biases(tmp_path: Path) -> None:
+    from fivefold.training.optimizers import configure
+
+    network = torch.nn.Linear(3, 2)
+    groups = configure(network, model(optimizer={"name": "adamw", "lr": 0.1, "weight_decay": 0.5}).training, 10)
+    decays = {id(p): group["weight_decay"] for group in groups["optimizer"].param_groups for p in group["params"]}
+    assert decays == {id(network.weight): 0.5, id(network.bias): 0.0}
