@@ -10,6 +10,8 @@ import os
 import secrets
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -61,19 +63,14 @@ class Training:
 
     def reported(self) -> float:
         """Fit beside a shipper; return the seconds until training has ended, and then wait for the shipper."""
-        spent = 0.0
-
-        def work() -> None:
-            report = stack.enter_context(reporting("train", MODEL, secrets.token_hex(16), wait=True))
+        started = time.perf_counter()
+        with reporting("train", MODEL, secrets.token_hex(16), wait=True) as report:
             with report.running():
                 report.params(self.model.model_dump(mode="json"))
                 self._fit(report.history(self.model.training.max_epochs))
+            return time.perf_counter() - started
 
-        with contextlib.ExitStack() as stack:
-            spent = seconds(work)
-        return spent
-
-    def _fit(self, tell: object) -> Fitted:
+    def _fit(self, tell: Callable[[int, dict[str, float]], None]) -> Fitted:
         with contextlib.redirect_stdout(io.StringIO()):
             return fit(
                 MODEL,
@@ -82,7 +79,7 @@ class Training:
                 self.chain,
                 seed=self.seed,
                 checkpoints=self.work / secrets.token_hex(8),
-                on_epoch=tell,  # type: ignore[arg-type]
+                on_epoch=tell,
             )
 
 

@@ -50,8 +50,8 @@ def _sentence(kept: dict[str, Any]) -> str:
         f"A first `dvc repro` of {len(measured['stage_seconds'])} stages took {whole:.0f} s:"
         f' {whole / torch:.1f} times `python -c "import torch"` ({torch:.2f} s) on the same machine. With nothing to do'
         f" it took {idle:.2f} s, {idle / status:.2f} times `dvc status`. Measured on {where['date']} on"
-        f" {device}{where['device']}, {where['cpus']} CPUs, Python {where['python']}, torch {where['versions']['torch']},"
-        f" DVC {where['versions']['dvc']}."
+        f" {device}{where['device']}, {where['cpus']} CPUs, Python {where['python']},"
+        f" torch {where['versions']['torch']}, DVC {where['versions']['dvc']}."
     )
 
 
@@ -79,10 +79,10 @@ def markdown(head: tuple[str, ...], rows: Rows) -> str:
 def filled(text: str) -> str:
     """Return the README `text` with its tables written anew."""
     for name, body in (("results", results()), ("time", time())):
-        marked = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not marked.search(text):
             sys.exit(f"README.md must hold <!-- {name} --> and <!-- /{name} -->, but does not; put them back")
-        text = marked.sub(lambda found, body=body: f"{found[1]}{body}{found[2]}", text)  # type: ignore[misc]
+        text = marked.sub(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
     return text
 
 

@@ -16,13 +16,9 @@ from fivefold.wiring import FAMILIES, FAMILY, ROOT, STAGES, code_deps, imported,
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 LOADED = """
-import json, runpy, sys
+import importlib, json, sys
 stage, name = sys.argv[1:3]
-sys.argv = [stage, name]
-try:
-    runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
-except SystemExit as stop:
-    assert stop.code in (0, None), stop
+importlib.import_module(f"pipeline.{stage}").main(name)
 specs = [getattr(m, "__spec__", None) for m in list(sys.modules.values())]
 print("LOADED", json.dumps([s.origin for s in specs if s and s.name.split(".")[0] in ("fivefold", "pipeline")]))
 """

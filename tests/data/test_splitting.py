@@ -31,7 +31,7 @@ def rows_of(dataset: Dataset) -> dict[str, list[int]]:
 class TestEverySplit:
     def test_sets_are_disjoint_and_cover_all_rows(self, params: Split) -> None:
         rows = rows_of(split(*classes_of(60, 30, 10), params, 0))
-        assert sorted(sum(rows.values(), [])) == list(range(1000, 1100))
+        assert sorted(row for part in rows.values() for row in part) == list(range(1000, 1100))
 
     def test_a_row_keeps_its_features_and_its_target(self, params: Split) -> None:
         schema, records = classes_of(60, 30, 10)

@@ -89,7 +89,7 @@ class TestVerify:
     def test_a_longer_file_is_found(self, folder: Path) -> None:
         with (folder / "test/y.npy").open("ab") as file:
             file.write(b"\0")
-        with pytest.raises(ArtifactError, match="test/y.npy must have the SHA-256"):
+        with pytest.raises(ArtifactError, match=r"test/y\.npy must have the SHA-256"):
             verify(folder)
 
     @pytest.mark.parametrize("content", ["", "{", '{"other": 1}'])

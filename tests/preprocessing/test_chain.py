@@ -18,7 +18,7 @@ from fivefold.preprocessing.selection import fit_selection
 from ..conftest import images_block, schema_of, table_block
 
 RANDOM = np.random.default_rng(0)
-TABLE = np.where(RANDOM.random((40, 6)) < 0.1, np.nan, RANDOM.normal(size=(40, 6)) + [0, 1e9, -1e9, 5, 0, 3])
+TABLE = np.where(RANDOM.random((40, 6)) < 0.1, np.nan, RANDOM.normal([0, 1e9, -1e9, 5, 0, 3], size=(40, 6)))
 FILLED = np.nan_to_num(TABLE, nan=1.0)
 IMAGES = RANDOM.integers(0, 256, (20, 3, 4, 5), dtype=np.uint8)
 

@@ -29,16 +29,24 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Stopped(BaseException):
+    """A signal asks this process to end: 143 for SIGTERM, 130 for Ctrl-C, as a shell would say it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.exit_code = 128 + signum
+
+
 def exit_on_signals() -> None:
-    """Turn SIGTERM into exit code 143 and SIGINT into 130, by way of `finally` blocks.
+    """Have SIGTERM and SIGINT raise `Stopped`, so that `finally` blocks run and the exit code is the right one.
 
     Lightning by itself ends a terminated training with exit code 0, which DVC takes for success; it calls a handler
-    that it finds, and lets `SystemExit` through.
+    that it finds, and lets what is no `KeyboardInterrupt` through.
     """
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, _exit)
+        signal.signal(signum, _stop)
 
 
-def _exit(signum: int, _: FrameType | None) -> None:
+def _stop(signum: int, _: FrameType | None) -> None:
     signal.signal(signum, signal.SIG_IGN)  # a second one must not break the cleaning up after the first
-    raise SystemExit(128 + signum)
+    raise Stopped(signum)

@@ -1,22 +1,30 @@
 """The one way in which a stage's process runs."""
 
+import os
 import re
-import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from .. import paths
 from ..errors import FivefoldError, InputError
 from ..params.base import NAME_PATTERN
-from .guard import exit_on_signals
+from .guard import Stopped, exit_on_signals
 from .lock import locked
 
 
-def run(stage: str, main: Callable[[str], None]) -> None:
-    """Run `main` on the name that stands on the command line, under the stage's lock, and exit.
+def run(stage: str, main: Callable[[str], None]) -> NoReturn:
+    """Run `main` on the name that stands on the command line, under the stage's lock, and end the process.
 
     Exit codes: 0 done, 2 bad input, 1 another error of ours (each said in one line), 130 Ctrl-C, 143 SIGTERM.
     """
+    code = _outcome(stage, main)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # everything is written and closed; taking PyTorch apart in good order takes a second or two
+
+
+def _outcome(stage: str, main: Callable[[str], None]) -> int:
     exit_on_signals()
     try:
         if len(sys.argv) != 2:
@@ -27,13 +35,9 @@ def run(stage: str, main: Callable[[str], None]) -> None:
         with locked(paths.work(stage, name)):
             main(name)
     except FivefoldError as error:
-        sys.exit(_say(error))
-    except SystemExit as stop:
-        if stop.code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
-            print(f"{stage} stopped: nothing half-written is left; `dvc repro` goes on", file=sys.stderr)
-        raise
-
-
-def _say(error: FivefoldError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except Stopped as stop:
+        print(f"{stage} stopped: nothing half-written is left; `dvc repro` goes on", file=sys.stderr)
+        return stop.exit_code
+    return 0
