@@ -12,6 +12,11 @@ FivefoldError           exit code 1
 """
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error of somebody else's says, as part of a one-line message."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 class FivefoldError(Exception):
     """The root: a stage prints it as one line and stops."""
 

@@ -23,7 +23,7 @@ BUNDLED = {
 
 def load_bundled(path: Path) -> tuple[Any, str]:
     """Return scikit-learn's `Bunch` that `path` names, and the name of its target column."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     name = next((line for line in lines if line and not line.startswith("#")), "")
     if name not in BUNDLED:
         raise DataError(f"{path} must name one of {', '.join(BUNDLED)}, but names {name!r}; mend that line")

@@ -1,12 +1,13 @@
 """Images of one size: .npz files, and images bundled with scikit-learn."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, one_line
 from ..params.datasets import Images
 from .bundled import load_bundled
 from .records import Array, Records
@@ -23,11 +24,11 @@ def read_images(source: Path, params: Images) -> tuple[Schema, Records]:
         DataError: the file is no image archive, or its arrays do not fit each other.
     """
     pixels, labels, target = _arrays(source)
-    if len(pixels) != len(labels) or labels.ndim != 1:
+    x = _channels_first(pixels, source)
+    if labels.shape != (len(x),):
         raise DataError(
             f"{source}: y must hold one label an image, but x is {pixels.shape} and y is {labels.shape}; mend the file"
         )
-    x = _channels_first(pixels, source)
     y, classes = encode_target(pd.Series(labels, name=target), params.task, source)
     schema = Schema(kind="images", task=params.task, target=target, features=(), shape=x.shape[1:], classes=classes)
     return schema, Records(x, y, np.arange(len(x)))
@@ -44,19 +45,24 @@ def _arrays(source: Path) -> tuple[Array, Array, str]:
             f"images must be .npz or .sklearn, but source is {source}; save arrays x and y with numpy.savez"
         )
     try:
-        with np.load(source, allow_pickle=False) as arrays:
+        # numpy looks at the content, not at the name: a single array is no archive
+        with zipfile.ZipFile(source), np.load(source, allow_pickle=False) as arrays:
             return arrays["x"], arrays["y"], "label"
     except KeyError:
         raise DataError(
             f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
         ) from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{source} must be an .npz of plain arrays, but is not: {error}; save it again") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{source} must be an .npz of plain arrays, but is not: {one_line(error)}; save it again"
+        ) from None
 
 
 def _channels_first(pixels: Array, source: Path) -> Array:
     if pixels.dtype != np.uint8:
         raise DataError(f"{source}: pixels must be uint8, 0 to 255, but are {pixels.dtype}; convert x with astype")
+    if pixels.size == 0:
+        raise DataError(f"{source}: x must hold images of a pixel or more, but is {pixels.shape}; save it again")
     if pixels.ndim == 3:
         return pixels[:, None]  # (n, h, w) -> (n, 1, h, w)
     if pixels.ndim == 4 and pixels.shape[-1] in (1, 3):

@@ -1,16 +1,20 @@
 """Tables: CSV files, and tables bundled with scikit-learn."""
 
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, one_line
 from ..params.datasets import Table
 from .bundled import load_bundled
 from .records import Records
 from .schema import Schema
 from .target import encode_target, numbers
+
+UNREADABLE = (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError, zlib.error)
 
 
 def read_table(source: Path, params: Table) -> tuple[Schema, Records]:
@@ -54,7 +58,16 @@ def _frame(source: Path) -> pd.DataFrame:
     if not source.name.endswith((".csv", ".csv.gz")):
         raise DataError(f"a table must be .csv, .csv.gz or .sklearn, but source is {source}; convert it to CSV")
     try:
-        frame = pd.read_csv(source)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError) as error:
-        raise DataError(f"{source} must be a CSV in UTF-8 with a header, but is not: {error}; mend the file") from None
+        frame = pd.read_csv(source, low_memory=False)  # one type a column, however long the file
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        EOFError,
+        OSError,
+        zlib.error,
+    ) as error:
+        raise DataError(
+            f"{source} must be a CSV in UTF-8 with a header, but is not: {one_line(error)}; mend the file"
+        ) from None
     return frame.rename(columns=str)

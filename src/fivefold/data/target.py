@@ -7,6 +7,9 @@ from ..errors import DataError
 from ..params.datasets import Task
 from .records import Array
 
+LARGEST_CLASS = 2.0**53
+"""Whole numbers up to here are exact as floats."""
+
 
 def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
@@ -31,13 +34,14 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
         )
     if task == "regression":
         return numbers(values, origin), ()
-    if pd.api.types.is_float_dtype(values) and (values == values.round()).all():
-        values = values.astype("int64")  # so that a class is named 3, not 3.0
     if pd.api.types.is_float_dtype(values):
-        raise DataError(
-            f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds {values.iloc[0]!r};"
-            " set `task: regression`, or name another column under `target`"
-        )
+        odd = values[(values != values.round()) | (values.abs() > LARGEST_CLASS)]
+        if len(odd):
+            raise DataError(
+                f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds {odd.iloc[0]};"
+                " set `task: regression`, or name another column under `target`"
+            )
+        values = values.astype("int64")  # so that a class is named 3, not 3.0
     codes, uniques = pd.factorize(values, sort=True)
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
 

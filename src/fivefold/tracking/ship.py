@@ -13,7 +13,7 @@ from itertools import groupby
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from ..errors import BusyError, TrackingError
+from ..errors import BusyError, TrackingError, one_line
 from ..stages.lock import locked
 from . import events, store
 from .registry import register
@@ -110,9 +110,8 @@ def main() -> None:
     try:
         follow(spool)
     except (MlflowException, BusyError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
         print(
-            f"MLflow at {store.uri()} did not take what was measured: {reason}; it waits in {spool.folder},"
+            f"MLflow at {store.uri()} did not take what was measured: {one_line(error)}; it waits in {spool.folder},"
             " and `fivefold sync` sends it",
             file=sys.stderr,
         )

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from .. import paths
-from ..errors import TrackingError
+from ..errors import TrackingError, one_line
 from ..stages.lock import locked
 from . import store, told
 from .report import Report
@@ -37,9 +37,8 @@ def sync() -> Iterator[str]:
             if store.find_run(client, experiment, facts["fingerprint"]) is None:
                 yield _send(_tell_again(facts["name"], facts))
     except (MlflowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise TrackingError(
-            f"MLflow at {store.uri()} must be reachable, but is not: {reason}; start it, or unset it"
+            f"MLflow at {store.uri()} must be reachable, but is not: {one_line(error)}; start it, or unset it"
         ) from None
     _prune()
     yield "MLflow has everything that is here"
