@@ -42,7 +42,7 @@ lock: $(READY)  ## resolve requirements.lock again, for Linux and macOS, Python 
 		--python-version 3.11 $(LOCK) -o requirements.lock pyproject.toml
 
 bench: $(READY)  ## run every benchmark, results in benchmarks/results
-	set -e; for f in benchmarks/bench_*.py; do python $$f; done
+	status=0; for f in benchmarks/bench_*.py; do python -m benchmarks.$$(basename $$f .py) || status=1; done; exit $$status
 
 clean:  ## remove what stages and tools made; keeps .venv and DVC's cache
 	rm -rf data/prepared data/selected models reports/*/plots reports/*/*.parquet reports/*/manifest.json \

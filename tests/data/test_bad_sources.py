@@ -92,7 +92,7 @@ IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"x": GREY[:, None], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1 or 3), but is (4, 1,"),
     ({"x": GREY, "y": LABELS * 0}, ": the target must take two values or more, but column 'label' holds only"),
     ({"x": GREY, "y": [0, np.nan, 1, 1]}, ": every row must have a target, but row 2 of column 'label' is empty (1"),
-    ({"x": GREY[:0], "y": LABELS[:0]}, ": the target must take two values or more, but column 'label' holds only not"),
+    ({"x": GREY[:0], "y": LABELS[:0]}, ": x must hold an image and a pixel or more, but is (0, 5, 6)"),
 ]
 
 

@@ -62,7 +62,7 @@ def _channels_first(pixels: Array, source: Path) -> Array:
     if pixels.dtype != np.uint8:
         raise DataError(f"{source}: pixels must be uint8, 0 to 255, but are {pixels.dtype}; convert x with astype")
     if pixels.size == 0:
-        raise DataError(f"{source}: x must hold images of a pixel or more, but is {pixels.shape}; save it again")
+        raise DataError(f"{source}: x must hold an image and a pixel or more, but is {pixels.shape}; save it again")
     if pixels.ndim == 3:
         return pixels[:, None]  # (n, h, w) -> (n, 1, h, w)
     if pixels.ndim == 4 and pixels.shape[-1] in (1, 3):

@@ -58,15 +58,11 @@ def _frame(source: Path) -> pd.DataFrame:
     if not source.name.endswith((".csv", ".csv.gz")):
         raise DataError(f"a table must be .csv, .csv.gz or .sklearn, but source is {source}; convert it to CSV")
     try:
-        frame = pd.read_csv(source, low_memory=False)  # one type a column, however long the file
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-        EOFError,
-        OSError,
-        zlib.error,
-    ) as error:
+        with warnings.catch_warnings():
+            # cells beyond the header are an error: pandas would take columns for row labels, or drop them
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(source, index_col=False, low_memory=False)  # one type a column, however long the file
+    except (*UNREADABLE, pd.errors.ParserWarning) as error:
         raise DataError(
             f"{source} must be a CSV in UTF-8 with a header, but is not: {one_line(error)}; mend the file"
         ) from None
