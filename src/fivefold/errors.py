@@ -17,6 +17,13 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
+def shown(value: object) -> str:
+    """Return a value as a message shows it: as Python writes it, a NumPy number as a number, a long one cut."""
+    plain = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    text = repr(plain)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 class FivefoldError(Exception):
     """The root: a stage prints it as one line and stops."""
 

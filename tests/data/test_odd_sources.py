@@ -70,3 +70,14 @@ def test_an_altered_compressed_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(flipped(path.read_bytes(), 96))
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
         read(images_block(path))
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <_io:pytest.PytestUnraisableExceptionWarning")
+def test_an_archive_of_an_unknown_compression_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros((2, 4, 4), np.uint8), y=np.arange(2))
+    content = path.read_bytes()
+    # APPNOTE.TXT 4.3.12: the method of a file stands 10 bytes behind its signature in the central directory
+    path.write_bytes(flipped(content, content.index(b"PK\1\2") + 10))
+    with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
+        read(images_block(path))

@@ -90,9 +90,6 @@ class TestFrozen:
         with pytest.raises(ValidationError, match="frozen"):
             setattr(block, last, 1)
 
-    @pytest.mark.xfail(
-        reason="pydantic freezes fields, not the dicts `datasets` and `models`", raises=pytest.fail.Exception
-    )
     def test_putting_a_model_in_raises(self) -> None:
         params = parse(example())
         with pytest.raises(TypeError):

@@ -32,8 +32,9 @@ def _missing(dataset: Dataset) -> Iterator[Finding]:
     shares = np.isnan(dataset.train.x.astype(np.float64)).mean(axis=0)
     for name, share in zip(dataset.schema.features, shares, strict=True):
         if share:
+            stands_in = "0" if share == 1 else "the median"
             level: Literal["note", "warning"] = "warning" if share > 0.5 else "note"
-            yield Finding(rule="missing", level=level, text=f"{share:.1%} of {name} is missing; the median stands in")
+            yield Finding(rule="missing", level=level, text=f"{share:.1%} of {name} is missing; {stands_in} stands in")
 
 
 def _constant(dataset: Dataset) -> Iterator[Finding]:

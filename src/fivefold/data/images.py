@@ -52,7 +52,7 @@ def _arrays(source: Path) -> tuple[Array, Array, str]:
         raise DataError(
             f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
         ) from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(
             f"{source} must be an .npz of plain arrays, but is not: {one_line(error)}; save it again"
         ) from None

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from ..errors import DataError
+from ..errors import DataError, one_line
 from ..params.datasets import Split
 from .records import Dataset, Records
 from .schema import Schema
@@ -17,20 +17,28 @@ def split(schema: Schema, records: Records, params: Split, seed: int) -> Dataset
     """
     _check(schema, records, params)
     labels = records.y if params.by == "stratified" else None
-    indices = np.arange(len(records))
-    rest, test = train_test_split(indices, test_size=params.test, random_state=seed, stratify=labels)
-    train, validation = train_test_split(
-        rest,
-        test_size=params.validation / (1 - params.test),
-        random_state=seed,
-        stratify=None if labels is None else labels[rest],
-    )
+    try:
+        rest, test = train_test_split(
+            np.arange(len(records)), test_size=params.test, random_state=seed, stratify=labels
+        )
+        train, validation = train_test_split(
+            rest,
+            test_size=params.validation / (1 - params.test),
+            random_state=seed,
+            stratify=None if labels is None else labels[rest],
+        )
+    except ValueError as error:
+        raise DataError(
+            f"three sets must each get rows of each class, but {len(records)} rows do not suffice: {one_line(error)};"
+            " bring more rows or change the shares under `split`"
+        ) from None
     return Dataset(schema, *(records.take(np.sort(part)) for part in (train, validation, test)))
 
 
 def _check(schema: Schema, records: Records, params: Split) -> None:
     smallest = int(len(records) * min(params.validation, params.test, 1 - params.validation - params.test))
-    needed = max(len(schema.classes), 1) if params.by == "stratified" else 1
+    # of one value there is no variance to explain
+    needed = max(len(schema.classes), 1) if params.by == "stratified" else 1 + (schema.task == "regression")
     if smallest < needed:
         raise DataError(
             f"each set must get {needed} rows or more, but the smallest would get {smallest} of {len(records)} rows;"

@@ -5,17 +5,32 @@ file of its folder, since DVC trusts any file whose mode says that it is cached.
 """
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from ..errors import ArtifactError
+from ..params.base import Strict
 from .records import SPLITS, Array, Dataset, Records
 from .schema import Schema
 
 MANIFEST = "manifest.json"
+
+
+class Entry(Strict):
+    """One file of a manifest; shape and dtype of an array only."""
+
+    sha256: str
+    bytes: int
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+
+
+class Manifest(Strict):
+    """What a stage wrote: files by their path below the folder."""
+
+    files: dict[str, Entry]
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
@@ -48,8 +63,9 @@ def _mapped(path: Path) -> Array:
 
 def write_manifest(folder: Path, manifest: str = MANIFEST) -> None:
     """List every file below `folder` with its digest, and arrays with shape and type, in `folder/manifest`."""
-    files = {path.relative_to(folder).as_posix(): _entry(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    (folder / manifest).write_text(json.dumps({"files": files}, indent=2) + "\n")
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    listed = Manifest(files={path.relative_to(folder).as_posix(): _entry(path) for path in paths})
+    (folder / manifest).write_text(listed.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
 def verify(folder: Path, manifest: str = MANIFEST) -> None:
@@ -60,17 +76,17 @@ def verify(folder: Path, manifest: str = MANIFEST) -> None:
     """
     remedy = "run `dvc repro` again, or `dvc checkout --force` to restore it"
     try:
-        files: dict[str, dict[str, Any]] = json.loads((folder / manifest).read_text())["files"]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        listed = Manifest.model_validate_json((folder / manifest).read_bytes())
+    except (FileNotFoundError, ValidationError):
         raise ArtifactError(f"{folder / manifest} must list what its stage wrote, but does not; {remedy}") from None
-    for name, entry in files.items():
+    for name, entry in listed.files.items():
         path = folder / name
         if not path.is_file():
             raise ArtifactError(f"{path} must exist, since {manifest} lists it, but does not; {remedy}")
         found = sha256(path)
-        if found != entry["sha256"]:
+        if found != entry.sha256:
             raise ArtifactError(
-                f"{path} must have the SHA-256 {entry['sha256'][:12]}… of its manifest, but has {found[:12]}…; {remedy}"
+                f"{path} must have the SHA-256 {entry.sha256[:12]}… of its manifest, but has {found[:12]}…; {remedy}"
             )
 
 
@@ -85,9 +101,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _entry(path: Path) -> dict[str, Any]:
-    entry: dict[str, Any] = {"sha256": sha256(path), "bytes": path.stat().st_size}
-    if path.suffix == ".npy":
-        array = _mapped(path)
-        entry |= {"shape": list(array.shape), "dtype": str(array.dtype)}
-    return entry
+def _entry(path: Path) -> Entry:
+    array = _mapped(path) if path.suffix == ".npy" else None
+    return Entry(
+        sha256=sha256(path),
+        bytes=path.stat().st_size,
+        shape=None if array is None else array.shape,
+        dtype=None if array is None else str(array.dtype),
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, shown
 from ..params.datasets import Task
 from .records import Array
 
@@ -27,7 +27,7 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
             f" {values.name!r} is empty ({missing.sum()} in all); fill in or remove these rows"
         )
     if values.nunique() < 2:
-        only = repr(values.iloc[0]) if len(values) else "nothing"
+        only = shown(values.iloc[0]) if len(values) else "nothing"
         raise DataError(
             f"{origin}: the target must take two values or more, but column {values.name!r} holds only {only};"
             " name another column under `target` or bring more rows"
@@ -38,8 +38,8 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
         odd = values[(values != values.round()) | (values.abs() > LARGEST_CLASS)]
         if len(odd):
             raise DataError(
-                f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds {odd.iloc[0]};"
-                " set `task: regression`, or name another column under `target`"
+                f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds"
+                f" {shown(odd.iloc[0])}; set `task: regression`, or name another column under `target`"
             )
         values = values.astype("int64")  # so that a class is named 3, not 3.0
     codes, uniques = pd.factorize(values, sort=True)
@@ -53,6 +53,6 @@ def numbers(values: pd.Series, origin: object) -> Array:
     if len(wrong):
         raise DataError(
             f"{origin}: column {values.name!r} must hold finite numbers, but row {wrong[0] + 1} holds"
-            f" {values.iloc[wrong[0]]!r} ({len(wrong)} such rows); clean it, or name the column under `drop`"
+            f" {shown(values.iloc[wrong[0]])} ({len(wrong)} such rows); clean it, or name the column under `drop`"
         )
     return parsed

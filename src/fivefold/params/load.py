@@ -1,6 +1,7 @@
 """Read params.yaml: YAML 1.2, each model's `training` laid over the base, everything checked."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from .. import paths
-from ..errors import ParamsError
+from ..errors import ParamsError, shown
 from .base import Strict
 from .root import Params, conflicts
 
@@ -33,6 +34,8 @@ def read_tree(path: Path = paths.PARAMS) -> Tree:
         tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path} must exist, but does not; run this in the project's root") from None
+    except OSError as error:
+        raise ParamsError(f"{path} must be a file that can be read, but is not: {error.strerror}; mend that") from None
     except (YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split("To suppress")[0].split())
         raise ParamsError(f"{path} must be YAML 1.2 in UTF-8, but is not: {reason}; mend that line") from None
@@ -47,15 +50,38 @@ def parse(tree: Tree) -> Params:
     Raises:
         ParamsError: the first offence, with dotted key, value, rule and remedy.
     """
+    _plain(tree)
     full = _with_inherited_training(tree)
     try:
         # through JSON, where a list may become a tuple although the schema is strict
-        params = Params.model_validate_json(json.dumps(full, default=str))
+        params = Params.model_validate_json(json.dumps(full))
     except ValidationError as error:
         raise ParamsError(_sentence(error, full)) from None
     for key, problem in conflicts(params):
         raise ParamsError(f"params.yaml: {key}: {problem}")
     return params
+
+
+def _plain(value: object, key: str = "the whole", above: tuple[int, ...] = ()) -> None:
+    """Refuse what YAML can say and JSON cannot: dates, binary, keys that are no text, a block within itself."""
+    if id(value) in above:
+        raise ParamsError(f"params.yaml: {key} must not contain itself, but does; write it out without an alias")
+    match value:
+        case dict():
+            for inner, part in value.items():
+                _plain(inner, f"a key of {key}")
+                _plain(part, inner if key == "the whole" else f"{key}.{inner}", (*above, id(value)))
+                if not isinstance(inner, str):
+                    raise ParamsError(f"params.yaml: a key of {key} must be text, but is {inner!r}; put it in quotes")
+        case list():
+            for i, part in enumerate(value):
+                _plain(part, f"{key}.{i}", (*above, id(value)))
+        case str() if value.isprintable() or value.isascii():
+            pass
+        case None | bool() | int() | float():
+            pass
+        case _:
+            raise ParamsError(f"params.yaml: {key} must be plain text or a number, but is {value!r}; put it in quotes")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
@@ -94,9 +120,9 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
             text = f"{key} is required, but is missing; add it"
         case "extra_forbidden":
             wrong = str(first["loc"][-1])
-            near = get_close_matches(wrong, _known_keys(), n=1)
+            near = get_close_matches(wrong, _known_keys() - {wrong}, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else "remove it; params.schema.json lists the keys"
-            text = f"{key} is not a known key, but holds {value!r}; {remedy}"
+            text = f"{key} is not a known key, but holds {shown(value)}; {remedy}"
         case "union_tag_not_found":
             tag = first["ctx"]["discriminator"].strip("'")
             text = f"{key}.{tag} is required, but is missing; add it"
@@ -107,10 +133,10 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
                 f"{key}.{tag} must be one of {context['expected_tags']}, but is {context['tag']!r}; choose one of them"
             )
         case _:
-            rule = first["msg"].removeprefix("Input ").removeprefix("String ").removeprefix("should ")
-            text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {value!r}; change it"
+            rule = re.sub(r"^\w+ should |,? after validation.*", "", first["msg"])
+            text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {shown(value)}; change it"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"params.yaml: {text}{more}"
+    return f"params.yaml: {text}{more}".replace("\n", r"\n")
 
 
 def _dotted(location: tuple[int | str, ...], tree: Any) -> Iterator[str]:

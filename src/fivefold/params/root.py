@@ -1,8 +1,10 @@
 """The whole of params.yaml."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, NamedTuple, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ..errors import ParamsError
 from .base import Name, Strict
@@ -10,14 +12,18 @@ from .datasets import Dataset
 from .models import Model
 from .training import Training
 
+Block = TypeVar("Block")
+Frozen = Annotated[Mapping[Name, Block], AfterValidator(MappingProxyType)]
+"""Blocks by name, which cannot be put in or taken out."""
+
 
 class Params(Strict):
     """params.yaml, read and checked."""
 
     seed: int = Field(ge=0, lt=2**32, description="every random choice follows from it")
     training: Training = Field(description="the base for every model")
-    datasets: dict[Name, Dataset]
-    models: dict[Name, Model]
+    datasets: Frozen[Dataset]
+    models: Frozen[Model]
 
     def dataset(self, name: str) -> Dataset:
         """Return the block `datasets.<name>`; a `ParamsError` names the known ones."""
@@ -71,5 +77,5 @@ def conflicts(params: Params) -> list[Conflict]:
     return found
 
 
-def _listed(names: dict[str, object] | dict[str, Dataset] | dict[str, Model]) -> str:
-    return ", ".join(names) if names else "none"
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,5 +1,6 @@
 """Feature selection and projection, fitted on training rows."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -72,7 +73,8 @@ def _k_best(x: Array, y: Array, schema: Schema, names: list[str], params: KBest,
             f"chi2 needs features that are never negative, but {names[column]!r} reaches {x[:, column].min():.3g} after"
             " normalization; set `normalize: minmax` for the dataset, or `score: f`"
         )
-    selector = SelectKBest(_score(params.score, schema.task, seed), k=params.k).fit(x, y)
+    with warnings.catch_warnings(action="ignore"):  # of constant features: prepare's checks name them
+        selector = SelectKBest(_score(params.score, schema.task, seed), k=params.k).fit(x, y)
     kept = selector.get_support()
     table = pd.DataFrame(
         {
@@ -103,7 +105,8 @@ def _pca(x: Array, params: Pca, seed: int) -> Selected:
     pca = PCA(params.components, whiten=params.whiten, random_state=seed).fit(x.astype(np.float64))
     matrix = pca.components_.T
     if params.whiten:
-        matrix = matrix / np.sqrt(pca.explained_variance_)
+        deviation = np.sqrt(pca.explained_variance_)
+        matrix = matrix / np.maximum(deviation, np.finfo(deviation.dtype).eps)  # as scikit-learn does
     table = pd.DataFrame(
         {
             "feature": [f"component_{i + 1}" for i in range(params.components)],
