@@ -44,9 +44,9 @@ lock: $(READY)  ## resolve requirements.lock again, for Linux and macOS, Python 
 bench: $(READY)  ## run every benchmark, results in benchmarks/results
 	status=0; for f in benchmarks/bench_*.py; do python -m benchmarks.$$(basename $$f .py) || status=1; done; exit $$status
 
-clean:  ## remove what stages and tools made; keeps .venv and DVC's cache
-	rm -rf data/prepared data/selected models reports/*/plots reports/*/*.parquet reports/*/manifest.json \
-		.fivefold dvc_plots .mypy_cache .ruff_cache
+clean:  ## remove what stages and tools made; keeps .venv, DVC's cache, MLflow's store
+	rm -rf data/prepared data/selected models reports/*/plots reports/*/tables reports/*/*.parquet \
+		reports/*/manifest.json .fivefold/work dvc_plots .mypy_cache .ruff_cache
 
 help:  ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do \

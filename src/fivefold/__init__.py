@@ -1,3 +1,3 @@
-"""From the raw file to a scored, registered, exported neural network, for five kinds of data and five families."""
+"""From the raw file to a scored, registered, exported neural network."""
 
 __version__ = "0.1.0"

@@ -23,6 +23,16 @@ def test_every_model_is_registered_with_both_aliases(finished: Project) -> None:
     assert registered == {f"fivefold-{name}": {"challenger": 1, "champion": 1} for name in MODELS}
 
 
+def test_what_is_registered_lies_in_the_project_s_store(finished: Project) -> None:
+    client = finished.mlflow()
+    for name in MODELS:
+        version = client.get_model_version(f"fivefold-{name}", "1")
+        assert version.run_id == finished.runs(name)[0].info.run_id
+        place = client.get_model_version_download_uri(version.name, version.version)
+        assert place.startswith((finished.folder / "mlruns/artifacts").as_uri()), place
+    assert {path.name for path in (finished.folder / "mlruns").iterdir()} == {".gitkeep", "artifacts", "mlflow.db"}
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_each_model_has_one_finished_run_with_its_lineage(finished: Project, name: str) -> None:
     (run,) = finished.runs(name)

@@ -71,6 +71,9 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
         yield Finding(rule="class_balance", level="warning", text=text)
         return
     ratio = counts[common] / counts[rare]
+    if ratio == 1:
+        yield Finding(rule="class_balance", level="note", text=f"{counts[common]} rows of each class")
+        return
     text = (
         f"{counts[common]} rows of {dataset.schema.classes[common]} to {counts[rare]} of {dataset.schema.classes[rare]}"
     )

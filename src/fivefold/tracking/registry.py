@@ -39,6 +39,8 @@ def _known(client: MlflowClient, run_id: str, event: events.Version) -> str | No
 def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool) -> str:
     dtype = np.dtype(event.dtype)
     mlflow.set_tracking_uri(client.tracking_uri)
+    # a model is logged to the experiment that is set, not to that of the run it is logged for
+    mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)
     # not mlflow.onnx.log_model: it wants an active run, whose end would overwrite when training ended
     info = Model.log(
         artifact_path=None,

@@ -1,6 +1,7 @@
 """What stages say of their run, and the process beside them that sends it on."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -111,6 +112,8 @@ def reporting(stage: str, model: str, fingerprint: str, *, wait: bool = False) -
     # a session of its own: Ctrl-C must not end it before it has told MLflow
     command = [sys.executable, "-m", "fivefold.tracking.ship", fingerprint]
     shipper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    if not wait:
+        os.setpriority(os.PRIO_PROCESS, shipper.pid, 10)  # the stage has what it needs of the processor first
     try:
         yield report
     finally:

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from ..errors import TrackingError
 from . import store
 
 
@@ -10,7 +11,15 @@ def serve(host: str, port: int) -> None:
     """Replace this process by MLflow's server; Ctrl-C ends it.
 
     MLflow's job runner, which this project has no use for, would start seven more processes.
+
+    Raises:
+        TrackingError: MLFLOW_TRACKING_URI names a server, which has a UI of its own.
     """
+    if store.uri().startswith("http"):
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {store.uri()!r};"
+            " unset it, or open that address"
+        )
     store.open_store()
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     where = ["--backend-store-uri", store.uri(), "--default-artifact-root", store.artifacts()]

