@@ -3,7 +3,7 @@
 import shutil
 
 from fivefold import paths
-from fivefold.data.storage import digest, load_dataset
+from fivefold.data.storage import digest, load_dataset, verify
 from fivefold.families.saved import Saved, save_model
 from fivefold.params.load import load_params
 from fivefold.preprocessing.chain import Chain
@@ -20,6 +20,7 @@ def main(name: str) -> None:
     params = load_params()
     model = params.model(name)
     source, selected = paths.prepared(model.dataset), paths.selected(name)
+    verify(selected)
     dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     identity = fingerprint("train", tree, {str(folder): digest(folder) for folder in (source, selected)})
@@ -45,7 +46,7 @@ def main(name: str) -> None:
         told.training(report, name)
     shutil.rmtree(checkpoints, ignore_errors=True)
     loss = fitted.history["val/loss"].min()
-    print(f"{name}: epoch {fitted.best_epoch + 1} of {len(fitted.history)} is kept, val/loss {loss:.4g}")
+    print(f"{name}: epoch {fitted.best_epoch + 1} of {epochs} is kept, val/loss {loss:.4g}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.errors import TrainingError
+from fivefold.errors import ParamsError, TrainingError
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.training.checkpoints import DIGEST, NAME, PREVIOUS, SafeCheckpoints, newest
@@ -179,6 +179,14 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path
         TrainingError, match=r"loss must be finite, but is \w+ in epoch \d+; lower training.optimizer.lr"
     ):
         run(tmp_path, task="regression", optimizer={"name": "sgd", "lr": 1e12}, schedule="constant")
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the accelerator that others lack")
+def test_an_accelerator_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        ParamsError, match=r"\Atraining.accelerator .* mps with 32 does not: [^\n]*; choose accelerator"
+    ):
+        run(tmp_path, accelerator="mps")
 
 
 def test_clipping_bounds_what_a_step_can_do(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.records import Dataset
-from ..errors import FivefoldError
+from ..stages.guard import Stopped
 from . import events
 from .lineage import dvc_digest, tags
 from .spool import Spool
@@ -36,11 +36,11 @@ class Report:
         self._state("RUNNING")
         try:
             yield
-        except FivefoldError:
-            self._state("FAILED")
+        except Stopped:
+            self._state("KILLED")
             raise
         except BaseException:
-            self._state("KILLED")
+            self._state("FAILED")
             raise
         self._state("FINISHED")
 

@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from ..data.records import Array, Dataset
 from ..data.schema import Schema
+from ..errors import ParamsError, one_line
 from ..families.deployed import Deployed, Preprocess
 from ..families.find import build_network
 from ..families.saved import network_shape, output_of
@@ -72,7 +74,7 @@ def fit(
 
     Raises:
         TrainingError: a loss is not finite.
-        ParamsError: the network does not fit the shape of the data.
+        ParamsError: the network does not fit the shape of the data, or training does not fit the machine.
     """
     started = time.monotonic()
     schema, training = dataset.schema, params.training
@@ -81,7 +83,9 @@ def fit(
     torch.manual_seed(seed)
     untrained = build_network(params.network, network_shape(schema, chain))
     resume_from = newest(checkpoints)
-    with EpochProgress(name, training.max_epochs) as progress:
+    with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
+        # hints about parts of Lightning that are switched off here
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
 
         def tell(epoch: int, metrics: Metrics) -> None:
             on_epoch(epoch, metrics)
@@ -117,28 +121,32 @@ def _module_class(family: str) -> type[Supervised]:
 
 
 def _trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
-    # the Trainer's announcements and hints are about parts that are switched off here
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    return pl.Trainer(
-        max_epochs=training.max_epochs,
-        accelerator=training.accelerator,
-        devices=1,
-        precision=PRECISIONS[training.precision],
-        gradient_clip_val=training.gradient_clip or None,
-        callbacks=callbacks,
-        plugins=[SafeCheckpoints()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no announcements either
+    try:
+        return pl.Trainer(
+            max_epochs=training.max_epochs,
+            accelerator=training.accelerator,
+            devices=1,
+            precision=PRECISIONS[training.precision],
+            gradient_clip_val=training.gradient_clip or None,
+            callbacks=callbacks,
+            plugins=[SafeCheckpoints()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except MisconfigurationException as error:
+        raise ParamsError(
+            f"training.accelerator and training.precision must suit this machine, but {training.accelerator} with"
+            f" {training.precision} does not: {one_line(error)}; choose accelerator auto"
+        ) from None
 
 
 def _target_scale(schema: Schema, y: Array) -> tuple[float, float]:
     """Return mean and deviation of the training targets of a regression; classes stay as they are."""
-    return (0.0, 1.0) if schema.task == "classification" else (float(y.mean()), float(y.std()))
+    return (0.0, 1.0) if schema.task == "classification" else (float(y.mean()), float(y.std()) or 1.0)
 
 
 def _targets(y: Array, shift: float, scale: float) -> Tensor:
