@@ -21,7 +21,7 @@ def metrics(step: int) -> events.Metrics:
 
 def started(fingerprint: str = "f") -> Spool:
     spool = Spool(fingerprint)
-    spool.append(events.Run(name="m", tags={"fivefold.fingerprint": fingerprint}))
+    spool.append(events.Run(name="m", time=5, tags={"fivefold.fingerprint": fingerprint}))
     return spool
 
 
@@ -77,7 +77,8 @@ class TestShipping:
         assert run_id
         points = shipper.client.get_metric_history(run_id, "val/loss")
         assert sorted(point.step for point in points) == list(range(1501))
-        assert shipper.client.get_run(run_id).info.end_time == 7
+        info = shipper.client.get_run(run_id).info
+        assert (info.start_time, info.end_time) == (5, 7)
 
     def test_a_run_left_without_a_last_word_is_marked_killed(self) -> None:
         spool = started()

@@ -14,6 +14,7 @@ class Run(Strict):
 
     kind: Literal["run"] = "run"
     name: str
+    time: int = Field(description="milliseconds since 1970")
     tags: dict[str, str]
 
 

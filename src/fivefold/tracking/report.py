@@ -28,7 +28,7 @@ class Report:
 
     def __init__(self, stage: str, model: str, fingerprint: str) -> None:
         self.spool = Spool(fingerprint)
-        self.spool.append(events.Run(name=model, tags=tags(f"{stage}@{model}", fingerprint)))
+        self.spool.append(events.Run(name=model, time=_now(), tags=tags(f"{stage}@{model}", fingerprint)))
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -81,7 +81,7 @@ class Shipper:
 
     def _open(self, event: events.Run) -> None:
         if self.run_id is None:
-            run = self.client.create_run(self.experiment, run_name=event.name, tags=event.tags)
+            run = self.client.create_run(self.experiment, event.time, event.tags, event.name)
             self.run_id = run.info.run_id
 
     def _run(self) -> str:
@@ -109,7 +109,7 @@ def main() -> None:
     spool = Spool(sys.argv[1])
     try:
         follow(spool)
-    except (MlflowException, BusyError, OSError) as error:
+    except (MlflowException, TrackingError, BusyError, OSError) as error:
         print(
             f"MLflow at {store.uri()} did not take what was measured: {one_line(error)}; it waits in {spool.folder},"
             " and `fivefold sync` sends it",
