@@ -21,7 +21,7 @@ def main(name: str) -> None:
     with publishing(paths.selected(name)) as folder:
         scaling.then(*selected.steps).save(folder / "preprocess.safetensors")
         selected.table.to_csv(folder / "selection.csv", index=False)
-        plot_selection(selected, name, folder / "selection.png")
+        plot_selection(selected, dataset.schema, name, folder / "selection.png")
     table = selected.table
     print(f"{name}: {model.select.method} keeps {int(table.kept.sum())} of {len(table)} features")
 
