@@ -22,8 +22,7 @@ def main(name: str) -> None:
         scaling.then(*selected.steps).save(folder / "preprocess.safetensors")
         selected.table.to_csv(folder / "selection.csv", index=False)
         plot_selection(selected, dataset.schema, name, folder / "selection.png")
-    table = selected.table
-    print(f"{name}: {model.select.method} keeps {int(table.kept.sum())} of {len(table)} features")
+    print(f"{name}: {model.select.method}, {selected.summary}")
 
 
 if __name__ == "__main__":

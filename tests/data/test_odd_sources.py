@@ -25,6 +25,8 @@ def flipped(content: bytes, place: int) -> bytes:
         pytest.param("a.csv", b"a,y\n1,u\n2,v,3\n", id="a row of too many cells"),
         pytest.param("a.csv", b"a,y\n1,5,u\n2,6,v\n", id="more cells than names"),
         pytest.param("a.csv.gz", flipped(gzip.compress(b"a,y\n1,u\n2,v\n3,w\n" * 99), 30), id="a flipped byte"),
+        pytest.param("a.csv", b"a,y,y\n1,u,u\n2,v,v\n", id="the target twice, which would be a feature"),
+        pytest.param("a.csv", b"a,,y\n1,2,u\n2,3,v\n", id="a column without a name"),
         pytest.param("a.sklearn", b"\xff\xfe", id="no text"),
     ],
 )
@@ -81,3 +83,15 @@ def test_an_archive_of_an_unknown_compression_is_refused(tmp_path: Path) -> None
     path.write_bytes(flipped(content, content.index(b"PK\1\2") + 10))
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
         read(images_block(path))
+
+
+def test_a_class_may_be_named_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,y\n" + "1,None\n2,NA\n" * 9)
+    schema, _ = read(table_block(path))
+    assert schema.classes == ("NA", "None")
+
+
+def test_byte_labels_are_text(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 4, 4), np.uint8), y=np.array([b"cat", b"dog"]))
+    assert read(images_block(tmp_path / "a.npz"))[0].classes == ("cat", "dog")

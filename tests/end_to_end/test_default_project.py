@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from .project import Project
+from fivefold.params.load import load_params
 
-MODELS = ("mlp", "mlp_regression", "cnn")
-STAGES = 15
+from .project import ROOT, Project
+
+PARAMS = load_params(ROOT / "params.yaml")
+MODELS = tuple(PARAMS.models)
+STAGES = len(PARAMS.datasets) + 4 * len(MODELS)
 
 
 def test_every_model_is_registered_with_both_aliases(finished: Project) -> None:

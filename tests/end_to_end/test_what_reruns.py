@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from .project import Project
+from fivefold.params.load import load_params
 
-DATASETS = ("breast_cancer", "concrete", "digits")
-MODELS = ("mlp", "mlp_regression", "cnn")
+from .project import ROOT, Project
+
+PARAMS = load_params(ROOT / "params.yaml")
+DATASETS, MODELS = tuple(PARAMS.datasets), tuple(PARAMS.models)
+CNNS = tuple(name for name, model in PARAMS.models.items() if model.network.family == "cnn")
 
 
 def stages(stage: str, names: tuple[str, ...] = MODELS) -> set[str]:
@@ -44,8 +47,11 @@ def test_a_changed_key(project: Project, key: str, value: object, expected: set[
         ("src/fivefold/data/table.py", stages("prepare", DATASETS)),
         ("src/fivefold/preprocessing/selection.py", stages("select_features")),
         ("src/fivefold/training/optimizers.py", stages("train")),
-        ("src/fivefold/families/cnn/module.py", {"train@cnn"}),
-        ("src/fivefold/families/cnn/network.py", {"train@cnn", "evaluate@cnn", "export@cnn"}),
+        ("src/fivefold/families/cnn/module.py", stages("train", CNNS)),
+        (
+            "src/fivefold/families/cnn/network.py",
+            stages("train", CNNS) | stages("evaluate", CNNS) | stages("export", CNNS),
+        ),
         ("src/fivefold/scoring/metrics.py", stages("evaluate")),
         ("src/fivefold/exporting/parity.py", stages("export")),
         ("src/fivefold/tracking/ship.py", set()),

@@ -100,3 +100,10 @@ class TestShipping:
         spool.append(metrics(1))
         with pytest.raises(ship.TrackingError, match=r"must begin with its run, but does not; remove .*headless"):
             ship.Shipper(spool).ship()
+
+    def test_a_run_that_is_only_evaluated_is_not_called_killed(self) -> None:
+        shipper = ship.Shipper(started())
+        shipper.ship()
+        shipper.close()
+        assert shipper.run_id
+        assert shipper.client.get_run(shipper.run_id).info.status == "FINISHED"

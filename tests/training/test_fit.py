@@ -174,11 +174,39 @@ def test_a_regression_is_learnt_in_the_target_s_own_unit(tmp_path: Path) -> None
     assert np.abs(values - data.y).mean() < 15  # the target's deviation is 50
 
 
+def test_a_regression_far_from_0_keeps_its_digits(tmp_path: Path) -> None:
+    data = dataset("regression")
+    far = Dataset(data.schema, *(Records(r.x, 1e9 + r.y, r.rows) for r in (data.train, data.validation, data.test)))
+    chosen = model(max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
+    fitted = fit("m", chosen, far, CHAIN, seed=1, checkpoints=tmp_path, on_epoch=lambda *_: None)
+    with torch.inference_mode():
+        values = fitted.model(torch.from_numpy(far.test.x))[:, 0].numpy()
+    assert np.abs(values - far.test.y).mean() < 15  # float32 steps by 64 at 1e9
+
+
 def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=r"loss must be finite, but is \w+ in epoch \d+; lower training.optimizer.lr"
     ):
         run(tmp_path, task="regression", optimizer={"name": "sgd", "lr": 1e12}, schedule="constant")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_mixed_precision_trains(tmp_path: Path, precision: str, optimizer: str, clip: float) -> None:
+    chosen = {"optimizer": {"name": optimizer, "lr": 0.02}, "precision": precision, "gradient_clip": clip}
+    history = run(tmp_path, max_epochs=20, **chosen).history
+    assert history["train/loss"].iloc[-1] < history["train/loss"].iloc[0]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_momentum_is_what_params_say(schedule: str) -> None:
+    from fivefold.training.optimizers import configure
+
+    chosen = model(optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.3}, schedule=schedule).training
+    made = configure(torch.nn.Linear(2, 2), chosen, 10)
+    assert {group["momentum"] for group in made["optimizer"].param_groups} == {0.3}
 
 
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the accelerator that others lack")

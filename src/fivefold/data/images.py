@@ -25,6 +25,8 @@ def read_images(source: Path, params: Images) -> tuple[Schema, Records]:
     """
     pixels, labels, target = _arrays(source)
     x = _channels_first(pixels, source)
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", errors="replace")
     if labels.shape != (len(x),):
         raise DataError(
             f"{source}: y must hold one label an image, but x is {pixels.shape} and y is {labels.shape}; mend the file"

@@ -23,6 +23,11 @@ class Schema(Strict):
     """Class names in the order of the target's indices; empty for regression."""
 
     @property
+    def output(self) -> Literal["probabilities", "values"]:
+        """What a model gives: probabilities (n, classes) float32, or values (n, 1) float64."""
+        return "probabilities" if self.task == "classification" else "values"
+
+    @property
     def n_outputs(self) -> int:
         """Numbers that a network must give per record."""
         return len(self.classes) or 1

@@ -61,9 +61,14 @@ def _frame(source: Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             # cells beyond the header are an error: pandas would take columns for row labels, or drop them
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(source, index_col=False, low_memory=False)  # one type a column, however long the file
+            header = pd.read_csv(source, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+            # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
+            frame = pd.read_csv(source, index_col=False, low_memory=False, keep_default_na=False, na_values=[""])
     except (*UNREADABLE, pd.errors.ParserWarning) as error:
         raise DataError(
             f"{source} must be a CSV in UTF-8 with a header, but is not: {one_line(error)}; mend the file"
         ) from None
+    odd = [name for name in header if not name.strip() or header.count(name) > 1]
+    if odd:
+        raise DataError(f"{source}: every column must have a name of its own, but {odd[0]!r} is none; rename it")
     return frame.rename(columns=str)

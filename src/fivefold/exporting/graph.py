@@ -14,11 +14,6 @@ from ..families.saved import Saved
 INPUT = "x"
 
 
-def output_name(saved: Saved) -> str:
-    """Return the name of the graph's output."""
-    return "probabilities" if saved.schema.task == "classification" else "values"
-
-
 def export(saved: Saved, example: Array, path: Path) -> None:
     """Write the model as ONNX, any number of rows a call.
 
@@ -34,7 +29,7 @@ def export(saved: Saved, example: Array, path: Path) -> None:
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("rows")},),
             input_names=[INPUT],
-            output_names=[output_name(saved)],
+            output_names=[saved.schema.output],
             verbose=False,
         )
     if program is None:

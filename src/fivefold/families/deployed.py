@@ -58,16 +58,16 @@ class Classify(nn.Module):
 
 
 class Rescale(nn.Module):
-    """Outputs (b, 1) in the scale of training -> values (b, 1) in the target's units."""
+    """Outputs (b, 1) in the scale of training -> values (b, 1) float64 in the target's units, which may be large."""
 
     def __init__(self, shift: float, scale: float) -> None:
         super().__init__()
-        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32))
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
+        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
 
     def forward(self, outputs: Tensor) -> Tensor:
         """Return outputs * scale + shift."""
-        return outputs * cast(Tensor, self.scale) + cast(Tensor, self.shift)
+        return outputs.double() * cast(Tensor, self.scale) + cast(Tensor, self.shift)
 
 
 class Deployed(nn.Module):

@@ -55,6 +55,10 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
+        optimizer = model.training.optimizer
+        if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
+            problem = "nesterov looks ahead by the momentum, but that is 0; raise momentum or leave nesterov out"
+            found.append(Conflict(f"{at}.training.optimizer.nesterov", problem))
         if model.network.family == "cnn" and (dataset.kind != "images" or model.select.method != "none"):
             problem = (
                 f"cnn needs whole images, but {model.dataset} is of kind {dataset.kind} and select.method is"

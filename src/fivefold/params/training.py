@@ -22,7 +22,7 @@ class Sgd(Strict):
     lr: float = Field(gt=0, description="learning rate; the peak of the schedule")
     weight_decay: float = Field(default=0.0, ge=0, description="L2 on weights, not on biases and norms")
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    nesterov: bool = False
+    nesterov: bool = Field(default=False, description="look ahead by the momentum, which must then be above 0")
 
 
 Optimizer = Annotated[Adam | Sgd, Field(discriminator="name")]

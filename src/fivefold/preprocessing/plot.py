@@ -10,7 +10,7 @@ from ..data.schema import Schema
 from ..plotting import figure, save
 from .selection import Selected, feature_names
 
-BARS = 40
+BARS = 20
 """Features shown at most, best first."""
 
 
@@ -22,7 +22,7 @@ def plot_selection(selected: Selected, schema: Schema, name: str, path: Path) ->
     axes = fig.axes[0]
     hidden = 0 if pixels else max(0, len(table) - BARS)
     more = f", {hidden} more not shown" if hidden else ""
-    axes.set_title(f"{name}: {int(table.kept.sum())} of {len(table)} features kept{more}")
+    axes.set_title(f"{name}: {selected.summary}{more}")
     save(fig, path)
 
 

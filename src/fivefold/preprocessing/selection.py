@@ -32,11 +32,13 @@ class Selected:
     table: a row per feature (feature, score, p_value, kept) or per component (feature, score, kept), best first;
         a component's score is its share of the variance.
     score: what the column `score` is, for a plot's axis.
+    summary: what became of the features, in a few words.
     """
 
     steps: tuple[Step, ...]
     table: pd.DataFrame
     score: str
+    summary: str
 
 
 def fit_selection(x: Array, y: Array, schema: Schema, params: Selection, seed: int) -> Selected:
@@ -85,7 +87,8 @@ def _k_best(x: Array, y: Array, schema: Schema, names: list[str], params: KBest,
         }
     )
     step = Step("take", {"index": np.flatnonzero(kept)})
-    return Selected((step,), table.sort_values("score", ascending=False, kind="stable"), params.score)
+    best_first = table.sort_values("score", ascending=False, kind="stable")
+    return Selected((step,), best_first, params.score, f"{params.k} of {len(names)} features kept")
 
 
 def _score(name: str, task: str, seed: int) -> Callable[..., object]:
@@ -114,7 +117,10 @@ def _pca(x: Array, params: Pca, seed: int) -> Selected:
             "kept": True,
         }
     )
-    return Selected((Step("project", {"shift": pca.mean_, "matrix": matrix}),), table, "share of variance")
+    step = Step("project", {"shift": pca.mean_, "matrix": matrix})
+    share = pca.explained_variance_ratio_.sum()
+    summary = f"{params.components} components of {x.shape[1]} features, {share:.0%} of the variance"
+    return Selected((step,), table, "share of variance", summary)
 
 
 def _at_most(asked: int, limit: int, key: str, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,10 @@ def confusion(table: pd.DataFrame, model: str) -> Figure:
         if count:
             shade = counts[row, column] / counts[row].sum()
             axes.text(column, row, str(count), ha="center", va="center", color="white" if shade > 0.5 else "black")
-    axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, map(str, names))) > 3 else 0, ha="center")
+    slanted: dict[str, Any] = (
+        {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, map(str, names))) > 3 else {}
+    )
+    axes.set_xticks(range(len(names)), names, **slanted)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="actual", title=f"{model}: test rows")
     axes.spines[:].set_visible(False)
@@ -68,7 +72,7 @@ def calibration(table: pd.DataFrame, model: str) -> Figure:
     fig, axes = figure(4.6, 4.4)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
     axes.plot(table.confidence, table.accuracy, linewidth=0.8)
-    axes.scatter(table.confidence, table.accuracy, s=20 + 300 * table.rows / table.rows.sum())
+    axes.scatter(table.confidence, table.accuracy, s=20 + 300 * table.rows / table.rows.sum(), clip_on=False)
     axes.set(xlabel="confidence", ylabel="accuracy", title=f"{model}: calibration", xlim=(0, 1.03), ylim=(0, 1.05))
     return fig
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..data.records import Array
 from ..errors import TrainingError
@@ -12,7 +11,7 @@ BATCH = 4096
 """Rows at a time: bounds memory, changes no number that matters."""
 
 
-def predict(model: Deployed, x: Array) -> NDArray[np.float32]:
+def predict(model: Deployed, x: Array) -> Array:
     """Return probabilities or values (n, k) of raw records x (n, ...).
 
     Raises:

@@ -1,5 +1,6 @@
 """The one way in which a stage's process runs."""
 
+import errno
 import os
 import re
 import sys
@@ -11,6 +12,8 @@ from ..errors import FivefoldError, InputError
 from ..params.base import NAME_PATTERN
 from .guard import Stopped, exit_on_signals
 from .lock import locked
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run(stage: str, main: Callable[[str], None]) -> NoReturn:
@@ -37,6 +40,11 @@ def _outcome(stage: str, main: Callable[[str], None]) -> int:
     except FivefoldError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"error: the disk must have room for what {stage} writes, but is full; free some space", file=sys.stderr)
+        return 1
     except Stopped as stop:
         print(f"{stage} stopped: nothing half-written is left; `dvc repro` goes on", file=sys.stderr)
         return stop.exit_code

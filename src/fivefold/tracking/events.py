@@ -80,6 +80,7 @@ class Version(Strict):
     dtype: str
     output: str = Field(description="name of the graph's output")
     outputs: int = Field(description="numbers a record")
+    output_dtype: str
     example: str = Field(description="JSON of a few raw records")
     requirements: tuple[str, ...]
     tags: dict[str, str]

@@ -51,7 +51,7 @@ def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool)
         onnx_execution_providers=["CPUExecutionProvider"],
         signature=ModelSignature(
             Schema([TensorSpec(dtype, (-1, *event.shape), "x")]),
-            Schema([TensorSpec(np.dtype("float32"), (-1, event.outputs), event.output)]),
+            Schema([TensorSpec(np.dtype(event.output_dtype), (-1, event.outputs), event.output)]),
         ),
         input_example={"x": np.array(json.loads(event.example), dtype)},
         pip_requirements=list(event.requirements),

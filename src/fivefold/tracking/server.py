@@ -1,6 +1,7 @@
 """The MLflow UI on the project's own store."""
 
 import os
+import socket
 import sys
 
 from ..errors import TrackingError
@@ -13,13 +14,18 @@ def serve(host: str, port: int) -> None:
     MLflow's job runner, which this project has no use for, would start seven more processes.
 
     Raises:
-        TrackingError: MLFLOW_TRACKING_URI names a server, which has a UI of its own.
+        TrackingError: MLFLOW_TRACKING_URI names a server, which has a UI of its own; or the port is taken.
     """
     if store.uri().startswith("http"):
         raise TrackingError(
             f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {store.uri()!r};"
             " unset it, or open that address"
         )
+    with socket.socket() as probe:
+        if probe.connect_ex((host, port)) == 0:
+            raise TrackingError(
+                f"port {port} of {host} must be free, but something answers there; choose another --port"
+            )
     store.open_store()
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     where = ["--backend-store-uri", store.uri(), "--default-artifact-root", store.artifacts()]

@@ -33,6 +33,7 @@ class Shipper:
         self.spool = spool
         self.client, self.experiment = store.open_store()
         self.run_id = store.find_run(self.client, self.experiment, spool.fingerprint)
+        self.training = False
 
     def ship(self) -> None:
         """Send what was not sent yet."""
@@ -49,9 +50,10 @@ class Shipper:
                     self.spool.forget(event.place)
 
     def close(self) -> None:
-        """Mark the run KILLED if its stage ended without a word."""
+        """Mark the run KILLED if it was training, and its stage ended without a word."""
         if self.run_id and self.client.get_run(self.run_id).info.status == "RUNNING":
-            self.client.set_terminated(self.run_id, "KILLED", end_time=int(time.time() * 1000))
+            status = "KILLED" if self.training else "FINISHED"
+            self.client.set_terminated(self.run_id, status, end_time=int(time.time() * 1000))
 
     def _metrics(self, said: Iterable[events.Metrics]) -> None:
         points = [Metric(name, value, e.time, e.step) for e in said for name, value in e.values.items()]
@@ -64,6 +66,7 @@ class Shipper:
                 self._open(event)
             case events.State(status="RUNNING"):
                 self.client.update_run(self._run(), status="RUNNING")
+                self.training = True
             case events.State():
                 self.client.set_terminated(self._run(), event.status, end_time=event.time)
             case events.Values():

@@ -10,7 +10,8 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from .. import paths
-from ..errors import TrackingError, one_line
+from ..data.storage import verify
+from ..errors import ArtifactError, TrackingError, one_line
 from ..stages.lock import locked
 from . import store, told
 from .report import Report
@@ -22,7 +23,7 @@ WEEK = 7 * 24 * 3600
 
 
 def sync() -> Iterator[str]:
-    """Send everything; yield a line for each run.
+    """Send everything; yield a line for each run, and for each model that is damaged on disk and was passed over.
 
     Raises:
         TrackingError: MLflow cannot be reached, or refuses.
@@ -32,16 +33,33 @@ def sync() -> Iterator[str]:
             if next(spool.unsent(), None) is not None:
                 yield _send(spool)
         client, experiment = store.open_store()
-        for path in sorted(Path("models").glob("*/model.json")):
-            facts = json.loads(path.read_text())
-            if store.find_run(client, experiment, facts["fingerprint"]) is None:
-                yield _send(_tell_again(facts["name"], facts))
+        for folder in sorted(path.parent for path in Path("models").glob("*/model.json")):
+            try:
+                verify(folder)
+            except ArtifactError as error:
+                yield f"passed over: {error}"
+                continue
+            facts = json.loads((folder / "model.json").read_text())
+            run_id = store.find_run(client, experiment, facts["fingerprint"])
+            known = client.get_run(run_id).data.tags if run_id else {}
+            if missing := [stage for stage in _on_disk(facts["name"]) if told.DONE.format(stage) not in known]:
+                yield _send(_tell_again(facts["name"], facts, missing))
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"MLflow at {store.uri()} must be reachable, but is not: {one_line(error)}; start it, or unset it"
+            f"MLflow at {store.uri()} must be reachable, but is not: {one_line(error)};"
+            " start that server, or unset MLFLOW_TRACKING_URI"
         ) from None
     _prune()
     yield "MLflow has everything that is here"
+
+
+def _on_disk(name: str) -> Iterator[str]:
+    """Yield the stages of a model whose outputs are there."""
+    yield "train"
+    if (paths.report(name) / "metrics.json").exists():
+        yield "evaluate"
+        if (paths.model(name) / "model.onnx").exists():
+            yield "export"
 
 
 def _prune() -> None:
@@ -59,14 +77,15 @@ def _send(spool: Spool) -> str:
     return f"sent run {shipper.run_id} ({spool.fingerprint[:12]})"
 
 
-def _tell_again(name: str, facts: dict[str, Any]) -> Spool:
+def _tell_again(name: str, facts: dict[str, Any], stages: list[str]) -> Spool:
     report = Report("train", name, facts["fingerprint"])
-    with report.running():
-        told.inputs(report, facts["params"])
-        told.history(report, name)
-        told.training(report, name)
-    if (paths.report(name) / "metrics.json").exists():
+    if "train" in stages:
+        with report.running():
+            told.inputs(report, facts["params"])
+            told.history(report, name)
+            told.training(report, name)
+    if "evaluate" in stages:
         told.evaluation(report, name)
-    if (paths.model(name) / "model.onnx").exists():
+    if "export" in stages:
         told.exported(report, name)
     return report.spool

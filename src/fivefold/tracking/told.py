@@ -14,6 +14,9 @@ RUNTIME = ("numpy", "onnx", "onnxruntime")
 
 EXAMPLE_ROWS = 2
 
+DONE = "told.{}"
+"""Tag of a run that has all that a stage says of it: `fivefold sync` tells what lacks it."""
+
 
 def inputs(report: Report, params: dict[str, Any]) -> None:
     """Tell with which parameters and on which rows a model is trained."""
@@ -31,6 +34,7 @@ def training(report: Report, name: str) -> None:
         report.artifact(path, "selection")
     for file in ("model.json", "history.csv"):
         report.artifact(paths.model(name) / file, "training")
+    report.tags(**{DONE.format("train"): "true"})
 
 
 def history(report: Report, name: str) -> None:
@@ -54,6 +58,7 @@ def evaluation(report: Report, name: str) -> None:
         report.artifact(path, "evaluation")
     for path in sorted((folder / "plots").iterdir()):
         report.artifact(path, "evaluation")
+    report.tags(**{DONE.format("evaluate"): "true"})
 
 
 def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
@@ -71,15 +76,17 @@ def exported(report: Report, name: str) -> None:
     path = paths.model(name) / "model.onnx"
     facts = json.loads((paths.model(name) / "model.json").read_text())
     scores = json.loads((paths.report(name) / "metrics.json").read_text())["test"]
-    x = load_dataset(paths.prepared(facts["params"]["dataset"])).test.x
+    dataset = load_dataset(paths.prepared(facts["params"]["dataset"]))
+    x = dataset.test.x
     report.version(
         path,
         sha256=sha256(path),
         model=f"fivefold-{name}",
         shape=x.shape[1:],
         dtype=str(x.dtype),
-        output="probabilities" if facts["schema"]["classes"] else "values",
-        outputs=len(facts["schema"]["classes"]) or 1,
+        output=dataset.schema.output,
+        outputs=dataset.schema.n_outputs,
+        output_dtype="float32" if dataset.schema.output == "probabilities" else "float64",
         example=json.dumps(x[:EXAMPLE_ROWS].tolist()),
         requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME),
         tags={
@@ -87,3 +94,4 @@ def exported(report: Report, name: str) -> None:
             **{f"test.{metric}": f"{value:.4f}" for metric, value in scores.items()},
         },
     )
+    report.tags(**{DONE.format("export"): "true"})

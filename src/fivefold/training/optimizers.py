@@ -16,7 +16,12 @@ def configure(network: nn.Module, params: Training, total_steps: int) -> dict[st
     optimizer = _optimizer(network, params)
     if params.schedule == "constant":
         return {"optimizer": optimizer}
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.optimizer.lr, total_steps=total_steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        params.optimizer.lr,
+        total_steps=total_steps,
+        cycle_momentum=False,  # momentum stays what params.yaml says
+    )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -31,4 +36,5 @@ def _optimizer(network: nn.Module, params: Training) -> torch.optim.Optimizer:
     if isinstance(chosen, Sgd):
         return torch.optim.SGD(groups, lr=chosen.lr, momentum=chosen.momentum, nesterov=chosen.nesterov)
     kind = torch.optim.Adam if chosen.name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=chosen.lr, fused=True)
+    # under mixed precision a fused step cannot be clipped
+    return kind(groups, lr=chosen.lr, fused=params.precision == "32")
