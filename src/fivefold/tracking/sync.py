@@ -1,5 +1,6 @@
 """Bring MLflow up to what is on disk: send what waits, and tell of models that DVC restored without running a stage."""
 
+import hashlib
 import json
 import shutil
 import time
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.exceptions import MlflowException
+from ruamel.yaml import YAML
 
 from .. import paths
-from ..data.storage import verify
+from ..data.storage import MANIFEST, verify
 from ..errors import ArtifactError, TrackingError, one_line
 from ..stages.lock import locked
 from . import store, told
@@ -36,14 +38,15 @@ def sync() -> Iterator[str]:
         for folder in sorted(path.parent for path in Path("models").glob("*/model.json")):
             try:
                 verify(folder)
+                stages = list(_on_disk(folder.name))
             except ArtifactError as error:
                 yield f"passed over: {error}"
                 continue
             facts = json.loads((folder / "model.json").read_text())
             run_id = store.find_run(client, experiment, facts["fingerprint"])
             known = client.get_run(run_id).data.tags if run_id else {}
-            if missing := [stage for stage in _on_disk(facts["name"]) if told.DONE.format(stage) not in known]:
-                yield _send(_tell_again(facts["name"], facts, missing))
+            if missing := [stage for stage in stages if told.DONE.format(stage) not in known]:
+                yield _send(_tell_again(folder.name, facts, missing))
     except (MlflowException, OSError) as error:
         raise TrackingError(
             f"MLflow at {store.uri()} must be reachable, but is not: {one_line(error)};"
@@ -54,12 +57,25 @@ def sync() -> Iterator[str]:
 
 
 def _on_disk(name: str) -> Iterator[str]:
-    """Yield the stages of a model whose outputs are there."""
+    """Yield the stages whose outputs are there, whole, and of the model that is there, not of one before it."""
     yield "train"
-    if (paths.report(name) / "metrics.json").exists():
-        yield "evaluate"
-        if (paths.model(name) / "model.onnx").exists():
-            yield "export"
+    for stage, folder, manifest in (
+        ("evaluate", paths.report(name), MANIFEST),
+        ("export", paths.model(name), "export.json"),
+    ):
+        if (folder / manifest).exists() and _ran_on(f"{stage}@{name}", paths.model(name) / "model.json"):
+            verify(folder, manifest)
+            yield stage
+
+
+def _ran_on(stage: str, path: Path) -> bool:
+    """Say whether dvc.lock has it that `stage` last ran on the file that now lies at `path`."""
+    if not paths.DVC_LOCK.exists():
+        return False
+    stages: dict[str, Any] = YAML(typ="safe").load(paths.DVC_LOCK.read_text())["stages"]
+    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    deps = stages.get(stage, {}).get("deps", ())
+    return any(dep["path"] == path.as_posix() and dep["md5"] == found for dep in deps)
 
 
 def _prune() -> None:
