@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test check format lint types schema wire readme ui lock bench clean help
 
 repro: $(READY)  ## run the pipeline: every stage that is not up to date
-	dvc repro
+	dvc repro || { code=$$?; fivefold check; exit $$code; }
 
 test: $(READY)  ## run the tests
 	pytest
@@ -44,7 +44,7 @@ lock: $(READY)  ## resolve requirements.lock again, for Linux and macOS, Python 
 bench: $(READY)  ## run every benchmark, results in benchmarks/results
 	status=0; for f in benchmarks/bench_*.py; do python -m benchmarks.$$(basename $$f .py) || status=1; done; exit $$status
 
-clean:  ## remove what stages and tools made; keeps .venv, DVC's cache, MLflow's store
+clean:  ## remove what stages and tools made; keeps .venv, DVC's cache, MLflow's store and what waits for it
 	rm -rf data/prepared data/selected models reports/*/plots reports/*/tables reports/*/*.parquet \
 		reports/*/manifest.json .fivefold/work dvc_plots .mypy_cache .ruff_cache
 

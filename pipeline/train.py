@@ -1,7 +1,5 @@
 """Selected features -> models/<model>/: weights, everything needed to rebuild the network, history."""
 
-import shutil
-
 from fivefold import paths
 from fivefold.data.storage import digest, load_dataset, verify
 from fivefold.families.saved import Saved, save_model
@@ -11,6 +9,7 @@ from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import told
 from fivefold.tracking.report import reporting
+from fivefold.training.checkpoints import prune
 from fivefold.training.fingerprint import fingerprint
 from fivefold.training.fit import fit
 
@@ -44,7 +43,7 @@ def main(name: str) -> None:
         report.metrics(epochs, {"train/seconds": fitted.seconds})
         report.tags(resumed=str(fitted.resumed).lower())
         told.training(report, name)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    prune(checkpoints)
     loss = fitted.history["val/loss"].min()
     print(f"{name}: epoch {fitted.best_epoch + 1} of {epochs} is kept, val/loss {loss:.4g}")
 

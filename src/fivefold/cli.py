@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .errors import FivefoldError
+from .errors import FivefoldError, ParamsError
+from .paths import DVC_YAML
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
@@ -14,18 +15,32 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 @app.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml, with which an editor completes and checks it."""
-    from .params.root import Params
+    from .params.json_schema import json_schema
 
-    tree = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
-    print(json.dumps(tree, indent=2))
+    print(json.dumps(json_schema(), indent=2))
 
 
 @app.command()
 def wire() -> None:
     """Write into dvc.yaml what stages import and which models there are to plot."""
-    from .wiring import wire as write
+    from .wiring import wired
 
-    write()
+    DVC_YAML.write_text(wired(DVC_YAML))
+
+
+@app.command()
+def check() -> None:
+    """Look at params.yaml, sources and dvc.yaml, without running anything."""
+    from .data.source import source_of
+    from .params.load import load_params
+    from .wiring import wired
+
+    params = load_params()
+    for dataset in params.datasets.values():
+        source_of(dataset)
+    if DVC_YAML.read_text() != wired(DVC_YAML):
+        raise ParamsError("dvc.yaml must list what stages import and which models there are; run `make wire`")
+    print(f"in order: datasets {', '.join(params.datasets)}; models {', '.join(params.models)}; dvc.yaml")
 
 
 @app.command()

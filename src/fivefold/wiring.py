@@ -7,6 +7,7 @@ computes nothing and is no dependency. A module found by a family's name stands 
 
 import ast
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ FAMILY = "${item.network.family}"
 FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/families").glob("*/params.py"))
 
 PLOTS = (
-    # title, table, task (None: any), x, y, DVC's template
+    # title, table, task (None: any), x, y, template: one of DVC's, or .dvc/plots/<template>.json
     ("learning curves", "learning_curve", None, "epoch", ["train", "val"], "linear"),
     ("confusion", "confusion", "classification", "actual", "predicted", "confusion"),
-    ("ROC", "roc", "classification", "false_positive_rate", "true_positive_rate", "scatter"),
+    ("ROC", "roc", "classification", "false_positive_rate", "true_positive_rate", "by_class"),
     ("calibration", "calibration", "classification", "confidence", "accuracy", "scatter"),
     ("predicted and actual", "predicted", "regression", "actual", "predicted", "scatter"),
 )
@@ -105,8 +106,8 @@ def plots(params: Params) -> list[dict[str, Any]]:
     return drawn
 
 
-def wire(path: Path = ROOT / "dvc.yaml") -> None:
-    """Write dependencies and plots into dvc.yaml; everything else in it, comments too, stays."""
+def wired(path: Path) -> str:
+    """Return dvc.yaml with dependencies and plots as they must be; everything else in it, comments too, stays."""
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -116,4 +117,6 @@ def wire(path: Path = ROOT / "dvc.yaml") -> None:
         data = [dep for dep in deps if not dep.startswith(("src/", "pipeline/"))]
         deps[:] = [*data, *code_deps(stage)]
     tree["plots"] = plots(load_params(path.parent / paths.PARAMS))
-    yaml.dump(tree, path)
+    text = StringIO()
+    yaml.dump(tree, text)
+    return text.getvalue()

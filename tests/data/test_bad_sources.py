@@ -24,10 +24,11 @@ TABLES = [
     ("a.csv", b"a,y\n1,u\n2,\n3,\n", ": every row must have a target, but row 2 of column 'y' is empty (2 in all);"),
     ("a.csv", b"a,y\n1,u\n2,u\n", ": the target must take two values or more, but column 'y' holds only 'u'; name"),
     ("a.csv", b"a,y\n1,0.5\n2,1\n", ": classes must be names or whole numbers, but column 'y' holds"),
-    ("a.csv", b"a,y\n1,u\nhot,v\n", ": column 'a' must hold finite numbers, but row 2 holds 'hot' (1 such rows);"),
-    ("a.csv", b'a,y\n"1,5",u\n2,v\n', ": column 'a' must hold finite numbers, but row 1 holds '1,5' (1 such rows);"),
-    ("a.csv", b"a,y\n1,u\n2,v\ninf,v\n", ": column 'a' must hold finite numbers, but row 3 holds"),
-    ("a.csv", b"a,y\n-1e999,u\n2,v\n", ": column 'a' must hold finite numbers, but row 1 holds"),
+    ("a.csv", b"a,y\n1,u\nhot,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 2 holds 'hot' (1 such rows);"),
+    ("a.csv", b'a,y\n"1,5",u\n2,v\n', ": column 'a' must hold finite numbers up to 1e+37, but row 1 holds '1,5' (1 such rows);"),
+    ("a.csv", b"a,y\n1,u\n2,v\ninf,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 3 holds"),
+    ("a.csv", b"a,y\n-1e999,u\n2,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 1 holds"),
+    ("a.csv", b"a,y\n1,u\n2,v\n1e38,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 3 holds 1e+38"),
     ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec can't"),
     ("a.csv", "a,y\n1,ä\n2,v\n".encode("latin1"), " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec"),
     ("a.csv", "a,y\n1,u\n2,v\n".encode("utf-16"), " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec"),
@@ -53,7 +54,7 @@ def test_a_table_that_breaks_a_rule_is_refused(tmp_path: Path, name: str, conten
 def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n1,2\n2,inf\n")
-    with pytest.raises(DataError, match=refused(": column 'y' must hold finite numbers, but row 2 holds")):
+    with pytest.raises(DataError, match=refused(": column 'y' must hold finite numbers up to 1e+37, but row 2 holds")):
         read(table_block(path, task="regression"))
 
 

@@ -8,10 +8,12 @@ from ..conftest import dataset_of, schema_of
 
 
 def table(train: Array, *others: Array, y: Array | None = None) -> Dataset:
-    """A table for regression, or for classes where `y` gives them to the training rows."""
-    schema = schema_of(train.shape[1:], 0 if y is None else int(y.max()) + 1)
+    """A table for regression, or for classes where `y` gives them to the training rows, and others have all of them."""
+    classes = 0 if y is None else int(y.max()) + 1
     return dataset_of(
-        schema, (train, np.zeros(len(train)) if y is None else y), *((x, np.zeros(len(x), int)) for x in others)
+        schema_of(train.shape[1:], classes),
+        (train, np.zeros(len(train)) if y is None else y),
+        *((x, np.arange(len(x)) % max(classes, 1)) for x in others),
     )
 
 
@@ -108,6 +110,19 @@ class TestBalance:
         y = np.repeat(np.arange(len(counts)), counts)
         findings = check(table(grid(len(y)), grid(4, 1000), grid(4, 2000), y=y))
         assert only(findings, "class_balance") == [(level, text)]
+
+    def test_classes_that_a_set_lacks_are_named(self) -> None:
+        x, y = grid(8), np.arange(8)
+        dataset = dataset_of(schema_of((2,), 8), (x, y), (grid(7, 100), y[1:]), (grid(1, 200), y[:1]))
+        assert only(check(dataset), "class_balance") == [
+            ("warning", "validation rows have none of class0: scores say nothing of it; split `by: stratified`"),
+            (
+                "warning",
+                "test rows have none of class1, class2, class3, class4, class5, ...: scores say nothing of it;"
+                " split `by: stratified`",
+            ),
+            ("note", "1 rows of each class"),
+        ]
 
     def test_values_have_no_balance(self) -> None:
         assert only(check(table(grid(8), grid(4, 100), grid(4, 200))), "class_balance") == []

@@ -82,6 +82,7 @@ class Project:
         tree["datasets"] = {dataset: tree["datasets"][dataset]}
         tree["models"] = {model: tree["models"][model]}
         yaml.dump(tree, self.folder / "params.yaml")
+        self.run("fivefold", "wire")
 
     def json(self, path: str) -> Any:
         """Read a JSON file of the project."""

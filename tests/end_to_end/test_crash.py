@@ -45,6 +45,11 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def endless(project: Project) -> None:
+    """Have the training last longer than any test waits."""
+    project.change("models.mlp.training.max_epochs", 100_000)
+
+
 def outputs(project: Project) -> set[str]:
     folder = project.folder / "models"
     return {path.name for path in folder.rglob("*") if path.is_file()} if folder.exists() else set()
@@ -79,6 +84,7 @@ def test_a_killed_training_goes_on_to_the_same_weights_in_the_same_run(small: Pr
 def test_a_stopped_training_ends_with_the_shell_s_code_and_leaves_nothing(
     small: Project, signum: signal.Signals, code: int
 ) -> None:
+    endless(small)
     train = small.start(*TRAIN)
     until(lambda: checkpoint(small))
     train.send_signal(signum)
@@ -90,8 +96,10 @@ def test_a_stopped_training_ends_with_the_shell_s_code_and_leaves_nothing(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread looks once a second, by the same function")
-def test_a_stage_ends_when_dvc_is_killed(small: Project) -> None:
-    dvc = small.start("dvc", "repro", "train@mlp")
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # DVC runs a stage with the person's shell
+def test_a_stage_ends_when_dvc_is_killed(small: Project, shell: str) -> None:
+    endless(small)
+    dvc = small.start("dvc", "repro", "train@mlp", SHELL=shell)
     until(lambda: checkpoint(small))
     pid = holder(small)
     assert alive(pid)
@@ -102,7 +110,7 @@ def test_a_stage_ends_when_dvc_is_killed(small: Project) -> None:
 
 
 def test_a_second_training_names_the_first_and_stops(small: Project) -> None:
-    small.change("models.mlp.training.max_epochs", 5000)
+    endless(small)
     first = small.start(*TRAIN)
     until(lambda: checkpoint(small))
     second = small.run(*TRAIN, ok=False)
@@ -187,6 +195,61 @@ def test_a_project_of_a_wrong_key_stops_in_one_line_and_keeps_its_outputs(small:
         "error: params.yaml: models.mlp.training.max_epochs must be greater than 0, but is -1; change it\n"
     )
     assert {path: path.read_bytes() for path in (small.folder / "data").rglob("*") if path.is_file()} == before
+
+
+def test_a_stage_that_fails_under_dvc_leaves_what_was_there(small: Project) -> None:
+    """DVC removes a stage's outputs before it runs it."""
+    small.change("models.mlp.training.max_epochs", 3)
+    small.run("dvc", "repro")
+    small.run("git", "add", "reports/mlp/metrics.json")
+    before = everything(small)
+    assert {path.parts[0] for path in before} == {"data", "models", "reports"}
+
+    small.change("models.mlp.training.optimizer.lr", 1e30)
+    failed = small.run("dvc", "repro", ok=False)
+    assert "train/loss must be finite" in failed.stderr
+    assert everything(small) == before
+
+    raw = small.folder / "data/raw/breast_cancer.sklearn"
+    raw.write_text("nothing\n")
+    failed = small.run("dvc", "repro", ok=False)
+    assert "must name one of breast_cancer, wine, iris, diabetes, digits, but names 'nothing'" in failed.stderr
+    before[raw.relative_to(small.folder)] = raw.read_bytes()
+    assert everything(small) == before
+
+    weights = small.folder / "models/mlp/weights.safetensors"
+    weights.unlink()  # DVC's cache may be linked to it
+    weights.write_bytes(b"altered")
+    failed = small.run("dvc", "repro", "--single-item", "evaluate@mlp", ok=False)
+    assert "must have the SHA-256" in failed.stderr
+    before[weights.relative_to(small.folder)] = b"altered"
+    assert everything(small) == before
+
+
+def everything(project: Project) -> dict[Path, bytes]:
+    """Return what lies under data, models and reports."""
+    files = (path for folder in ("data", "models", "reports") for path in (project.folder / folder).rglob("*"))
+    return {path.relative_to(project.folder): path.read_bytes() for path in files if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("models.mlp.network.family", "nope", "models.mlp.network.family must be one of"),
+        ("datasets.breast_cancer.source", "data/raw/none.csv", "'data/raw/none.csv' does not exist"),
+        ("datasets", {"../x": {}}, "datasets.../x must match pattern"),
+        ("training.max_epochs", "many", "training.max_epochs must be a valid integer, but is 'many'"),
+    ],
+)
+def test_what_dvc_words_in_its_own_way_fivefold_check_says_in_one_line(
+    small: Project, key: str, value: object, said: str
+) -> None:
+    assert small.run("fivefold", "check").stdout == "in order: datasets breast_cancer; models mlp; dvc.yaml\n"
+    small.change(key, value)
+    done = small.run("fivefold", "check", ok=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["../x", "nobody", ""])

@@ -49,5 +49,12 @@ def test_images_too_small_to_be_halved_are_refused(height: int, width: int, poss
         build_network(CNN, Shape((1, height, width), 10))
 
 
+def test_a_network_larger_than_memory_is_refused_before_it_is_made() -> None:
+    wide = Mlp(family="mlp", hidden=(10_000_000, 10_000_000))
+    # 10^14 weights of 4 bytes, 372,529 GiB, and little beside
+    with pytest.raises(ParamsError, match=r"must fit into memory, \d+ GiB, but take 372,5\d\d GiB; make it narrower"):
+        build_network(wide, Shape((12,), 10))
+
+
 def test_the_smallest_images_that_can_be_halved_are_taken() -> None:
     assert build_network(CNN, Shape((1, 4, 4), 10))(torch.zeros(2, 1, 4, 4)).shape == (2, 10)

@@ -128,6 +128,17 @@ class TestJsonSchema:
         assert {"Training", "Table", "Images", "Model", "Mlp", "Cnn"} <= set(blocks)
         assert [name for name, block in blocks.items() if block.get("additionalProperties") is not False] == []
 
+    def test_a_model_need_not_repeat_what_the_base_says(self, printed: str) -> None:
+        schema = json.loads(printed)
+        blocks = schema["$defs"]
+        assert blocks["Model"]["properties"]["training"]["$ref"] == "#/$defs/TrainingOverride"
+        assert set(blocks["TrainingOverride"]["properties"]) == set(blocks["Training"]["properties"])
+        assert "required" not in json.dumps(blocks["TrainingOverride"])
+        optimizers = blocks["TrainingOverride"]["properties"]["optimizer"]["anyOf"]
+        assert [block["properties"]["name"] for block in optimizers] == [
+            blocks[name]["properties"]["name"] for name in ("Adam", "Sgd")
+        ]
+
     def test_every_key_of_the_projects_params_is_in_it(self, printed: str) -> None:
         known = {key for block in json.loads(printed)["$defs"].values() for key in block["properties"]}
         tree = read_tree(ROOT / "params.yaml")

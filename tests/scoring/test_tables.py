@@ -38,6 +38,12 @@ class TestRoc:
         expected = {f"class{i}": pytest.approx(roc_auc_score(y == i, p[:, i]), abs=5e-3) for i in range(10)}
         assert areas(roc) == expected
 
+    def test_the_area_in_the_table_is_exact(self) -> None:
+        y, p = drawn(300, 10)
+        roc = tables(schema_of((3,), 10), y, p, HISTORY)["roc"]
+        expected = {f"class{i}": pytest.approx(roc_auc_score(y == i, p[:, i])) for i in range(10)}
+        assert roc.groupby("class").area.unique().explode().to_dict() == expected
+
     def test_every_curve_goes_from_corner_to_corner_and_never_back(self) -> None:
         y, p = drawn(300, 10)
         for _, curve in tables(schema_of((3,), 10), y, p, HISTORY)["roc"].groupby("class"):
@@ -54,7 +60,7 @@ class TestRoc:
     def test_test_rows_of_one_class_leave_the_table_empty(self) -> None:
         _, p = drawn(10, 2)
         roc = tables(schema_of((3,), 2), np.ones(10, int), p, HISTORY)["roc"]
-        assert roc.columns.tolist() == ["class", "false_positive_rate", "true_positive_rate"]
+        assert roc.columns.tolist() == ["class", "area", "false_positive_rate", "true_positive_rate"]
         assert roc.empty
 
 

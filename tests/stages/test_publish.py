@@ -1,8 +1,10 @@
+import signal
 from pathlib import Path
 
 import pytest
 
 from fivefold.data.storage import verify
+from fivefold.stages import guard
 from fivefold.stages.publish import publishing
 
 
@@ -34,6 +36,13 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         publish_half(target)
     assert (target / "a").read_text() == "old"
     assert files(tmp_path) == {"out/a", "out/manifest.json"}
+
+
+def test_a_stop_that_python_dropped_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_asked", [signal.SIGTERM])
+    with pytest.raises(guard.Stopped), publishing(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+    assert files(tmp_path) == set()
 
 
 def test_two_stages_share_a_folder_and_neither_touches_the_other(tmp_path: Path) -> None:

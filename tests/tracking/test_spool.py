@@ -1,11 +1,14 @@
 """The spool: nothing is lost, nothing is sent twice, whatever ends in the middle."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from fivefold.errors import TrackingError
 from fivefold.tracking import events, ship, store
 from fivefold.tracking.spool import Spool, all_spools
+from fivefold.tracking.sync import sync
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,20 @@ def test_a_kept_file_outlives_its_origin_and_is_forgotten_alone(project: Path) -
     spool.forget(places[0])
     assert not spool.file(places[0]).exists()
     assert spool.file(places[1]).name == "same.txt"
+
+
+def test_where_nothing_answers_the_line_says_so_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@{address}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(TrackingError) as said:
+            list(sync())
+    assert str(said.value) == (
+        f"MLflow must be reachable, but nothing answers at http://{address};"
+        " start that server, or unset MLFLOW_TRACKING_URI"
+    )
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

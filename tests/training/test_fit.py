@@ -59,7 +59,7 @@ def run(
         CHAIN,
         seed=seed,
         checkpoints=folder,
-        on_epoch=lambda epoch, _: each(epoch),
+        on_epoch=lambda epoch, *_: each(epoch),
     )
 
 

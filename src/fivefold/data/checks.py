@@ -13,6 +13,10 @@ IMBALANCE = 10.0
 """Rows of the most common class per row of the rarest above which a note becomes a warning."""
 
 
+NAMED = 5
+"""Classes that a text names at most."""
+
+
 class Finding(Strict):
     """One thing that somebody should know about the data."""
 
@@ -65,6 +69,14 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
     if dataset.schema.task != "classification":
         return
     counts = np.bincount(dataset.train.y.astype(np.int64), minlength=len(dataset.schema.classes))
+    for name in ("validation", "test"):
+        absent = np.setdiff1d(np.arange(len(counts)), getattr(dataset, name).y)
+        if len(absent):
+            missing = ", ".join(dataset.schema.classes[i] for i in absent[:NAMED]) + (
+                ", ..." if len(absent) > NAMED else ""
+            )
+            text = f"{name} rows have none of {missing}: scores say nothing of it; split `by: stratified`"
+            yield Finding(rule="class_balance", level="warning", text=text)
     common, rare = counts.argmax(), counts.argmin()
     if counts[rare] == 0:
         text = f"class {dataset.schema.classes[rare]} has no training row"

@@ -1,13 +1,11 @@
 """Read a raw source, whatever its kind."""
 
-from pathlib import Path
-
-from ..errors import DataError
 from ..params.datasets import Dataset as DatasetParams
 from ..params.datasets import Images
 from .images import read_images
 from .records import Records
 from .schema import Schema
+from .source import source_of
 from .table import read_table
 
 
@@ -17,7 +15,5 @@ def read(params: DatasetParams) -> tuple[Schema, Records]:
     Raises:
         DataError: the source is missing or breaks a rule of its kind.
     """
-    source = Path(params.source)
-    if not source.exists():
-        raise DataError(f"source must be a file, but {params.source!r} does not exist; put it there or mend `source`")
+    source = source_of(params)
     return read_images(source, params) if isinstance(params, Images) else read_table(source, params)

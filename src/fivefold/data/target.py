@@ -10,6 +10,9 @@ from .records import Array
 LARGEST_CLASS = 2.0**53
 """Whole numbers up to here are exact as floats."""
 
+LARGEST = 1e37
+"""Networks compute in float32, which ends a little above."""
+
 
 def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
@@ -47,12 +50,12 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
 
 
 def numbers(values: pd.Series, origin: object) -> Array:
-    """Return a column as float64, NaN where it is empty; a `DataError` names the first row that is no finite number."""
+    """Return a column as float64, NaN where it is empty; a `DataError` names the first row that is no usable number."""
     parsed: Array = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = np.flatnonzero((np.isnan(parsed) & ~values.isna().to_numpy()) | np.isinf(parsed))
+    wrong = np.flatnonzero((np.isnan(parsed) & ~values.isna().to_numpy()) | (np.abs(parsed) > LARGEST))
     if len(wrong):
         raise DataError(
-            f"{origin}: column {values.name!r} must hold finite numbers, but row {wrong[0] + 1} holds"
+            f"{origin}: column {values.name!r} must hold finite numbers up to {LARGEST:g}, but row {wrong[0] + 1} holds"
             f" {shown(values.iloc[wrong[0]])} ({len(wrong)} such rows); clean it, or name the column under `drop`"
         )
     return parsed

@@ -58,8 +58,7 @@ def confusion(table: pd.DataFrame, model: str) -> Figure:
 def roc(table: pd.DataFrame, model: str) -> Figure:
     """True against false positives, each class against the rest."""
     fig, axes = figure(4.6, 4.4)
-    for name, curve in table.groupby("class", sort=False):
-        area = metrics.auc(curve.false_positive_rate, curve.true_positive_rate)
+    for (name, area), curve in table.groupby(["class", "area"], sort=False):
         axes.plot(curve.false_positive_rate, curve.true_positive_rate, label=f"{name} ({area:.3f})")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=f"{model}: ROC (area under it)")

@@ -11,6 +11,7 @@ from ..data.schema import Schema
 from .metrics import calibration
 
 CURVE_POINTS = 201
+ROC = ("class", "area", "false_positive_rate", "true_positive_rate")
 
 
 def tables(schema: Schema, y: Array, p: Array, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -29,7 +30,7 @@ def tables(schema: Schema, y: Array, p: Array, history: pd.DataFrame) -> dict[st
 
 
 def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
-    """Return columns class, false_positive_rate, true_positive_rate; each class against the rest, at even steps."""
+    """Return columns class, area, false_positive_rate, true_positive_rate; each class against the rest, even steps."""
     # of two classes one curve says all
     indices = range(1, 2) if len(schema.classes) == 2 else range(len(schema.classes))
     even = np.linspace(0, 1, CURVE_POINTS)
@@ -42,11 +43,12 @@ def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
         rates = np.concatenate(([0.0], np.interp(even, false_positive, true_positive)))
         curve = {
             "class": schema.classes[index],
+            "area": metrics.auc(false_positive, true_positive),
             "false_positive_rate": np.r_[0.0, even],
             "true_positive_rate": rates,
         }
         curves.append(pd.DataFrame(curve))
-    return pd.concat(curves) if curves else pd.DataFrame(columns=["class", "false_positive_rate", "true_positive_rate"])
+    return pd.concat(curves) if curves else pd.DataFrame(columns=list(ROC))
 
 
 def predictions(schema: Schema, records: Records, p: Array) -> pd.DataFrame:

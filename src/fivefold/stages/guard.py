@@ -47,6 +47,17 @@ def exit_on_signals() -> None:
         signal.signal(signum, _stop)
 
 
+_asked: list[int] = []
+"""Signals that asked this process to end."""
+
+
 def _stop(signum: int, _: FrameType | None) -> None:
     signal.signal(signum, signal.SIG_IGN)  # a second one must not break the cleaning up after the first
+    _asked.append(signum)
     raise Stopped(signum)
+
+
+def stop_if_asked() -> None:
+    """Raise `Stopped` again: Python drops an exception that a signal raises while it runs somebody's `__del__`."""
+    if _asked:
+        raise Stopped(_asked[0])

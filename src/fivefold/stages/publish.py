@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..data.storage import MANIFEST, write_manifest
+from .guard import stop_if_asked
 
 
 @contextmanager
@@ -20,6 +21,7 @@ def publishing(target: Path, manifest: str = MANIFEST) -> Iterator[Path]:
     try:
         yield staging
         write_manifest(staging, manifest)
+        stop_if_asked()
         target.mkdir(exist_ok=True)
         (target / manifest).unlink(missing_ok=True)
         for path in sorted(staging.iterdir(), key=lambda path: path.name == manifest):

@@ -12,6 +12,7 @@ from ..errors import FivefoldError, InputError
 from ..params.base import NAME_PATTERN
 from .guard import Stopped, exit_on_signals
 from .lock import locked
+from .restore import restore
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -19,9 +20,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 def run(stage: str, main: Callable[[str], None]) -> NoReturn:
     """Run `main` on the name that stands on the command line, under the stage's lock, and end the process.
 
+    A stage that DVC started and that fails puts its last outputs back, which DVC has removed.
+
     Exit codes: 0 done, 2 bad input, 1 another error of ours (each said in one line), 130 Ctrl-C, 143 SIGTERM.
     """
-    code = _outcome(stage, main)
+    code = 1
+    try:
+        code = _outcome(stage, main)
+    finally:
+        if code and "DVC_STAGE" in os.environ:
+            restore(os.environ["DVC_STAGE"])
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # everything is written and closed; taking PyTorch apart in good order takes a second or two

@@ -59,12 +59,12 @@ class Report:
         """Say what was measured at a step."""
         self.spool.append(events.Metrics(step=step, time=_now(), values=values))
 
-    def history(self, epochs: int) -> Callable[[int, dict[str, float]], None]:
-        """Return what to call after each of `epochs` epochs: says at most `POINTS` of them, the last always."""
+    def history(self, epochs: int) -> Callable[[int, dict[str, float], bool], None]:
+        """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last."""
         apart = -(-epochs // POINTS)
 
-        def tell(epoch: int, values: dict[str, float]) -> None:
-            if epoch % apart == 0 or epoch == epochs - 1:
+        def tell(epoch: int, values: dict[str, float], last: bool) -> None:
+            if epoch % apart == 0 or last:
                 self.metrics(epoch, values)
 
         return tell

@@ -13,7 +13,7 @@ from itertools import groupby
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from ..errors import BusyError, TrackingError, one_line
+from ..errors import BusyError, TrackingError
 from ..stages.lock import locked
 from . import events, store
 from .registry import register
@@ -114,8 +114,7 @@ def main() -> None:
         follow(spool)
     except (MlflowException, TrackingError, BusyError, OSError) as error:
         print(
-            f"MLflow at {store.uri()} did not take what was measured: {one_line(error)}; it waits in {spool.folder},"
-            " and `fivefold sync` sends it",
+            f"{store.trouble(error)}; what was measured waits in {spool.folder}, and `fivefold sync` sends it",
             file=sys.stderr,
         )
         sys.exit(1)

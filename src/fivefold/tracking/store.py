@@ -2,11 +2,14 @@
 
 import logging
 import os
+from urllib.parse import urlsplit
 
+import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from .. import paths
+from ..errors import one_line
 from ..stages.lock import locked
 
 EXPERIMENT = "fivefold"
@@ -25,6 +28,18 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 def uri() -> str:
     """Return the store's address."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.store().resolve() / 'mlflow.db'}"
+
+
+def trouble(error: BaseException) -> str:
+    """Return what is wrong with the store, in a few words: nothing answers there, or what it says."""
+    address = urlsplit(uri())
+    where = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()  # a password is not for the screen
+    causes: list[BaseException | None] = [error]
+    while causes[-1] is not None:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
+    if any(isinstance(cause, requests.ConnectionError | requests.Timeout) for cause in causes):
+        return f"nothing answers at {where}"
+    return f"MLflow at {where} says: {one_line(error)}"
 
 
 def artifacts() -> str:

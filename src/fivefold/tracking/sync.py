@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from .. import paths
 from ..data.storage import MANIFEST, verify
-from ..errors import ArtifactError, TrackingError, one_line
+from ..errors import ArtifactError, TrackingError
 from ..stages.lock import locked
 from . import store, told
 from .report import Report
@@ -49,8 +49,7 @@ def sync() -> Iterator[str]:
                 yield _send(_tell_again(folder.name, facts, missing))
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"MLflow at {store.uri()} must be reachable, but is not: {one_line(error)};"
-            " start that server, or unset MLFLOW_TRACKING_URI"
+            f"MLflow must be reachable, but {store.trouble(error)}; start that server, or unset MLFLOW_TRACKING_URI"
         ) from None
     _prune()
     yield "MLflow has everything that is here"

@@ -43,7 +43,7 @@ def history(report: Report, name: str) -> None:
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     tell = report.history(len(rows))
     for row in rows:
-        tell(int(row.pop("epoch")), row)
+        tell(int(row.pop("epoch")), row, row is rows[-1])
 
 
 def evaluation(report: Report, name: str) -> None:

@@ -53,7 +53,7 @@ class Best(pl.Callback):
 class History(pl.Callback):
     """Collect the metrics of each epoch, and hand each on as it comes."""
 
-    def __init__(self, on_epoch: Callable[[int, Metrics], None]) -> None:
+    def __init__(self, on_epoch: Callable[[int, Metrics, bool], None]) -> None:
         self.epochs: list[Metrics] = []
         self.on_epoch = on_epoch
 
@@ -62,7 +62,8 @@ class History(pl.Callback):
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         metrics["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         self.epochs.append(metrics)
-        self.on_epoch(trainer.current_epoch, metrics)
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        self.on_epoch(trainer.current_epoch, metrics, last)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold."""

@@ -6,6 +6,8 @@ Lightning builds and restores the state; this decides how it lies on disk. Light
 import hashlib
 import json
 import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ NAME = "last.checkpoint"
 PREVIOUS = "previous.checkpoint"
 DIGEST = 32
 """Bytes of SHA-256 in front of the file's content."""
+MONTH = 30 * 24 * 3600
+"""Seconds."""
 
 
 class SafeCheckpoints(CheckpointIO):
@@ -57,6 +61,14 @@ def newest(folder: Path) -> Path | None:
     """Return the newest checkpoint in `folder` that is whole, or None; a torn or altered one is passed over."""
     candidates = (folder / NAME, folder / PREVIOUS)
     return next((path for path in candidates if path.is_file() and _whole(path)), None)
+
+
+def prune(folder: Path) -> None:
+    """Remove the checkpoints of `folder`, its training being done, and those of others that lie since a month."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in folder.parent.glob(f"*/{NAME}"):
+        if time.time() - path.stat().st_mtime > MONTH:
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _whole(path: Path) -> bool:

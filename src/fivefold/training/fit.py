@@ -30,6 +30,7 @@ from ..families.supervised import Supervised
 from ..params.models import Model
 from ..params.training import Training
 from ..preprocessing.chain import Chain
+from ..stages.guard import stop_if_asked
 from .batches import Batches
 from .callbacks import Best, Checkpoints, History, Metrics, Seeded
 from .checkpoints import SafeCheckpoints, newest
@@ -66,11 +67,11 @@ def fit(
     *,
     seed: int,
     checkpoints: Path,
-    on_epoch: Callable[[int, Metrics], None],
+    on_epoch: Callable[[int, Metrics, bool], None],
 ) -> Fitted:
     """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
 
-    on_epoch: called with the number of each finished epoch, from 0, and its metrics.
+    on_epoch: called with the number of each finished epoch, from 0, its metrics, and whether it is the last.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -87,8 +88,9 @@ def fit(
         # hints about parts of Lightning that are switched off here
         warnings.filterwarnings("ignore", module="pytorch_lightning")
 
-        def tell(epoch: int, metrics: Metrics) -> None:
-            on_epoch(epoch, metrics)
+        def tell(epoch: int, metrics: Metrics, last: bool) -> None:
+            stop_if_asked()
+            on_epoch(epoch, metrics, last)
             progress.update(epoch, metrics)
 
         best, history = Best(training.patience), History(tell)

@@ -1,0 +1,14 @@
+"""Where a dataset's raw file lies."""
+
+from pathlib import Path
+
+from ..errors import DataError
+from ..params.datasets import Dataset
+
+
+def source_of(params: Dataset) -> Path:
+    """Return the path of a dataset's source; a `DataError` if nothing is there."""
+    path = Path(params.source)
+    if not path.exists():
+        raise DataError(f"source must be a file, but {params.source!r} does not exist; put it there or mend `source`")
+    return path
