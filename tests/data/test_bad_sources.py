@@ -24,8 +24,16 @@ TABLES = [
     ("a.csv", b"a,y\n1,u\n2,\n3,\n", ": every row must have a target, but row 2 of column 'y' is empty (2 in all);"),
     ("a.csv", b"a,y\n1,u\n2,u\n", ": the target must take two values or more, but column 'y' holds only 'u'; name"),
     ("a.csv", b"a,y\n1,0.5\n2,1\n", ": classes must be names or whole numbers, but column 'y' holds"),
-    ("a.csv", b"a,y\n1,u\nhot,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 2 holds 'hot' (1 such rows);"),
-    ("a.csv", b'a,y\n"1,5",u\n2,v\n', ": column 'a' must hold finite numbers up to 1e+37, but row 1 holds '1,5' (1 such rows);"),
+    (
+        "a.csv",
+        b"a,y\n1,u\nhot,v\n",
+        ": column 'a' must hold finite numbers up to 1e+37, but row 2 holds 'hot' (1 such rows);",
+    ),
+    (
+        "a.csv",
+        b'a,y\n"1,5",u\n2,v\n',
+        ": column 'a' must hold finite numbers up to 1e+37, but row 1 holds '1,5' (1 such rows);",
+    ),
     ("a.csv", b"a,y\n1,u\n2,v\ninf,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 3 holds"),
     ("a.csv", b"a,y\n-1e999,u\n2,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 1 holds"),
     ("a.csv", b"a,y\n1,u\n2,v\n1e38,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 3 holds 1e+38"),
