@@ -3,9 +3,7 @@
 import json
 
 from fivefold import paths
-from fivefold.data.checks import check
-from fivefold.data.read import read
-from fivefold.data.splitting import split
+from fivefold.data.prepared import prepare
 from fivefold.data.storage import save_dataset
 from fivefold.params.load import load_params
 from fivefold.preprocessing.scaling import fit_scaling
@@ -17,9 +15,8 @@ def main(name: str) -> None:
     """Prepare dataset `name` of params.yaml."""
     params = load_params()
     block = params.dataset(name)
-    dataset = split(*read(block), block.split, params.seed)
-    findings = check(dataset)
-    scaling = fit_scaling(dataset.train.x, block)
+    dataset, findings = prepare(block, params.seed)
+    scaling = fit_scaling(dataset.train.x, dataset.schema, block)
     with publishing(paths.prepared(name)) as folder:
         save_dataset(dataset, folder)
         scaling.save(folder / "scaling.safetensors")

@@ -17,7 +17,9 @@ def main(name: str) -> None:
     source = paths.prepared(model.dataset)
     dataset = load_dataset(source)
     scaling = Chain.load(source / "scaling.safetensors")
-    selected = fit_selection(scaling(dataset.train.x), dataset.train.y, dataset.schema, model.select, params.seed)
+    selected = fit_selection(
+        scaling(dataset.train.x), dataset.train.y, dataset.schema, model.select, params.seed, scaling.names
+    )
     with publishing(paths.selected(name)) as folder:
         scaling.then(*selected.steps).save(folder / "preprocess.safetensors")
         selected.table.to_csv(folder / "selection.csv", index=False)

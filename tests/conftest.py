@@ -6,20 +6,22 @@ import numpy as np
 
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.params.datasets import Images, Split, Table
+
+from fivefold.params.datasets import Images, Table
+from fivefold.params.splits import RowSplit
 
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:
     """A `datasets` block of a table, its target in column `y`."""
-    split = Split(validation=0.2, test=0.2, by="random")
-    given = {"task": "classification", "target": "y", "split": split, "normalize": "standard", **changes}
+    drawn = RowSplit(validation=0.2, test=0.2, by="random")
+    given = {"task": "classification", "target": "y", "split": drawn, "normalize": "standard", **changes}
     return Table(kind="table", source=str(source), **given)
 
 
 def images_block(source: object = "data.npz", **changes: Any) -> Images:
     """A `datasets` block of images."""
-    split = Split(validation=0.2, test=0.2, by="random")
-    given = {"task": "classification", "split": split, "normalize": "minmax", **changes}
+    drawn = RowSplit(validation=0.2, test=0.2, by="random")
+    given = {"task": "classification", "split": drawn, "normalize": "minmax", **changes}
     return Images(kind="images", source=str(source), **given)
 
 

@@ -23,12 +23,12 @@ FAMILY = "${item.network.family}"
 FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/families").glob("*/params.py"))
 
 PLOTS = (
-    # title, table, task (None: any), x, y, template: one of DVC's, or .dvc/plots/<template>.json
-    ("learning curves", "learning_curve", None, "epoch", ["train", "val"], "linear"),
-    ("confusion", "confusion", "classification", "actual", "predicted", "confusion"),
-    ("ROC", "roc", "classification", "false_positive_rate", "true_positive_rate", "by_class"),
-    ("calibration", "calibration", "classification", "confidence", "accuracy", "scatter"),
-    ("predicted and actual", "predicted", "regression", "actual", "predicted", "scatter"),
+    # title, table, tasks (none: any), x, y, template: one of DVC's, or .dvc/plots/<template>.json
+    ("learning curves", "learning_curve", (), "epoch", ["train", "val"], "linear"),
+    ("confusion", "confusion", ("classification",), "actual", "predicted", "confusion"),
+    ("ROC", "roc", ("classification",), "false_positive_rate", "true_positive_rate", "by_class"),
+    ("calibration", "calibration", ("classification",), "confidence", "accuracy", "scatter"),
+    ("predicted and actual", "predicted", ("regression", "forecasting"), "actual", "predicted", "scatter"),
 )
 
 
@@ -97,8 +97,8 @@ def _only_docstring(path: Path) -> bool:
 def plots(params: Params) -> list[dict[str, Any]]:
     """Return DVC's interactive plots: a table of every model of the right task, drawn together."""
     drawn = []
-    for title, table, task, x, y, template in PLOTS:
-        models = [name for name, model in params.models.items() if task in (None, params.datasets[model.dataset].task)]
+    for title, table, tasks, x, y, template in PLOTS:
+        models = [name for name, m in params.models.items() if not tasks or params.datasets[m.dataset].task in tasks]
         # a list for each file: YAML would write one list that stands twice as an alias
         files = {f"{paths.report(name)}/tables/{table}.csv": y.copy() if isinstance(y, list) else y for name in models}
         if files:

@@ -1,44 +1,55 @@
 """Look at a dataset before anything is trained on it; what is found goes into checks.json and onto the screen."""
 
-from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import cross_val_score
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from ..params.base import Strict
+from ..params.checks import Level
+from .findings import Finding
 from .records import Array, Dataset
 
 IMBALANCE = 10.0
 """Rows of the most common class per row of the rarest above which a note becomes a warning."""
 
+FOLDS = 5
+"""A class of fewer training rows cannot be in every fold of a cross-validation."""
 
 NAMED = 5
-"""Classes that a text names at most."""
+"""Names that a text lists at most."""
+
+LEAK = 0.995
+"""Balanced accuracy or R2 of one feature alone from which it is taken for the target in disguise."""
+
+SAMPLE = 5_000
+"""Training rows that the slower checks look at."""
+
+FAR = 10.0
+"""Quartile ranges beyond the quartiles from which a value is an outlier."""
 
 
-class Finding(Strict):
-    """One thing that somebody should know about the data."""
-
-    rule: Literal["missing", "constant", "duplicates", "split_overlap", "class_balance"]
-    level: Literal["note", "warning"]
-    text: str
-
-
-def check(dataset: Dataset) -> list[Finding]:
-    """Return what is worth knowing; training rows decide, but for rows shared between sets."""
-    return [*_missing(dataset), *_constant(dataset), *_duplicates(dataset), *_balance(dataset)]
+def check(dataset: Dataset) -> Iterator[Finding]:
+    """Yield what is worth knowing; training rows decide, but for rows shared between sets."""
+    yield from _duplicates(dataset)
+    if dataset.schema.classes:
+        yield from _balance(dataset)
+    if dataset.schema.kind == "table":
+        yield from _missing(dataset)
+        yield from _identifiers(dataset)
+        yield from _outliers(dataset)
+        yield from _leaks(dataset)
+    if dataset.schema.kind in ("table", "images"):
+        yield from _constant(dataset)
 
 
 def _missing(dataset: Dataset) -> Iterator[Finding]:
-    if dataset.schema.kind != "table":
-        return
-    shares = np.isnan(dataset.train.x.astype(np.float64)).mean(axis=0)
+    shares = np.isnan(dataset.train.x).mean(axis=0)
     for name, share in zip(dataset.schema.features, shares, strict=True):
         if share:
-            stands_in = "0" if share == 1 else "the median"
-            level: Literal["note", "warning"] = "warning" if share > 0.5 else "note"
-            yield Finding(rule="missing", level=level, text=f"{share:.1%} of {name} is missing; {stands_in} stands in")
+            level: Level = "warning" if share > 0.5 else "note"
+            yield Finding(rule="missing", level=level, text=f"{share:.1%} of {name} is missing")
 
 
 def _constant(dataset: Dataset) -> Iterator[Finding]:
@@ -52,45 +63,125 @@ def _constant(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _duplicates(dataset: Dataset) -> Iterator[Finding]:
-    keys = {name: _keys(records.x) for name, records in dataset.splits().items()}
-    counts = Counter(key for part in keys.values() for key in part)
-    repeated = sum(counts.values()) - len(counts)
+    prints = {name: fingerprints(records.x) for name, records in dataset.splits().items()}
+    everything = np.concatenate(list(prints.values()))
+    repeated = len(everything) - len(np.unique(everything))
     if repeated:
         yield Finding(rule="duplicates", level="note", text=f"{repeated} rows repeat an earlier row's features")
-    known = set(keys["train"])
     for name in ("validation", "test"):
-        shared = sum(key in known for key in keys[name])
+        shared = int(np.isin(prints[name], prints["train"]).sum())
         if shared:
-            text = f"{shared} of {len(keys[name])} {name} rows have the features of a training row: scores flatter"
+            text = f"{shared} of {len(prints[name])} {name} rows have the features of a training row: scores flatter"
             yield Finding(rule="split_overlap", level="warning", text=text)
 
 
+def fingerprints(x: Array) -> NDArray[np.uint64]:
+    """Return a number for each row of x (n, ...), equal for equal rows: a polynomial in 64-bit words, in one pass."""
+    rows = np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8)
+    words = rows.shape[1] // 8
+    odd = np.random.default_rng(0).integers(0, 2**63, words + 8, dtype=np.uint64) * 2 + 1
+    whole = rows[:, : words * 8]
+    found = np.empty(len(rows), np.uint64)
+    for i in range(0, len(rows), 4096):  # a piece at a time: the products are as large as the rows
+        part = np.ascontiguousarray(whole[i : i + 4096]).view(np.uint64)
+        found[i : i + 4096] = _mixed(part) @ odd[:words] if words else 0
+    for k, byte in enumerate(rows[:, words * 8 :].T):
+        found += byte.astype(np.uint64) * odd[words + k]
+    return found
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread each word's bits: sums of words whose low bits are 0, as those of round floats are, collide."""
+    return words ^ (words >> np.uint64(32))
+
+
 def _balance(dataset: Dataset) -> Iterator[Finding]:
-    if dataset.schema.task != "classification":
-        return
-    counts = np.bincount(dataset.train.y.astype(np.int64), minlength=len(dataset.schema.classes))
+    classes = np.array(dataset.schema.classes)
+    counts = np.bincount(dataset.train.y, minlength=len(classes))
     for name in ("validation", "test"):
-        absent = np.setdiff1d(np.arange(len(counts)), getattr(dataset, name).y)
+        absent = np.setdiff1d(np.arange(len(classes)), getattr(dataset, name).y)
         if len(absent):
-            missing = ", ".join(dataset.schema.classes[i] for i in absent[:NAMED]) + (
-                ", ..." if len(absent) > NAMED else ""
-            )
-            text = f"{name} rows have none of {missing}: scores say nothing of it; split `by: stratified`"
-            yield Finding(rule="class_balance", level="warning", text=text)
-    common, rare = counts.argmax(), counts.argmin()
-    if counts[rare] == 0:
-        text = f"class {dataset.schema.classes[rare]} has no training row"
-        yield Finding(rule="class_balance", level="warning", text=text)
-        return
+            text = f"{name} rows have none of {_listed(classes[absent])}: scores say nothing of it"
+            yield Finding(rule="absent_class", level="warning", text=text)
+    absent = classes[counts == 0]
+    if len(absent):
+        text = f"training rows have none of {_listed(absent)}, which cannot be learnt"
+        yield Finding(rule="absent_class", level="warning", text=text)
+    few = classes[(counts > 0) & (counts < FOLDS)]
+    if len(few):
+        text = f"{_listed(few)} has fewer than {FOLDS} training rows: not enough for {FOLDS} folds"
+        yield Finding(rule="small_class", level="warning", text=text)
+    common, rare = counts.argmax(), np.where(counts, counts, counts.max()).argmin()
     ratio = counts[common] / counts[rare]
     if ratio == 1:
-        yield Finding(rule="class_balance", level="note", text=f"{counts[common]} rows of each class")
+        yield Finding(rule="class_balance", level="note", text=f"{counts[common]} training rows of each class")
         return
-    text = (
-        f"{counts[common]} rows of {dataset.schema.classes[common]} to {counts[rare]} of {dataset.schema.classes[rare]}"
+    text = f"{counts[common]} training rows of {classes[common]} to {counts[rare]} of {classes[rare]}"
+    severe = ratio > IMBALANCE
+    remedy = "; set training.imbalance, and look at macro_f1" if severe else ""
+    yield Finding(rule="class_balance", level="warning" if severe else "note", text=f"{text}{remedy}")
+
+
+def _identifiers(dataset: Dataset) -> Iterator[Finding]:
+    """Words that hardly repeat, and whole numbers that count the rows."""
+    x, rows = dataset.train.x, len(dataset.train)
+    place = 0
+    for column in dataset.schema.columns:
+        values = x[:, place]
+        place += len(column.features)
+        known = values[~np.isnan(values)]
+        different = len(np.unique(known))
+        if column.type == "categorical":
+            odd = rows >= 2 * FOLDS and len(column.categories) > rows / 2
+        else:
+            whole = column.type == "numeric" and different == rows and bool((known == np.round(known)).all())
+            odd = whole and np.ptp(known) < 3 * rows
+        if odd:
+            text = f"{column.name} has {different} different values in {rows} rows: an identifier? name it under `drop`"
+            yield Finding(rule="identifier", level="warning", text=text)
+
+
+def _outliers(dataset: Dataset) -> Iterator[Finding]:
+    x = dataset.train.x
+    with np.errstate(invalid="ignore"):
+        lower, upper = np.nanquantile(x, [0.25, 0.75], axis=0) if len(x) else (0, 0)
+        far = (x < lower - FAR * (upper - lower)) | (x > upper + FAR * (upper - lower))
+    types = np.array([column.type for column in dataset.schema.columns for _ in column.features])
+    counts = np.where((types == "numeric") & (upper > lower), far.sum(axis=0), 0)
+    for name, count in zip(dataset.schema.features, counts, strict=True):
+        if count:
+            text = f"{count} of {len(x)} values of {name} lie over {FAR:.0f} quartile ranges out; `clip` would cut them"
+            yield Finding(rule="outliers", level="note", text=text)
+
+
+def _leaks(dataset: Dataset) -> Iterator[Finding]:
+    """Fit a small tree to each feature alone, on a sample of training rows, and score it on others."""
+    pick = np.random.default_rng(0).permutation(len(dataset.train))[:SAMPLE]
+    x, y = dataset.train.x[pick], dataset.train.y[pick]
+    classes = bool(dataset.schema.classes)
+    if classes:
+        present, counts = np.unique(y, return_counts=True)
+        if len(present) < 2 or counts.min() < 3:
+            keep = np.isin(y, present[counts >= 3])
+            x, y = x[keep], y[keep]
+        if len(np.unique(y)) < 2:
+            return
+    if len(y) < 30:
+        return
+    tree = (
+        DecisionTreeClassifier(max_leaf_nodes=4 * len(dataset.schema.classes), class_weight="balanced", random_state=0)
+        if classes
+        else DecisionTreeRegressor(min_samples_leaf=2, random_state=0)
     )
-    yield Finding(rule="class_balance", level="warning" if ratio > IMBALANCE else "note", text=text)
+    for i, name in enumerate(dataset.schema.features):
+        values = np.nan_to_num(x[:, i : i + 1], nan=-1.0)
+        score = cross_val_score(tree, values, y, cv=3, scoring="balanced_accuracy" if classes else "r2").mean()
+        if score >= LEAK:
+            measure = "balanced accuracy" if classes else "R2"
+            target = dataset.schema.target
+            text = f"{name} alone tells {target} ({measure} {score:.3f}): is it known beforehand? if not, `drop` it"
+            yield Finding(rule="leakage", level="warning", text=text)
 
 
-def _keys(x: Array) -> list[bytes]:
-    return [row.tobytes() for row in x]
+def _listed(names: Array) -> str:
+    return ", ".join(map(str, names[:NAMED])) + (", ..." if len(names) > NAMED else "")

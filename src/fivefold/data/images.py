@@ -1,5 +1,9 @@
-"""Images of one size: .npz files, and images bundled with scikit-learn."""
+"""Images with labels, from whatever they lie in: folders, zips, IDX files, .npz, tables of pixels.
 
+Shapes: n images, c channels, h x w pixels.
+"""
+
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,47 +13,76 @@ import pandas as pd
 
 from ..errors import DataError, one_line
 from ..params.datasets import Images
+from . import idx
 from .bundled import load_bundled
-from .records import Array, Records
+from .frame import need, read_frame
+from .pictures import Labelled, read_folder
+from .raw import Arrays
+from .records import Array, Keys
 from .schema import Schema
-from .target import encode_target
+from .target import encode_target, given_parts
+
+TABLES = (".csv", ".csv.gz", ".parquet")
 
 
-def read_images(source: Path, params: Images) -> tuple[Schema, Records]:
-    """Read images and their labels.
-
-    Returns x (n, channels, height, width) uint8, y (n,).
+def read_images(source: Path, params: Images) -> Arrays:
+    """Read images and their labels: x (n, c, h, w) uint8, y (n,).
 
     Raises:
-        DataError: the file is no image archive, or its arrays do not fit each other.
+        DataError: the source is none of the formats, or its parts do not fit each other.
     """
-    pixels, labels, target = _arrays(source)
-    x = _channels_first(pixels, source)
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8", errors="replace")
-    if labels.shape != (len(x),):
+    found = _read(source, params)
+    x = _channels(found.pixels, source, params.channels)
+    if found.labels.shape != (len(x),):
         raise DataError(
-            f"{source}: y must hold one label an image, but x is {pixels.shape} and y is {labels.shape}; mend the file"
+            f"{source}: y must hold one label an image, but x is {found.pixels.shape} and y is {found.labels.shape};"
+            " mend the file"
         )
-    y, classes = encode_target(pd.Series(labels, name=target), params.task, source)
-    schema = Schema(kind="images", task=params.task, target=target, features=(), shape=x.shape[1:], classes=classes)
-    return schema, Records(x, y, np.arange(len(x)))
+    labels = pd.Series(_text(found.labels), name=found.target)
+    y, classes = encode_target(labels, params.task, source)
+    given = None if found.parts is None else given_parts(pd.Series(found.parts, name="part"), source)
+    schema = Schema(
+        kind="images",
+        task=params.task,
+        target=found.target,
+        features=(),
+        shape=x.shape[1:],
+        classes=classes,
+        values=() if classes else (found.target,),
+    )
+    return Arrays(Keys(y, classes, given=given), schema, x, np.arange(len(x)), found.findings)
 
 
-def _arrays(source: Path) -> tuple[Array, Array, str]:
+def _read(source: Path, params: Images) -> Labelled:
     if source.suffix == ".sklearn":
         bunch, target = load_bundled(source)
         if not hasattr(bunch, "images"):
             raise DataError(f"{source} must name images, but names a table; set `kind: table`, or name digits")
-        return bunch.images.astype(np.uint8), bunch.target, target
-    if source.suffix != ".npz":
-        raise DataError(
-            f"images must be .npz or .sklearn, but source is {source}; save arrays x and y with numpy.savez"
-        )
+        return Labelled(bunch.images.astype(np.uint8), bunch.target, target)
+    if source.suffix == ".npz":
+        return _npz(source)
+    if source.name.endswith(TABLES):
+        return _pixel_columns(source, params)
+    if idx.holds(source):
+        return idx.read(source)
+    if source.is_dir() or source.suffix == ".zip":
+        return read_folder(source, params.size, "corrupt" in params.checks)
+    raise DataError(
+        "images must be a folder, a .zip, IDX files, .npz, .csv, .csv.gz, .parquet or .sklearn, but source is"
+        f" {source}; convert it"
+    )
+
+
+def _text(labels: Array) -> Array:
+    return np.char.decode(labels, "utf-8", errors="replace") if labels.dtype.kind == "S" else labels
+
+
+def _npz(source: Path) -> Labelled:
     try:
         # numpy looks at the content, not at the name: a single array is no archive
         with zipfile.ZipFile(source), np.load(source, allow_pickle=False) as arrays:
-            return arrays["x"], arrays["y"], "label"
+            parts = arrays.get("split")
+            return Labelled(arrays["x"], arrays["y"], "label", parts if parts is None else _text(parts))
     except KeyError:
         raise DataError(
             f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
@@ -60,15 +93,59 @@ def _arrays(source: Path) -> tuple[Array, Array, str]:
         ) from None
 
 
-def _channels_first(pixels: Array, source: Path) -> Array:
+def _pixel_columns(source: Path, params: Images) -> Labelled:
+    """Read one image a row: every column but the label is a pixel, row by row of the image."""
+    frame = read_frame(source, header=params.header)
+    special = params.split.column if params.split.by == "column" and params.split.column in frame else None
+    need(frame, {params.target: "target"}, source)
+    pixels = frame.drop(columns=[params.target, *([special] if special else [])])
+    width = pixels.shape[1]
+    height, across = params.size or (math.isqrt(width), math.isqrt(width))
+    channels = width // (height * across)
+    if channels * height * across != width or channels not in (1, 3, 4):
+        raise DataError(
+            f"{source}: pixel columns must make up a square image, but there are {width}; say `size: [height, width]`,"
+            " or drop the columns that are no pixels"
+        )
+    try:
+        values = pixels.to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise DataError(f"{source}: pixels must be numbers, but are not: {one_line(error)}; mend the file") from None
+    if not ((values >= 0) & (values <= 255) & (values == np.round(values))).all():
+        row = int(np.flatnonzero(~((values >= 0) & (values <= 255) & (values == np.round(values))).all(axis=1))[0])
+        raise DataError(
+            f"{source}: pixels must be whole numbers from 0 to 255, but those of row {row + 1} are not; rescale them"
+        )
+    parts = None if special is None else frame[special].to_numpy()
+    shape = (len(frame), height, across) if channels == 1 else (len(frame), height, across, channels)
+    return Labelled(values.astype(np.uint8).reshape(shape), frame[params.target].to_numpy(), params.target, parts)
+
+
+def _channels(pixels: Array, source: Path, wanted: str | int) -> Array:
+    """Return (n, c, h, w)."""
     if pixels.dtype != np.uint8:
         raise DataError(f"{source}: pixels must be uint8, 0 to 255, but are {pixels.dtype}; convert x with astype")
     if pixels.size == 0:
         raise DataError(f"{source}: x must hold an image and a pixel or more, but is {pixels.shape}; save it again")
     if pixels.ndim == 3:
-        return pixels[:, None]  # (n, h, w) -> (n, 1, h, w)
-    if pixels.ndim == 4 and pixels.shape[-1] in (1, 3):
-        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))  # (n, h, w, c) -> (n, c, h, w)
-    raise DataError(
-        f"{source}: x must be (n, height, width) or (n, height, width, 1 or 3), but is {pixels.shape}; reshape it"
-    )
+        pixels = pixels[:, :, :, None]
+    if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4):
+        raise DataError(
+            f"{source}: x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is {pixels.shape};"
+            " reshape it"
+        )
+    return np.ascontiguousarray(_as_channels(pixels, wanted).transpose(0, 3, 1, 2))
+
+
+def _as_channels(pixels: Array, wanted: str | int) -> Array:
+    """Convert (n, h, w, c) to other channels: grey by the weights of ITU-R 601, opaque where alpha lacks."""
+    have = pixels.shape[-1]
+    if wanted in ("auto", have):
+        return pixels
+    if wanted == 1:
+        grey = pixels[..., :3].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+        return np.round(grey).astype(np.uint8)[..., None]
+    colour = np.repeat(pixels, 3, axis=-1) if have == 1 else pixels[..., :3]
+    if wanted == 3:
+        return colour
+    return np.concatenate([colour, np.full_like(colour[..., :1], 255)], axis=-1)

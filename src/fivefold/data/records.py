@@ -12,26 +12,55 @@ Array = NDArray[Any]
 
 SPLITS = ("train", "validation", "test")
 
+Parts = dict[str, NDArray[np.int64]]
+"""Positions of the rows of each set, by its name."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a split may look at, a value a row; what a source has not is None.
+
+    y: class indices or values, (n,) or (n, outputs).
+    groups: which rows belong together.
+    time: what orders rows.
+    given: train, validation or test.
+    overlap: rows that share a target with the row after them; so many are left out before a cut in time.
+    """
+
+    y: Array
+    classes: tuple[str, ...] = ()
+    groups: Array | None = None
+    time: Array | None = None
+    given: Array | None = None
+    overlap: int = 0
+
+    def records(self, x: Array, rows: Array, index: NDArray[np.int64]) -> "Records":
+        """Return the rows at `index`, given their x, and the positions of all rows in the source."""
+        return Records(x, self.y[index], rows[index], None if self.groups is None else self.groups[index])
+
 
 @dataclass(frozen=True)
 class Records:
     """Rows of a dataset, in raw units.
 
-    x: (n, *shape), float64 with NaN for what is missing (tables) or uint8 (images).
-    y: (n,), int64 class indices or float64 values.
-    rows: (n,), int64 position in the source, from 0.
+    x: (n, *shape); float64 with NaN for what is missing, uint8 (images), int32 (tokens of a text).
+    y: (n,) int64 class indices, (n,) float64 values, or (n, outputs) float64 values.
+    rows: (n,) int64, position in the source, from 0.
+    groups: (n,) int64, which rows belong together; None if the split does not ask.
     """
 
     x: Array
     y: Array
     rows: Array
+    groups: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, index: NDArray[np.int64]) -> "Records":
         """Return the rows at the positions `index`."""
-        return Records(self.x[index], self.y[index], self.rows[index])
+        groups = None if self.groups is None else self.groups[index]
+        return Records(self.x[index], self.y[index], self.rows[index], groups)
 
 
 @dataclass(frozen=True)

@@ -8,29 +8,60 @@ from ..errors import ArtifactError
 from ..params.base import Strict
 from ..params.datasets import Task
 
+ColumnType = Literal["numeric", "boolean", "categorical", "ordinal", "date"]
+
+DATE_PARTS = ("days", "month", "weekday", "hour")
+"""What a date becomes: days since 1970, month 1 to 12, weekday 0 (Monday) to 6, hour 0 to 24 with its fraction."""
+
+
+class Column(Strict):
+    """How a column of a table becomes one feature or more."""
+
+    name: str
+    type: ColumnType
+    categories: tuple[str, ...] = ()
+    """Of a categorical column, seen in training rows: the feature is the index; any other value is one past the last.
+    Of an ordinal column: its values, lowest first."""
+    parts: tuple[str, ...] = ()
+    """Of a date: those of `DATE_PARTS` that change."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that the column becomes."""
+        return tuple(f"{self.name}.{part}" for part in self.parts) if self.type == "date" else (self.name,)
+
 
 class Schema(Strict):
     """Names, classes and shape: all that a network, a report or an exported file must know."""
 
-    kind: Literal["table", "images"]
+    kind: Literal["table", "images", "sequences", "series", "text"]
     task: Task
     target: str
     features: tuple[str, ...]
-    """Column names of a table in the order of the array's columns; empty for images."""
+    """Names along the last axis of one record, table, sequences and series; empty for images and text."""
     shape: tuple[int, ...]
-    """Shape of one record: (features,) for a table, (channels, height, width) for images."""
+    """Shape of one record: (features,) of a table, (channels, height, width) of images, (steps, features) of sequences
+    and series, (tokens,) of text."""
     classes: tuple[str, ...]
-    """Class names in the order of the target's indices; empty for regression."""
+    """Class names in the order of the target's indices; empty where values are told."""
+    values: tuple[str, ...] = ()
+    """Names of the values that are told, in order; empty for classes."""
+    columns: tuple[Column, ...] = ()
+    """Of a table: how its columns become features."""
+    vocabulary: tuple[str, ...] = ()
+    """Of text: the token of each index; 0 is padding, 1 an unknown token."""
+    tokens: str = ""
+    """Of text: how it is cut into tokens: word or character, with lower_ before it if in lower case."""
 
     @property
     def output(self) -> Literal["probabilities", "values"]:
-        """What a model gives: probabilities (n, classes) float32, or values (n, 1) float64."""
-        return "probabilities" if self.task == "classification" else "values"
+        """What a model gives: probabilities (n, classes) float32, or values (n, values) float64."""
+        return "probabilities" if self.classes else "values"
 
     @property
     def n_outputs(self) -> int:
         """Numbers that a network must give per record."""
-        return len(self.classes) or 1
+        return len(self.classes) or len(self.values)
 
     @classmethod
     def from_json(cls, text: str, origin: object) -> Self:

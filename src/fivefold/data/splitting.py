@@ -1,55 +1,154 @@
-"""Divide rows into training, validation and test rows."""
+"""Divide rows into training, validation and test rows, and training rows into folds."""
+
+from collections.abc import Iterator
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from numpy.typing import NDArray
+from sklearn.model_selection import (
+    GroupKFold,
+    GroupShuffleSplit,
+    KFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    train_test_split,
+)
 
 from ..errors import DataError, one_line
-from ..params.datasets import Split
-from .records import Dataset, Records
-from .schema import Schema
+from ..params.splits import GivenSplit, GroupSplit, Part, RowSplit, Split, TimeSplit
+from .records import Keys, Parts
+
+Index = NDArray[np.int64]
 
 
-def split(schema: Schema, records: Records, params: Split, seed: int) -> Dataset:
-    """Divide `records`; the same seed gives the same rows, in the order of the source.
+def split(keys: Keys, params: Split, seed: int) -> Parts:
+    """Return the positions of the rows of each set, in the order of the source, or of time.
 
     Raises:
-        DataError: there are too few rows, in all or of one class, for three sets.
+        DataError: there are too few rows, in all, of one class or of one group, for three sets.
     """
-    _check(schema, records, params)
-    labels = records.y if params.by == "stratified" else None
+    n = len(keys.y)
     try:
-        rest, test = train_test_split(
-            np.arange(len(records)), test_size=params.test, random_state=seed, stratify=labels
+        match params:
+            case GivenSplit():
+                parts = _given(keys, params, seed)
+            case TimeSplit():
+                parts = _by_time(keys, _rows(params.validation, n), _rows(params.test, n))
+            case RowSplit() | GroupSplit():
+                parts = _drawn(keys, params, seed)
+    except ValueError as error:
+        raise DataError(
+            f"three sets must each get rows of each class, but {n} rows do not suffice: {one_line(error)};"
+            " bring more rows or change the shares under `split`"
+        ) from None
+    _check(keys, parts, stratified=params.by == "stratified")
+    return parts
+
+
+def folds(keys: Keys, parts: Parts, by: str, k: int, seed: int) -> Iterator[tuple[Index, Index]]:
+    """Yield k pairs of training and validation positions; test rows are in none.
+
+    by: the dataset's `split.by`. stratified keeps the share of each class; group keeps groups together; time trains on
+    all that came before (expanding window); random and column draw, by class where there are classes.
+    """
+    rows = np.concatenate([parts["train"], parts["validation"]])
+    y = keys.y[rows]
+    if by == "time":
+        pairs = TimeSeriesSplit(k, gap=keys.overlap).split(rows)
+    elif by == "group" and keys.groups is not None:
+        pairs = GroupKFold(k, shuffle=True, random_state=seed).split(rows, groups=keys.groups[rows])
+    elif keys.classes and by != "random":
+        pairs = StratifiedKFold(k, shuffle=True, random_state=seed).split(rows, y)
+    else:
+        pairs = KFold(k, shuffle=True, random_state=seed).split(rows)
+    ordered = (lambda index: rows[index]) if by == "time" else (lambda index: np.sort(rows[index]))
+    yield from ((ordered(train), ordered(held)) for train, held in pairs)
+
+
+def _rows(part: Part, n: int) -> int:
+    """Return a number of rows: a share is rounded up, as scikit-learn does it."""
+    return part if isinstance(part, int) else int(np.ceil(part * n - 1e-9))  # 0.07 * 100 is a little above 7
+
+
+def _by_time(keys: Keys, validation: int, test: int) -> Parts:
+    n = len(keys.y)
+    order = np.arange(n) if keys.time is None else np.argsort(keys.time, kind="stable")
+    first, second = n - test - validation, n - test
+    return {
+        "train": order[: max(first - keys.overlap, 0)],
+        "validation": order[max(first, 0) : max(second - keys.overlap, 0)],
+        "test": order[max(second, 0) :],
+    }
+
+
+def _given(keys: Keys, params: GivenSplit, seed: int) -> Parts:
+    if keys.given is None:
+        raise DataError("split by column needs a source that says which rows are test rows; split another way")
+    parts = {name: np.flatnonzero(keys.given == name) for name in ("train", "validation", "test")}
+    if not len(parts["validation"]):
+        rows = parts["train"]
+        labels = keys.y[rows] if keys.classes and np.unique(keys.y[rows], return_counts=True)[1].min() > 1 else None
+        train, validation = train_test_split(
+            rows, test_size=_rows(params.validation, len(rows)), random_state=seed, stratify=labels
         )
+        parts |= {"train": np.sort(train), "validation": np.sort(validation)}
+    return parts
+
+
+def _drawn(keys: Keys, params: RowSplit | GroupSplit, seed: int) -> Parts:
+    everything = np.arange(len(keys.y))
+    if params.by == "group":
+        n = len(np.unique(keys.groups)) if keys.groups is not None else 0
+        rest, test = _groups(everything, keys, _rows(params.test, n), seed)
+        train, validation = _groups(rest, keys, _rows(params.validation, n), seed)
+    else:
+        n = len(everything)
+        labels = None
+        if params.by == "stratified":
+            labels = keys.y
+            _no_rare_class(keys)
+        rest, test = train_test_split(everything, test_size=_rows(params.test, n), random_state=seed, stratify=labels)
         train, validation = train_test_split(
             rest,
-            test_size=params.validation / (1 - params.test),
+            test_size=_rows(params.validation, n),
             random_state=seed,
             stratify=None if labels is None else labels[rest],
         )
-    except ValueError as error:
-        raise DataError(
-            f"three sets must each get rows of each class, but {len(records)} rows do not suffice: {one_line(error)};"
-            " bring more rows or change the shares under `split`"
-        ) from None
-    return Dataset(schema, *(records.take(np.sort(part)) for part in (train, validation, test)))
+    return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
 
 
-def _check(schema: Schema, records: Records, params: Split) -> None:
-    smallest = int(len(records) * min(params.validation, params.test, 1 - params.validation - params.test))
+def _groups(rows: Index, keys: Keys, test: int, seed: int) -> tuple[Index, Index]:
+    """Draw `test` groups of `rows`."""
+    assert keys.groups is not None
+    pairs = GroupShuffleSplit(1, test_size=test, random_state=seed).split(rows, groups=keys.groups[rows])
+    rest, drawn = next(pairs)
+    return rows[rest], rows[drawn]
+
+
+def _check(keys: Keys, parts: Parts, *, stratified: bool) -> None:
+    """Refuse sets that are too small to learn from or to be scored."""
     # of one value there is no variance to explain
-    needed = max(len(schema.classes), 1) if params.by == "stratified" else 1 + (schema.task == "regression")
-    if smallest < needed:
+    needed = len(keys.classes) if stratified else 1 + (not keys.classes)
+    smallest = min(parts, key=lambda name: len(parts[name]))
+    if len(parts[smallest]) < needed:
         raise DataError(
-            f"each set must get {needed} rows or more, but the smallest would get {smallest} of {len(records)} rows;"
-            " bring more rows or raise the shares under `split`"
+            f"each set must get {needed} rows or more, but {smallest} gets {len(parts[smallest])} of {len(keys.y)}"
+            " rows; bring more rows or change the shares under `split`"
         )
-    if params.by != "stratified":
-        return
-    counts = np.bincount(records.y.astype(np.int64), minlength=len(schema.classes))
+    if keys.classes:
+        absent = np.setdiff1d(np.arange(len(keys.classes)), keys.y[parts["train"]])
+        if len(absent) == len(keys.classes) - 1:
+            raise DataError(
+                f"training rows must be of two classes or more, but all are of"
+                f" {keys.classes[int(keys.y[parts['train'][0]])]!r}; bring more rows, or split another way"
+            )
+
+
+def _no_rare_class(keys: Keys) -> None:
+    """Refuse to stratify by a class of fewer than three rows."""
+    counts = np.bincount(keys.y.astype(np.int64), minlength=len(keys.classes))
     rarest = int(counts.argmin())
     if counts[rarest] < 3:
         raise DataError(
-            f"a stratified split needs 3 rows or more of each class, but class {schema.classes[rarest]!r} has"
+            f"a stratified split needs 3 rows or more of each class, but class {keys.classes[rarest]!r} has"
             f" {counts[rarest]}; remove the class, bring more rows, or split `by: random`"
         )

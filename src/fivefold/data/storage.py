@@ -16,6 +16,8 @@ from .records import SPLITS, Array, Dataset, Records
 from .schema import Schema
 
 MANIFEST = "manifest.json"
+FIELDS = ("x", "y", "rows", "groups")
+"""Of `Records`, in order; the last only where there are groups."""
 
 
 class Entry(Strict):
@@ -37,8 +39,10 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     """Write the three sets of rows and the schema into `folder`."""
     for name, records in dataset.splits().items():
         (folder / name).mkdir()
-        for field in ("x", "y", "rows"):
-            np.save(folder / name / f"{field}.npy", getattr(records, field), allow_pickle=False)
+        for field in FIELDS:
+            array = getattr(records, field)
+            if array is not None:
+                np.save(folder / name / f"{field}.npy", array, allow_pickle=False)
     (folder / "schema.json").write_text(dataset.schema.model_dump_json(indent=2) + "\n")
 
 
@@ -50,10 +54,9 @@ def load_dataset(folder: Path) -> Dataset:
     """
     verify(folder)
     schema = Schema.from_json((folder / "schema.json").read_text(), folder / "schema.json")
-    train, validation, test = (
-        Records(*(_mapped(folder / name / f"{f}.npy") for f in ("x", "y", "rows"))) for name in SPLITS
-    )
-    return Dataset(schema, train, validation, test)
+    paths = {name: [folder / name / f"{field}.npy" for field in FIELDS] for name in SPLITS}
+    sets = (Records(*(_mapped(path) for path in paths[name] if path.exists())) for name in SPLITS)
+    return Dataset(schema, *sets)
 
 
 def _mapped(path: Path) -> Array:

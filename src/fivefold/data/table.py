@@ -1,74 +1,140 @@
-"""Tables: CSV files, and tables bundled with scikit-learn."""
+"""Tables: columns of numbers, words and dates, one of them the target."""
 
-import warnings
-import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, one_line
+from ..errors import DataError
+from ..params.datasets import Column as ColumnParams
 from ..params.datasets import Table
-from .bundled import load_bundled
-from .records import Records
-from .schema import Schema
-from .target import encode_target, numbers
+from ..params.splits import GivenSplit, RowSplit
+from . import columns
+from .findings import Finding
+from .frame import need, read_frame
+from .records import SPLITS, Array, Dataset, Keys, Parts
+from .rules import validate
+from .schema import ColumnType, Schema
+from .target import encode_target, given_parts
 
-UNREADABLE = (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError, zlib.error)
+CLEAN = "clean it, say its type under `columns`, or name it under `drop`"
 
 
-def read_table(source: Path, params: Table) -> tuple[Schema, Records]:
-    """Read a table: numeric columns as features, one column as the target.
+@dataclass(frozen=True)
+class Parsed:
+    """A column whose cells were read as what they mean."""
 
-    Returns x (n, features) float64 with NaN where a cell is empty, y (n,).
+    name: str
+    type: ColumnType
+    order: tuple[str, ...]
+    cells: Any
+
+    def take(self, index: Array) -> Any:
+        """Return the cells at the positions `index`."""
+        return self.cells.iloc[index] if isinstance(self.cells, pd.Series) else self.cells[index]
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Parsed columns and the target of all rows."""
+
+    params: Table
+    columns: tuple[Parsed, ...]
+    keys: Keys
+    rows: Array
+    findings: tuple[Finding, ...]
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return float64 rows: category tables are those of training rows."""
+        train = parts["train"]
+        fitted = [
+            columns.fit(column.name, column.type, column.take(train), column.order, self.params.rare)
+            for column in self.columns
+        ]
+        schema = Schema(
+            kind="table",
+            task=self.params.task,
+            target=self.params.target,
+            features=tuple(feature for column in fitted for feature in column.features),
+            shape=(sum(len(column.features) for column in fitted),),
+            classes=self.keys.classes,
+            values=() if self.keys.classes else (self.params.target,),
+            columns=tuple(fitted),
+        )
+        sets = []
+        for name in SPLITS:
+            index = parts[name]
+            x = np.empty((len(index), *schema.shape))
+            start = 0
+            for column, how in zip(self.columns, fitted, strict=True):
+                end = start + len(how.features)
+                x[:, start:end] = columns.encode(column.take(index), how)
+                start = end
+            sets.append(self.keys.records(x, self.rows, index))
+        return Dataset(schema, *sets)
+
+
+def read_table(source: Path, params: Table) -> RawTable:
+    """Read a table, cell by cell; nothing is learnt from it here but each column's type.
 
     Raises:
-        DataError: the file is no table, lacks the target, or holds text in a numeric column.
+        DataError: the file is no table, lacks a column that params.yaml names, or no feature is left.
     """
-    frame = _frame(source)
-    unknown = [name for name in (params.target, *params.drop) if name not in frame.columns]
-    if unknown:
-        raise DataError(
-            f"{source}: target and drop must name columns, but {unknown[0]!r} is none;"
-            f" the columns are {', '.join(frame.columns)}"
-        )
-    features = frame.drop(columns=[params.target, *params.drop])
-    if features.empty:
-        raise DataError(f"{source} must have rows and a feature beside {params.target!r}, but has {features.shape}")
+    frame = read_frame(source, header=params.header)
+    special = "" if isinstance(params.split, RowSplit) else params.split.column
+    need(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
+    need(frame, {params.target: "target"} | ({special: "split.column"} if special else {}), source)
     y, classes = encode_target(frame[params.target], params.task, source)
-    x = np.column_stack([numbers(features[name], source) for name in features])
-    schema = Schema(
-        kind="table",
-        task=params.task,
-        target=params.target,
-        features=tuple(features.columns),
-        shape=(x.shape[1],),
-        classes=classes,
+    left_out = {params.target, special, *params.drop}
+    names = [name for name in frame.columns if name not in left_out]
+    if not names:
+        raise DataError(f"{source} must have a feature beside {params.target!r}, but has none; bring more columns")
+    parsed, findings = [], []
+    twice = (
+        frame.duplicated([*names, params.target]).to_numpy() if params.duplicates == "drop" else np.zeros(len(y), bool)
     )
-    return schema, Records(x, y, np.arange(len(x)))
+    keep = ~twice
+    for name in names:
+        said = params.columns.get(name, ColumnParams())
+        kind, order = columns.infer(frame[name], said)
+        cells, bad = columns.parse(frame[name], kind, order)
+        finding = columns.doubts(name, frame[name], kind, bad, f"{CLEAN} ({source})")
+        if finding:
+            findings.append(finding)
+        wanted = params.missing.categorical if kind == "categorical" else params.missing.numeric
+        if wanted == "drop":
+            keep &= ~pd.isna(cells)
+        parsed.append(Parsed(name, kind, order, cells))
+    validate({column.name: column.cells for column in parsed}, params.columns, source)
+    if not keep.any():
+        raise DataError(f"{source}: `missing: drop` leaves no row; impute instead, or name empty columns under `drop`")
+    kept = np.flatnonzero(keep)
+    keys = Keys(
+        y[kept],
+        classes,
+        groups=_codes(frame[special].iloc[kept], source) if params.split.by == "group" else None,
+        time=_times(frame[special].iloc[kept], source) if params.split.by == "time" else None,
+        given=given_parts(frame[special].iloc[kept], source) if isinstance(params.split, GivenSplit) else None,
+    )
+    if len(kept) < len(frame):
+        parsed = [Parsed(c.name, c.type, c.order, c.take(kept)) for c in parsed]
+    return RawTable(params, tuple(parsed), keys, kept, tuple(findings))
 
 
-def _frame(source: Path) -> pd.DataFrame:
-    if source.suffix == ".sklearn":
-        bunch, target = load_bundled(source)
-        frame = pd.DataFrame(bunch.data, columns=[name.replace(" ", "_") for name in bunch.feature_names])
-        names = getattr(bunch, "target_names", None)
-        frame[target] = bunch.target if names is None else np.asarray(names)[bunch.target]
-        return frame
-    if not source.name.endswith((".csv", ".csv.gz")):
-        raise DataError(f"a table must be .csv, .csv.gz or .sklearn, but source is {source}; convert it to CSV")
-    try:
-        with warnings.catch_warnings():
-            # cells beyond the header are an error: pandas would take columns for row labels, or drop them
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            header = pd.read_csv(source, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
-            # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
-            frame = pd.read_csv(source, index_col=False, low_memory=False, keep_default_na=False, na_values=[""])
-    except (*UNREADABLE, pd.errors.ParserWarning) as error:
+def _codes(values: pd.Series, source: Path) -> Array:
+    if values.isna().any():
+        raise DataError(f"{source}: every row must have a group, but column {values.name!r} has gaps; fill them in")
+    return np.asarray(pd.factorize(values)[0])
+
+
+def _times(values: pd.Series, source: Path) -> Array:
+    kind, _ = columns.infer(values, ColumnParams())
+    cells, bad = columns.parse(values, kind)
+    if kind not in ("date", "numeric") or len(bad) or pd.isna(cells).any():
         raise DataError(
-            f"{source} must be a CSV in UTF-8 with a header, but is not: {one_line(error)}; mend the file"
-        ) from None
-    odd = [name for name in header if not name.strip() or header.count(name) > 1]
-    if odd:
-        raise DataError(f"{source}: every column must have a name of its own, but {odd[0]!r} is none; rename it")
-    return frame.rename(columns=str)
+            f"{source}: column {values.name!r} must hold a date or a number in every row to split by time, but does"
+            " not; clean it, or split another way"
+        )
+    return np.asarray(cells)

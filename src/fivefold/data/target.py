@@ -5,13 +5,11 @@ import pandas as pd
 
 from ..errors import DataError, shown
 from ..params.datasets import Task
+from .columns import doubts, parse
 from .records import Array
 
 LARGEST_CLASS = 2.0**53
 """Whole numbers up to here are exact as floats."""
-
-LARGEST = 1e37
-"""Networks compute in float32, which ends a little above."""
 
 
 def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
@@ -50,12 +48,41 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
 
 
 def numbers(values: pd.Series, origin: object) -> Array:
-    """Return a column as float64, NaN where it is empty; a `DataError` names the first row that is no usable number."""
-    parsed: Array = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = np.flatnonzero((np.isnan(parsed) & ~values.isna().to_numpy()) | (np.abs(parsed) > LARGEST))
-    if len(wrong):
+    """Return a column as float64; a `DataError` names the first row that is no usable number."""
+    parsed, bad = parse(values, "numeric")
+    finding = doubts(str(values.name), values, "numeric", bad, "clean it, or name another column")
+    if finding:
+        raise DataError(f"{origin}: {finding.text}")
+    return np.asarray(parsed)
+
+
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+
+
+def given_parts(values: pd.Series, origin: object) -> Array:
+    """Return train, validation or test for each row, as the source says it.
+
+    Raises:
+        DataError: a row says something else, or there is no training or test row.
+    """
+    parts = values.astype(str).str.strip().str.lower().map(PARTS)
+    if parts.isna().any():
+        row = int(np.flatnonzero(parts.isna().to_numpy())[0])
         raise DataError(
-            f"{origin}: column {values.name!r} must hold finite numbers up to {LARGEST:g}, but row {wrong[0] + 1} holds"
-            f" {shown(values.iloc[wrong[0]])} ({len(wrong)} such rows); clean it, or name the column under `drop`"
+            f"{origin}: column {values.name!r} must say train, validation or test, but row {row + 1} says"
+            f" {shown(values.iloc[row])}; mend it, or split another way"
         )
-    return parsed
+    for part in ("train", "test"):
+        if part not in set(parts):
+            raise DataError(
+                f"{origin}: column {values.name!r} must name {part} rows, but names none; split another way"
+            )
+    return np.asarray(parts)

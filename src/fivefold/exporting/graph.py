@@ -40,8 +40,15 @@ def export(saved: Saved, example: Array, path: Path) -> None:
     facts = {
         "name": saved.facts["name"],
         "fingerprint": saved.facts["fingerprint"],
-        "takes": {"features": schema.features, "shape": schema.shape, "dtype": str(example.dtype)},
-        "gives": {"target": schema.target, "task": schema.task, "classes": schema.classes},
+        "takes": {
+            "features": schema.features,
+            "shape": schema.shape,
+            "dtype": str(example.dtype),
+            "columns": [column.model_dump() for column in schema.columns],
+            "tokens": schema.tokens,
+            "vocabulary": schema.vocabulary,
+        },
+        "gives": {"target": schema.target, "task": schema.task, "classes": schema.classes, "values": schema.values},
     }
     onnx.helper.set_model_props(model, {"fivefold": json.dumps(facts)})
     onnx.checker.check_model(model, full_check=True)

@@ -25,13 +25,13 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
         ParityError: a difference is above 1e-4.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    unit = float(saved.model.output.state_dict()["scale"]) if isinstance(saved.model.output, Rescale) else 1.0
+    unit = saved.model.output.state_dict()["scale"].numpy() if isinstance(saved.model.output, Rescale) else 1.0
     differences = {}
     for size in BATCHES:
         rows = np.resize(np.arange(len(x)), size)  # starts again at row 0 if there are fewer
         batch = np.ascontiguousarray(x[rows])
         (found,) = session.run(None, {INPUT: batch})
-        differences[str(size)] = float(np.abs(found - predict(saved.model, batch)).max()) / unit
+        differences[str(size)] = float((np.abs(found - predict(saved.model, batch)) / unit).max())
     worst = max(differences, key=lambda size: differences[size])
     if not differences[worst] <= TOLERANCE:
         raise ParityError(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..data.records import Array
 from ..preprocessing.chain import Chain, Kind
 
 
@@ -33,8 +34,20 @@ class Preprocess(nn.Module):
 
     def _step(self, i: int, kind: Kind, x: Tensor) -> Tensor:
         match kind:
+            case "indicate":
+                gaps = torch.isnan(x.index_select(1, self._array("index", i)))
+                return torch.cat([x, gaps.to(x.dtype)], dim=1)
             case "impute":
                 return torch.where(torch.isnan(x), self._array("fill", i), x)
+            case "clip":
+                return torch.minimum(torch.maximum(x, self._array("low", i)), self._array("high", i))
+            case "one_hot":
+                shown = x.index_select(1, self._array("column", i)) == self._array("code", i)
+                return torch.cat([x.index_select(1, self._array("keep", i)), shown.to(x.dtype)], dim=1)
+            case "mask":
+                gaps = torch.isnan(x)
+                real = (~gaps.all(dim=-1, keepdim=True)).to(x.dtype)
+                return torch.cat([torch.where(gaps, torch.zeros_like(x), x), real], dim=-1)
             case "affine":
                 return (x - self._array("shift", i)) * self._array("scale", i)
             case "unit_norm":
@@ -58,12 +71,12 @@ class Classify(nn.Module):
 
 
 class Rescale(nn.Module):
-    """Outputs (b, 1) in the scale of training -> values (b, 1) float64 in the target's units, which may be large."""
+    """Outputs (b, k) in the scale of training -> values (b, k) float64 in the targets' units, which may be large."""
 
-    def __init__(self, shift: float, scale: float) -> None:
+    def __init__(self, shift: Array, scale: Array) -> None:
         super().__init__()
-        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float64))
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+        self.register_buffer("shift", torch.from_numpy(shift.astype("float64")))
+        self.register_buffer("scale", torch.from_numpy(scale.astype("float64")))
 
     def forward(self, outputs: Tensor) -> Tensor:
         """Return outputs * scale + shift."""

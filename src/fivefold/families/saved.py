@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 
+from ..data.records import Array
 from ..data.schema import Schema
 from ..data.storage import verify
 from ..errors import ArtifactError
@@ -81,12 +83,15 @@ def load_model(folder: Path) -> Saved:
 
 def network_shape(schema: Schema, chain: Chain) -> Shape:
     """Return the shape that a network behind `chain` sees."""
-    return Shape(chain.shape(schema.shape), schema.n_outputs)
+    return Shape(chain.shape(schema.shape), schema.n_outputs, len(schema.vocabulary))
 
 
-def output_of(schema: Schema, shift: float = 0.0, scale: float = 1.0) -> Classify | Rescale:
-    """Return the last part of a model: probabilities for classes, the target's units for values."""
-    return Classify() if schema.task == "classification" else Rescale(shift, scale)
+def output_of(schema: Schema, shift: Array | None = None, scale: Array | None = None) -> Classify | Rescale:
+    """Return the last part of a model: probabilities for classes, the targets' units for values."""
+    if schema.classes:
+        return Classify()
+    k = schema.n_outputs
+    return Rescale(np.zeros(k) if shift is None else shift, np.ones(k) if scale is None else scale)
 
 
 def _chain(facts: dict[str, Any], weights: dict[str, torch.Tensor]) -> Chain:

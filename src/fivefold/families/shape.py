@@ -8,3 +8,5 @@ class Shape(NamedTuple):
 
     features: tuple[int, ...]
     outputs: int
+    tokens: int = 0
+    """Size of the vocabulary if a record is token indices, 0 being padding; else 0."""

@@ -24,7 +24,7 @@ class Supervised(pl.LightningModule):
 
     Args:
         network: (b, ...) -> (b, k).
-        classification: whether targets are class indices (b,) int64, else values (b,) float32.
+        classification: whether targets are class indices (b,) int64, else values (b, k) float32.
         optimizers: called with the network; returns what `configure_optimizers` returns.
     """
 
@@ -50,11 +50,7 @@ class Supervised(pl.LightningModule):
     def _step(self, batch: Batch, split: str) -> Tensor:
         x, y = batch
         out = self.network(x)
-        if self.classification:
-            loss = functional.cross_entropy(out, y)
-        else:
-            out = out.squeeze(1)  # (b, 1) -> (b,)
-            loss = functional.mse_loss(out, y)
+        loss = functional.cross_entropy(out, y) if self.classification else functional.mse_loss(out, y)
         hits = (out.argmax(1) == y).sum() if self.classification and split == "val" else None
         self.sums[split].add(loss.detach(), len(y), hits)
         return loss

@@ -4,46 +4,149 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import Strict
+from .base import Frozen, Strict
+from .checks import Levels
+from .splits import Split, TimeSplit
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "forecasting", "language"]
+Scaling = Literal["standard", "minmax", "robust", "none"]
+
+PER_COLUMN = "standard: mean 0, deviation 1; minmax: to [0, 1]; robust: median 0, quartile range 1"
 
 
-class Split(Strict):
-    """How rows are divided into training, validation and test rows."""
+class Column(Strict):
+    """What a person says of one column; what is left out is inferred."""
 
-    validation: float = Field(gt=0, lt=1, description="share of all rows, to choose the best epoch")
-    test: float = Field(gt=0, lt=1, description="share of all rows, to score the finished model once")
-    by: Literal["stratified", "random"] = Field(
-        description="stratified keeps the share of each class; random does not look"
+    type: Literal["numeric", "boolean", "categorical", "ordinal", "date"] | None = None
+    order: tuple[str, ...] = Field(default=(), description="values of an ordinal column, lowest first")
+    normalize: Scaling | None = Field(default=None, description="instead of the dataset's")
+    min: float | None = Field(default=None, description="a smaller value is an error")
+    max: float | None = Field(default=None, description="a larger value is an error")
+    values: tuple[str, ...] = Field(default=(), description="any other value is an error")
+
+
+class Missing(Strict):
+    """What stands in for a missing cell; learnt from training rows."""
+
+    numeric: Literal["median", "mean", "most_frequent", "constant", "drop"] = Field(
+        default="median", description="drop leaves the row out"
     )
+    constant: float = Field(default=0.0, description="for numeric: constant")
+    categorical: Literal["own", "most_frequent", "drop"] = Field(
+        default="own", description="own: missing is a category of its own"
+    )
+    indicator: bool = Field(default=False, description="one more column for each with gaps: 1 where it was missing")
 
 
 class Table(Strict):
     """Rows of named columns; one of them is the target."""
 
     kind: Literal["table"]
-    source: str = Field(description="path of a .csv or .csv.gz, or of a .sklearn file that names bundled data")
-    task: Task
+    source: str = Field(
+        description="path of a .csv, .csv.gz or .parquet, or of a .sklearn file that names bundled data"
+    )
+    header: bool = Field(default=True, description="whether a CSV names its columns; if not they are 0, 1, 2 ...")
+    task: Literal["classification", "regression"]
     target: str = Field(description="name of the column to predict")
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
-    split: Split
-    normalize: Literal["standard", "minmax", "l2", "robust", "none"] = Field(
-        description="standard: mean 0, deviation 1; minmax: column to [0, 1]; robust: median 0, quartile range 1;"
-        " l2: row to unit length"
+    columns: Frozen[str, Column] = Field(default={}, description="what to know of single columns")
+    missing: Missing = Missing()
+    duplicates: Literal["keep", "drop"] = Field(default="keep", description="drop keeps the first of equal rows")
+    clip: float = Field(
+        default=0.0, ge=0, description="clip beyond this many quartile ranges from the quartiles; 0 does not clip"
     )
+    rare: float = Field(
+        default=0.0, ge=0, lt=1, description="categories of a smaller share of training rows are merged into one"
+    )
+    split: Split
+    normalize: Literal["standard", "minmax", "robust", "l2", "none"] = Field(
+        description=f"{PER_COLUMN}; l2: row to unit length"
+    )
+    checks: Levels
 
 
 class Images(Strict):
-    """Images of one size, one channel or three, with a label each."""
+    """Images with a label each."""
 
     kind: Literal["images"]
-    source: str = Field(description="path of a .npz with arrays x and y, or of a .sklearn file that names bundled data")
-    task: Task
+    source: str = Field(
+        description="a folder or .zip with a folder of PNG or JPEG for each class; a folder of IDX files; .npz with"
+        " arrays x and y; .csv, .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data"
+    )
+    header: bool = Field(default=True, description="whether a CSV of pixels names its columns; if not, 0, 1, 2 ...")
+    target: str = Field(default="", description="label column of a table of pixels")
+    size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
+        default=None, description="height and width to resize to; left out, all images must have one size"
+    )
+    channels: Literal["auto", 1, 3, 4] = Field(
+        default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that an image has"
+    )
+    task: Literal["classification", "regression"]
     split: Split
     normalize: Literal["standard", "minmax", "none"] = Field(
         description="per channel over the training images; standard: mean 0, deviation 1; minmax: to [0, 1]"
     )
+    checks: Levels
 
 
-Dataset = Annotated[Table | Images, Field(discriminator="kind")]
+class Sequences(Strict):
+    """Sequences of steps, of any length, with a label or value each."""
+
+    kind: Literal["sequences"]
+    source: str = Field(
+        description="long form, one row a step: .csv, .csv.gz or .parquet; UCR/UEA .ts; .npz with arrays x and y"
+    )
+    task: Literal["classification", "regression"]
+    target: str = Field(default="label", description="long form: column of the label, one value a sequence")
+    series: str = Field(default="series", description="long form: column that says to which sequence a step belongs")
+    step: str = Field(default="t", description="long form: column by which steps are in order")
+    values: tuple[str, ...] = Field(default=(), description="long form: columns of values; left out: all others")
+    length: int = Field(default=0, ge=0, description="steps to keep of longer sequences, the first ones; 0 keeps all")
+    split: Split
+    normalize: Scaling = Field(description=f"per value column over the steps of training sequences; {PER_COLUMN}")
+    checks: Levels
+
+
+class Series(Strict):
+    """One time series, cut into windows: so many past steps to tell so many future ones."""
+
+    kind: Literal["series"]
+    source: str = Field(description="path of a .csv, .csv.gz or .parquet, one row a step")
+    task: Literal["forecasting"]
+    time: str = Field(description="column of dates, times or numbers")
+    targets: tuple[str, ...] = Field(min_length=1, description="columns to forecast")
+    exogenous: tuple[str, ...] = Field(default=(), description="columns known up to now that may help")
+    window: int = Field(gt=0, description="past steps that the network sees")
+    horizon: int = Field(default=1, gt=0, description="future steps to tell")
+    step: str = Field(default="auto", description="distance of two steps, such as 30min, 1D, MS; auto infers it")
+    missing: Literal["interpolate", "previous"] = Field(
+        default="interpolate", description="what stands in for missing steps and cells; neither looks past the split"
+    )
+    split: TimeSplit
+    normalize: Scaling = Field(description=f"per column over the training part; {PER_COLUMN}")
+    checks: Levels
+
+
+class Text(Strict):
+    """Texts with a label each, or one long text whose next character is to be told."""
+
+    kind: Literal["text"]
+    source: str = Field(description="path of a .csv, .csv.gz or .parquet with a column of text, or of a .txt")
+    task: Literal["classification", "regression", "language"] = Field(
+        description="language: the next token of a .txt, from the ones before it"
+    )
+    text: str = Field(default="text", description="column of the text")
+    target: str = Field(default="", description="column of the label")
+    level: Literal["word", "character"] = "word"
+    lowercase: bool = True
+    vocabulary: int = Field(default=20_000, gt=2, description="tokens known at most, the most frequent ones")
+    min_count: int = Field(default=2, gt=0, description="times that a token must stand in training rows to be known")
+    length: int = Field(gt=0, description="tokens a record; longer texts are cut, shorter ones padded")
+    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
+        default="auto", description="auto: latin-1 if it is not UTF-8"
+    )
+    split: Split | TimeSplit
+    checks: Levels
+
+
+Dataset = Annotated[Table | Images | Sequences | Series | Text, Field(discriminator="kind")]

@@ -1,20 +1,15 @@
 """The whole of params.yaml."""
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Annotated, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ..errors import ParamsError
-from .base import Name, Strict
+from .base import Frozen, Name, Strict
 from .datasets import Dataset
 from .models import Model
 from .training import Training
-
-Block = TypeVar("Block")
-Frozen = Annotated[Mapping[Name, Block], AfterValidator(MappingProxyType)]
-"""Blocks by name, which cannot be put in or taken out."""
 
 
 class Params(Strict):
@@ -22,8 +17,8 @@ class Params(Strict):
 
     seed: int = Field(ge=0, lt=2**32, description="every random choice follows from it")
     training: Training = Field(description="the base for every model")
-    datasets: Frozen[Dataset]
-    models: Frozen[Model]
+    datasets: Frozen[Name, Dataset]
+    models: Frozen[Name, Model]
 
     def dataset(self, name: str) -> Dataset:
         """Return the block `datasets.<name>`; a `ParamsError` names the known ones."""
@@ -59,26 +54,51 @@ def conflicts(params: Params) -> list[Conflict]:
         if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
             problem = "nesterov looks ahead by the momentum, but that is 0; raise momentum or leave nesterov out"
             found.append(Conflict(f"{at}.training.optimizer.nesterov", problem))
+        if dataset.kind in ("text", "series") and model.select.method != "none":
+            problem = f"features of {dataset.kind} are in order and cannot be selected; choose select {{method: none}}"
+            found.append(Conflict(f"{at}.select.method", problem))
         if model.network.family == "cnn" and (dataset.kind != "images" or model.select.method != "none"):
             problem = (
                 f"cnn needs whole images, but {model.dataset} is of kind {dataset.kind} and select.method is"
                 f" {model.select.method}; choose family mlp, or images with select {{method: none}}"
             )
             found.append(Conflict(f"{at}.network.family", problem))
-        if model.select.method == "k_best" and model.select.score == "chi2" and dataset.task == "regression":
-            problem = "chi2 compares classes, but the task is regression; choose f or mutual_info"
+        if model.select.method == "k_best" and model.select.score == "chi2" and dataset.task != "classification":
+            problem = f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
             found.append(Conflict(f"{at}.select.score", problem))
     for name, dataset in params.datasets.items():
-        if dataset.task == "regression" and dataset.split.by == "stratified":
-            problem = "stratified needs classes, but the task is regression; choose random"
-            found.append(Conflict(f"datasets.{name}.split.by", problem))
-        if dataset.split.validation + dataset.split.test >= 1:
-            problem = (
-                f"validation and test must leave training rows, but take {dataset.split.validation} and"
-                f" {dataset.split.test}; choose shares that add up to less than 1"
-            )
-            found.append(Conflict(f"datasets.{name}.split", problem))
+        found += [Conflict(f"datasets.{name}.{key}", problem) for key, problem in _of_dataset(dataset)]
     return found
+
+
+def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    split = dataset.split
+    possible = {
+        "table": ("stratified", "random", "group", "time", "column"),
+        "images": ("stratified", "random", "column"),
+        "sequences": ("stratified", "random", "group", "column"),
+        "series": ("time",),
+        "text": ("time",) if dataset.task == "language" else ("stratified", "random", "group", "time", "column"),
+    }[dataset.kind]
+    if split.by not in possible:
+        yield (
+            "split.by",
+            f"{dataset.task} of {dataset.kind} can be split by {', '.join(possible)}, but not by {split.by}",
+        )
+    if dataset.task == "regression" and split.by == "stratified":
+        yield "split.by", "stratified needs classes, but the task is regression; choose random"
+    if split.by == "time" and not split.column and (dataset.kind == "table" or dataset.task == "classification"):
+        yield "split.column", "a split by time needs a column to order by, but names none; name it"
+    if split.by != "column":
+        shares = [part for part in (split.validation, split.test) if isinstance(part, float)]
+        if sum(shares) >= 1:
+            yield (
+                "split",
+                f"validation and test must leave training rows, but take {split.validation} and {split.test}; choose"
+                " shares that add up to less than 1",
+            )
+    if dataset.kind == "text" and dataset.task != "language" and not dataset.target:
+        yield "target", "a text needs the column of its label, but target is empty; name it"
 
 
 def _listed(names: Iterable[str]) -> str:

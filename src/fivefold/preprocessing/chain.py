@@ -4,7 +4,7 @@ Shapes: n rows, f features, k features kept or components.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,16 +16,20 @@ from safetensors.numpy import save_file
 from ..data.records import Array
 from ..errors import ArtifactError
 
-Kind = Literal["impute", "affine", "unit_norm", "take", "project"]
+Kind = Literal["indicate", "impute", "clip", "affine", "one_hot", "unit_norm", "mask", "take", "project"]
 
 
 @dataclass(frozen=True)
 class Step:
     """One step and its fitted arrays.
 
+    indicate:  index (g,)                     append g columns: 1 where the column at index is missing, else 0
     impute:    fill (f,)                      a missing value becomes fill
+    clip:      low, high (f,)                 values beyond become low or high
     affine:    shift, scale (f,) or (c, 1, 1)   (x - shift) * scale
+    one_hot:   keep (m,), column, code (q,)   the columns at keep, then q columns: 1 where column holds code, else 0
     unit_norm:                                each row to Euclidean length 1
+    mask:                                     (n, t, f) -> (n, t, f + 1): last 1 for a step, 0 for padding, which is 0
     take:      index (k,)                     flatten, keep columns
     project:   shift (f,), matrix (f, k)      flatten, (x - shift) @ matrix
     """
@@ -37,8 +41,18 @@ class Step:
         """Apply the step to x (n, ...)."""
         arrays = self.arrays
         match self.kind:
+            case "indicate":
+                return np.concatenate([x, np.isnan(x[:, arrays["index"]])], axis=1, dtype=x.dtype)
             case "impute":
                 return np.where(np.isnan(x), arrays["fill"], x)
+            case "clip":
+                return np.clip(x, arrays["low"], arrays["high"])
+            case "one_hot":
+                shown = x[:, arrays["column"]] == arrays["code"]
+                return np.concatenate([x[:, arrays["keep"]], shown], axis=1, dtype=x.dtype)
+            case "mask":
+                real = ~np.isnan(x).all(axis=-1, keepdims=True)
+                return np.concatenate([np.nan_to_num(x), real], axis=-1, dtype=x.dtype)
             case "affine":
                 return (x - arrays["shift"]) * arrays["scale"]
             case "unit_norm":
@@ -59,10 +73,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
-    """Steps in order. Arithmetic is float64 for tables (raw units may be large) and float32 for images."""
+    """Steps in order. Arithmetic is float64 where raw units may be large, and float32 for images and text.
+
+    names: of the features that come out, where they have names.
+    """
 
     dtype: Literal["float64", "float32"]
     steps: tuple[Step, ...]
+    names: tuple[str, ...] = ()
 
     def __call__(self, x: Array) -> Array:
         """Return the features (n, ...) float32 of raw records x."""
@@ -71,17 +89,26 @@ class Chain:
             values = step(values)
         return values.astype(np.float32)
 
-    def then(self, *steps: Step) -> "Chain":
+    def then(self, *steps: Step, names: Sequence[str] | None = None) -> "Chain":
         """Return this chain with more steps at its end, their numbers in this chain's type."""
-        return Chain(self.dtype, (*self.steps, *(step.cast(self.dtype) for step in steps)))
+        both = (*self.steps, *(step.cast(self.dtype) for step in steps))
+        return Chain(self.dtype, both, self.names if names is None else tuple(names))
 
     def shape(self, record: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of one record's features, given the shape of a raw record."""
         for step in self.steps:
-            if step.kind == "take":
-                record = step.arrays["index"].shape
-            elif step.kind == "project":
-                record = step.arrays["matrix"].shape[1:]
+            arrays = step.arrays
+            match step.kind:
+                case "take":
+                    record = arrays["index"].shape
+                case "project":
+                    record = arrays["matrix"].shape[1:]
+                case "indicate":
+                    record = (record[0] + len(arrays["index"]),)
+                case "one_hot":
+                    record = (len(arrays["keep"]) + len(arrays["code"]),)
+                case "mask":
+                    record = (*record[:-1], record[-1] + 1)
         return record
 
     def save(self, path: Path) -> None:
@@ -92,7 +119,8 @@ class Chain:
             for name, array in step.arrays.items()
         }
         kinds = [step.kind for step in self.steps]
-        save_file(arrays, path, metadata={"chain": json.dumps({"dtype": self.dtype, "steps": kinds})})
+        head = {"dtype": self.dtype, "steps": kinds, "names": self.names}
+        save_file(arrays, path, metadata={"chain": json.dumps(head)})
 
     @classmethod
     def load(cls, path: Path) -> "Chain":
@@ -112,4 +140,4 @@ class Chain:
             )
             for i, kind in enumerate(head["steps"])
         )
-        return cls(head["dtype"], tuple(steps))
+        return cls(head["dtype"], tuple(steps), tuple(head["names"]))

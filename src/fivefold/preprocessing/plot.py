@@ -37,7 +37,7 @@ def _bars(selected: Selected) -> Figure:
 
 def _map(selected: Selected, schema: Schema) -> Figure:
     """Channels stand side by side; a pixel that is not kept, or never changes, is blank."""
-    table = selected.table.set_index("feature").loc[feature_names(schema)]
+    table = selected.table.set_index("feature").loc[feature_names(schema, schema.shape)]
     channels, height, width = schema.shape
     scores = table.score.where(table.kept).to_numpy(dtype=np.float64).reshape(schema.shape)
     fig, axes = figure(1.2 + 3.4 * channels * min(2.0, width / height), 3.8)

@@ -1,43 +1,138 @@
-"""Imputation and normalization, fitted on training rows."""
+"""Imputation, clipping, normalization and the encoding of categories, fitted on training rows.
+
+Shapes: n rows, f columns.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from ..data.records import Array
-from ..params.datasets import Dataset
+from ..data.schema import Schema
+from ..params.datasets import Dataset, Images, Missing, Sequences, Series, Table
 from .chain import Chain, Step
 
 
-def fit_scaling(x: Array, params: Dataset) -> Chain:
-    """Return the chain that `normalize` asks for, fitted on training records x (n, ...) in raw units.
-
-    A table's missing values become the column's median, also where training rows have none missing: a row to predict
-    may.
-    """
-    if params.kind == "images":
-        return Chain("float32", ()).then(*_image_steps(x, params.normalize))
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(x)
-    filled = imputer.transform(x)
-    impute = Step("impute", {"fill": imputer.statistics_})
-    return Chain("float64", ()).then(impute, *_table_steps(filled, params.normalize))
-
-
-def _table_steps(x: Array, normalize: str) -> tuple[Step, ...]:
-    match normalize:
-        case "standard":
-            scaler = StandardScaler().fit(x)
-            return (_affine(scaler.mean_, 1 / scaler.scale_),)
-        case "minmax":
-            scaler = MinMaxScaler().fit(x)
-            return (_affine(scaler.data_min_, scaler.scale_),)
-        case "robust":
-            scaler = RobustScaler().fit(x)
-            return (_affine(scaler.center_, 1 / scaler.scale_),)
-        case "l2":
-            return (Step("unit_norm", {}),)
+def fit_scaling(x: Array, schema: Schema, params: Dataset) -> Chain:
+    """Return the chain that a dataset block asks for, fitted on training records x (n, ...) in raw units."""
+    match params:
+        case Table():
+            return _table(x, schema, params)
+        case Images():
+            return Chain("float32", ()).then(*_image_steps(x, params.normalize))
+        case Sequences() | Series():
+            steps = x.reshape(-1, x.shape[-1])
+            scaled = _affine(*_columns(steps[~np.isnan(steps).all(axis=1)], [params.normalize] * x.shape[-1]))
+            names = (*schema.features, "is_step") if isinstance(params, Sequences) else schema.features
+            mask = (Step("mask", {}),) if isinstance(params, Sequences) else ()
+            return Chain("float64", ()).then(scaled, *mask, names=names)
         case _:
-            return ()
+            return Chain("float32", ())  # tokens are numbers already
+
+
+def _table(x: Array, schema: Schema, params: Table) -> Chain:
+    """Gaps, outliers, scale, categories, in this order; a gap is filled also where training rows have none."""
+    types = [column.type for column in schema.columns for _ in column.features]
+    names = list(schema.features)
+    own = params.missing.categorical == "own"
+    gaps = np.isnan(x).any(axis=0) & ~np.array([own and kind == "categorical" for kind in types])
+    chain = Chain("float64", ())
+    if params.missing.indicator and gaps.any():
+        index = np.flatnonzero(gaps)
+        chain = chain.then(Step("indicate", {"index": index}))
+        x = np.concatenate([x, np.isnan(x[:, index])], axis=1)
+        names += [f"{names[i]} missing" for i in index]
+        types += ["boolean"] * len(index)
+    fill = _fill(x, schema, types, params.missing)
+    chain = chain.then(Step("impute", {"fill": fill}))
+    x = np.where(np.isnan(x), fill, x)
+    numeric = np.array([kind in ("numeric", "date", "ordinal") for kind in types])
+    if params.clip:
+        low, high = _limits(x, numeric, params.clip)
+        chain = chain.then(Step("clip", {"low": low, "high": high}))
+        x = np.clip(x, low, high)
+    if params.normalize != "l2":
+        chain = chain.then(_affine(*_columns(x, _methods(schema, types, params))))
+    hot, names = _one_hot(x, schema, types, names)
+    chain = chain.then(*hot, names=names)
+    return chain.then(Step("unit_norm", {})) if params.normalize == "l2" else chain
+
+
+def _methods(schema: Schema, types: Sequence[str], params: Table) -> list[str]:
+    """Return how each column is scaled: as its own entry says, else as the dataset's; words and flags are not."""
+    said = {name: column.normalize for name, column in params.columns.items()}
+    own = [said.get(column.name) for column in schema.columns for _ in column.features]
+    own += [None] * (len(types) - len(own))
+    flat = ("boolean", "categorical")
+    return [m or ("none" if kind in flat else params.normalize) for m, kind in zip(own, types, strict=True)]
+
+
+def _fill(x: Array, schema: Schema, types: Sequence[str], missing: Missing) -> Array:
+    """Return what stands in for a gap in each column."""
+    strategy = "median" if missing.numeric == "drop" else missing.numeric
+    imputer = SimpleImputer(strategy=strategy, fill_value=missing.constant, keep_empty_features=True).fit(x)
+    fill: Array = imputer.statistics_.astype(np.float64)
+    words = np.array([kind in ("categorical", "boolean") for kind in types])
+    if words.any():
+        modes = SimpleImputer(strategy="most_frequent", keep_empty_features=True).fit(x[:, words]).statistics_
+        fill[words] = modes.astype(np.float64)
+    if missing.categorical == "own":
+        place = 0
+        for column in schema.columns:
+            if column.type == "categorical":
+                fill[place] = len(column.categories) + 1  # behind the known ones, and behind the unknown
+            place += len(column.features)
+    return fill
+
+
+def _limits(x: Array, numeric: Array, ranges: float) -> tuple[Array, Array]:
+    """Return how far values may lie: so many quartile ranges beyond the quartiles; a column without range is free."""
+    lower, upper = np.quantile(x, [0.25, 0.75], axis=0)
+    spread = upper - lower
+    free = ~numeric | (spread == 0)
+    return np.where(free, -np.inf, lower - ranges * spread), np.where(free, np.inf, upper + ranges * spread)
+
+
+def _columns(x: Array, methods: Sequence[str]) -> tuple[Array, Array]:
+    """Return shift and scale of each column of x (n, f); missing values are passed over."""
+    shift, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    for method in sorted(set(methods) - {"none"}):
+        chosen = np.array([m == method for m in methods])
+        part = x[:, chosen]
+        match method:
+            case "standard":
+                standard = StandardScaler().fit(part)
+                shift[chosen], scale[chosen] = standard.mean_, 1 / standard.scale_
+            case "minmax":
+                minmax = MinMaxScaler().fit(part)
+                shift[chosen], scale[chosen] = minmax.data_min_, minmax.scale_
+            case _:
+                robust = RobustScaler().fit(part)
+                shift[chosen], scale[chosen] = robust.center_, 1 / robust.scale_
+    return shift, scale
+
+
+def _one_hot(
+    x: Array, schema: Schema, types: Sequence[str], names: Sequence[str]
+) -> tuple[tuple[Step, ...], list[str]]:
+    """Return the step that gives each category that training rows hold a column of its own, and the features' names."""
+    if "categorical" not in types:
+        return (), list(names)
+    keep = [i for i, kind in enumerate(types) if kind != "categorical"]
+    column, code, hot = [], [], []
+    place = 0
+    for known in schema.columns:
+        if known.type == "categorical":
+            labels = (*known.categories, "other", "missing")
+            for value in np.unique(x[:, place]).astype(np.int64):
+                column.append(place)
+                code.append(float(value))
+                hot.append(f"{known.name}={labels[value]}")
+        place += len(known.features)
+    step = Step("one_hot", {"keep": np.array(keep, np.int64), "column": np.array(column), "code": np.array(code)})
+    return (step,), [*(names[i] for i in keep), *hot]
 
 
 def _image_steps(x: Array, normalize: str) -> tuple[Step, ...]:

@@ -1,7 +1,7 @@
 """Feature selection and projection, fitted on training rows."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -41,14 +41,21 @@ class Selected:
     summary: str
 
 
-def fit_selection(x: Array, y: Array, schema: Schema, params: Selection, seed: int) -> Selected:
-    """Fit a selection on normalized training features x (n, ...) and their targets y (n,).
+def fit_selection(
+    x: Array, y: Array, schema: Schema, params: Selection, seed: int, names: Sequence[str] = ()
+) -> Selected:
+    """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
+
+    names: of the features along the last axis, where they have names.
 
     Raises:
         DataError: more is asked for than there are features, or chi2 meets a negative feature.
     """
-    flat = x.reshape(len(x), -1)
-    names = feature_names(schema)
+    if schema.kind == "text":
+        empty = pd.DataFrame({"feature": [], "score": [], "kept": []})
+        return Selected((), empty, "score", f"{len(schema.vocabulary)} tokens, in texts of {schema.shape[0]}")
+    flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
+    names = feature_names(schema, x.shape[1:], names)
     match params:
         case KBest():
             return _k_best(flat, y, schema, names, params, seed)
@@ -60,11 +67,18 @@ def fit_selection(x: Array, y: Array, schema: Schema, params: Selection, seed: i
             return replace(_k_best(flat, y, schema, names, all_kept, seed), steps=())
 
 
-def feature_names(schema: Schema) -> list[str]:
-    """Return a name for each feature of a flattened record: columns, or pixels as c<channel>_y<row>_x<column>."""
-    if schema.kind == "table":
-        return list(schema.features)
-    return [f"c{c}_y{y}_x{x}" for c, y, x in np.ndindex(*schema.shape)]
+def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = ()) -> list[str]:
+    """Return a name for each feature of a flattened record of `shape`.
+
+    Columns; pixels as c<channel>_y<row>_x<column>; values of a sequence as <name>_t<step>.
+    """
+    match schema.kind:
+        case "images":
+            return [f"c{c}_y{y}_x{x}" for c, y, x in np.ndindex(*shape)]
+        case "table":
+            return list(names or schema.features)
+        case _:
+            return [f"{name}_t{step}" for step in range(shape[0]) for name in names]
 
 
 def _k_best(x: Array, y: Array, schema: Schema, names: list[str], params: KBest, seed: int) -> Selected:
@@ -76,7 +90,7 @@ def _k_best(x: Array, y: Array, schema: Schema, names: list[str], params: KBest,
             " normalization; set `normalize: minmax` for the dataset, or `score: f`"
         )
     with warnings.catch_warnings(action="ignore"):  # of constant features: prepare's checks name them
-        selector = SelectKBest(_score(params.score, schema.task, seed), k=params.k).fit(x, y)
+        selector = SelectKBest(_score(params.score, bool(schema.classes), seed), k=params.k).fit(x, y)
     kept = selector.get_support()
     table = pd.DataFrame(
         {
@@ -91,8 +105,7 @@ def _k_best(x: Array, y: Array, schema: Schema, names: list[str], params: KBest,
     return Selected((step,), best_first, params.score, f"{params.k} of {len(names)} features kept")
 
 
-def _score(name: str, task: str, seed: int) -> Callable[..., object]:
-    classes = task == "classification"
+def _score(name: str, classes: bool, seed: int) -> Callable[..., object]:
     match name:
         case "chi2":
             score: Callable[..., object] = chi2

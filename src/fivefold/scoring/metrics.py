@@ -3,6 +3,7 @@
 Shapes: n rows, k classes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -38,6 +39,17 @@ def macro_f1(y: Array, p: Array) -> float:
     return float(metrics.f1_score(y, p.argmax(axis=1), average="macro"))
 
 
+def balanced_accuracy(y: Array, p: Array) -> float:
+    """Return the mean, over the classes that occur, of the share of their rows that are recognised."""
+    found = p.argmax(axis=1) == y
+    return float(np.mean([found[y == index].mean() for index in np.unique(y)]))
+
+
+def bits(y: Array, p: Array) -> float:
+    """Return the mean of -log2 of the true token's probability."""
+    return log_loss(y, p) / math.log(2)
+
+
 def log_loss(y: Array, p: Array) -> float:
     """Return the mean of -log of the true class's probability."""
     exact = p.astype(np.float64)  # float32 rows add up to 1 only nearly, and scikit-learn minds
@@ -68,26 +80,32 @@ def calibration(y: Array, p: Array) -> dict[str, NDArray[np.float64]]:
 
 
 def r2(y: Array, p: Array) -> float:
-    """Return the share of the target's variance that is explained."""
-    return float(metrics.r2_score(y, p[:, 0]))
+    """Return the share of the variance that is explained, the mean over several targets."""
+    return float(metrics.r2_score(y.reshape(p.shape), p))
 
 
 def rmse(y: Array, p: Array) -> float:
     """Return the root of the mean squared error, in the target's unit."""
-    return float(metrics.root_mean_squared_error(y, p[:, 0]))
+    return float(np.sqrt(metrics.mean_squared_error(y.reshape(p.shape), p)))
 
 
 def mae(y: Array, p: Array) -> float:
     """Return the mean absolute error, in the target's unit."""
-    return float(metrics.mean_absolute_error(y, p[:, 0]))
+    return float(metrics.mean_absolute_error(y.reshape(p.shape), p))
 
 
 CLASSIFICATION = (
     Metric("accuracy", "higher", "share of rows", accuracy),
     Metric("macro_f1", "higher", "0 to 1", macro_f1),
+    Metric("balanced_accuracy", "higher", "0 to 1", balanced_accuracy),
     Metric("log_loss", "lower", "nats", log_loss),
     Metric("brier", "lower", "0 to 2", brier),
     Metric("ece", "lower", "share of rows", ece),
+)
+
+LANGUAGE = (
+    Metric("bits", "lower", "bits a token", bits),
+    Metric("accuracy", "higher", "share of tokens", accuracy),
 )
 
 REGRESSION = (
@@ -99,7 +117,9 @@ REGRESSION = (
 
 def metrics_of(schema: Schema) -> tuple[Metric, ...]:
     """Return the metrics that a task is scored with, the leading one first."""
-    return CLASSIFICATION if schema.task == "classification" else REGRESSION
+    if schema.task == "language":
+        return LANGUAGE
+    return CLASSIFICATION if schema.classes else REGRESSION
 
 
 def score(schema: Schema, y: Array, p: Array) -> dict[str, Any]:

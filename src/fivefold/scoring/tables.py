@@ -18,8 +18,10 @@ def tables(schema: Schema, y: Array, p: Array, history: pd.DataFrame) -> dict[st
     """Return a table per plot, by name, for targets y (n,) and predictions p (n, k)."""
     columns = {"epoch": history["epoch"] + 1, "train": history["train/loss"], "val": history["val/loss"]}
     learning = pd.DataFrame(columns)
-    if schema.task == "regression":
-        return {"learning_curve": learning, "predicted": pd.DataFrame({"actual": y, "predicted": p[:, 0]})}
+    if schema.task == "language":
+        return {"learning_curve": learning}
+    if not schema.classes:
+        return {"learning_curve": learning, "predicted": pd.DataFrame({"actual": y.ravel(), "predicted": p.ravel()})}
     names = np.array(schema.classes)
     return {
         "learning_curve": learning,
@@ -53,8 +55,13 @@ def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
 
 def predictions(schema: Schema, records: Records, p: Array) -> pd.DataFrame:
     """Return a row per record: row in the source, target, prediction, and for classes a column p_<class> each."""
-    if schema.task == "regression":
-        return pd.DataFrame({"row": records.rows, "target": records.y, "prediction": p[:, 0]})
+    if len(schema.values) == 1:
+        return pd.DataFrame({"row": records.rows, "target": records.y.ravel(), "prediction": p[:, 0]})
+    if schema.values:
+        frame = pd.DataFrame({"row": records.rows})
+        for i, name in enumerate(schema.values):
+            frame[f"target_{name}"], frame[f"prediction_{name}"] = records.y[:, i], p[:, i]
+        return frame
     names = np.array(schema.classes)
     frame = pd.DataFrame({"row": records.rows, "target": names[records.y], "prediction": names[p.argmax(axis=1)]})
     return frame.join(pd.DataFrame(p, columns=[f"p_{name}" for name in schema.classes]))

@@ -73,7 +73,8 @@ class Report:
         """Say which rows went in; DVC's digest of `folder` where dvc.lock has it, else `digest`."""
         schema = dataset.schema
         columns = [{"type": "double", "name": feature, "required": True} for feature in schema.features]
-        pixels = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, *schema.shape]}}
+        spec = {"dtype": str(dataset.train.x.dtype), "shape": [-1, *schema.shape]}
+        pixels = {"type": "tensor", "tensor-spec": spec}
         known = dvc_digest(folder) or digest[:36]  # the longest that MLflow takes
         for split, records in dataset.splits().items():
             self.spool.append(
@@ -84,7 +85,7 @@ class Report:
                     source=json.dumps({"uri": f"{folder}/{split}"}),
                     columns=json.dumps(
                         {"mlflow_colspec": columns}
-                        if columns
+                        if schema.kind == "table"
                         else {"mlflow_tensorspec": {"features": json.dumps([pixels]), "targets": None}}
                     ),
                     profile=json.dumps({"num_rows": len(records), "classes": list(schema.classes)}),

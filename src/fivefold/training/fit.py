@@ -104,7 +104,7 @@ def fit(
         )
         batches = Batches(*rows, training.batch_size, seed=seed, epoch=lambda: trainer.current_epoch)
         optimizers = partial(configure, params=training, total_steps=training.max_epochs * len(batches))
-        module = _module_class(params.network.family)(untrained, schema.task == "classification", optimizers)
+        module = _module_class(params.network.family)(untrained, bool(schema.classes), optimizers)
         trainer.fit(module, batches, Batches(*held_out, VALIDATION_BATCH), ckpt_path=resume_from)
     module.load_state_dict(best.weights)
     return Fitted(
@@ -146,12 +146,16 @@ def _trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
         ) from None
 
 
-def _target_scale(schema: Schema, y: Array) -> tuple[float, float]:
-    """Return mean and deviation of the training targets of a regression; classes stay as they are."""
-    return (0.0, 1.0) if schema.task == "classification" else (float(y.mean()), float(y.std()) or 1.0)
+def _target_scale(schema: Schema, y: Array) -> tuple[Array, Array]:
+    """Return mean and deviation (k,) of the training targets; classes stay as they are."""
+    if schema.classes:
+        return np.zeros(1), np.ones(1)
+    values = y.reshape(len(y), -1)
+    deviation = values.std(axis=0)
+    return values.mean(axis=0), np.where(deviation == 0, 1.0, deviation)
 
 
-def _targets(y: Array, shift: float, scale: float) -> Tensor:
+def _targets(y: Array, shift: Array, scale: Array) -> Tensor:
     if y.dtype.kind == "i":
         return torch.from_numpy(y.astype(np.int64))
-    return torch.from_numpy(((y - shift) / scale).astype(np.float32))
+    return torch.from_numpy(((y.reshape(len(y), -1) - shift) / scale).astype(np.float32))

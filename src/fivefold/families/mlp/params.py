@@ -16,3 +16,7 @@ class Mlp(Strict):
     activation: Activation = "relu"
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of hidden units switched off in training")
     init: Init = "xavier"
+    embedding: int = Field(default=64, gt=0, description="numbers that stand for a token; of text only")
+    pool: Literal["mean", "flatten"] = Field(
+        default="mean", description="of text only; mean: bag of words (Joulin et al. 2017); flatten: in order"
+    )

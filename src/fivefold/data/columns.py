@@ -1,0 +1,169 @@
+"""What type each column of a table has, and how it becomes numbers.
+
+Inferred where params.yaml says nothing: booleans, numbers, ISO dates, known scales, and categories for other text.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DataError, shown
+from ..params.datasets import Column as ColumnParams
+from .findings import Finding
+from .records import Array
+from .schema import DATE_PARTS, Column, ColumnType
+
+GAPS = frozenset(("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-", ""))
+"""What stands for a missing number; in a column of text only an empty cell is missing."""
+
+LARGEST = 1e37
+"""Networks compute in float32, which ends a little above."""
+
+TRUE, FALSE = ("true", "yes", "t", "y", "on"), ("false", "no", "f", "n", "off")
+SCALES = (
+    ("low", "medium", "high"),
+    ("very low", "low", "medium", "high", "very high"),
+    ("small", "medium", "large"),
+    ("xs", "s", "m", "l", "xl", "xxl"),
+    ("never", "rarely", "sometimes", "often", "always"),
+    ("poor", "fair", "good", "very good", "excellent"),
+    ("bad", "ok", "good"),
+    ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
+)
+DATE = re.compile(r"\d{4}[-/]\d{1,2}([-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?)?")
+
+NAMED = 5
+"""Rows that a finding names at most."""
+
+MIXED = 0.5
+"""Share of a text column's cells that are numbers from which the others are taken for mistakes."""
+
+
+def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str, ...]]:
+    """Return a column's type, and the order of its values if it is ordinal."""
+    if said.order:
+        return "ordinal", said.order
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
+        return said.type or "ordinal", tuple(map(str, dtype.categories))
+    if said.type:
+        if said.type == "ordinal":
+            raise DataError(f"column {values.name!r} is ordinal, so `order` must list its values, lowest first; add it")
+        return said.type, ()
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean", ()
+    if pd.api.types.is_numeric_dtype(dtype):
+        return "numeric", ()
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "date", ()
+    return _of_text(values.dropna().astype(str))
+
+
+def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
+    known = cells[~cells.isin(GAPS)]
+    words = set(known.head(10_000).str.strip().str.lower().unique())
+    if words and any(words <= {a, b} for a, b in zip(TRUE, FALSE, strict=True)):
+        return "boolean", ()
+    if len(known) and pd.to_numeric(known, errors="coerce").notna().mean() >= MIXED:
+        return "numeric", ()
+    if len(known) and known.str.strip().str.fullmatch(DATE).all():
+        return "date", ()
+    for scale in SCALES:
+        if len(words) > 1 and words <= set(scale):
+            spelling = {word.strip().lower(): word for word in cells.unique()}
+            return "ordinal", tuple(spelling.get(word, word) for word in scale)
+    return "categorical", ()
+
+
+def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:
+    """Return a column's cells as what they mean, and the positions of cells that mean nothing.
+
+    Numeric, boolean (1 and 0) and ordinal (rank) become float64, NaN where nothing stands; dates datetime64; categories
+    text.
+    """
+    gap = values.isna()
+    match kind:
+        case "categorical":
+            return values.astype(str).where(~gap), np.array([], np.int64)
+        case "date":
+            known = pd.api.types.is_datetime64_any_dtype(values.dtype)
+            cells = values if known else values.astype(str).str.strip().str.replace("/", "-").where(~gap)
+            times = pd.to_datetime(cells, errors="coerce", utc=True, format=None if known else "ISO8601")
+            found = times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]")
+            return found, np.flatnonzero(np.isnat(found) & ~gap.to_numpy())
+        case "numeric" if pd.api.types.is_numeric_dtype(values.dtype):
+            out: Array = values.to_numpy(dtype=np.float64, na_value=np.nan)
+            return out, np.flatnonzero(np.abs(out) > LARGEST)
+        case "numeric":
+            cells = values.astype(object).where(~values.isin(GAPS))
+            out = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        case "boolean":
+            cells = values.astype(str).str.strip().str.lower().where(~gap & ~values.isin(GAPS))
+            words = dict.fromkeys((*TRUE, "1", "1.0"), 1.0) | dict.fromkeys((*FALSE, "0", "0.0"), 0.0)
+            out = cells.map(words).to_numpy(dtype=np.float64, na_value=np.nan)
+        case "ordinal":
+            cells = values.astype(str).where(~gap)
+            out = cells.map({word: float(i) for i, word in enumerate(order)}).to_numpy(
+                dtype=np.float64, na_value=np.nan
+            )
+    return out, np.flatnonzero((np.isnan(out) & ~cells.isna().to_numpy()) | (np.abs(out) > LARGEST))
+
+
+def fit(name: str, kind: ColumnType, cells: Any, order: Sequence[str] = (), rare: float = 0.0) -> Column:
+    """Return how a column becomes numbers, learnt from the parsed cells of training rows.
+
+    rare: categories of a smaller share of the rows are not kept.
+    """
+    match kind:
+        case "categorical":
+            counts = cells.value_counts()
+            kept = counts[counts >= max(rare * len(cells), 1)].index
+            return Column(name=name, type=kind, categories=tuple(sorted(map(str, kept))))
+        case "ordinal":
+            return Column(name=name, type=kind, categories=tuple(order))
+        case "date":
+            table = _parts(cells)
+            changing = [part for part in DATE_PARTS if np.unique(table[part][~np.isnan(table[part])]).size > 1]
+            return Column(name=name, type=kind, parts=tuple(changing or DATE_PARTS[:1]))
+    return Column(name=name, type=kind)
+
+
+def encode(cells: Any, column: Column) -> Array:
+    """Return the features (n, len(column.features)) of parsed cells."""
+    match column.type:
+        case "categorical":
+            index = {name: float(i) for i, name in enumerate(column.categories)}
+            codes = cells.map(index).to_numpy(dtype=np.float64, na_value=np.nan)
+            unknown = np.isnan(codes) & ~cells.isna().to_numpy()
+            return np.where(unknown, float(len(index)), codes)[:, None]
+        case "date":
+            table = _parts(cells)
+            return np.column_stack([table[part] for part in column.parts])
+    return np.asarray(cells, np.float64)[:, None]
+
+
+def _parts(times: Array) -> dict[str, Array]:
+    stamps = pd.Series(times)
+    hour = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
+    days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    found = {"days": days, "month": stamps.dt.month, "weekday": stamps.dt.weekday, "hour": hour}
+    return {name: part.to_numpy(dtype=np.float64, na_value=np.nan) for name, part in found.items()}
+
+
+def doubts(name: str, values: pd.Series, kind: ColumnType, bad: NDArray[np.int64], remedy: str) -> Finding | None:
+    """Return a finding that names the rows whose cells mean nothing, None if there are none."""
+    if not len(bad):
+        return None
+    cell = values.iloc[int(bad[0])]
+    number = isinstance(cell, float | int | np.number)
+    rows = ", ".join(str(i + 1) for i in bad[:NAMED]) + (", ..." if len(bad) > NAMED else "")
+    rule = (
+        f"finite numbers up to {LARGEST:g}" if kind == "numeric" else {"date": "ISO dates"}.get(kind, f"{kind} values")
+    )
+    text = f"column {name!r} must hold {rule}, but {shown(cell)} stands in row {rows}"
+    count = f" ({len(bad)} rows)" if len(bad) > 1 else ""
+    return Finding(rule="non_finite" if number else "mixed_types", level="error", text=f"{text}{count}; {remedy}")

@@ -1,0 +1,93 @@
+"""Tables from files, as they stand there: CSV, Parquet, and what scikit-learn bundles."""
+
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ..errors import DataError, one_line
+from .bundled import load_bundled
+
+UNREADABLE = (
+    pd.errors.ParserError,
+    pd.errors.ParserWarning,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+    EOFError,
+    OSError,
+    zlib.error,
+    pa.ArrowException,
+)
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".sklearn")
+
+
+def read_frame(source: Path, *, header: bool = True, encoding: str = "utf-8") -> pd.DataFrame:
+    """Return the table that lies at `source`, its columns named by text.
+
+    A cell is missing if it is empty. Without a header, columns are named 0, 1, 2 ...
+
+    Raises:
+        DataError: the file is no table, or two columns have one name.
+    """
+    if source.suffix == ".sklearn":
+        return _bundled(source)
+    if not source.name.endswith(SUFFIXES):
+        raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, but source is {source}; convert it to CSV")
+    what = "Parquet" if source.suffix == ".parquet" else f"CSV in {encoding.upper()} with one header"
+    try:
+        frame = pd.read_parquet(source) if source.suffix == ".parquet" else _csv(source, header, encoding)
+    except UNREADABLE as error:
+        raise DataError(f"{source} must be {what}, but is not: {one_line(error)}; mend the file") from None
+    if not len(frame) or not len(frame.columns):
+        raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
+    return frame.rename(columns=str)
+
+
+def _csv(source: Path, header: bool, encoding: str) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        # cells beyond the header are an error: pandas would take columns for row labels, or drop them
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        first = pd.read_csv(source, header=None, nrows=1, dtype=str, keep_default_na=False, encoding=encoding).iloc[0]
+        if header:
+            odd = [name for name in first if not name.strip() or (first == name).sum() > 1]
+            if odd:
+                raise DataError(
+                    f"{source}: every column must have a name of its own, but {odd[0]!r} is none; rename it, or set"
+                    " `header: false`"
+                )
+        # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
+        return pd.read_csv(
+            source,
+            header=0 if header else None,
+            index_col=False,
+            low_memory=False,
+            keep_default_na=False,
+            na_values=[""],
+            encoding=encoding,
+        )
+
+
+def _bundled(source: Path) -> pd.DataFrame:
+    bunch, target = load_bundled(source)
+    frame = pd.DataFrame(bunch.data, columns=[name.replace(" ", "_") for name in bunch.feature_names])
+    names = getattr(bunch, "target_names", None)
+    frame[target] = bunch.target if names is None else np.asarray(names)[bunch.target]
+    return frame
+
+
+def need(frame: pd.DataFrame, names: dict[str, str], source: Path) -> None:
+    """Check that columns are there; `names` maps each to the key of params.yaml that names it.
+
+    Raises:
+        DataError: one is not; lists those that are, or the first of them.
+    """
+    for name, key in names.items():
+        if name not in frame.columns:
+            known = [*map(str, frame.columns[:20]), *(["..."] if len(frame.columns) > 20 else [])]
+            raise DataError(
+                f"{source}: {key} must name a column, but {name!r} is none; the columns are {', '.join(known)}"
+            )

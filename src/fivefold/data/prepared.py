@@ -1,0 +1,20 @@
+"""From a dataset block to checked, divided rows."""
+
+from ..params.datasets import Dataset as DatasetParams
+from .checks import check
+from .findings import Finding, graded
+from .read import read
+from .records import Dataset
+from .splitting import split
+
+
+def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
+    """Read, divide and check a dataset; findings come worst first.
+
+    Raises:
+        DataError: the source breaks a rule, its rows do not suffice, or a check finds an error.
+    """
+    raw = read(params)
+    graded(raw.findings, params.checks)  # what reading found stops before anything is made of it
+    dataset = raw.encode(split(raw.keys, params.split, seed))
+    return dataset, graded([*raw.findings, *check(dataset)], params.checks)

@@ -1,0 +1,42 @@
+"""What a reader brings from a source: all that can be said of it before its rows are divided."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from .findings import Finding
+from .records import SPLITS, Array, Dataset, Keys, Parts
+from .schema import Schema
+
+
+class Raw(Protocol):
+    """A source that was read. What is learnt from rows is learnt in `encode`, from training rows alone."""
+
+    @property
+    def keys(self) -> Keys:
+        """What a split may look at."""
+        ...
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What reading found."""
+        ...
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return the rows as arrays, divided."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A source whose rows are arrays already, with nothing to be learnt."""
+
+    keys: Keys
+    schema: Schema
+    x: Array
+    rows: Array
+    findings: tuple[Finding, ...] = ()
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return the rows, divided."""
+        indices = (parts[name] for name in SPLITS)
+        return Dataset(self.schema, *(self.keys.records(self.x[index], self.rows, index) for index in indices))

@@ -1,0 +1,195 @@
+"""Texts with a label each, or one long text whose next token is to be told.
+
+Shapes: n records, t tokens.
+"""
+
+import codecs
+import gzip
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from ..params.datasets import Text
+from ..params.splits import RowSplit
+from .findings import Finding
+from .frame import need, read_frame
+from .records import SPLITS, Array, Dataset, Keys, Parts
+from .schema import Schema
+from .target import encode_target, given_parts
+
+PADDING, UNKNOWN = 0, 1
+MARKS = ("<padding>", "<unknown>")
+"""The first two tokens of every vocabulary."""
+
+WORD = re.compile(r"\w+(?:['’]\w+)?|[^\w\s]")
+
+
+def tokenise(text: str, tokens: str) -> Sequence[str]:
+    """Cut a text into words (and signs by themselves) or characters; `tokens` is that of `Schema`."""
+    text = text.lower() if tokens.startswith("lower_") else text
+    return WORD.findall(text) if tokens.endswith("word") else text
+
+
+def numbered(texts: Iterable[Sequence[str]], vocabulary: Sequence[str], length: int, n: int) -> Array:
+    """Return the index of each token, (n, length) int32, padded at the end."""
+    index = {token: i for i, token in enumerate(vocabulary)}
+    x = np.zeros((n, length), np.int32)
+    for row, tokens in zip(x, texts, strict=True):
+        found = [index.get(token, UNKNOWN) for token in tokens[:length]]
+        row[: len(found)] = found
+    return x
+
+
+def learn(texts: Iterable[Sequence[str]], params: Text) -> tuple[str, ...]:
+    """Return the vocabulary of training texts, the most frequent tokens first."""
+    counts = Counter(token for tokens in texts for token in tokens)
+    common = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: params.vocabulary - len(MARKS)]
+    return (*MARKS, *(token for token, count in common if count >= params.min_count))
+
+
+@dataclass(frozen=True)
+class RawTexts:
+    """Texts with a label each."""
+
+    params: Text
+    texts: pd.Series
+    target: str
+    keys: Keys
+    findings: tuple[Finding, ...]
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return records of tokens; the vocabulary is that of training rows."""
+        how = how_cut(self.params)
+        cut = {name: [tokenise(text, how) for text in self.texts.iloc[parts[name]]] for name in SPLITS}
+        vocabulary = learn(cut["train"], self.params)
+        schema = Schema(
+            kind="text",
+            task=self.params.task,
+            target=self.target,
+            features=(),
+            shape=(self.params.length,),
+            classes=self.keys.classes,
+            values=() if self.keys.classes else (self.target,),
+            vocabulary=vocabulary,
+            tokens=how,
+        )
+        rows = np.arange(len(self.texts))
+        sets = []
+        for name in SPLITS:
+            x = numbered(cut[name], vocabulary, self.params.length, len(cut[name]))
+            sets.append(self.keys.records(x, rows, parts[name]))
+        return Dataset(schema, *sets)
+
+
+@dataclass(frozen=True)
+class RawLanguage:
+    """One long text: a record is `length` tokens, its target the token after them."""
+
+    params: Text
+    tokens: Sequence[str]
+    keys: Keys
+    findings: tuple[Finding, ...] = ()
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return windows of tokens; the vocabulary is that of the tokens before the validation part."""
+        length, how = self.params.length, how_cut(self.params)
+        end = int(parts["train"][-1]) + length + 1
+        vocabulary = learn([self.tokens[:end]], self.params)
+        index = {token: i for i, token in enumerate(vocabulary)}
+        numbers = np.fromiter((index.get(token, UNKNOWN) for token in self.tokens), np.int32, len(self.tokens))
+        windows = np.lib.stride_tricks.sliding_window_view(numbers, length + 1)
+        schema = Schema(
+            kind="text",
+            task="language",
+            target="next token",
+            features=(),
+            shape=(length,),
+            classes=vocabulary,
+            vocabulary=vocabulary,
+            tokens=how,
+        )
+        sets = []
+        for name in SPLITS:
+            part = windows[parts[name]]
+            sets.append(
+                Keys(part[:, -1].astype(np.int64)).records(part[:, :-1], parts[name] + length, np.arange(len(part)))
+            )
+        return Dataset(schema, *sets)
+
+
+def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
+    """Read texts.
+
+    Raises:
+        DataError: the file is in another encoding, or lacks a column, or is too short.
+    """
+    encoding = _encoding(source, params.encoding)
+    if params.task == "language":
+        return _language(source, params, encoding)
+    frame = read_frame(source, encoding=encoding)
+    special = "" if isinstance(params.split, RowSplit) else params.split.column
+    need(frame, {params.text: "text", params.target: "target"} | ({special: "split.column"} if special else {}), source)
+    texts = frame[params.text]
+    empty = (texts.isna() | (texts.astype(str).str.strip() == "")).to_numpy()
+    findings = []
+    if empty.any():
+        text = f"{empty.sum()} texts are empty, the first in row {int(empty.argmax()) + 1}"
+        findings.append(Finding(rule="missing", level="warning", text=text))
+    y, classes = encode_target(frame[params.target], params.task, source)
+    keys = Keys(
+        y,
+        classes,
+        groups=pd.factorize(frame[special])[0] if params.split.by == "group" else None,
+        time=pd.factorize(frame[special], sort=True)[0] if params.split.by == "time" else None,
+        given=given_parts(frame[special], source) if params.split.by == "column" else None,
+    )
+    return RawTexts(params, texts.fillna("").astype(str), params.target, keys, tuple(findings))
+
+
+def how_cut(params: Text) -> str:
+    """Return how texts are cut into tokens, as `Schema.tokens` says it."""
+    return f"lower_{params.level}" if params.lowercase else params.level
+
+
+def _language(source: Path, params: Text, encoding: str) -> RawLanguage:
+    if source.suffix != ".txt":
+        raise DataError(f"task language needs a .txt, but source is {source}; choose classification, or bring a .txt")
+    tokens = tokenise(_decoded(source, encoding), how_cut(params))
+    if len(tokens) < params.length + 10:
+        raise DataError(f"{source} must have more than {params.length + 10} tokens, but has {len(tokens)}; bring more")
+    n = len(tokens) - params.length
+    return RawLanguage(params, tokens, Keys(np.zeros(n)))
+
+
+def _decoded(source: Path, encoding: str) -> str:
+    try:
+        return source.read_text(encoding=encoding)
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{source} must be text in {encoding}, but is not: {error}; set `encoding: latin-1`") from None
+
+
+def _encoding(source: Path, wanted: str) -> str:
+    """Return utf-8, or latin-1 if `auto` finds that a file is not UTF-8."""
+    if wanted != "auto" or source.suffix == ".parquet":
+        return "utf-8" if wanted == "auto" else wanted
+    return "utf-8" if all(_is_utf8(source)) else "latin-1"
+
+
+def _is_utf8(source: Path) -> Iterator[bool]:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
+            while piece := file.read(2**20):
+                decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        yield False
+    except (OSError, EOFError, zlib.error):
+        return  # a torn file: reading it says so
