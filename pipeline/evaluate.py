@@ -42,4 +42,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    run("evaluate", main)
+    run("evaluate", main, uncached=lambda name: paths.report(name) / "metrics.json")

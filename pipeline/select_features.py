@@ -4,7 +4,7 @@ from fivefold import paths
 from fivefold.data.storage import load_dataset
 from fivefold.params.load import load_params
 from fivefold.preprocessing.chain import Chain
-from fivefold.preprocessing.plot import plot_selection
+from fivefold.preprocessing.plot import plot_map, plot_selection
 from fivefold.preprocessing.selection import fit_selection
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
@@ -17,13 +17,13 @@ def main(name: str) -> None:
     source = paths.prepared(model.dataset)
     dataset = load_dataset(source)
     scaling = Chain.load(source / "scaling.safetensors")
-    selected = fit_selection(
-        scaling(dataset.train.x), dataset.train.y, dataset.schema, model.select, params.seed, scaling.names
-    )
+    x, y = scaling(dataset.train.x), dataset.train.y
+    selected = fit_selection(x, y, dataset.schema, model.select, params.seed, scaling.names)
     with publishing(paths.selected(name)) as folder:
         scaling.then(*selected.steps).save(folder / "preprocess.safetensors")
         selected.table.to_csv(folder / "selection.csv", index=False)
         plot_selection(selected, dataset.schema, name, folder / "selection.png")
+        plot_map(selected, x, y, dataset.schema, name, params.seed, folder / "map.png")
     print(f"{name}: {model.select.method}, {selected.summary}")
 
 

@@ -3,12 +3,18 @@
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 
+from fivefold.data.read import read
 from fivefold.data.records import Array, Dataset, Records
-from fivefold.data.schema import Schema
-
+from fivefold.data.schema import Column, Schema
+from fivefold.params.datasets import Dataset as DatasetParams
 from fivefold.params.datasets import Images, Table
 from fivefold.params.splits import RowSplit
+
+# the same cases each time, and few of them
+settings.register_profile("quick", max_examples=30, derandomize=True, deadline=None, database=None)
+settings.load_profile("quick")
 
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:
@@ -25,16 +31,27 @@ def images_block(source: object = "data.npz", **changes: Any) -> Images:
     return Images(kind="images", source=str(source), **given)
 
 
+def whole(params: DatasetParams) -> tuple[Schema, Records]:
+    """What a source holds, all of its rows training rows."""
+    raw = read(params)
+    nothing = np.arange(0)
+    dataset = raw.encode({"train": np.arange(len(raw.keys.y)), "validation": nothing, "test": nothing})
+    return dataset.schema, dataset.train
+
+
 def schema_of(shape: tuple[int, ...], n_classes: int = 0) -> Schema:
     """A schema of records of `shape`: a table of columns a, b, c... or images; no classes are a regression."""
     table = len(shape) == 1
+    features = tuple("abcdefghijklmnopqrstuvwxyz"[: shape[0]]) if table else ()
     return Schema(
         kind="table" if table else "images",
         task="classification" if n_classes else "regression",
         target="y",
-        features=tuple("abcdefghijklmnopqrstuvwxyz"[: shape[0]]) if table else (),
+        features=features,
         shape=shape,
         classes=tuple(f"class{i}" for i in range(n_classes)),
+        values=() if n_classes else ("y",),
+        columns=tuple(Column(name=name, type="numeric") for name in features),
     )
 
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from fivefold import paths
 from fivefold.params.load import load_params
-from fivefold.wiring import FAMILIES, FAMILY, ROOT, STAGES, code_deps, imported, plots, wired
+from fivefold.wiring import CHECK, FAMILIES, FAMILY, ROOT, STAGES, code_deps, examples, imported, plots, wired
 
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
@@ -24,9 +24,22 @@ print("LOADED", json.dumps([s.origin for s in specs if s and s.name.split(".")[0
 """
 
 
-def test_there_are_five_stages() -> None:
-    assert tuple(DVC) == STAGES
-    assert {path.stem for path in (ROOT / "pipeline").glob("*.py")} == {"__init__", *STAGES}
+def test_there_are_five_stages_and_a_check_before_them() -> None:
+    assert tuple(DVC) == (CHECK, *STAGES)
+    assert {path.stem for path in (ROOT / "pipeline").glob("*.py")} == {"__init__", CHECK, *STAGES}
+    assert all("data/checked.txt" in DVC[stage]["do"]["deps"] for stage in ("prepare", "select_features"))
+
+
+def test_no_shell_stands_between_dvc_and_a_stage() -> None:
+    commands = [DVC[CHECK]["cmd"], *(DVC[stage]["do"]["cmd"] for stage in STAGES)]
+    assert [command for command in commands if not command.startswith("exec python -m pipeline.")] == []
+
+
+def test_the_check_depends_on_params_and_every_source() -> None:
+    sources = {dataset.source for dataset in load_params(ROOT / "params.yaml").datasets.values()}
+    listed = [dep for dep in DVC[CHECK]["deps"] if not dep.startswith(("src/", "pipeline/"))]
+    assert listed == ["params.yaml", *sorted(sources)]
+    assert [dep for dep in DVC[CHECK]["deps"] if dep.startswith(("src/", "pipeline/"))] == code_deps(CHECK)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -35,10 +48,17 @@ def test_the_code_dependencies_are_what_the_stage_imports(stage: str) -> None:
     assert listed == code_deps(stage), "run `make wire`"
 
 
-def test_writing_the_wiring_again_changes_nothing(tmp_path: Path) -> None:
-    for name in ("dvc.yaml", "params.yaml"):
-        (tmp_path / name).write_text((ROOT / name).read_text())
-    assert wired(tmp_path / "dvc.yaml") == (ROOT / "dvc.yaml").read_text(), "run `make wire`"
+@pytest.mark.parametrize("folder", [ROOT, *(path.parent for path in examples(ROOT))], ids=lambda path: path.name)
+def test_writing_the_wiring_again_changes_nothing(folder: Path) -> None:
+    assert wired(folder / "dvc.yaml", ROOT) == (folder / "dvc.yaml").read_text(), "run `make wire`"
+
+
+def test_an_example_finds_the_code_of_the_project() -> None:
+    for path in examples(ROOT):
+        stages = YAML(typ="safe").load(path.with_name("dvc.yaml"))["stages"]
+        deps = [dep for stage in STAGES for dep in stages[stage]["do"]["deps"] if dep.startswith("..")]
+        assert len(deps) > 100
+        assert [d for d in deps if "$" not in d and not (path.parent / d).exists()] == []
 
 
 def test_the_source_says_what_is_really_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .errors import FivefoldError, ParamsError
+from . import paths
+from .errors import FivefoldError, InputError, ParamsError
 from .paths import DVC_YAML
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -23,9 +25,10 @@ def schema() -> None:
 @app.command()
 def wire() -> None:
     """Write into dvc.yaml what stages import and which models there are to plot."""
-    from .wiring import wired
+    from .wiring import wire as write
 
-    DVC_YAML.write_text(wired(DVC_YAML))
+    _need_project()
+    write(paths.root())
 
 
 @app.command()
@@ -35,12 +38,42 @@ def check() -> None:
     from .params.load import load_params
     from .wiring import wired
 
+    _need_project()
     params = load_params()
     for dataset in params.datasets.values():
         source_of(dataset)
-    if DVC_YAML.read_text() != wired(DVC_YAML):
+    if DVC_YAML.read_text() != wired(DVC_YAML.resolve(), paths.root().resolve()):
         raise ParamsError("dvc.yaml must list what stages import and which models there are; run `make wire`")
     print(f"in order: datasets {', '.join(params.datasets)}; models {', '.join(params.models)}; dvc.yaml")
+
+
+@app.command()
+def add(
+    source: Annotated[Path, typer.Argument(help="a file, or a folder of images")],
+    target: Annotated[str, typer.Option(help="column to predict; needed unless its name tells")] = "",
+    name: Annotated[str, typer.Option(help="name of dataset and model; else that of the file")] = "",
+    kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
+    dry_run: Annotated[bool, typer.Option(help="only show what would change in params.yaml")] = False,
+    in_place: Annotated[bool, typer.Option(help="refer to a source outside the project, do not copy it")] = False,
+) -> None:
+    """Look at your data, and write a dataset and a model for it into params.yaml."""
+    from rich.console import Console
+
+    from .adding.add import add as look
+    from .adding.add import write
+    from .adding.show import show
+    from .adding.write import difference
+    from .wiring import wire
+
+    console = Console()
+    added = look(source, target=target, name=name, kind=kind, in_place=in_place)
+    show(added, console)
+    if dry_run:
+        print(difference(added.before, added.after), end="")
+        return
+    write(added)
+    wire(paths.root())
+    console.print(f"\nwritten to params.yaml; next: [bold]dvc repro evaluate@{added.name}[/bold]")
 
 
 @app.command()
@@ -48,6 +81,7 @@ def sync() -> None:
     """Send to MLflow what waits in the spool, and make runs for models that were restored from DVC's cache."""
     from .tracking.sync import sync as send
 
+    _need_project()
     for line in send():
         print(line)
 
@@ -62,7 +96,13 @@ def ui(
     """Open the MLflow UI on the project's store."""
     from .tracking.server import serve
 
+    _need_project()
     serve(host, port)
+
+
+def _need_project() -> None:
+    if not (paths.root() / ".dvc").exists():
+        raise InputError(f"this must run within a project, but there is no .dvc in {paths.root()} or above; go there")
 
 
 def main() -> None:

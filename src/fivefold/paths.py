@@ -13,6 +13,11 @@ DVC_YAML = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
 
 
+def checked() -> Path:
+    """File that says that params.yaml was found in order."""
+    return Path("data/checked.txt")
+
+
 def prepared(dataset: str) -> Path:
     """Folder of a prepared dataset."""
     return Path("data/prepared") / dataset
@@ -39,11 +44,14 @@ def work(stage: str, name: str) -> Path:
 
 
 def root() -> Path:
-    """The project's root: `DVC_ROOT`, or the nearest folder upwards that holds a dvc.yaml, or the working directory."""
-    if "DVC_ROOT" in os.environ:
-        return Path(os.environ["DVC_ROOT"])
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
+    """The project's root: `DVC_ROOT`, or the nearest folder upwards that holds a .dvc, or the working directory.
+
+    To DVC an example is a repository of its own; its root is the project's.
+    """
+    here = Path(os.environ.get("DVC_ROOT", Path.cwd())).resolve()
+    found = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+    project = found.parent.parent
+    return project if found.parent.name == "examples" and (project / ".dvc").is_dir() else found
 
 
 def store() -> Path:

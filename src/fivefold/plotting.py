@@ -1,5 +1,6 @@
 """How every picture looks: one size, one style, no display, the same bytes for the same data."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
         fig = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(fig)
         return fig, fig.subplots()
+
+
+def title(fig: Figure, text: str) -> None:
+    """Give a figure a title, broken into lines as its width asks."""
+    letters = max(20, int(fig.get_figwidth() * 13))
+    fig.suptitle("\n".join(textwrap.wrap(text, letters)), fontsize="medium", fontweight="bold")
 
 
 def save(fig: Figure, path: Path) -> None:

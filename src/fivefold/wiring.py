@@ -18,6 +18,7 @@ from .params.load import load_params
 from .params.root import Params
 
 ROOT = Path(__file__).parents[2]
+CHECK = "check"
 STAGES = ("prepare", "select_features", "train", "evaluate", "export")
 FAMILY = "${item.network.family}"
 FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/families").glob("*/params.py"))
@@ -94,29 +95,52 @@ def _only_docstring(path: Path) -> bool:
     )
 
 
-def plots(params: Params) -> list[dict[str, Any]]:
+def plots(params: Params, up: str = "") -> list[dict[str, Any]]:
     """Return DVC's interactive plots: a table of every model of the right task, drawn together."""
+    own = {path.stem: f"{up}.dvc/plots/{path.name}" for path in (ROOT / ".dvc/plots").glob("*.json")}
     drawn = []
     for title, table, tasks, x, y, template in PLOTS:
         models = [name for name, m in params.models.items() if not tasks or params.datasets[m.dataset].task in tasks]
         # a list for each file: YAML would write one list that stands twice as an alias
         files = {f"{paths.report(name)}/tables/{table}.csv": y.copy() if isinstance(y, list) else y for name in models}
         if files:
-            drawn.append({title: {"template": template, "x": x, "y": files}})
+            drawn.append({title: {"template": own.get(template, template), "x": x, "y": files}})
     return drawn
 
 
-def wired(path: Path) -> str:
-    """Return dvc.yaml with dependencies and plots as they must be; everything else in it, comments too, stays."""
+def wire(folder: Path) -> None:
+    """Write dvc.yaml of the project in `folder`, and of each of its examples."""
+    for path in (folder / paths.DVC_YAML, *(p.with_name(paths.DVC_YAML.name) for p in examples(folder))):
+        path.write_text(wired(path, folder))
+
+
+def examples(folder: Path) -> list[Path]:
+    """Return the params.yaml of each example of the project in `folder`."""
+    return sorted((folder / "examples").glob(f"*/{paths.PARAMS}"))
+
+
+def wired(path: Path, folder: Path) -> str:
+    """Return dvc.yaml at `path`, dependencies and plots as they must be; all else in it, comments too, stays.
+
+    An example has the stages of the project in `folder`, and finds code there; to DVC it is a repository of its own, so
+    that `dvc status` of the project does not ask for it.
+    """
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
-    tree = yaml.load(path)
+    tree = yaml.load(folder / paths.DVC_YAML)
+    up = "../" * len(path.parent.relative_to(folder).parts)
+    params = load_params(path.parent / paths.PARAMS)
     for stage in STAGES:
         deps = tree["stages"][stage]["do"]["deps"]
         data = [dep for dep in deps if not dep.startswith(("src/", "pipeline/"))]
-        deps[:] = [*data, *code_deps(stage)]
-    tree["plots"] = plots(load_params(path.parent / paths.PARAMS))
+        deps[:] = [*data, *(up + dep for dep in code_deps(stage))]
+    sources = sorted({dataset.source for dataset in params.datasets.values()})
+    tree["stages"][CHECK]["deps"][:] = [str(paths.PARAMS), *sources, *(up + dep for dep in code_deps(CHECK))]
+    tree["plots"] = plots(params, up)
+    if up:
+        for block in (tree["stages"][CHECK], *(tree["stages"][stage]["do"] for stage in STAGES)):
+            block["cmd"] = block["cmd"].replace("exec python", f"exec env PYTHONPATH={up[:-1]} python")
     text = StringIO()
     yaml.dump(tree, text)
     return text.getvalue()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fivefold.data.prepared import prepare
 from fivefold.data.read import read
 from fivefold.errors import DataError
 
@@ -16,32 +17,19 @@ from ..conftest import images_block, table_block
 
 TABLES = [
     # file name, content, what the line says after the path
-    ("a.csv", b"", " must be a CSV in UTF-8 with a header, but is not: No columns to parse from file; mend the file"),
-    ("a.csv", b"a,y\n", " must have rows and a feature beside 'y', but has (0, 1)"),
-    ("a.csv", b"y\nu\nv\n", " must have rows and a feature beside 'y', but has (2, 0)"),
-    ("a.csv", b"a,b\n1,2\n", ": target and drop must name columns, but 'y' is none; the columns are a, b"),
-    ("a.csv", b"a;y\n1;u\n", ": target and drop must name columns, but 'y' is none; the columns are a;y"),
+    ("a.csv", b"", " must be CSV in UTF-8 with one header, but is not: No columns to parse from file; mend the file"),
+    ("a.csv", b"a,y\n", " must have rows and columns, but has 0 rows; bring more"),
+    ("a.csv", b"y\nu\nv\n", " must have a feature beside 'y', but has none; bring more columns"),
+    ("a.csv", b"a,b\n1,2\n", ": target must name a column, but 'y' is none; the columns are a, b"),
+    ("a.csv", b"a;y\n1;u\n", ": target must name a column, but 'y' is none; the columns are a;y"),
     ("a.csv", b"a,y\n1,u\n2,\n3,\n", ": every row must have a target, but row 2 of column 'y' is empty (2 in all);"),
     ("a.csv", b"a,y\n1,u\n2,u\n", ": the target must take two values or more, but column 'y' holds only 'u'; name"),
     ("a.csv", b"a,y\n1,0.5\n2,1\n", ": classes must be names or whole numbers, but column 'y' holds"),
-    (
-        "a.csv",
-        b"a,y\n1,u\nhot,v\n",
-        ": column 'a' must hold finite numbers up to 1e+37, but row 2 holds 'hot' (1 such rows);",
-    ),
-    (
-        "a.csv",
-        b'a,y\n"1,5",u\n2,v\n',
-        ": column 'a' must hold finite numbers up to 1e+37, but row 1 holds '1,5' (1 such rows);",
-    ),
-    ("a.csv", b"a,y\n1,u\n2,v\ninf,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 3 holds"),
-    ("a.csv", b"a,y\n-1e999,u\n2,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 1 holds"),
-    ("a.csv", b"a,y\n1,u\n2,v\n1e38,v\n", ": column 'a' must hold finite numbers up to 1e+37, but row 3 holds 1e+38"),
-    ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec can't"),
-    ("a.csv", "a,y\n1,ä\n2,v\n".encode("latin1"), " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec"),
-    ("a.csv", "a,y\n1,u\n2,v\n".encode("utf-16"), " must be a CSV in UTF-8 with a header, but is not: 'utf-8' codec"),
-    ("a.csv.gz", b"a,y\n1,u\n", " must be a CSV in UTF-8 with a header, but is not: Not a gzipped file"),
-    ("a.csv.gz", gzip.compress(b"a,y\n1,u\n2,v\n")[:-9], " must be a CSV in UTF-8 with a header, but is not: Compres"),
+    ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", " must be CSV in UTF-8 with one header, but is not: 'utf-8' codec can't"),
+    ("a.csv", "a,y\n1,ä\n2,v\n".encode("latin1"), " must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("a.csv", "a,y\n1,u\n2,v\n".encode("utf-16"), " must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("a.csv.gz", b"a,y\n1,u\n", " must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
+    ("a.csv.gz", gzip.compress(b"a,y\n1,u\n2,v\n")[:-9], " must be CSV in UTF-8 with one header, but is not: Compres"),
     ("a.sklearn", b"# a comment\nmnist\n", " must name one of breast_cancer, wine, iris, diabetes, digits, but names"),
     ("a.sklearn", b"", " must name one of breast_cancer, wine, iris, diabetes, digits, but names ''; mend that line"),
 ]
@@ -62,15 +50,44 @@ def test_a_table_that_breaks_a_rule_is_refused(tmp_path: Path, name: str, conten
 def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n1,2\n2,inf\n")
-    with pytest.raises(DataError, match=refused(": column 'y' must hold finite numbers up to 1e+37, but row 2 holds")):
+    with pytest.raises(
+        DataError,
+        match=refused(": column 'y' must hold finite numbers up to 1e+37, but inf stands in row 2; clean it, or"),
+    ):
         read(table_block(path, task="regression"))
 
 
 def test_a_dropped_column_must_be_one(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n1,u\n2,v\n")
-    with pytest.raises(DataError, match=refused("target and drop must name columns, but 'b' is none")):
+    with pytest.raises(DataError, match=refused("drop must name a column, but 'b' is none")):
         read(table_block(path, drop=("b",)))
+
+
+CELLS = [
+    # content, what the finding says, the rule that it breaks
+    (b"a,y\n1,u\nhot,v\n", "'hot' stands in row 2; clean it,", "mixed_types"),
+    (b'a,y\n"1,5",u\n2,v\n', "'1,5' stands in row 1; clean it,", "mixed_types"),
+    (
+        b"a,y\n" + b"1,u\n2,v\n" * 9 + b"hot,u\n" * 7,
+        "'hot' stands in row 19, 20, 21, 22, 23, ... (7 rows);",
+        "mixed_types",
+    ),
+    (b"a,y\n1,u\n2,v\ninf,v\n", "inf stands in row 3; clean it,", "non_finite"),
+    (b"a,y\n-1e999,u\n2,v\n", "-inf stands in row 1; clean it,", "non_finite"),
+    (b"a,y\n1,u\n2,v\n1e38,v\n", "1e+38 stands in row 3; clean it,", "non_finite"),
+    (b"a,y\n1,u\nNA,v\ninf,v\n", "'inf' stands in row 3; clean it,", "non_finite"),
+]
+
+
+@pytest.mark.parametrize(("content", "line", "rule"), CELLS)
+def test_a_cell_that_is_no_number_stops_with_its_row_and_the_rule(
+    tmp_path: Path, content: bytes, line: str, rule: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    whole = rf"\Acolumn 'a' must hold finite numbers up to 1e\+37, but {re.escape(line)}[^\n]*"
+    with pytest.raises(DataError, match=rf"{whole}; or set `checks: {{{rule}: warning}}`\Z"):
+        prepare(table_block(tmp_path / "a.csv"), 0)
 
 
 @pytest.mark.parametrize("block", [table_block("nowhere.csv"), images_block("nowhere.npz")], ids=["table", "images"])
@@ -83,7 +100,9 @@ def test_a_missing_source_is_named(block: Any, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("name", ["a.xlsx", "a.npz", "a", "a.csv.zip"])
 def test_a_table_of_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("a,y\n1,u\n2,v\n")
-    with pytest.raises(DataError, match=r"a table must be \.csv, \.csv\.gz or \.sklearn, but source is .*; convert it"):
+    with pytest.raises(
+        DataError, match=r"must be one of \.csv, \.csv\.gz, \.parquet, \.sklearn, but source is .*; convert it"
+    ):
         read(table_block(tmp_path / name))
 
 
@@ -97,8 +116,11 @@ IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"x": GREY, "y": LABELS[:, None]}, ": y must hold one label an image, but x is (4, 5, 6) and y is (4, 1); mend"),
     ({"x": GREY / 255, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; convert x with astype"),
     ({"x": GREY.astype("i4"), "y": LABELS}, ": pixels must be uint8, 0 to 255, but are int32; convert x with astype"),
-    ({"x": GREY[:, 0], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1 or 3), but is (4, 6);"),
-    ({"x": GREY[:, None], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1 or 3), but is (4, 1,"),
+    ({"x": GREY[:, 0], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is (4, 6);"),
+    (
+        {"x": GREY[:, None], "y": LABELS},
+        ": x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is (4, 1,",
+    ),
     ({"x": GREY, "y": LABELS * 0}, ": the target must take two values or more, but column 'label' holds only"),
     ({"x": GREY, "y": [0, np.nan, 1, 1]}, ": every row must have a target, but row 2 of column 'label' is empty (1"),
     ({"x": GREY[:0], "y": LABELS[:0]}, ": x must hold an image and a pixel or more, but is (0, 5, 6)"),
@@ -139,6 +161,8 @@ def test_a_table_in_place_of_images_is_refused(tmp_path: Path) -> None:
 
 
 def test_images_of_another_suffix_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("")
-    with pytest.raises(DataError, match=r"images must be \.npz or \.sklearn, but source is .*; save arrays x and y"):
-        read(images_block(tmp_path / "a.csv"))
+    (tmp_path / "a.tiff").write_text("")
+    with pytest.raises(
+        DataError, match=r"\Aimages must be a folder, a \.zip, .* or \.sklearn, but source is .*; convert"
+    ):
+        read(images_block(tmp_path / "a.tiff"))

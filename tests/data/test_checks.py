@@ -1,10 +1,20 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from fivefold.data.checks import Finding, check
+from fivefold.data.checks import MANY, SUSPECTS, check
+from fivefold.data.findings import Finding, graded
+from fivefold.data.prepared import prepare
 from fivefold.data.records import Array, Dataset
+from fivefold.data.schema import Column
+from fivefold.errors import DataError
 
-from ..conftest import dataset_of, schema_of
+from ..conftest import dataset_of, schema_of, table_block
+
+RANDOM = np.random.default_rng(0)
 
 
 def table(train: Array, *others: Array, y: Array | None = None) -> Dataset:
@@ -12,7 +22,7 @@ def table(train: Array, *others: Array, y: Array | None = None) -> Dataset:
     classes = 0 if y is None else int(y.max()) + 1
     return dataset_of(
         schema_of(train.shape[1:], classes),
-        (train, np.zeros(len(train)) if y is None else y),
+        (train, np.arange(len(train)) % 3 if y is None else y),
         *((x, np.arange(len(x)) % max(classes, 1)) for x in others),
     )
 
@@ -22,53 +32,68 @@ def grid(n: int, start: float = 0, columns: int = 2) -> Array:
     return start + np.arange(n * columns, dtype=float).reshape(n, columns)
 
 
+def of(train: Array, y: Array | None = None, **columns: Any) -> list[Finding]:
+    """Findings of training rows; held-out rows are another grid."""
+    width = train.shape[1]
+    dataset = table(train, grid(40, 1e5, width), grid(40, 2e5, width), y=y)
+    described = dataset.schema.columns
+    if columns:
+        described = tuple(Column(**{"name": c.name, "type": c.type, **columns.get(c.name, {})}) for c in described)
+    schema = dataset.schema.model_copy(update={"columns": described})
+    return list(check(Dataset(schema, dataset.train, dataset.validation, dataset.test)))
+
+
 def only(findings: list[Finding], rule: str) -> list[tuple[str, str]]:
     return [(finding.level, finding.text) for finding in findings if finding.rule == rule]
 
 
 def test_data_without_fault_gives_no_finding() -> None:
-    assert check(table(grid(8), grid(4, 100), grid(4, 200))) == []
+    assert of(grid(8)) == []
+    classes = np.arange(300) % 2
+    assert {f.rule for f in of(RANDOM.normal(size=(300, 4)), y=classes)} == {"class_balance"}
 
 
 class TestMissing:
     def test_a_column_with_gaps_is_noted_with_its_share(self) -> None:
         train = grid(8)
         train[2:4, 1] = np.nan
-        findings = check(table(train, grid(4, 100), grid(4, 200)))
-        assert only(findings, "missing") == [("note", "25.0% of b is missing; the median stands in")]
+        assert only(of(train), "missing") == [("note", "25.0% of b is missing")]
 
     def test_a_column_that_is_mostly_missing_is_a_warning(self) -> None:
         train = grid(8)
         train[:5, 0] = np.nan
-        findings = check(table(train, grid(4, 100), grid(4, 200)))
-        assert only(findings, "missing") == [("warning", "62.5% of a is missing; the median stands in")]
+        assert only(of(train), "missing") == [("warning", "62.5% of a is missing")]
+
+    def test_a_column_of_nothing_is_looked_at_without_a_fuss(self) -> None:
+        train = grid(40)
+        train[:, 0] = np.nan
+        assert only(of(train), "missing") == [("warning", "100.0% of a is missing")]
 
     def test_gaps_outside_the_training_rows_are_not_looked_at(self) -> None:
         test = grid(4, 200)
         test[:, 0] = np.nan
-        assert only(check(table(grid(8), grid(4, 100), test)), "missing") == []
+        assert only(list(check(table(grid(8), grid(4, 100), test))), "missing") == []
 
 
 class TestConstant:
     def test_a_column_that_never_changes_is_named(self) -> None:
         train = grid(8)
         train[:, 1] = 3
-        findings = check(table(train, grid(4, 100), grid(4, 200)))
-        assert only(findings, "constant") == [("warning", "b never changes; name it under `drop`")]
+        assert only(of(train), "constant") == [("warning", "b never changes; name it under `drop`")]
 
     def test_pixels_that_never_change_are_counted(self) -> None:
         x = np.random.default_rng(0).integers(0, 256, (9, 1, 2, 3), dtype=np.uint8)
         x[:, 0, 0, :2] = 7
         y = np.array([0, 1] * 2)
         dataset = dataset_of(schema_of((1, 2, 3), 2), (x[:4], y), (x[4:6], y[:2]), (x[6:], y[:3]))
-        assert only(check(dataset), "constant") == [("note", "2 of 6 pixels never change")]
+        assert only(list(check(dataset)), "constant") == [("note", "2 of 6 pixels never change")]
 
 
 class TestRepeatedRows:
     def test_repeated_rows_are_counted(self) -> None:
         train = grid(8)
         train[5] = train[6] = train[0]
-        findings = check(table(train, grid(4, 100), grid(4, 200)))
+        findings = of(train)
         assert only(findings, "duplicates") == [("note", "2 rows repeat an earlier row's features")]
         assert only(findings, "split_overlap") == []
 
@@ -76,53 +101,232 @@ class TestRepeatedRows:
         validation, test = grid(4, 100), grid(5, 200)
         validation[0] = grid(8)[3]
         test[1] = test[4] = grid(8)[7]
-        assert only(check(table(grid(8), validation, test)), "split_overlap") == [
+        assert only(list(check(table(grid(8), validation, test))), "split_overlap") == [
             ("warning", "1 of 4 validation rows have the features of a training row: scores flatter"),
             ("warning", "2 of 5 test rows have the features of a training row: scores flatter"),
         ]
 
     def test_rows_shared_by_validation_and_test_are_no_overlap_with_training(self) -> None:
-        findings = check(table(grid(8), grid(4, 100), grid(4, 100)))
+        findings = list(check(table(grid(8), grid(4, 100), grid(4, 100))))
         assert only(findings, "split_overlap") == []
         assert only(findings, "duplicates") == [("note", "4 rows repeat an earlier row's features")]
 
     def test_rows_with_the_same_gap_are_the_same(self) -> None:
         train = grid(8)
         train[1] = train[4] = [np.nan, 5]
-        assert only(check(table(train, grid(4, 100), grid(4, 200))), "duplicates") == [
-            ("note", "1 rows repeat an earlier row's features")
-        ]
+        assert only(of(train), "duplicates") == [("note", "1 rows repeat an earlier row's features")]
 
 
 class TestBalance:
     @pytest.mark.parametrize(
         ("counts", "level", "text"),
         [
-            ((9, 10), "note", "10 rows of class1 to 9 of class0"),
-            ((3, 30), "note", "30 rows of class1 to 3 of class0"),
-            ((3, 31), "warning", "31 rows of class1 to 3 of class0"),
-            ((5, 0, 9), "warning", "class class1 has no training row"),
+            ((9, 10), "note", "10 training rows of class1 to 9 of class0"),
+            ((6, 60), "note", "60 training rows of class1 to 6 of class0"),
+            (
+                (6, 61),
+                "warning",
+                "61 training rows of class1 to 6 of class0; set training.imbalance, and look at macro",
+            ),
+            ((8, 8, 8), "note", "8 training rows of each class"),
         ],
     )
     def test_the_commonest_class_is_set_against_the_rarest(
         self, counts: tuple[int, ...], level: str, text: str
     ) -> None:
         y = np.repeat(np.arange(len(counts)), counts)
-        findings = check(table(grid(len(y)), grid(4, 1000), grid(4, 2000), y=y))
-        assert only(findings, "class_balance") == [(level, text)]
+        ((found, said),) = only(of(grid(len(y)), y=y), "class_balance")
+        assert found == level
+        assert said.startswith(text)
+
+    def test_a_class_without_a_training_row_is_named_and_counts_for_no_ratio(self) -> None:
+        findings = of(grid(14), y=np.repeat([0, 2], [5, 9]))
+        text = "training rows have none of class1, which cannot be learnt"
+        assert only(findings, "absent_class") == [("warning", text)]
+        assert only(findings, "class_balance") == [("note", "9 training rows of class2 to 5 of class0")]
 
     def test_classes_that_a_set_lacks_are_named(self) -> None:
         x, y = grid(8), np.arange(8)
         dataset = dataset_of(schema_of((2,), 8), (x, y), (grid(7, 100), y[1:]), (grid(1, 200), y[:1]))
-        assert only(check(dataset), "class_balance") == [
-            ("warning", "validation rows have none of class0: scores say nothing of it; split `by: stratified`"),
+        assert only(list(check(dataset)), "absent_class") == [
+            ("warning", "validation rows have none of class0: scores say nothing of it"),
             (
                 "warning",
-                "test rows have none of class1, class2, class3, class4, class5, ...: scores say nothing of it;"
-                " split `by: stratified`",
+                "test rows have none of class1, class2, class3, class4, class5, ...: scores say nothing of it",
             ),
-            ("note", "1 rows of each class"),
         ]
 
+    @pytest.mark.parametrize(("rows", "expected"), [(5, []), (4, ["class1"]), (1, ["class1"])])
+    def test_a_class_that_cannot_be_in_five_folds_is_named(self, rows: int, expected: list[str]) -> None:
+        findings = only(of(grid(20 + rows), y=np.repeat([0, 1], [20, rows])), "small_class")
+        text = "{} has fewer than 5 training rows: not enough for 5 folds"
+        assert findings == [("warning", text.format(name)) for name in expected]
+
     def test_values_have_no_balance(self) -> None:
-        assert only(check(table(grid(8), grid(4, 100), grid(4, 200))), "class_balance") == []
+        assert only(of(grid(8)), "class_balance") == []
+
+
+def categories(n: int) -> dict[str, Any]:
+    return {"a": {"type": "categorical", "categories": tuple(f"{i:05}" for i in range(n))}}
+
+
+class TestIdentifiers:
+    @pytest.mark.parametrize("start", [0, 1, 700_000])
+    def test_numbers_that_count_the_rows_are_one(self, start: int) -> None:
+        x = np.column_stack([RANDOM.permutation(50) + start, RANDOM.normal(size=50)])
+        text = "a has 50 different values in 50 rows: an identifier? name it under `drop`"
+        assert only(of(x), "identifier") == [("warning", text)]
+
+    def test_words_that_hardly_repeat_are_one(self) -> None:
+        x = np.column_stack([np.arange(50.0) % 30, RANDOM.normal(size=50)])
+        text = "a has 30 different values in 50 rows: an identifier? name it under `drop`"
+        assert only(of(x, **categories(30)), "identifier") == [("warning", text)]
+
+    def test_so_many_words_that_networks_would_burst_are_an_error(self) -> None:
+        n = MANY + 1
+        x = np.column_stack([np.arange(n), RANDOM.normal(size=n)])
+        ((level, _),) = only(of(x, **categories(n)), "identifier")
+        assert level == "error"
+
+    @pytest.mark.parametrize(
+        "column",
+        [
+            pytest.param(RANDOM.normal(size=50), id="measures"),
+            pytest.param(np.arange(50) * 1000.0, id="whole numbers far apart"),
+            pytest.param(np.arange(50) // 2, id="numbers that come twice"),
+            pytest.param(np.where(np.arange(50) == 3, np.nan, np.arange(50)), id="a gap"),
+        ],
+    )
+    def test_other_numbers_are_none(self, column: Array) -> None:
+        assert only(of(np.column_stack([column, RANDOM.normal(size=50)])), "identifier") == []
+
+    def test_words_that_repeat_are_none(self) -> None:
+        x = np.column_stack([np.arange(50.0) % 25, RANDOM.normal(size=50)])
+        assert only(of(x, **categories(25)), "identifier") == []
+
+    def test_few_rows_tell_nothing(self) -> None:
+        assert only(of(np.column_stack([np.arange(8), RANDOM.normal(size=8)])), "identifier") == []
+
+
+class TestOutliers:
+    def test_values_far_from_the_quartiles_are_counted(self) -> None:
+        x = np.column_stack([np.linspace(0, 1, 100), RANDOM.normal(size=100)])
+        x[:2, 0] = 12, -9  # quartiles 0.25 and 0.75: beyond 5.75 and -4.75
+        x[2, 0] = 5
+        text = "2 of 100 values of a lie over 10 quartile ranges out; `clip` would cut them"
+        assert only(of(x), "outliers") == [("note", text)]
+
+    def test_gaps_are_passed_over(self) -> None:
+        x = np.column_stack([np.linspace(0, 1, 100), RANDOM.normal(size=100)])
+        x[:2, 0], x[3:50, 0] = 100, np.nan
+        assert len(only(of(x), "outliers")) == 1
+
+    @pytest.mark.parametrize("kind", ["boolean", "ordinal"])
+    def test_flags_and_ranks_have_none(self, kind: str) -> None:
+        x = np.column_stack([np.r_[np.linspace(0, 0.1, 99), 5], RANDOM.normal(size=100)])
+        assert only(of(x, a={"type": kind}), "outliers") == []
+
+    def test_a_column_without_range_has_none(self) -> None:
+        x = np.column_stack([np.r_[np.zeros(99), 5], RANDOM.normal(size=100)])
+        assert only(of(x), "outliers") == []
+
+
+class TestLeakage:
+    Y = RANDOM.integers(0, 3, 300)
+
+    @pytest.mark.parametrize(
+        "leak",
+        [
+            pytest.param(Y * 1.0, id="the target itself"),
+            pytest.param(np.array([7.0, -2, 30])[Y], id="another name of each class"),
+            pytest.param(Y * 10 + RANDOM.normal(size=300), id="a measure that parts the classes"),
+        ],
+    )
+    def test_a_feature_that_alone_tells_the_class_is_named(self, leak: Array) -> None:
+        ((level, text),) = only(of(np.column_stack([RANDOM.normal(size=300), leak]), y=self.Y), "leakage")
+        assert level == "warning"
+        assert text.startswith("b alone tells y (balanced accuracy 1.000): is it known beforehand? if not, `drop` it")
+
+    def test_a_feature_that_tells_much_is_none(self) -> None:
+        x = np.column_stack([RANDOM.normal(size=300), self.Y * 2 + RANDOM.normal(size=300)])
+        assert only(of(x, y=self.Y), "leakage") == []
+
+    def test_a_value_in_another_unit_is_named(self) -> None:
+        y = RANDOM.normal(size=300)
+        x = np.column_stack([RANDOM.normal(size=300), 1.8 * y + 32])
+        dataset = dataset_of(schema_of((2,)), (x, y), (grid(9, 1e5), np.arange(9.0)), (grid(9, 2e5), np.arange(9.0)))
+        ((_, text),) = only(list(check(dataset)), "leakage")
+        assert text.startswith("b alone tells y (R2 0.99")
+
+    def test_a_gap_may_tell(self) -> None:
+        y = RANDOM.integers(0, 2, 300)
+        x = np.column_stack([RANDOM.normal(size=300), np.where(y == 1, np.nan, 1 + RANDOM.random(300))])
+        assert len(only(of(x, y=y), "leakage")) == 1
+
+    def test_it_is_found_among_many_features(self) -> None:
+        width = 4 * SUSPECTS
+        x = RANDOM.normal(size=(300, width))
+        x[:, -1] = self.Y
+        schema = schema_of((26,), 3).model_copy(
+            update={
+                "features": tuple(f"f{i}" for i in range(width)),
+                "shape": (width,),
+                "columns": tuple(Column(name=f"f{i}", type="numeric") for i in range(width)),
+            }
+        )
+        dataset = dataset_of(schema, (x, self.Y), *((x[:9] + i, self.Y[:9]) for i in (1, 2)))
+        ((_, text),) = only(list(check(dataset)), "leakage")
+        assert text.startswith(f"f{width - 1} alone tells")
+
+    def test_a_class_of_two_rows_is_passed_over(self) -> None:
+        y = self.Y.copy()
+        y[:2] = 3
+        x = np.column_stack([RANDOM.normal(size=300), y])
+        assert len(only(of(x, y=y), "leakage")) == 1
+
+    def test_thirty_rows_are_needed(self) -> None:
+        assert only(of(np.column_stack([RANDOM.normal(size=29), self.Y[:29]]), y=self.Y[:29]), "leakage") == []
+
+
+NOTE = Finding(rule="duplicates", level="note", text="2 rows repeat")
+WARNING = Finding(rule="constant", level="warning", text="a never changes")
+ERROR = Finding(rule="mixed_types", level="error", text="'hot' stands in row 2")
+
+
+class TestLevels:
+    def test_the_worst_comes_first(self) -> None:
+        assert graded([NOTE, WARNING, NOTE], {}) == [WARNING, NOTE, NOTE]
+
+    def test_a_level_may_be_changed(self) -> None:
+        found = graded([NOTE, WARNING, ERROR], {"mixed_types": "note", "duplicates": "warning"})
+        assert [(f.rule, f.level) for f in found] == [
+            ("duplicates", "warning"),
+            ("constant", "warning"),
+            ("mixed_types", "note"),
+        ]
+
+    def test_a_rule_that_is_off_finds_nothing(self) -> None:
+        assert graded([NOTE, ERROR], {"mixed_types": "off", "duplicates": "off"}) == []
+
+    def test_an_error_stops_with_the_remedy(self) -> None:
+        with pytest.raises(DataError, match=r"\A'hot' stands in row 2; or set `checks: {mixed_types: warning}`\Z"):
+            graded([NOTE, ERROR], {})
+
+    def test_any_rule_may_be_made_an_error_and_further_ones_are_counted(self) -> None:
+        with pytest.raises(DataError, match=r"\Aa never .*; or set `checks: {constant: warning}` \(and 1 more\)\Z"):
+            graded([WARNING, NOTE], {"constant": "error", "duplicates": "error"})
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Path:
+        columns = {"a": RANDOM.normal(size=60), "same": 1, "y": ["u", "v"] * 30}
+        pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
+        return tmp_path / "a.csv"
+
+    def test_params_say_what_stops(self, source: Path) -> None:
+        _, findings = prepare(table_block(source), 0)
+        assert ("constant", "warning") in {(f.rule, f.level) for f in findings}
+        _, findings = prepare(table_block(source, checks={"constant": "off"}), 0)
+        assert "constant" not in {f.rule for f in findings}
+        message = r"\Asame never changes; name it under `drop`; or set `checks: {constant: warning}`\Z"
+        with pytest.raises(DataError, match=message):
+            prepare(table_block(source, checks={"constant": "error"}), 0)

@@ -39,8 +39,7 @@ def test_a_table_is_refused_in_one_line(tmp_path: Path, name: str, content: byte
 def test_a_class_of_a_long_table_has_one_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n" + "1,1\n2,2\n" * 150_000 + "3,x\n")
-    schema, _ = read(table_block(path))
-    assert schema.classes == ("1", "2", "x")
+    assert read(table_block(path)).keys.classes == ("1", "2", "x")
 
 
 @pytest.mark.parametrize(
@@ -88,10 +87,9 @@ def test_an_archive_of_an_unknown_compression_is_refused(tmp_path: Path) -> None
 def test_a_class_may_be_named_none(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n" + "1,None\n2,NA\n" * 9)
-    schema, _ = read(table_block(path))
-    assert schema.classes == ("NA", "None")
+    assert read(table_block(path)).keys.classes == ("NA", "None")
 
 
 def test_byte_labels_are_text(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 4, 4), np.uint8), y=np.array([b"cat", b"dog"]))
-    assert read(images_block(tmp_path / "a.npz"))[0].classes == ("cat", "dog")
+    assert read(images_block(tmp_path / "a.npz")).keys.classes == ("cat", "dog")

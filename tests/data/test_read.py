@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
-from fivefold.data.read import read
+from fivefold.data.schema import Column, Schema
 
-from ..conftest import images_block, table_block
+from ..conftest import images_block, table_block, whole
 
 CSV = "length,kind,width,y\n1.5,7,,v\n,8,0.25,u\n-3,9,1e3,v\n"
 
@@ -21,30 +21,32 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 class TestCsv:
     def test_columns_become_features_in_their_order(self, tmp_path: Path) -> None:
-        schema, records = read(table_block(written(tmp_path, "a.csv", CSV)))
-        assert schema.model_dump() == {
-            "kind": "table",
-            "task": "classification",
-            "target": "y",
-            "features": ("length", "kind", "width"),
-            "shape": (3,),
-            "classes": ("u", "v"),
-        }
+        schema, records = whole(table_block(written(tmp_path, "a.csv", CSV)))
+        names = ("length", "kind", "width")
+        assert schema == Schema(
+            kind="table",
+            task="classification",
+            target="y",
+            features=names,
+            shape=(3,),
+            classes=("u", "v"),
+            columns=tuple(Column(name=name, type="numeric") for name in names),
+        )
         assert records.x.dtype == np.float64
         np.testing.assert_array_equal(records.x, [[1.5, 7, np.nan], [np.nan, 8, 0.25], [-3, 9, 1000]])
 
     def test_rows_are_numbered_as_in_the_source(self, tmp_path: Path) -> None:
-        _, records = read(table_block(written(tmp_path, "a.csv", CSV)))
+        _, records = whole(table_block(written(tmp_path, "a.csv", CSV)))
         assert records.rows.tolist() == [0, 1, 2]
         assert records.y.tolist() == [1, 0, 1]
 
     def test_dropped_columns_are_gone(self, tmp_path: Path) -> None:
-        schema, records = read(table_block(written(tmp_path, "a.csv", CSV), drop=("kind", "length")))
+        schema, records = whole(table_block(written(tmp_path, "a.csv", CSV), drop=("kind", "length")))
         assert schema.features == ("width",)
         assert records.x.shape == (3, 1)
 
     def test_a_dropped_column_may_hold_text(self, tmp_path: Path) -> None:
-        schema, _ = read(table_block(written(tmp_path, "a.csv", "a,id,y\n1,x,u\n2,z,v\n"), drop=("id",)))
+        schema, _ = whole(table_block(written(tmp_path, "a.csv", "a,id,y\n1,x,u\n2,z,v\n"), drop=("id",)))
         assert schema.features == ("a",)
 
     @pytest.mark.parametrize(
@@ -58,8 +60,8 @@ class TestCsv:
         ids=["gzip", "line ends of Windows", "byte order mark", "empty lines"],
     )
     def test_another_wrapping_reads_as_the_same_table(self, tmp_path: Path, name: str, content: str | bytes) -> None:
-        expected_schema, expected = read(table_block(written(tmp_path, "plain.csv", CSV)))
-        schema, records = read(table_block(written(tmp_path, name, content)))
+        expected_schema, expected = whole(table_block(written(tmp_path, "plain.csv", CSV)))
+        schema, records = whole(table_block(written(tmp_path, name, content)))
         assert schema == expected_schema
         np.testing.assert_array_equal(records.x, expected.x)
         np.testing.assert_array_equal(records.y, expected.y)
@@ -81,7 +83,7 @@ class TestTarget:
         self, tmp_path: Path, column: list[str], classes: tuple[str, ...], indices: list[int]
     ) -> None:
         text = "a,y\n" + "".join(f"{i},{value}\n" for i, value in enumerate(column))
-        schema, records = read(table_block(written(tmp_path, "a.csv", text)))
+        schema, records = whole(table_block(written(tmp_path, "a.csv", text)))
         assert schema.classes == classes
         assert schema.n_outputs == len(classes)
         assert records.y.dtype == np.int64
@@ -89,8 +91,8 @@ class TestTarget:
 
     def test_values_of_a_regression_stay_as_they_are(self, tmp_path: Path) -> None:
         path = written(tmp_path, "a.csv", "a,y\n1,7\n2,-2.5\n")
-        schema, records = read(table_block(path, task="regression"))
-        assert (schema.classes, schema.n_outputs) == ((), 1)
+        schema, records = whole(table_block(path, task="regression"))
+        assert (schema.classes, schema.values, schema.n_outputs, schema.output) == ((), ("y",), 1, "values")
         assert records.y.dtype == np.float64
         assert records.y.tolist() == [7, -2.5]
 
@@ -98,7 +100,7 @@ class TestTarget:
 class TestBundled:
     def test_a_table_has_scikit_learns_numbers_and_class_names(self, tmp_path: Path) -> None:
         path = written(tmp_path, "a.sklearn", "# comment\n\n  breast_cancer  \n")
-        schema, records = read(table_block(path, target="diagnosis"))
+        schema, records = whole(table_block(path, target="diagnosis"))
         bunch = load_breast_cancer()
         np.testing.assert_array_equal(records.x, bunch.data)
         assert [schema.classes[i] for i in records.y] == bunch.target_names[bunch.target].tolist()
@@ -106,11 +108,11 @@ class TestBundled:
 
     def test_diabetes_comes_in_raw_units(self, tmp_path: Path) -> None:
         path = written(tmp_path, "a.sklearn", "diabetes")
-        _, records = read(table_block(path, task="regression", target="progression"))
+        _, records = whole(table_block(path, task="regression", target="progression"))
         np.testing.assert_array_equal(records.x, load_diabetes(scaled=False).data)
 
     def test_digits_come_as_images_of_one_channel(self, tmp_path: Path) -> None:
-        schema, records = read(images_block(written(tmp_path, "a.sklearn", "digits")))
+        schema, records = whole(images_block(written(tmp_path, "a.sklearn", "digits")))
         bunch = load_digits()
         assert (schema.kind, schema.shape, schema.features) == ("images", (1, 8, 8), ())
         assert schema.classes == tuple("0123456789")
@@ -127,7 +129,7 @@ class TestNpz:
 
     def test_grey_images_get_a_channel(self, tmp_path: Path) -> None:
         x = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3)
-        schema, records = read(images_block(self.saved(tmp_path, x=x, y=np.array(["b", "a", "b", "a"]))))
+        schema, records = whole(images_block(self.saved(tmp_path, x=x, y=np.array(["b", "a", "b", "a"]))))
         assert (schema.shape, schema.target, schema.classes) == ((1, 2, 3), "label", ("a", "b"))
         assert records.x.dtype == np.uint8
         assert records.x.tolist() == x[:, None].tolist()
@@ -137,13 +139,13 @@ class TestNpz:
     @pytest.mark.parametrize("channels", [1, 3])
     def test_channels_move_from_the_last_axis_to_the_first(self, tmp_path: Path, channels: int) -> None:
         x = np.random.default_rng(0).integers(0, 256, (4, 5, 6, channels), dtype=np.uint8)
-        schema, records = read(images_block(self.saved(tmp_path, x=x, y=np.arange(4))))
+        schema, records = whole(images_block(self.saved(tmp_path, x=x, y=np.arange(4))))
         assert schema.shape == (channels, 5, 6)
         for channel in range(channels):
             np.testing.assert_array_equal(records.x[:, channel], x[..., channel])
 
     def test_labels_may_be_values(self, tmp_path: Path) -> None:
         path = self.saved(tmp_path, x=np.zeros((2, 4, 4), np.uint8), y=np.array([0.5, 2], np.float32))
-        schema, records = read(images_block(path, task="regression"))
+        schema, records = whole(images_block(path, task="regression"))
         assert schema.classes == ()
         assert records.y.tolist() == [0.5, 2.0]

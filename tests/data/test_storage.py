@@ -123,7 +123,7 @@ def test_a_schema_of_another_version_is_refused(folder: Path) -> None:
     facts = json.loads((folder / "schema.json").read_text())
     (folder / "schema.json").write_text(json.dumps({**facts, "kind": "sound"}))
     seal(folder)
-    with pytest.raises(ArtifactError, match=r"schema\.json must hold a schema, but kind: .*'table' or 'images'; run"):
+    with pytest.raises(ArtifactError, match=r"schema\.json must hold a schema, but kind: .*'table', .*'text'; run"):
         load_dataset(folder)
 
 

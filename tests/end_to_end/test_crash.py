@@ -73,6 +73,9 @@ def test_a_killed_training_goes_on_to_the_same_weights_in_the_same_run(small: Pr
     assert history.epoch.to_list() == list(range(300))
     assert checkpoint(small) is None
     until(lambda: small.runs("mlp")[0].data.tags.get("resumed") == "true")
+    steps = [point.step for point in small.mlflow().get_metric_history(run.info.run_id, "val/loss")]
+    assert steps == sorted(set(steps))  # an epoch that was trained twice is told once
+    assert len(steps) <= 200
 
     small.run("dvc", "repro", "--force", "--single-item", "train@mlp")  # from the start, without a stop
     assert (small.folder / "models/mlp/weights.safetensors").read_bytes() == resumed
@@ -201,7 +204,6 @@ def test_a_stage_that_fails_under_dvc_leaves_what_was_there(small: Project) -> N
     """DVC removes a stage's outputs before it runs it."""
     small.change("models.mlp.training.max_epochs", 3)
     small.run("dvc", "repro")
-    small.run("git", "add", "reports/mlp/metrics.json")
     before = everything(small)
     assert {path.parts[0] for path in before} == {"data", "models", "reports"}
 
@@ -232,12 +234,35 @@ def everything(project: Project) -> dict[Path, bytes]:
     return {path.relative_to(project.folder): path.read_bytes() for path in files if path.is_file()}
 
 
+def test_what_dvc_finds_out_too_late_is_told_before_anything_is_removed(small: Project) -> None:
+    """Without the stage `check`, DVC would remove the outputs of each, and the folder that a name climbs to."""
+    small.change("models.mlp.training.max_epochs", 3)
+    small.run("dvc", "repro")
+    before = everything(small)
+    outside = small.folder.parent / "outside"
+    outside.mkdir()
+    good = (small.folder / "params.yaml").read_text()
+    block = good[good.index("  breast_cancer:") : good.index("models:")]
+    for wrong, said in (
+        (good.replace("models:", f"  ../../../outside:{block.partition(':')[2]}models:", 1), "must match pattern"),
+        (good.replace("family: mlp", "family: nope"), "models.mlp.network.family must be one of 'mlp', 'cnn'"),
+        (good.replace("dataset: breast_cancer", "dataset: nope"), "must name a dataset, but is 'nope'"),
+        (good.replace("breast_cancer.sklearn", "none.csv"), "'data/raw/none.csv' does not exist"),
+    ):
+        (small.folder / "params.yaml").write_text(wrong)
+        failed = small.run("dvc", "repro", ok=False)
+        assert said in failed.stderr, failed.stderr
+        assert "failed to reproduce 'check'" in failed.stderr
+        assert everything(small) == before
+        assert outside.exists()
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
         ("models.mlp.network.family", "nope", "models.mlp.network.family must be one of"),
         ("datasets.breast_cancer.source", "data/raw/none.csv", "'data/raw/none.csv' does not exist"),
-        ("datasets", {"../x": {}}, "datasets.../x must match pattern"),
+        ("datasets", {"../x": {}}, "a name under `datasets` must match pattern"),
         ("training.max_epochs", "many", "training.max_epochs must be a valid integer, but is 'many'"),
     ],
 )

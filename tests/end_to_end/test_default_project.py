@@ -18,7 +18,7 @@ from .project import ROOT, Project
 
 PARAMS = load_params(ROOT / "params.yaml")
 MODELS = tuple(PARAMS.models)
-STAGES = len(PARAMS.datasets) + 4 * len(MODELS)
+STAGES = 1 + len(PARAMS.datasets) + 4 * len(MODELS)
 
 
 def test_every_model_is_registered_with_both_aliases(finished: Project) -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 import fivefold.families
 from fivefold.data.records import Array
+from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError, ParityError
 from fivefold.exporting.graph import export
@@ -26,15 +27,18 @@ from fivefold.preprocessing.chain import Chain, Step
 from ..conftest import schema_of
 
 ROWS = 20
+TOKENS = 30
 TABLE, GREY, DIGIT, ODD = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17)
 
 
 class Case(NamedTuple):
-    """Settings of a network, the shape of its records, and its classes; 0 is a regression."""
+    """Settings of a network, the shape of its records, its classes (0: values), and what its records are."""
 
     params: Network
     shape: tuple[int, ...]
     classes: int = 10
+    kind: str = ""
+    values: int = 1
 
 
 CASES = {
@@ -44,6 +48,11 @@ CASES = {
     "mlp silu": Case(Mlp(family="mlp", activation="silu", init="default"), TABLE),
     "mlp of images": Case(Mlp(family="mlp"), ODD),
     "mlp of values": Case(Mlp(family="mlp"), TABLE, classes=0),
+    "mlp of three values": Case(Mlp(family="mlp"), TABLE, classes=0, values=3),
+    "mlp of numbers and words": Case(Mlp(family="mlp"), TABLE, kind="words"),
+    "mlp of sequences": Case(Mlp(family="mlp"), (7, 3), kind="sequences"),
+    "mlp of tokens, their mean": Case(Mlp(family="mlp"), (9,), kind="tokens"),
+    "mlp of tokens in order": Case(Mlp(family="mlp", pool="flatten", embedding=8), (9,), kind="tokens"),
     "cnn of 28x28": Case(Cnn(family="cnn"), GREY),
     "cnn of 8x8": Case(Cnn(family="cnn"), DIGIT),
     "cnn of 33x17 colours": Case(Cnn(family="cnn"), ODD),
@@ -60,25 +69,66 @@ def test_every_family_has_a_case() -> None:
 
 
 def records(case: Case) -> Array:
-    """Raw records (20, *shape): a table with gaps, or images."""
+    """Raw records (20, *shape): a table with gaps, steps with padding, tokens, or images."""
     random = np.random.default_rng(0)
+    if case.kind == "tokens":
+        tokens = random.permutation(ROWS * 9).reshape(ROWS, 9) % (TOKENS - 1) + 1  # each of them somewhere
+        return np.where(np.arange(9) < random.integers(1, 10, (ROWS, 1)), tokens, 0).astype(np.int32)
+    if case.kind == "sequences":
+        steps = random.normal(50, 10, (ROWS, *case.shape))
+        steps[np.arange(7) >= random.integers(1, 8, (ROWS, 1))] = np.nan
+        return steps
     if len(case.shape) > 1:
         return random.integers(0, 256, (ROWS, *case.shape), dtype=np.uint8)
     x = random.normal(50, 10, (ROWS, *case.shape))
+    if case.kind == "words":
+        x[:, -1] = np.arange(ROWS) % 3
     return np.where(random.random(x.shape) < 0.05, np.nan, x)
 
 
 def chain_of(case: Case) -> Chain:
     """Raw units to about -2 to 2."""
+    if case.kind == "tokens":
+        return Chain("float32", ())
+    if case.kind == "sequences":
+        scale = Step("affine", {"shift": np.full(3, 50.0), "scale": np.full(3, 0.1)})
+        return Chain("float64", ()).then(scale, Step("mask", {}))
+    if case.kind == "words":
+        n = case.shape[0]
+        low, high = np.r_[np.full(n - 1, 35.0), -np.inf, 0], np.r_[np.full(n - 1, 65.0), np.inf, 1]
+        shift, scales = np.r_[np.full(n - 1, 50.0), 0, 0], np.r_[np.full(n - 1, 0.1), 1, 1]
+        return Chain("float64", ()).then(
+            Step("indicate", {"index": np.array([0])}),
+            Step("impute", {"fill": np.r_[np.full(n - 1, 50.0), 4, 0]}),
+            Step("clip", {"low": low, "high": high}),
+            Step("affine", {"shift": shift, "scale": scales}),
+            Step(
+                "one_hot",
+                {
+                    "keep": np.delete(np.arange(n + 1), n - 1),
+                    "column": np.full(4, n - 1),
+                    "code": np.array([0.0, 1, 2, 4]),
+                },
+            ),
+        )
     if len(case.shape) > 1:
         return Chain("float32", ()).then(Step("affine", {"shift": np.array(128.0), "scale": np.array(1 / 64)}))
     fill, scale = np.full(case.shape, 50.0), np.full(case.shape, 0.1)
     return Chain("float64", ()).then(Step("impute", {"fill": fill}), Step("affine", {"shift": fill, "scale": scale}))
 
 
+def schema_for(case: Case) -> Schema:
+    schema = schema_of(case.shape, case.classes)
+    if not case.classes:
+        schema = schema.model_copy(update={"values": tuple(f"y{i}" for i in range(case.values))})
+    if case.kind == "tokens":
+        schema = schema.model_copy(update={"kind": "text", "vocabulary": tuple(f"word{i}" for i in range(TOKENS))})
+    return schema.model_copy(update={"kind": "sequences"}) if case.kind == "sequences" else schema
+
+
 def network_of(case: Case, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return build_network(case.params, network_shape(schema_of(case.shape, case.classes), chain_of(case)))
+    return build_network(case.params, network_shape(schema_for(case), chain_of(case)))
 
 
 def features(case: Case) -> Tensor:
@@ -88,12 +138,13 @@ def features(case: Case) -> Tensor:
 def loss_of(case: Case, out: Tensor) -> Tensor:
     if case.classes:
         return functional.cross_entropy(out, torch.arange(ROWS) % case.classes)
-    return functional.mse_loss(out.squeeze(1), torch.linspace(-1, 1, ROWS))
+    return functional.mse_loss(out, torch.linspace(-1, 1, ROWS)[:, None].expand_as(out))
 
 
 def saved_of(case: Case, seed: int = 0) -> Saved:
-    schema = schema_of(case.shape, case.classes)
-    model = Deployed(Preprocess(chain_of(case)), network_of(case, seed), output_of(schema, 100.0, 7.0)).eval()
+    schema = schema_for(case)
+    output = output_of(schema, np.full(case.values, 100.0), np.full(case.values, 7.0))
+    model = Deployed(Preprocess(chain_of(case)), network_of(case, seed), output).eval()
     return Saved(model, schema, case.params, {"name": "m", "fingerprint": "f", "best_epoch": 3})
 
 
@@ -107,7 +158,7 @@ def outputs(module: nn.Module, x: Tensor) -> Tensor:
 class TestFamily:
     def test_it_gives_its_outputs_for_each_row(self, case: Case) -> None:
         out = outputs(network_of(case), features(case))
-        assert out.shape == (ROWS, case.classes or 1)
+        assert out.shape == (ROWS, case.classes or case.values)
         assert out.dtype == torch.float32
         assert out.isfinite().all()
 

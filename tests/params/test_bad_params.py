@@ -12,6 +12,7 @@ from fivefold.params.load import load_params, parse
 
 from .example import ABSENT, changed, example, renamed
 
+GROUPS = {"validation": 0.2, "test": 0.2, "by": "group", "column": "site"}
 SHARES = {"validation": 0.5, "test": 0.5, "by": "random"}
 
 BAD = [
@@ -28,9 +29,9 @@ BAD = [
     ("training.gradient_clip", True, "training.gradient_clip must be a valid number, but is True; change it"),
     ("seed", False, "seed must be a valid integer, but is False; change it"),
     ("datasets.cells.target", 5, "datasets.cells.target must be a valid string, but is 5; change it"),
-    ("models.flat.network", "mlp", "models.flat.network must be an object, but is 'mlp'; change it"),
-    ("models.flat.training", None, "models.flat.training must be an object, but is None; change it"),
-    ("models", [1], "models must be an object, but is [1]; change it"),
+    ("models.flat.network", "mlp", "models.flat.network must be a block of keys, but is 'mlp'; change it"),
+    ("models.flat.training", None, "models.flat.training must be a block of keys, but is None; change it"),
+    ("models", [1], "models must be a block of keys, but is [1]; change it"),
     ("training.optimizer.lr", math.nan, "training.optimizer.lr must be a finite number, but is nan; change it"),
     ("training.optimizer.lr", math.inf, "training.optimizer.lr must be a finite number, but is inf; change it"),
     ("training.checkpoint_seconds", -math.inf, "training.checkpoint_seconds must be a finite number, but is -inf;"),
@@ -40,16 +41,61 @@ BAD = [
     ("models.flat.network.dropout", 1, "models.flat.network.dropout must be less than 1, but is 1; change it"),
     ("models.flat.network.hidden", [8, 0], "models.flat.network.hidden.1 must be greater than 0, but is 0; change it"),
     ("datasets.cells.split.test", 0.0, "datasets.cells.split.test must be greater than 0, but is 0.0; change it"),
+    ("datasets.cells.split.test", 0, "datasets.cells.split.test must be greater than 0, but is 0; change it"),
+    ("datasets.cells.split.test", -3, "datasets.cells.split.test must be greater than 0, but is -3; change it"),
+    ("datasets.cells.split.test", 1.0, "datasets.cells.split.test must be a share below 1, or a whole number, but is"),
+    ("datasets.cells.split.test", 2.5, "datasets.cells.split.test must be a share below 1, or a whole number, but is"),
+    ("datasets.cells.split.test", True, "datasets.cells.split.test must be a valid number, but is True; change it"),
+    ("datasets.cells.split.test", "all", "datasets.cells.split.test must be a valid number, but is 'all'; change it"),
     ("seed", ABSENT, "seed is required, but is missing; add it"),
     ("models.flat.select.k", ABSENT, "models.flat.select.k is required, but is missing; add it"),
     ("datasets.cells.split.by", ABSENT, "datasets.cells.split.by is required, but is missing; add it"),
     ("models.flat.network.family", ABSENT, "models.flat.network.family is required, but is missing; add it"),
     ("models.flat.network.family", "rnn", "models.flat.network.family must be one of 'mlp', 'cnn', but is 'rnn';"),
-    ("datasets.cells.kind", "text", "datasets.cells.kind must be one of 'table', 'images', but is 'text'; choose"),
+    (
+        "datasets.cells.kind",
+        "sound",
+        "datasets.cells.kind must be one of 'table', 'images', 'sequences', 'series', 'te",
+    ),
     ("training.schedule", "cosine", "training.schedule must be 'constant' or 'one_cycle', but is 'cosine'; change it"),
     ("training.precision", 32, "training.precision must be '32', 'bf16' or '16', but is 32; change it"),
     ("models.wide.network.kernel", 4, "models.wide.network.kernel must be 1, 3, 5 or 7, but is 4; change it"),
     ("datasets.pens.normalize", "l2", "datasets.pens.normalize must be 'standard', 'minmax' or 'none', but is 'l2';"),
+    (
+        "datasets.cells.split.by",
+        "site",
+        "datasets.cells.split.by must be one of 'stratified', 'random', 'group', 'time',",
+    ),
+    ("datasets.cells.split.column", "a", "datasets.cells.split.column is not a known key, but holds 'a'; did you mean"),
+    (
+        "datasets.cells.split",
+        {"by": "group", "validation": 0.1, "test": 0.1},
+        "datasets.cells.split.column is required,",
+    ),
+    (
+        "datasets.cells.columns",
+        {"a": {"type": "word"}},
+        "datasets.cells.columns.a.type must be 'numeric', 'boolean', 'c",
+    ),
+    ("datasets.cells.columns", {"a": {"min": "0"}}, "datasets.cells.columns.a.min must be a valid number, but is '0';"),
+    (
+        "datasets.cells.missing",
+        {"numeric": "zero"},
+        "datasets.cells.missing.numeric must be 'median', 'mean', 'most_fr",
+    ),
+    ("datasets.cells.missing", {"own": True}, "datasets.cells.missing.own is not a known key, but holds True; "),
+    (
+        "datasets.cells.duplicates",
+        "first",
+        "datasets.cells.duplicates must be 'keep' or 'drop', but is 'first'; change",
+    ),
+    ("datasets.cells.clip", -1.5, "datasets.cells.clip must be greater than or equal to 0, but is -1.5; change it"),
+    ("datasets.cells.rare", 1, "datasets.cells.rare must be less than 1, but is 1; change it"),
+    (
+        "datasets.cells.checks",
+        {"leakage": "never"},
+        "datasets.cells.checks.leakage must be 'error', 'warning', 'note' o",
+    ),
     ("models.flat.dataset", "nope", "models.flat.dataset: must name a dataset, but is 'nope'; params.yaml has cells,"),
     ("models.flat.dataset", "mixes", "models.flat.select.score: chi2 compares classes, but the task is regression;"),
     ("models.wide.dataset", "cells", "models.wide.network.family: cnn needs whole images, but cells is of kind table"),
@@ -59,6 +105,16 @@ BAD = [
         "models.wide.network.family: cnn needs whole images, but pens is of kind images and select.method is pca;",
     ),
     ("datasets.mixes.split.by", "stratified", "datasets.mixes.split.by: stratified needs classes, but the task is"),
+    (
+        "datasets.pens.split",
+        GROUPS,
+        "datasets.pens.split.by: classification of images can be split by stratified, rand",
+    ),
+    (
+        "datasets.cells.split",
+        {**SHARES, "by": "time"},
+        "datasets.cells.split.column: a split by time needs a column to",
+    ),
     ("datasets.mixes.split", SHARES, "datasets.mixes.split: validation and test must leave training rows, but take"),
 ]
 
@@ -75,7 +131,7 @@ PATTERN = "must match pattern '^[a-z0-9][a-z0-9_-]{0,62}$', but is "
 @pytest.mark.parametrize("block", ["datasets", "models"])
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "/etc", "", "A", "-x", "_x", "a.b", "a b", "ä", "a" * 64, "~"])
 def test_a_name_that_could_leave_its_folder_is_refused(block: str, name: str) -> None:
-    line = f"{block}.{name} {PATTERN}{name!r}; change it"
+    line = f"a name under `{block}` {PATTERN}{name!r}; change it"
     with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}\Z"):
         parse(renamed(block, name))
 
@@ -93,6 +149,20 @@ def test_a_dataset_named_by_a_model_is_checked_as_a_name() -> None:
 def test_a_fault_in_the_base_is_named_there_and_not_in_a_model_that_inherits_it() -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml: training\.max_epochs must be greater than 0, but is 0"):
         parse(changed("training.max_epochs", 0))
+
+
+@pytest.mark.parametrize("left_out", [{"drop": ["a"]}, {"split": {**GROUPS, "column": "a"}}])
+def test_a_column_that_is_no_feature_cannot_be_described(left_out: dict[str, Any]) -> None:
+    tree = changed("datasets.cells.columns", {"a": {"type": "numeric"}})
+    tree["datasets"]["cells"] |= left_out
+    line = "datasets.cells.columns.a: is no feature, since `drop` or `split.column` names it too; take one of them out"
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}\Z"):
+        parse(tree)
+
+
+def test_an_unknown_check_lists_the_known_ones() -> None:
+    with pytest.raises(ParamsError, match=r"must be 'missing', 'constant', .* or 'cut', but is 'leak'; change it\Z"):
+        parse(changed("datasets.cells.checks", {"leak": "off"}))
 
 
 def test_further_faults_are_counted() -> None:

@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.serialize import modify_yaml
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from fivefold.cli import app
 from fivefold.errors import ParamsError
+from fivefold.params.datasets import Table
 from fivefold.params.load import load_params, merge, parse, read_tree
+from fivefold.params.splits import RowSplit
 from fivefold.params.training import Adam, Sgd
 
 from .example import TEXT, changed, example
@@ -60,6 +63,18 @@ class TestInheritedTraining:
         assert (base, over) == before
 
 
+class TestSplit:
+    @pytest.mark.parametrize(("value", "kind"), [(0.2, float), (20, int), (1, int), (0.84, float)])
+    def test_a_part_is_a_share_or_a_number_of_rows(self, value: float, kind: type) -> None:
+        split = parse(changed("datasets.mixes.split.test", value)).datasets["mixes"].split
+        assert isinstance(split, RowSplit)
+        assert (split.test, type(split.test)) == (value, kind)
+
+    def test_numbers_of_rows_do_not_count_as_shares(self) -> None:
+        parts = {"by": "random", "validation": 0.9, "test": 500}
+        assert parse(changed("datasets.mixes.split", parts)).datasets["mixes"].split.by == "random"
+
+
 class TestYaml12:
     def test_an_exponent_without_a_point_is_a_number(self) -> None:
         assert parse(example()).training.optimizer.lr == 0.001
@@ -80,6 +95,17 @@ class TestYaml12:
             load_params(path)
 
 
+def test_dvc_changes_one_line_when_it_sets_one_number(tmp_path: Path) -> None:
+    """`dvc exp run -S` writes the whole file anew; ours is in the style that it keeps."""
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text())
+    with modify_yaml(str(path)) as tree:
+        tree["models"]["mlp"]["training"]["optimizer"]["lr"] = 0.25
+    pairs = zip((ROOT / "params.yaml").read_text().splitlines(), path.read_text().splitlines(), strict=True)
+    changed = [after for before, after in pairs if before != after]
+    assert changed == ["      optimizer: {name: adamw, lr: 0.25, weight_decay: 0.01}"]
+
+
 class TestFrozen:
     @pytest.mark.parametrize("dotted", ["seed", "training.max_epochs", "training.optimizer.lr"])
     def test_assigning_raises(self, dotted: str) -> None:
@@ -94,6 +120,14 @@ class TestFrozen:
         params = parse(example())
         with pytest.raises(TypeError):
             params.models["other"] = params.models["flat"]
+
+    def test_putting_a_level_or_a_column_in_raises(self) -> None:
+        cells = parse(changed("datasets.cells.columns", {"a": {"type": "date"}})).datasets["cells"]
+        assert isinstance(cells, Table)
+        with pytest.raises(TypeError):
+            cells.columns["b"] = cells.columns["a"]  # type: ignore[index]
+        with pytest.raises(TypeError):
+            cells.checks["leakage"] = "off"  # type: ignore[index]
 
     def test_lists_become_tuples(self) -> None:
         assert parse(example()).models["flat"].model_dump()["network"]["hidden"] == (8,)
@@ -125,7 +159,9 @@ class TestJsonSchema:
     def test_every_block_refuses_unknown_keys(self, printed: str) -> None:
         schema = json.loads(printed)
         blocks = {"Params": schema, **schema["$defs"]}
-        assert {"Training", "Table", "Images", "Model", "Mlp", "Cnn"} <= set(blocks)
+        assert {"Training", "Table", "Images", "Sequences", "Series", "Text", "Column", "Model", "Mlp", "Cnn"} <= set(
+            blocks
+        )
         assert [name for name, block in blocks.items() if block.get("additionalProperties") is not False] == []
 
     def test_a_model_need_not_repeat_what_the_base_says(self, printed: str) -> None:

@@ -5,12 +5,12 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from fivefold.data.records import Array, Records
+from fivefold.data.records import Array, Keys
 from fivefold.data.splitting import split
 from fivefold.errors import ArtifactError
 from fivefold.families.deployed import Preprocess
-from fivefold.params.datasets import Split
 from fivefold.params.selection import KBest, KeepAll, Pca, Selection
+from fivefold.params.splits import RowSplit
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
@@ -31,7 +31,25 @@ CHANNELS = Step("affine", {"shift": np.full((3, 1, 1), 100.0), "scale": np.array
 PIXELS = Step("take", {"index": np.array([0, 7, 59])})
 PROJECT_PIXELS = Step("project", {"shift": np.full(60, 0.5), "matrix": RANDOM.normal(size=(60, 4)) / 60})
 
+INDICATE = Step("indicate", {"index": np.array([0, 4])})
+MORE_FILL = Step("impute", {"fill": np.array([0.5, 1e9, -1e9, 2, 3, 4, 0, 0])})
+CLIP = Step("clip", {"low": np.array([-1, -np.inf, -1e9, 4, -1, 0]), "high": np.array([1, np.inf, 0, 6, np.inf, 5])})
+CODES = RANDOM.integers(0, 4, (40, 3)).astype(float)
+ONE_HOT = Step("one_hot", {"keep": np.array([1]), "column": np.array([0, 0, 2]), "code": np.array([3.0, 0, 1])})
+ONLY_WORDS = Step("one_hot", {"keep": np.arange(0), "column": np.array([0, 2]), "code": np.array([2.0, 0])})
+STEPS = RANDOM.normal(size=(10, 5, 2))
+STEPS[2, 3:], STEPS[4, 1:], STEPS[6, 0, 1] = np.nan, np.nan, np.nan
+STEP_SCALE = Step("affine", {"shift": np.array([0.5, 1]), "scale": np.array([2.0, 3])})
+MASK = Step("mask", {})
+
 CHAINS = {
+    "indicate": (Chain("float64", ()).then(INDICATE), TABLE),
+    "indicate and impute": (Chain("float64", ()).then(INDICATE, MORE_FILL), TABLE),
+    "clip": (Chain("float64", ()).then(CLIP), FILLED),
+    "one_hot": (Chain("float64", ()).then(ONE_HOT), CODES),
+    "words alone": (Chain("float64", ()).then(ONLY_WORDS), CODES),
+    "mask": (Chain("float64", ()).then(MASK), STEPS),
+    "sequences": (Chain("float64", ()).then(STEP_SCALE, MASK), STEPS),
     "impute": (Chain("float64", ()).then(IMPUTE), TABLE),
     "affine": (Chain("float64", ()).then(AFFINE), FILLED),
     "unit_norm": (Chain("float64", ()).then(UNIT), FILLED),
@@ -64,9 +82,10 @@ class TestEveryChain:
     @every_chain
     def test_saving_and_loading_changes_nothing(self, case: str, tmp_path: Path) -> None:
         chain, x = CHAINS[case]
+        chain = chain.then(names=("one", "two"))
         chain.save(tmp_path / "chain.safetensors")
         loaded = Chain.load(tmp_path / "chain.safetensors")
-        assert loaded.dtype == chain.dtype
+        assert (loaded.dtype, loaded.names) == (chain.dtype, chain.names)
         assert [step.kind for step in loaded.steps] == [step.kind for step in chain.steps]
         np.testing.assert_array_equal(loaded(x), chain(x))
 
@@ -92,6 +111,24 @@ class TestSteps:
         )
         # (nan, 1) -> (1, 1) -> (0, 4) -> (0, 1); (2, 1) -> (3, 4) -> (0.6, 0.8)
         np.testing.assert_allclose(chain(np.array([[np.nan, 1], [2, 1]])), [[0, 1], [0.6, 0.8]], rtol=1e-6)
+
+    def test_gaps_are_told_behind_the_columns(self) -> None:
+        chain = Chain("float64", ()).then(Step("indicate", {"index": np.array([1])}))
+        np.testing.assert_array_equal(chain(np.array([[np.nan, 1], [2, np.nan]])), [[np.nan, 1, 0], [2, np.nan, 1]])
+
+    def test_a_code_gets_a_column_and_an_unknown_one_none(self) -> None:
+        step = Step("one_hot", {"keep": np.array([1]), "column": np.array([0, 0]), "code": np.array([2.0, 0])})
+        chain = Chain("float64", ()).then(step)
+        assert chain(np.array([[0.0, 7], [2, 8], [1, 9]])).tolist() == [[7, 0, 1], [8, 1, 0], [9, 0, 0]]
+
+    def test_a_step_of_gaps_is_padding_and_one_gap_is_none(self) -> None:
+        x = np.array([[[1.0, np.nan], [np.nan, np.nan]]])
+        assert Chain("float64", ()).then(MASK)(x).tolist() == [[[1, 0, 1], [0, 0, 0]]]
+
+    def test_names_stay_until_others_are_given(self) -> None:
+        chain = Chain("float64", ()).then(names=["a", "b"])
+        assert chain.then(UNIT).names == ("a", "b")
+        assert chain.then(UNIT, names=["c"]).names == ("c",)
 
     def test_an_index_takes_columns_in_its_order(self) -> None:
         chain = Chain("float32", ()).then(Step("take", {"index": np.array([3, 0])}))
@@ -121,18 +158,19 @@ class TestLoad:
             Chain.load(tmp_path / "a.safetensors")
 
 
+DRAWN = RowSplit(validation=0.25, test=0.25, by="random")
+LABELS = (np.nan_to_num(TABLE[:, 0]) + RANDOM.normal(size=40) > 0).astype(int)
+
+
 def fitted(x: Array, y: Array, select: Selection, folder: Path) -> bytes:
     """Bytes of the chain that prepare and select_features would write for a table or images."""
-    table = x.ndim == 2
-    dataset = split(schema_of(x.shape[1:], 2), Records(x, y, np.arange(len(x))), SPLIT, seed=3)
-    scaling = fit_scaling(dataset.train.x, table_block() if table else images_block(normalize="standard"))
-    selected = fit_selection(scaling(dataset.train.x), dataset.train.y, dataset.schema, select, seed=3)
+    schema = schema_of(x.shape[1:], 2)
+    train = split(Keys(y, schema.classes), DRAWN, seed=3)["train"]
+    block = table_block() if x.ndim == 2 else images_block(normalize="standard")
+    scaling = fit_scaling(x[train], schema, block)
+    selected = fit_selection(scaling(x[train]), y[train], schema, select, 3, scaling.names)
     scaling.then(*selected.steps).save(folder / "chain.safetensors")
     return (folder / "chain.safetensors").read_bytes()
-
-
-SPLIT = Split(validation=0.25, test=0.25, by="random")
-LABELS = (np.nan_to_num(TABLE[:, 0]) + RANDOM.normal(size=40) > 0).astype(int)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +187,7 @@ LABELS = (np.nan_to_num(TABLE[:, 0]) + RANDOM.normal(size=40) > 0).astype(int)
 class TestNothingLeaks:
     @staticmethod
     def altered(x: Array, y: Array, part: str) -> tuple[Array, Array]:
-        rows = getattr(split(schema_of((1,), 2), Records(x, y, np.arange(len(x))), SPLIT, seed=3), part).rows
+        rows = split(Keys(y, ("no", "yes")), DRAWN, seed=3)[part]
         x, y = x.copy(), y.copy()
         x[rows[: len(rows) // 2]] = 77
         x[rows[len(rows) // 2 :]] = 1

@@ -1,32 +1,180 @@
-"""The picture of a selection is drawn for each kind of data and each method, the same bytes each time."""
+"""The pictures of a selection are drawn for each kind of data and each method, the same bytes each time."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from fivefold.params.selection import KBest, KeepAll, Pca, Selection
-from fivefold.preprocessing.plot import plot_selection
-from fivefold.preprocessing.selection import fit_selection
+from fivefold.data.records import Array
+from fivefold.data.schema import Schema
+from fivefold.params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
+from fivefold.preprocessing import plot
+from fivefold.preprocessing.plot import plot_map, plot_selection
+from fivefold.preprocessing.selection import Selected, fit_selection
 
 from ..conftest import schema_of
 
 METHODS: list[Selection] = [
     KeepAll(method="none"),
     KBest(method="k_best", score="f", k=2),
+    Percentile(method="percentile", score="f", percent=70, stability=0),
+    Variance(method="variance", threshold=0.5),
+    L1(method="l1", strength=0.01, stability=2),
+    Rfe(method="rfe", k=1, stability=2),
     Pca(method="pca", components=2),
+    Pca(method="pca", components=1, whiten=True),
 ]
+SHAPES = [(3,), (20,), (1, 4, 5), (3, 5, 4)]
 
 
 @pytest.mark.parametrize("params", METHODS, ids=lambda params: params.method)
-@pytest.mark.parametrize("shape", [(3,), (20,), (1, 4, 5), (3, 5, 4)])
-def test_a_picture_is_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...], params: Selection) -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pictures_are_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...], params: Selection) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(20, *shape)), np.arange(20) % 2
     x.reshape(20, -1)[:, 0] = 1  # a feature that never changes
-    selected = fit_selection(x, y, schema_of(shape, 2), params, 0)
-    for name in ("one.png", "two.png"):
-        plot_selection(selected, schema_of(shape, 2), "m", tmp_path / name)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    assert imread(tmp_path / "one.png").std() > 0.05
+    schema = schema_of(shape, 2)
+    selected = fit_selection(x, y, schema, params, 0)
+    for name in ("one", "two"):
+        plot_selection(selected, schema, "m", tmp_path / f"{name}.png")
+        plot_map(selected, x, y, schema, "m", 0, tmp_path / f"{name}_map.png")
+    for picture in ("", "_map"):
+        one, two = (tmp_path / f"{name}{picture}.png" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+        assert imread(one).std() > 0.03
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that would have been saved."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(plot, "save", lambda fig, path: figures.append(fig))
+    return figures
+
+
+def rows(n: int, n_classes: int, f: int = 4) -> tuple[Array, Array, Schema]:
+    """Rows of f features, of so many classes, or with values."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % n_classes if n_classes else rng.normal(size=n)
+    return rng.normal(size=(n, f)), y, schema_of((f,), n_classes)
+
+
+def selection(params: Selection, n: int = 60, n_classes: int = 2) -> tuple[Selected, Schema]:
+    x, y, schema = rows(n, n_classes)
+    return fit_selection(x, y, schema, params, 0), schema
+
+
+class TestSelection:
+    def test_stability_stands_beside_each_bar(self, drawn: list[Figure]) -> None:
+        selected, schema = selection(KBest(method="k_best", score="f", k=2, stability=10))
+        plot_selection(selected, schema, "m", Path())
+        (right,) = drawn[0].axes[0].child_axes
+        shown = [tick.get_text() for tick in right.get_yticklabels()]
+        assert shown == [f"{share:.0%}" for share in selected.table.stability[::-1]]
+
+    def test_no_stability_no_second_axis(self, drawn: list[Figure]) -> None:
+        selected, schema = selection(KeepAll(method="none"))
+        plot_selection(selected, schema, "m", Path())
+        assert drawn[0].axes[0].child_axes == []
+
+    def test_pixels_get_a_second_map_of_stability(self, drawn: list[Figure]) -> None:
+        x = np.random.default_rng(0).normal(size=(40, 1, 3, 3))
+        schema = schema_of((1, 3, 3), 2)
+        params = KBest(method="k_best", score="f", k=2, stability=5)
+        selected = fit_selection(x, np.arange(40) % 2, schema, params, 0)
+        plot_selection(selected, schema, "m", Path())
+        scores, share = (axes.images[0].get_array() for axes in drawn[0].axes if axes.get_label() != "<colorbar>")
+        assert np.isfinite(scores.filled(np.nan)).sum() == 2
+        np.testing.assert_array_equal(share.ravel(), selected.table.sort_index().stability)
+
+    def test_components_are_shown_alone_and_together(self, drawn: list[Figure]) -> None:
+        selected, schema = selection(Pca(method="pca", components=3))
+        plot_selection(selected, schema, "m", Path())
+        axes = drawn[0].axes[0]
+        share = selected.table.score.to_numpy()
+        np.testing.assert_allclose([bar.get_height() for bar in axes.patches], share)
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), [share[0], share[:2].sum(), share.sum()])
+
+    def test_an_infinite_score_is_as_long_as_the_longest(self, drawn: list[Figure]) -> None:
+        x, y, schema = rows(60, 2)
+        x[:, 1], x[:, 2] = y, x[:, 2] + y
+        plot_selection(fit_selection(x, y, schema, KeepAll(method="none"), 0), schema, "m", Path())
+        best, second, *_ = [bar.get_width() for bar in drawn[0].axes[0].patches][::-1]
+        assert np.isfinite(best)
+        assert best == second > 0
+
+    def test_names_that_pictures_take_for_something_else(self, tmp_path: Path) -> None:
+        x, y, schema = rows(60, 2)
+        odd = schema.model_copy(
+            update={"features": ("$x_", "_a", "b" * 200, "a $ and a $"), "classes": ("_hidden", "$1 to $2")}
+        )
+        selected = fit_selection(x, y, odd, KeepAll(method="none"), 0)
+        plot_selection(selected, odd, "m", tmp_path / "s.png")
+        plot_map(selected, x, y, odd, "m", 0, tmp_path / "map.png")
+        assert imread(tmp_path / "s.png").shape[1] < 1000
+
+
+class TestMap:
+    def draw(self, params: Selection, n: int, n_classes: int, seed: int = 0) -> None:
+        x, y, schema = rows(n, n_classes)
+        plot_map(fit_selection(x, y, schema, params, 0), x, y, schema, "m", seed, Path())
+
+    def test_rows_lie_where_principal_components_put_them(self, drawn: list[Figure]) -> None:
+        x, y, schema = rows(50, 2)
+        params = KBest(method="k_best", score="f", k=3, stability=0)
+        selected = fit_selection(x, y, schema, params, 0)
+        plot_map(selected, x, y, schema, "m", 0, Path())
+        part = x[:, selected.steps[0].arrays["index"]]
+        u, s, _ = np.linalg.svd(part - part.mean(axis=0), full_matrices=False)  # Pearson 1901
+        dots = drawn[0].axes[0].collections[0]
+        expected, shown = np.abs(u * s)[:, :2], np.abs(dots.get_offsets())
+        np.testing.assert_allclose(shown[np.argsort(shown[:, 0])], expected[np.argsort(expected[:, 0])], rtol=1e-9)
+        share = s**2 / (s**2).sum()
+        assert drawn[0].axes[0].get_xlabel() == f"component 1, {share[0]:.0%} of the variance"
+
+    def test_components_that_are_selected_are_the_axes_themselves(self, drawn: list[Figure]) -> None:
+        x, y, schema = rows(50, 2)
+        selected = fit_selection(x, y, schema, Pca(method="pca", components=3, whiten=True), 0)
+        plot_map(selected, x, y, schema, "m", 0, Path())
+        shown = drawn[0].axes[0].collections[0].get_offsets()
+        projected = selected.steps[0](x)[:, :2]
+        np.testing.assert_allclose(np.sort(shown, axis=0), np.sort(projected, axis=0))
+
+    def test_many_rows_are_thinned_and_the_title_says_so(self, drawn: list[Figure]) -> None:
+        self.draw(KeepAll(method="none"), 5_000, 2)
+        assert len(drawn[0].axes[0].collections[0].get_offsets()) == 2_000
+        assert drawn[0].get_suptitle() == "m: map of 2000 of 5000 training rows"
+
+    @pytest.mark.parametrize(("n_classes", "last"), [(2, "class1"), (12, "class11"), (25, "5 others")])
+    def test_classes_have_a_legend_of_bounded_length(self, drawn: list[Figure], n_classes: int, last: str) -> None:
+        self.draw(KeepAll(method="none"), 200, n_classes)
+        labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+        assert len(labels) == min(n_classes, 21)
+        assert labels[-1] == last
+        assert len({tuple(colour) for colour in drawn[0].axes[0].collections[0].get_facecolors()}) == len(labels)
+
+    def test_values_have_a_scale(self, drawn: list[Figure]) -> None:
+        self.draw(KeepAll(method="none"), 60, 0)
+        assert drawn[0].legends == []
+        assert drawn[0].axes[1].get_ylabel() == "y"
+
+    def test_a_single_feature_is_spread_out(self, drawn: list[Figure]) -> None:
+        self.draw(KBest(method="k_best", score="f", k=1, stability=0), 60, 2)
+        assert drawn[0].axes[0].get_ylabel() == "at random, to tell rows apart"
+
+    def test_rows_that_are_all_alike_are_drawn(self, tmp_path: Path) -> None:
+        schema = schema_of((2,), 2)
+        x, y = np.ones((10, 2)), np.arange(10) % 2
+        plot_map(fit_selection(x, y, schema, KeepAll(method="none"), 0), x, y, schema, "m", 0, tmp_path / "map.png")
+        assert (tmp_path / "map.png").exists()
+
+    def test_text_has_no_map(self, tmp_path: Path) -> None:
+        schema = schema_of((2,), 2).model_copy(update={"kind": "text", "vocabulary": ("", "?")})
+        x, y = np.ones((10, 2), int), np.arange(10) % 2
+        selected = fit_selection(x, y, schema, KeepAll(method="none"), 0)
+        plot_map(selected, x, y, schema, "m", 0, tmp_path / "map.png")
+        assert not (tmp_path / "map.png").exists()
+        plot_selection(selected, schema, "m", tmp_path / "selection.png")
+        assert imread(tmp_path / "selection.png").std() > 0.01

@@ -12,6 +12,7 @@ from sklearn.feature_selection import (
 )
 
 from fivefold.data.records import Array
+from fivefold.data.schema import Schema
 from fivefold.errors import DataError
 from fivefold.params.selection import KBest, KeepAll, Pca, Selection
 from fivefold.preprocessing.chain import Chain
@@ -52,8 +53,8 @@ class TestKBest:
         selected = fit_selection(X, Y, CLASSES, KBest(method="k_best", score="f", k=4), 0)
         table = selected.table
         scores, p_values = f_classif(X, Y)
-        assert selected.score == "f"
-        assert table.columns.tolist() == ["feature", "score", "p_value", "kept"]
+        assert selected.score == "F"
+        assert table.columns.tolist() == ["feature", "score", "p_value", "kept", "stability"]
         assert table.feature.tolist() == ["abcdefghijklm"[i] for i in np.argsort(-scores)]
         assert table.kept.tolist() == [True] * 4 + [False] * 9
         np.testing.assert_array_equal(table.score, np.sort(scores)[::-1])
@@ -146,7 +147,47 @@ class TestKeepAll:
 
 class TestFeatureNames:
     def test_columns_of_a_table(self) -> None:
-        assert feature_names(schema_of((3,))) == ["a", "b", "c"]
+        assert feature_names(schema_of((3,)), (3,)) == ["a", "b", "c"]
+
+    def test_columns_that_the_scaling_has_made(self) -> None:
+        assert feature_names(schema_of((2,)), (3,), ("a", "b=red", "b=blue")) == ["a", "b=red", "b=blue"]
 
     def test_pixels_in_the_order_in_which_images_are_flattened(self) -> None:
-        assert feature_names(schema_of((2, 1, 2))) == ["c0_y0_x0", "c0_y0_x1", "c1_y0_x0", "c1_y0_x1"]
+        shape = (2, 1, 2)
+        assert feature_names(schema_of(shape), shape) == ["c0_y0_x0", "c0_y0_x1", "c1_y0_x0", "c1_y0_x1"]
+
+    def test_values_of_a_sequence_by_step(self) -> None:
+        names = feature_names(sequences(), (2, 3), ("u", "v", "is_step"))
+        assert names == ["u_t0", "v_t0", "is_step_t0", "u_t1", "v_t1", "is_step_t1"]
+
+
+def sequences() -> Schema:
+    """Sequences of two steps of values u and v, with a value each."""
+    return Schema(
+        kind="sequences",
+        task="regression",
+        target="y",
+        features=("u", "v"),
+        shape=(2, 2),
+        classes=(),
+        values=("y",),
+    )
+
+
+class TestOtherKinds:
+    def test_a_step_of_a_sequence_is_selected_by_name(self) -> None:
+        x = np.random.default_rng(0).normal(size=(60, 2, 3))
+        params = KBest(method="k_best", score="f", k=1)
+        selected = fit_selection(x, x[:, 1, 0] ** 3, sequences(), params, 0, ("u", "v", "is_step"))
+        assert selected.table.feature[selected.table.kept].tolist() == ["u_t1"]
+
+    def test_of_several_targets_the_first_is_looked_at(self) -> None:
+        two = np.stack([VALUES, np.arange(len(X))], axis=1)
+        params = KBest(method="k_best", score="f", k=2)
+        both = [fit_selection(X, y, REGRESSION, params, 0).table for y in (VALUES, two)]
+        assert both[0].equals(both[1])
+
+    def test_text_keeps_its_tokens(self) -> None:
+        schema = sequences().model_copy(update={"kind": "text", "vocabulary": ("", "?", "so")})
+        selected = fit_selection(np.zeros((3, 4), int), np.zeros(3), schema, KeepAll(method="none"), 0)
+        assert (selected.steps, len(selected.table), selected.summary) == ((), 0, "3 tokens, in texts of 2")

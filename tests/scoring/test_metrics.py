@@ -1,4 +1,4 @@
-from math import log, sqrt
+from math import log, log2, sqrt
 
 import numpy as np
 import pytest
@@ -39,6 +39,18 @@ class TestByHand:
     def test_macro_f1(self) -> None:
         # predicted 0, 1, 0, 2. Class 0: precision 1/2, recall 1. Class 1: precision 1, recall 1/2. Class 2: both 1.
         assert metrics.macro_f1(Y, P) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+
+    def test_balanced_accuracy(self) -> None:
+        # class 0: 1 of 1; class 1: 1 of 2; class 2: 1 of 1
+        assert metrics.balanced_accuracy(Y, P) == pytest.approx((1 + 1 / 2 + 1) / 3)
+
+    def test_balanced_accuracy_leaves_out_a_class_without_rows(self) -> None:
+        y, p = np.array([0, 0, 1]), np.array([[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]])
+        assert metrics.balanced_accuracy(y, p) == pytest.approx((1 / 2 + 1) / 2)
+
+    def test_bits(self) -> None:
+        expected = -(log2(0.7) + log2(0.8) + log2(0.4) + log2(0.6)) / 4
+        assert metrics.bits(Y, P) == pytest.approx(expected, rel=1e-6)
 
     def test_macro_f1_leaves_out_a_class_that_is_neither_true_nor_predicted(self) -> None:
         y, p = np.array([0, 1]), np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1]])
@@ -85,6 +97,13 @@ class TestByHand:
         assert metrics.rmse(y, p) == pytest.approx(sqrt(5 / 4))
         assert metrics.mae(y, p) == pytest.approx(3 / 4)
 
+    def test_several_values(self) -> None:
+        y, p = np.array([[1.0, 0], [3, 2]]), np.array([[1.0, 1], [3, 3]])
+        # the first is told exactly; of the second squared errors add up to 2 and squared distances from 1 to 2
+        assert metrics.r2(y, p) == pytest.approx((1 + 0) / 2)
+        assert metrics.rmse(y, p) == pytest.approx(sqrt(2 / 4))
+        assert metrics.mae(y, p) == pytest.approx(2 / 4)
+
 
 @pytest.mark.parametrize(("n", "k"), [(200, 2), (500, 3), (2000, 10)])
 class TestAgainstOthers:
@@ -94,6 +113,7 @@ class TestAgainstOthers:
         assert metrics.accuracy(y, p) == pytest.approx(reference.accuracy_score(y, best))
         assert metrics.macro_f1(y, p) == pytest.approx(reference.f1_score(y, best, average="macro"))
         exact = p.astype(float) / p.astype(float).sum(axis=1, keepdims=True)
+        assert metrics.balanced_accuracy(y, p) == pytest.approx(reference.balanced_accuracy_score(y, best))
         assert metrics.brier(y, p) == pytest.approx(reference.brier_score_loss(y, exact, scale_by_half=False), rel=1e-6)
         assert metrics.log_loss(y, p) == pytest.approx(-np.log(p[np.arange(n), y].astype(float)).mean(), rel=1e-6)
 
@@ -109,8 +129,10 @@ class TestScore:
     def test_each_task_has_its_metrics_the_leading_one_first(self) -> None:
         classes = [metric.name for metric in metrics.metrics_of(schema_of((2,), 3))]
         values = [metric.name for metric in metrics.metrics_of(schema_of((2,)))]
-        assert classes == ["accuracy", "macro_f1", "log_loss", "brier", "ece"]
+        assert classes == ["accuracy", "macro_f1", "balanced_accuracy", "log_loss", "brier", "ece"]
         assert values == ["r2", "rmse", "mae"]
+        language = schema_of((2,), 3).model_copy(update={"kind": "text", "task": "language"})
+        assert [metric.name for metric in metrics.metrics_of(language)] == ["bits", "accuracy"]
 
     @pytest.mark.parametrize("schema", [schema_of((2,), 3), schema_of((2,))], ids=["classes", "values"])
     def test_the_direction_of_a_metric_is_that_in_which_predictions_get_better(self, schema: metrics.Schema) -> None:

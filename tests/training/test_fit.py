@@ -30,7 +30,7 @@ def dataset(task: str = "classification") -> Dataset:
     schema = SCHEMA
     if task == "regression":
         y = 1000 + 50 * x[:, 0]  # far from 0, so that only a scaled target is learnt quickly
-        schema = SCHEMA.model_copy(update={"task": "regression", "classes": ()})
+        schema = SCHEMA.model_copy(update={"task": "regression", "classes": (), "values": ("t",)})
     records = Records(x, y, np.arange(120))
     parts = (records.take(np.arange(*span)) for span in ((0, 80), (80, 100), (100, 120)))
     return Dataset(schema, *parts)

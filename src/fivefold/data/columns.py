@@ -17,11 +17,14 @@ from .findings import Finding
 from .records import Array
 from .schema import DATE_PARTS, Column, ColumnType
 
-GAPS = frozenset(("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-", ""))
-"""What stands for a missing number; in a column of text only an empty cell is missing."""
+GAPS = frozenset(("na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ""))
+"""What stands for a missing cell, in any case; in a column of categories only an empty cell is missing."""
 
 LARGEST = 1e37
 """Networks compute in float32, which ends a little above."""
+
+WHOLE = 2.0**53
+"""Whole numbers up to here are exact as floats."""
 
 TRUE, FALSE = ("true", "yes", "t", "y", "on"), ("false", "no", "f", "n", "off")
 SCALES = (
@@ -39,6 +42,9 @@ DATE = re.compile(r"\d{4}[-/]\d{1,2}([-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)
 NAMED = 5
 """Rows that a finding names at most."""
 
+WORDS = 100
+"""Different spellings at most of a column that may be boolean or a known scale."""
+
 MIXED = 0.5
 """Share of a text column's cells that are numbers from which the others are taken for mistakes."""
 
@@ -50,9 +56,12 @@ def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str,
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
         return said.type or "ordinal", tuple(map(str, dtype.categories))
-    if said.type:
-        if said.type == "ordinal":
+    if said.type == "ordinal":
+        found = _of_text(_text(values).dropna())
+        if found[0] != "ordinal":
             raise DataError(f"column {values.name!r} is ordinal, so `order` must list its values, lowest first; add it")
+        return found
+    if said.type:
         return said.type, ()
     if pd.api.types.is_bool_dtype(dtype):
         return "boolean", ()
@@ -64,53 +73,71 @@ def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str,
 
 
 def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
-    known = cells[~cells.isin(GAPS)]
-    words = set(known.head(10_000).str.strip().str.lower().unique())
+    stripped = cells.str.strip()
+    known = stripped[~stripped.str.lower().isin(GAPS)]
+    spelled = known.unique()
+    words = {word.lower() for word in spelled} if len(spelled) <= WORDS else set()
     if words and any(words <= {a, b} for a, b in zip(TRUE, FALSE, strict=True)):
         return "boolean", ()
-    if len(known) and pd.to_numeric(known, errors="coerce").notna().mean() >= MIXED:
+    if not len(known) or pd.to_numeric(known, errors="coerce").notna().mean() >= MIXED:
         return "numeric", ()
-    if len(known) and known.str.strip().str.fullmatch(DATE).all():
+    if known.str.fullmatch(DATE).all():
         return "date", ()
     for scale in SCALES:
         if len(words) > 1 and words <= set(scale):
-            spelling = {word.strip().lower(): word for word in cells.unique()}
-            return "ordinal", tuple(spelling.get(word, word) for word in scale)
+            return "ordinal", scale
     return "categorical", ()
 
 
 def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:
     """Return a column's cells as what they mean, and the positions of cells that mean nothing.
 
-    Numeric, boolean (1 and 0) and ordinal (rank) become float64, NaN where nothing stands; dates datetime64; categories
-    text.
+    Numeric, boolean (1 and 0) and ordinal (rank) become float64, NaN where nothing stands or what means nothing; dates
+    datetime64; categories text. Case and spaces around a word do not matter, but for categories.
     """
-    gap = values.isna()
-    match kind:
-        case "categorical":
-            return values.astype(str).where(~gap), np.array([], np.int64)
-        case "date":
-            known = pd.api.types.is_datetime64_any_dtype(values.dtype)
-            cells = values if known else values.astype(str).str.strip().str.replace("/", "-").where(~gap)
-            times = pd.to_datetime(cells, errors="coerce", utc=True, format=None if known else "ISO8601")
-            found = times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]")
-            return found, np.flatnonzero(np.isnat(found) & ~gap.to_numpy())
-        case "numeric" if pd.api.types.is_numeric_dtype(values.dtype):
-            out: Array = values.to_numpy(dtype=np.float64, na_value=np.nan)
-            return out, np.flatnonzero(np.abs(out) > LARGEST)
-        case "numeric":
-            cells = values.astype(object).where(~values.isin(GAPS))
-            out = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        case "boolean":
-            cells = values.astype(str).str.strip().str.lower().where(~gap & ~values.isin(GAPS))
-            words = dict.fromkeys((*TRUE, "1", "1.0"), 1.0) | dict.fromkeys((*FALSE, "0", "0.0"), 0.0)
-            out = cells.map(words).to_numpy(dtype=np.float64, na_value=np.nan)
-        case "ordinal":
-            cells = values.astype(str).where(~gap)
-            out = cells.map({word: float(i) for i, word in enumerate(order)}).to_numpy(
-                dtype=np.float64, na_value=np.nan
-            )
-    return out, np.flatnonzero((np.isnan(out) & ~cells.isna().to_numpy()) | (np.abs(out) > LARGEST))
+    if kind == "categorical":
+        return _text(values), np.array([], np.int64)
+    if kind == "numeric" and pd.api.types.is_numeric_dtype(values.dtype):
+        out: Array = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        gap = np.isnan(out)
+    else:
+        words = _text(values).str.strip().str.lower()
+        gap = (words.isna() | words.isin(GAPS)).to_numpy()
+        match kind:
+            case "date":
+                times = _times(values, words)
+                return times, np.flatnonzero(np.isnat(times) & ~gap)
+            case "numeric":
+                cells = pd.to_numeric(words, errors="coerce")
+            case "boolean":
+                truth = dict.fromkeys((*TRUE, "1"), 1.0) | dict.fromkeys((*FALSE, "0"), 0.0)
+                cells = words.map(truth)
+            case "ordinal":
+                exact = _text(values)
+                ranks = {word.strip().lower(): float(i) for i, word in enumerate(order)}
+                ranks |= {word: float(i) for i, word in enumerate(order)}
+                cells = exact.where(exact.isin(order), words).map(ranks)
+        out = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    far = np.abs(out) > LARGEST
+    return np.where(far, np.nan, out), np.flatnonzero(far | (np.isnan(out) & ~gap))
+
+
+def _text(values: pd.Series) -> pd.Series:
+    """Return cells as text, missing where nothing stands; 3, not 3.0, so that a gap elsewhere changes no name."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        known = values.dropna()
+        if ((known == known.round()) & (known.abs() <= WHOLE)).all():
+            values = values.astype("Int64")
+    return values.astype(str).where(~values.isna())
+
+
+def _times(values: pd.Series, words: pd.Series) -> Array:
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        times = pd.to_datetime(values, utc=True)
+    else:
+        iso = words.str.upper().str.replace("/", "-")
+        times = pd.to_datetime(iso, errors="coerce", utc=True, format="ISO8601")
+    return np.asarray(times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]"))
 
 
 def fit(name: str, kind: ColumnType, cells: Any, order: Sequence[str] = (), rare: float = 0.0) -> Column:
@@ -150,7 +177,7 @@ def _parts(times: Array) -> dict[str, Array]:
     stamps = pd.Series(times)
     hour = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
     days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    found = {"days": days, "month": stamps.dt.month, "weekday": stamps.dt.weekday, "hour": hour}
+    found = {"days": days, "month": stamps.dt.month, "weekday": stamps.dt.day_of_week, "hour": hour}
     return {name: part.to_numpy(dtype=np.float64, na_value=np.nan) for name, part in found.items()}
 
 
@@ -159,7 +186,7 @@ def doubts(name: str, values: pd.Series, kind: ColumnType, bad: NDArray[np.int64
     if not len(bad):
         return None
     cell = values.iloc[int(bad[0])]
-    number = isinstance(cell, float | int | np.number)
+    number = kind == "numeric" and pd.notna(pd.to_numeric(cell, errors="coerce"))
     rows = ", ".join(str(i + 1) for i in bad[:NAMED]) + (", ..." if len(bad) > NAMED else "")
     rule = (
         f"finite numbers up to {LARGEST:g}" if kind == "numeric" else {"date": "ISO dates"}.get(kind, f"{kind} values")

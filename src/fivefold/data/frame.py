@@ -44,7 +44,8 @@ def read_frame(source: Path, *, header: bool = True, encoding: str = "utf-8") ->
         raise DataError(f"{source} must be {what}, but is not: {one_line(error)}; mend the file") from None
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
-    return frame.rename(columns=str)
+    labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
+    return frame.reset_index(drop=not labelled).rename(columns=str)
 
 
 def _csv(source: Path, header: bool, encoding: str) -> pd.DataFrame:

@@ -18,11 +18,18 @@ from .records import Array
 IMAGES = re.compile(r"(?P<part>.+?)[-_.]?images[-_.]?idx3[-_.]?ubyte(\.gz)?")
 PARTS = {"train": "train", "t10k": "test", "test": "test", "val": "validation", "validation": "validation"}
 UBYTE = 8
+PIECE = 2**20
+"""Bytes that are unpacked at a time."""
 
 
 def holds(source: Path) -> bool:
     """Say whether `source` is a folder of IDX files, or one such file of images."""
-    return bool(_pairs(source))
+    return bool(parts(source))
+
+
+def parts(source: Path) -> list[str]:
+    """Return the parts of which `source` has images: train, t10k ..."""
+    return list(_pairs(source))
 
 
 def read(source: Path) -> Labelled:
@@ -31,7 +38,7 @@ def read(source: Path) -> Labelled:
     Raises:
         DataError: a file is no IDX file, is torn, or a pair does not fit.
     """
-    pixels, labels, parts = [], [], []
+    pixels, labels, given = [], [], []
     for part, (images, names) in sorted(_pairs(source).items(), key=lambda pair: pair[0] != "train"):
         if not names.exists():
             raise DataError(f"{images} must have its labels beside it, but {names.name} is not there; put it there")
@@ -42,31 +49,36 @@ def read(source: Path) -> Labelled:
             )
         pixels.append(x)
         labels.append(y)
-        parts.append(np.full(len(x), PARTS.get(part, "train")))
+        word = re.split("[-_.]", part)[-1]  # of emnist-letters-train
+        given.append(np.full(len(x), PARTS.get(word, word)))
     if len({x.shape[1:] for x in pixels}) > 1:
-        raise DataError(f"{source}: images of all files must have one size, but have {[x.shape[1:] for x in pixels]}")
+        sizes = " and ".join(f"{height}x{width}" for _, height, width in (x.shape for x in pixels))
+        raise DataError(f"{source}: images of all files must have one size, but have {sizes}; keep files of one set")
     together = pixels[0] if len(pixels) == 1 else np.concatenate(pixels)
-    return Labelled(together, np.concatenate(labels), "label", np.concatenate(parts))
+    return Labelled(together, np.concatenate(labels), "label", np.concatenate(given))
 
 
 def load(path: Path, dimensions: int) -> Array:
-    """Return the array of one IDX file, uint8."""
+    """Return the array of one IDX file, uint8; no more is unpacked than its head says."""
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(4 + 4 * dimensions)
+            if len(head) < 4 + 4 * dimensions or head[:4] != bytes((0, 0, UBYTE, dimensions)):
+                raise DataError(
+                    f"{path} must be an IDX file of {dimensions} dimensions of bytes, but begins with"
+                    f" {head[:4].hex() or 'nothing'}; get it again"
+                )
+            shape = tuple(int(size) for size in np.frombuffer(head, ">u4", dimensions, 4))
+            size, data = math.prod(shape), bytearray()
+            while len(data) <= size and (piece := file.read(PIECE)):
+                data += piece
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} must be a whole gzip file, but is not: {one_line(error)}; get it again") from None
-    head = 4 + 4 * dimensions
-    if len(data) < head or data[:4] != bytes((0, 0, UBYTE, dimensions)):
-        raise DataError(
-            f"{path} must be an IDX file of {dimensions} dimensions of bytes, but begins with {data[:4].hex()};"
-            " get it again"
-        )
-    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", dimensions, 4))
-    if len(data) - head != math.prod(shape):
-        raise DataError(
-            f"{path} must hold {shape} bytes after its head, but holds {len(data) - head}; get it again: it is torn"
-        )
-    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+        whole = "gzip file" if path.suffix == ".gz" else "file"
+        raise DataError(f"{path} must be a whole {whole}, but is not: {one_line(error)}; get it again") from None
+    if len(data) != size:
+        holds = "more" if len(data) > size else f"{len(data)}"
+        raise DataError(f"{path} must hold {shape} bytes after its head, but holds {holds}; get it again: it is torn")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _pairs(source: Path) -> dict[str, tuple[Path, Path]]:

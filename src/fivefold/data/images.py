@@ -4,6 +4,7 @@ Shapes: n images, c channels, h x w pixels.
 """
 
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,13 +17,18 @@ from ..params.datasets import Images
 from . import idx
 from .bundled import load_bundled
 from .frame import need, read_frame
-from .pictures import Labelled, read_folder
+from .pictures import PACKINGS, SHRUNK, Labelled, read_folder, resized
 from .raw import Arrays
 from .records import Array, Keys
 from .schema import Schema
 from .target import encode_target, given_parts
 
 TABLES = (".csv", ".csv.gz", ".parquet")
+LARGEST_ARRAY = 2**30
+"""Bytes up to which an array in an .npz may unpack to any multiple of its size."""
+
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise at bytes that are no archive of arrays."""
 
 
 def read_images(source: Path, params: Images) -> Arrays:
@@ -32,7 +38,7 @@ def read_images(source: Path, params: Images) -> Arrays:
         DataError: the source is none of the formats, or its parts do not fit each other.
     """
     found = _read(source, params)
-    x = _channels(found.pixels, source, params.channels)
+    x = _shaped(found.pixels, source, params)
     if found.labels.shape != (len(x),):
         raise DataError(
             f"{source}: y must hold one label an image, but x is {found.pixels.shape} and y is {found.labels.shape};"
@@ -40,7 +46,6 @@ def read_images(source: Path, params: Images) -> Arrays:
         )
     labels = pd.Series(_text(found.labels), name=found.target)
     y, classes = encode_target(labels, params.task, source)
-    given = None if found.parts is None else given_parts(pd.Series(found.parts, name="part"), source)
     schema = Schema(
         kind="images",
         task=params.task,
@@ -50,7 +55,7 @@ def read_images(source: Path, params: Images) -> Arrays:
         classes=classes,
         values=() if classes else (found.target,),
     )
-    return Arrays(Keys(y, classes, given=given), schema, x, np.arange(len(x)), found.findings)
+    return Arrays(Keys(y, classes, given=_given(found, source, params)), schema, x, np.arange(len(x)), found.findings)
 
 
 def _read(source: Path, params: Images) -> Labelled:
@@ -66,11 +71,23 @@ def _read(source: Path, params: Images) -> Labelled:
     if idx.holds(source):
         return idx.read(source)
     if source.is_dir() or source.suffix == ".zip":
-        return read_folder(source, params.size, "corrupt" in params.checks)
+        return read_folder(source, params.size, params.checks.get("corrupt", "error") != "error")
     raise DataError(
         "images must be a folder, a .zip, IDX files, .npz, .csv, .csv.gz, .parquet or .sklearn, but source is"
         f" {source}; convert it"
     )
+
+
+def _given(found: Labelled, source: Path, params: Images) -> Array | None:
+    """Return the part of each image if the split asks for it."""
+    if found.parts is None or params.split.by != "column":
+        return None
+    if found.parts.shape != found.labels.shape:
+        raise DataError(
+            f"{source}: split must hold one word an image, but is {found.parts.shape} and y is {found.labels.shape};"
+            " mend the file"
+        )
+    return given_parts(pd.Series(_text(found.parts), name="split"), source)
 
 
 def _text(labels: Array) -> Array:
@@ -80,17 +97,25 @@ def _text(labels: Array) -> Array:
 def _npz(source: Path) -> Labelled:
     try:
         # numpy looks at the content, not at the name: a single array is no archive
-        with zipfile.ZipFile(source), np.load(source, allow_pickle=False) as arrays:
-            parts = arrays.get("split")
-            return Labelled(arrays["x"], arrays["y"], "label", parts if parts is None else _text(parts))
+        with zipfile.ZipFile(source) as archive, np.load(source, allow_pickle=False) as arrays:
+            for info in archive.infolist():
+                if info.file_size > max(LARGEST_ARRAY, SHRUNK * info.compress_size):
+                    raise ValueError(f"{info.filename} makes {info.file_size:,} bytes of {info.compress_size:,}")
+                if info.compress_type not in PACKINGS:
+                    raise ValueError(f"{info.filename} is packed by method {info.compress_type}")
+            read = {name: arrays[name] for name in ("x", "y", "split") if name != "split" or name in arrays}
+            odd = [name for name, array in read.items() if not isinstance(array, np.ndarray)]
+            if odd:
+                raise ValueError(f"{odd[0]} is no array")
     except KeyError:
         raise DataError(
             f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
         ) from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{source} must be an .npz of plain arrays, but is not: {one_line(error)}; save it again"
         ) from None
+    return Labelled(read["x"], read["y"], "label", read.get("split"))
 
 
 def _pixel_columns(source: Path, params: Images) -> Labelled:
@@ -100,7 +125,8 @@ def _pixel_columns(source: Path, params: Images) -> Labelled:
     need(frame, {params.target: "target"}, source)
     pixels = frame.drop(columns=[params.target, *([special] if special else [])])
     width = pixels.shape[1]
-    height, across = params.size or (math.isqrt(width), math.isqrt(width))
+    side = max(math.isqrt(width), 1)
+    height, across = params.size or (side, side)
     channels = width // (height * across)
     if channels * height * across != width or channels not in (1, 3, 4):
         raise DataError(
@@ -121,7 +147,7 @@ def _pixel_columns(source: Path, params: Images) -> Labelled:
     return Labelled(values.astype(np.uint8).reshape(shape), frame[params.target].to_numpy(), params.target, parts)
 
 
-def _channels(pixels: Array, source: Path, wanted: str | int) -> Array:
+def _shaped(pixels: Array, source: Path, params: Images) -> Array:
     """Return (n, c, h, w)."""
     if pixels.dtype != np.uint8:
         raise DataError(f"{source}: pixels must be uint8, 0 to 255, but are {pixels.dtype}; convert x with astype")
@@ -134,7 +160,10 @@ def _channels(pixels: Array, source: Path, wanted: str | int) -> Array:
             f"{source}: x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is {pixels.shape};"
             " reshape it"
         )
-    return np.ascontiguousarray(_as_channels(pixels, wanted).transpose(0, 3, 1, 2))
+    pixels = _as_channels(pixels, params.channels)
+    if params.size and pixels.shape[1:3] != params.size:
+        pixels = resized(pixels, params.size)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
 def _as_channels(pixels: Array, wanted: str | int) -> Array:

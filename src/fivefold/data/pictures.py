@@ -5,19 +5,24 @@ root/dog/7.jpg                                   root/test/dog/9.png
 """
 
 import io
+import struct
 import warnings
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError, one_line
 from .findings import Finding
 from .records import Array
+from .target import PARTS
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg"))
 FORMATS = ("PNG", "JPEG")
@@ -25,8 +30,29 @@ LARGEST = 64_000_000
 """Pixels of one image: a larger one is a mistake or an attack."""
 LARGEST_FILE = 256 * 2**20
 """Bytes of one file in a .zip, unpacked."""
-PARTS = frozenset(("train", "training", "validation", "val", "valid", "test"))
-CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
+SHRUNK = 100
+"""Times that a file of a mebibyte or more in a .zip may grow: PNG and JPEG are packed already and hardly shrink."""
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of others zipfile cannot unpack a part: it would have to trust what the .zip claims."""
+
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    Image.DecompressionBombError,
+)
+"""What Pillow and zipfile raise at bytes that are no image."""
+
+File = tuple[PurePosixPath, Callable[[], IO[bytes]]]
+"""The path of an image below its source, and what opens it."""
 
 
 @dataclass(frozen=True)
@@ -41,99 +67,182 @@ class Labelled:
 
 
 def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> Labelled:
-    """Read every image below `source`; the folder that it lies in is its label.
+    """Read every image below `source`, in the order of their paths; the folder that it lies in is its label.
 
     size: (h, w) to resize to; None refuses images of several sizes.
     leave_out: whether an image that cannot be read is left out, with a finding that names it.
 
     Raises:
-        DataError: there are no images, one cannot be read, their sizes differ, or a zip climbs out of its folder.
+        DataError: there are no images, one cannot be read or has no class, their sizes differ, or a path climbs out.
     """
-    images, labels, parts, corrupt = [], [], [], []
-    for name, file in _files(source):
-        try:
-            images.append(_decoded(file, size))
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            corrupt.append((name, one_line(error)))
-            continue
-        folders = name.parts[:-1]
-        labels.append(folders[-1])
-        parts.append(folders[0].lower() if len(folders) > 1 and folders[0].lower() in PARTS else "")
+    images, names, corrupt = [], [], []
+    with _files(source) as files:
+        _check_folders([name for name, _ in files], source)
+        for name, opened in files:
+            try:
+                with opened() as file:
+                    images.append(_decoded(file, size))
+                names.append(name)
+            except UNREADABLE as error:
+                corrupt.append((name, _reason(error)))
     if corrupt and not leave_out:
         name, reason = corrupt[0]
         more = f" ({len(corrupt)} such files)" if len(corrupt) > 1 else ""
         raise DataError(
-            f"{source}: every image must be a PNG or JPEG that can be read, but {name} is not: {reason}{more}; remove"
-            " it, or set `checks: {corrupt: warning}`"
+            f"{source}: every image must be a PNG or JPEG that can be read, but {_named(name)} is not: {reason}{more};"
+            " remove it, or set `checks: {corrupt: warning}`"
         )
     if not images:
         raise DataError(
             f"{source} must hold PNG or JPEG files in a folder for each class, but holds none; mend `source`"
         )
-    named = ", ".join(str(name) for name, _ in corrupt[:5])
-    findings = (
-        [Finding(rule="corrupt", level="warning", text=f"{len(corrupt)} images left out: {named}")] if corrupt else []
-    )
+    listed = ", ".join(_named(name) for name, _ in corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")
+    text = f"{len(corrupt)} files are no images that can be read and were left out: {listed}"
+    findings = (Finding(rule="corrupt", level="warning", text=text),) if corrupt else ()
+    parts = [_part(name) for name in names]
     given = np.array(parts) if all(parts) else None
-    return Labelled(_stacked(images, source), np.array(labels), "label", given, tuple(findings))
+    labels = np.array([name.parent.name for name in names])
+    return Labelled(_stacked(images, source), labels, "label", given, findings)
 
 
-def _files(source: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
-    """Yield each image below `source` with its path there, in the order of their names."""
+@contextmanager
+def _files(source: Path) -> Iterator[list[File]]:
+    """Yield the images below `source`, which can be opened within the context."""
     if source.is_dir():
-        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-        for path in found:
-            name = PurePosixPath(path.relative_to(source).as_posix())
-            with path.open("rb") as file:
-                yield _with_folder(name, source), file
+        yield _in_folder(source)
         return
     try:
-        with zipfile.ZipFile(source) as archive:
-            infos = sorted(archive.infolist(), key=lambda info: info.filename)
-            for info in infos:
-                name = PurePosixPath(info.filename)
-                if info.is_dir() or name.suffix.lower() not in SUFFIXES or "__MACOSX" in name.parts:
-                    continue
-                if name.is_absolute() or ".." in name.parts:
-                    raise DataError(
-                        f"{source}: a file must stay in its folder, but {name} climbs out; do not trust this zip"
-                    )
-                if info.file_size > LARGEST_FILE:
-                    raise DataError(
-                        f"{source}: an image must be smaller than {LARGEST_FILE >> 20} MiB, but {name} unpacks to"
-                        f" {info.file_size >> 20} MiB; remove it"
-                    )
-                yield _with_folder(_below_root(name, infos), source), io.BytesIO(archive.read(info))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, struct.error, OSError) as error:
         raise DataError(f"{source} must be a whole .zip, but is not: {one_line(error)}; pack it again") from None
+    with archive:
+        yield _in_zip(archive, source)
 
 
-def _below_root(name: PurePosixPath, infos: list[zipfile.ZipInfo]) -> PurePosixPath:
-    """Drop the one folder that a zip often has around everything."""
-    tops = {PurePosixPath(info.filename).parts[0] for info in infos if "__MACOSX" not in info.filename}
-    return PurePosixPath(*name.parts[1:]) if len(tops) == 1 and len(name.parts) > 2 else name
+def _in_folder(source: Path) -> list[File]:
+    found: list[File] = []
+    for path in sorted(source.rglob("*")):
+        name = PurePosixPath(path.relative_to(source).as_posix())
+        image = path.suffix.lower() in SUFFIXES
+        if _hidden(name) or not (image or path.is_symlink()):
+            continue
+        if path.is_symlink() and (image or path.is_dir()) and not _stays(path, source):
+            raise DataError(
+                f"{source}: a file must stay in its folder, but the link {_named(name)} leads out; copy it there"
+            )
+        if image and path.is_file():
+            found.append((name, partial(_opened, path)))
+    return found
 
 
-def _with_folder(name: PurePosixPath, source: Path) -> PurePosixPath:
-    if len(name.parts) < 2:
-        raise DataError(f"{source}: every image must lie in the folder of its class, but {name} does not; move it")
-    return name
+def _opened(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _stays(link: Path, folder: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        return False
+
+
+def _in_zip(archive: zipfile.ZipFile, source: Path) -> list[File]:
+    found: list[File] = []
+    for info in archive.infolist():
+        name = PurePosixPath(info.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts or "".join(name.parts[:1]).endswith(":"):
+            raise DataError(
+                f"{source}: a file must stay in its folder, but {_named(name)} climbs out; do not trust this zip"
+            )
+        if info.filename.endswith("/") or name.suffix.lower() not in SUFFIXES or _hidden(name):
+            continue
+        if info.flag_bits & 1 or info.compress_type not in PACKINGS:
+            how = "encrypted" if info.flag_bits & 1 else f"packed by method {info.compress_type}"
+            raise DataError(f"{source}: files must be stored or deflated, but {_named(name)} is {how}; pack it again")
+        if info.file_size > min(LARGEST_FILE, max(2**20, SHRUNK * info.compress_size)):
+            raise DataError(
+                f"{source}: an image must unpack to at most {LARGEST_FILE >> 20} MiB and {SHRUNK} times its size, but"
+                f" {_named(name)} makes {info.file_size:,} bytes of {info.compress_size:,}; do not trust this zip"
+            )
+        found.append((name, partial(_unpacked, archive, info)))
+    return sorted(found, key=lambda file: file[0].parts)
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    with archive.open(info) as file:
+        return io.BytesIO(file.read(info.file_size))  # with no number it would unpack all, however much is claimed
+
+
+def _hidden(name: PurePosixPath) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+
+
+def _named(name: PurePosixPath) -> str:
+    """Return a path as a message in one line shows it."""
+    return str(name) if str(name).isprintable() else ascii(str(name))
+
+
+def _check_folders(names: Sequence[PurePosixPath], source: Path) -> None:
+    """Refuse images outside a folder of a class."""
+    deepest = max((len(name.parts) for name in names), default=0)
+    for name in names:
+        if len(name.parts) < max(deepest, 2):
+            raise DataError(
+                f"{source}: every image must lie in the folder of its class, all equally deep, but {_named(name)} does"
+                " not; move it"
+            )
+        if not name.parent.name.isprintable():
+            raise DataError(
+                f"{source}: a class must have a name that can be shown, but {_named(name)} has none; rename"
+            )
+    if names and all(name.parent.name.lower() in PARTS for name in names):
+        raise DataError(
+            f"{source}: every image must lie in the folder of its class, but {_named(names[0])} lies in a part of"
+            " the split; make a folder for each class there"
+        )
+
+
+def _part(name: PurePosixPath) -> str:
+    """Return the part that a folder above that of the class names, empty if none does."""
+    return next((folder.lower() for folder in name.parts[:-2] if folder.lower() in PARTS), "")
+
+
+def _reason(error: BaseException) -> str:
+    return "it is neither" if isinstance(error, UnidentifiedImageError) else one_line(error).rstrip(".")
 
 
 def _decoded(file: IO[bytes], size: tuple[int, int] | None) -> Array:
-    """Return one image (h, w, c) uint8."""
+    """Return one image (h, w, c) uint8, upright."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata; what cannot be decoded raises
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > LARGEST:
                 raise ValueError(f"it claims {image.width} x {image.height} pixels, more than {LARGEST:,}")
-            alpha = "A" in image.getbands() or "transparency" in image.info
-            grey = image.mode in ("1", "L", "LA", "I", "I;16", "F") and not alpha
-            plain = image.convert("L" if grey else "RGBA" if alpha else "RGB")
-            if size and plain.size != (size[1], size[0]):
-                plain = plain.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            pixels = np.asarray(plain)
+            image.load()
+            with suppress(*UNREADABLE):  # of metadata alone, and then the image is upright or says nothing
+                ImageOps.exif_transpose(image, in_place=True)
+            plain = _plain(image)
+    pixels = np.asarray(plain.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else plain)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return an image as grey, RGB or RGBA of 8 bits a channel."""
+    if image.mode.startswith("I"):  # Pillow would clip 16 bits, not scale them
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def resized(pixels: Array, size: tuple[int, int]) -> Array:
+    """Return images (n, h, w, c) uint8 of another height and width."""
+    out = np.empty((len(pixels), *size, pixels.shape[-1]), np.uint8)
+    for place, image in zip(out, pixels, strict=True):
+        plain = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
+        fitted = np.asarray(plain.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+        place[...] = fitted.reshape(place.shape)
+    return out
 
 
 def _stacked(images: list[Array], source: Path) -> Array:
@@ -149,5 +258,5 @@ def _stacked(images: list[Array], source: Path) -> Array:
     height, width = sizes.pop()
     out = np.full((len(images), height, width, channels), 255, np.uint8)
     for place, image in zip(out, images, strict=True):
-        place[:, :, : min(channels, max(3, image.shape[2])) if channels > 1 else 1] = image
+        place[:, :, : min(channels, max(3, image.shape[2]))] = image
     return out

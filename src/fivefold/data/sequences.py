@@ -1,10 +1,10 @@
 """Sequences of steps, each with a label or a value: long tables, UCR/UEA .ts files, .npz.
 
-A record is padded at its end with steps that are missing in every column; so x alone says how long it is.
+A record is padded at its end with steps that are missing in every column; so x alone says how long it is. A column
+that one sequence lacks wholly is missing in all its steps, and a chain's mask makes it the training mean, 0.
 Shapes: n sequences, t steps of the longest, f values a step.
 """
 
-import re
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -15,12 +15,15 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, one_line, shown
-from ..params.datasets import Sequences
+from ..params.datasets import Column, Sequences
+from .columns import LARGEST as FARTHEST
+from .columns import infer
 from .findings import Finding
 from .frame import need, read_frame
 from .raw import Arrays
 from .records import Array, Keys
 from .schema import Schema
+from .series import moments
 from .target import encode_target, given_parts, numbers
 
 LARGEST = 2**31
@@ -51,6 +54,8 @@ def read_sequences(source: Path, params: Sequences) -> Arrays:
         found = _npz(source)
     else:
         found = _long(source, params)
+    if params.split.by == "group" and found.groups is None:
+        raise DataError(f"split by group needs a table with a column of groups, but source is {source}; bring one")
     x, findings = _padded(found, params.length, source)
     y, classes = encode_target(found.labels, params.task, source)
     keys = Keys(
@@ -82,24 +87,25 @@ def _long(source: Path, params: Sequences) -> Found:
     values = params.values or tuple(name for name in frame.columns if name not in {*roles, special})
     if not values:
         raise DataError(f"{source} must have a column of values beside {', '.join(roles)}, but has none; bring one")
+    known = sorted({params.target, special} & set(values))
+    if known:
+        raise DataError(f"{source}: {known[0]!r} is told or splits, so it is no value; take it out of `values`")
+    matrix = np.column_stack([numbers(frame[name], source) for name in values])
     codes, names = pd.factorize(frame[params.series])
     if (codes < 0).any():
         raise DataError(f"{source}: every row must have a series, but row {int((codes < 0).argmax()) + 1} has none")
-    step = frame[params.step]
-    order = np.lexsort(
-        (step.to_numpy() if pd.api.types.is_numeric_dtype(step) else pd.factorize(step, sort=True)[0], codes)
-    )
-    frame, codes = frame.iloc[order], codes[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(codes) != 0])
-    lengths = np.diff(np.r_[starts, len(codes)])
-    twice = frame.duplicated([params.series, params.step]).to_numpy()
+    steps = _steps(frame[params.step], source)
+    order = np.lexsort((steps, codes))
+    frame, codes, steps, matrix = frame.iloc[order], codes[order], steps[order], matrix[order]
+    twice = (np.diff(codes) == 0) & (steps[1:] == steps[:-1])
     if twice.any():
         row = frame.iloc[int(twice.argmax())]
         raise DataError(
             f"{source}: a sequence must have each step once, but {shown(row[params.series])} has {params.step}"
             f" {shown(row[params.step])} twice; remove one, or name another column under `step`"
         )
-    matrix = np.column_stack([numbers(frame[name], source) for name in values])
+    starts = np.flatnonzero(np.r_[True, np.diff(codes) != 0])
+    lengths = np.diff(np.r_[starts, len(codes)])
     return Found(
         matrix,
         lengths,
@@ -110,12 +116,33 @@ def _long(source: Path, params: Sequences) -> Found:
     )
 
 
+def _steps(column: pd.Series, source: Path) -> Array:
+    """Return what orders steps: numbers, times, or words in the order of the alphabet, t10 behind t9."""
+    kind, _ = infer(column, Column())
+    if kind in ("numeric", "date"):
+        return moments(column, source)
+    if column.isna().any():
+        raise DataError(
+            f"{source}: every row must have a step, but row {int(column.isna().argmax()) + 1} has none; mend it, or"
+            " name another column under `step`"
+        )
+    words = column.astype(str).str.replace(r"\d+", lambda found: found[0].zfill(20), regex=True)
+    return np.asarray(pd.factorize(words, sort=True)[0])
+
+
 def _one_each(column: pd.Series, starts: Array, lengths: Array, names: Sequence[object], source: Path) -> pd.Series:
     """Return the value that a column has in each sequence; it must be one."""
     codes = pd.factorize(column)[0]
+    sequence = np.repeat(np.arange(len(starts)), lengths)
+    absent = codes < 0
+    if absent.any():
+        raise DataError(
+            f"{source}: column {column.name!r} must say one thing in a whole sequence, but has gaps in"
+            f" {shown(names[sequence[absent.argmax()]])}; fill them in, or remove the sequence"
+        )
     differs = codes != np.repeat(codes[starts], lengths)
     if differs.any():
-        at = int(np.repeat(np.arange(len(starts)), lengths)[differs.argmax()])
+        at = int(sequence[differs.argmax()])
         raise DataError(
             f"{source}: column {column.name!r} must say one thing in a whole sequence, but changes within"
             f" {shown(names[at])}; mend it, or name another column"
@@ -140,47 +167,55 @@ def _npz(source: Path) -> Found:
         ) from None
     if x.ndim == 2:
         x = x[:, :, None]
-    if x.ndim != 3 or x.dtype.kind not in "fiu" or not x.size or y.shape != x.shape[:1]:
+    whole = x.ndim == 3 and x.dtype.kind in "fiu" and x.size and y.shape == x.shape[:1] and y.dtype.kind in "fiubUS"
+    if not whole:
         raise DataError(
             f"{source}: x must be numbers (n, steps) or (n, steps, values) and y (n,), but x is {x.dtype}"
-            f" {x.shape} and y {y.shape}; mend the file"
+            f" {x.shape} and y {y.dtype} {y.shape}; mend the file"
         )
+    if split is not None and split.shape != y.shape:
+        raise DataError(f"{source}: split must name a set a sequence, {y.shape}, but is {split.shape}; mend the file")
     x = x.astype(np.float64)
-    if np.isinf(x).any():
-        raise DataError(
-            f"{source}: values must be finite, but sequence {int(np.isinf(x).any(axis=(1, 2)).argmax())} has inf"
-        )
     if lengths is None:
         real = ~np.isnan(x).all(axis=2)
         lengths = np.where(real.any(axis=1), real.shape[1] - real[:, ::-1].argmax(axis=1), 0)
     if lengths.shape != y.shape or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > x.shape[1]:
-        raise DataError(f"{source}: lengths must be one of 1 to {x.shape[1]} a sequence, but are not; mend the file")
+        raise DataError(f"{source}: lengths must be 1 to {x.shape[1]} steps a sequence, but are not; mend the file")
     steps = np.arange(x.shape[1]) < lengths[:, None]
-    labels = np.char.decode(y, "utf-8", errors="replace") if y.dtype.kind == "S" else y
     features = tuple(f"x{i}" for i in range(x.shape[2]))
-    given = None if split is None else pd.Series(split.astype(str), name="split")
-    return Found(x[steps], lengths.astype(np.int64), features, pd.Series(labels, name="label"), given=given)
+    given = None if split is None else pd.Series(_text(split), name="split")
+    return Found(x[steps], lengths.astype(np.int64), features, pd.Series(_text(y), name="label"), given=given)
+
+
+def _text(labels: Array) -> Array:
+    return np.char.decode(labels, "utf-8", errors="replace") if labels.dtype.kind == "S" else labels
 
 
 def _ts(source: Path) -> Found:
     """Read UCR/UEA's format: dimensions parted by colons, the class after the last one, ? for a missing value."""
     try:
-        lines = source.read_text(encoding="utf-8").splitlines()
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{source} must be a .ts file in UTF-8, but is not: {one_line(error)}; get it again") from None
-    head = [i for i, line in enumerate(lines) if line.strip().lower() == "@data"]
-    if not head:
+    start = next((i for i, line in enumerate(lines) if line.strip().lower() == "@data"), None)
+    if start is None:
         raise DataError(f"{source} must be a .ts file with a line @data, but has none; get it again")
-    told = " ".join(lines[: head[0]]).lower()
-    labelled = re.search(r"@(classlabel|targetlabel)\s+true", told)
-    if not labelled:
+    head = [line.lower().split() for line in lines[:start]]
+    told = {words[0] for words in head if words[1:2] == ["true"]}
+    if "@timestamps" in told:
         raise DataError(
-            f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict"
+            f"{source}: steps must be even, but @timeStamps is true, so that each value has a time of its own; bring"
+            " values without times"
+        )
+    if not told & {"@classlabel", "@targetlabel"}:
+        raise DataError(
+            f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict; get"
+            " another file"
         )
     blocks: list[Array] = []
     labels: list[str] = []
-    for number, line in enumerate(lines[head[0] + 1 :], head[0] + 2):
-        if not line.strip() or line.startswith("#"):
+    for number, line in enumerate(lines[start + 1 :], start + 2):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
         *dimensions, label = line.split(":")
         try:
@@ -202,24 +237,38 @@ def _ts(source: Path) -> Found:
     if not blocks:
         raise DataError(f"{source} must hold sequences after @data, but holds none; get it again")
     values = np.concatenate(blocks)
-    target = pd.Series(labels, name="label")
-    if labelled[1] == "targetlabel":
-        target = target.astype(float)
+    target = pd.Series(labels, name="label").replace(["", "?"], None)
+    if "@targetlabel" in told:
+        target = pd.Series(numbers(target, source), name="label")
     return Found(values, np.array([len(b) for b in blocks]), tuple(f"x{i}" for i in range(values.shape[1])), target)
 
 
 def _padded(found: Found, length: int, source: Path) -> tuple[Array, tuple[Finding, ...]]:
     """Return (n, t, f), NaN behind each sequence's end, and what was cut or filled in."""
     values, lengths = found.values, found.lengths
+    sequence = np.repeat(np.arange(len(lengths)), lengths)
+    far = (np.abs(values) > FARTHEST).any(axis=1)
+    if far.any():
+        raise DataError(
+            f"{source}: values must be finite numbers up to {FARTHEST:g}, but {shown(np.abs(values[far]).max())} stands"
+            f" in sequence {sequence[far.argmax()] + 1}; mend it"
+        )
     findings = []
     gaps = np.isnan(values)
     if gaps.any():
         text = f"{gaps.any(axis=1).sum()} of {len(values)} steps have missing values: the step before stands in"
         findings.append(Finding(rule="missing", level="note", text=text))
-        whole = pd.DataFrame(values).groupby(np.repeat(np.arange(len(lengths)), lengths))
+        whole = pd.DataFrame(values).groupby(sequence)
         values = whole.ffill().fillna(whole.bfill()).to_numpy()
-        if np.isnan(values).any():
-            values = np.nan_to_num(values)  # a sequence without any value in a column
+        absent = [name for name, gap in zip(found.features, np.isnan(values).all(axis=0), strict=True) if gap]
+        if absent:
+            raise DataError(f"{source}: {absent[0]!r} must have values, but has none at all; leave it out")
+        empty = np.isnan(values).all(axis=1)
+        if empty.any():
+            raise DataError(
+                f"{source}: every sequence must have a value, but sequence {sequence[empty.argmax()] + 1} has none;"
+                " remove it"
+            )
     longest = int(lengths.max())
     if length and longest > length:
         cut = int((lengths > length).sum())

@@ -1,5 +1,6 @@
 """Divide rows into training, validation and test rows, and training rows into folds."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -48,20 +49,36 @@ def folds(keys: Keys, parts: Parts, by: str, k: int, seed: int) -> Iterator[tupl
     """Yield k pairs of training and validation positions; test rows are in none.
 
     by: the dataset's `split.by`. stratified keeps the share of each class; group keeps groups together; time trains on
-    all that came before (expanding window); random and column draw, by class where there are classes.
+    all that came before (expanding window); random draws, and so does column, by class where there are classes.
+
+    Raises:
+        DataError: there are too few rows, or groups, for k folds.
     """
     rows = np.concatenate([parts["train"], parts["validation"]])
-    y = keys.y[rows]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a class that is too small for k folds the checks tell
+            pairs = list(_folds(keys, rows, by, k, seed))
+    except ValueError as error:
+        raise DataError(
+            f"{k} folds must each get rows, but {len(rows)} do not suffice: {one_line(error)}; choose fewer folds, or"
+            " bring more rows"
+        ) from None
+    ordered = (lambda index: rows[index]) if by == "time" else (lambda index: np.sort(rows[index]))
+    yield from ((ordered(train), ordered(held)) for train, held in pairs)
+
+
+def _folds(keys: Keys, rows: Index, by: str, k: int, seed: int) -> Iterator[tuple[Index, Index]]:
+    pairs: Iterator[tuple[Index, Index]]
     if by == "time":
         pairs = TimeSeriesSplit(k, gap=keys.overlap).split(rows)
     elif by == "group" and keys.groups is not None:
         pairs = GroupKFold(k, shuffle=True, random_state=seed).split(rows, groups=keys.groups[rows])
     elif keys.classes and by != "random":
-        pairs = StratifiedKFold(k, shuffle=True, random_state=seed).split(rows, y)
+        pairs = StratifiedKFold(k, shuffle=True, random_state=seed).split(rows, keys.y[rows])
     else:
         pairs = KFold(k, shuffle=True, random_state=seed).split(rows)
-    ordered = (lambda index: rows[index]) if by == "time" else (lambda index: np.sort(rows[index]))
-    yield from ((ordered(train), ordered(held)) for train, held in pairs)
+    return pairs
 
 
 def _rows(part: Part, n: int) -> int:
@@ -86,10 +103,12 @@ def _given(keys: Keys, params: GivenSplit, seed: int) -> Parts:
     parts = {name: np.flatnonzero(keys.given == name) for name in ("train", "validation", "test")}
     if not len(parts["validation"]):
         rows = parts["train"]
-        labels = keys.y[rows] if keys.classes and np.unique(keys.y[rows], return_counts=True)[1].min() > 1 else None
-        train, validation = train_test_split(
-            rows, test_size=_rows(params.validation, len(rows)), random_state=seed, stratify=labels
-        )
+        size = _rows(params.validation, len(rows))
+        classes, counts = np.unique(keys.y[rows], return_counts=True)
+        labels = keys.y[rows] if keys.classes and counts.min() > 1 else None
+        if labels is not None:
+            size = max(size, len(classes))  # a row of each class
+        train, validation = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
         parts |= {"train": np.sort(train), "validation": np.sort(validation)}
     return parts
 

@@ -91,23 +91,22 @@ def read_table(source: Path, params: Table) -> RawTable:
     names = [name for name in frame.columns if name not in left_out]
     if not names:
         raise DataError(f"{source} must have a feature beside {params.target!r}, but has none; bring more columns")
+    kinds = {name: columns.infer(frame[name], params.columns.get(name, ColumnParams())) for name in names}
+    goal: ColumnType = "categorical" if classes else "numeric"
+    validate(frame, {**kinds, params.target: (goal, ())}, params.columns, source)
     parsed, findings = [], []
-    twice = (
-        frame.duplicated([*names, params.target]).to_numpy() if params.duplicates == "drop" else np.zeros(len(y), bool)
-    )
-    keep = ~twice
-    for name in names:
-        said = params.columns.get(name, ColumnParams())
-        kind, order = columns.infer(frame[name], said)
+    keep = np.ones(len(frame), bool)
+    if params.duplicates == "drop":
+        keep = ~frame.duplicated([*names, params.target]).to_numpy()
+    for name, (kind, order) in kinds.items():
         cells, bad = columns.parse(frame[name], kind, order)
         finding = columns.doubts(name, frame[name], kind, bad, f"{CLEAN} ({source})")
         if finding:
             findings.append(finding)
         wanted = params.missing.categorical if kind == "categorical" else params.missing.numeric
         if wanted == "drop":
-            keep &= ~pd.isna(cells)
+            keep &= ~np.asarray(pd.isna(cells))
         parsed.append(Parsed(name, kind, order, cells))
-    validate({column.name: column.cells for column in parsed}, params.columns, source)
     if not keep.any():
         raise DataError(f"{source}: `missing: drop` leaves no row; impute instead, or name empty columns under `drop`")
     kept = np.flatnonzero(keep)

@@ -5,11 +5,8 @@ import pandas as pd
 
 from ..errors import DataError, shown
 from ..params.datasets import Task
-from .columns import doubts, parse
+from .columns import WHOLE, doubts, parse
 from .records import Array
-
-LARGEST_CLASS = 2.0**53
-"""Whole numbers up to here are exact as floats."""
 
 
 def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
@@ -21,7 +18,8 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
     Raises:
         DataError: a value is missing, is not a number (regression), or all are equal.
     """
-    missing = values.isna().to_numpy()
+    found = numbers(values, origin) if task == "regression" else None
+    missing = values.isna().to_numpy() if found is None else np.isnan(found)
     if missing.any():
         raise DataError(
             f"{origin}: every row must have a target, but row {np.flatnonzero(missing)[0] + 1} of column"
@@ -33,10 +31,10 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
             f"{origin}: the target must take two values or more, but column {values.name!r} holds only {only};"
             " name another column under `target` or bring more rows"
         )
-    if task == "regression":
-        return numbers(values, origin), ()
+    if found is not None:
+        return found, ()
     if pd.api.types.is_float_dtype(values):
-        odd = values[(values != values.round()) | (values.abs() > LARGEST_CLASS)]
+        odd = values[(values != values.round()) | (values.abs() > WHOLE)]
         if len(odd):
             raise DataError(
                 f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds"

@@ -8,20 +8,21 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, one_line
 from ..params.datasets import Text
 from ..params.splits import RowSplit
 from .findings import Finding
 from .frame import need, read_frame
 from .records import SPLITS, Array, Dataset, Keys, Parts
 from .schema import Schema
+from .series import moments
 from .target import encode_target, given_parts
 
 PADDING, UNKNOWN = 0, 1
@@ -48,10 +49,20 @@ def numbered(texts: Iterable[Sequence[str]], vocabulary: Sequence[str], length: 
 
 
 def learn(texts: Iterable[Sequence[str]], params: Text) -> tuple[str, ...]:
-    """Return the vocabulary of training texts, the most frequent tokens first."""
+    """Return the vocabulary of training texts, the most frequent tokens first.
+
+    Raises:
+        DataError: no token is frequent enough.
+    """
     counts = Counter(token for tokens in texts for token in tokens)
     common = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: params.vocabulary - len(MARKS)]
-    return (*MARKS, *(token for token, count in common if count >= params.min_count))
+    known = [token for token, count in common if count >= params.min_count]
+    if not known:
+        raise DataError(
+            f"{params.source}: a token must stand {params.min_count} times in training rows to be known, but none does;"
+            " lower `min_count`, or bring more"
+        )
+    return (*MARKS, *known)
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,7 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     Raises:
         DataError: the file is in another encoding, or lacks a column, or is too short.
     """
-    encoding = _encoding(source, params.encoding)
+    encoding = guess_encoding(source) if params.encoding == "auto" else params.encoding
     if params.task == "language":
         return _language(source, params, encoding)
     frame = read_frame(source, encoding=encoding)
@@ -146,11 +157,17 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     keys = Keys(
         y,
         classes,
-        groups=pd.factorize(frame[special])[0] if params.split.by == "group" else None,
-        time=pd.factorize(frame[special], sort=True)[0] if params.split.by == "time" else None,
+        groups=_groups(frame[special], source) if params.split.by == "group" else None,
+        time=moments(frame[special], source) if params.split.by == "time" else None,
         given=given_parts(frame[special], source) if params.split.by == "column" else None,
     )
     return RawTexts(params, texts.fillna("").astype(str), params.target, keys, tuple(findings))
+
+
+def _groups(column: pd.Series, source: Path) -> Array:
+    if column.isna().any():
+        raise DataError(f"{source}: every row must have a group, but column {column.name!r} has gaps; fill them in")
+    return np.asarray(pd.factorize(column)[0])
 
 
 def how_cut(params: Text) -> str:
@@ -163,33 +180,39 @@ def _language(source: Path, params: Text, encoding: str) -> RawLanguage:
         raise DataError(f"task language needs a .txt, but source is {source}; choose classification, or bring a .txt")
     tokens = tokenise(_decoded(source, encoding), how_cut(params))
     if len(tokens) < params.length + 10:
-        raise DataError(f"{source} must have more than {params.length + 10} tokens, but has {len(tokens)}; bring more")
+        raise DataError(
+            f"{source} must have length + 10 tokens or more, {params.length} + 10, but has {len(tokens)}; shorten"
+            " `length`, or bring more"
+        )
     n = len(tokens) - params.length
     return RawLanguage(params, tokens, Keys(np.zeros(n)))
 
 
 def _decoded(source: Path, encoding: str) -> str:
     try:
-        return source.read_text(encoding=encoding)
+        text = source.read_text(encoding="utf-8-sig" if encoding == "utf-8" else encoding)
     except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{source} must be text in {encoding}, but is not: {error}; set `encoding: latin-1`") from None
+        raise DataError(
+            f"{source} must be text in {encoding}, but is not: {one_line(error)}; save it as UTF-8, or say its"
+            " `encoding`"
+        ) from None
+    if "\0" in text:
+        raise DataError(f"{source} must be text in {encoding}, but holds zero bytes; save it as UTF-8")
+    return text
 
 
-def _encoding(source: Path, wanted: str) -> str:
-    """Return utf-8, or latin-1 if `auto` finds that a file is not UTF-8."""
-    if wanted != "auto" or source.suffix == ".parquet":
-        return "utf-8" if wanted == "auto" else wanted
-    return "utf-8" if all(_is_utf8(source)) else "latin-1"
-
-
-def _is_utf8(source: Path) -> Iterator[bool]:
+def guess_encoding(source: Path) -> str:
+    """Return utf-8, or latin-1 for a file of text that is not UTF-8; what holds zero bytes is no text."""
+    if source.suffix in (".parquet", ".sklearn"):
+        return "utf-8"
+    piece = b""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
             while piece := file.read(2**20):
                 decoder.decode(piece)
-        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        yield False
+        return "utf-8" if b"\0" in piece else "latin-1"
     except (OSError, EOFError, zlib.error):
-        return  # a torn file: reading it says so
+        pass  # a torn file: reading it says so, as of one that ends within a character
+    return "utf-8"

@@ -25,11 +25,21 @@ class Supervised(pl.LightningModule):
     Args:
         network: (b, ...) -> (b, k).
         classification: whether targets are class indices (b,) int64, else values (b, k) float32.
+        weights: what a row of each class counts, (k,); None if all count alike. The loss that is logged counts so too.
         optimizers: called with the network; returns what `configure_optimizers` returns.
     """
 
-    def __init__(self, network: nn.Module, classification: bool, optimizers: Callable[[nn.Module], Any]) -> None:
+    weights: Tensor | None
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classification: bool,
+        optimizers: Callable[[nn.Module], Any],
+        weights: Tensor | None = None,
+    ) -> None:
         super().__init__()
+        self.register_buffer("weights", weights, persistent=False)
         self.network = network
         self.classification = classification
         self.optimizers_of = optimizers
@@ -50,7 +60,7 @@ class Supervised(pl.LightningModule):
     def _step(self, batch: Batch, split: str) -> Tensor:
         x, y = batch
         out = self.network(x)
-        loss = functional.cross_entropy(out, y) if self.classification else functional.mse_loss(out, y)
+        loss = functional.cross_entropy(out, y, self.weights) if self.classification else functional.mse_loss(out, y)
         hits = (out.argmax(1) == y).sum() if self.classification and split == "val" else None
         self.sums[split].add(loss.detach(), len(y), hits)
         return loss

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WrapSerializer
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
@@ -14,7 +14,9 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-Frozen = Annotated[Mapping[Key, Value], AfterValidator(MappingProxyType)]
+Frozen = Annotated[
+    Mapping[Key, Value], AfterValidator(MappingProxyType), WrapSerializer(lambda values, write: write(dict(values)))
+]
 """Values by key, which cannot be put in or taken out."""
 
 

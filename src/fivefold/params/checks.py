@@ -26,5 +26,9 @@ Rule = Literal[
 Level = Literal["error", "warning", "note", "off"]
 Levels = Annotated[
     Frozen[Rule, Level],
-    Field(default_factory=dict, description="level of a rule instead of its own: error stops, off does not look"),
+    Field(
+        default_factory=dict,
+        validate_default=True,
+        description="level of a rule instead of its own: error stops, off does not look",
+    ),
 ]

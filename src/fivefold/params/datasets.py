@@ -49,7 +49,9 @@ class Table(Strict):
     task: Literal["classification", "regression"]
     target: str = Field(description="name of the column to predict")
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
-    columns: Frozen[str, Column] = Field(default={}, description="what to know of single columns")
+    columns: Frozen[str, Column] = Field(
+        default={}, validate_default=True, description="what to know of single columns"
+    )
     missing: Missing = Missing()
     duplicates: Literal["keep", "drop"] = Field(default="keep", description="drop keeps the first of equal rows")
     clip: float = Field(

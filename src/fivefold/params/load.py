@@ -40,7 +40,9 @@ def read_tree(path: Path = paths.PARAMS) -> Tree:
         reason = " ".join(str(error).split("To suppress")[0].split())
         raise ParamsError(f"{path} must be YAML 1.2 in UTF-8, but is not: {reason}; mend that line") from None
     if not isinstance(tree, dict):
-        raise ParamsError(f"{path} must hold the blocks seed, training, datasets and models, but holds {tree!r}")
+        raise ParamsError(
+            f"{path} must hold the blocks seed, training, datasets and models, but holds {shown(tree)}; write them"
+        )
     return tree
 
 
@@ -114,6 +116,8 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
     # a fault in the base shows again in every model that inherits it: the base comes first
     first = min(problems, key=lambda problem: problem["loc"][0] == "models")
     key = ".".join(_dotted(first["loc"], tree)) or "the whole"
+    if first["loc"][-1:] == ("[key]",) and len(first["loc"]) == 3:
+        key = f"a name under `{first['loc'][0]}`"
     value = first["input"]
     match first["type"]:
         case "missing":
@@ -133,7 +137,8 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
                 f"{key}.{tag} must be one of {context['expected_tags']}, but is {context['tag']!r}; choose one of them"
             )
         case _:
-            rule = re.sub(r"^\w+ should |,? after validation.*", "", first["msg"])
+            said = first["msg"].replace("an object", "a block of keys")
+            rule = re.sub(r"^\w+ should |,? after validation.*", "", said)
             text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {shown(value)}; change it"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"params.yaml: {text}{more}".replace("\n", r"\n")

@@ -9,6 +9,8 @@ from ..errors import ParamsError
 from .base import Frozen, Name, Strict
 from .datasets import Dataset
 from .models import Model
+from .selection import KBest, Percentile
+from .splits import RowSplit
 from .training import Training
 
 
@@ -54,6 +56,9 @@ def conflicts(params: Params) -> list[Conflict]:
         if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
             problem = "nesterov looks ahead by the momentum, but that is 0; raise momentum or leave nesterov out"
             found.append(Conflict(f"{at}.training.optimizer.nesterov", problem))
+        if model.training.imbalance != "none" and dataset.task != "classification":
+            problem = f"imbalance is of classes, but the task is {dataset.task}; choose none"
+            found.append(Conflict(f"{at}.training.imbalance", problem))
         if dataset.kind in ("text", "series") and model.select.method != "none":
             problem = f"features of {dataset.kind} are in order and cannot be selected; choose select {{method: none}}"
             found.append(Conflict(f"{at}.select.method", problem))
@@ -63,7 +68,8 @@ def conflicts(params: Params) -> list[Conflict]:
                 f" {model.select.method}; choose family mlp, or images with select {{method: none}}"
             )
             found.append(Conflict(f"{at}.network.family", problem))
-        if model.select.method == "k_best" and model.select.score == "chi2" and dataset.task != "classification":
+        chi2 = isinstance(model.select, KBest | Percentile) and model.select.score == "chi2"
+        if chi2 and dataset.task != "classification":
             problem = f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
             found.append(Conflict(f"{at}.select.score", problem))
     for name, dataset in params.datasets.items():
@@ -97,6 +103,12 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
                 f"validation and test must leave training rows, but take {split.validation} and {split.test}; choose"
                 " shares that add up to less than 1",
             )
+    if dataset.kind == "table" and dataset.target in dataset.drop:
+        yield "drop", f"the target is {dataset.target!r} and cannot be dropped; take it out"
+    if dataset.kind == "table":
+        column = "" if isinstance(split, RowSplit) else split.column
+        for name in sorted({*dataset.drop, column} & set(dataset.columns)):
+            yield f"columns.{name}", "is no feature, since `drop` or `split.column` names it too; take one of them out"
     if dataset.kind == "text" and dataset.task != "language" and not dataset.target:
         yield "target", "a text needs the column of its label, but target is empty; name it"
 

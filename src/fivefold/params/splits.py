@@ -1,13 +1,25 @@
 """The block `split` of a dataset: how rows are divided into training, validation and test rows."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from .base import Strict
 
-Part = Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)]
-"""A share of all rows, or a number of rows."""
+
+def _part(value: Any, number: ValidatorFunctionWrapHandler) -> float:
+    """Take a share or a number; a union of both would say of each bad value twice that it is none."""
+    checked: float = number(value)
+    if isinstance(value, int):
+        return value
+    if checked >= 1:
+        raise PydanticCustomError("part", "Input should be a share below 1, or a whole number")
+    return checked
+
+
+Part = Annotated[float, Field(gt=0), WrapValidator(_part)]
+"""A share of all rows, a float below 1, or a number of rows, an int."""
 
 VALIDATION = "share or number of rows, to choose the best epoch"
 TEST = "share or number of rows, to score the finished model once"
@@ -28,8 +40,8 @@ class GroupSplit(Strict):
 
     by: Literal["group"]
     column: str = Field(description="column that names the group; it is no feature")
-    validation: Part = Field(description=VALIDATION)
-    test: Part = Field(description=TEST)
+    validation: Part = Field(description=VALIDATION.replace("rows", "groups"))
+    test: Part = Field(description=TEST.replace("rows", "groups"))
 
 
 class TimeSplit(Strict):

@@ -43,6 +43,11 @@ class Training(Strict):
         default="constant",
         description="one_cycle: up to lr over the first 30 % of steps, then down to almost 0 (Smith & Topin 2018)",
     )
+    imbalance: Literal["none", "weights", "sampling"] = Field(
+        default="none",
+        description="of classes; weights: a row counts by the rarity of its class; sampling: rows are drawn so that"
+        " classes come equally often",
+    )
     gradient_clip: float = Field(default=0.0, ge=0, description="largest norm of the gradient; 0 does not clip")
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="bf16 and 16 are mixed precision")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(default="auto", description="auto: a GPU if there is one")

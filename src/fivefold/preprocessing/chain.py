@@ -51,8 +51,9 @@ class Step:
                 shown = x[:, arrays["column"]] == arrays["code"]
                 return np.concatenate([x[:, arrays["keep"]], shown], axis=1, dtype=x.dtype)
             case "mask":
-                real = ~np.isnan(x).all(axis=-1, keepdims=True)
-                return np.concatenate([np.nan_to_num(x), real], axis=-1, dtype=x.dtype)
+                gaps = np.isnan(x)
+                real = ~gaps.all(axis=-1, keepdims=True)
+                return np.concatenate([np.where(gaps, 0, x), real], axis=-1, dtype=x.dtype)
             case "affine":
                 return (x - arrays["shift"]) * arrays["scale"]
             case "unit_norm":

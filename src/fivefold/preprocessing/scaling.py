@@ -6,7 +6,6 @@ Shapes: n rows, f columns.
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from ..data.records import Array
@@ -65,19 +64,17 @@ def _methods(schema: Schema, types: Sequence[str], params: Table) -> list[str]:
     said = {name: column.normalize for name, column in params.columns.items()}
     own = [said.get(column.name) for column in schema.columns for _ in column.features]
     own += [None] * (len(types) - len(own))
-    flat = ("boolean", "categorical")
-    return [m or ("none" if kind in flat else params.normalize) for m, kind in zip(own, types, strict=True)]
+    usual = {"categorical": "none", "boolean": "none"}
+    pairs = zip(own, types, strict=True)  # the code of a category is no number to be scaled
+    return [m if m and kind != "categorical" else usual.get(kind, params.normalize) for m, kind in pairs]
 
 
 def _fill(x: Array, schema: Schema, types: Sequence[str], missing: Missing) -> Array:
     """Return what stands in for a gap in each column."""
     strategy = "median" if missing.numeric == "drop" else missing.numeric
-    imputer = SimpleImputer(strategy=strategy, fill_value=missing.constant, keep_empty_features=True).fit(x)
-    fill: Array = imputer.statistics_.astype(np.float64)
-    words = np.array([kind in ("categorical", "boolean") for kind in types])
-    if words.any():
-        modes = SimpleImputer(strategy="most_frequent", keep_empty_features=True).fit(x[:, words]).statistics_
-        fill[words] = modes.astype(np.float64)
+    words = [kind in ("categorical", "boolean") for kind in types]
+    usual = ["most_frequent" if word else strategy for word in words]
+    fill = np.array([_usual(column, how, missing.constant) for column, how in zip(x.T, usual, strict=True)])
     if missing.categorical == "own":
         place = 0
         for column in schema.columns:
@@ -85,6 +82,23 @@ def _fill(x: Array, schema: Schema, types: Sequence[str], missing: Missing) -> A
                 fill[place] = len(column.categories) + 1  # behind the known ones, and behind the unknown
             place += len(column.features)
     return fill
+
+
+def _usual(column: Array, strategy: str, constant: float) -> float:
+    """Return what stands in for a gap in a column (n,), 0 where nothing is known.
+
+    The whole table at once, as scikit-learn's `SimpleImputer` takes it, costs several times its memory.
+    """
+    known = column[~np.isnan(column)]
+    match strategy:
+        case "constant":
+            return constant
+        case _ if not len(known):
+            return 0.0
+        case "most_frequent":
+            values, counts = np.unique(known, return_counts=True)
+            return float(values[counts.argmax()])  # the smallest of several
+    return float(np.median(known) if strategy == "median" else known.mean())
 
 
 def _limits(x: Array, numeric: Array, ranges: float) -> tuple[Array, Array]:

@@ -1,27 +1,18 @@
 """Feature selection and projection, fitted on training rows."""
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
-from sklearn.feature_selection import (
-    SelectKBest,
-    chi2,
-    f_classif,
-    f_regression,
-    mutual_info_classif,
-    mutual_info_regression,
-)
 
 from ..data.records import Array
 from ..data.schema import Schema
 from ..errors import DataError
-from ..params.selection import KBest, Pca, Selection
+from ..params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from .chain import Step
+from .choosing import Choice, Choosing, choose, rows_to_fit, stability
 
 
 @dataclass(frozen=True)
@@ -29,8 +20,9 @@ class Selected:
     """What a selection does to features, and the table that explains it.
 
     steps: none, one `take` or one `project`.
-    table: a row per feature (feature, score, p_value, kept) or per component (feature, score, kept), best first;
-        a component's score is its share of the variance.
+    table: a row per feature, or per component of a PCA, best first: feature, score, p_value, kept, and stability, the
+        share of resamples that keep the feature; NaN where there is none. A component's score is its share of the
+        variance.
     score: what the column `score` is, for a plot's axis.
     summary: what became of the features, in a few words.
     """
@@ -46,25 +38,26 @@ def fit_selection(
 ) -> Selected:
     """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
 
+    Of several targets the first is looked at.
+
     names: of the features along the last axis, where they have names.
 
     Raises:
-        DataError: more is asked for than there are features, or chi2 meets a negative feature.
+        DataError: more is asked for than there are features, chi2 meets a negative feature, or nothing would be kept.
     """
     if schema.kind == "text":
-        empty = pd.DataFrame({"feature": [], "score": [], "kept": []})
-        return Selected((), empty, "score", f"{len(schema.vocabulary)} tokens, in texts of {schema.shape[0]}")
+        return Selected((), _table([]), "score", f"{len(schema.vocabulary)} tokens, in texts of {schema.shape[0]}")
     flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
     names = feature_names(schema, x.shape[1:], names)
     match params:
-        case KBest():
-            return _k_best(flat, y, schema, names, params, seed)
         case Pca():
             return _pca(flat, params, seed)
-        case _:
+        case KeepAll():
             # nothing is chosen; the table still shows which features tell most by themselves
-            all_kept = KBest(method="k_best", score="f", k=len(names))
-            return replace(_k_best(flat, y, schema, names, all_kept, seed), steps=())
+            all_kept = KBest(method="k_best", score="f", k=len(names), stability=0)
+            return replace(_chosen(flat, y, schema, names, all_kept, seed), steps=())
+        case _:
+            return _chosen(flat, y, schema, names, params, seed)
 
 
 def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = ()) -> list[str]:
@@ -81,39 +74,70 @@ def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = (
             return [f"{name}_t{step}" for step in range(shape[0]) for name in names]
 
 
-def _k_best(x: Array, y: Array, schema: Schema, names: list[str], params: KBest, seed: int) -> Selected:
-    _at_most(params.k, len(names), "k", "features")
-    if params.score == "chi2" and x.min() < 0:
+def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosing, seed: int) -> Selected:
+    _possible(x, names, params)
+    classes = bool(schema.classes)
+    rows = rows_to_fit(x, y, params, classes, seed)
+    fitted = x[rows]
+    choice = choose(fitted, y[rows], params, classes, seed)
+    if not choice.kept.any():
+        raise DataError(_nothing_kept(choice, params))
+    share = stability(x, y, params, classes, seed)
+    step = Step("take", {"index": np.flatnonzero(choice.kept)})
+    fewer = f", judged by {len(fitted)} of {len(x)} rows" if len(fitted) < len(x) else ""
+    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}"
+    table = _table(names, choice.scores, choice.p_value, choice.kept, share).iloc[choice.order]
+    return Selected((step,), table, _label(params), summary)
+
+
+def _possible(x: Array, names: list[str], params: Choosing) -> None:
+    """Refuse what cannot be done with these features."""
+    if isinstance(params, KBest | L1 | Rfe):
+        _at_most(params.k, len(names), "k", "features")
+    if isinstance(params, KBest | Percentile) and params.score == "mutual_info" and len(x) < 4:
+        raise DataError(
+            f"mutual_info looks at 3 neighbours of a row, but there are {len(x)} training rows; set `score: f`"
+        )
+    if isinstance(params, KBest | Percentile) and params.score == "chi2" and x.min() < 0:
         column = int(x.min(axis=0).argmin())
         raise DataError(
             f"chi2 needs features that are never negative, but {names[column]!r} reaches {x[:, column].min():.3g} after"
             " normalization; set `normalize: minmax` for the dataset, or `score: f`"
         )
-    with warnings.catch_warnings(action="ignore"):  # of constant features: prepare's checks name them
-        selector = SelectKBest(_score(params.score, bool(schema.classes), seed), k=params.k).fit(x, y)
-    kept = selector.get_support()
-    table = pd.DataFrame(
-        {
-            "feature": names,
-            "score": selector.scores_,
-            "p_value": np.nan if selector.pvalues_ is None else selector.pvalues_,
-            "kept": kept,
-        }
-    )
-    step = Step("take", {"index": np.flatnonzero(kept)})
-    best_first = table.sort_values("score", ascending=False, kind="stable")
-    return Selected((step,), best_first, params.score, f"{params.k} of {len(names)} features kept")
 
 
-def _score(name: str, classes: bool, seed: int) -> Callable[..., object]:
-    match name:
-        case "chi2":
-            score: Callable[..., object] = chi2
-        case "f":
-            score = f_classif if classes else f_regression
+def _at_most(asked: int, limit: int, key: str, what: str) -> None:
+    if asked > limit:
+        raise DataError(f"select.{key} must be at most the number of {what}, {limit}, but is {asked}; lower it")
+
+
+def _nothing_kept(choice: Choice, params: Choosing) -> str:
+    match params:
+        case Variance(threshold=0):
+            return "select.threshold 0 keeps features that vary, but none does; choose other features, or method none"
+        case Variance():
+            most = f"the largest variance of a normalized feature, {choice.scores.max():.3g},"
+            return f"select.threshold must be less than {most} but is {params.threshold:g}; lower it"
+        case L1():
+            return f"select.strength must leave a feature its weight, but at {params.strength:g} all are 0; lower it"
+        case Percentile():
+            of = f"one of {len(choice.kept)} features, the best of which score alike,"
+            return f"select.percent must keep at least {of} but is {params.percent:g}; raise it"
         case _:
-            score = partial(mutual_info_classif if classes else mutual_info_regression, random_state=seed)
-    return score
+            raise AssertionError(f"{params.method} keeps as many as it is told")
+
+
+def _label(params: Choosing) -> str:
+    """Return what a score is."""
+    match params:
+        case Variance():
+            return "variance"
+        case L1():
+            return "absolute weight"
+        case Rfe():
+            return "absolute weight in the last round"
+        case _:
+            return {"chi2": "chi squared", "f": "F", "mutual_info": "mutual information, nats"}[params.score]
 
 
 def _pca(x: Array, params: Pca, seed: int) -> Selected:
@@ -123,19 +147,19 @@ def _pca(x: Array, params: Pca, seed: int) -> Selected:
     if params.whiten:
         deviation = np.sqrt(pca.explained_variance_)
         matrix = matrix / np.maximum(deviation, np.finfo(deviation.dtype).eps)  # as scikit-learn does
-    table = pd.DataFrame(
-        {
-            "feature": [f"component_{i + 1}" for i in range(params.components)],
-            "score": pca.explained_variance_ratio_,
-            "kept": True,
-        }
-    )
+    names = [f"component_{i + 1}" for i in range(params.components)]
     step = Step("project", {"shift": pca.mean_, "matrix": matrix})
     share = pca.explained_variance_ratio_.sum()
     summary = f"{params.components} components of {x.shape[1]} features, {share:.0%} of the variance"
-    return Selected((step,), table, "share of variance", summary)
+    return Selected((step,), _table(names, pca.explained_variance_ratio_), "share of variance", summary)
 
 
-def _at_most(asked: int, limit: int, key: str, what: str) -> None:
-    if asked > limit:
-        raise DataError(f"select.{key} must be at most the number of {what}, {limit}, but is {asked}; lower it")
+def _table(
+    names: list[str],
+    score: Array | float = np.nan,
+    p_value: Array | float = np.nan,
+    kept: Array | bool = True,
+    stability: Array | float = np.nan,
+) -> pd.DataFrame:
+    columns = {"feature": names, "score": score, "p_value": p_value, "kept": kept, "stability": stability}
+    return pd.DataFrame(columns, index=range(len(names)))

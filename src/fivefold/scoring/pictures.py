@@ -1,5 +1,6 @@
 """The tables of a report as pictures."""
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics
 
-from ..plotting import figure, save
+from ..plotting import figure, save, title
+
+LONGEST = 18
+"""Letters of a class name that are shown."""
 
 
 def draw(tables: dict[str, pd.DataFrame], model: str, folder: Path) -> None:
@@ -26,18 +30,20 @@ def learning_curve(table: pd.DataFrame, model: str) -> Figure:
     for split in ("train", "val"):
         axes.plot(table.epoch, table[split], label=split)
     best = table.loc[table.val.idxmin()]
-    axes.axvline(best.epoch, color="0.6", linewidth=0.8, linestyle=":")
-    axes.annotate(f"best {best.val:.3g}", (best.epoch, best.val), (4, 6), textcoords="offset points")
+    label = f"best: {best.val:.3g}, epoch {best.epoch:.0f}"
+    axes.axvline(best.epoch, color="0.6", linewidth=0.8, linestyle=":", label=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="epoch", ylabel="loss", yscale="log", title=f"{model}: learning curve")
+    axes.set(xlabel="epoch", ylabel="loss, in the scale of training", yscale="log")
+    title(fig, f"{model}: learning curve")
     axes.legend()
     return fig
 
 
 def confusion(table: pd.DataFrame, model: str) -> Figure:
     """Test rows by true and predicted class."""
-    names = sorted({*table.actual, *table.predicted}, key=str)
-    counts = metrics.confusion_matrix(table.actual, table.predicted, labels=names)
+    classes = sorted({*table.actual, *table.predicted}, key=str)
+    counts = metrics.confusion_matrix(table.actual, table.predicted, labels=classes)
+    names = [textwrap.shorten(str(name), LONGEST, placeholder="…") or str(name)[:LONGEST] for name in classes]
     side = max(3.2, 0.42 * len(names) + 1.6)
     fig, axes = figure(side + 0.4, side)
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
@@ -46,11 +52,12 @@ def confusion(table: pd.DataFrame, model: str) -> Figure:
             shade = counts[row, column] / counts[row].sum()
             axes.text(column, row, str(count), ha="center", va="center", color="white" if shade > 0.5 else "black")
     slanted: dict[str, Any] = (
-        {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, map(str, names))) > 3 else {}
+        {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 3 else {}
     )
     axes.set_xticks(range(len(names)), names, **slanted)
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted", ylabel="actual", title=f"{model}: test rows")
+    axes.set(xlabel="predicted", ylabel="actual")
+    title(fig, f"{model}: test rows")
     axes.spines[:].set_visible(False)
     return fig
 
@@ -61,7 +68,8 @@ def roc(table: pd.DataFrame, model: str) -> Figure:
     for (name, area), curve in table.groupby(["class", "area"], sort=False):
         axes.plot(curve.false_positive_rate, curve.true_positive_rate, label=f"{name} ({area:.3f})")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", title=f"{model}: ROC (area under it)")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    title(fig, f"{model}: ROC (area under it)")
     axes.legend(fontsize="small")
     return fig
 
@@ -70,9 +78,9 @@ def calibration(table: pd.DataFrame, model: str) -> Figure:
     """Accuracy against confidence; a dot's area is its share of rows."""
     fig, axes = figure(4.6, 4.4)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
-    axes.plot(table.confidence, table.accuracy, linewidth=0.8)
     axes.scatter(table.confidence, table.accuracy, s=20 + 300 * table.rows / table.rows.sum(), clip_on=False)
-    axes.set(xlabel="confidence", ylabel="accuracy", title=f"{model}: calibration", xlim=(0, 1.03), ylim=(0, 1.05))
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.03), ylim=(-0.03, 1.05))
+    title(fig, f"{model}: calibration")
     return fig
 
 
@@ -82,7 +90,8 @@ def predicted(table: pd.DataFrame, model: str) -> Figure:
     low, high = table.to_numpy().min(), table.to_numpy().max()
     axes.plot([low, high], [low, high], color="0.7", linewidth=0.8, linestyle=":")
     axes.scatter(table.actual, table.predicted, s=12, alpha=0.6, linewidths=0)
-    axes.set(xlabel="actual", ylabel="predicted", title=f"{model}: test rows")
+    axes.set(xlabel="actual", ylabel="predicted")
+    title(fig, f"{model}: test rows")
     return fig
 
 

@@ -52,7 +52,8 @@ _asked: list[int] = []
 
 
 def _stop(signum: int, _: FrameType | None) -> None:
-    signal.signal(signum, signal.SIG_IGN)  # a second one must not break the cleaning up after the first
+    for either in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(either, signal.SIG_IGN)  # a second one must not break the cleaning up after the first
     _asked.append(signum)
     raise Stopped(signum)
 

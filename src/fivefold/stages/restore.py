@@ -1,15 +1,23 @@
 """Bring back what DVC removed: it deletes a stage's outputs before it runs the stage."""
 
 import hashlib
-import subprocess
+import shutil
 from pathlib import Path
 
+KEPT = "kept"
+"""Folder, in a stage's work folder, of what its last run wrote and DVC does not cache."""
 
-def restore(stage: str) -> None:
+
+def keep(path: Path, work: Path) -> None:
+    """Keep a copy of an output that DVC does not cache."""
+    (work / KEPT).mkdir(exist_ok=True)
+    shutil.copyfile(path, work / KEPT / path.name)
+
+
+def restore(stage: str, work: Path) -> None:
     """Put back the outputs that dvc.lock has for `stage` and that are not there, as they were before DVC ran it.
 
-    They come from DVC's cache; a metrics file, which git keeps in its place, comes from git if it is the same.
-    An output of which neither has a copy stays away.
+    They come from DVC's cache, or from what `keep` kept. An output of which neither has a copy stays away.
     """
     from dvc.repo import Repo  # only a stage that failed waits for this import
 
@@ -17,14 +25,13 @@ def restore(stage: str) -> None:
         for out in repo.stage.get_target(stage).outs:
             if out.exists or not out.hash_info:
                 continue
+            copy = work / KEPT / Path(out.fs_path).name
             if out.use_cache:
                 out.checkout(allow_missing=True)
-            else:
-                _from_git(Path(out.fs_path), out.hash_info.value)
+            elif copy.exists() and _md5(copy) == out.hash_info.value:
+                Path(out.fs_path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(copy, out.fs_path)
 
 
-def _from_git(path: Path, md5: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["git", "show", f":./{path.name}"], cwd=path.parent, capture_output=True, check=False)
-    if done.returncode == 0 and hashlib.md5(done.stdout, usedforsecurity=False).hexdigest() == md5:
-        path.write_bytes(done.stdout)
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from .. import paths
@@ -12,31 +13,34 @@ from ..errors import FivefoldError, InputError
 from ..params.base import NAME_PATTERN
 from .guard import Stopped, exit_on_signals
 from .lock import locked
-from .restore import restore
+from .restore import keep, restore
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def run(stage: str, main: Callable[[str], None]) -> NoReturn:
+def run(stage: str, main: Callable[[str], None], uncached: Callable[[str], Path] | None = None) -> NoReturn:
     """Run `main` on the name that stands on the command line, under the stage's lock, and end the process.
 
-    A stage that DVC started and that fails puts its last outputs back, which DVC has removed.
+    A stage that DVC started and that fails puts its last outputs back, which DVC has removed; `uncached` says where the
+    output lies that DVC does not cache.
 
     Exit codes: 0 done, 2 bad input, 1 another error of ours (each said in one line), 130 Ctrl-C, 143 SIGTERM.
     """
+    exit_on_signals()
     code = 1
     try:
         code = _outcome(stage, main)
+        if not code and uncached:
+            keep(uncached(sys.argv[1]), paths.work(stage, sys.argv[1]))
     finally:
         if code and "DVC_STAGE" in os.environ:
-            restore(os.environ["DVC_STAGE"])
+            restore(os.environ["DVC_STAGE"], paths.work(stage, sys.argv[-1]))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # everything is written and closed; taking PyTorch apart in good order takes a second or two
 
 
 def _outcome(stage: str, main: Callable[[str], None]) -> int:
-    exit_on_signals()
     try:
         if len(sys.argv) != 2:
             raise InputError(f"{stage} takes one name of params.yaml, but got {sys.argv[1:]}; run `dvc repro`")

@@ -60,11 +60,15 @@ class Report:
         self.spool.append(events.Metrics(step=step, time=_now(), values=values))
 
     def history(self, epochs: int) -> Callable[[int, dict[str, float], bool], None]:
-        """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last."""
+        """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last.
+
+        What this run has said of an epoch before, it does not say again: a resumed training repeats some.
+        """
         apart = -(-epochs // POINTS)
+        said = {event.step for event in self.spool.read() if isinstance(event, events.Metrics)}
 
         def tell(epoch: int, values: dict[str, float], last: bool) -> None:
-            if epoch % apart == 0 or last:
+            if (epoch % apart == 0 or last) and epoch not in said:
                 self.metrics(epoch, values)
 
         return tell

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 
-from ..errors import TrackingError
+from ..errors import TrackingError, one_line
 from . import store
 
 
@@ -21,11 +21,14 @@ def serve(host: str, port: int) -> None:
             f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {store.uri()!r};"
             " unset it, or open that address"
         )
-    with socket.socket() as probe:
-        if probe.connect_ex((host, port)) == 0:
-            raise TrackingError(
-                f"port {port} of {host} must be free, but something answers there; choose another --port"
-            )
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except (OSError, OverflowError) as error:
+        raise TrackingError(
+            f"{host}:{port} must be a free address of this machine, but is not: {one_line(error)}; choose another"
+            " --port or --host"
+        ) from None
     store.open_store()
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     where = ["--backend-store-uri", store.uri(), "--default-artifact-root", store.artifacts()]

@@ -50,9 +50,16 @@ class Spool:
         """Delete a copy that was sent."""
         shutil.rmtree(self.file(place).parent, ignore_errors=True)
 
+    def read(self) -> Iterator[Event]:
+        """Yield each event, sent or not."""
+        yield from (event for _, event in self._from(0))
+
     def unsent(self) -> Iterator[tuple[int, Event]]:
-        """Yield each event that was not sent yet, and the offset behind it; a torn line is passed over."""
-        offset = self.sent()
+        """Yield each event that was not sent yet, and the offset behind it."""
+        yield from self._from(self.sent())
+
+    def _from(self, offset: int) -> Iterator[tuple[int, Event]]:
+        """Yield each event behind `offset`, and the offset behind it; a torn line is passed over."""
         if not self.events.exists():
             return
         with self.events.open("rb") as file:

@@ -30,8 +30,9 @@ def training(report: Report, name: str) -> None:
     """Tell what train wrote."""
     facts = json.loads((paths.model(name) / "model.json").read_text())
     report.tags(parameters=str(facts["parameters"]), best_epoch=str(facts["best_epoch"]), device=facts["device"])
-    for path in sorted(paths.selected(name).glob("selection.*")):
-        report.artifact(path, "selection")
+    for pattern in ("selection.*", "map.png"):
+        for path in sorted(paths.selected(name).glob(pattern)):
+            report.artifact(path, "selection")
     for file in ("model.json", "history.csv"):
         report.artifact(paths.model(name) / file, "training")
     report.tags(**{DONE.format("train"): "true"})

@@ -12,17 +12,26 @@ class Batches:
     Args:
         x, y: (n, ...) and (n,), on the same device.
         batch_size: rows a batch; the last batch of an epoch is smaller if n is no multiple of it.
+        weights: (n,), how often a row is drawn, with replacement; None: each row once.
         epoch: for shuffled batches, returns the number of the epoch that starts. The order of rows depends on `seed`
             and this number alone, so that a resumed training sees what an uninterrupted one would have seen.
     """
 
     def __init__(
-        self, x: Tensor, y: Tensor, batch_size: int, *, seed: int = 0, epoch: Callable[[], int] | None = None
+        self,
+        x: Tensor,
+        y: Tensor,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        epoch: Callable[[], int] | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.x, self.y = x, y
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
+        self.weights = weights
 
     def __len__(self) -> int:
         return -(-len(self.x) // self.batch_size)
@@ -31,7 +40,13 @@ class Batches:
         if self.epoch is None:
             yield from zip(torch.split(self.x, self.batch_size), torch.split(self.y, self.batch_size), strict=True)
             return
-        order = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(mix(self.seed, self.epoch())))
+        chance = torch.Generator().manual_seed(mix(self.seed, self.epoch()))
+        if self.weights is None:
+            order = torch.randperm(len(self.x), generator=chance)
+        else:  # by the cumulated weights: torch.multinomial takes 2^24 rows at most
+            edges = self.weights.double().cumsum(0)
+            draws = torch.rand(len(self.x), generator=chance, dtype=torch.float64) * edges[-1]
+            order = torch.searchsorted(edges, draws).clamp_max(len(self.x) - 1)
         for index in torch.split(order.to(self.x.device), self.batch_size):
             yield self.x[index], self.y[index]
 

@@ -102,9 +102,18 @@ def fit(
             (torch.from_numpy(chain(part.x)).to(device), _targets(part.y, shift, scale).to(device))
             for part in (dataset.train, dataset.validation)
         )
-        batches = Batches(*rows, training.batch_size, seed=seed, epoch=lambda: trainer.current_epoch)
+        rarity = _rarity(schema, dataset.train.y)
+        batches = Batches(
+            *rows,
+            training.batch_size,
+            seed=seed,
+            epoch=lambda: trainer.current_epoch,
+            weights=rarity[rows[1].cpu()] if training.imbalance == "sampling" else None,
+        )
         optimizers = partial(configure, params=training, total_steps=training.max_epochs * len(batches))
-        module = _module_class(params.network.family)(untrained, bool(schema.classes), optimizers)
+        module = _module_class(params.network.family)(
+            untrained, bool(schema.classes), optimizers, rarity if training.imbalance == "weights" else None
+        )
         trainer.fit(module, batches, Batches(*held_out, VALIDATION_BATCH), ckpt_path=resume_from)
     module.load_state_dict(best.weights)
     return Fitted(
@@ -144,6 +153,15 @@ def _trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
             f"training.accelerator and training.precision must suit this machine, but {training.accelerator} with"
             f" {training.precision} does not: {one_line(error)}; choose accelerator auto"
         ) from None
+
+
+def _rarity(schema: Schema, y: Array) -> Tensor:
+    """Return what a row of each class counts so that all classes count alike, the mean over rows 1; (classes,)."""
+    if not schema.classes:
+        return torch.ones(1)
+    counts = np.bincount(y, minlength=len(schema.classes))
+    present = np.maximum(counts, 1)
+    return torch.from_numpy((len(y) / (np.count_nonzero(counts) * present)).astype(np.float32))
 
 
 def _target_scale(schema: Schema, y: Array) -> tuple[Array, Array]:

@@ -1,0 +1,112 @@
+"""From a path to blocks in params.yaml that are known to work: the dataset is prepared in memory first."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from .. import paths
+from ..data.findings import Finding
+from ..data.prepared import prepare
+from ..data.records import Dataset
+from ..errors import DataError, ParamsError
+from ..params.base import NAME_PATTERN
+from ..params.datasets import Dataset as DatasetParams
+from ..params.load import load_params
+from .look import look
+from .model import propose
+from .write import check_name, with_blocks
+
+PARAMS: TypeAdapter[Any] = TypeAdapter(DatasetParams)
+RAW = Path("data/raw")
+MANY = 30
+"""Categories of a column above which rare ones are merged."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What `add` found, and params.yaml with and without it."""
+
+    name: str
+    block: dict[str, Any]
+    model: dict[str, Any]
+    dataset: Dataset
+    findings: list[Finding]
+    before: str
+    after: str
+    source: Path
+    copy_to: Path | None
+
+
+def add(source: Path, *, target: str = "", name: str = "", kind: str = "", in_place: bool = False) -> Added:
+    """Look at `source` and make blocks for it; nothing is written.
+
+    in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
+
+    Raises:
+        DataError: it cannot be understood, with the reason.
+        ParamsError: the name is taken, or cannot be a name.
+    """
+    if not source.exists():
+        raise DataError(f"a source must be a file or folder, but {source} does not exist; mend the path")
+    name = name or _name(source)
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ParamsError(f"a name must match {NAME_PATTERN}, but is {name!r}; choose another with --name")
+    check_name(name)
+    seed = load_params().seed
+    place, copy_to = _place(source, name, in_place=in_place)
+    inferred = look(source, target, kind)
+    block = {"kind": inferred.pop("kind"), "source": str(source), **inferred}
+    if block["kind"] == "table":
+        block |= _cleaning(block, seed)
+    dataset, findings = _tried(block, seed)
+    block["source"] = place.as_posix()
+    model = propose(name, dataset)
+    before = paths.PARAMS.read_text(encoding="utf-8")
+    return Added(
+        name, block, model, dataset, findings, before, with_blocks(before, name, block, model), source, copy_to
+    )
+
+
+def write(added: Added) -> None:
+    """Write params.yaml, and copy the source if it lies outside the project."""
+    if added.copy_to is not None:
+        added.copy_to.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if added.source.is_dir() else shutil.copyfile
+        copy(added.source, added.copy_to)
+    paths.PARAMS.write_text(added.after, encoding="utf-8")
+
+
+def _cleaning(block: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Return what a table needs: identifiers dropped, rare ones of many categories merged."""
+    dataset, findings = _tried({**block, "checks": {"identifier": "warning"}}, seed)
+    schema = dataset.schema
+    drop = [f.text.partition(" has ")[0] for f in findings if f.rule == "identifier"]
+    many = any(len(c.categories) > MANY and c.type == "categorical" for c in schema.columns if c.name not in drop)
+    found: dict[str, Any] = {"drop": drop} if drop and len(drop) < len(schema.columns) else {}
+    return found | ({"rare": 0.01} if many else {})
+
+
+def _tried(block: dict[str, Any], seed: int) -> tuple[Dataset, list[Finding]]:
+    return prepare(PARAMS.validate_python(block, strict=False), seed)
+
+
+def _name(source: Path) -> str:
+    stem = source.name.split(".")[0].lower()
+    return re.sub(r"[^a-z0-9_-]+", "_", stem).strip("_-")[:63]
+
+
+def _place(source: Path, name: str, *, in_place: bool) -> tuple[Path, Path | None]:
+    """Return where the source will lie, and where to copy it if it is not there yet."""
+    here = Path.cwd().resolve()
+    if source.resolve().is_relative_to(here):
+        return source.resolve().relative_to(here), None
+    if in_place:
+        return source.resolve(), None
+    target = RAW / (name if source.is_dir() else name + "".join(source.suffixes))
+    if target.exists():
+        raise DataError(f"{source} would be copied to {target}, but something lies there; choose another --name")
+    return target, target

@@ -1,0 +1,38 @@
+"""A sensible first model for a dataset."""
+
+from typing import Any
+
+from ..data.records import Dataset
+
+Block = dict[str, Any]
+
+
+def propose(name: str, dataset: Dataset) -> Block:
+    """Return a model block: small enough to be trained in minutes on a CPU."""
+    schema, rows = dataset.schema, len(dataset.train)
+    network: Block = {"family": "mlp", "hidden": [64, 32], "dropout": 0.1}
+    training: Block = {"batch_size": 32 if rows < 2_000 else 128}
+    match schema.kind:
+        case "images":
+            if min(schema.shape[1:]) >= 4:
+                network = {"family": "cnn", "channels": [16, 32], "dense": [128], "dropout": 0.2}
+        case "sequences":
+            network = {"family": "mlp", "hidden": [128], "dropout": 0.3}
+        case "series":
+            network = {"family": "mlp", "hidden": [32], "dropout": 0.0}
+        case "text" if schema.task == "language":
+            network = {"family": "mlp", "hidden": [128], "embedding": 16, "pool": "flatten", "dropout": 0.0}
+            training = {"batch_size": 512}
+        case "text":
+            network = {"family": "mlp", "hidden": [], "embedding": 64, "dropout": 0.0}
+            training = {"batch_size": 32, "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.01}}
+        case _:
+            if rows >= 5_000:
+                network |= {"hidden": [128, 64]}
+    epochs = 40 if rows < 5_000 else 20 if rows < 20_000 else 10 if rows < 100_000 else 3
+    return {
+        "dataset": name,
+        "select": {"method": "none"},
+        "network": network,
+        "training": {"max_epochs": min(epochs, 10) if schema.kind == "text" else epochs, **training},
+    }

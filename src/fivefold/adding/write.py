@@ -1,0 +1,69 @@
+"""Put blocks into params.yaml: lines are inserted, and every line that was there stays as it is."""
+
+import difflib
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from .. import paths
+from ..errors import ParamsError
+from ..params.load import parse, read_tree
+
+WIDTH = 78
+"""`dvc exp run -S` rewrites longer lines."""
+
+
+def with_blocks(text: str, name: str, dataset: dict[str, Any], model: dict[str, Any]) -> str:
+    """Return the text of params.yaml with `datasets.<name>` and `models.<name>` at the end of their sections.
+
+    Raises:
+        ParamsError: the name stands there already.
+    """
+    for section, block in (("datasets", dataset), ("models", model)):
+        tree = YAML(typ="rt").load(text)
+        if name in tree[section]:
+            raise ParamsError(
+                f"{section}.{name} must be a new name, but stands in params.yaml; choose another with --name"
+            )
+        text = _insert(text, tree, section, _lines(name, block))
+    parse(YAML(typ="safe", pure=True).load(text))
+    return text
+
+
+def difference(before: str, after: str) -> str:
+    """Return what would change, as a unified diff."""
+    pair = (before.splitlines(keepends=True), after.splitlines(keepends=True))
+    return "".join(difflib.unified_diff(*pair, "params.yaml", "params.yaml", n=1))
+
+
+def check_name(name: str, path: Path = paths.PARAMS) -> None:
+    """Refuse a name that stands in params.yaml already, before anything is read."""
+    tree = read_tree(path)
+    for section in ("datasets", "models"):
+        if name in tree.get(section, {}):
+            raise ParamsError(f"{section}.{name} must be a new name, but stands in {path}; choose another with --name")
+
+
+def _insert(text: str, tree: Any, section: str, block: list[str]) -> str:
+    """Insert lines behind the last line of a section, before blank lines and comments that lead to the next."""
+    lines = text.splitlines(keepends=True)
+    following = [tree.lc.key(key)[0] for key in tree if tree.lc.key(key)[0] > tree.lc.key(section)[0]]
+    end = min(following, default=len(lines))
+    while end > 0 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    if lines[end - 1] and not lines[end - 1].endswith("\n"):
+        lines[end - 1] += "\n"
+    return "".join([*lines[:end], *block, *lines[end:]])
+
+
+def _lines(name: str, block: dict[str, Any]) -> list[str]:
+    """Return a block as lines below its name: blocks of blocks written out, what is flat in braces."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None  # braces for what is flat; the stub knows True and False only
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = WIDTH
+    text = StringIO()
+    yaml.dump({name: {**block}}, text)
+    return [f"  {line}\n" for line in text.getvalue().splitlines()]

@@ -1,0 +1,202 @@
+"""What holds for every kind of data: one suite over all of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from fivefold.data.prepared import prepare
+from fivefold.data.records import SPLITS, Dataset
+from fivefold.data.storage import load_dataset, save_dataset, write_manifest
+from fivefold.families.deployed import Preprocess
+from fivefold.params.datasets import Dataset as Params
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.scaling import fit_scaling
+from fivefold.scoring.predict import predict
+from fivefold.training.fit import fit
+
+BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)
+N = 120
+DRAWN = {"by": "stratified", "validation": 24, "test": 36}
+
+Rows = dict[str, np.ndarray[Any, Any]]
+
+
+def rows(seed: int) -> Rows:
+    """Numbers of which every kind makes its records: an answer that can be learnt, and noise."""
+    random = np.random.default_rng(seed)
+    answer = random.permutation(np.arange(N) % 2)
+    return {"answer": answer, "clue": random.normal(answer * 4.0, 1.0), "noise": random.normal(size=N)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of data is written and read."""
+
+    name: str
+    write: Callable[[Path, Rows], dict[str, Any]]
+
+
+def table(folder: Path, r: Rows) -> dict[str, Any]:
+    words = np.array(["low", "red", "green", "blue"])[(r["clue"].astype(int) % 4)]
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.round(r["noise"] * 100), unit="D")
+    frame = pd.DataFrame({"clue": r["clue"], "noise": r["noise"], "word": words, "day": day, "answer": r["answer"]})
+    frame.loc[::7, "noise"] = np.nan
+    frame.to_csv(folder / "a.csv", index=False)
+    cleaning = {"missing": {"indicator": True}, "clip": 5.0, "rare": 0.02}
+    return {"source": "a.csv", "target": "answer", "split": DRAWN, "normalize": "standard", **cleaning}
+
+
+def images(folder: Path, r: Rows) -> dict[str, Any]:
+    noise = np.random.default_rng(0).integers(0, 60, (N, 6, 5, 3))
+    x = np.clip(noise + r["clue"][:, None, None, None] * 20 + 40, 0, 255).astype(np.uint8)
+    np.savez(folder / "a.npz", x=x, y=r["answer"])
+    return {"source": "a.npz", "split": DRAWN, "normalize": "standard"}
+
+
+def sequences(folder: Path, r: Rows) -> dict[str, Any]:
+    lengths = 3 + np.arange(N) % 5
+    steps = np.concatenate([np.arange(n) for n in lengths])
+    spread = {name: np.repeat(values, lengths) for name, values in r.items()}
+    frame = pd.DataFrame({"series": np.repeat(np.arange(N), lengths), "t": steps, "label": spread["answer"]})
+    frame["a"], frame["b"] = spread["clue"] * (1 + 0.1 * steps), spread["noise"]
+    frame.to_csv(folder / "a.csv", index=False)
+    return {"source": "a.csv", "split": DRAWN, "normalize": "robust"}
+
+
+def series(folder: Path, r: Rows) -> dict[str, Any]:
+    wave = np.sin(np.arange(N) / 3)
+    frame = pd.DataFrame({"time": pd.date_range("2020-01-01", periods=N), "load": wave + 0.1 * r["noise"]})
+    frame["heat"] = r["clue"]
+    frame.to_csv(folder / "a.csv", index=False)
+    split = {"by": "time", "validation": 24, "test": 36}
+    columns = {"time": "time", "targets": ["load"], "exogenous": ["heat"], "window": 8, "horizon": 2}
+    return {"source": "a.csv", "task": "forecasting", **columns, "split": split, "normalize": "minmax"}
+
+
+def text(folder: Path, r: Rows) -> dict[str, Any]:
+    mood = np.where(r["clue"] > 2, "good fine", "bad poor")
+    odd = np.where(r["noise"] > 2, "odd", "")
+    mails = [f"{m} word{i % 9} {o}" for i, (m, o) in enumerate(zip(mood, odd, strict=True))]
+    pd.DataFrame({"text": mails, "label": r["answer"]}).to_csv(folder / "a.csv", index=False)
+    return {"source": "a.csv", "target": "label", "length": 6, "split": DRAWN}
+
+
+KINDS = (table, images, sequences, series, text)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    monkeypatch.chdir(tmp_path)
+    return Kind(request.param.__name__, request.param)
+
+
+def prepared(kind: Kind, r: Rows, seed: int = 3) -> tuple[Dataset, Chain]:
+    block = BLOCKS.validate_python({"kind": kind.name, "task": "classification", **kind.write(Path(), r)}, strict=False)
+    dataset, _ = prepare(block, seed)
+    return dataset, fit_scaling(dataset.train.x, dataset.schema, block)
+
+
+def content(dataset: Dataset, chain: Chain, folder: Path) -> dict[str, bytes]:
+    """Return all that training sees: the schema, the fitted chain, training and validation rows."""
+    folder.mkdir()
+    save_dataset(dataset, folder)
+    chain.save(folder / "chain.safetensors")
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: data for name, data in files.items() if not name.startswith("test/")}
+
+
+class TestEveryKind:
+    def test_sets_are_disjoint_and_hold_their_rows(self, kind: Kind) -> None:
+        dataset, _ = prepared(kind, rows(1))
+        used = np.concatenate([records.rows for records in dataset.splits().values()])
+        assert len(set(used.tolist())) == len(used)
+        assert len(used) == (N - 8 - 2 + 1 - 2 if kind.name == "series" else N)  # two windows straddle the cuts
+        for records in dataset.splits().values():
+            assert records.x.shape[1:] == dataset.schema.shape
+            assert len(records.x) == len(records.y) == len(records.rows) > 0
+
+    def test_altered_test_rows_change_nothing_that_training_sees(self, kind: Kind, tmp_path: Path) -> None:
+        dataset, chain = prepared(kind, rows(1))
+        before = content(dataset, chain, tmp_path / "before")
+        altered = {name: values.copy() for name, values in rows(1).items()}
+        place = dataset.test.rows
+        altered["clue"][place] = altered["clue"][place] * 50 + 999
+        altered["noise"][place] += 77
+        other, again = prepared(kind, altered)
+        np.testing.assert_array_equal(other.test.rows, place)
+        assert (other.test.x != dataset.test.x).any()
+        assert content(other, again, tmp_path / "after") == before
+
+    def test_the_same_seed_gives_the_same_bytes_and_another_other_rows(self, kind: Kind, tmp_path: Path) -> None:
+        one, two = (content(*prepared(kind, rows(1)), tmp_path / name) for name in ("one", "two"))
+        assert one == two
+        other, _ = prepared(kind, rows(1), seed=4)
+        same = np.array_equal(other.test.rows, prepared(kind, rows(1))[0].test.rows)
+        assert same == (kind.name == "series")
+
+    def test_what_is_saved_is_what_is_loaded(self, kind: Kind, tmp_path: Path) -> None:
+        dataset, chain = prepared(kind, rows(1))
+        save_dataset(dataset, tmp_path)
+        chain.save(tmp_path / "chain.safetensors")
+        write_manifest(tmp_path)
+        loaded, again = load_dataset(tmp_path), Chain.load(tmp_path / "chain.safetensors")
+        assert loaded.schema == dataset.schema
+        for name in SPLITS:
+            np.testing.assert_array_equal(getattr(loaded, name).x, getattr(dataset, name).x)
+            assert isinstance(getattr(loaded, name).x, np.memmap)
+        np.testing.assert_array_equal(again(loaded.test.x), chain(dataset.test.x))
+
+    def test_the_chain_gives_finite_features_of_its_shape(self, kind: Kind) -> None:
+        dataset, chain = prepared(kind, rows(1))
+        for records in dataset.splits().values():
+            features = chain(records.x)
+            assert features.shape == (len(records), *chain.shape(dataset.schema.shape))
+            assert np.isfinite(features).all()
+
+    def test_the_chain_is_the_same_in_torch(self, kind: Kind) -> None:
+        dataset, chain = prepared(kind, rows(1))
+        x = torch.from_numpy(np.array(dataset.test.x))
+        np.testing.assert_allclose(Preprocess(chain)(x).numpy(), chain(dataset.test.x), rtol=1e-5, atol=1e-6)
+
+    def test_the_schema_survives_json(self, kind: Kind) -> None:
+        schema = prepared(kind, rows(1))[0].schema
+        assert type(schema).from_json(schema.model_dump_json(), "here") == schema
+        assert schema.n_outputs == (2 if kind.name != "series" else len(schema.values))
+
+    def test_the_answer_is_learnt_and_a_permuted_one_is_not(self, kind: Kind, tmp_path: Path) -> None:
+        learnt = score(kind, rows(1), tmp_path / "learnt")
+        permuted = rows(1)
+        random = np.random.default_rng(7)
+        hidden = {name: random.permutation(values) for name, values in permuted.items()}
+        if kind.name == "series":  # of a series without memory the best guess is the mean
+            assert learnt > 0.5
+            return
+        assert learnt > 0.85
+        # 36 test rows of a fair coin: 0.5, deviation 0.083
+        assert abs(score(kind, {**permuted, "answer": hidden["answer"]}, tmp_path / "permuted") - 0.5) < 0.3
+
+
+def score(kind: Kind, r: Rows, folder: Path) -> float:
+    """Return test accuracy, or R2 of a series, of a small network."""
+    dataset, chain = prepared(kind, r)
+    tree = {
+        "dataset": "d",
+        "select": {"method": "none"},
+        "network": {"family": "mlp", "hidden": [16]},
+        "training": {"max_epochs": 30, "optimizer": {"name": "adam", "lr": 0.02}},
+    }
+    model = Model.model_validate_json(json.dumps(tree))
+    fitted = fit("m", model, dataset, chain, seed=1, checkpoints=folder, on_epoch=lambda *_: None)
+    p, y = predict(fitted.model, np.asarray(dataset.test.x)), dataset.test.y
+    if not dataset.schema.classes:
+        return float(1 - ((p - y) ** 2).sum() / ((y - y.mean(axis=0)) ** 2).sum())
+    return float((p.argmax(axis=1) == y).mean())

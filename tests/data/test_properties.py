@@ -1,0 +1,85 @@
+"""What holds of splits and folds for any rows."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
+
+from fivefold.data.records import Keys
+from fivefold.data.splitting import folds, split
+from fivefold.errors import DataError
+from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
+
+PART = st.one_of(st.floats(0.05, 0.45), st.integers(2, 12))
+
+
+@st.composite
+def keys(draw: st.DrawFn) -> Keys:
+    """Keys of 12 to 120 rows of two to four classes."""
+    n, k = draw(st.integers(12, 120)), draw(st.integers(2, 4))
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    return Keys(
+        random.integers(0, k, n),
+        tuple("abcd"[:k]),
+        groups=random.integers(0, draw(st.integers(3, 30)), n),
+        time=random.integers(0, 40, n),
+        given=random.choice(draw(st.sampled_from([["train", "test"], ["train", "validation", "test"]])), n),
+    )
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> Split:
+    validation, test = draw(PART), draw(PART)
+    match draw(st.sampled_from(["stratified", "random", "group", "time", "column"])):
+        case "group":
+            return GroupSplit(by="group", column="g", validation=validation, test=test)
+        case "time":
+            return TimeSplit(by="time", column="t", validation=validation, test=test)
+        case "column":
+            return GivenSplit(by="column", validation=validation)
+        case by:
+            return RowSplit.model_validate({"by": by, "validation": validation, "test": test})
+
+
+@given(keys(), splits(), st.integers(0, 5))
+def test_sets_are_disjoint_and_cover_or_are_refused(rows: Keys, params: Split, seed: int) -> None:
+    try:
+        parts = split(rows, params, seed)
+    except DataError:
+        return
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(len(rows.y)))
+    assert all(len(part) for part in parts.values())
+    assert rows.groups is not None
+    assert rows.time is not None
+    if params.by == "group":
+        held = [set(rows.groups[part]) for part in parts.values()]
+        assert sum(map(len, held)) == len(set.union(*held))
+    if params.by == "time":
+        times = [rows.time[part] for part in parts.values()]
+        assert all(one.max() <= other.min() for one, other in pairwise(times))
+
+
+@given(keys(), splits(), st.integers(2, 6))
+def test_folds_are_disjoint_and_hold_no_test_row(rows: Keys, params: Split, k: int) -> None:
+    try:
+        parts = split(rows, params, 0)
+        pairs = list(folds(rows, parts, params.by, k, seed=0))
+    except DataError:
+        assume(False)
+    seen = {*parts["train"], *parts["validation"]}
+    assert len(pairs) == k
+    held = np.concatenate([held for _, held in pairs])
+    assert len(set(held)) == len(held)
+    assert set(held) == seen if params.by != "time" else set(held) < seen
+    for train, out in pairs:
+        assert not {*train} & {*out}
+        assert {*train, *out} <= seen
+
+
+@given(st.integers(10, 400), st.floats(0.01, 0.5))
+def test_a_share_is_as_many_rows_as_scikit_learn_takes(n: int, share: float) -> None:
+    ours = RowSplit(by="random", validation=1, test=share)
+    parts = split(Keys(np.arange(n) % 2, ("a", "b")), ours, 0)
+    assert len(parts["test"]) == len(train_test_split(np.arange(n), test_size=share)[1])

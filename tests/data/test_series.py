@@ -1,0 +1,363 @@
+"""One series: its steps, its windows, what fills gaps, what is refused, and what leaks."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fivefold.data.prepared import prepare
+from fivefold.data.raw import Arrays
+from fivefold.data.records import Array, Dataset
+from fivefold.data.series import read_series
+from fivefold.errors import DataError
+from fivefold.params.datasets import Series
+from fivefold.params.splits import TimeSplit
+from fivefold.preprocessing.scaling import fit_scaling
+
+SHARED = Path("/work/shared/data")
+NAN = np.nan
+
+
+def block(source: object, **changes: Any) -> Series:
+    split = TimeSplit(by="time", validation=changes.pop("validation", 2), test=changes.pop("test", 2))
+    given = {"task": "forecasting", "time": "t", "targets": ("y",), "window": 2, "normalize": "standard", **changes}
+    return Series(kind="series", source=str(source), split=split, **given)
+
+
+def of(source: Path, **changes: Any) -> Arrays:
+    return read_series(source, block(source, **changes))
+
+
+def series(folder: Path, times: Any, name: str = "a.csv", **columns: Any) -> Path:
+    """A file of times and columns; `y` counts from 0 if there are no columns."""
+    frame = pd.DataFrame({"t": times, **(columns or {"y": np.arange(len(times), dtype=float)})})
+    if name.endswith(".parquet"):
+        frame.to_parquet(folder / name)
+    else:
+        frame.to_csv(folder / name, index=False)
+    return folder / name
+
+
+def values(found: Arrays) -> list[float]:
+    """The first column of the series again, from its windows."""
+    return [*found.x[0, :, 0], *found.keys.y[:, 0]]
+
+
+def texts(found: Arrays) -> list[str]:
+    return [finding.text for finding in found.findings]
+
+
+class TestWindows:
+    def test_they_hold_past_steps_and_tell_the_ones_after(self, tmp_path: Path) -> None:
+        path = series(tmp_path, range(2001, 2010), temp=np.arange(9) * 10, load=np.arange(9.0), y=-np.arange(9.0))
+        found = of(path, targets=("y", "load"), exogenous=("temp",), window=3, horizon=2)
+        assert found.schema.features == ("y", "load", "temp")
+        assert found.schema.values == ("y+1", "load+1", "y+2", "load+2")
+        assert (found.schema.shape, found.x.shape, found.keys.y.shape) == ((3, 3), (5, 3, 3), (5, 4))
+        assert found.x[1].tolist() == [[-1, 1, 10], [-2, 2, 20], [-3, 3, 30]]
+        assert found.keys.y[1].tolist() == [-4, 4, -5, 5]
+        assert found.rows.tolist() == [3, 4, 5, 6, 7]
+        assert found.findings == ()
+
+    def test_rows_may_stand_in_any_order(self, tmp_path: Path) -> None:
+        path = series(tmp_path, range(2001, 2010))
+        expected = of(path)
+        pd.read_csv(path).sample(frac=1, random_state=0).to_csv(path, index=False)
+        found = of(path)
+        np.testing.assert_array_equal(found.x, expected.x)
+        np.testing.assert_array_equal(found.keys.y, expected.keys.y)
+
+    @settings(max_examples=30, deadline=None, derandomize=True)
+    @given(n=st.integers(12, 30), window=st.integers(1, 4), horizon=st.integers(1, 3))
+    def test_they_give_back_the_series(
+        self, tmp_path_factory: pytest.TempPathFactory, n: int, window: int, horizon: int
+    ) -> None:
+        y, z = np.random.default_rng(n).normal(size=(2, n))
+        path = series(tmp_path_factory.mktemp("series"), range(n), y=y, z=z)
+        found = of(path, targets=("y", "z"), window=window, horizon=horizon)
+        told = found.keys.y.reshape(-1, horizon, 2)
+        for row, x, ahead in zip(found.rows, found.x, told, strict=True):
+            np.testing.assert_array_equal(x, np.c_[y, z][row - window : row])
+            np.testing.assert_array_equal(ahead, np.c_[y, z][row : row + horizon])
+        assert found.rows.tolist() == list(range(window, n - horizon + 1))
+
+
+DAYS = pd.date_range("2023-12-27", periods=10, freq="D")
+
+STEPS = {
+    "month starts": pd.date_range("2023-11-01", periods=12, freq="MS"),
+    "month ends": pd.date_range("2023-10-31", periods=12, freq="ME"),
+    "middles of months": pd.date_range("2023-11-15", periods=12, freq=pd.DateOffset(months=1)),
+    "quarters": pd.date_range("2020-03-31", periods=12, freq="QE"),
+    "last business days": pd.date_range("2023-01-31", periods=12, freq="BME"),
+    "years": pd.date_range("1990-12-31", periods=12, freq="YE"),
+    "weeks": pd.date_range("2024-01-03", periods=12, freq="W-WED"),
+    "days": pd.date_range("2023-12-27", periods=12, freq="D"),
+    "business days": pd.date_range("2024-01-01", periods=12, freq="B"),
+    "half hours": pd.date_range("2024-02-28 22:30", periods=12, freq="30min"),
+    "numbers": np.arange(1990, 2002),
+    "tenths": np.arange(12) * 0.1,
+    "rounded thirds": np.round(np.arange(12) / 3, 4),
+}
+
+
+class TestSteps:
+    @pytest.mark.parametrize("times", STEPS.values(), ids=STEPS)
+    @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+    def test_they_are_inferred(self, tmp_path: Path, times: Any, name: str) -> None:
+        found = of(series(tmp_path, times, name))
+        assert (values(found), texts(found)) == (list(range(12)), [])
+
+    @pytest.mark.parametrize("times", STEPS.values(), ids=STEPS)
+    def test_a_missing_one_is_filled_in_and_that_is_said(self, tmp_path: Path, times: Any) -> None:
+        keep = np.delete(np.arange(12), 4)
+        found = of(series(tmp_path, times[keep], y=keep * 10.0))
+        assert values(found) == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]
+        (text,) = texts(found)
+        assert re.fullmatch(r"1 of 12 steps are missing, the first at \S+: interpolate fills them in", text)
+        assert found.findings[0].level == "warning"
+
+    @pytest.mark.parametrize(
+        ("times", "step"),
+        [
+            (["2024-01", "2024-02", "2024-04", "2024-05", "2024-06", "2024-07"], "MS"),
+            (["2024-01-31", "2024-02-29", "2024-04-30", "2024-05-31", "2024-06-30", "2024-07-31"], "ME"),
+            (["2024/1/1", "2024/1/2", "2024/1/4", "2024/1/5", "2024/1/6", "2024/1/7"], "1D"),
+            ([f"2024-01-01 0{h}" for h in ("0:00", "0:30", "1:30", "2:00", "2:30", "3:00")], "30min"),
+            (["2024-01-04", "2024-01-05", "2024-01-09", "2024-01-10", "2024-01-11", "2024-01-12"], "B"),
+            ([1, 2, 4, 5, 6, 7], "1"),
+        ],
+    )
+    def test_they_can_be_said(self, tmp_path: Path, times: Any, step: str) -> None:
+        found = of(series(tmp_path, times, y=[0.0, 1, 3, 4, 5, 6]), step=step, window=1, missing="previous")
+        assert values(found) == [0, 1, 1, 3, 4, 5, 6]
+
+    def test_weekends_and_holidays_of_business_days_are_no_week(self, tmp_path: Path) -> None:
+        times = pd.date_range("2023-12-01", "2024-01-31", freq="B").difference(pd.to_datetime(["2023-12-25"]))
+        assert texts(of(series(tmp_path, times))) == [
+            "1 of 44 steps are missing, the first at 2023-12-25T00:00:00.000: interpolate fills them in"
+        ]
+
+
+class TestZones:
+    AUTUMN = pd.date_range("2024-10-26 22:00", periods=12, freq="30min", tz="UTC").tz_convert("Europe/Berlin")
+
+    def test_a_clock_that_is_put_back_does_not_matter_where_times_have_a_zone(self, tmp_path: Path) -> None:
+        for name in ("a.csv", "a.parquet"):
+            found = of(series(tmp_path, self.AUTUMN, name))
+            assert (values(found), texts(found)) == (list(range(12)), [])
+
+    def test_without_a_zone_an_hour_stands_twice(self, tmp_path: Path) -> None:
+        path = series(tmp_path, self.AUTUMN.tz_localize(None))
+        line = (
+            "each time must stand once, but '2024-10-27 02:00:00' stands twice; remove one row, keep one series, or"
+            " write times with their zone if a clock was put back"
+        )
+        with pytest.raises(DataError, match=re.escape(line)):
+            of(path)
+
+    @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+    def test_a_day_of_23_hours_is_a_day(self, tmp_path: Path, name: str) -> None:
+        days = pd.date_range("2024-03-27", periods=12, freq="D", tz="Europe/Berlin")
+        found = of(series(tmp_path, days, name))
+        assert (values(found), texts(found)) == (list(range(12)), [])
+
+
+class TestGaps:
+    Y = np.array([0, 1, NAN, 3, 4, NAN, NAN, 7, 8, 9])
+    Z = np.arange(10.0) * 10
+
+    def test_interpolation_is_a_straight_line(self, tmp_path: Path) -> None:
+        found = of(series(tmp_path, DAYS, y=self.Y, z=self.Z), exogenous=("z",))
+        assert values(found)[:5] == [0, 1, 2, 3, 4]
+        assert texts(found) == ["3 of 20 cells are missing: interpolate fills them in"]
+
+    def test_previous_is_the_value_before(self, tmp_path: Path) -> None:
+        found = of(series(tmp_path, DAYS, y=self.Y), missing="previous")
+        assert values(found) == [0, 1, 1, 3, 4, 4, 4, 7, 8, 9]
+
+    def test_none_is_filled_from_beyond_a_cut(self, tmp_path: Path) -> None:
+        # ten steps, a window of two: eight rows, of which the last two of four tell steps 6 and 7, the last 8 and 9
+        y = np.array([0, 1, 2, 3, 4, NAN, NAN, 7, NAN, 9])
+        assert values(of(series(tmp_path, DAYS, y=y))) == [0, 1, 2, 3, 4, 4, 4, 7, 7, 9]
+
+    def test_the_cut_is_where_a_longer_horizon_begins(self, tmp_path: Path) -> None:
+        # window 2, horizon 2: nine rows; the last two tell steps 9 and 10, 10 and 11; so 8 may not see 9
+        y = np.array([0, 1, 2, 3, 4, 5, 6, 7, NAN, 900, 10, 11])
+        found = of(series(tmp_path, pd.date_range("2024", periods=12), y=y), horizon=2, validation=3)
+        assert found.keys.y[:, 0].tolist() == [2, 3, 4, 5, 6, 7, 7, 900, 10]
+
+    def test_a_window_does_not_look_beyond_its_end(self, tmp_path: Path) -> None:
+        found = of(series(tmp_path, DAYS, y=self.Y))
+        assert found.x[1:4, :, 0].tolist() == [[1, 1], [2, 3], [3, 4]]  # 2 once the 3 is known
+        assert found.keys.y[:2, 0].tolist() == [2, 3]
+        wide = of(tmp_path / "a.csv", window=4)
+        assert wide.x[:2, :, 0].tolist() == [[0, 1, 2, 3], [1, 2, 3, 4]]
+
+    def test_what_comes_before_a_column_and_after_a_target_is_left_out(self, tmp_path: Path) -> None:
+        y = np.array([0, 1, NAN, 3, 4, 5, 6, 7, 8, 9, 10, NAN])
+        z = np.array([NAN, NAN, *range(8), NAN, NAN])
+        found = of(series(tmp_path, pd.date_range("2024", periods=12), y=y, z=z), exogenous=("z",))
+        assert values(found) == [1, 3, 4, 5, 6, 7, 8, 9, 10]  # z begins where y has a gap
+        assert found.rows.tolist() == [4, 5, 6, 7, 8, 9, 10]
+        assert texts(found)[1] == "3 steps before a column begins, or after a target ends, are left out"
+
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(
+        data=st.data(),
+        window=st.integers(1, 4),
+        horizon=st.integers(1, 3),
+        missing=st.sampled_from(["interpolate", "previous"]),
+    )
+    def test_no_window_knows_a_later_value(
+        self, tmp_path_factory: pytest.TempPathFactory, data: Any, window: int, horizon: int, missing: str
+    ) -> None:
+        n = 24
+        y = np.arange(n, dtype=float) ** 2
+        holes = data.draw(st.sets(st.integers(1, n - 2), max_size=12))
+        y[list(holes)] = NAN
+        folder = tmp_path_factory.mktemp("series")
+        rules = {"window": window, "horizon": horizon, "missing": missing, "validation": 4, "test": 4}
+        found = of(series(folder, range(n), y=y), **rules)
+        row = data.draw(st.integers(0, len(found.x) - 1))
+        y[found.rows[row] :] *= -7  # all that this window must tell, and all after it
+        again = of(series(folder, range(n), y=y), **rules)
+        np.testing.assert_array_equal(found.x[row], again.x[row])
+
+
+def dataset_of(folder: Path, y: Array, **changes: Any) -> tuple[Dataset, Series]:
+    path = series(folder, pd.date_range("2024", periods=len(y), freq="30min"), y=y, z=np.sin(y), w=np.cos(y))
+    params = block(path, exogenous=("w",), targets=("y", "z"), **changes)
+    dataset, _ = prepare(params, 0)
+    return dataset, params
+
+
+class TestLeaks:
+    @pytest.mark.parametrize("horizon", [1, 2, 5])
+    def test_no_step_is_told_in_two_sets(self, tmp_path: Path, horizon: int) -> None:
+        dataset, _ = dataset_of(tmp_path, np.arange(60.0), window=6, horizon=horizon, validation=0.2, test=0.25)
+        told = {name: set(r.y.reshape(len(r), -1, 2)[..., 0].ravel()) for name, r in dataset.splits().items()}
+        assert min(len(steps) for steps in told.values()) > horizon
+        assert told["train"].isdisjoint(told["validation"] | told["test"])
+        assert told["validation"].isdisjoint(told["test"])
+        for records in dataset.splits().values():
+            assert (records.x[:, -1, 0] < records.y[:, 0]).all()
+            assert (records.x[..., 0].max(axis=1) == records.rows - 1).all()
+
+    def test_scaling_is_that_of_training_windows(self, tmp_path: Path) -> None:
+        dataset, params = dataset_of(tmp_path, np.arange(60.0) ** 2, window=6, horizon=2, validation=10, test=12)
+        chain = fit_scaling(dataset.train.x, dataset.schema, params)
+        # 60 - 6 - 2 + 1 rows, less 22, less the one that shares a step: 30 rows see steps 0 to 34
+        assert len(dataset.train) == 30
+        seen = np.concatenate([np.arange(i, i + 6) for i in range(30)]) ** 2.0
+        expected = (dataset.test.x[..., 0] - seen.mean()) / seen.std()
+        np.testing.assert_allclose(chain(dataset.test.x)[..., 0], expected, rtol=1e-5)
+        assert chain.names == ("y", "z", "w")
+
+    def test_the_test_part_changes_neither_schema_nor_scaling_nor_training_rows(self, tmp_path: Path) -> None:
+        y = np.random.default_rng(0).normal(size=60)
+        y[[5, 20, 47]] = NAN  # the last is the last step before those that test rows tell
+        one, params = dataset_of(tmp_path, y.copy(), window=6, test=12, validation=10)
+        y[48:] = 1e6
+        other, _ = dataset_of(tmp_path, y, window=6, test=12, validation=10)
+        assert one.schema == other.schema
+        for name in ("train", "validation"):
+            np.testing.assert_array_equal(getattr(one, name).x, getattr(other, name).x)
+            np.testing.assert_array_equal(getattr(one, name).y, getattr(other, name).y)
+        chains = [fit_scaling(d.train.x, d.schema, params) for d in (one, other)]
+        np.testing.assert_array_equal(*(chain(one.test.x) for chain in chains))
+        assert not np.array_equal(one.test.y, other.test.y)
+
+
+def csv(times: list[Any], cells: list[Any] | None = None) -> str:
+    pairs = zip(times, cells or range(len(times)), strict=True)
+    return "t,y\n" + "".join(f"{time},{cell}\n" for time, cell in pairs)
+
+
+REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
+    ("", {}, "must be CSV in UTF-8 with one header, but is not: No columns to parse from file; mend the file"),
+    (b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("t\n1\n2\n3\n", {}, ": targets must name a column, but 'y' is none; the columns are t"),
+    ("y\n1\n2\n3\n", {}, ": time must name a column, but 't' is none; the columns are y"),
+    (csv([1, 2]), {"exogenous": ("z",)}, ": exogenous must name a column, but 'z' is none; the columns are t, y"),
+    (csv(list(range(9)), [*range(8), "inf"]), {}, ": column 'y' must hold finite numbers up to 1e+37, but inf stands"),
+    (csv(list(range(9)), [*range(8), "hot"]), {}, ": column 'y' must hold finite numbers up to 1e+37, but 'hot' stan"),
+    (csv(list(range(9)), [""] * 9), {}, ": column 'y' must have values, but has none; leave it out"),
+    (csv(["2024-01-01", "soon"]), {}, ": column 't' must hold an ISO date or a number in every row, but row 2 holds"),
+    (csv(["2024-01-01", ""]), {}, ": column 't' must hold an ISO date or a number in every row, but row 2 holds nan"),
+    (csv(["31.01.2024", "29.02.2024"]), {}, "must hold an ISO date or a number in every row, but row 1 holds '31.01"),
+    (csv([1, 2, 2, 3]), {}, ": each time must stand once, but 2 stands twice; remove one row, keep one series, or wri"),
+    (
+        csv([1]),
+        {},
+        "must have window + horizon + 2 steps or more, 2 + 1 + 2, but has 1; shorten `window`, or bring mor",
+    ),
+    (csv([1, 2, 3, 4]), {}, "must have window + horizon + 2 steps or more, 2 + 1 + 2, but has 4; shorten `window`"),
+    (csv([1, 2, 3, 4]), {"window": 9}, "must have window + horizon + 2 steps or more, 9 + 1 + 2, but has 4;"),
+    (csv([1, 2, 3, 4, 5.5, 6]), {}, ": times must lie on even steps, but 5.5 (1 such rows) does not; say `step`, or"),
+    (csv([1, 1.0001, 2, 3, 4]), {"step": "1"}, ": times must lie on even steps, but 1.0001 (1 such rows) does not;"),
+    (csv(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04T06:30"]), {}, ": times must lie on even steps, but 2"),
+    (csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]), {}, "but 30 of 34 steps of 1 days 00:00:00 would"),
+    (csv([1, 2, 100, 300]), {"step": "MS"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'MS'"),
+    (csv([1, 2, 100, 300]), {"step": "-1"}, ": times are numbers, so `step` must be one above 0 or auto, but is '-1'"),
+    (csv([1, 2, 3, 4]), {"step": "nan"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'nan';"),
+    (csv(["2024-01-05", "2024-01-06"]), {"step": "YS"}, ": times must lie on even steps, but 2024-01-05T00:00:00.000"),
+    *(
+        (csv(["2024-01-01", "2024-01-02"]), {"step": step}, ": `step` must be a distance such as 30min, 1D, B or MS,")
+        for step in ("fortnight", "", "7", "0min", "-1D", "9" * 30 + "h")
+    ),
+]
+
+
+class TestRefused:
+    @pytest.mark.parametrize(("content", "changes", "line"), REFUSED)
+    def test_in_one_line(self, tmp_path: Path, content: str | bytes, changes: dict[str, Any], line: str) -> None:
+        path = tmp_path / "a.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        with pytest.raises(DataError, match=rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"):
+            prepare(block(path, **changes), 0)
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.parametrize(
+        ("times", "step"),
+        [(["1990-01-01", "2020-01-01"], "1ms"), (["0001-01-01", "9999-01-01"], "1h"), ([0, 1e12], "1e-3")],
+    )
+    def test_a_wrong_step_takes_no_memory(
+        self, tmp_path: Path, times: list[Any], step: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def never(*_: object, **__: object) -> None:
+            raise AssertionError("a grid is made")
+
+        monkeypatch.setattr("fivefold.data.series.pd.date_range", never)
+        monkeypatch.setattr("fivefold.data.series.np.arange", never)
+        path = tmp_path / "a.csv"
+        path.write_text(csv(times))
+        line = rf"a series may have 50000000 steps, but at step {step} has \d{{8,}}; say another `step`"
+        with pytest.raises(DataError, match=line):
+            of(path, step=step)
+
+    def test_a_set_that_gets_no_rows_for_its_horizon(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"each set must get 2 rows or more, but validation gets 0 of 16 rows"):
+            prepare(block(series(tmp_path, range(20)), horizon=3), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "target", "steps"),
+    [("airline", "Date", "Passengers", 144), ("sunspots", "YEAR", "SUNACTIVITY", 309)],
+)
+def test_real_series(name: str, time: str, target: str, steps: int) -> None:
+    path = SHARED / f"{name}.csv"
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    params = block(path, time=time, targets=(target,), window=13, validation=24, test=24)
+    dataset, findings = prepare(params, 0)
+    assert findings == []
+    expected = pd.read_csv(path)[target].to_numpy()
+    np.testing.assert_array_equal(dataset.test.y[:, 0], expected[-24:])
+    np.testing.assert_array_equal(dataset.test.x[0, :, 0], expected[-37:-24])
+    assert (len(dataset.train), len(dataset.validation)) == (steps - 13 - 48, 24)

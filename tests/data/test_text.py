@@ -1,0 +1,373 @@
+"""Texts: tokens, vocabularies, encodings, windows of one long text, what is refused, and what leaks."""
+
+import gzip
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fivefold.data.prepared import prepare
+from fivefold.data.records import SPLITS
+from fivefold.data.text import MARKS, PADDING, UNKNOWN, learn, numbered, read_text, tokenise
+from fivefold.errors import DataError
+from fivefold.params.datasets import Text
+from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
+from fivefold.preprocessing.scaling import fit_scaling
+
+SHARED = Path("/work/shared/data")
+
+
+def block(source: object, **changes: Any) -> Text:
+    split = GivenSplit(by="column")
+    given = {"task": "classification", "target": "label", "length": 4, "split": split, "min_count": 1, **changes}
+    return Text(kind="text", source=str(source), **given)
+
+
+def novel(source: object, **changes: Any) -> Text:
+    split = TimeSplit(by="time", validation=0.2, test=0.2)
+    return block(source, **{"task": "language", "level": "character", "split": split, **changes})
+
+
+def written(folder: Path, content: str | bytes, name: str = "a.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def texts(folder: Path, *rows: tuple[str, str, str], name: str = "a.csv", encoding: str = "utf-8") -> Path:
+    """A file of text, label and split."""
+    frame = pd.DataFrame(rows, columns=["text", "label", "split"])
+    frame.to_csv(folder / name, index=False, encoding=encoding)
+    return folder / name
+
+
+ROWS = (
+    ("The cat saw the dog.", "good", "train"),
+    ("the dog isn't here", "bad", "train"),
+    ("Cat! cat? Zebra", "good", "validation"),
+    ("a zebra saw the cat again", "bad", "test"),
+)
+
+
+class TestTokens:
+    @pytest.mark.parametrize(
+        ("text", "tokens", "expected"),
+        [
+            ("It isn't so, is it?", "word", ["It", "isn't", "so", ",", "is", "it", "?"]),
+            ("It’s\n\tTen%", "lower_word", ["it’s", "ten", "%"]),
+            ("Ab c", "character", ["A", "b", " ", "c"]),
+            ("Ab\n", "lower_character", ["a", "b", "\n"]),
+            ("", "word", []),
+        ],
+    )
+    def test_texts_are_cut(self, text: str, tokens: str, expected: list[str]) -> None:
+        assert list(tokenise(text, tokens)) == expected
+
+    def test_the_most_frequent_come_first_and_equal_ones_by_the_alphabet(self) -> None:
+        known = learn([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocabulary=5))
+        assert known == (*MARKS, "a", "b", "c")
+
+    def test_rare_ones_are_not_known(self) -> None:
+        assert learn([["a", "a", "b", "b", "b", "c"]], block("", min_count=2)) == (*MARKS, "b", "a")
+
+    @settings(max_examples=100, deadline=None, derandomize=True)
+    @given(st.text(max_size=40), st.sampled_from(["word", "character"]), st.booleans())
+    def test_known_tokens_come_back(self, text: str, level: str, lower: bool) -> None:
+        tokens = list(tokenise(text, f"lower_{level}" if lower else level))
+        if not tokens:
+            return
+        vocabulary = learn([tokens], block("", vocabulary=100))
+        (row,) = numbered([tokens], vocabulary, 50, 1)
+        assert row.dtype == np.int32
+        assert UNKNOWN not in row
+        assert [vocabulary[i] for i in row if i != PADDING] == tokens
+        assert (row[len(tokens) :] == PADDING).all()
+
+
+class TestTexts:
+    def test_the_vocabulary_is_that_of_training_rows(self, tmp_path: Path) -> None:
+        dataset, _ = prepare(block(texts(tmp_path, *ROWS)), 0)
+        # by hand: the 3, dog 2; then . cat here isn't saw once each
+        assert dataset.schema.vocabulary == (*MARKS, "the", "dog", ".", "cat", "here", "isn't", "saw")
+        assert dataset.schema.tokens == "lower_word"
+        assert dataset.train.x.tolist() == [[2, 5, 8, 2], [2, 3, 7, 6]]
+        assert dataset.validation.x.tolist() == [[5, UNKNOWN, 5, UNKNOWN]]
+        assert dataset.test.x.tolist() == [[UNKNOWN, UNKNOWN, 8, 2]]
+        assert (dataset.train.y.tolist(), dataset.schema.classes) == ([1, 0], ("bad", "good"))
+        assert dataset.test.rows.tolist() == [3]
+
+    def test_shorter_texts_are_padded_at_their_end(self, tmp_path: Path) -> None:
+        dataset, _ = prepare(block(texts(tmp_path, *ROWS), length=7), 0)
+        assert dataset.train.x[:, 4:].tolist() == [[3, 4, PADDING], [PADDING] * 3]
+        assert dataset.schema.shape == (7,)
+
+    def test_limits_of_the_vocabulary(self, tmp_path: Path) -> None:
+        path = texts(tmp_path, *ROWS)
+        assert prepare(block(path, min_count=2), 0)[0].schema.vocabulary == (*MARKS, "the", "dog")
+        assert prepare(block(path, vocabulary=3), 0)[0].schema.vocabulary == (*MARKS, "the")
+
+    def test_case_may_matter(self, tmp_path: Path) -> None:
+        schema = prepare(block(texts(tmp_path, *ROWS), lowercase=False), 0)[0].schema
+        assert {"The", "the"} <= set(schema.vocabulary)
+        assert schema.tokens == "word"
+
+    def test_characters(self, tmp_path: Path) -> None:
+        rows = [("ab a", "u", "train"), ("Ba", "v", "train"), ("ac", "u", "val"), ("", "v", "test")]
+        dataset, _ = prepare(block(texts(tmp_path, *rows), level="character", length=5), 0)
+        assert dataset.schema.vocabulary == (*MARKS, "a", "b", " ")
+        assert dataset.train.x.tolist() == [[2, 3, 4, 2, 0], [3, 2, 0, 0, 0]]
+        assert dataset.validation.x.tolist() == [[2, UNKNOWN, 0, 0, 0]]
+
+    def test_empty_texts_are_noted(self, tmp_path: Path) -> None:
+        rows = [*ROWS, ("", "bad", "train"), (" \n ", "good", "test")]
+        dataset, findings = prepare(block(texts(tmp_path, *rows)), 0)
+        assert dataset.train.x[-1].tolist() == [PADDING] * 4
+        assert [f.text for f in findings if f.rule == "missing"] == ["2 texts are empty, the first in row 5"]
+
+    def test_a_value_may_be_told(self, tmp_path: Path) -> None:
+        rows = [(f"text {i}", str(i / 2), "train" if i < 4 else "test") for i in range(8)]
+        split = RowSplit(by="random", validation=0.25, test=0.25)
+        dataset, _ = prepare(block(texts(tmp_path, *rows), task="regression", split=split), 0)
+        assert (dataset.schema.classes, dataset.schema.values) == ((), ("label",))
+        assert dataset.train.y.tolist() == (dataset.train.rows / 2).tolist()
+
+    def test_a_split_by_time_knows_dates_from_words(self, tmp_path: Path) -> None:
+        rows = [(f"text {i}", "uv"[i % 2], f"2024-1-{31 - i}") for i in range(25)]
+        split = TimeSplit(by="time", column="split", validation=5, test=5)
+        dataset, _ = prepare(block(texts(tmp_path, *rows), split=split), 0)
+        assert dataset.test.rows.tolist() == [4, 3, 2, 1, 0]
+        assert dataset.train.rows[0] == 24
+
+    def test_groups_stay_together(self, tmp_path: Path) -> None:
+        rows = [(f"text {i}", "uv"[i % 2], f"writer {i // 3}") for i in range(30)]
+        split = GroupSplit(by="group", column="split", validation=0.2, test=0.2)
+        dataset, _ = prepare(block(texts(tmp_path, *rows), split=split), 0)
+        groups = [set(records.rows // 3) for records in dataset.splits().values()]
+        assert [len(g) for g in groups] == [6, 2, 2]
+        assert len(set.union(*groups)) == 10
+
+    def test_parquet_gives_what_csv_gives(self, tmp_path: Path) -> None:
+        path = texts(tmp_path, *ROWS)
+        pd.read_csv(path).to_parquet(tmp_path / "a.parquet")
+        one, other = (prepare(block(p), 0)[0] for p in (path, tmp_path / "a.parquet"))
+        assert one.schema == other.schema
+        for name in SPLITS:
+            np.testing.assert_array_equal(getattr(one, name).x, getattr(other, name).x)
+
+    def test_tokens_are_features_as_they_are(self, tmp_path: Path) -> None:
+        params = block(texts(tmp_path, *ROWS))
+        dataset, _ = prepare(params, 0)
+        features = fit_scaling(dataset.train.x, dataset.schema, params)(dataset.test.x)
+        np.testing.assert_array_equal(features, dataset.test.x)
+
+
+MAILS = (
+    ("Grüße aus Köln,\nbis später", "ham", "train"),
+    ('Günstig: "100 % Rabatt", klick', "spam", "train"),
+    ("façade", "spam", "validation"),
+    ("später", "ham", "test"),
+)
+
+
+class TestEncodings:
+    @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+    def test_it_is_found_out(self, tmp_path: Path, name: str, encoding: str) -> None:
+        path = texts(tmp_path, *MAILS, name=name, encoding=encoding)
+        dataset, _ = prepare(block(path), 0)
+        assert dataset.schema.vocabulary[dataset.test.x[0, 0]] == "später"
+        assert {"grüße", "köln"} <= set(dataset.schema.vocabulary)
+        assert dataset.schema.classes == ("ham", "spam")
+
+    def test_it_can_be_said(self, tmp_path: Path) -> None:
+        path = texts(tmp_path, *MAILS, encoding="latin-1")
+        with pytest.raises(DataError, match=r"must be CSV in UTF-8 with one header, but is not: 'utf-8' codec can't"):
+            prepare(block(path, encoding="utf-8"), 0)
+        both = (read_text(path, block(path, encoding=e)).encode(PARTS) for e in ("latin-1", "auto"))
+        assert next(both).schema == next(both).schema
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+    def test_that_of_a_novel_too(self, tmp_path: Path, encoding: str) -> None:
+        path = written(tmp_path, ("Äpfel\r\n" * 20).encode(encoding), "a.txt")
+        assert prepare(novel(path), 0)[0].schema.vocabulary == (*MARKS, "\n", "e", "f", "l", "p", "ä")
+
+
+PARTS = {"train": np.arange(2), "validation": np.arange(2, 3), "test": np.arange(3, 4)}
+
+
+class TestLanguage:
+    def test_windows_tell_the_next_token(self, tmp_path: Path) -> None:
+        # 17 characters, 14 windows of three and the next: 8 to train, 3 to validate, 3 to test
+        path = written(tmp_path, "ababacabacdABEFxx", "a.txt")
+        dataset, _ = prepare(novel(path, length=3), 0)
+        # by hand: training windows and what they tell are the first 11 characters, of which a 5, b 3, c 2, d 1
+        vocabulary = (*MARKS, "a", "b", "c", "d")
+        assert (dataset.schema.vocabulary, dataset.schema.classes) == (vocabulary, vocabulary)
+        assert dataset.train.x[:2].tolist() == [[2, 3, 2], [3, 2, 3]]
+        assert dataset.train.y.tolist() == [3, 2, 4, 2, 3, 2, 4, 5]
+        assert dataset.validation.x[0].tolist() == [2, 4, 5]
+        assert dataset.validation.y.tolist() == [2, 3, UNKNOWN]
+        assert dataset.test.y.tolist() == [UNKNOWN] * 3
+        assert {name: r.rows.tolist() for name, r in dataset.splits().items()} == {
+            "train": [3, 4, 5, 6, 7, 8, 9, 10],
+            "validation": [11, 12, 13],
+            "test": [14, 15, 16],
+        }
+
+    def test_words(self, tmp_path: Path) -> None:
+        path = written(tmp_path, "To be, or not to be. " * 4, "a.txt")
+        dataset, _ = prepare(novel(path, level="word", lowercase=False, length=2), 0)
+        known = dataset.schema.vocabulary
+        assert [known[i] for i in (*dataset.train.x[0], dataset.train.y[0])] == ["To", "be", ","]
+
+
+class TestLeaks:
+    def test_test_rows_change_nothing(self, tmp_path: Path) -> None:
+        one, _ = prepare(block(texts(tmp_path, *ROWS)), 0)
+        other, _ = prepare(block(texts(tmp_path, *ROWS[:3], ("zebra zebra " * 99, "good", "test"))), 0)
+        assert one.schema == other.schema
+        np.testing.assert_array_equal(one.train.x, other.train.x)
+        np.testing.assert_array_equal(one.validation.x, other.validation.x)
+        assert not np.array_equal(one.test.x, other.test.x)
+
+    def test_nor_does_the_end_of_a_novel(self, tmp_path: Path) -> None:
+        # 100 characters, 96 windows: the last 40 are told by validation and test rows
+        start = "the quick brown fox jumps over the lazy dog, and then 123456"
+        one, _ = prepare(novel(written(tmp_path, start + "t" * 40, "a.txt")), 0)
+        other, _ = prepare(novel(written(tmp_path, start + "#%" * 20, "a.txt")), 0)
+        assert one.schema == other.schema
+        assert "6" in one.schema.vocabulary  # the last that a training row tells
+        np.testing.assert_array_equal(one.train.x, other.train.x)
+        np.testing.assert_array_equal(one.train.y, other.train.y)
+        assert (other.test.y == UNKNOWN).all()
+
+
+ABC = "text,label,split\none two,u,train\ntwo one,v,train\none,u,train\ntwo,v,test\n"
+UTF16 = ("hello world " * 9).encode("utf-16")
+
+REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
+    ("a.csv", "", {}, "must be CSV in UTF-8 with one header, but is not: No columns to parse from file; mend the file"),
+    ("a.csv", "text\na\nb\n", {}, ": target must name a column, but 'label' is none; the columns are text"),
+    ("a.csv", "label\na\nb\n", {}, ": text must name a column, but 'text' is none; the columns are label"),
+    ("a.csv", "text,label\na,u\nb,v\n", {}, ": split.column must name a column, but 'split' is none; the columns are"),
+    (
+        "a.csv",
+        ABC.replace("two,v,test", "two,,test"),
+        {},
+        ": every row must have a target, but row 4 of column 'label'",
+    ),
+    ("a.csv", ABC.replace("one,u,train", "one,u,"), {}, ": column 'split' must say train, validation or test, but row"),
+    (
+        "a.csv",
+        'text,label,split\n"one,u,train\n',
+        {},
+        "must be CSV in UTF-8 with one header, but is not: Error tokeniz",
+    ),
+    ("a.csv", ABC.replace("u", "1.5").replace("v", "2"), {}, ": classes must be names or whole numbers"),
+    (
+        "a.csv",
+        ABC.replace("u", "1").replace("v", "inf"),
+        {"task": "regression"},
+        "up to 1e+37, but inf stands in row 2",
+    ),
+    ("a.csv", ABC, {"min_count": 9}, ": a token must stand 9 times in training rows to be known, but none does; lower"),
+    ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("a.csv", gzip.compress(ABC.encode()), {}, "must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("a.csv", UTF16, {}, "must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("a.csv.gz", ABC, {}, "must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
+    (
+        "a.csv.gz",
+        gzip.compress(ABC.encode())[:-9],
+        {},
+        "must be CSV in UTF-8 with one header, but is not: Compressed f",
+    ),
+    ("a.parquet", ABC, {}, "must be Parquet, but is not: "),
+    ("a.txt", ABC, {}, "a table must be one of .csv, .csv.gz, .parquet, .sklearn, but source is"),
+]
+
+NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
+    ("a.txt", "", {}, "must have length + 10 tokens or more, 4 + 10, but has 0; shorten `length`, or bring more"),
+    ("a.txt", "too short it", {}, "must have length + 10 tokens or more, 4 + 10, but has 12; shorten `length`, or bri"),
+    (
+        "a.txt",
+        b"\x89PNG\r\n\x1a\n\0\0\xff" * 9,
+        {},
+        "must be text in utf-8, but is not: 'utf-8' codec can't decode",
+    ),
+    ("a.txt", UTF16, {}, "must be text in utf-8, but is not: 'utf-8' codec can't decode byte 0xff"),
+    ("a.txt", ("ä" * 20).encode("latin-1"), {"encoding": "utf-8"}, "must be text in utf-8, but is not: 'utf-8' codec"),
+    ("a.txt", ("ä" * 20).encode()[:-1], {}, "must be text in utf-8, but is not: 'utf-8' codec can't decode byte 0xc3"),
+    ("a.txt", UTF16, {"encoding": "latin-1"}, "must be text in latin-1, but holds zero bytes; save it as UTF-8"),
+    ("a.csv", ABC, {}, "task language needs a .txt, but source is"),
+]
+
+
+def refused(path: Path, params: Text, line: str) -> None:
+    with pytest.raises(DataError, match=rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"):
+        prepare(params, 0)
+    assert list(path.parent.iterdir()) == [path]
+
+
+class TestRefused:
+    @pytest.mark.parametrize(("name", "content", "changes", "line"), REFUSED)
+    def test_a_table(self, tmp_path: Path, name: str, content: str | bytes, changes: dict[str, Any], line: str) -> None:
+        path = written(tmp_path, content, name)
+        refused(path, block(path, **changes), line)
+
+    @pytest.mark.parametrize(("name", "content", "changes", "line"), NOVELS)
+    def test_a_novel(self, tmp_path: Path, name: str, content: str | bytes, changes: dict[str, Any], line: str) -> None:
+        path = written(tmp_path, content, name)
+        refused(path, novel(path, **changes), line)
+
+    @pytest.mark.parametrize(
+        ("split", "cell", "line"),
+        [
+            (
+                TimeSplit(by="time", column="split", validation=1, test=1),
+                "soon",
+                "must hold an ISO date or a number in",
+            ),
+            (TimeSplit(by="time", column="split", validation=1, test=1), "", "every row, but row 3 holds nan; mend it"),
+            (
+                GroupSplit(by="group", column="split", validation=1, test=1),
+                "",
+                ": every row must have a group, but col",
+            ),
+        ],
+    )
+    def test_a_row_of_no_time_or_group(self, tmp_path: Path, split: Any, cell: str, line: str) -> None:
+        rows = [(f"text {i}", "uv"[i % 2], cell if i == 2 else f"2024-01-0{i + 1}") for i in range(6)]
+        path = texts(tmp_path, *rows)
+        refused(path, block(path, split=split), line)
+
+
+def test_real_reviews() -> None:
+    path = SHARED / "fine_foods.csv.gz"
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    dataset, _ = prepare(block(path, length=64, min_count=2), 0)
+    assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == (4000, 1000)
+    assert dataset.schema.classes == ("great", "other")
+    frame = pd.read_csv(path)
+    counts = frame.iloc[dataset.train.rows]["text"].str.split(expand=False).explode().value_counts()
+    assert next(token for token in dataset.schema.vocabulary[2:] if token.isalpha()) == counts.index[0] == "the"
+    assert dataset.test.x.max() < len(dataset.schema.vocabulary)
+
+
+def test_a_real_novel() -> None:
+    path = SHARED / "northanger_abbey.txt"
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    text = path.read_text(encoding="utf-8")
+    split = TimeSplit(by="time", validation=0.05, test=0.1)
+    dataset, _ = prepare(novel(path, length=32, lowercase=False, split=split), 0)
+    known = dataset.schema.vocabulary
+    assert "".join(known[i] for i in dataset.train.x[0]) == text[:32]
+    last = dataset.test.x[-1]
+    assert "".join(known[i] for i in [*last, dataset.test.y[-1]] if i != UNKNOWN) in text[-33:]
+    assert sum(map(len, (dataset.train, dataset.validation, dataset.test))) == len(text) - 32

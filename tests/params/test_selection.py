@@ -1,0 +1,54 @@
+"""The block `select`: its ranges, its defaults, and what it asks of a dataset."""
+
+import re
+from typing import Any
+
+import pytest
+
+from fivefold.errors import ParamsError
+from fivefold.params.load import parse
+
+from .example import changed
+
+PERCENTILE = {"method": "percentile", "score": "f", "percent": 50}
+
+BAD = [
+    ({**PERCENTILE, "percent": 0}, "percent must be greater than 0, but is 0; change it"),
+    ({**PERCENTILE, "percent": 101}, "percent must be less than or equal to 100, but is 101; change it"),
+    ({**PERCENTILE, "score": "r2"}, "score must be 'chi2', 'f' or 'mutual_info', but is 'r2'; change it"),
+    ({**PERCENTILE, "stability": -1}, "stability must be greater than or equal to 0, but is -1; change it"),
+    ({"method": "variance", "threshold": -0.1}, "threshold must be greater than or equal to 0, but is -0.1; change it"),
+    ({"method": "variance"}, "threshold is required, but is missing; add it"),
+    ({"method": "l1", "strength": 0}, "strength must be greater than 0, but is 0; change it"),
+    ({"method": "l1", "strength": 0.1, "k": -1}, "k must be greater than or equal to 0, but is -1; change it"),
+    ({"method": "rfe", "k": 0}, "k must be greater than 0, but is 0; change it"),
+    ({"method": "rfe", "k": 3, "step": 1}, "step must be less than 1, but is 1; change it"),
+    ({"method": "rfe", "k": 3, "steps": 0.1}, "steps is not a known key, but holds 0.1; did you mean 'step'?"),
+    ({"method": "lasso"}, "method must be one of 'none', 'k_best', 'percentile', 'variance', 'l1', 'rfe', 'pca', but"),
+]
+
+
+@pytest.mark.parametrize(("block", "line"), BAD)
+def test_a_bad_value_is_named(block: dict[str, Any], line: str) -> None:
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: models\.flat\.select\.{re.escape(line)}[^\n]*\Z"):
+        parse(changed("models.flat.select", block))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [{"method": "k_best", "score": "chi2", "k": 2}, {**PERCENTILE, "score": "chi2"}],
+    ids=lambda block: block["method"],
+)
+def test_chi2_compares_classes(block: dict[str, Any]) -> None:
+    parse(changed("models.flat.select", block))
+    line = "models.line.select.score: chi2 compares classes, but the task is regression; choose f or mutual_info"
+    with pytest.raises(ParamsError, match=re.escape(line)):
+        parse(changed("models.line.select", block))
+
+
+@pytest.mark.parametrize("block", [PERCENTILE, {"method": "variance", "threshold": 0}, {"method": "rfe", "k": 3}])
+def test_cnn_takes_no_selection(block: dict[str, Any]) -> None:
+    with pytest.raises(
+        ParamsError, match=rf"cnn needs whole images, .* and select\.method is {block['method']}; choose"
+    ):
+        parse(changed("models.wide.select", block))
