@@ -18,9 +18,8 @@ from statistics import median
 
 import numpy as np
 
-from fivefold.data.read import read
+from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset
-from fivefold.data.splitting import split
 from fivefold.data.storage import sha256
 from fivefold.exporting.graph import export
 from fivefold.families.saved import Saved
@@ -51,15 +50,15 @@ class Training:
         self.seed, self.work = params.seed, work
         self.model: Model = params.model(MODEL)
         block = params.dataset(self.model.dataset)
-        self.dataset: Dataset = split(*read(block), block.split, params.seed)
+        self.dataset: Dataset = prepare(block, params.seed)[0]
         train, schema = self.dataset.train, self.dataset.schema
-        scaling = fit_scaling(train.x, block)
+        scaling = fit_scaling(train.x, self.dataset.schema, block)
         selected = fit_selection(scaling(train.x), train.y, schema, self.model.select, params.seed)
         self.chain: Chain = scaling.then(*selected.steps)
 
     def alone(self) -> Fitted:
         """Fit without a word to anybody."""
-        return self._fit(lambda _epoch, _metrics: None)
+        return self._fit(lambda *_: None)
 
     def reported(self) -> float:
         """Fit beside a shipper; return the seconds until training has ended, and then wait for the shipper."""
@@ -70,7 +69,7 @@ class Training:
                 self._fit(report.history(self.model.training.max_epochs))
             return time.perf_counter() - started
 
-    def _fit(self, tell: Callable[[int, dict[str, float]], None]) -> Fitted:
+    def _fit(self, tell: Callable[[int, dict[str, float], bool], None]) -> Fitted:
         with contextlib.redirect_stdout(io.StringIO()):
             return fit(
                 MODEL,

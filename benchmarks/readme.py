@@ -14,7 +14,7 @@ from fivefold.params.load import load_params
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-SHOWN = 3
+SHOWN = 4
 """Test metrics a model, the leading one first, as metrics.json orders them."""
 
 Rows = list[tuple[str, ...]]

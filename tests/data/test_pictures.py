@@ -134,19 +134,21 @@ class TestLinks:
         (tmp_path / "link").symlink_to(folder(tmp_path, CLASSES))
         assert len(whole(images_block(tmp_path / "link"))[1]) == 20
 
-    @pytest.mark.parametrize("target", ["../../away/0.png", "../../away", "a.png"], ids=["file", "folder", "itself"])
+    @pytest.mark.parametrize(
+        "target", ["../../away/0.png", "../../away", "a.png", "99.png"], ids=["file", "folder", "itself", "none"]
+    )
     def test_a_link_that_leads_out_is_refused(self, tmp_path: Path, target: str) -> None:
         source = folder(tmp_path, CLASSES)
         (tmp_path / "away").mkdir()
         (tmp_path / "away" / "0.png").write_bytes(PNG)
         (source / "dog" / "a.png").symlink_to(target)
-        refuse(source, "a file must stay in its folder, but the link dog/a.png leads out; copy it there")
+        refuse(source, "a file must stay in its folder, but the link dog/a.png leads out or nowhere; copy what")
 
     def test_a_class_elsewhere_is_refused(self, tmp_path: Path) -> None:
         source = folder(tmp_path, CLASSES)
         (tmp_path / "away").mkdir()
         (source / "bird").symlink_to(tmp_path / "away")
-        refuse(source, "a file must stay in its folder, but the link bird leads out; copy it there")
+        refuse(source, "a file must stay in its folder, but the link bird leads out or nowhere; copy what")
 
 
 class TestModes:

@@ -14,6 +14,23 @@ from .example import ABSENT, changed, example, renamed
 
 GROUPS = {"validation": 0.2, "test": 0.2, "by": "group", "column": "site"}
 SHARES = {"validation": 0.5, "test": 0.5, "by": "random"}
+SERIES = {
+    "kind": "series",
+    "source": "a.csv",
+    "task": "forecasting",
+    "time": "t",
+    "targets": ["a"],
+    "window": 4,
+    "split": {"validation": 9, "test": 9, "by": "time"},
+    "normalize": "none",
+}
+TEXT = {
+    "kind": "text",
+    "source": "a.csv",
+    "task": "classification",
+    "length": 4,
+    "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
+}
 
 BAD = [
     # key, value, what the line says after `params.yaml: `
@@ -115,6 +132,29 @@ BAD = [
         {**SHARES, "by": "time"},
         "datasets.cells.split.column: a split by time needs a column to",
     ),
+    (
+        "datasets.cells",
+        {**SERIES, "exogenous": ["a", "t"]},
+        "datasets.cells.targets: time, targets and exogenous must name each column once, but name one twice;",
+    ),
+    (
+        "datasets.cells",
+        {**SERIES, "split": {**SHARES, "by": "random"}},
+        "datasets.cells.split.by must be 'time', but is 'random'; change it",
+    ),
+    (
+        "datasets.cells",
+        {**TEXT, "target": "text"},
+        "datasets.cells.target: text and target must be two columns, but both are 'text'; name the label",
+    ),
+    ("datasets.cells", TEXT, "datasets.cells.target: a text needs the column of its label, but target is empty;"),
+    (
+        "datasets.cells",
+        {**TEXT, "task": "language"},
+        "datasets.cells.split.by: language of text can be split by time, but not by stratified",
+    ),
+    ("models.line.training.imbalance", "weights", "models.line.training.imbalance: imbalance is of classes, but the"),
+    ("datasets.cells.drop", ["yes"], "datasets.cells.drop: the target is 'yes' and cannot be dropped; take it out"),
     ("datasets.mixes.split", SHARES, "datasets.mixes.split: validation and test must leave training rows, but take"),
 ]
 

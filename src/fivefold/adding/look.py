@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..data import columns, idx
 from ..data.frame import SUFFIXES, need, read_frame
+from ..data.images import UNREADABLE
 from ..data.target import PARTS
 from ..data.text import guess_encoding
 from ..errors import DataError
@@ -80,7 +81,7 @@ def _npz(source: Path, kind: str) -> Block:
     try:
         with zipfile.ZipFile(source), np.load(source, allow_pickle=False) as arrays:
             x, by_source = arrays["x"], "split" in arrays
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+    except (KeyError, *UNREADABLE):
         raise DataError(
             f"{source} must be an .npz of plain arrays x and y, but is not; save it with numpy.savez"
         ) from None

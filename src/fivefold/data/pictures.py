@@ -128,7 +128,8 @@ def _in_folder(source: Path) -> list[File]:
             continue
         if path.is_symlink() and (image or path.is_dir()) and not _stays(path, source):
             raise DataError(
-                f"{source}: a file must stay in its folder, but the link {_named(name)} leads out; copy it there"
+                f"{source}: a file must stay in its folder, but the link {_named(name)} leads out or nowhere; copy what"
+                " it names there"
             )
         if image and path.is_file():
             found.append((name, partial(_opened, path)))
@@ -141,8 +142,8 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _stays(link: Path, folder: Path) -> bool:
     try:
-        return link.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a link to itself
+        return link.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link to nothing, or to itself
         return False
 
 

@@ -71,7 +71,9 @@ def given_parts(values: pd.Series, origin: object) -> Array:
     Raises:
         DataError: a row says something else, or there is no training or test row.
     """
-    parts = values.astype(str).str.strip().str.lower().map(PARTS)
+    codes, words = pd.factorize(values, use_na_sentinel=False)
+    known = pd.Series([PARTS.get(str(word).strip().lower()) for word in words], dtype=object)
+    parts = known.take(codes).reset_index(drop=True)
     if parts.isna().any():
         row = int(np.flatnonzero(parts.isna().to_numpy())[0])
         raise DataError(

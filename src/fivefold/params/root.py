@@ -43,8 +43,10 @@ class Conflict(NamedTuple):
 
 
 def conflicts(params: Params) -> list[Conflict]:
-    """What each model asks of its dataset that the dataset cannot give."""
+    """What a dataset asks of itself, and each model of its dataset, that cannot be."""
     found = []
+    for name, dataset in params.datasets.items():
+        found += [Conflict(f"datasets.{name}.{key}", problem) for key, problem in _of_dataset(dataset)]
     for name, model in params.models.items():
         at = f"models.{name}"
         if model.dataset not in params.datasets:
@@ -72,8 +74,6 @@ def conflicts(params: Params) -> list[Conflict]:
         if chi2 and dataset.task != "classification":
             problem = f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
             found.append(Conflict(f"{at}.select.score", problem))
-    for name, dataset in params.datasets.items():
-        found += [Conflict(f"datasets.{name}.{key}", problem) for key, problem in _of_dataset(dataset)]
     return found
 
 
@@ -109,6 +109,12 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
         column = "" if isinstance(split, RowSplit) else split.column
         for name in sorted({*dataset.drop, column} & set(dataset.columns)):
             yield f"columns.{name}", "is no feature, since `drop` or `split.column` names it too; take one of them out"
+    if dataset.kind == "series":
+        columns = (dataset.time, *dataset.targets, *dataset.exogenous)
+        if len(set(columns)) < len(columns):
+            yield "targets", "time, targets and exogenous must name each column once, but name one twice; take it out"
+    if dataset.kind == "text" and dataset.text == dataset.target:
+        yield "target", f"text and target must be two columns, but both are {dataset.text!r}; name the label"
     if dataset.kind == "text" and dataset.task != "language" and not dataset.target:
         yield "target", "a text needs the column of its label, but target is empty; name it"
 

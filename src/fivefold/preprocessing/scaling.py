@@ -112,6 +112,9 @@ def _limits(x: Array, numeric: Array, ranges: float) -> tuple[Array, Array]:
 def _columns(x: Array, methods: Sequence[str]) -> tuple[Array, Array]:
     """Return shift and scale of each column of x (n, f); missing values are passed over."""
     shift, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    unknown = np.isnan(x).all(axis=0)
+    if unknown.any():
+        x = np.where(unknown, 0.0, x)  # a column without any value stays as it is
     for method in sorted(set(methods) - {"none"}):
         chosen = np.array([m == method for m in methods])
         part = x[:, chosen]

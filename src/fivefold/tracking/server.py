@@ -22,9 +22,11 @@ def serve(host: str, port: int) -> None:
             " unset it, or open that address"
         )
     try:
+        if port not in range(1, 2**16):
+            raise OSError("a port is a number from 1 to 65535")
         with socket.create_server((host, port)):
             pass
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise TrackingError(
             f"{host}:{port} must be a free address of this machine, but is not: {one_line(error)}; choose another"
             " --port or --host"
