@@ -242,7 +242,7 @@ class TestSplits:
     def test_every_row_must_have_a_group(self, tmp_path: Path) -> None:
         path = written(FRAME.assign(site=FRAME["site"].where(FRAME.index != 4)), tmp_path / "a.csv")
         drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
-        with pytest.raises(DataError, match=r"every row must have a group, but column 'site' has gaps; fill them in"):
+        with pytest.raises(DataError, match=r"every row must have a group, but row 5 of column 'site' is empty"):
             read(table_block(path, split=drawn))
 
     def test_the_latest_rows_are_test_rows(self, tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ class TestSplits:
     @pytest.mark.parametrize("column", ["colour", "flag"])
     def test_time_must_be_a_date_or_a_number(self, source: Path, column: str) -> None:
         drawn = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
-        message = rf"column '{column}' must hold a date or a number in every row to split by time, but does not"
+        message = rf"column '{column}' must hold an ISO date or a number in every row, but row 1 holds"
         with pytest.raises(DataError, match=message):
             read(table_block(source, split=drawn))
 

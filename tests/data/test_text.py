@@ -336,7 +336,7 @@ class TestRefused:
             (
                 GroupSplit(by="group", column="split", validation=1, test=1),
                 "",
-                ": every row must have a group, but col",
+                ": every row must have a group, but row 3",
             ),
         ],
     )

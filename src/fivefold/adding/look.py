@@ -11,7 +11,7 @@ import pandas as pd
 from ..data import columns, idx
 from ..data.frame import SUFFIXES, need, read_frame
 from ..data.images import UNREADABLE
-from ..data.target import PARTS
+from ..data.roles import PARTS
 from ..data.text import guess_encoding
 from ..errors import DataError
 from ..params.datasets import Column

@@ -20,8 +20,9 @@ from .frame import need, read_frame
 from .pictures import PACKINGS, SHRUNK, Labelled, read_folder, resized
 from .raw import Arrays
 from .records import Array, Keys
+from .roles import given_parts
 from .schema import Schema
-from .target import encode_target, given_parts
+from .target import encode_target
 
 TABLES = (".csv", ".csv.gz", ".parquet")
 LARGEST_ARRAY = 2**30

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import DataError, one_line
 from .findings import Finding
 from .records import Array
-from .target import PARTS
+from .roles import PARTS
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg"))
 FORMATS = ("PNG", "JPEG")

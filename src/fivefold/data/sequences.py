@@ -22,9 +22,11 @@ from .findings import Finding
 from .frame import need, read_frame
 from .raw import Arrays
 from .records import Array, Keys
+from .roles import given_parts
 from .schema import Schema
-from .series import moments
-from .target import encode_target, given_parts, numbers
+from .target import encode_target, numbers
+from .times import moments
+from .ts import read_ts
 
 LARGEST = 2**31
 """Cells of a padded array: a wrong column of series or steps would ask for more than memory holds."""
@@ -49,7 +51,9 @@ def read_sequences(source: Path, params: Sequences) -> Arrays:
         DataError: the file is of no known format, or a label differs within a sequence.
     """
     if source.suffix == ".ts":
-        found = _ts(source)
+        blocks, labels = read_ts(source)
+        features = tuple(f"x{i}" for i in range(blocks[0].shape[1]))
+        found = Found(np.concatenate(blocks), np.array([len(block) for block in blocks]), features, labels)
     elif source.suffix == ".npz":
         found = _npz(source)
     else:
@@ -189,58 +193,6 @@ def _npz(source: Path) -> Found:
 
 def _text(labels: Array) -> Array:
     return np.char.decode(labels, "utf-8", errors="replace") if labels.dtype.kind == "S" else labels
-
-
-def _ts(source: Path) -> Found:
-    """Read UCR/UEA's format: dimensions parted by colons, the class after the last one, ? for a missing value."""
-    try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{source} must be a .ts file in UTF-8, but is not: {one_line(error)}; get it again") from None
-    start = next((i for i, line in enumerate(lines) if line.strip().lower() == "@data"), None)
-    if start is None:
-        raise DataError(f"{source} must be a .ts file with a line @data, but has none; get it again")
-    head = [line.lower().split() for line in lines[:start]]
-    told = {words[0] for words in head if words[1:2] == ["true"]}
-    if "@timestamps" in told:
-        raise DataError(
-            f"{source}: steps must be even, but @timeStamps is true, so that each value has a time of its own; bring"
-            " values without times"
-        )
-    if not told & {"@classlabel", "@targetlabel"}:
-        raise DataError(
-            f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict; get"
-            " another file"
-        )
-    blocks: list[Array] = []
-    labels: list[str] = []
-    for number, line in enumerate(lines[start + 1 :], start + 2):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        *dimensions, label = line.split(":")
-        try:
-            rows = [
-                [np.nan if cell.strip() in ("?", "NaN", "") else float(cell) for cell in d.split(",")]
-                for d in dimensions
-            ]
-        except ValueError as error:
-            raise DataError(
-                f"{source}: values must be numbers, but line {number} is not: {one_line(error)}; mend it"
-            ) from None
-        if not rows or len({len(row) for row in rows}) > 1 or (blocks and len(rows) != blocks[0].shape[1]):
-            raise DataError(
-                f"{source}: a line must have as many dimensions as the first, all of one length, and a label, but line"
-                f" {number} has not; mend it"
-            )
-        blocks.append(np.array(rows, np.float64).T)
-        labels.append(label.strip())
-    if not blocks:
-        raise DataError(f"{source} must hold sequences after @data, but holds none; get it again")
-    values = np.concatenate(blocks)
-    target = pd.Series(labels, name="label").replace(["", "?"], None)
-    if "@targetlabel" in told:
-        target = pd.Series(numbers(target, source), name="label")
-    return Found(values, np.array([len(b) for b in blocks]), tuple(f"x{i}" for i in range(values.shape[1])), target)
 
 
 def _padded(found: Found, length: int, source: Path) -> tuple[Array, tuple[Finding, ...]]:

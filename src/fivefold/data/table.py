@@ -15,9 +15,11 @@ from . import columns
 from .findings import Finding
 from .frame import need, read_frame
 from .records import SPLITS, Array, Dataset, Keys, Parts
+from .roles import given_parts, groups_of
 from .rules import validate
 from .schema import ColumnType, Schema
-from .target import encode_target, given_parts
+from .target import encode_target
+from .times import moments
 
 CLEAN = "clean it, say its type under `columns`, or name it under `drop`"
 
@@ -113,27 +115,10 @@ def read_table(source: Path, params: Table) -> RawTable:
     keys = Keys(
         y[kept],
         classes,
-        groups=_codes(frame[special].iloc[kept], source) if params.split.by == "group" else None,
-        time=_times(frame[special].iloc[kept], source) if params.split.by == "time" else None,
+        groups=groups_of(frame[special].iloc[kept], source) if params.split.by == "group" else None,
+        time=moments(frame[special].iloc[kept], source) if params.split.by == "time" else None,
         given=given_parts(frame[special].iloc[kept], source) if isinstance(params.split, GivenSplit) else None,
     )
     if len(kept) < len(frame):
         parsed = [Parsed(c.name, c.type, c.order, c.take(kept)) for c in parsed]
     return RawTable(params, tuple(parsed), keys, kept, tuple(findings))
-
-
-def _codes(values: pd.Series, source: Path) -> Array:
-    if values.isna().any():
-        raise DataError(f"{source}: every row must have a group, but column {values.name!r} has gaps; fill them in")
-    return np.asarray(pd.factorize(values)[0])
-
-
-def _times(values: pd.Series, source: Path) -> Array:
-    kind, _ = columns.infer(values, ColumnParams())
-    cells, bad = columns.parse(values, kind)
-    if kind not in ("date", "numeric") or len(bad) or pd.isna(cells).any():
-        raise DataError(
-            f"{source}: column {values.name!r} must hold a date or a number in every row to split by time, but does"
-            " not; clean it, or split another way"
-        )
-    return np.asarray(cells)

@@ -52,37 +52,3 @@ def numbers(values: pd.Series, origin: object) -> Array:
     if finding:
         raise DataError(f"{origin}: {finding.text}")
     return np.asarray(parsed)
-
-
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "test": "test",
-}
-
-
-def given_parts(values: pd.Series, origin: object) -> Array:
-    """Return train, validation or test for each row, as the source says it.
-
-    Raises:
-        DataError: a row says something else, or there is no training or test row.
-    """
-    codes, words = pd.factorize(values, use_na_sentinel=False)
-    known = pd.Series([PARTS.get(str(word).strip().lower()) for word in words], dtype=object)
-    parts = known.take(codes).reset_index(drop=True)
-    if parts.isna().any():
-        row = int(np.flatnonzero(parts.isna().to_numpy())[0])
-        raise DataError(
-            f"{origin}: column {values.name!r} must say train, validation or test, but row {row + 1} says"
-            f" {shown(values.iloc[row])}; mend it, or split another way"
-        )
-    for part in ("train", "test"):
-        if part not in set(parts):
-            raise DataError(
-                f"{origin}: column {values.name!r} must name {part} rows, but names none; split another way"
-            )
-    return np.asarray(parts)

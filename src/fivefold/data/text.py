@@ -21,9 +21,10 @@ from ..params.splits import RowSplit
 from .findings import Finding
 from .frame import need, read_frame
 from .records import SPLITS, Array, Dataset, Keys, Parts
+from .roles import given_parts, groups_of
 from .schema import Schema
-from .series import moments
-from .target import encode_target, given_parts
+from .target import encode_target
+from .times import moments
 
 PADDING, UNKNOWN = 0, 1
 MARKS = ("<padding>", "<unknown>")
@@ -157,17 +158,11 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     keys = Keys(
         y,
         classes,
-        groups=_groups(frame[special], source) if params.split.by == "group" else None,
+        groups=groups_of(frame[special], source) if params.split.by == "group" else None,
         time=moments(frame[special], source) if params.split.by == "time" else None,
         given=given_parts(frame[special], source) if params.split.by == "column" else None,
     )
     return RawTexts(params, texts.fillna("").astype(str), params.target, keys, tuple(findings))
-
-
-def _groups(column: pd.Series, source: Path) -> Array:
-    if column.isna().any():
-        raise DataError(f"{source}: every row must have a group, but column {column.name!r} has gaps; fill them in")
-    return np.asarray(pd.factorize(column)[0])
 
 
 def how_cut(params: Text) -> str:

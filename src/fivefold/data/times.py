@@ -1,0 +1,148 @@
+"""Times: as they are read, and the even steps on which they lie."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError, shown
+from ..params.datasets import Column
+from .columns import infer, parse
+from .records import Array
+
+MOST_STEPS = 50_000_000
+"""Steps that a series may have once its missing ones are there: a wrong `step` would ask for more than memory holds."""
+
+
+EVEN = 1e-3
+"""Share of a step by which a time that is a number may be off."""
+
+ZONE = re.compile(r"(:\d\d(?:\.\d+)?)(?:Z|[+-]\d\d:?\d\d)$", re.IGNORECASE)
+"""The zone at the end of a time of day."""
+
+
+def moments(column: pd.Series, source: Path) -> Array:
+    """Return a column of times as datetime64 or as numbers.
+
+    Times with a zone become UTC, in which no clock is put back; but if all are midnight they are days, and stay them.
+
+    Raises:
+        DataError: a cell is empty, or neither an ISO date nor a number.
+    """
+    kind, _ = infer(column, Column())
+    if kind not in ("date", "numeric"):
+        kind = "date"
+    cells, bad = parse(column, kind)
+    gaps = np.union1d(bad, np.flatnonzero(pd.isna(cells)))
+    if len(gaps):
+        raise DataError(
+            f"{source}: column {column.name!r} must hold an ISO date or a number in every row, but row {gaps[0] + 1}"
+            f" holds {shown(column.iloc[int(gaps[0])])}; mend it, or name another column"
+        )
+    if kind == "date":
+        local, _ = parse(_local(column), kind)
+        if (local == local.astype("datetime64[D]")).all():
+            return np.asarray(local)
+    return np.asarray(cells)
+
+
+def _local(column: pd.Series) -> pd.Series:
+    """Return times as the clock showed them."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return column.dt.tz_localize(None)
+    return column.astype(str).str.strip().str.replace(ZONE, r"\1", regex=True)
+
+
+def places(times: Array, step: str, source: Path) -> tuple[Array, Array]:
+    """Return which of even steps each time is, and every time from the first to the last.
+
+    times: in order, each once. step: a number, a distance as pandas writes it, or auto.
+
+    Raises:
+        DataError: a time lies between two steps, `step` is no distance, or there would be too many.
+    """
+    if times.dtype.kind == "M":
+        grid = _calendar(pd.DatetimeIndex(times), step, source)
+        place = np.searchsorted(grid, times).clip(max=max(len(grid) - 1, 0))
+        off = grid[place] != times if len(grid) else np.ones(len(times), bool)
+    else:
+        width = _numeric_step(times, step, source)
+        exact = (times - times[0]) / width
+        _bounded(exact[-1] + 1, step, source)
+        place = np.rint(exact).astype(np.int64)
+        grid = times[0] + width * np.arange(place[-1] + 1)
+        off = (np.abs(exact - place) > EVEN) | np.r_[False, np.diff(place) == 0]
+    if off.any():
+        raise DataError(
+            f"{source}: times must lie on even steps, but {times[off.argmax()]} ({off.sum()} such rows) does not;"
+            " say `step`, or resample the series"
+        )
+    return place, grid
+
+
+def _numeric_step(times: Array, step: str, source: Path) -> float:
+    """Return the distance of two steps of times that are numbers."""
+    if step == "auto":
+        if len(times) < 2:
+            return 1.0
+        span = times[-1] - times[0]
+        return float(span / np.rint(span / np.median(np.diff(times))))  # as exact as the numbers allow
+    try:
+        width = float(step)
+    except ValueError:
+        width = np.nan
+    if not 0 < width < np.inf:
+        raise DataError(f"{source}: times are numbers, so `step` must be one above 0 or auto, but is {step!r}; mend it")
+    return width
+
+
+def _calendar(stamps: pd.DatetimeIndex, step: str, source: Path) -> Array:
+    """Return every time from the first to the last."""
+    offset = _inferred(stamps) if step == "auto" else _offset(step, source)
+    shortest = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(hours=1)
+    _bounded((stamps[-1] - stamps[0]) / shortest + 1, step, source)
+    return np.asarray(pd.date_range(stamps[0], stamps[-1], freq=offset).to_numpy(dtype=stamps.dtype))
+
+
+def _offset(step: str, source: Path) -> pd.offsets.BaseOffset:
+    """Return what pandas makes of a step that a person wrote."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            offset = pd.tseries.frequencies.to_offset(step)
+    except (ValueError, OverflowError):
+        offset = None
+    if offset is None or offset.n <= 0:
+        raise DataError(f"{source}: `step` must be a distance such as 30min, 1D, B or MS, but is {step!r}; mend it")
+    return offset
+
+
+def _inferred(stamps: pd.DatetimeIndex) -> pd.offsets.BaseOffset:
+    """Return the step of most neighbours: months by their first, last or same day, business days, or a span of time."""
+    if len(stamps) < 2:
+        return pd.offsets.Day()
+    usual = pd.Timedelta(pd.Series(np.diff(stamps.to_numpy())).mode().iloc[0])
+    months = int(pd.Series(np.diff(stamps.year * 12 + stamps.month)).mode().iloc[0])
+    if usual >= pd.Timedelta(days=28) and months:
+        if (stamps.day == stamps.day[0]).all() and stamps.day[0] <= 28:
+            return pd.DateOffset(months=months)
+        for ends in (pd.offsets.MonthEnd(months), pd.offsets.BMonthEnd(months), pd.offsets.BMonthBegin(months)):
+            if all(ends.is_on_offset(stamp) for stamp in stamps):
+                return ends
+    week = stamps[-1] - stamps[0] >= pd.Timedelta(days=7)
+    if usual == pd.Timedelta(days=1) and week and (stamps.day_of_week < 5).all():
+        return pd.offsets.BDay()
+    return pd.tseries.frequencies.to_offset(usual)
+
+
+def width(grid: Array) -> str:
+    """Return the distance of two steps, for a message."""
+    return str(pd.Timedelta(grid[1] - grid[0])) if grid.dtype.kind == "M" else f"{grid[1] - grid[0]:g}"
+
+
+def _bounded(count: float, step: str, source: Path) -> None:
+    if not 1 <= count <= MOST_STEPS:
+        raise DataError(
+            f"{source}: a series may have {MOST_STEPS} steps, but at step {step} has {count:.0f}; say another `step`"
+        )
