@@ -1,4 +1,4 @@
-"""Write the tables of README.md between their markers: `python -m benchmarks.readme`, with `--check` only compare."""
+"""Write the tables of every README between their markers: `python -m benchmarks.readme`; `--check` only compares."""
 
 import argparse
 import difflib
@@ -20,12 +20,12 @@ SHOWN = 4
 Rows = list[tuple[str, ...]]
 
 
-def results() -> str:
-    """Return the table of models and their test metrics."""
-    params = load_params(ROOT / "params.yaml")
+def results(folder: Path) -> str:
+    """Return the table of models of the project or example in `folder`, and their test metrics."""
+    params = load_params(folder / "params.yaml")
     rows: Rows = []
     for name, model in params.models.items():
-        path = ROOT / f"reports/{name}/metrics.json"
+        path = folder / f"reports/{name}/metrics.json"
         scores = json.loads(path.read_text())["test"] if path.exists() else {}
         lead, *rest = [f"{metric} {value:.4f}" for metric, value in scores.items()][:SHOWN] or ["not run yet"]
         rows.append((f"`{name}`", f"`{model.dataset}`", model.network.family, lead, ", ".join(rest), str(params.seed)))
@@ -76,28 +76,33 @@ def markdown(head: tuple[str, ...], rows: Rows) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def filled(text: str) -> str:
-    """Return the README `text` with its tables written anew."""
-    for name, body in (("results", results()), ("time", time())):
+def filled(path: Path) -> str:
+    """Return the README at `path` with its tables written anew."""
+    text = path.read_text()
+    tables = {"results": results(path.parent), **({"time": time()} if path == README else {})}
+    for name, body in tables.items():
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not marked.search(text):
-            sys.exit(f"README.md must hold <!-- {name} --> and <!-- /{name} -->, but does not; put them back")
+            sys.exit(f"{path} must hold <!-- {name} --> and <!-- /{name} -->, but does not; put them back")
         text = marked.sub(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
     return text
 
 
 def main() -> int:
-    """Write README.md, or with `--check` print what would change; exit code 1 if something would."""
+    """Write every README, or with `--check` print what would change; exit code 1 if something would."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the tables are not current")
-    old = README.read_text()
-    new = filled(old)
-    if not parser.parse_args().check:
-        README.write_text(new)
-        return 0
-    lines = (old.splitlines(keepends=True), new.splitlines(keepends=True))
-    sys.stdout.writelines(difflib.unified_diff(*lines, "README.md", "README.md by `make readme`"))
-    return int(old != new)
+    check, status = parser.parse_args().check, 0
+    for path in (README, *sorted((ROOT / "examples").glob("*/README.md"))):
+        old, new = path.read_text(), filled(path)
+        if not check:
+            path.write_text(new)
+        elif old != new:
+            lines = (old.splitlines(keepends=True), new.splitlines(keepends=True))
+            name = path.relative_to(ROOT).as_posix()
+            sys.stdout.writelines(difflib.unified_diff(*lines, name, f"{name} by `make readme`"))
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ Block = dict[str, Any]
 KINDS = ("table", "images", "sequences", "series", "text")
 
 TARGETS = ("target", "label", "class", "y")
-"""Names by which a target is known without being told."""
+"""Names by which a target is known without being told, the surest first."""
 
 SERIES = ("series", "series_id", "sequence", "case", "id", "sample", "subject")
 STEPS = ("t", "step", "time", "index", "timestamp", "date", "frame")
@@ -202,8 +202,8 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
 
 def _target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
     known = [name for name in frame if name.lower() in TARGETS and name != split]
-    if len(known) == 1:
-        return str(known[0])
+    if known:
+        return str(min(known, key=lambda name: TARGETS.index(name.lower())))
     shown = ", ".join(map(str, frame.columns[:20])) + (", ..." if len(frame.columns) > 20 else "")
     raise DataError(f"{source}: say which column to predict with --target; the columns are {shown}")
 
