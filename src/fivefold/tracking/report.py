@@ -62,10 +62,15 @@ class Report:
     def history(self, epochs: int) -> Callable[[int, dict[str, float], bool], None]:
         """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last.
 
-        What this run has said of an epoch before, it does not say again: a resumed training repeats some.
+        What was said of an epoch since a training last finished is not said again: a resumed one repeats some.
         """
         apart = -(-epochs // POINTS)
-        said = {event.step for event in self.spool.read() if isinstance(event, events.Metrics)}
+        said: set[int] = set()
+        for event in self.spool.read():
+            if isinstance(event, events.State) and event.status == "FINISHED":
+                said.clear()
+            elif isinstance(event, events.Metrics):
+                said.add(event.step)
 
         def tell(epoch: int, values: dict[str, float], last: bool) -> None:
             if (epoch % apart == 0 or last) and epoch not in said:
