@@ -93,6 +93,16 @@ class TestSeries:
         days = pd.date_range("2020-01-01", periods=40).strftime("%Y-%m-%d")
         assert look(csv(tmp_path, day=days, load=RANDOM.random(40), y=classes(40)), "y", "")["kind"] == "table"
 
+    def test_one_date_a_row_beside_words_is_a_table(self, tmp_path: Path) -> None:
+        days = pd.date_range("2020-01-01", periods=40).strftime("%Y-%m-%d")
+        path = csv(tmp_path, day=days, colour=["red", "blue"] * 20, price=RANDOM.random(40))
+        assert look(path, "price", "")["kind"] == "table"
+
+    def test_events_at_odd_times_are_a_table(self, tmp_path: Path) -> None:
+        days = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.cumsum(RANDOM.integers(1, 90, 60)), unit="D")
+        path = csv(tmp_path, day=days.strftime("%Y-%m-%d"), price=RANDOM.random(60))
+        assert look(path, "price", "")["kind"] == "table"
+
     def test_a_series_without_times_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"must have a column of dates or times, each once, but has none"):
             look(csv(tmp_path, a=RANDOM.random(20), b=RANDOM.random(20)), "b", "series")
@@ -148,6 +158,18 @@ class TestImages:
         for part in ("train", "test"):
             (tmp_path / part / "cat").mkdir(parents=True)
         assert look(tmp_path, "", "")["split"] == {"by": "column"}
+
+    def test_a_zip_of_train_and_test_is_split_as_it_says(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+            for part in ("train", "test"):
+                archive.writestr(f"pets/{part}/cat/1.png", b"")
+        assert look(tmp_path / "pets.zip", "", "")["split"] == {"by": "column"}
+
+    def test_one_idx_file_has_no_labels(self, tmp_path: Path) -> None:
+        path = tmp_path / "train-images-idx3-ubyte"
+        path.write_bytes(b"")
+        with pytest.raises(DataError, match=r"must come with its labels; name the folder that holds the IDX files"):
+            look(path, "", "")
 
     def test_square_columns_of_bytes_are_pixels(self, tmp_path: Path) -> None:
         pixels = {f"p{i}": RANDOM.integers(0, 256, 30) for i in range(64)}

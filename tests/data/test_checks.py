@@ -173,13 +173,13 @@ def categories(n: int) -> dict[str, Any]:
 class TestIdentifiers:
     @pytest.mark.parametrize("start", [0, 1, 700_000])
     def test_numbers_that_count_the_rows_are_one(self, start: int) -> None:
-        x = np.column_stack([RANDOM.permutation(50) + start, RANDOM.normal(size=50)])
-        text = "a has 50 different values in 50 rows: an identifier? name it under `drop`"
-        assert only(of(x), "identifier") == [("warning", text)]
+        x = np.column_stack([RANDOM.permutation(130) + start, RANDOM.normal(size=130)])
+        text = "a: counts the rows; an identifier? name it under `drop`"
+        assert only(list(check(table(x[:50], x[50:90], x[90:]))), "identifier") == [("warning", text)]
 
     def test_words_that_hardly_repeat_are_one(self) -> None:
         x = np.column_stack([np.arange(50.0) % 30, RANDOM.normal(size=50)])
-        text = "a has 30 different values in 50 rows: an identifier? name it under `drop`"
+        text = "a: 30 different words in 50 training rows; an identifier? name it under `drop`"
         assert only(of(x, **categories(30)), "identifier") == [("warning", text)]
 
     def test_so_many_words_that_networks_would_burst_are_an_error(self) -> None:
@@ -192,6 +192,7 @@ class TestIdentifiers:
         "column",
         [
             pytest.param(RANDOM.normal(size=50), id="measures"),
+            pytest.param(np.arange(50) * 2.0, id="even numbers, such as doses"),
             pytest.param(np.arange(50) * 1000.0, id="whole numbers far apart"),
             pytest.param(np.arange(50) // 2, id="numbers that come twice"),
             pytest.param(np.where(np.arange(50) == 3, np.nan, np.arange(50)), id="a gap"),

@@ -24,6 +24,13 @@ SERIES = {
     "split": {"validation": 9, "test": 9, "by": "time"},
     "normalize": "none",
 }
+CELLS = {
+    "kind": "table",
+    "source": "a.csv",
+    "task": "classification",
+    "target": "yes",
+    "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
+}
 TEXT = {
     "kind": "text",
     "source": "a.csv",
@@ -152,6 +159,11 @@ BAD = [
         "datasets.cells",
         {**TEXT, "task": "language"},
         "datasets.cells.split.by: language of text can be split by time, but not by stratified",
+    ),
+    (
+        "datasets.cells",
+        {**CELLS, "normalize": "l2", "columns": {"age": {"normalize": "minmax"}}},
+        "datasets.cells.normalize: l2 scales whole rows, but `columns` scales single ones; choose one of them",
     ),
     ("models.line.training.imbalance", "weights", "models.line.training.imbalance: imbalance is of classes, but the"),
     ("datasets.cells.drop", ["yes"], "datasets.cells.drop: the target is 'yes' and cannot be dropped; take it out"),

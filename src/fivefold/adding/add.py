@@ -84,7 +84,8 @@ def _cleaning(block: dict[str, Any], seed: int) -> dict[str, Any]:
     """Return what a table needs: identifiers dropped, rare ones of many categories merged."""
     dataset, findings = _tried({**block, "checks": {"identifier": "warning"}}, seed)
     schema = dataset.schema
-    drop = [f.text.partition(" has ")[0] for f in findings if f.rule == "identifier"]
+    telling = {f.column for f in findings if f.rule == "leakage"}  # a number that tells the target is more than a name
+    drop = [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
     many = any(len(c.categories) > MANY and c.type == "categorical" for c in schema.columns if c.name not in drop)
     found: dict[str, Any] = {"drop": drop} if drop and len(drop) < len(schema.columns) else {}
     return found | ({"rare": 0.01} if many else {})

@@ -2,15 +2,15 @@
 
 import math
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..data import columns, idx
-from ..data.frame import SUFFIXES, need, read_frame
-from ..data.images import UNREADABLE
+from ..data.frame import SUFFIXES, UNREADABLE, need, read_frame
+from ..data.npz import read_npz
 from ..data.roles import PARTS
 from ..data.text import guess_encoding
 from ..errors import DataError
@@ -50,7 +50,9 @@ def look(source: Path, target: str, kind: str) -> Block:
         return {"kind": "sequences", "task": "classification", "split": parts, "normalize": "standard"}
     if source.suffix == ".npz":
         return _npz(source, kind)
-    if source.is_dir() or source.suffix == ".zip" or idx.holds(source):
+    if source.is_file() and idx.holds(source):
+        raise DataError(f"{source} must come with its labels; name the folder that holds the IDX files")
+    if source.is_dir() or source.suffix == ".zip":
         return _images(by_source=len(idx.parts(source)) > 1 or _has_parts(source))
     if source.suffix == ".sklearn" and kind in ("", "images") and "digits" in source.read_text(errors="replace"):
         return _images(by_source=False)
@@ -73,18 +75,21 @@ def _images(*, by_source: bool) -> Block:
 
 
 def _has_parts(source: Path) -> bool:
-    names = {path.name.lower() for path in source.iterdir() if path.is_dir()} if source.is_dir() else set()
-    return bool(names) and names <= set(PARTS)
+    if source.is_dir():
+        names = {path.name.lower() for path in source.iterdir() if path.is_dir()}
+        return bool(names) and names <= set(PARTS)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            paths = [PurePosixPath(name).parent.parts for name in archive.namelist()]
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError):
+        return False  # reading it says what is wrong
+    tops = {part.lower() for parts in paths for part in parts[:2]} & set(PARTS)
+    return {PARTS[top] for top in tops} >= {"train", "test"}
 
 
 def _npz(source: Path, kind: str) -> Block:
-    try:
-        with zipfile.ZipFile(source), np.load(source, allow_pickle=False) as arrays:
-            x, by_source = arrays["x"], "split" in arrays
-    except (KeyError, *UNREADABLE):
-        raise DataError(
-            f"{source} must be an .npz of plain arrays x and y, but is not; save it with numpy.savez"
-        ) from None
+    arrays = read_npz(source)
+    x, by_source = arrays["x"], "split" in arrays
     images = x.dtype == np.uint8 and x.ndim in (3, 4)
     if kind == "images" or (not kind and images):
         return _images(by_source=by_source)
@@ -142,6 +147,8 @@ def _series(frame: pd.DataFrame, target: str, times: str | None, *, sure: bool, 
     found = target or (numeric[0] if len(numeric) == 1 else next((n for n in numeric if n.lower() in TARGETS), ""))
     if found not in numeric or (not sure and _task(frame[found]) == "classification"):
         return None
+    if not sure and (len(numeric) + 1 < frame.shape[1] or not _is_even(frame[times])):
+        return None  # words would be lost, or rows are events, not steps
     window = max(min(_season(frame[times]) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
     held = int(np.clip(len(frame) // 6, 2, 10_000))
     others = [name for name in numeric if name != found]
@@ -208,6 +215,19 @@ def _target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
     raise DataError(f"{source}: say which column to predict with --target; the columns are {shown}")
 
 
+def _is_even(times: pd.Series) -> bool:
+    """Say whether most neighbours in time are equally far apart, or a month or a year."""
+    kind, _ = columns.infer(times, Column())
+    cells, bad = columns.parse(times, kind)
+    if len(bad):
+        return False
+    apart = pd.Series(np.diff(np.sort(np.asarray(cells))))
+    if kind == "date":
+        days = apart / np.timedelta64(1, "D")
+        apart = days.where(days < 28, (days / 30.4).round())
+    return bool(len(apart) > 2 and apart.value_counts(normalize=True).iloc[0] >= 0.6)
+
+
 def _task(values: pd.Series) -> str:
     """Return classification for words, booleans and few whole numbers, else regression."""
     known = values.dropna()
@@ -227,9 +247,11 @@ def _split(target: pd.Series, task: str, column: str | None) -> Block:
 
 def _all_numbers(source: Path) -> bool:
     """Say whether the first line of a CSV is numbers: then it is a row, and there is no header."""
-    first = pd.read_csv(source, header=None, nrows=1, dtype=str, keep_default_na=False, encoding_errors="replace").iloc[
-        0
-    ]
+    try:
+        head = pd.read_csv(source, header=None, nrows=1, dtype=str, keep_default_na=False, encoding_errors="replace")
+    except UNREADABLE:
+        return False  # reading it says what is wrong
+    first = head.iloc[0]
     return bool(pd.to_numeric(first, errors="coerce").notna().all())
 
 
@@ -242,7 +264,7 @@ def _says_parts(values: pd.Series) -> bool:
 
 def _is_time(values: pd.Series) -> bool:
     kind, _ = columns.infer(values, Column())
-    named = str(values.name).lower() in ("year", *STEPS)
+    named = str(values.name).lower() in ("year", "time", "date", "timestamp")
     return values.is_unique and not values.isna().any() and (kind == "date" or (kind == "numeric" and named))
 
 

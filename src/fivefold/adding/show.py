@@ -2,6 +2,8 @@
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from ..data.records import Dataset
@@ -15,12 +17,22 @@ def show(added: Added, console: Console) -> None:
     """Print what was inferred: rows, columns with types, classes, and what the checks found."""
     dataset, schema = added.dataset, added.dataset.schema
     rows = ", ".join(f"{len(records)} {part}" for part, records in dataset.splits().items())
-    console.print(f"[bold]{added.name}[/bold]: {schema.kind}, {schema.task} of {schema.target}; {rows} rows")
+    goal = escape(schema.target)
+    console.print(f"[bold]{added.name}[/bold]: {schema.kind}, {schema.task} of {goal}; {rows} rows")
     table = _columns(dataset) if schema.kind == "table" else _facts(dataset)
     console.print(table)
+    if left_out := added.block.get("drop"):
+        console.print(
+            f"[yellow]left out, as identifiers:[/] {escape(', '.join(left_out))} (take them out of `drop` if not)"
+        )
+    if added.block.get("rare"):
+        console.print("categories of under 1 % of the rows are merged (`rare`)")
+    if schema.kind != "table":
+        console.print(f"[dim]taken for {schema.kind}; `--kind` says it otherwise[/]")
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     for finding in added.findings:
-        console.print(f"  [{colours.get(finding.level, '')}]{finding.level:8}[/] {finding.rule}: {finding.text}")
+        level = f"[{colours.get(finding.level, '')}]{finding.level:8}[/]"
+        console.print(Padding(f"{level} {finding.rule}: {escape(finding.text)}", (0, 0, 0, 2)))
 
 
 def _columns(dataset: Dataset) -> Table:
@@ -33,7 +45,7 @@ def _columns(dataset: Dataset) -> Table:
         span = f"{known.min():g} to {known.max():g}" if len(known) else "none"
         words = ", ".join(column.categories[:4]) + (", ..." if len(column.categories) > 4 else "")
         shown = f"{len(column.categories)}: {words}" if column.categories else ", ".join(column.parts) or span
-        table.add_row(column.name, column.type, f"{np.isnan(values).mean():.1%}", shown)
+        table.add_row(escape(column.name), column.type, f"{np.isnan(values).mean():.1%}", escape(shown))
     hidden = len(dataset.schema.columns) - COLUMNS
     if hidden > 0:
         table.add_row(f"and {hidden} more", "", "", "")
@@ -46,7 +58,7 @@ def _facts(dataset: Dataset) -> Table:
     table = Table("what", "found", title="training rows", title_justify="left")
     table.add_row("shape of a record", " x ".join(map(str, schema.shape)))
     if schema.features:
-        table.add_row("values", ", ".join(schema.features[:10]))
+        table.add_row("values", escape(", ".join(schema.features[:10])))
     if schema.kind == "sequences":
         lengths = (~np.isnan(dataset.train.x).all(axis=2)).sum(axis=1)
         table.add_row("steps", f"{lengths.min()} to {lengths.max()}")
@@ -60,11 +72,13 @@ def _facts(dataset: Dataset) -> Table:
 def _target(dataset: Dataset, table: Table) -> None:
     schema, y = dataset.schema, dataset.train.y
     empty = [""] * (len(table.columns) - 2)
+    name = escape(schema.target)
     if schema.classes:
         counts = np.bincount(y, minlength=len(schema.classes))
         order = np.argsort(-counts, kind="stable")
         named = ", ".join(f"{schema.classes[i]} {counts[i]}" for i in order[:8])
         more = ", ..." if len(order) > 8 else ""
-        table.add_row(schema.target, *(["target", *empty[1:]] if empty else []), f"{len(order)} classes: {named}{more}")
+        text = escape(f"{len(order)} classes: {named}{more}")
+        table.add_row(name, *(["target", *empty[1:]] if empty else []), text)
     else:
-        table.add_row(schema.target, *(["target", *empty[1:]] if empty else []), f"{y.min():g} to {y.max():g}")
+        table.add_row(name, *(["target", *empty[1:]] if empty else []), f"{y.min():g} to {y.max():g}")

@@ -20,8 +20,11 @@ FOLDS = 5
 NAMED = 5
 """Names that a text lists at most."""
 
-LEAK = 0.995
+LEAK = 0.98
 """Balanced accuracy or R2 of one feature alone from which it is taken for the target in disguise."""
+
+DENSE = 1.05
+"""Whole numbers per row up to which they count the rows, of which some may have been dropped."""
 
 SAMPLE = 5_000
 """Training rows that the slower checks look at."""
@@ -138,23 +141,24 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _identifiers(dataset: Dataset) -> Iterator[Finding]:
-    """Words that hardly repeat, and whole numbers that count the rows."""
-    x, rows = dataset.train.x, len(dataset.train)
+    """Words that hardly repeat, and whole numbers that count the rows of all sets one by one."""
+    rows = len(dataset.train)
     place = 0
     for column in dataset.schema.columns:
-        values = x[:, place]
+        values = np.concatenate([records.x[:, place] for records in dataset.splits().values()])
         place += len(column.features)
         known = values[~np.isnan(values)]
         if column.type == "categorical":
             odd = len(column.categories) > rows / 2
         else:
-            whole = column.type == "numeric" and len(known) == rows and bool((known == np.round(known)).all())
-            odd = whole and np.ptp(known) < 3 * rows and _different(known) == rows
+            whole = column.type == "numeric" and len(known) == len(values) and bool((known == np.round(known)).all())
+            odd = whole and np.ptp(known) < DENSE * len(values) and _different(known) == len(values)
         if odd and rows >= 2 * FOLDS:
-            different = _different(known)
-            text = f"{column.name} has {different} different values in {rows} rows: an identifier? name it under `drop`"
+            words = column.type == "categorical"
+            what = f"{len(column.categories)} different words in {rows} training rows" if words else "counts the rows"
+            text = f"{column.name}: {what}; an identifier? name it under `drop`"
             level: Level = "error" if len(column.categories) > MANY else "warning"
-            yield Finding(rule="identifier", level=level, text=text)
+            yield Finding(rule="identifier", level=level, text=text, column=column.name)
 
 
 def _outliers(dataset: Dataset) -> Iterator[Finding]:
@@ -200,7 +204,7 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
             measure = "balanced accuracy" if classes else "R2"
             target = dataset.schema.target
             text = f"{name} alone tells {target} ({measure} {score:.3f}): is it known beforehand? if not, `drop` it"
-            yield Finding(rule="leakage", level="warning", text=text)
+            yield Finding(rule="leakage", level="warning", text=text, column=name)
 
 
 def _jumps(column: Array, y: Array, classes: bool) -> float:

@@ -39,6 +39,10 @@ SCALES = (
 )
 DATE = re.compile(r"\d{4}[-/]\d{1,2}([-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?)?")
 
+OTHER_NUMBER = re.compile(r"[-+]?\d+(\.\d{3})*,\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?[\d.]+ ?%")
+OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?")
+"""Numbers with a decimal comma, thousands or percent; dates with the day or the month first."""
+
 NAMED = 5
 """Rows that a finding names at most."""
 
@@ -82,6 +86,11 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
     if not len(known) or pd.to_numeric(known, errors="coerce").notna().mean() >= MIXED:
         return "numeric", ()
     if known.str.fullmatch(DATE).all():
+        return "date", ()
+    # written otherwise than we read them: parsing refuses them with their rows, where categories would lose them
+    if known.str.fullmatch(OTHER_NUMBER).mean() >= MIXED:
+        return "numeric", ()
+    if known.str.fullmatch(OTHER_DATE).mean() >= MIXED:
         return "date", ()
     for scale in SCALES:
         if len(words) > 1 and words <= set(scale):

@@ -13,6 +13,8 @@ class Finding(Strict):
     rule: Rule
     level: Level
     text: str
+    column: str = ""
+    """The column that it is about, where it is about one alone."""
 
 
 def graded(findings: Iterable[Finding], levels: Mapping[Rule, Level]) -> list[Finding]:

@@ -4,9 +4,6 @@ Shapes: n images, c channels, h x w pixels.
 """
 
 import math
-import struct
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,8 @@ from ..params.datasets import Images
 from . import idx
 from .bundled import load_bundled
 from .frame import need, read_frame
-from .pictures import PACKINGS, SHRUNK, Labelled, read_folder, resized
+from .npz import read_npz
+from .pictures import Labelled, read_folder, resized
 from .raw import Arrays
 from .records import Array, Keys
 from .roles import given_parts
@@ -25,11 +23,6 @@ from .schema import Schema
 from .target import encode_target
 
 TABLES = (".csv", ".csv.gz", ".parquet")
-LARGEST_ARRAY = 2**30
-"""Bytes up to which an array in an .npz may unpack to any multiple of its size."""
-
-UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error)
-"""What NumPy and zipfile raise at bytes that are no archive of arrays."""
 
 
 def read_images(source: Path, params: Images) -> Arrays:
@@ -45,7 +38,7 @@ def read_images(source: Path, params: Images) -> Arrays:
             f"{source}: y must hold one label an image, but x is {found.pixels.shape} and y is {found.labels.shape};"
             " mend the file"
         )
-    labels = pd.Series(_text(found.labels), name=found.target)
+    labels = pd.Series(found.labels, name=found.target)
     y, classes = encode_target(labels, params.task, source)
     schema = Schema(
         kind="images",
@@ -66,7 +59,8 @@ def _read(source: Path, params: Images) -> Labelled:
             raise DataError(f"{source} must name images, but names a table; set `kind: table`, or name digits")
         return Labelled(bunch.images.astype(np.uint8), bunch.target, target)
     if source.suffix == ".npz":
-        return _npz(source)
+        arrays = read_npz(source)
+        return Labelled(arrays["x"], arrays["y"], "label", arrays.get("split"))
     if source.name.endswith(TABLES):
         return _pixel_columns(source, params)
     if idx.holds(source):
@@ -88,35 +82,7 @@ def _given(found: Labelled, source: Path, params: Images) -> Array | None:
             f"{source}: split must hold one word an image, but is {found.parts.shape} and y is {found.labels.shape};"
             " mend the file"
         )
-    return given_parts(pd.Series(_text(found.parts), name="split"), source)
-
-
-def _text(labels: Array) -> Array:
-    return np.char.decode(labels, "utf-8", errors="replace") if labels.dtype.kind == "S" else labels
-
-
-def _npz(source: Path) -> Labelled:
-    try:
-        # numpy looks at the content, not at the name: a single array is no archive
-        with zipfile.ZipFile(source) as archive, np.load(source, allow_pickle=False) as arrays:
-            for info in archive.infolist():
-                if info.file_size > max(LARGEST_ARRAY, SHRUNK * info.compress_size):
-                    raise ValueError(f"{info.filename} makes {info.file_size:,} bytes of {info.compress_size:,}")
-                if info.compress_type not in PACKINGS:
-                    raise ValueError(f"{info.filename} is packed by method {info.compress_type}")
-            read = {name: arrays[name] for name in ("x", "y", "split") if name != "split" or name in arrays}
-            odd = [name for name, array in read.items() if not isinstance(array, np.ndarray)]
-            if odd:
-                raise ValueError(f"{odd[0]} is no array")
-    except KeyError:
-        raise DataError(
-            f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
-        ) from None
-    except UNREADABLE as error:
-        raise DataError(
-            f"{source} must be an .npz of plain arrays, but is not: {one_line(error)}; save it again"
-        ) from None
-    return Labelled(read["x"], read["y"], "label", read.get("split"))
+    return given_parts(pd.Series(found.parts, name="split"), source)
 
 
 def _pixel_columns(source: Path, params: Images) -> Labelled:

@@ -38,5 +38,9 @@ class Arrays:
 
     def encode(self, parts: Parts) -> Dataset:
         """Return the rows, divided."""
+        return self.divided(parts)
+
+    def divided(self, parts: Parts) -> Dataset:
+        """Return the rows of each set."""
         indices = (parts[name] for name in SPLITS)
         return Dataset(self.schema, *(self.keys.records(self.x[index], self.rows, index) for index in indices))

@@ -1,27 +1,27 @@
 """Sequences of steps, each with a label or a value: long tables, UCR/UEA .ts files, .npz.
 
-A record is padded at its end with steps that are missing in every column; so x alone says how long it is. A column
+A record is padded at its end with steps that are missing in every column, to the longest of training rows; so x alone
+says how long it is. A column
 that one sequence lacks wholly is missing in all its steps, and a chain's mask makes it the training mean, 0.
 Shapes: n sequences, t steps of the longest, f values a step.
 """
 
-import zipfile
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, one_line, shown
+from ..errors import DataError, shown
 from ..params.datasets import Column, Sequences
 from .columns import LARGEST as FARTHEST
 from .columns import infer
 from .findings import Finding
 from .frame import need, read_frame
+from .npz import read_npz
 from .raw import Arrays
-from .records import Array, Keys
+from .records import Array, Dataset, Keys, Parts
 from .roles import given_parts
 from .schema import Schema
 from .target import encode_target, numbers
@@ -44,7 +44,19 @@ class Found:
     given: pd.Series | None = None
 
 
-def read_sequences(source: Path, params: Sequences) -> Arrays:
+@dataclass(frozen=True)
+class RawSequences(Arrays):
+    """Padded sequences; how many steps a record has is learnt from training rows, and longer ones are cut."""
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return the rows, divided, as long as the longest of training rows."""
+        steps = ~np.isnan(self.x[parts["train"]]).all(axis=(0, 2))
+        length = int(np.flatnonzero(steps)[-1]) + 1
+        schema = self.schema.model_copy(update={"shape": (length, *self.schema.shape[1:])})
+        return replace(self, x=self.x[:, :length], schema=schema).divided(parts)
+
+
+def read_sequences(source: Path, params: Sequences) -> RawSequences:
     """Read sequences: x (n, t, f) float64, NaN behind the end of shorter ones; y (n,).
 
     Raises:
@@ -77,7 +89,7 @@ def read_sequences(source: Path, params: Sequences) -> Arrays:
         classes=classes,
         values=() if classes else (str(found.labels.name),),
     )
-    return Arrays(keys, schema, x, np.arange(len(x)), findings)
+    return RawSequences(keys, schema, x, np.arange(len(x)), findings)
 
 
 def _long(source: Path, params: Sequences) -> Found:
@@ -156,19 +168,9 @@ def _one_each(column: pd.Series, starts: Array, lengths: Array, names: Sequence[
 
 def _npz(source: Path) -> Found:
     """Read arrays x (n, t) or (n, t, f), y (n,), and, where sequences are shorter than t, lengths (n,)."""
-    try:
-        with zipfile.ZipFile(source), np.load(source, allow_pickle=False) as arrays:
-            x, y = arrays["x"], arrays["y"]
-            lengths = arrays.get("lengths")
-            split = arrays.get("split")
-    except KeyError:
-        raise DataError(
-            f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
-        ) from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise DataError(
-            f"{source} must be an .npz of plain arrays, but is not: {one_line(error)}; save it again"
-        ) from None
+    arrays = read_npz(source)
+    x: Array = arrays["x"]
+    y, lengths, split = arrays["y"], arrays.get("lengths"), arrays.get("split")
     if x.ndim == 2:
         x = x[:, :, None]
     whole = x.ndim == 3 and x.dtype.kind in "fiu" and x.size and y.shape == x.shape[:1] and y.dtype.kind in "fiubUS"
@@ -181,18 +183,14 @@ def _npz(source: Path) -> Found:
         raise DataError(f"{source}: split must name a set a sequence, {y.shape}, but is {split.shape}; mend the file")
     x = x.astype(np.float64)
     if lengths is None:
-        real = ~np.isnan(x).all(axis=2)
+        real = np.asarray(~np.isnan(x).all(axis=2))
         lengths = np.where(real.any(axis=1), real.shape[1] - real[:, ::-1].argmax(axis=1), 0)
     if lengths.shape != y.shape or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > x.shape[1]:
         raise DataError(f"{source}: lengths must be 1 to {x.shape[1]} steps a sequence, but are not; mend the file")
     steps = np.arange(x.shape[1]) < lengths[:, None]
     features = tuple(f"x{i}" for i in range(x.shape[2]))
-    given = None if split is None else pd.Series(_text(split), name="split")
-    return Found(x[steps], lengths.astype(np.int64), features, pd.Series(_text(y), name="label"), given=given)
-
-
-def _text(labels: Array) -> Array:
-    return np.char.decode(labels, "utf-8", errors="replace") if labels.dtype.kind == "S" else labels
+    given = None if split is None else pd.Series(split, name="split")
+    return Found(x[steps], lengths.astype(np.int64), features, pd.Series(y, name="label"), given=given)
 
 
 def _padded(found: Found, length: int, source: Path) -> tuple[Array, tuple[Finding, ...]]:

@@ -109,6 +109,8 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
         column = "" if isinstance(split, RowSplit) else split.column
         for name in sorted({*dataset.drop, column} & set(dataset.columns)):
             yield f"columns.{name}", "is no feature, since `drop` or `split.column` names it too; take one of them out"
+    if dataset.kind == "table" and dataset.normalize == "l2" and any(c.normalize for c in dataset.columns.values()):
+        yield "normalize", "l2 scales whole rows, but `columns` scales single ones; choose one of them"
     if dataset.kind == "series":
         columns = (dataset.time, *dataset.targets, *dataset.exogenous)
         if len(set(columns)) < len(columns):

@@ -1,0 +1,83 @@
+"""`fivefold add` prepares the data before it writes, and says what it leaves out."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from fivefold.adding.add import Added, add
+from fivefold.adding.show import show
+from fivefold.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+N = 600
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def added(**columns: object) -> Added:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"v": random.normal(size=N), **columns})
+    if "outcome" not in frame:
+        frame["outcome"] = np.where(frame["v"] > 0, "up", "down")
+    frame.to_csv("mine.csv", index=False)
+    return add(Path("mine.csv"), target="outcome")
+
+
+def screen(found: Added) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    show(found, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_counts_the_rows_is_left_out_and_named() -> None:
+    found = added(number=np.arange(N))
+    assert found.block["drop"] == ["number"]
+    assert "left out, as identifiers: number" in screen(found)
+
+
+def test_a_number_that_tells_the_target_stays() -> None:
+    dose = np.random.default_rng(1).permutation(N)
+    found = added(dose=dose, outcome=np.where(dose > N / 2, "cured", "ill"))
+    assert "drop" not in found.block
+    assert "leakage" in screen(found)
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
+    assert "[/bold]" in screen(added(**{"[/bold]": np.random.default_rng(2).normal(size=N)}))
+
+
+def test_many_words_are_merged_and_it_is_said() -> None:
+    towns = np.random.default_rng(3).integers(0, 40, N).astype(str)
+    found = added(town=np.char.add("town", towns))
+    assert found.block["rare"] == 0.01
+    assert "categories of under 1 % of the rows are merged" in screen(found)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["1,5", "2,25"] * (N // 2), r"column 'odd' must hold finite numbers up to 1e\+37, but '1,5' stands in row 1"),
+        (["1,234.50"] * N, r"column 'odd' must hold finite numbers up to 1e\+37, but '1,234.50' stands in row 1"),
+        (["12%", "7 %"] * (N // 2), r"column 'odd' must hold finite numbers up to 1e\+37, but '12%' stands in row 1"),
+        (["31/12/2020"] * N, r"column 'odd' must hold ISO dates, but '31/12/2020' stands in row 1"),
+    ],
+)
+def test_numbers_and_dates_written_otherwise_are_refused_not_lost(cells: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        added(odd=cells)
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.csv.gz"])
+def test_an_empty_file_is_one_line(name: str) -> None:
+    Path(name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"\A[^\n]+\Z"):
+        add(Path(name), target="outcome")
