@@ -93,7 +93,7 @@ def _listed() -> list[str]:
 def _expected() -> set[str]:
     params = load_params(ROOT / "params.yaml")
     models = (f"{stage}@{m}" for stage in ("select_features", "train", "evaluate", "export") for m in params.models)
-    return {*(f"prepare@{dataset}" for dataset in params.datasets), *models}
+    return {"check", *(f"prepare@{dataset}" for dataset in params.datasets), *models}
 
 
 def main() -> int:
