@@ -129,6 +129,7 @@ def register_models(graph: Path, dataset: Dataset) -> list[float]:
             dtype=str(dataset.test.x.dtype),
             output="probabilities",
             outputs=dataset.schema.n_outputs,
+            output_dtype="float32",
             example=str(dataset.test.x[:2].tolist()),
             requirements=tuple(f"{package}=={version(package)}" for package in ("numpy", "onnx", "onnxruntime")),
             tags={},
