@@ -81,3 +81,35 @@ def test_an_empty_file_is_one_line(name: str) -> None:
     Path(name).write_bytes(b"")
     with pytest.raises(DataError, match=r"\A[^\n]+\Z"):
         add(Path(name), target="outcome")
+
+
+CELLS = [(i % 7 + i / 8, "oui" if i % 7 > 3 else "né") for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "decimal", "encoding", "said"),
+    [
+        ("a.csv", ",", ".", "utf-8", {}),
+        ("a.csv", ",", ".", "latin-1", {}),
+        ("a.csv", ",", ".", "utf-8-sig", {}),
+        ("a.csv", ";", ".", "utf-8", {"separator": ";"}),
+        ("a.csv", ";", ",", "utf-8", {"separator": ";", "decimal": ","}),
+        ("a.csv.gz", "|", ",", "latin-1", {"separator": "|", "decimal": ","}),
+        ("A.TSV", "\t", ",", "utf-8", {"separator": "\t", "decimal": ","}),
+    ],
+)
+def test_a_csv_is_read_as_it_is_written(name: str, separator: str, decimal: str, encoding: str, said: object) -> None:
+    frame = pd.DataFrame(CELLS, columns=["größe", "outcome"])
+    frame.to_csv(name, index=False, sep=separator, decimal=decimal, encoding=encoding)
+    found = add(Path(name), target="outcome", name="mine")
+    assert found.block.get("format", {}) == said
+    assert found.dataset.schema.features == ("größe",)
+    assert found.dataset.schema.classes == ("né", "oui")
+    assert found.dataset.schema.columns[0].type == "numeric"
+
+
+def test_the_index_that_pandas_writes_is_left_out() -> None:
+    pd.DataFrame(CELLS, columns=["size", "outcome"]).to_csv("a.csv")
+    found = add(Path("a.csv"), target="outcome", name="mine")
+    assert found.block["drop"] == ["index"]
+    assert found.dataset.schema.features == ("size",)

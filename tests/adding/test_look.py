@@ -70,7 +70,7 @@ class TestTables:
 
     def test_a_file_of_numbers_has_no_header(self, tmp_path: Path) -> None:
         block = look(csv(tmp_path, header=False, a=RANDOM.random(30), b=np.arange(30) % 2), "1", "")
-        assert (block["header"], block["target"]) == (False, "1")
+        assert (block["format"], block["target"]) == ({"header": False}, "1")
 
     def test_a_column_that_says_train_and_test_is_the_split(self, tmp_path: Path) -> None:
         block = look(csv(tmp_path, a=RANDOM.random(30), y=classes(30), part=["Train", "val", "test"] * 10), "y", "")
@@ -198,7 +198,9 @@ def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_what_cannot_be_understood_is_refused_with_the_formats(tmp_path: Path) -> None:
     (tmp_path / "a.docx").write_bytes(b"PK")
-    with pytest.raises(DataError, match=re.escape("must be .csv, .csv.gz, .parquet, .sklearn, .txt, .ts, .npz, .zip")):
+    with pytest.raises(
+        DataError, match=re.escape("must be .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .sklearn, .txt, .ts, .npz, .zip")
+    ):
         look(tmp_path / "a.docx", "", "")
 
 

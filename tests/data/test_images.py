@@ -18,6 +18,7 @@ from fivefold.data.images import read_images
 from fivefold.data.prepared import prepare
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
+from fivefold.params.datasets import Format
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import images_block, whole
@@ -126,7 +127,9 @@ class TestPixelColumns:
     @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "headless.csv", "headless.csv.gz"])
     def test_a_row_is_an_image(self, tmp_path: Path, name: str) -> None:
         headless = "headless" in name
-        block = images_block(self.written(tmp_path, name), target="4" if headless else "digit", header=not headless)
+        block = images_block(
+            self.written(tmp_path, name), target="4" if headless else "digit", format=Format(header=not headless)
+        )
         schema, records = whole(block)
         assert (schema.shape, schema.classes, records.x.dtype) == ((1, 2, 2), ("3", "7"), np.uint8)
         np.testing.assert_array_equal(records.x.reshape(20, 4), self.X)
@@ -168,7 +171,7 @@ class TestPixelColumns:
 
     @pytest.mark.skipif(not MNIST.exists(), reason=f"{MNIST} is not there")
     def test_mnist_is_read(self) -> None:
-        schema, records = whole(images_block(MNIST, header=False, target="784"))
+        schema, records = whole(images_block(MNIST, format=Format(header=False), target="784"))
         table = np.loadtxt(MNIST, delimiter=",", dtype=np.uint8, max_rows=100)
         assert (schema.shape, schema.classes, len(records)) == ((1, 28, 28), tuple("0123456789"), 5000)
         np.testing.assert_array_equal(records.x[:100].reshape(100, 784), table[:, :784])

@@ -14,7 +14,7 @@ from fivefold.data.prepared import prepare
 from fivefold.data.read import read
 from fivefold.data.records import Array
 from fivefold.errors import DataError
-from fivefold.params.datasets import Column, Missing
+from fivefold.params.datasets import Column, Format, Missing
 from fivefold.params.splits import GivenSplit, GroupSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
@@ -60,14 +60,16 @@ class TestFormats:
 
     def test_a_csv_without_header_names_its_columns_by_number(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1.5,red,u\n2.5,blue,v\n")
-        schema, records = whole(table_block(tmp_path / "a.csv", header=False, target="2"))
+        schema, records = whole(table_block(tmp_path / "a.csv", format=Format(header=False), target="2"))
         assert schema.features == ("0", "1")
         assert schema.classes == ("u", "v")
         assert records.x.tolist() == [[1.5, 1], [2.5, 0]]
 
     def test_a_header_that_was_forgotten_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1,1,u\n2,3,v\n")
-        with pytest.raises(DataError, match=r"every column must have a name of its own, but '1' is none; .*`header: f"):
+        with pytest.raises(
+            DataError, match=r"every column must have a name of its own, but '1' is none; .*`format: {header: f"
+        ):
             read(table_block(tmp_path / "a.csv", target="u"))
 
     def test_parquet_keeps_its_types(self, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from fivefold.data.prepared import prepare
 from fivefold.data.records import SPLITS
 from fivefold.data.text import MARKS, PADDING, UNKNOWN, learn, numbered, read_text, tokenise
 from fivefold.errors import DataError
-from fivefold.params.datasets import Text
+from fivefold.params.datasets import Format, Text
 from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
@@ -187,8 +187,8 @@ class TestEncodings:
     def test_it_can_be_said(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *MAILS, encoding="latin-1")
         with pytest.raises(DataError, match=r"must be CSV in UTF-8 with one header, but is not: 'utf-8' codec can't"):
-            prepare(block(path, encoding="utf-8"), 0)
-        both = (read_text(path, block(path, encoding=e)).encode(PARTS) for e in ("latin-1", "auto"))
+            prepare(block(path, format=Format(encoding="utf-8")), 0)
+        both = (read_text(path, block(path, format=Format(encoding=e))).encode(PARTS) for e in ("latin-1", "auto"))
         assert next(both).schema == next(both).schema
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
@@ -287,7 +287,7 @@ REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "must be CSV in UTF-8 with one header, but is not: Compressed f",
     ),
     ("a.parquet", ABC, {}, "must be Parquet, but is not: "),
-    ("a.txt", ABC, {}, "a table must be one of .csv, .csv.gz, .parquet, .sklearn, but source is"),
+    ("a.txt", ABC, {}, "a table must be one of .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .sklearn, but source is"),
 ]
 
 NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
@@ -300,9 +300,19 @@ NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "must be text in utf-8, but is not: 'utf-8' codec can't decode",
     ),
     ("a.txt", UTF16, {}, "must be text in utf-8, but is not: 'utf-8' codec can't decode byte 0xff"),
-    ("a.txt", ("ä" * 20).encode("latin-1"), {"encoding": "utf-8"}, "must be text in utf-8, but is not: 'utf-8' codec"),
+    (
+        "a.txt",
+        ("ä" * 20).encode("latin-1"),
+        {"format": Format(encoding="utf-8")},
+        "must be text in utf-8, but is not: 'utf-8' codec",
+    ),
     ("a.txt", ("ä" * 20).encode()[:-1], {}, "must be text in utf-8, but is not: 'utf-8' codec can't decode byte 0xc3"),
-    ("a.txt", UTF16, {"encoding": "latin-1"}, "must be text in latin-1, but holds zero bytes; save it as UTF-8"),
+    (
+        "a.txt",
+        UTF16,
+        {"format": Format(encoding="latin-1")},
+        "must be text in latin-1, but holds zero bytes; save it as UTF-8",
+    ),
     ("a.csv", ABC, {}, "task language needs a .txt, but source is"),
 ]
 

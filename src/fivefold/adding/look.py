@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ..data import columns, idx
-from ..data.frame import SUFFIXES, UNREADABLE, need, read_frame
+from ..data.frame import SUFFIXES, need, read_frame
 from ..data.npz import read_npz
 from ..data.roles import PARTS
-from ..data.text import guess_encoding
 from ..errors import DataError
-from ..params.datasets import Column
+from ..params.datasets import Column, Format
+from .sniff import sniff
 
 Block = dict[str, Any]
 
@@ -56,7 +56,7 @@ def look(source: Path, target: str, kind: str) -> Block:
         return _images(by_source=len(idx.parts(source)) > 1 or _has_parts(source))
     if source.suffix == ".sklearn" and kind in ("", "images") and "digits" in source.read_text(errors="replace"):
         return _images(by_source=False)
-    if not source.name.endswith(SUFFIXES):
+    if not source.name.lower().endswith(SUFFIXES):
         raise DataError(
             f"{source} must be {', '.join(SUFFIXES)}, .txt, .ts, .npz, .zip or a folder of images, but is none of them;"
             " convert it"
@@ -98,9 +98,15 @@ def _npz(source: Path, kind: str) -> Block:
 
 
 def _of_frame(source: Path, target: str, kind: str) -> Block:
-    header = source.suffix in (".parquet", ".sklearn") or not _all_numbers(source)
-    frame = read_frame(source, header=header, encoding=guess_encoding(source))
-    head = {} if header else {"header": False}
+    form = Format() if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
+    frame = read_frame(source, form)
+    said = form.model_dump(exclude_defaults=True)
+    block = _of_columns(frame, source, target, kind)
+    kind = block.pop("kind")
+    return {"kind": kind, **({"format": said} if said else {}), **block}
+
+
+def _of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str) -> Block:
     split = next((name for name in frame if _says_parts(frame[name])), None)
     if target:
         need(frame, {target: "--target"}, source)
@@ -118,7 +124,7 @@ def _of_frame(source: Path, target: str, kind: str) -> Block:
     divided = _split(frame[target], task, split)
     pixels = [name for name in frame if name not in (target, split)]
     if kind == "images" or (not kind and _are_pixels(frame[pixels])):
-        return {"kind": "images", **head, "target": target, "task": task, "split": divided, "normalize": "minmax"}
+        return {"kind": "images", "target": target, "task": task, "split": divided, "normalize": "minmax"}
     texts = [name for name in pixels if _is_text(frame[name])]
     if kind == "text" or (not kind and texts):
         if not texts:
@@ -126,7 +132,7 @@ def _of_frame(source: Path, target: str, kind: str) -> Block:
                 f"{source} must have a column of text beside {target!r}, but has none; choose another --kind"
             )
         return _texts(frame, texts[0], target, task, divided)
-    return {"kind": "table", **head, "task": task, "target": target, "split": divided, "normalize": "standard"}
+    return {"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}
 
 
 def _texts(frame: pd.DataFrame, text: str, target: str, task: str, split: Block) -> Block:
@@ -243,16 +249,6 @@ def _split(target: pd.Series, task: str, column: str | None) -> Block:
         return {"by": "column", "column": column}
     enough = task == "classification" and target.value_counts().min() >= 10
     return {"by": "stratified" if enough else "random", **SHARES}
-
-
-def _all_numbers(source: Path) -> bool:
-    """Say whether the first line of a CSV is numbers: then it is a row, and there is no header."""
-    try:
-        head = pd.read_csv(source, header=None, nrows=1, dtype=str, keep_default_na=False, encoding_errors="replace")
-    except UNREADABLE:
-        return False  # reading it says what is wrong
-    first = head.iloc[0]
-    return bool(pd.to_numeric(first, errors="coerce").notna().all())
 
 
 def _says_parts(values: pd.Series) -> bool:

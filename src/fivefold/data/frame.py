@@ -9,7 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import DataError, one_line
+from ..params.datasets import Format
 from .bundled import load_bundled
+from .encoding import encoding_of
 
 UNREADABLE = (
     pd.errors.ParserError,
@@ -22,24 +24,29 @@ UNREADABLE = (
     pa.ArrowException,
 )
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".sklearn")
+INDEX = "index"
+"""Name of a first column that has none."""
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
 
 
-def read_frame(source: Path, *, header: bool = True, encoding: str = "utf-8") -> pd.DataFrame:
+def read_frame(source: Path, form: Format = Format()) -> pd.DataFrame:  # noqa: B008 (frozen)
     """Return the table that lies at `source`, its columns named by text.
 
-    A cell is missing if it is empty. Without a header, columns are named 0, 1, 2 ...
+    A cell is missing if it is empty. Without a header, columns are named 0, 1, 2 ...; a first column without a name,
+    as `DataFrame.to_csv` writes it, is called index.
 
     Raises:
         DataError: the file is no table, or two columns have one name.
     """
     if source.suffix == ".sklearn":
         return _bundled(source)
-    if not source.name.endswith(SUFFIXES):
+    if not source.name.lower().endswith(SUFFIXES):
         raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, but source is {source}; convert it to CSV")
-    what = "Parquet" if source.suffix == ".parquet" else f"CSV in {encoding.upper()} with one header"
+    parquet = source.suffix.lower() == ".parquet"
+    what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
     try:
-        frame = pd.read_parquet(source) if source.suffix == ".parquet" else _csv(source, header, encoding)
+        frame = pd.read_parquet(source) if parquet else _csv(source, form)
     except UNREADABLE as error:
         raise DataError(f"{source} must be {what}, but is not: {one_line(error)}; mend the file") from None
     if not len(frame) or not len(frame.columns):
@@ -48,27 +55,41 @@ def read_frame(source: Path, *, header: bool = True, encoding: str = "utf-8") ->
     return frame.reset_index(drop=not labelled).rename(columns=str)
 
 
-def _csv(source: Path, header: bool, encoding: str) -> pd.DataFrame:
+def separator_of(source: Path, form: Format) -> str:
+    """Return what stands between cells."""
+    return "\t" if source.name.lower().endswith((".tsv", ".tsv.gz")) else form.separator
+
+
+def _csv(source: Path, form: Format) -> pd.DataFrame:
+    how = {
+        "sep": separator_of(source, form),
+        "encoding": encoding_of(source, form),
+        "keep_default_na": False,
+        "compression": "gzip" if source.name.lower().endswith(".gz") else None,
+    }
     with warnings.catch_warnings():
         # cells beyond the header are an error: pandas would take columns for row labels, or drop them
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        first = pd.read_csv(source, header=None, nrows=1, dtype=str, keep_default_na=False, encoding=encoding).iloc[0]
-        if header:
+        first = pd.read_csv(source, header=None, nrows=1, dtype=str, **how).iloc[0]
+        if form.header:
+            if not first[0].strip() and not (first == INDEX).any():
+                first[0] = INDEX
             odd = [name for name in first if not name.strip() or (first == name).sum() > 1]
             if odd:
                 raise DataError(
                     f"{source}: every column must have a name of its own, but {odd[0]!r} is none; rename it, or set"
-                    " `header: false`"
+                    " `format: {header: false}`"
                 )
         # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
         return pd.read_csv(
             source,
-            header=0 if header else None,
+            header=0 if form.header else None,
+            names=first.tolist() if form.header else None,
             index_col=False,
             low_memory=False,
-            keep_default_na=False,
             na_values=[""],
-            encoding=encoding,
+            decimal=form.decimal,
+            **how,
         )
 
 

@@ -87,7 +87,7 @@ def _given(found: Labelled, source: Path, params: Images) -> Array | None:
 
 def _pixel_columns(source: Path, params: Images) -> Labelled:
     """Read one image a row: every column but the label is a pixel, row by row of the image."""
-    frame = read_frame(source, header=params.header)
+    frame = read_frame(source, params.format)
     special = params.split.column if params.split.by == "column" and params.split.column in frame else None
     need(frame, {params.target: "target"}, source)
     pixels = frame.drop(columns=[params.target, *([special] if special else [])])

@@ -94,7 +94,7 @@ def read_sequences(source: Path, params: Sequences) -> RawSequences:
 
 def _long(source: Path, params: Sequences) -> Found:
     """Read one row a step; steps are put in order, sequences stand in the order of their first row."""
-    frame = read_frame(source)
+    frame = read_frame(source, params.format)
     split = params.split
     special = "" if split.by in ("stratified", "random") else getattr(split, "column", "")
     roles = {params.series: "series", params.step: "step", params.target: "target"}

@@ -32,7 +32,7 @@ def read_series(source: Path, params: Series) -> Arrays:
     Raises:
         DataError: times repeat or cannot be read, a column is missing, or there are too few steps for one window.
     """
-    frame = read_frame(source)
+    frame = read_frame(source, params.format)
     names = (*params.targets, *params.exogenous)
     need(frame, {params.time: "time"} | dict.fromkeys(params.targets, "targets"), source)
     need(frame, dict.fromkeys(params.exogenous, "exogenous"), source)

@@ -84,7 +84,7 @@ def read_table(source: Path, params: Table) -> RawTable:
     Raises:
         DataError: the file is no table, lacks a column that params.yaml names, or no feature is left.
     """
-    frame = read_frame(source, header=params.header)
+    frame = read_frame(source, params.format)
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
     need(frame, {params.target: "target"} | ({special: "split.column"} if special else {}), source)

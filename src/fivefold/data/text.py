@@ -3,10 +3,7 @@
 Shapes: n records, t tokens.
 """
 
-import codecs
-import gzip
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ import pandas as pd
 from ..errors import DataError, one_line
 from ..params.datasets import Text
 from ..params.splits import RowSplit
+from .encoding import encoding_of
 from .findings import Finding
 from .frame import need, read_frame
 from .records import SPLITS, Array, Dataset, Keys, Parts
@@ -142,10 +140,9 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     Raises:
         DataError: the file is in another encoding, or lacks a column, or is too short.
     """
-    encoding = guess_encoding(source) if params.encoding == "auto" else params.encoding
     if params.task == "language":
-        return _language(source, params, encoding)
-    frame = read_frame(source, encoding=encoding)
+        return _language(source, params, encoding_of(source, params.format))
+    frame = read_frame(source, params.format)
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, {params.text: "text", params.target: "target"} | ({special: "split.column"} if special else {}), source)
     texts = frame[params.text]
@@ -188,26 +185,9 @@ def _decoded(source: Path, encoding: str) -> str:
         text = source.read_text(encoding="utf-8-sig" if encoding == "utf-8" else encoding)
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(
-            f"{source} must be text in {encoding}, but is not: {one_line(error)}; save it as UTF-8, or say its"
-            " `encoding`"
+            f"{source} must be text in {encoding}, but is not: {one_line(error)}; save it as UTF-8, or say"
+            " `format: {encoding: latin-1}`"
         ) from None
     if "\0" in text:
         raise DataError(f"{source} must be text in {encoding}, but holds zero bytes; save it as UTF-8")
     return text
-
-
-def guess_encoding(source: Path) -> str:
-    """Return utf-8, or latin-1 for a file of text that is not UTF-8; what holds zero bytes is no text."""
-    if source.suffix in (".parquet", ".sklearn"):
-        return "utf-8"
-    piece = b""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
-            while piece := file.read(2**20):
-                decoder.decode(piece)
-    except UnicodeDecodeError:
-        return "utf-8" if b"\0" in piece else "latin-1"
-    except (OSError, EOFError, zlib.error):
-        pass  # a torn file: reading it says so, as of one that ends within a character
-    return "utf-8"

@@ -14,6 +14,17 @@ Scaling = Literal["standard", "minmax", "robust", "none"]
 PER_COLUMN = "standard: mean 0, deviation 1; minmax: to [0, 1]; robust: median 0, quartile range 1"
 
 
+class Format(Strict):
+    """How a file of text is written: a CSV, and of the encoding a .txt too."""
+
+    header: bool = Field(default=True, description="whether the first line names the columns; if not: 0, 1, 2 ...")
+    separator: Literal[",", ";", "\t", "|"] = Field(default=",", description="between cells; a .tsv has a tab anyway")
+    decimal: Literal[".", ","] = Field(default=".", description="between a number and its fraction")
+    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
+        default="auto", description="auto: latin-1 if it is not UTF-8"
+    )
+
+
 class Column(Strict):
     """What a person says of one column; what is left out is inferred."""
 
@@ -45,7 +56,7 @@ class Table(Strict):
     source: str = Field(
         description="path of a .csv, .csv.gz or .parquet, or of a .sklearn file that names bundled data"
     )
-    header: bool = Field(default=True, description="whether a CSV names its columns; if not they are 0, 1, 2 ...")
+    format: Format = Format()
     task: Literal["classification", "regression"]
     target: str = Field(description="name of the column to predict")
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
@@ -75,7 +86,7 @@ class Images(Strict):
         description="a folder or .zip with a folder of PNG or JPEG for each class; a folder of IDX files; .npz with"
         " arrays x and y; .csv, .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data"
     )
-    header: bool = Field(default=True, description="whether a CSV of pixels names its columns; if not, 0, 1, 2 ...")
+    format: Format = Format()
     target: str = Field(default="", description="label column of a table of pixels")
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
         default=None, description="height and width to resize to; left out, all images must have one size"
@@ -103,6 +114,7 @@ class Sequences(Strict):
     series: str = Field(default="series", description="long form: column that says to which sequence a step belongs")
     step: str = Field(default="t", description="long form: column by which steps are in order")
     values: tuple[str, ...] = Field(default=(), description="long form: columns of values; left out: all others")
+    format: Format = Format()
     length: int = Field(default=0, ge=0, description="steps to keep of longer sequences, the first ones; 0 keeps all")
     split: Split
     normalize: Scaling = Field(description=f"per value column over the steps of training sequences; {PER_COLUMN}")
@@ -121,6 +133,7 @@ class Series(Strict):
     window: int = Field(gt=0, description="past steps that the network sees")
     horizon: int = Field(default=1, gt=0, description="future steps to tell")
     step: str = Field(default="auto", description="distance of two steps, such as 30min, 1D, MS; auto infers it")
+    format: Format = Format()
     missing: Literal["interpolate", "previous"] = Field(
         default="interpolate", description="what stands in for missing steps and cells; neither looks past the split"
     )
@@ -144,9 +157,7 @@ class Text(Strict):
     vocabulary: int = Field(default=20_000, gt=2, description="tokens known at most, the most frequent ones")
     min_count: int = Field(default=2, gt=0, description="times that a token must stand in training rows to be known")
     length: int = Field(gt=0, description="tokens a record; longer texts are cut, shorter ones padded")
-    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
-        default="auto", description="auto: latin-1 if it is not UTF-8"
-    )
+    format: Format = Format()
     split: Split | TimeSplit
     checks: Levels
 
