@@ -74,6 +74,7 @@ def add(
     write(added)
     wire(paths.root())
     console.print(f"\nwritten to params.yaml; next: [bold]dvc repro evaluate@{added.name}[/bold]")
+    console.print(f"or, to have it exported and registered too: [bold]dvc repro export@{added.name}[/bold]")
 
 
 @app.command()

@@ -59,6 +59,12 @@ class TestMissing:
         train[2:4, 1] = np.nan
         assert only(of(train), "missing") == [("note", "25.0% of b is missing")]
 
+    def test_many_columns_with_gaps_are_one_note(self) -> None:
+        train = RANDOM.normal(size=(20, 8))
+        train[0], train[1, 3] = np.nan, np.nan
+        listed = "10.0% of d, 5.0% of a, 5.0% of b, 5.0% of c, 5.0% of e, and some of 3 more columns is missing"
+        assert only(of(train), "missing") == [("note", listed)]
+
     def test_a_column_that_is_mostly_missing_is_a_warning(self) -> None:
         train = grid(8)
         train[:5, 0] = np.nan
@@ -233,6 +239,14 @@ class TestOutliers:
 
 
 class TestLeakage:
+    def test_a_category_that_tells_the_class_is_found(self) -> None:
+        towns = RANDOM.integers(0, 60, 900)
+        answer = RANDOM.integers(0, 2, 60)[towns]
+        x = np.column_stack([towns, RANDOM.normal(size=900)])
+        ((level, text),) = only(of(x, y=answer, **categories(60)), "leakage")
+        assert level == "warning"
+        assert text.startswith("a alone tells")
+
     Y = RANDOM.integers(0, 3, 300)
 
     @pytest.mark.parametrize(

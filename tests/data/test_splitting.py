@@ -33,6 +33,14 @@ def sizes(parts: Parts) -> dict[str, int]:
     return {name: len(rows) for name, rows in parts.items()}
 
 
+def test_rows_of_one_instant_stay_together_in_the_later_set() -> None:
+    days = np.repeat(np.arange(12), 10)
+    parts = split(Keys(np.zeros(120), time=days), TimeSplit(by="time", column="day", validation=25, test=25), 0)
+    found = {name: sorted(set(days[index].tolist())) for name, index in parts.items()}
+    # by hand: the last 25 rows begin within day 9, the 25 before them within day 7
+    assert found == {"train": [*range(7)], "validation": [7, 8], "test": [9, 10, 11]}
+
+
 @pytest.mark.parametrize("params", [STRATIFIED, RANDOM, GROUP, TIME, GIVEN], ids=lambda params: params.by)
 class TestEverySplit:
     def test_sets_are_disjoint_and_cover_all_rows(self, params: Split) -> None:

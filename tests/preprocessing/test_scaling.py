@@ -135,7 +135,7 @@ class TestCleaning:
             (Missing(), 2, 1),  # the middle of 1, 2, 2, 10 and of 0, 1, 1, 1
             (Missing(numeric="mean"), 3.75, 0.75),
             (Missing(numeric="most_frequent"), 2, 1),
-            (Missing(numeric="constant", constant=-7.5), -7.5, -7.5),
+            (Missing(numeric="constant", constant=-7.5), -7.5, 1),  # of a measure; a rank it is not
             (Missing(numeric="drop"), 2, 1),  # at prediction time a row cannot be left out
         ],
     )

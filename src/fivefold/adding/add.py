@@ -75,9 +75,14 @@ def write(added: Added) -> None:
     """Write params.yaml, and copy the source if it lies outside the project."""
     if added.copy_to is not None:
         added.copy_to.parent.mkdir(parents=True, exist_ok=True)
+        partial = added.copy_to.with_name(f".{added.copy_to.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
         copy = shutil.copytree if added.source.is_dir() else shutil.copyfile
-        copy(added.source, added.copy_to)
-    paths.PARAMS.write_text(added.after, encoding="utf-8")
+        copy(added.source, partial)
+        partial.replace(added.copy_to)
+    fresh = paths.PARAMS.with_suffix(".fresh")
+    fresh.write_text(added.after, encoding="utf-8")
+    fresh.replace(paths.PARAMS)
 
 
 def _cleaning(block: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def show(added: Added, console: Console) -> None:
         )
     if added.block.get("rare"):
         console.print("categories of under 1 % of the rows are merged (`rare`)")
+    if schema.kind == "text" and schema.task != "language":
+        console.print("[dim]only the column of text is looked at[/]")
     if schema.kind != "table":
         console.print(f"[dim]taken for {schema.kind}; `--kind` says it otherwise[/]")
     colours = {"error": "red", "warning": "yellow", "note": "dim"}

@@ -26,6 +26,9 @@ LEAK = 0.98
 DENSE = 1.05
 """Whole numbers per row up to which they count the rows, of which some may have been dropped."""
 
+LEAVES = 200
+"""Values of a category at most that the check for leaks tells apart."""
+
 SAMPLE = 5_000
 """Training rows that the slower checks look at."""
 
@@ -56,11 +59,20 @@ def check(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _missing(dataset: Dataset) -> Iterator[Finding]:
-    shares = np.isnan(dataset.train.x).mean(axis=0)
-    for name, share in zip(dataset.schema.features, shares, strict=True):
-        if share:
-            level: Level = "warning" if share > 0.5 else "note"
-            yield Finding(rule="missing", level=level, text=f"{share:.1%} of {name} is missing")
+    """Tell of columns that are mostly missing one by one, of the others together."""
+    shares: dict[str, float] = {}
+    place = 0
+    for column in dataset.schema.columns:  # the parts of a date are missing together
+        shares[column.name] = float(np.isnan(dataset.train.x[:, place]).mean())
+        place += len(column.features)
+    for name, share in shares.items():
+        if share > 0.5:
+            yield Finding(rule="missing", level="warning", text=f"{share:.1%} of {name} is missing", column=name)
+    some = sorted((name for name, share in shares.items() if 0 < share <= 0.5), key=lambda name: -shares[name])
+    if some:
+        listed = ", ".join(f"{shares[name]:.1%} of {name}" for name in some[:NAMED])
+        more = f", and some of {len(some) - NAMED} more columns" if len(some) > NAMED else ""
+        yield Finding(rule="missing", level="note", text=f"{listed}{more} is missing")
 
 
 def _constant(dataset: Dataset) -> Iterator[Finding]:
@@ -199,6 +211,8 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
     for i in np.sort(np.argsort(jumps, kind="stable")[:SUSPECTS]):
         name = dataset.schema.features[i]
         values = np.nan_to_num(x[:, i : i + 1], nan=-1.0)
+        if classes:  # each category may tell a class of its own
+            tree.set_params(max_leaf_nodes=max(4 * len(dataset.schema.classes), min(len(np.unique(values)), LEAVES)))
         score = cross_val_score(tree, values, y, cv=3, scoring="balanced_accuracy" if classes else "r2").mean()
         if score >= LEAK:
             measure = "balanced accuracy" if classes else "R2"

@@ -89,11 +89,14 @@ def _rows(part: Part, n: int) -> int:
 def _by_time(keys: Keys, validation: int, test: int) -> Parts:
     n = len(keys.y)
     order = np.arange(n) if keys.time is None else np.argsort(keys.time, kind="stable")
-    first, second = n - test - validation, n - test
+    first, second = max(n - test - validation, 0), max(n - test, 0)
+    if keys.time is not None:  # rows of one instant stay together, in the later set
+        times = keys.time[order]
+        first, second = (int(np.searchsorted(times, times[min(cut, n - 1)])) for cut in (first, second))
     return {
         "train": order[: max(first - keys.overlap, 0)],
-        "validation": order[max(first, 0) : max(second - keys.overlap, 0)],
-        "test": order[max(second, 0) :],
+        "validation": order[first : max(second - keys.overlap, 0)],
+        "test": order[second:],
     }
 
 

@@ -72,8 +72,10 @@ def _methods(schema: Schema, types: Sequence[str], params: Table) -> list[str]:
 def _fill(x: Array, schema: Schema, types: Sequence[str], missing: Missing) -> Array:
     """Return what stands in for a gap in each column."""
     strategy = "median" if missing.numeric == "drop" else missing.numeric
-    words = [kind in ("categorical", "boolean") for kind in types]
-    usual = ["most_frequent" if word else strategy for word in words]
+    own = {"categorical": "most_frequent", "boolean": "most_frequent"}
+    if strategy == "constant":  # of measures; a rank or a day it is not
+        own |= {"ordinal": "median", "date": "median"}
+    usual = [own.get(kind, strategy) for kind in types]
     fill = np.array([_usual(column, how, missing.constant) for column, how in zip(x.T, usual, strict=True)])
     if missing.categorical == "own":
         place = 0
