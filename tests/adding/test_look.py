@@ -120,6 +120,17 @@ class TestSequences:
             "classification",
         )
 
+    def test_other_names_are_known_by_what_stands_there(self, tmp_path: Path) -> None:
+        path = csv(tmp_path, recording=np.repeat([f"r{i}" for i in range(20)], 6), ms=np.tile(np.arange(6) * 20, 20),
+                   v=RANDOM.random(120), device=["a", "b"] * 60, activity=np.repeat(classes(20), 6))  # fmt: skip
+        block = look(path, "activity", "")
+        assert (block["kind"], block["series"], block["step"]) == ("sequences", "recording", "ms")
+        assert block["values"] == ["v"]  # words are no values
+
+    def test_a_table_of_groups_is_no_set_of_sequences(self, tmp_path: Path) -> None:
+        path = csv(tmp_path, site=np.repeat([f"s{i}" for i in range(10)], 6), a=RANDOM.random(60), y=classes(60))
+        assert look(path, "y", "")["kind"] == "table"
+
     def test_a_target_that_changes_within_an_id_is_no_label_of_a_sequence(self, tmp_path: Path) -> None:
         path = csv(tmp_path, id=np.repeat(np.arange(20), 5), t=np.tile(np.arange(5), 20), label=classes(100))
         assert look(path, "", "")["kind"] == "table"

@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -187,30 +188,55 @@ def _season(times: pd.Series) -> int:
 
 def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Block | None:
     """Return a block if rows are steps of many sequences: id and step stand together once, an id has one target."""
-    others = [name for name in frame if name not in (target, split)]
-    ids = [name for name in others if name.lower() in SERIES]
-    steps = [name for name in others if name.lower() in STEPS]
+    found = next(_step_columns(frame, [name for name in frame if name not in (target, split)], target), None)
+    if found is None:
+        if sure:
+            raise DataError(
+                f"{source} must have a column that names the sequence and one that orders its steps, in which a target"
+                " stands once, but has not; mend the file"
+            )
+        return None
+    series, step = found
+    labels = frame.drop_duplicates(series).set_index(series)[target]
+    task = _task(labels)
+    values = [n for n in frame if n not in (series, step, target, split) and _is_numeric(frame[n])]
+    words = [n for n in frame if n not in (series, step, target, split, *values)]
+    return {
+        "kind": "sequences",
+        "task": task,
+        "target": target,
+        "series": series,
+        "step": step,
+        **({"values": values} if words else {}),
+        "split": _split(labels, task, split),
+        "normalize": "standard",
+    }
+
+
+def _step_columns(frame: pd.DataFrame, names: list[str], target: str) -> Iterator[tuple[str, str]]:
+    """Yield pairs of columns that may be sequence and step; of pairs without a telling name more is asked."""
+    ids = sorted(names, key=lambda name: name.lower() not in SERIES)
+    steps = sorted(names, key=lambda name: name.lower() not in STEPS)
     for series in ids:
-        for step in (name for name in steps if name != series):
-            labels = frame.drop_duplicates([series, target]).set_index(series)[target]
-            once = not frame.duplicated([series, step]).any()
-            if once and labels.index.is_unique and len(labels) < len(frame):
-                task = _task(labels)
-                return {
-                    "kind": "sequences",
-                    "task": task,
-                    "target": target,
-                    "series": series,
-                    "step": step,
-                    "split": _split(labels, task, split),
-                    "normalize": "standard",
-                }
-    if sure:
-        raise DataError(
-            f"{source} must have a column that names the sequence ({', '.join(SERIES)}) and one of steps"
-            f" ({', '.join(STEPS)}), but has not; rename them"
-        )
-    return None
+        rows = frame[series].map(frame[series].value_counts())
+        if not (1 < frame[series].nunique() < len(frame)) or frame[series].isna().any():
+            continue
+        once = frame.drop_duplicates([series, target])[series].is_unique
+        for step in (name for name in steps if once and name != series):
+            named = series.lower() in SERIES and step.lower() in STEPS
+            # each sequence has five steps or more, which stand in order
+            known = named or (rows.min() >= 5 and _is_numeric(frame[step]) and _rises(frame, series, step))
+            if known and not frame.duplicated([series, step]).any():
+                yield series, step
+
+
+def _rises(frame: pd.DataFrame, series: str, step: str) -> bool:
+    apart = frame.groupby(series)[step].diff().dropna()
+    return bool((apart > 0).all())
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
 
 
 def _target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
