@@ -200,6 +200,15 @@ class TestImages:
         assert look(tmp_path / "a.npz", "", "")["kind"] == kind
 
 
+def test_values_of_an_npz_and_of_a_ts_are_a_regression(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=RANDOM.random((40, 8)), y=RANDOM.random(40))
+    lines = [f"1,2,3:{value}" for value in RANDOM.random(40)]
+    (tmp_path / "a.ts").write_text("\n".join(["@targetLabel true", "@data", *lines]))
+    for name in ("a.npz", "a.ts"):
+        block = look(tmp_path / name, "", "")
+        assert (block["kind"], block["task"], block["split"]["by"]) == ("sequences", "regression", "random")
+
+
 def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"--kind must be one of table, images, sequences, series, text, but is 'video'"

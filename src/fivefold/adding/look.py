@@ -13,6 +13,7 @@ from ..data import columns, idx
 from ..data.frame import SUFFIXES, need, read_frame
 from ..data.npz import read_npz
 from ..data.roles import PARTS
+from ..data.ts import read_ts
 from ..errors import DataError
 from ..params.datasets import Column, Format
 from .sniff import sniff
@@ -47,8 +48,8 @@ def look(source: Path, target: str, kind: str) -> Block:
     if source.suffix == ".txt":
         return _language()
     if source.suffix == ".ts":
-        parts = {"by": "stratified", **SHARES}
-        return {"kind": "sequences", "task": "classification", "split": parts, "normalize": "standard"}
+        _, labels = read_ts(source)
+        return _labelled("sequences", labels, by_source=False)
     if source.suffix == ".npz":
         return _npz(source, kind)
     if source.is_file() and idx.holds(source):
@@ -92,10 +93,15 @@ def _npz(source: Path, kind: str) -> Block:
     arrays = read_npz(source)
     x, by_source = arrays["x"], "split" in arrays
     images = x.dtype == np.uint8 and x.ndim in (3, 4)
-    if kind == "images" or (not kind and images):
-        return _images(by_source=by_source)
-    split = {"by": "column"} if by_source else {"by": "stratified", **SHARES}
-    return {"kind": "sequences", "task": "classification", "split": split, "normalize": "standard"}
+    wanted = "images" if kind == "images" or (not kind and images) else "sequences"
+    return _labelled(wanted, pd.Series(arrays["y"].ravel()), by_source=by_source)
+
+
+def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
+    """Return a block of records with a label or a value each."""
+    task = _task(labels)
+    split = {"by": "column"} if by_source else _split(labels, task, None)
+    return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
 
 
 def _of_frame(source: Path, target: str, kind: str) -> Block:
