@@ -20,7 +20,7 @@ from fivefold.params.datasets import Sequences
 from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[3] / "shared/data"
 DRAWN = RowSplit(validation=0.2, test=0.2, by="random")
 NAN = np.nan
 

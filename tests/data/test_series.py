@@ -19,7 +19,7 @@ from fivefold.params.datasets import Series
 from fivefold.params.splits import TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[3] / "shared/data"
 NAN = np.nan
 
 

@@ -19,7 +19,7 @@ from fivefold.params.datasets import Format, Text
 from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[3] / "shared/data"
 
 
 def block(source: object, **changes: Any) -> Text:
