@@ -1,0 +1,104 @@
+"""By what a column, or a table of them, is known."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..data import columns
+from ..data.roles import PARTS
+from ..params.datasets import Column
+
+SERIES = ("series", "series_id", "sequence", "case", "id", "sample", "subject")
+STEPS = ("t", "step", "time", "index", "timestamp", "date", "frame")
+
+LONG_TEXT = 25.0
+"""Mean characters of a cell from which a column of words is text."""
+
+
+def step_columns(frame: pd.DataFrame, names: list[str], target: str) -> Iterator[tuple[str, str]]:
+    """Yield pairs of columns that may be sequence and step; of pairs without a telling name more is asked."""
+    ids = sorted(names, key=lambda name: name.lower() not in SERIES)
+    steps = sorted(names, key=lambda name: name.lower() not in STEPS)
+    for series in ids:
+        rows = frame[series].map(frame[series].value_counts())
+        if not (1 < frame[series].nunique() < len(frame)) or frame[series].isna().any():
+            continue
+        once = frame.drop_duplicates([series, target])[series].is_unique
+        for step in (name for name in steps if once and name != series):
+            named = series.lower() in SERIES and step.lower() in STEPS
+            # each sequence has five steps or more, which stand in order
+            known = named or (rows.min() >= 5 and is_numeric(frame[step]) and _rises(frame, series, step))
+            if known and not frame.duplicated([series, step]).any():
+                yield series, step
+
+
+def _rises(frame: pd.DataFrame, series: str, step: str) -> bool:
+    apart = frame.groupby(series)[step].diff().dropna()
+    return bool((apart > 0).all())
+
+
+def is_numeric(values: pd.Series) -> bool:
+    """Say whether a column holds numbers."""
+    return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
+
+
+def is_even(times: pd.Series) -> bool:
+    """Say whether most neighbours in time are equally far apart, or a month or a year."""
+    kind, _ = columns.infer(times, Column())
+    cells, bad = columns.parse(times, kind)
+    if len(bad):
+        return False
+    apart = pd.Series(np.diff(np.sort(np.asarray(cells))))
+    if kind == "date":
+        days = apart / np.timedelta64(1, "D")
+        apart = days.where(days < 28, (days / 30.4).round())
+    return bool(len(apart) > 2 and apart.value_counts(normalize=True).iloc[0] >= 0.6)
+
+
+def season(times: pd.Series) -> int:
+    """Return how many steps make a season: a year of months, quarters or weeks, a week of days, a day of hours."""
+    kind, _ = columns.infer(times, Column())
+    if kind != "date":
+        return 12
+    cells, _ = columns.parse(times, kind)
+    hours = float(np.median(np.diff(np.sort(cells)) / np.timedelta64(1, "h")))
+    if 28 <= hours / 24 <= 31:
+        return 12
+    if 90 <= hours / 24 <= 92:
+        return 4
+    return {0.5: 48, 1: 24, 24: 7, 24 * 7: 52}.get(hours, 12)
+
+
+def says_parts(values: pd.Series) -> bool:
+    """Say whether a column names training and test rows."""
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return False
+    words = set(values.dropna().astype(str).str.strip().str.lower().unique()[:10])
+    return {PARTS.get(word) for word in words} >= {"train", "test"}
+
+
+def is_time(values: pd.Series) -> bool:
+    """Say whether a column is a time that never repeats."""
+    kind, _ = columns.infer(values, Column())
+    named = str(values.name).lower() in ("year", "time", "date", "timestamp")
+    return values.is_unique and not values.isna().any() and (kind == "date" or (kind == "numeric" and named))
+
+
+def is_text(values: pd.Series) -> bool:
+    """Say whether a column is text, not categories."""
+    if pd.api.types.is_numeric_dtype(values.dtype) or columns.infer(values, Column())[0] != "categorical":
+        return False
+    cells = values.dropna().astype(str)
+    return bool(cells.str.len().mean() >= LONG_TEXT and cells.nunique() > len(cells) / 2)
+
+
+def are_pixels(frame: pd.DataFrame) -> bool:
+    """Say whether columns are the pixels of a square image: as many as a square has, whole numbers from 0 to 255."""
+    width = frame.shape[1]
+    square = any(width % c == 0 and math.isqrt(width // c) ** 2 == width // c for c in (1, 3, 4))
+    if width < 64 or not square or not all(pd.api.types.is_integer_dtype(kind) for kind in frame.dtypes):
+        return False
+    values = frame.head(1000).to_numpy()
+    return bool(values.min() >= 0 and 15 < values.max() <= 255)
