@@ -102,18 +102,10 @@ def fit(
             (torch.from_numpy(chain(part.x)).to(device), _targets(part.y, shift, scale).to(device))
             for part in (dataset.train, dataset.validation)
         )
-        rarity = _rarity(schema, dataset.train.y)
-        batches = Batches(
-            *rows,
-            training.batch_size,
-            seed=seed,
-            epoch=lambda: trainer.current_epoch,
-            weights=rarity[rows[1].cpu()] if training.imbalance == "sampling" else None,
-        )
+        of_classes, of_rows = _weights(schema, dataset.train.y, training)
+        batches = Batches(*rows, training.batch_size, seed=seed, epoch=lambda: trainer.current_epoch, weights=of_rows)
         optimizers = partial(configure, params=training, total_steps=training.max_epochs * len(batches))
-        module = _module_class(params.network.family)(
-            untrained, bool(schema.classes), optimizers, rarity if training.imbalance == "weights" else None
-        )
+        module = _module_class(params.network.family)(untrained, bool(schema.classes), optimizers, of_classes)
         trainer.fit(module, batches, Batches(*held_out, VALIDATION_BATCH), ckpt_path=resume_from)
     module.load_state_dict(best.weights)
     return Fitted(
@@ -153,6 +145,17 @@ def _trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
             f"training.accelerator and training.precision must suit this machine, but {training.accelerator} with"
             f" {training.precision} does not: {one_line(error)}; choose accelerator auto"
         ) from None
+
+
+def _weights(schema: Schema, y: Array, training: Training) -> tuple[Tensor | None, Tensor | None]:
+    """Return what each class counts in the loss, and how often each row is drawn; None where all are alike."""
+    rarity = _rarity(schema, y)
+    match training.imbalance:
+        case "weights":
+            return rarity, None
+        case "sampling":
+            return None, rarity[torch.from_numpy(y.astype(np.int64))]
+    return None, None
 
 
 def _rarity(schema: Schema, y: Array) -> Tensor:
