@@ -1,7 +1,7 @@
 """What dvc.yaml must say and DVC cannot work out: `make wire` writes it, a test holds it there.
 
 Code dependencies: what each stage imports, read from the source. A package whose `__init__.py` holds only a docstring
-computes nothing and is no dependency. A module found by a family's name stands for that family:
+computes nothing and is no dependency. A module found by a family's name stands for that family's folder:
 `${item.network.family}` in dvc.yaml. Plots: DVC cannot repeat a plot for each model, so models are listed.
 """
 
@@ -63,7 +63,7 @@ def code_deps(stage: str) -> list[str]:
 def _placeholder(file: str) -> str:
     parts = file.split("/")
     by_family = len(parts) == 5 and parts[2] == "families" and parts[4] != "params.py"
-    return "/".join([*parts[:3], FAMILY, parts[4]]) if by_family else file
+    return "/".join([*parts[:3], FAMILY]) if by_family else file
 
 
 def _file(name: str) -> str | None:

@@ -83,7 +83,13 @@ def load_model(folder: Path) -> Saved:
 
 def network_shape(schema: Schema, chain: Chain) -> Shape:
     """Return the shape that a network behind `chain` sees."""
-    return Shape(chain.shape(schema.shape), schema.n_outputs, len(schema.vocabulary))
+    return Shape(
+        chain.shape(schema.shape),
+        schema.n_outputs,
+        len(schema.vocabulary),
+        masked=any(step.kind == "mask" for step in chain.steps),
+        categories=chain.categories(),
+    )
 
 
 def output_of(schema: Schema, shift: Array | None = None, scale: Array | None = None) -> Classify | Rescale:

@@ -112,6 +112,14 @@ class Chain:
                     record = (*record[:-1], record[-1] + 1)
         return record
 
+    def categories(self) -> tuple[int, ...]:
+        """Return how many of the last features stand for each categorical column; empty if a later step mixes them."""
+        kinds = [step.kind for step in self.steps]
+        if "one_hot" not in kinds or {"take", "project", "unit_norm"} & set(kinds):
+            return ()
+        column = self.steps[kinds.index("one_hot")].arrays["column"]
+        return tuple(int(n) for n in np.unique(column, return_counts=True)[1])
+
     def save(self, path: Path) -> None:
         """Write the chain as a safetensors file."""
         arrays = {
