@@ -31,11 +31,16 @@ def images_block(source: object = "data.npz", **changes: Any) -> Images:
     return Images(kind="images", source=str(source), **given)
 
 
-def whole(params: DatasetParams) -> tuple[Schema, Records]:
+def encoded(params: DatasetParams) -> Dataset:
     """What a source holds, all of its rows training rows."""
     raw = read(params)
     nothing = np.arange(0)
-    dataset = raw.encode({"train": np.arange(len(raw.keys.y)), "validation": nothing, "test": nothing})
+    return raw.encode({"train": np.arange(len(raw.keys.y)), "validation": nothing, "test": nothing})
+
+
+def whole(params: DatasetParams) -> tuple[Schema, Records]:
+    """Schema and rows of what a source holds."""
+    dataset = encoded(params)
     return dataset.schema, dataset.train
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.data.prepared import prepare
+from fivefold.data.findings import graded
 from fivefold.data.read import read
 from fivefold.errors import DataError
 
-from ..conftest import images_block, table_block
+from ..conftest import encoded, images_block, table_block
 
 TABLES = [
     # file name, content, what the line says after the path
@@ -86,7 +86,7 @@ def test_a_cell_that_is_no_number_stops_with_its_row_and_the_rule(
     (tmp_path / "a.csv").write_bytes(content)
     whole = rf"\Acolumn 'a' must hold finite numbers up to 1e\+37, but {re.escape(line)}[^\n]*"
     with pytest.raises(DataError, match=rf"{whole}; or set `checks: {{{rule}: warning}}`\Z"):
-        prepare(table_block(tmp_path / "a.csv"), 0)
+        graded(encoded(table_block(tmp_path / "a.csv")).findings, {})
 
 
 @pytest.mark.parametrize("block", [table_block("nowhere.csv"), images_block("nowhere.npz")], ids=["table", "images"])

@@ -140,7 +140,7 @@ class TestSaid:
             pytest.param(of(1, 0, None), Column(type="boolean"), [1, 0, NAN], id="numbers as booleans"),
             pytest.param(of(3, 1, None), Column(type="categorical"), ["3", "1", NAN], id="numbers as categories"),
             pytest.param(of(3, 1), Column(type="categorical"), ["3", "1"], id="the same names without a gap"),
-            pytest.param(of(2.5, 1), Column(type="categorical"), ["2.5", "1.0"], id="other numbers as categories"),
+            pytest.param(of(2.5, 1), Column(type="categorical"), ["2.5", "1"], id="each by itself"),
             pytest.param(of("yes", "no"), Column(type="categorical"), ["yes", "no"], id="booleans as categories"),
             pytest.param(of("c", "a", None, "NA"), Column(order=("a", "b", "c")), [2, 0, NAN, NAN], id="an order"),
             pytest.param(of(30, 10, None), Column(order=("10", "20", "30")), [2, 0, NAN], id="an order of numbers"),

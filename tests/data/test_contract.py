@@ -1,6 +1,7 @@
 """What holds for every kind of data: one suite over all of them."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 from fivefold.data.prepared import prepare
 from fivefold.data.records import SPLITS, Dataset
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
+from fivefold.errors import DataError
 from fivefold.families.deployed import Preprocess
 from fivefold.params.datasets import Dataset as Params
 from fivefold.params.models import Model
@@ -100,7 +102,11 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def prepared(kind: Kind, r: Rows, seed: int = 3) -> tuple[Dataset, Chain]:
-    block = BLOCKS.validate_python({"kind": kind.name, "task": "classification", **kind.write(Path(), r)}, strict=False)
+    return of_block({"kind": kind.name, "task": "classification", **kind.write(Path(), r)}, seed)
+
+
+def of_block(said: dict[str, Any], seed: int = 3) -> tuple[Dataset, Chain]:
+    block = BLOCKS.validate_python(said, strict=False)
     dataset, _ = prepare(block, seed)
     return dataset, fit_scaling(dataset.train.x, dataset.schema, block)
 
@@ -183,6 +189,58 @@ class TestEveryKind:
         assert learnt > 0.85
         # 36 test rows of a fair coin: 0.5, deviation 0.083
         assert abs(score(kind, {**permuted, "answer": hidden["answer"]}, tmp_path / "permuted") - 0.5) < 0.3
+
+
+ODD = [
+    # kind, column, a cell of another type, what a line says of it; nothing where it is a word among words
+    (table, "clue", "soon", "column 'clue' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
+    (
+        table,
+        "noise",
+        "2024-01-01",
+        "column 'noise' must hold finite numbers up to 1e+37, but '2024-01-01' stands",
+    ),
+    (table, "day", "soon", "column 'day' must hold ISO dates, but 'soon' stands in row {row};"),
+    (table, "day", "7.5", "column 'day' must hold ISO dates, but '7.5' stands in row {row};"),
+    (table, "word", "7.5", ""),
+    (table, "word", "2024-01-01", ""),
+    (sequences, "a", "soon", "column 'a' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
+    (sequences, "t", "soon", "column 't' must hold an ISO date or a number in every row, but row {row} holds 'soon';"),
+    (series, "heat", "soon", "column 'heat' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
+    (
+        series,
+        "time",
+        "soon",
+        "column 'time' must hold an ISO date or a number in every row, but row {row} holds",
+    ),
+    (text, "text", "7.5", ""),
+]
+
+
+@pytest.mark.parametrize(("write", "column", "cell", "line"), ODD)
+def test_a_test_cell_of_another_type_is_told_or_changes_nothing_that_training_sees(
+    write: Callable[..., dict[str, Any]],
+    column: str,
+    cell: str,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = {"kind": write.__name__, "task": "classification", **write(Path(), rows(1))}
+    dataset, chain = of_block(said)
+    frame = pd.read_csv("a.csv", dtype=str, keep_default_na=False)
+    place = int(dataset.test.rows[0])
+    if write is sequences:
+        place = int(np.flatnonzero(frame["series"] == str(place))[0])
+    frame.loc[place, column] = cell
+    frame.to_csv("a.csv", index=False)
+    if line:
+        with pytest.raises(DataError, match=re.escape(line.format(row=place + 1))):
+            of_block(said)
+    if not line or write is table:
+        lenient = of_block({**said, "checks": {"mixed_types": "warning"}})
+        assert content(*lenient, tmp_path / "after") == content(dataset, chain, tmp_path / "before")
 
 
 def score(kind: Kind, r: Rows, folder: Path) -> float:

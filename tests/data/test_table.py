@@ -18,7 +18,7 @@ from fivefold.params.datasets import Column, Format, Missing
 from fivefold.params.splits import GivenSplit, GroupSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
-from ..conftest import table_block, whole
+from ..conftest import encoded, table_block, whole
 
 RANDOM = np.random.default_rng(0)
 N = 80
@@ -72,6 +72,21 @@ class TestFormats:
         ):
             read(table_block(tmp_path / "a.csv", target="u"))
 
+    def test_words_are_read_as_they_are_spelt(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("a,b,y\n007,1.0,u\n7,2.0,v\n")
+        said = {"a": Column(type="categorical"), "b": Column(order=("2.0", "1.0"))}
+        schema, records = whole(table_block(tmp_path / "a.csv", columns=said))
+        assert schema.columns[0].categories == ("007", "7")
+        assert records.x.tolist() == [[0, 1], [1, 0]]
+
+    def test_beside_a_word_numbers_keep_their_decimal_comma(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("a;y\n1,5;u\n-,25;v\nhot;v\n2;v\n")
+        dataset = encoded(table_block(tmp_path / "a.csv", format=Format(separator=";", decimal=",")))
+        np.testing.assert_array_equal(dataset.train.x[:, 0], [1.5, -0.25, np.nan, 2])
+        assert [f.text.split("; ")[0] for f in dataset.findings] == [
+            "column 'a' must hold finite numbers up to 1e+37, but 'hot' stands in row 3"
+        ]
+
     def test_parquet_keeps_its_types(self, tmp_path: Path) -> None:
         frame = pd.DataFrame(
             {
@@ -92,8 +107,8 @@ class TestFormats:
 
     def test_rows_of_parquet_count_from_one_whatever_their_index(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, np.inf, 3], "y": [0, 1, 0]}, index=[70, 80, 90])
-        with pytest.raises(DataError, match="inf stands in row 2; clean it"):
-            prepare(table_block(written(frame, tmp_path / "a.parquet")), 0)
+        (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).findings
+        assert "inf stands in row 2; clean it" in finding.text
 
     def test_a_named_index_of_parquet_is_a_column(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, 2, 3], "y": [0, 1, 0]}, index=pd.Index([7, 8, 9], name="b"))
@@ -149,8 +164,23 @@ class TestRowsLeftOut:
 
     def test_a_table_of_which_nothing_is_left_is_refused(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(c=np.nan)
-        with pytest.raises(DataError, match=r"`missing: drop` leaves no row; impute instead, or name empty columns"):
-            read(table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop")))
+        with pytest.raises(DataError, match=r"`missing: drop` leaves no row of the train set; impute instead, or"):
+            encoded(table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop")))
+
+    def test_they_are_left_out_of_the_set_that_they_were_drawn_into(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(size=FRAME["size"].where(FRAME.index % 7 != 3))
+        block = table_block(written(frame, tmp_path / "a.csv"))
+        kept, _ = prepare(block, 0)
+        left, _ = prepare(block.model_copy(update={"missing": Missing(numeric="drop")}), 0)
+        for name, records in kept.splits().items():
+            assert left.splits()[name].rows.tolist() == [row for row in records.rows if row % 7 != 3]
+            assert not np.isnan(left.splits()[name].x).any()
+
+    def test_what_is_left_must_be_of_two_classes(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
+        block = table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop"))
+        with pytest.raises(DataError, match=r"training rows must be of two classes or more, but all are of 'u'; bring"):
+            prepare(block, 0)
 
     def test_a_bad_cell_that_is_no_error_becomes_a_gap(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index != 3, np.inf), rank=FRAME["rank"])
@@ -191,7 +221,7 @@ class TestRules:
         block = self.block(tmp_path, cells, columns={"a": Column(**said)})
         whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or mend `columns` in params\.yaml\Z"
         with pytest.raises(DataError, match=whole_line):
-            read(block)
+            encoded(block)
 
     @pytest.mark.parametrize(
         ("said", "cells"),
@@ -206,12 +236,12 @@ class TestRules:
     def test_what_keeps_to_it_is_read_and_a_gap_breaks_none(
         self, tmp_path: Path, said: dict[str, Any], cells: str
     ) -> None:
-        read(self.block(tmp_path, cells, columns={"a": Column(**said)}))
+        encoded(self.block(tmp_path, cells, columns={"a": Column(**said)}))
 
     def test_the_target_may_have_rules_too(self, tmp_path: Path) -> None:
         block = self.block(tmp_path, "1\n2\n3", columns={"y": Column(values=("v", "w"))})
         with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 holds 'u' \(2 such cells\)"):
-            read(block)
+            encoded(block)
 
     @pytest.mark.parametrize(
         ("said", "line"),
@@ -225,11 +255,11 @@ class TestRules:
     )
     def test_a_rule_that_no_cell_could_keep_is_refused(self, tmp_path: Path, said: dict[str, Any], line: str) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
-            read(self.block(tmp_path, "x\nz\nw", columns={"a": Column(**said)}))
+            encoded(self.block(tmp_path, "x\nz\nw", columns={"a": Column(**said)}))
 
     def test_a_described_column_must_be_one(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"columns must name a column, but 'b' is none; the columns are a, y"):
-            read(self.block(tmp_path, "1\n2", columns={"b": Column(type="date")}))
+            encoded(self.block(tmp_path, "1\n2", columns={"b": Column(type="date")}))
 
 
 class TestSplits:

@@ -1,6 +1,7 @@
 """What type each column of a table has, and how it becomes numbers.
 
 Inferred where params.yaml says nothing: booleans, numbers, ISO dates, known scales, and categories for other text.
+What `infer` and `fit` are given is learnt from: training rows alone. `parse` reads each cell by itself.
 """
 
 import re
@@ -132,12 +133,13 @@ def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tup
 
 
 def _text(values: pd.Series) -> pd.Series:
-    """Return cells as text, missing where nothing stands; 3, not 3.0, so that a gap elsewhere changes no name."""
+    """Return cells as text, missing where nothing stands; 3, not 3.0, so that no other cell changes a name."""
+    text = values.astype(str).astype(object)
     if pd.api.types.is_float_dtype(values.dtype):
-        known = values.dropna()
-        if ((known == known.round()) & (known.abs() <= WHOLE)).all():
-            values = values.astype("Int64")
-    return values.astype(str).where(~values.isna())
+        cells = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        whole = (cells == np.round(cells)) & (np.abs(cells) <= WHOLE)
+        text[whole] = cells[whole].astype(np.int64).astype(str)
+    return text.astype(str).where(~values.isna())
 
 
 def _times(values: pd.Series, words: pd.Series) -> Array:
@@ -147,6 +149,12 @@ def _times(values: pd.Series, words: pd.Series) -> Array:
         iso = words.str.upper().str.replace("/", "-")
         times = pd.to_datetime(iso, errors="coerce", utc=True, format="ISO8601")
     return np.asarray(times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]"))
+
+
+def learn(values: pd.Series, kind: ColumnType, order: Sequence[str] = (), rare: float = 0.0) -> Column:
+    """Return how a column of a type becomes numbers, learnt from its cells in training rows."""
+    cells = parse(values, kind)[0] if kind in ("categorical", "date") else None  # of others no cell is asked
+    return fit(str(values.name), kind, cells, order, rare)
 
 
 def fit(name: str, kind: ColumnType, cells: Any, order: Sequence[str] = (), rare: float = 0.0) -> Column:

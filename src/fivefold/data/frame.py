@@ -2,6 +2,7 @@
 
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,23 @@ UNREADABLE = (
     pa.ArrowException,
 )
 
+NUMBER = r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*"
+"""With a decimal comma."""
+
 INDEX = "index"
 """Name of a first column that has none."""
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
 
 
-def read_frame(source: Path, form: Format = Format()) -> pd.DataFrame:  # noqa: B008 (frozen)
+def read_frame(
+    source: Path,
+    form: Format = Format(),  # noqa: B008 (frozen)
+    words: Sequence[str] = (),
+) -> pd.DataFrame:
     """Return the table that lies at `source`, its columns named by text.
+
+    words: columns of a CSV that are read as they are spelt, whatever stands in them.
 
     A cell is missing if it is empty. Without a header, columns are named 0, 1, 2 ...; a first column without a name,
     as `DataFrame.to_csv` writes it, is called index.
@@ -46,7 +56,7 @@ def read_frame(source: Path, form: Format = Format()) -> pd.DataFrame:  # noqa: 
     parquet = source.suffix.lower() == ".parquet"
     what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
     try:
-        frame = pd.read_parquet(source) if parquet else _csv(source, form)
+        frame = pd.read_parquet(source) if parquet else _csv(source, form, words)
     except UNREADABLE as error:
         raise DataError(f"{source} must be {what}, but is not: {one_line(error)}; mend the file") from None
     if not len(frame) or not len(frame.columns):
@@ -60,7 +70,7 @@ def separator_of(source: Path, form: Format) -> str:
     return "\t" if source.name.lower().endswith((".tsv", ".tsv.gz")) else form.separator
 
 
-def _csv(source: Path, form: Format) -> pd.DataFrame:
+def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
     how = {
         "sep": separator_of(source, form),
         "encoding": encoding_of(source, form),
@@ -80,17 +90,29 @@ def _csv(source: Path, form: Format) -> pd.DataFrame:
                     f"{source}: every column must have a name of its own, but {odd[0]!r} is none; rename it, or set"
                     " `format: {header: false}`"
                 )
+        names = first.tolist() if form.header else [str(i) for i in range(len(first))]
         # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
-        return pd.read_csv(
+        frame = pd.read_csv(
             source,
             header=0 if form.header else None,
-            names=first.tolist() if form.header else None,
+            names=names,
+            dtype={name: str for name in names if name in words},
             index_col=False,
             low_memory=False,
             na_values=[""],
             decimal=form.decimal,
             **how,
         )
+    return frame if form.decimal == "." else _pointed(frame)
+
+
+def _pointed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write numbers with a point where a word beside them kept pandas from reading the column as numbers."""
+    for name in frame.select_dtypes("str"):
+        cells = frame[name]
+        number = cells.str.fullmatch(NUMBER).fillna(False).astype(bool)
+        frame[name] = cells.where(~number, cells.str.replace(",", "."))
+    return frame
 
 
 def _bundled(source: Path) -> pd.DataFrame:

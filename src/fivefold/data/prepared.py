@@ -17,4 +17,5 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
     raw = read(params)
     graded(raw.findings, params.checks)  # what reading found stops before anything is made of it
     dataset = raw.encode(split(raw.keys, params.split, seed))
-    return dataset, graded([*raw.findings, *check(dataset)], params.checks)
+    graded(dataset.findings, params.checks)
+    return dataset, graded([*raw.findings, *dataset.findings, *check(dataset)], params.checks)

@@ -22,7 +22,7 @@ class Raw(Protocol):
         ...
 
     def encode(self, parts: Parts) -> Dataset:
-        """Return the rows as arrays, divided."""
+        """Return the rows as arrays, divided, and what was found on the way."""
         ...
 
 

@@ -1,11 +1,12 @@
 """Rows as arrays, and a dataset as three sets of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .findings import Finding
 from .schema import Schema
 
 Array = NDArray[Any]
@@ -65,12 +66,16 @@ class Records:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A schema and its rows, divided."""
+    """A schema and its rows, divided.
+
+    findings: what was found while the rows became arrays, by what was learnt from training rows.
+    """
 
     schema: Schema
     train: Records
     validation: Records
     test: Records
+    findings: tuple[Finding, ...] = field(default=(), kw_only=True)
 
     def splits(self) -> dict[str, Records]:
         """Return the three sets of rows by name, training rows first."""

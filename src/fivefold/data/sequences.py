@@ -133,7 +133,10 @@ def _long(source: Path, params: Sequences) -> Found:
 
 
 def _steps(column: pd.Series, source: Path) -> Array:
-    """Return what orders steps: numbers, times, or words in the order of the alphabet, t10 behind t9."""
+    """Return what orders steps: numbers, times, or words in the order of the alphabet, t10 behind t9.
+
+    All rows say which of them. That only puts steps in order: no number of it reaches a record.
+    """
     kind, _ = infer(column, Column())
     if kind in ("numeric", "date"):
         return moments(column, source)

@@ -41,7 +41,7 @@ def split(keys: Keys, params: Split, seed: int) -> Parts:
             f"three sets must each get rows of each class, but {n} rows do not suffice: {one_line(error)};"
             " bring more rows or change the shares under `split`"
         ) from None
-    _check(keys, parts, stratified=params.by == "stratified")
+    suffice(keys, parts, stratified=params.by == "stratified")
     return parts
 
 
@@ -146,8 +146,8 @@ def _groups(rows: Index, keys: Keys, test: int, seed: int) -> tuple[Index, Index
     return rows[rest], rows[drawn]
 
 
-def _check(keys: Keys, parts: Parts, *, stratified: bool) -> None:
-    """Refuse sets that are too small to learn from or to be scored."""
+def suffice(keys: Keys, parts: Parts, *, stratified: bool = False) -> None:
+    """Refuse sets that are too small to learn from or to be scored, by a `DataError`."""
     # of one value there is no variance to explain
     needed = len(keys.classes) if stratified else 1 + (not keys.classes)
     smallest = min(parts, key=lambda name: len(parts[name]))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,9 @@ from .findings import Finding
 from .frame import need, read_frame
 from .records import SPLITS, Array, Dataset, Keys, Parts
 from .roles import given_parts, groups_of
-from .rules import validate
-from .schema import ColumnType, Schema
+from .rules import Kinds, validate
+from .schema import Column, ColumnType, Schema
+from .splitting import suffice
 from .target import encode_target
 from .times import moments
 
@@ -25,92 +25,119 @@ CLEAN = "clean it, say its type under `columns`, or name it under `drop`"
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """A column whose cells were read as what they mean."""
-
-    name: str
-    type: ColumnType
-    order: tuple[str, ...]
-    cells: Any
-
-    def take(self, index: Array) -> Any:
-        """Return the cells at the positions `index`."""
-        return self.cells.iloc[index] if isinstance(self.cells, pd.Series) else self.cells[index]
-
-
-@dataclass(frozen=True)
 class RawTable:
-    """Parsed columns and the target of all rows."""
+    """A table as it stands in its source.
+
+    names: columns that are features.
+    rows: position in the source of each row of `keys`.
+    """
 
     params: Table
-    columns: tuple[Parsed, ...]
+    source: Path
+    frame: pd.DataFrame
+    names: tuple[str, ...]
     keys: Keys
     rows: Array
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = ()
 
     def encode(self, parts: Parts) -> Dataset:
-        """Return float64 rows: category tables are those of training rows."""
-        train = parts["train"]
+        """Return float64 rows: types of columns and category tables are those of training rows.
+
+        Rows that `missing` drops are left out of the set that they were drawn into, since the type of a column says
+        what is a gap in it.
+
+        Raises:
+            DataError: a cell breaks a rule of `columns`, or too few rows are left.
+        """
+        said, params = self.params.columns, self.params
+        train = self.rows[parts["train"]]
+        kinds = {
+            name: columns.infer(self.frame[name].iloc[train], said.get(name, ColumnParams())) for name in self.names
+        }
+        goal: ColumnType = "categorical" if self.keys.classes else "numeric"
+        validate(self.frame, {**kinds, params.target: (goal, ())}, said, self.source)
+        parts = self._without_gaps(kinds, parts)
+        train = self.rows[parts["train"]]
         fitted = [
-            columns.fit(column.name, column.type, column.take(train), column.order, self.params.rare)
-            for column in self.columns
+            columns.learn(self.frame[name].iloc[train], kind, order, params.rare)
+            for name, (kind, order) in kinds.items()
         ]
         schema = Schema(
             kind="table",
-            task=self.params.task,
-            target=self.params.target,
+            task=params.task,
+            target=params.target,
             features=tuple(feature for column in fitted for feature in column.features),
             shape=(sum(len(column.features) for column in fitted),),
             classes=self.keys.classes,
-            values=() if self.keys.classes else (self.params.target,),
+            values=() if self.keys.classes else (params.target,),
             columns=tuple(fitted),
         )
-        sets = []
-        for name in SPLITS:
-            index = parts[name]
-            x = np.empty((len(index), *schema.shape))
-            start = 0
-            for column, how in zip(self.columns, fitted, strict=True):
-                end = start + len(how.features)
-                x[:, start:end] = columns.encode(column.take(index), how)
-                start = end
-            sets.append(self.keys.records(x, self.rows, index))
-        return Dataset(schema, *sets)
+        x, findings = self._filled(fitted, kinds, parts)
+        sets = (self.keys.records(x[name], self.rows, parts[name]) for name in SPLITS)
+        return Dataset(schema, *sets, findings=findings)
+
+    def _without_gaps(self, kinds: Kinds, parts: Parts) -> Parts:
+        """Leave out the rows with a gap in a column of which `missing` says drop."""
+        missing, gap = self.params.missing, np.zeros(len(self.frame), bool)
+        for name, (kind, order) in kinds.items():
+            if (missing.categorical if kind == "categorical" else missing.numeric) == "drop":
+                gap |= np.asarray(pd.isna(columns.parse(self.frame[name], kind, order)[0]))
+        if not gap.any():
+            return parts
+        left = {name: index[~gap[self.rows[index]]] for name, index in parts.items()}
+        drawn = {name: index for name, index in left.items() if len(parts[name])}
+        for name, index in drawn.items():
+            if not len(index):
+                raise DataError(
+                    f"{self.source}: `missing: drop` leaves no row of the {name} set; impute instead, or name empty"
+                    " columns under `drop`"
+                )
+        suffice(self.keys, drawn)
+        return left
+
+    def _filled(self, fitted: list[Column], kinds: Kinds, parts: Parts) -> tuple[dict[str, Array], tuple[Finding, ...]]:
+        """Return the features of each set, and the cells of any set that mean nothing; one column at a time."""
+        width = sum(len(column.features) for column in fitted)
+        x = {name: np.empty((len(parts[name]), width)) for name in SPLITS}
+        findings = []
+        start = 0
+        for column in fitted:
+            kind, order = kinds[column.name]
+            values = self.frame[column.name]
+            cells, bad = columns.parse(values, kind, order)
+            finding = columns.doubts(column.name, values, kind, bad, f"{CLEAN} ({self.source})")
+            if finding:
+                findings.append(finding)
+            end = start + len(column.features)
+            for name in SPLITS:
+                index = self.rows[parts[name]]
+                taken = cells.iloc[index] if isinstance(cells, pd.Series) else cells[index]
+                x[name][:, start:end] = columns.encode(taken, column)
+            start = end
+        return x, tuple(findings)
 
 
 def read_table(source: Path, params: Table) -> RawTable:
-    """Read a table, cell by cell; nothing is learnt from it here but each column's type.
+    """Read a table; of its features nothing is learnt or understood yet.
+
+    Columns of words, as params.yaml says, are read as they are spelt: 007 and not 7.
 
     Raises:
-        DataError: the file is no table, lacks a column that params.yaml names, or no feature is left.
+        DataError: the file is no table, lacks a column that params.yaml names, or has no feature.
     """
-    frame = read_frame(source, params.format)
+    words = [name for name, said in params.columns.items() if said.order or said.type in ("categorical", "ordinal")]
+    frame = read_frame(source, params.format, words)
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
     need(frame, {params.target: "target"} | ({special: "split.column"} if special else {}), source)
     y, classes = encode_target(frame[params.target], params.task, source)
     left_out = {params.target, special, *params.drop}
-    names = [name for name in frame.columns if name not in left_out]
+    names = tuple(name for name in frame.columns if name not in left_out)
     if not names:
         raise DataError(f"{source} must have a feature beside {params.target!r}, but has none; bring more columns")
-    kinds = {name: columns.infer(frame[name], params.columns.get(name, ColumnParams())) for name in names}
-    goal: ColumnType = "categorical" if classes else "numeric"
-    validate(frame, {**kinds, params.target: (goal, ())}, params.columns, source)
-    parsed, findings = [], []
     keep = np.ones(len(frame), bool)
     if params.duplicates == "drop":
         keep = ~frame.duplicated([*names, params.target]).to_numpy()
-    for name, (kind, order) in kinds.items():
-        cells, bad = columns.parse(frame[name], kind, order)
-        finding = columns.doubts(name, frame[name], kind, bad, f"{CLEAN} ({source})")
-        if finding:
-            findings.append(finding)
-        wanted = params.missing.categorical if kind == "categorical" else params.missing.numeric
-        if wanted == "drop":
-            keep &= ~np.asarray(pd.isna(cells))
-        parsed.append(Parsed(name, kind, order, cells))
-    if not keep.any():
-        raise DataError(f"{source}: `missing: drop` leaves no row; impute instead, or name empty columns under `drop`")
     kept = np.flatnonzero(keep)
     keys = Keys(
         y[kept],
@@ -119,6 +146,4 @@ def read_table(source: Path, params: Table) -> RawTable:
         time=moments(frame[special].iloc[kept], source) if params.split.by == "time" else None,
         given=given_parts(frame[special].iloc[kept], source) if isinstance(params.split, GivenSplit) else None,
     )
-    if len(kept) < len(frame):
-        parsed = [Parsed(c.name, c.type, c.order, c.take(kept)) for c in parsed]
-    return RawTable(params, tuple(parsed), keys, kept, tuple(findings))
+    return RawTable(params, source, frame, names, keys, kept)

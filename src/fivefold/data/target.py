@@ -12,7 +12,8 @@ from .records import Array
 def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
 
-    values: (n,), classes of any type or numbers.
+    values: (n,), classes of any type or numbers, of all rows: a split by class, and what scores count, ask for every
+    class before there are training rows.
     Returns int64 indices into the sorted class names, or float64 values and no names.
 
     Raises:

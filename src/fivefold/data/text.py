@@ -142,7 +142,7 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     """
     if params.task == "language":
         return _language(source, params, encoding_of(source, params.format))
-    frame = read_frame(source, params.format)
+    frame = read_frame(source, params.format, [params.text])
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, {params.text: "text", params.target: "target"} | ({special: "split.column"} if special else {}), source)
     texts = frame[params.text]
