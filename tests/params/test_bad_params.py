@@ -101,6 +101,21 @@ BAD = [
         {"a": {"type": "word"}},
         "datasets.cells.columns.a.type must be 'numeric', 'boolean', 'c",
     ),
+    (
+        "datasets.cells.columns",
+        {"a": {"type": "numeric", "order": ["x", "y"]}},
+        "datasets.cells.columns.a.order must be left out, or `type` be ordinal and not numeric, but is ['x', 'y']; ch",
+    ),
+    (
+        "datasets.cells.columns",
+        {"yes": {"order": ["x", "y"]}},
+        "datasets.cells.columns must say no `order` of the target 'yes', since `task` says what it is, but is {'yes':",
+    ),
+    (
+        "datasets.cells.columns",
+        {"yes": {"min": 0, "normalize": "none"}},
+        "datasets.cells.columns must say no `normalize` of the target 'yes', since `task` says what it is, but is",
+    ),
     ("datasets.cells.columns", {"a": {"min": "0"}}, "datasets.cells.columns.a.min must be a valid number, but is '0';"),
     (
         "datasets.cells.missing",

@@ -1,8 +1,10 @@
 """The blocks under `datasets` in params.yaml, one class per kind of data."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from .base import Frozen, Strict
 from .checks import Levels
@@ -35,6 +37,15 @@ class Column(Strict):
     max: float | None = Field(default=None, description="a larger value is an error")
     values: tuple[str, ...] = Field(default=(), description="any other value is an error")
 
+    @field_validator("order")
+    @classmethod
+    def _of_ordinal(cls, order: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        kind = info.data.get("type")
+        if order and kind not in (None, "ordinal"):
+            text = "Input should be left out, or `type` be ordinal and not {kind}"
+            raise PydanticCustomError("order", text, {"kind": kind})
+        return order
+
 
 class Missing(Strict):
     """What stands in for a missing cell; learnt from training rows."""
@@ -61,7 +72,9 @@ class Table(Strict):
     target: str = Field(description="name of the column to predict")
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
     columns: Frozen[str, Column] = Field(
-        default={}, validate_default=True, description="what to know of single columns"
+        default={},
+        validate_default=True,
+        description="what to know of single columns; of the target only min, max and values",
     )
     missing: Missing = Missing()
     duplicates: Literal["keep", "drop"] = Field(default="keep", description="drop keeps the first of equal rows")
@@ -76,6 +89,16 @@ class Table(Strict):
         description=f"{PER_COLUMN}; l2: row to unit length"
     )
     checks: Levels
+
+    @field_validator("columns")
+    @classmethod
+    def _no_feature(cls, columns: Mapping[str, Column], info: ValidationInfo) -> Mapping[str, Column]:
+        target = info.data.get("target", "")
+        said = columns.get(target, Column()).model_dump(include={"type", "order", "normalize"}, exclude_defaults=True)
+        if said:
+            text = "Input should say no `{key}` of the target {target}, since `task` says what it is"
+            raise PydanticCustomError("target", text, {"key": next(iter(said)), "target": repr(target)})
+        return columns
 
 
 class Images(Strict):
