@@ -119,6 +119,20 @@ class TestPlaces:
         line = "must hold PNG or JPEG files in a folder for each class, but holds none; mend `source`"
         refuse(pack(tmp_path, files), line)
 
+    @pytest.mark.parametrize("pack", [folder, zipped])
+    def test_images_of_other_formats_are_told(self, tmp_path: Path, pack: Any) -> None:
+        others = {"dog/a.webp": encoded(noise(4, 5, 3), "WEBP"), "cat/b.GIF": PNG, "cat/._c.tif": PNG}
+        dataset, findings = prepare(images_block(pack(tmp_path, {**CLASSES, **others})), 0)
+        assert sum(map(len, dataset.splits().values())) == 20
+        assert [(f.level, f.text) for f in findings if f.rule == "corrupt"] == [
+            ("warning", "2 images are neither PNG nor JPEG and were left out, the first cat/b.GIF; convert them")
+        ]
+
+    @pytest.mark.parametrize("pack", [folder, zipped])
+    def test_a_source_of_nothing_else_is_refused(self, tmp_path: Path, pack: Any) -> None:
+        line = "for each class, but holds none; convert cat/0.bmp (2 such files)"
+        refuse(pack(tmp_path, {"cat/0.bmp": PNG, "dog/0.bmp": PNG}), line)
+
     def test_a_class_whose_name_is_no_text_is_refused(self, tmp_path: Path) -> None:
         line = r"a class must have a name that can be shown, but 'c\udce4t/0.png' has none; rename"
         refuse(folder(tmp_path, {"dog/0.png": PNG, "c\udce4t/0.png": PNG}), line)

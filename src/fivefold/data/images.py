@@ -15,7 +15,8 @@ from . import idx
 from .bundled import load_bundled
 from .frame import need, read_frame
 from .npz import read_npz
-from .pictures import Labelled, read_folder, resized
+from .pictures import Labelled, read_folder
+from .pixels import resized
 from .raw import Arrays
 from .records import Array, Keys
 from .roles import given_parts

@@ -21,11 +21,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError, one_line
 from .findings import Finding
+from .pixels import plain, stacked
 from .records import Array
 from .roles import PARTS
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg"))
 FORMATS = ("PNG", "JPEG")
+OTHERS = frozenset((".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".jp2", ".jfif"))
+"""Suffixes of images that are not read: each format is one more decoder that strangers' bytes would reach."""
 LARGEST = 64_000_000
 """Pixels of one image: a larger one is a mistake or an attack."""
 LARGEST_FILE = 256 * 2**20
@@ -76,7 +79,7 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
         DataError: there are no images, one cannot be read or has no class, their sizes differ, or a path climbs out.
     """
     images, names, corrupt = [], [], []
-    with _files(source) as files:
+    with _files(source) as (files, others):
         _check_folders([name for name, _ in files], source)
         for name, opened in files:
             try:
@@ -93,21 +96,27 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
             " remove it, or set `checks: {corrupt: warning}`"
         )
     if not images:
-        raise DataError(
-            f"{source} must hold PNG or JPEG files in a folder for each class, but holds none; mend `source`"
-        )
-    listed = ", ".join(_named(name) for name, _ in corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")
-    text = f"{len(corrupt)} files are no images that can be read and were left out: {listed}"
-    findings = (Finding(rule="corrupt", level="warning", text=text),) if corrupt else ()
+        remedy = f"convert {_named(others[0])} ({len(others)} such files)" if others else "mend `source`"
+        raise DataError(f"{source} must hold PNG or JPEG files in a folder for each class, but holds none; {remedy}")
     parts = [_part(name) for name in names]
     given = np.array(parts) if all(parts) else None
     labels = np.array([name.parent.name for name in names])
-    return Labelled(_stacked(images, source), labels, "label", given, findings)
+    return Labelled(stacked(images, source), labels, "label", given, tuple(_left_out(corrupt, others)))
+
+
+def _left_out(corrupt: Sequence[tuple[PurePosixPath, str]], others: Sequence[PurePosixPath]) -> Iterator[Finding]:
+    if corrupt:
+        listed = ", ".join(_named(name) for name, _ in corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")
+        text = f"{len(corrupt)} files are no images that can be read and were left out: {listed}"
+        yield Finding(rule="corrupt", level="warning", text=text)
+    if others:
+        text = f"{len(others)} images are neither PNG nor JPEG and were left out, the first {_named(others[0])}"
+        yield Finding(rule="corrupt", level="warning", text=f"{text}; convert them")
 
 
 @contextmanager
-def _files(source: Path) -> Iterator[list[File]]:
-    """Yield the images below `source`, which can be opened within the context."""
+def _files(source: Path) -> Iterator[tuple[list[File], list[PurePosixPath]]]:
+    """Yield the images below `source`, which can be opened within the context, and those of other formats."""
     if source.is_dir():
         yield _in_folder(source)
         return
@@ -119,11 +128,14 @@ def _files(source: Path) -> Iterator[list[File]]:
         yield _in_zip(archive, source)
 
 
-def _in_folder(source: Path) -> list[File]:
+def _in_folder(source: Path) -> tuple[list[File], list[PurePosixPath]]:
     found: list[File] = []
+    others = []
     for path in sorted(source.rglob("*")):
         name = PurePosixPath(path.relative_to(source).as_posix())
         image = path.suffix.lower() in SUFFIXES
+        if _is_other(name) and path.is_file():
+            others.append(name)
         if _hidden(name) or not (image or path.is_symlink()):
             continue
         if path.is_symlink() and (image or path.is_dir()) and not _stays(path, source):
@@ -133,7 +145,7 @@ def _in_folder(source: Path) -> list[File]:
             )
         if image and path.is_file():
             found.append((name, partial(_opened, path)))
-    return found
+    return found, others
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -147,14 +159,17 @@ def _stays(link: Path, folder: Path) -> bool:
         return False
 
 
-def _in_zip(archive: zipfile.ZipFile, source: Path) -> list[File]:
+def _in_zip(archive: zipfile.ZipFile, source: Path) -> tuple[list[File], list[PurePosixPath]]:
     found: list[File] = []
+    others = []
     for info in archive.infolist():
         name = PurePosixPath(info.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or "".join(name.parts[:1]).endswith(":"):
             raise DataError(
                 f"{source}: a file must stay in its folder, but {_named(name)} climbs out; do not trust this zip"
             )
+        if not info.filename.endswith("/") and _is_other(name):
+            others.append(name)
         if info.filename.endswith("/") or name.suffix.lower() not in SUFFIXES or _hidden(name):
             continue
         if info.flag_bits & 1 or info.compress_type not in PACKINGS:
@@ -166,7 +181,7 @@ def _in_zip(archive: zipfile.ZipFile, source: Path) -> list[File]:
                 f" {_named(name)} makes {info.file_size:,} bytes of {info.compress_size:,}; do not trust this zip"
             )
         found.append((name, partial(_unpacked, archive, info)))
-    return sorted(found, key=lambda file: file[0].parts)
+    return sorted(found, key=lambda file: file[0].parts), sorted(others)
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
@@ -176,6 +191,10 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
 
 def _hidden(name: PurePosixPath) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+
+
+def _is_other(name: PurePosixPath) -> bool:
+    return name.suffix.lower() in OTHERS and not _hidden(name)
 
 
 def _named(name: PurePosixPath) -> str:
@@ -222,42 +241,6 @@ def _decoded(file: IO[bytes], size: tuple[int, int] | None) -> Array:
             image.load()
             with suppress(*UNREADABLE):  # of metadata alone, and then the image is upright or says nothing
                 ImageOps.exif_transpose(image, in_place=True)
-            plain = _plain(image)
-    pixels = np.asarray(plain.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else plain)
+            flat = plain(image)
+    pixels = np.asarray(flat.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else flat)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """Return an image as grey, RGB or RGBA of 8 bits a channel."""
-    if image.mode.startswith("I"):  # Pillow would clip 16 bits, not scale them
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if "A" in image.getbands() or "transparency" in image.info:
-        return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def resized(pixels: Array, size: tuple[int, int]) -> Array:
-    """Return images (n, h, w, c) uint8 of another height and width."""
-    out = np.empty((len(pixels), *size, pixels.shape[-1]), np.uint8)
-    for place, image in zip(out, pixels, strict=True):
-        plain = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
-        fitted = np.asarray(plain.resize((size[1], size[0]), Image.Resampling.BILINEAR))
-        place[...] = fitted.reshape(place.shape)
-    return out
-
-
-def _stacked(images: list[Array], source: Path) -> Array:
-    """Return (n, h, w, c); c is the most that an image has: grey becomes RGB, RGB opaque RGBA."""
-    sizes = {image.shape[:2] for image in images}
-    if len(sizes) > 1:
-        small, large = min(sizes), max(sizes)
-        raise DataError(
-            f"{source}: images must have one size, but have {len(sizes)}, from {small[0]}x{small[1]} to"
-            f" {large[0]}x{large[1]}; set `size: [height, width]` to resize them"
-        )
-    channels = max(image.shape[2] for image in images)
-    height, width = sizes.pop()
-    out = np.full((len(images), height, width, channels), 255, np.uint8)
-    for place, image in zip(out, images, strict=True):
-        place[:, :, : min(channels, max(3, image.shape[2]))] = image
-    return out

@@ -1,0 +1,48 @@
+"""Decoded images as arrays: their channels, their size, many as one.
+
+Shapes: n images, h x w pixels, c channels.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..errors import DataError
+from .records import Array
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Return an image as grey, RGB or RGBA of 8 bits a channel."""
+    if image.mode.startswith("I"):  # Pillow would clip 16 bits, not scale them
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def resized(pixels: Array, size: tuple[int, int]) -> Array:
+    """Return images (n, h, w, c) uint8 of another height and width."""
+    out = np.empty((len(pixels), *size, pixels.shape[-1]), np.uint8)
+    for place, image in zip(out, pixels, strict=True):
+        flat = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
+        fitted = np.asarray(flat.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+        place[...] = fitted.reshape(place.shape)
+    return out
+
+
+def stacked(images: list[Array], source: Path) -> Array:
+    """Return (n, h, w, c); c is the most that an image has: grey becomes RGB, RGB opaque RGBA."""
+    sizes = {image.shape[:2] for image in images}
+    if len(sizes) > 1:
+        small, large = min(sizes), max(sizes)
+        raise DataError(
+            f"{source}: images must have one size, but have {len(sizes)}, from {small[0]}x{small[1]} to"
+            f" {large[0]}x{large[1]}; set `size: [height, width]` to resize them"
+        )
+    channels = max(image.shape[2] for image in images)
+    height, width = sizes.pop()
+    out = np.full((len(images), height, width, channels), 255, np.uint8)
+    for place, image in zip(out, images, strict=True):
+        place[:, :, : min(channels, max(3, image.shape[2]))] = image
+    return out
