@@ -53,6 +53,7 @@ def add(
     target: Annotated[str, typer.Option(help="column to predict; needed unless its name tells")] = "",
     name: Annotated[str, typer.Option(help="name of dataset and model; else that of the file")] = "",
     kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
+    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
     dry_run: Annotated[bool, typer.Option(help="only show what would change in params.yaml")] = False,
     in_place: Annotated[bool, typer.Option(help="refer to a source outside the project, do not copy it")] = False,
 ) -> None:
@@ -61,19 +62,23 @@ def add(
 
     from .adding.add import add as look
     from .adding.add import write
-    from .adding.show import show
+    from .adding.show import show, show_difference
     from .adding.write import difference
     from .wiring import wire
 
     console = Console()
-    added = look(source, target=target, name=name, kind=kind, in_place=in_place)
+    added = look(source, target=target, name=name, kind=kind, size=size, in_place=in_place)
     show(added, console)
+    copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""
+    console.print()
     if dry_run:
-        print(difference(added.before, added.after), end="")
+        show_difference(difference(added.before, added.after), console)
+        console.print(f"\nso it would be without --dry-run: params.yaml written{copied}", highlight=False, markup=False)
         return
     write(added)
     wire(paths.root())
-    console.print(f"\nwritten to params.yaml; next: [bold]dvc repro evaluate@{added.name}[/bold]")
+    console.print(f"params.yaml written{copied}", highlight=False, markup=False)
+    console.print(f"next: [bold]dvc repro evaluate@{added.name}[/bold]")
     console.print(f"or, to have it exported and registered too: [bold]dvc repro export@{added.name}[/bold]")
 
 

@@ -18,6 +18,7 @@ from ..params.datasets import Dataset as DatasetParams
 from ..params.load import load_params
 from .look import look
 from .model import propose
+from .sizes import parse_size
 from .write import check_name, with_blocks
 
 PARAMS: TypeAdapter[Any] = TypeAdapter(DatasetParams)
@@ -39,11 +40,15 @@ class Added:
     after: str
     source: Path
     copy_to: Path | None
+    notes: tuple[str, ...] = ()
 
 
-def add(source: Path, *, target: str = "", name: str = "", kind: str = "", in_place: bool = False) -> Added:
+def add(
+    source: Path, *, target: str = "", name: str = "", kind: str = "", size: str = "", in_place: bool = False
+) -> Added:
     """Look at `source` and make blocks for it; nothing is written.
 
+    size: HEIGHTxWIDTH to resize images to; empty infers whether and to what.
     in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
 
     Raises:
@@ -58,17 +63,16 @@ def add(source: Path, *, target: str = "", name: str = "", kind: str = "", in_pl
     check_name(name)
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
-    inferred = look(source, target, kind)
-    block = {"kind": inferred.pop("kind"), "source": str(source), **inferred}
+    found = look(source, target, kind, parse_size(size))
+    block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
         block |= _cleaning(block, seed)
     dataset, findings = _tried(block, seed)
     block["source"] = place.as_posix()
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
-    return Added(
-        name, block, model, dataset, findings, before, with_blocks(before, name, block, model), source, copy_to
-    )
+    after = with_blocks(before, name, block, model)
+    return Added(name, block, model, dataset, findings, before, after, source, copy_to, found.notes)
 
 
 def write(added: Added) -> None:
@@ -101,7 +105,8 @@ def _tried(block: dict[str, Any], seed: int) -> tuple[Dataset, list[Finding]]:
 
 
 def _name(source: Path) -> str:
-    stem = source.name.split(".")[0].lower()
+    known = source.name if source.name.strip(".") else source.resolve().name  # of `.` and `..`
+    stem = known.split(".")[0].lower()
     return re.sub(r"[^a-z0-9_-]+", "_", stem).strip("_-")[:63]
 
 

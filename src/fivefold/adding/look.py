@@ -7,45 +7,84 @@ import numpy as np
 import pandas as pd
 
 from ..data import idx
+from ..data.bundled import load_bundled
 from ..data.frame import SUFFIXES, read_frame
 from ..data.npz import read_npz
 from ..data.roles import PARTS
 from ..data.ts import read_ts
 from ..errors import DataError
 from ..params.datasets import Format
+from .goal import listed, task_of
+from .signs import cells_that_are_none
+from .sizes import Size, size_for
 from .sniff import sniff
-from .tabular import SHARES, Block, of_columns, split_of, task_of
+from .tabular import SHARES, Block, Found, of_columns, split_of
 
 KINDS = ("table", "images", "sequences", "series", "text")
 
+FOLDER = "a folder or zip of images"
+OWN: dict[str, tuple[tuple[str, ...], str]] = {
+    ".txt": (("text",), "the next character is told"),
+    ".ts": (("sequences",), "the labels stand behind the values"),
+    ".npz": (("images", "sequences"), "the array y holds the labels"),
+    FOLDER: (("images",), "the folder of an image is its label"),
+}
+"""What is no table: of which kinds it can be, and where its target is."""
 
-def look(source: Path, target: str, kind: str) -> Block:
+
+def look(source: Path, target: str = "", kind: str = "", size: Size | None = None) -> Found:
     """Return a dataset block for `source`; `target` and `kind` are inferred where empty.
 
+    size: height and width of images, to which they are resized.
+
     Raises:
-        DataError: it cannot be told what the source is, or which column is the target.
+        DataError: it cannot be told what the source is, or which column is the target; or an option does not fit it.
     """
     if kind and kind not in KINDS:
         raise DataError(f"--kind must be one of {', '.join(KINDS)}, but is {kind!r}; choose one of them")
-    if source.suffix == ".txt":
-        return _language()
-    if source.suffix == ".ts":
+    found = _look(source, target, kind, size)
+    if size is None:
+        return found
+    if found.block["kind"] != "images":
+        raise DataError(f"--size is for images, but {source} is taken for {found.block['kind']}; leave it out")
+    return Found({**found.block, "size": list(size)}, found.notes)
+
+
+def _look(source: Path, target: str, kind: str, size: Size | None) -> Found:
+    form = FOLDER if source.is_dir() or source.suffix == ".zip" else source.suffix
+    if form in OWN:
+        _check_options(form, target, kind)
+    if form == ".txt":
+        return Found(_language())
+    if form == ".ts":
         _, labels = read_ts(source)
-        return _labelled("sequences", labels, by_source=False)
-    if source.suffix == ".npz":
+        return Found(_labelled("sequences", labels, by_source=False))
+    if form == ".npz":
         return _npz(source, kind)
     if source.is_file() and idx.holds(source):
         raise DataError(f"{source} must come with its labels; name the folder that holds the IDX files")
-    if source.is_dir() or source.suffix == ".zip":
-        return _images(by_source=len(idx.parts(source)) > 1 or _has_parts(source))
+    if form == FOLDER:
+        return _folder(source, size)
     if source.suffix == ".sklearn" and kind in ("", "images") and "digits" in source.read_text(errors="replace"):
-        return _images(by_source=False)
+        _, digit = load_bundled(source)
+        if target not in ("", digit):
+            raise DataError(f"--target must be left out or be {digit} for {source}, but is {target!r}; leave it out")
+        return Found(_images(by_source=False))
     if not source.name.lower().endswith(SUFFIXES):
         raise DataError(
             f"{source} must be {', '.join(SUFFIXES)}, .txt, .ts, .npz, .zip or a folder of images, but is none of them;"
             " convert it"
         )
-    return _of_frame(source, target, kind)
+    return _of_frame(source, target, kind, size)
+
+
+def _check_options(form: str, target: str, kind: str) -> None:
+    """Refuse options that a form of source cannot follow."""
+    kinds, where = OWN[form]
+    if kind and kind not in kinds:
+        raise DataError(f"--kind must be {' or '.join(kinds)} for {form}, but is {kind!r}; leave it out")
+    if target:
+        raise DataError(f"--target names a column, but {form} has none: {where}; leave out --target {target}")
 
 
 def _language() -> Block:
@@ -58,38 +97,74 @@ def _images(*, by_source: bool) -> Block:
     return {"kind": "images", "task": "classification", "split": split, "normalize": "minmax"}
 
 
+def _folder(source: Path, size: Size | None) -> Found:
+    """Return a block for images in folders, or for IDX files."""
+    block = _images(by_source=len(idx.parts(source)) > 1 or _has_parts(source))
+    if idx.holds(source) or size is not None:
+        return Found(block)
+    tables = sorted(name for name in _names(source) if name.lower().endswith((*SUFFIXES, ".npz", ".ts", ".txt")))
+    wanted, why = size_for(source)
+    if (
+        wanted is None
+        and tables
+        and not any(name.lower().endswith((".png", ".jpg", ".jpeg")) for name in _names(source))
+    ):
+        what = "unpack it, and add one of them" if source.is_file() else "add one of them"
+        raise DataError(f"{source} must hold PNG or JPEG files, but holds {listed(tables)} and no image; {what}")
+    return Found({**block, "size": list(wanted)}, (why,)) if wanted else Found(block)
+
+
+def _names(source: Path) -> list[str]:
+    """Return the paths in a folder or zip; none if it cannot be read, since reading it says what is wrong."""
+    if source.is_dir():
+        return [path.relative_to(source).as_posix() for path in source.rglob("*")]
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError):
+        return []
+
+
 def _has_parts(source: Path) -> bool:
     if source.is_dir():
         names = {path.name.lower() for path in source.iterdir() if path.is_dir()}
         return bool(names) and names <= set(PARTS)
-    try:
-        with zipfile.ZipFile(source) as archive:
-            paths = [PurePosixPath(name).parent.parts for name in archive.namelist()]
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError):
-        return False  # reading it says what is wrong
+    paths = [PurePosixPath(name).parent.parts for name in _names(source)]
     tops = {part.lower() for parts in paths for part in parts[:2]} & set(PARTS)
     return {PARTS[top] for top in tops} >= {"train", "test"}
 
 
-def _npz(source: Path, kind: str) -> Block:
+def _npz(source: Path, kind: str) -> Found:
     arrays = read_npz(source)
     x, by_source = arrays["x"], "split" in arrays
     images = x.dtype == np.uint8 and x.ndim in (3, 4)
-    wanted = "images" if kind == "images" or (not kind and images) else "sequences"
-    return _labelled(wanted, pd.Series(arrays["y"].ravel()), by_source=by_source)
+    wanted = kind or ("images" if images else "sequences")
+    return Found(_labelled(wanted, pd.Series(arrays["y"].ravel()), by_source=by_source), _taken(wanted, kind))
 
 
 def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
     """Return a block of records with a label or a value each."""
     task = task_of(labels)
-    split = {"by": "column"} if by_source else split_of(labels, task, None)
+    split = {"by": "column"} if by_source else split_of(labels, task)
     return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
 
 
-def _of_frame(source: Path, target: str, kind: str) -> Block:
+def _of_frame(source: Path, target: str, kind: str, size: Size | None) -> Found:
     form = Format() if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
     frame = read_frame(source, form)
+    odd = cells_that_are_none(frame)
+    if odd:
+        raise DataError(
+            f"{source}: cells must be numbers, words or dates, but column {odd[0]!r} holds {odd[1]}; give each number a"
+            " column of its own, or save images in a folder for each class"
+        )
     said = form.model_dump(exclude_defaults=True)
-    block = of_columns(frame, source, target, kind)
-    kind = block.pop("kind")
-    return {"kind": kind, **({"format": said} if said else {}), **block}
+    found = of_columns(frame, source, target, kind, size)
+    block = dict(found.block)
+    taken = block.pop("kind")
+    notes = (*found.notes, *(() if taken == "table" else _taken(taken, kind)))
+    return Found({"kind": taken, **({"format": said} if said else {}), **block}, notes)
+
+
+def _taken(found: str, kind: str) -> tuple[str, ...]:
+    return () if kind else (f"taken for {found}; --kind says it otherwise",)

@@ -1,86 +1,155 @@
 """What `fivefold add` shows on the screen."""
 
-import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
+from collections import Counter
+from collections.abc import Iterable
 
-from ..data.records import Dataset
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..data.records import Array, Dataset
+from ..data.schema import Column
 from .add import Added
 
-COLUMNS = 30
+COLUMNS = 20
 """Columns that are listed at most."""
+
+NAME, WORDS = 30, 56
+"""Characters of a name and of a list of words at most."""
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
 
 def show(added: Added, console: Console) -> None:
     """Print what was inferred: rows, columns with types, classes, and what the checks found."""
     dataset, schema = added.dataset, added.dataset.schema
-    rows = ", ".join(f"{len(records)} {part}" for part, records in dataset.splits().items())
-    goal = escape(schema.target)
-    console.print(f"[bold]{added.name}[/bold]: {schema.kind}, {schema.task} of {goal}; {rows} rows")
-    table = _columns(dataset) if schema.kind == "table" else _facts(dataset)
-    console.print(table)
+    console.print(Text.assemble((added.name, "bold"), f": {schema.kind}, {schema.task} of {schema.target}"))
+    parts = ", ".join(f"{len(records):,} {part}" for part, records in dataset.splits().items())
+    rows = {"series": "windows", "text": "texts", "table": "rows"}.get(schema.kind, schema.kind)
+    if schema.task == "language":
+        rows = "windows"
+    console.print(Text(f"{rows}, split {_split(added)}: {parts}"))
+    console.print(_columns(dataset) if schema.kind == "table" else _facts(added))
+    grid = Table.grid(padding=(0, 1))  # so that a long line goes on below its words
+    for level, text in _remarks(added):
+        grid.add_row(Text(level, COLOURS[level]), Text(text))
+    console.print(grid)
+
+
+def show_difference(text: str, console: Console) -> None:
+    """Print a unified diff; on a terminal, what comes and what goes has a colour."""
+    for line in text.splitlines():
+        colour = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")
+        console.print(Text(line, colour), soft_wrap=True)
+
+
+def _split(added: Added) -> str:
+    split = added.block["split"]
+    match split["by"]:
+        case "time":
+            return "by time, the latest last"
+        case "column":
+            return f"as {split['column']!r} says" if "column" in split else "as the source says"
+        case "group":
+            return f"by {split['column']}"
+    return {"random": "at random", "stratified": "stratified by class"}[str(split["by"])]
+
+
+def _remarks(added: Added) -> Iterable[tuple[str, str]]:
     if left_out := added.block.get("drop"):
-        console.print(
-            f"[yellow]left out, as identifiers:[/] {escape(', '.join(left_out))} (take them out of `drop` if not)"
-        )
+        yield "note", f"left out, as identifiers: {', '.join(left_out)} (take them out of `drop` if not)"
     if added.block.get("rare"):
-        console.print("categories of under 1 % of the rows are merged (`rare`)")
-    if schema.kind == "text" and schema.task != "language":
-        console.print("[dim]only the column of text is looked at[/]")
-    if schema.kind != "table":
-        console.print(f"[dim]taken for {schema.kind}; `--kind` says it otherwise[/]")
-    colours = {"error": "red", "warning": "yellow", "note": "dim"}
+        yield "note", "categories of under 1 % of the rows are merged (`rare`)"
+    for note in added.notes:
+        yield "note", note
     for finding in added.findings:
-        level = f"[{colours.get(finding.level, '')}]{finding.level:8}[/]"
-        console.print(Padding(f"{level} {finding.rule}: {escape(finding.text)}", (0, 0, 0, 2)))
+        yield finding.level, f"{finding.rule}: {finding.text}"
 
 
 def _columns(dataset: Dataset) -> Table:
-    table = Table("column", "type", "missing", "values", title="training rows", title_justify="left")
-    place = 0
-    for column in dataset.schema.columns[:COLUMNS]:
+    table = Table("column", "type", "missing", "training rows", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True
+    place, columns = 0, dataset.schema.columns
+    for column in columns[:COLUMNS]:
         values = dataset.train.x[:, place]
         place += len(column.features)
-        known = values[~np.isnan(values)]
-        span = f"{known.min():g} to {known.max():g}" if len(known) else "none"
-        words = ", ".join(column.categories[:4]) + (", ..." if len(column.categories) > 4 else "")
-        shown = f"{len(column.categories)}: {words}" if column.categories else ", ".join(column.parts) or span
-        table.add_row(escape(column.name), column.type, f"{np.isnan(values).mean():.1%}", escape(shown))
-    hidden = len(dataset.schema.columns) - COLUMNS
-    if hidden > 0:
-        table.add_row(f"and {hidden} more", "", "", "")
-    _target(dataset, table)
+        gaps = float(np.isnan(values).mean())
+        missing = f"{max(gaps, 0.001):.1%}" if gaps else ""
+        table.add_row(*map(Text, (_cut(column.name), column.type, missing, _values(column, values))))
+    hidden = Counter(column.type for column in columns[COLUMNS:])
+    if hidden:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in hidden.most_common())
+        table.add_row("...", "", "", f"and {hidden.total()} more: {kinds}" if len(hidden) > 1 else f"and {kinds} more")
+    table.add_section()
+    table.add_row(Text(_cut(dataset.schema.target)), "target", "", Text(_target(dataset)), style="bold")
     return table
 
 
-def _facts(dataset: Dataset) -> Table:
-    schema = dataset.schema
-    table = Table("what", "found", title="training rows", title_justify="left")
-    table.add_row("shape of a record", " x ".join(map(str, schema.shape)))
+def _values(column: Column, values: Array) -> str:
+    known = values[~np.isnan(values)]
+    if column.categories:
+        return f"{len(column.categories)}: {_listed(column.categories)}"
+    if column.parts:
+        return ", ".join(column.parts)
+    if not len(known):
+        return "none"
+    if column.type == "boolean":
+        return f"true in {known.mean():.1%}"
+    return f"{_number(known.min())} to {_number(known.max())}"
+
+
+def _facts(added: Added) -> Table:
+    dataset, schema = added.dataset, added.dataset.schema
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    axes = {"images": " (channels x height x width)", "text": " tokens"}
+    table.add_row("a record", " x ".join(map(str, schema.shape)) + axes.get(schema.kind, " (steps x values)"))
     if schema.features:
-        table.add_row("values", escape(", ".join(schema.features[:10])))
+        table.add_row("values", Text(_listed(schema.features)))
     if schema.kind == "sequences":
         lengths = (~np.isnan(dataset.train.x).all(axis=2)).sum(axis=1)
-        table.add_row("steps", f"{lengths.min()} to {lengths.max()}")
+        low, high = lengths.min(), lengths.max()
+        table.add_row("length", f"{low} steps" if low == high else f"{low} to {high} steps")
+    if schema.kind == "series":
+        table.add_row("time", Text(str(added.block["time"])))
     if schema.vocabulary:
-        table.add_row("vocabulary", f"{len(schema.vocabulary)} tokens ({schema.tokens.replace('_', ' ')})")
+        table.add_row("vocabulary", f"{len(schema.vocabulary):,} tokens ({schema.tokens.replace('_', ' ')})")
     if schema.task != "language":
-        _target(dataset, table)
+        table.add_row(Text(_cut(schema.target), "bold"), Text(_target(dataset), "bold"))
     return table
 
 
-def _target(dataset: Dataset, table: Table) -> None:
+def _target(dataset: Dataset) -> str:
+    """Return what a target takes: classes with their training rows, the most common first, or a range."""
     schema, y = dataset.schema, dataset.train.y
-    empty = [""] * (len(table.columns) - 2)
-    name = escape(schema.target)
-    if schema.classes:
-        counts = np.bincount(y, minlength=len(schema.classes))
-        order = np.argsort(-counts, kind="stable")
-        named = ", ".join(f"{schema.classes[i]} {counts[i]}" for i in order[:8])
-        more = ", ..." if len(order) > 8 else ""
-        text = escape(f"{len(order)} classes: {named}{more}")
-        table.add_row(name, *(["target", *empty[1:]] if empty else []), text)
-    else:
-        table.add_row(name, *(["target", *empty[1:]] if empty else []), f"{y.min():g} to {y.max():g}")
+    if not schema.classes:
+        return f"{_number(y.min())} to {_number(y.max())}"
+    counts = np.bincount(y, minlength=len(schema.classes))
+    order = np.argsort(-counts, kind="stable")
+    each = f" of {counts[0]:,}" if counts.min() == counts.max() else ""
+    names = [_cut(schema.classes[i]) + ("" if each else f" ({counts[i]:,})") for i in order]
+    return f"{len(order)} classes{each}: {_listed(names)}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Return as many words as stand in a line, and three dots where there are more."""
+    shown = ""
+    for word in words:
+        if shown and len(shown) + len(word) > WORDS:
+            return f"{shown}, ..."
+        shown += f", {_cut(word)}" if shown else _cut(word)
+    return shown
+
+
+def _cut(name: str) -> str:
+    """Return a name, a long one without its middle, for names often differ at their ends."""
+    return name if len(name) <= NAME else f"{name[: NAME // 2 - 1]}…{name[-NAME // 2 :]}"
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1e9:
+        return f"{value:.4g}"
+    if value == round(value) or abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.4g}"

@@ -13,9 +13,6 @@ from ..params.datasets import Column
 SERIES = ("series", "series_id", "sequence", "case", "id", "sample", "subject")
 STEPS = ("t", "step", "time", "index", "timestamp", "date", "frame")
 
-LONG_TEXT = 25.0
-"""Mean characters of a cell from which a column of words is text."""
-
 
 def step_columns(frame: pd.DataFrame, names: list[str], target: str) -> Iterator[tuple[str, str]]:
     """Yield pairs of columns that may be sequence and step; of pairs without a telling name more is asked."""
@@ -86,12 +83,28 @@ def is_time(values: pd.Series) -> bool:
     return values.is_unique and not values.isna().any() and (kind == "date" or (kind == "numeric" and named))
 
 
-def is_text(values: pd.Series) -> bool:
-    """Say whether a column is text, not categories."""
-    if pd.api.types.is_numeric_dtype(values.dtype) or columns.infer(values, Column())[0] != "categorical":
+def is_words(values: pd.Series) -> bool:
+    """Say whether a column holds words: neither numbers nor dates, nor yes and no."""
+    if pd.api.types.is_numeric_dtype(values.dtype):
         return False
+    return columns.infer(values, Column())[0] == "categorical"
+
+
+def is_text(values: pd.Series) -> bool:
+    """Say whether words are text, not categories: most cells stand there once."""
     cells = values.dropna().astype(str)
-    return bool(cells.str.len().mean() >= LONG_TEXT and cells.nunique() > len(cells) / 2)
+    return bool(cells.nunique() > len(cells) / 2)
+
+
+def cells_that_are_none(frame: pd.DataFrame) -> tuple[str, str] | None:
+    """Return the first column of Parquet whose cells are lists, structures or bytes, and what they are."""
+    for name in (name for name in frame if pd.api.types.is_object_dtype(frame[name].dtype)):
+        known = frame[name].dropna()
+        cell = known.iloc[0] if len(known) else ""
+        found = {dict: "structures", bytes: "bytes", list: "lists", np.ndarray: "lists"}.get(type(cell))
+        if found:
+            return str(name), found
+    return None
 
 
 def are_pixels(frame: pd.DataFrame) -> bool:

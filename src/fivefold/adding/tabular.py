@@ -1,78 +1,118 @@
 """A dataset block for a table of columns: of what kind it is, and which column is what."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..data import columns
-from ..data.frame import need
 from ..errors import DataError
-from ..params.datasets import Column
-from .signs import are_pixels, is_even, is_numeric, is_text, is_time, says_parts, season, step_columns
+from .goal import TARGETS, check_gaps, check_target, find_target, listed, task_of
+from .groups import group_of, says_ids
+from .signs import are_pixels, is_even, is_numeric, is_time, says_parts, season, step_columns
+from .sizes import Size
+from .texts import Texts, reads_as_text, texts_of
 
 Block = dict[str, Any]
-
-TARGETS = ("target", "label", "class", "y")
-"""Names by which a target is known without being told, the surest first."""
-
-FEW = 20
-"""Different whole numbers up to which a target is taken for classes."""
 
 SHARES = {"validation": 0.15, "test": 0.15}
 
 
-def of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str) -> Block:
+@dataclass(frozen=True)
+class Found:
+    """A dataset block, and what a person should know of how it came about."""
+
+    block: Block
+    notes: tuple[str, ...] = ()
+
+
+def of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None = None) -> Found:
     """Return a dataset block for a table of columns, of the kind that it is."""
     split = next((name for name in frame if says_parts(frame[name])), None)
     if target:
-        need(frame, {target: "--target"}, source)
-    times = next((name for name in frame if name != target and is_time(frame[name])), None)
-    if not kind or kind == "series":
-        block = _series(frame, target, times, sure=bool(kind), source=source)
+        check_target(frame, target, source)
+    kind = kind or ("images" if size else "")  # a size is that of images
+    if kind in ("", "series"):
+        block = _series(frame, target, sure=bool(kind), source=source)
         if block:
-            return block
-    target = target or _target(frame, split, source)
-    if kind in ("", "sequences"):
-        block = _sequences(frame, target, split, sure=bool(kind), source=source)
-        if block:
-            return block
+            return Found(block)
+    target = target or find_target(frame, split, source)
     task = task_of(frame[target])
-    divided = split_of(frame[target], task, split)
-    pixels = [name for name in frame if name not in (target, split)]
-    if kind == "images" or (not kind and are_pixels(frame[pixels])):
-        return {"kind": "images", "target": target, "task": task, "split": divided, "normalize": "minmax"}
-    texts = [name for name in pixels if is_text(frame[name])]
-    if kind == "text" or (not kind and texts):
-        if not texts:
-            raise DataError(
-                f"{source} must have a column of text beside {target!r}, but has none; choose another --kind"
-            )
-        return _texts(frame, texts[0], target, task, divided)
-    return {"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}
+    check_gaps(frame[target], task, source)
+    if kind in ("", "sequences"):
+        found = _sequences(frame, target, split, sure=bool(kind), source=source)
+        if found:
+            return found
+    names = [name for name in frame if name not in (target, split)]
+    if kind == "images" or (not kind and are_pixels(frame[names])):
+        return Found(_pixels(frame, names, target, split, size, source))
+    texts = texts_of(frame, names, sure=kind == "text")
+    if kind == "text" and not texts.columns:
+        raise DataError(f"{source} must have a column of text beside {target!r}, but has none; choose another --kind")
+    divided, notes = _divided(frame[target], task, split, frame, names)
+    if kind == "text" or (not kind and reads_as_text(texts)):
+        return _text(frame, texts, target, task, divided, notes)
+    unread = "" if kind else ", ".join(texts.columns)
+    notes += (f"{unread}: text, of which a table learns nothing; --kind text would read it, alone",) if unread else ()
+    return Found({"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}, notes)
 
 
-def _texts(frame: pd.DataFrame, text: str, target: str, task: str, split: Block) -> Block:
+def _text(frame: pd.DataFrame, texts: Texts, target: str, task: str, split: Block, notes: tuple[str, ...]) -> Found:
+    text = texts.columns[0]
     words = frame[text].dropna().astype(str).str.count(r"\w+")
     length = int(np.clip(2 ** math.ceil(math.log2(max(words.quantile(0.9), 8))), 8, 512))
-    return {"kind": "text", "text": text, "target": target, "task": task, "length": length, "split": split}
+    others = [name for name in (*texts.columns[1:], *texts.others) if name != split.get("column")]
+    if others:
+        which = "the longest column of text, " if len(texts.columns) > 1 else ""
+        notes += (
+            f"only {text} is read, {which}and not {listed(others)}: a text is one column; `text` in params.yaml names"
+            " another, --kind table takes numbers and categories instead",
+        )
+    block = {"kind": "text", "text": text, "target": target, "task": task, "length": length, "split": split}
+    return Found(block, notes)
 
 
-def _series(frame: pd.DataFrame, target: str, times: str | None, *, sure: bool, source: Path) -> Block | None:
+def _pixels(
+    frame: pd.DataFrame, names: list[str], target: str, split: str | None, size: Size | None, source: Path
+) -> Block:
+    """Return a block for one image a row."""
+    width = len(names)
+    sides = size or (math.isqrt(width),) * 2
+    if width not in [channels * sides[0] * sides[1] for channels in (1, 3, 4)] and (size or not _square(width)):
+        raise DataError(
+            f"{source}: a row of pixels must make up a square image, or one of --size HEIGHTxWIDTH, but there are"
+            f" {width} columns beside {target!r}; say --size, or choose another --kind"
+        )
+    task = task_of(frame[target])
+    divided = split_of(frame[target], task, split)
+    return {"kind": "images", "target": target, "task": task, "split": divided, "normalize": "minmax"}
+
+
+def _square(width: int) -> bool:
+    return any(width % c == 0 and math.isqrt(width // c) ** 2 == width // c for c in (1, 3, 4))
+
+
+def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Block | None:
     """Return a block if rows are steps of one series: a column of times that never repeat, and numbers."""
-    if times is None:
-        if sure:
-            raise DataError(
-                f"{source} must have a column of dates or times, each once, but has none; choose another --kind"
-            )
-        return None
+    times = next((name for name in frame if name != target and is_time(frame[name])), None)
     numeric = [name for name in frame if name != times and pd.api.types.is_numeric_dtype(frame[name])]
     found = target or (numeric[0] if len(numeric) == 1 else next((n for n in numeric if n.lower() in TARGETS), ""))
-    if found not in numeric or (not sure and task_of(frame[found]) == "classification"):
+    if sure and times is None:
+        raise DataError(
+            f"{source} must have a column of dates or times, each once, but has none; choose another --kind"
+        )
+    if sure and found not in numeric:
+        told = f"{found!r} is none" if found else "it is not said which"
+        raise DataError(
+            f"{source}: a series must have a column of numbers to forecast, but {told}; name one with --target:"
+            f" {listed(numeric) or 'there is none'}"
+        )
+    if times is None or found not in numeric:
         return None
-    if not sure and (len(numeric) + 1 < frame.shape[1] or not is_even(frame[times])):
+    words_or_events = len(numeric) + 1 < frame.shape[1] or not is_even(frame[times])
+    if not sure and (task_of(frame[found]) == "classification" or words_or_events):
         return None  # words would be lost, or rows are events, not steps
     window = max(min(season(frame[times]) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
     held = int(np.clip(len(frame) // 6, 2, 10_000))
@@ -90,7 +130,7 @@ def _series(frame: pd.DataFrame, target: str, times: str | None, *, sure: bool, 
     }
 
 
-def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Block | None:
+def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Found | None:
     """Return a block if rows are steps of many sequences: id and step stand together once, an id has one target."""
     found = next(step_columns(frame, [name for name in frame if name not in (target, split)], target), None)
     if found is None:
@@ -101,41 +141,46 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
             )
         return None
     series, step = found
-    labels = frame.drop_duplicates(series).set_index(series)[target]
-    task = task_of(labels)
-    values = [n for n in frame if n not in (series, step, target, split) and is_numeric(frame[n])]
-    words = [n for n in frame if n not in (series, step, target, split, *values)]
-    return {
+    firsts = frame.drop_duplicates(series)
+    task = task_of(firsts[target])
+    rest = [name for name in frame if name not in (series, step, target, split)]
+    once = [name for name in rest if says_ids(name) and len(frame[[series, name]].drop_duplicates()) == len(firsts)]
+    divided, notes = _divided(firsts[target], task, split, firsts, once)
+    values = [name for name in rest if is_numeric(frame[name]) and name != divided.get("column")]
+    block = {
         "kind": "sequences",
         "task": task,
         "target": target,
         "series": series,
         "step": step,
-        **({"values": values} if words else {}),
-        "split": split_of(labels, task, split),
+        **({"values": values} if len(values) < len(rest) else {}),
+        "split": divided,
         "normalize": "standard",
     }
+    return Found(block, notes)
 
 
-def _target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
-    known = [name for name in frame if name.lower() in TARGETS and name != split]
-    if known:
-        return str(min(known, key=lambda name: TARGETS.index(name.lower())))
-    shown = ", ".join(map(str, frame.columns[:20])) + (", ..." if len(frame.columns) > 20 else "")
-    raise DataError(f"{source}: say which column to predict with --target; the columns are {shown}")
+def _divided(
+    target: pd.Series, task: str, split: str | None, frame: pd.DataFrame, names: list[str]
+) -> tuple[Block, tuple[str, ...]]:
+    """Return how rows are divided, and what to say of it: as the source says, by groups, or drawn."""
+    found = None if split else group_of(frame, names)
+    if found is None:
+        return split_of(target, task, split), ()
+    column, sure = found
+    by_group = {"by": "group", "column": column, **SHARES}
+    count = f"{column} repeats ({frame[column].nunique()} values in {len(frame)} rows)"
+    if sure:
+        note = (
+            f"{count}: split by it, since rows of one {column} in two sets would flatter the score; `split` changes it"
+        )
+        return by_group, (note,)
+    how = ", ".join(f"{key}: {value}" for key, value in by_group.items())
+    note = f"{count}: if rows of one {column} belong together, set `split: {{{how}}}`, or the score flatters"
+    return split_of(target, task), (note,)
 
 
-def task_of(values: pd.Series) -> str:
-    """Return classification for words, booleans and few whole numbers, else regression."""
-    known = values.dropna()
-    if not pd.api.types.is_numeric_dtype(known.dtype) or pd.api.types.is_bool_dtype(known.dtype):
-        kind, _ = columns.infer(known, Column())
-        return "regression" if kind == "numeric" else "classification"
-    whole = bool((known == known.round()).all())
-    return "classification" if whole and known.nunique() <= min(FEW, max(2, len(known) // 5)) else "regression"
-
-
-def split_of(target: pd.Series, task: str, column: str | None) -> Block:
+def split_of(target: pd.Series, task: str, column: str | None = None) -> Block:
     """Return how rows are divided: as a column says, else drawn."""
     if column:
         return {"by": "column", "column": column}

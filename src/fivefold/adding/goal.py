@@ -1,0 +1,89 @@
+"""The column to predict: which it is, what it asks for, and whether every row has it."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..data import columns
+from ..errors import DataError
+from ..params.datasets import Column
+
+TARGETS = ("target", "label", "class", "y")
+"""Names by which a target is known without being told, the surest first."""
+
+FEW = 20
+"""Different whole numbers up to which a target is taken for classes."""
+
+LISTED = 12
+"""Names or rows that a message lists at most."""
+
+
+def find_target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
+    """Return the column whose name says that it is the target.
+
+    Raises:
+        DataError: none does.
+    """
+    known = [name for name in frame if name.lower() in TARGETS and name != split]
+    if known:
+        return str(min(known, key=lambda name: TARGETS.index(name.lower())))
+    last = [name for name in frame if name != split][-1]
+    raise DataError(
+        f"{source}: say which column to predict with --target; the columns are {listed(frame.columns)}"
+        f" (for the last one: --target {_quoted(last)})"
+    )
+
+
+def check_target(frame: pd.DataFrame, target: str, source: Path) -> None:
+    """Refuse a target that is no column, with the column that may be meant."""
+    if target in frame.columns:
+        return
+    lower = {name.lower(): name for name in frame.columns}
+    near = difflib.get_close_matches(target.strip().lower(), list(lower), n=1)
+    meant = f"; is {lower[near[0]]!r} meant?" if near else ""
+    raise DataError(
+        f"{source}: --target must name a column, but {target!r} is none; the columns are {listed(frame.columns)}{meant}"
+    )
+
+
+def check_gaps(target: pd.Series, task: str, source: Path) -> None:
+    """Refuse rows without a target, before anything else is said of them."""
+    empty = target.isna()
+    if task == "regression" and not pd.api.types.is_numeric_dtype(target.dtype):
+        empty |= target.astype(str).str.strip().str.lower().isin(columns.GAPS)
+    rows = np.flatnonzero(empty.to_numpy()) + 1
+    if not len(rows):
+        return
+    which = "row" if len(rows) == 1 else "rows"
+    remedy = "fill them in, or delete these rows and add the file again"
+    if len(rows) > len(target) / 2:
+        remedy = "is another column meant by --target? if not, delete these rows"
+    raise DataError(
+        f"{source}: every row must have a target, but column {target.name!r} is empty in {len(rows)} of {len(target)}"
+        f" rows ({which} {listed(rows.tolist())}): {remedy}"
+    )
+
+
+def task_of(values: pd.Series) -> str:
+    """Return classification for words, booleans and few whole numbers, else regression."""
+    known = values.dropna()
+    if not pd.api.types.is_numeric_dtype(known.dtype) or pd.api.types.is_bool_dtype(known.dtype):
+        kind, _ = columns.infer(known, Column())
+        return "regression" if kind == "numeric" else "classification"
+    whole = bool((known == known.round()).all())
+    return "classification" if whole and known.nunique() <= min(FEW, max(2, len(known) // 5)) else "regression"
+
+
+def listed(names: Sequence[object]) -> str:
+    """Return names as a message lists them: all of a few, else the first and the last ones."""
+    if len(names) <= LISTED:
+        return ", ".join(map(str, names))
+    first, last = names[: LISTED - 4], names[-3:]
+    return f"{', '.join(map(str, first))}, ... {', '.join(map(str, last))}"
+
+
+def _quoted(name: str) -> str:
+    return name if name.isalnum() or name.replace("_", "").isalnum() else f"'{name}'"

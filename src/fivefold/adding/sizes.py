@@ -1,0 +1,95 @@
+"""The size to which images are resized, where a person or the images call for it."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from ..data.pictures import FORMATS, PACKINGS, SUFFIXES, UNREADABLE
+from ..errors import DataError
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+LARGEST = 128
+"""Pixels of the longer side of an image, beyond which training on a CPU takes hours."""
+
+ORIENTATION, SIDEWAYS = 0x0112, 5
+"""EXIF tag, and the value from which height and width change places."""
+
+
+def parse_size(text: str) -> Size | None:
+    """Return what `--size` says, None if it is empty.
+
+    Raises:
+        DataError: it is no height and width.
+    """
+    if not text:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,4})[x×*,]([1-9]\d{0,4})", text.strip().lower())
+    if not found:
+        raise DataError(f"--size must be HEIGHTxWIDTH in pixels, but is {text!r}; write for example --size 32x48")
+    return int(found[1]), int(found[2])
+
+
+def size_for(source: Path) -> tuple[Size | None, str]:
+    """Return the size to which images in a folder or zip should be brought, and why; None if they can stay.
+
+    Images of several sizes take the median height and width, rounded to 4; large ones are made smaller.
+    """
+    sizes = np.array(list(_sizes(source)))
+    if not len(sizes):
+        return None, ""  # reading it says what is wrong
+    heights, widths = sizes.T
+    height, width = np.median(heights), np.median(widths)
+    differ = len(np.unique(sizes, axis=0)) > 1
+    shrink = min(1.0, LARGEST / max(height, width))
+    if not differ and shrink == 1.0:
+        return None, ""
+    to = (_rounded(height * shrink), _rounded(width * shrink))
+    span = f"sizes differ ({heights.min()}x{widths.min()} to {heights.max()}x{widths.max()})"
+    if not differ:
+        span = f"images are large ({heights[0]}x{widths[0]})"
+    return to, f"{span}: resized to {to[0]}x{to[1]}; --size changes it"
+
+
+def _rounded(side: float) -> int:
+    return max(8, round(side / 4) * 4)
+
+
+def _sizes(source: Path) -> Iterator[Size]:
+    """Yield the upright size of each image whose header can be read."""
+    if source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if _is_image(PurePosixPath(path.relative_to(source).as_posix())) and path.is_file():
+                with path.open("rb") as file:
+                    yield from _size(file)
+        return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for info in archive.infolist():
+                readable = not info.flag_bits & 1 and info.compress_type in PACKINGS
+                if readable and _is_image(PurePosixPath(info.filename)):
+                    with archive.open(info) as packed:
+                        yield from _size(packed)
+    except UNREADABLE:
+        return  # reading it says what is wrong
+
+
+def _size(file: IO[bytes]) -> Iterator[Size]:
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            sideways = image.getexif().get(ORIENTATION, 1) >= SIDEWAYS
+    except UNREADABLE:
+        return  # reading it says which it is
+    yield (width, height) if sideways else (height, width)
+
+
+def _is_image(name: PurePosixPath) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+    return name.suffix.lower() in SUFFIXES and not hidden

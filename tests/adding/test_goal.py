@@ -1,0 +1,67 @@
+"""The column to predict is asked for by names that help, and rows without it are seen before anything else."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fivefold.adding.goal import check_gaps, check_target, find_target, listed
+from fivefold.errors import DataError
+
+SOURCE = Path("mine.csv")
+
+
+def frame(*names: str) -> pd.DataFrame:
+    return pd.DataFrame(0, index=range(3), columns=list(names))
+
+
+def test_the_first_and_the_last_columns_are_listed_and_the_last_is_proposed() -> None:
+    said = r"the columns are 0, 1, 2, 3, 4, 5, 6, 7, \.\.\. 782, 783, 784 \(for the last one: --target 784\)"
+    with pytest.raises(DataError, match=said):
+        find_target(frame(*map(str, range(785))), None, SOURCE)
+
+
+def test_the_split_is_no_target_and_a_name_with_spaces_is_quoted() -> None:
+    with pytest.raises(DataError, match=r"\(for the last one: --target 'heart rate'\)"):
+        find_target(frame("a", "heart rate", "y"), "y", SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("Species", r"'Species' is none; the columns are island, species; is 'species' meant\?$"),
+        ("specis", r"is 'species' meant\?$"),
+        ("price", r"'price' is none; the columns are island, species$"),
+    ],
+)
+def test_a_target_that_is_no_column_is_refused_with_the_one_that_is_meant(target: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        check_target(frame("island", "species"), target, SOURCE)
+
+
+def test_rows_without_a_target_are_counted_and_named() -> None:
+    values = pd.Series(["a", None, "b", "a", None, "b"], name="y")
+    said = (
+        r"column 'y' is empty in 2 of 6 rows \(rows 2, 5\): fill them in, or delete these rows and add the file again"
+    )
+    with pytest.raises(DataError, match=said):
+        check_gaps(values, "classification", SOURCE)
+
+
+def test_a_word_for_nothing_is_a_gap_among_numbers_but_a_class_among_classes() -> None:
+    values = pd.Series(["1.5", "NA", "2.5"], name="y")
+    check_gaps(values, "classification", SOURCE)
+    with pytest.raises(DataError, match=r"column 'y' is empty in 1 of 3 rows \(row 2\)"):
+        check_gaps(values, "regression", SOURCE)
+
+
+def test_a_column_that_is_mostly_empty_is_hardly_the_target() -> None:
+    values = pd.Series([1.5, np.nan, np.nan], name="y")
+    with pytest.raises(DataError, match=r"empty in 2 of 3 rows \(rows 2, 3\): is another column meant by --target\?"):
+        check_gaps(values, "regression", SOURCE)
+
+
+def test_few_are_listed_whole() -> None:
+    assert listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert listed(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, ... 10, 11, 12"

@@ -1,0 +1,88 @@
+"""What is shown fits a terminal of 80 columns, and says what a person looks for."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from fivefold.adding.add import add
+from fivefold.adding.show import show, show_difference
+
+ROOT = Path(__file__).parents[2]
+RANDOM = np.random.default_rng(0)
+N = 300
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+
+
+def screen(frame: pd.DataFrame, width: int = 80) -> list[str]:
+    frame.to_parquet("mine.parquet")
+    file = io.StringIO()
+    show(add(Path("mine.parquet"), target="goal"), Console(file=file, width=width))
+    return file.getvalue().splitlines()
+
+
+def line(lines: list[str], beginning: str) -> str:
+    return " ".join(next(line for line in lines if line.strip().startswith(beginning)).split())
+
+
+def test_five_hundred_columns_are_a_screen() -> None:
+    names = [f"gene_{i}" for i in range(500)]
+    frame = pd.DataFrame(RANDOM.normal(size=(N, 500)), columns=names)
+    lines = screen(frame.assign(goal=["no", "yes"] * (N // 2), colour=["red", "blue", "green"] * (N // 3)))
+    assert len(lines) < 36
+    assert line(lines, "...") == "... and 481 more: 480 numeric, 1 categorical"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_names_keep_the_ends_in_which_they_differ(width: int) -> None:
+    names = [f"a_rather_long_name_of_the_measure_number_{i}" for i in range(10, 14)]
+    frame = pd.DataFrame(RANDOM.normal(size=(N, 4)), columns=names)
+    lines = screen(frame.assign(goal=RANDOM.choice([f"a class of a long name {i}" for i in range(9)], N)), width)
+    assert all(len(line) <= width for line in lines)
+    assert [line(lines, f"a_rather_long_…asure_number_{i} ") for i in range(10, 14)]
+
+
+def test_what_cells_hold() -> None:
+    frame = pd.DataFrame(
+        {
+            "small": RANDOM.normal(size=N) / 1000,
+            "large": np.linspace(10_000, 1_234_567, N).round(),
+            "flag": np.arange(N) < 75,
+            "gaps": np.where(np.arange(N) == 0, np.nan, np.arange(N) % 50),
+            "goal": RANDOM.permutation(np.repeat([3, 8], [100, 200])),
+        }
+    )
+    lines = screen(frame.sample(frac=1, random_state=0, ignore_index=True))
+    assert line(lines, "flag").startswith("flag boolean true in 2")
+    assert "e+0" not in line(lines, "large")
+    assert "%" not in line(lines, "small")
+    assert "%" in line(lines, "gaps") or "gaps numeric 0 to 49" in line(lines, "gaps")
+    assert line(lines, "goal") == "goal target 2 classes: 8 (140), 3 (70)"
+    assert lines[:2] == [
+        "mine: table, classification of goal",
+        "rows, split stratified by class: 210 train, 45 validation, 45 test",
+    ]
+
+
+def test_a_long_remark_goes_on_below_its_words() -> None:
+    frame = pd.DataFrame({"patient": np.repeat(np.arange(60), 5), "v": RANDOM.normal(size=N), "goal": ["a", "b"] * 150})
+    lines = screen(frame.sample(frac=1, random_state=0, ignore_index=True))
+    start = next(i for i, line in enumerate(lines) if line.startswith("note patient repeats (60 values"))
+    assert lines[start + 1].startswith("     ")
+
+
+def test_a_difference_is_coloured_on_a_terminal_only() -> None:
+    text = "--- params.yaml\n+++ params.yaml\n@@ -1 +1,2 @@\n a: [1]\n+b: 2\n"
+    plain, terminal = io.StringIO(), io.StringIO()
+    show_difference(text, Console(file=plain, width=8))
+    assert plain.getvalue() == text
+    show_difference(text, Console(file=terminal, force_terminal=True, color_system="standard", width=80))
+    assert "\x1b[32m+b: 2\x1b[0m" in terminal.getvalue()

@@ -1,0 +1,95 @@
+"""Images of several sizes come to one, which is said and can be chosen."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fivefold.adding.look import look
+from fivefold.adding.sizes import ORIENTATION, parse_size, size_for
+from fivefold.errors import DataError
+
+
+def saved(folder: Path, *sizes: tuple[int, int]) -> Path:
+    """Save an image of each height and width, of two classes."""
+    for i, (height, width) in enumerate(sizes):
+        path = folder / "pets" / ("cat", "dog")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (width, height)).save(path)
+    return folder / "pets"
+
+
+def zipped(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "pets.zip", "w") as archive:
+        for path in (folder / "pets").rglob("*.*"):
+            archive.write(path, path.relative_to(folder))
+    return folder / "pets.zip"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "size", "why"),
+    [
+        ([(10, 11), (10, 11)], None, ""),
+        (
+            [(20, 25), (29, 33), (40, 50)],
+            (28, 32),
+            "sizes differ (20x25 to 40x50): resized to 28x32; --size changes it",
+        ),
+        ([(300, 600), (300, 600)], (64, 128), "images are large (300x600): resized to 64x128; --size changes it"),
+        ([(3, 3), (4, 4)], (8, 8), "sizes differ (3x3 to 4x4): resized to 8x8; --size changes it"),
+    ],
+)
+def test_the_median_of_sizes(
+    tmp_path: Path, sizes: list[tuple[int, int]], size: tuple[int, int] | None, why: str
+) -> None:
+    source = saved(tmp_path, *sizes)
+    assert size_for(source) == size_for(zipped(tmp_path)) == (size, why)
+    assert look(source).block.get("size") == (list(size) if size else None)
+
+
+def test_an_image_that_lies_on_its_side_is_measured_upright(tmp_path: Path) -> None:
+    source = saved(tmp_path, (16, 32), (16, 32))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.new("RGB", (16, 32)).save(source / "cat/turned.jpg", exif=exif)
+    assert size_for(source) == (None, "")
+
+
+def test_what_cannot_be_read_or_is_hidden_has_no_size(tmp_path: Path) -> None:
+    source = saved(tmp_path, (16, 32), (16, 32))
+    (source / "cat/torn.png").write_bytes(b"\x89PNG")
+    Image.new("RGB", (9, 9)).save(source / "cat/.thumbnail.png")
+    assert size_for(source) == size_for(zipped(tmp_path)) == (None, "")
+    (tmp_path / "no.zip").write_bytes(b"PK")
+    assert size_for(tmp_path / "no.zip") == (None, "")
+
+
+def test_a_size_that_is_said_goes_before(tmp_path: Path) -> None:
+    looked = look(saved(tmp_path, (20, 25), (29, 33)), size=parse_size("16x24"))
+    assert (looked.block["size"], looked.notes) == ([16, 24], ())
+
+
+@pytest.mark.parametrize("text", ["16", "0x4", "16x", "ax4", "16x24x3", "-3x4"])
+def test_a_size_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match=rf"--size must be HEIGHTxWIDTH in pixels, but is '{text}'; write for example"):
+        parse_size(text)
+
+
+def test_a_size_for_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "novel.txt").write_text("a" * 100)
+    with pytest.raises(DataError, match=r"--size is for images, but .* is taken for text; leave it out"):
+        look(tmp_path / "novel.txt", size=(8, 8))
+
+
+def test_a_size_tells_the_shape_of_pixels_that_are_no_square(tmp_path: Path) -> None:
+    cells = np.random.default_rng(0).integers(0, 255, (40, 4 * 9))
+    names = [f"p{i}" for i in range(36)]
+    rows = [",".join([*names, "y"]), *(",".join([*map(str, row), str(i % 2)]) for i, row in enumerate(cells))]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    block = look(tmp_path / "mine.csv", size=(4, 9)).block
+    assert (block["kind"], block["size"]) == ("images", [4, 9])
+    said = r"must make up a square image, or one of --size HEIGHTxWIDTH, but there are 36 columns beside 'y'"
+    with pytest.raises(DataError, match=said):
+        look(tmp_path / "mine.csv", size=(5, 9))
