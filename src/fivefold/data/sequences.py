@@ -1,8 +1,8 @@
-"""Sequences of steps, each with a label or a value: long tables, UCR/UEA .ts files, .npz.
+"""Sequences of steps, each with a label or a value: long tables, UCR/UEA .ts files and pairs of files, .npz.
 
 A record is padded at its end with steps that are missing in every column, to the longest of training rows; so x alone
-says how long it is. A column
-that one sequence lacks wholly is missing in all its steps, and a chain's mask makes it the training mean, 0.
+says how long it is. A column that one sequence lacks wholly is missing in all its steps, and a chain's mask makes it
+the training mean, 0.
 Shapes: n sequences, t steps of the longest, f values a step.
 """
 
@@ -20,6 +20,7 @@ from .columns import infer
 from .findings import Finding
 from .frame import need, read_frame
 from .npz import read_npz
+from .pairs import read_pair
 from .raw import Arrays
 from .records import Array, Dataset, Keys, Parts
 from .roles import given_parts
@@ -62,10 +63,10 @@ def read_sequences(source: Path, params: Sequences) -> RawSequences:
     Raises:
         DataError: the file is of no known format, or a label differs within a sequence.
     """
-    if source.suffix == ".ts":
-        blocks, labels = read_ts(source)
-        features = tuple(f"x{i}" for i in range(blocks[0].shape[1]))
-        found = Found(np.concatenate(blocks), np.array([len(block) for block in blocks]), features, labels)
+    if source.is_dir():
+        found = _blocks(*read_pair(source))
+    elif source.suffix == ".ts":
+        found = _blocks(*read_ts(source))
     elif source.suffix == ".npz":
         found = _npz(source)
     else:
@@ -90,6 +91,11 @@ def read_sequences(source: Path, params: Sequences) -> RawSequences:
         values=() if classes else (str(found.labels.name),),
     )
     return RawSequences(keys, schema, x, np.arange(len(x)), findings)
+
+
+def _blocks(blocks: list[Array], labels: pd.Series, given: pd.Series | None = None) -> Found:
+    features = tuple(f"x{i}" for i in range(blocks[0].shape[1]))
+    return Found(np.concatenate(blocks), np.array([len(block) for block in blocks]), features, labels, given=given)
 
 
 def _long(source: Path, params: Sequences) -> Found:

@@ -130,7 +130,8 @@ class Sequences(Strict):
 
     kind: Literal["sequences"]
     source: str = Field(
-        description="long form, one row a step: .csv, .csv.gz or .parquet; UCR/UEA .ts; .npz with arrays x and y"
+        description="long form, one row a step: .csv, .csv.gz or .parquet; UCR/UEA .ts; a folder with the pair"
+        " NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, as UCR gives them; .npz with arrays x and y"
     )
     task: Literal["classification", "regression"]
     target: str = Field(default="label", description="long form: column of the label, one value a sequence")
