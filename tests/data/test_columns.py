@@ -41,6 +41,9 @@ INFERRED = [
     pytest.param(of("red", "NA", None), "categorical", ["red", "NA", NAN], id="words: only an empty cell is missing"),
     pytest.param(of("low", "red"), "categorical", ["low", "red"], id="words beside a scale's"),
     pytest.param(of("12:30", "13:00"), "categorical", ["12:30", "13:00"], id="times without a day"),
+    pytest.param(of("2019/20", "2020/21"), "categorical", ["2019/20", "2020/21"], id="seasons"),
+    pytest.param(of("2009/10", "2012/13"), "categorical", ["2009/10", "2012/13"], id="seasons, some like months"),
+    pytest.param(of("1234-56-78", "2020-99-01"), "categorical", ["1234-56-78", "2020-99-01"], id="numbers of parts"),
     pytest.param(pd.Series(["b", None], dtype="category", name="a"), "categorical", ["b", NAN], id="of Parquet"),
 ]
 
@@ -122,6 +125,11 @@ class TestDates:
     def test_one_date_is_one_feature(self) -> None:
         cells, _ = columns.parse(of("2024-01-01", "2024-01-01"), "date")
         assert columns.fit("d", "date", cells).features == ("d.days",)
+
+    def test_a_month_that_is_none_among_days_is_found(self) -> None:
+        values = of("2024-01-01", "2024-13-01", "2024-03-01")
+        kind, _ = columns.infer(values, Column())
+        assert (kind, columns.parse(values, kind)[1].tolist()) == ("date", [1])
 
     def test_a_day_that_is_none_is_found(self) -> None:
         values = of("2024-01-01", "2024-02-30", "soon")

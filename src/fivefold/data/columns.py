@@ -38,7 +38,11 @@ SCALES = (
     ("bad", "ok", "good"),
     ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
 )
-DATE = re.compile(r"\d{4}[-/]\d{1,2}([-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?)?")
+MONTH, DAY = r"(0?[1-9]|1[0-2])", r"(0?[1-9]|[12]\d|3[01])"
+TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
+DATE = re.compile(rf"\d{{4}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
+"""A month or a day: 2020/21 is a season, but 2020-21-01 a mistake among days."""
+DATE_THAT_IS = re.compile(rf"\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?")
 
 OTHER_NUMBER = re.compile(r"[-+]?\d+(\.\d{3})*,\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?[\d.]+ ?%")
 OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?")
@@ -51,7 +55,7 @@ WORDS = 100
 """Different spellings at most of a column that may be boolean or a known scale."""
 
 MIXED = 0.5
-"""Share of a text column's cells that are numbers from which the others are taken for mistakes."""
+"""Share of a text column's cells that are numbers, or dates, from which the others are taken for mistakes."""
 
 
 def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str, ...]]:
@@ -86,7 +90,7 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
         return "boolean", ()
     if not len(known) or pd.to_numeric(known, errors="coerce").notna().mean() >= MIXED:
         return "numeric", ()
-    if known.str.fullmatch(DATE).all():
+    if known.str.fullmatch(DATE).all() and known.str.fullmatch(DATE_THAT_IS).mean() >= MIXED:
         return "date", ()
     # written otherwise than we read them: parsing refuses them with their rows, where categories would lose them
     if known.str.fullmatch(OTHER_NUMBER).mean() >= MIXED:

@@ -120,8 +120,14 @@ def _drawn(keys: Keys, params: RowSplit | GroupSplit, seed: int) -> Parts:
     everything = np.arange(len(keys.y))
     if params.by == "group":
         n = len(np.unique(keys.groups)) if keys.groups is not None else 0
-        rest, test = _groups(everything, keys, _rows(params.test, n), seed)
-        train, validation = _groups(rest, keys, _rows(params.validation, n), seed)
+        held, tested = _rows(params.validation, n), _rows(params.test, n)
+        if held + tested >= n:
+            raise DataError(
+                f"three sets must each get a group, but column {params.column!r} holds {n}, of which validation takes"
+                f" {held} and test {tested}; bring more groups, change `split`, or split another way"
+            )
+        rest, test = _groups(everything, keys, tested, seed)
+        train, validation = _groups(rest, keys, held, seed)
     else:
         n = len(everything)
         labels = None
