@@ -11,6 +11,7 @@ from fivefold.data.prepared import prepare
 from fivefold.data.records import Array, Dataset
 from fivefold.data.schema import Column
 from fivefold.errors import DataError
+from fivefold.params.checks import Level, Rule
 
 from ..conftest import dataset_of, schema_of, table_block
 
@@ -51,6 +52,29 @@ def test_data_without_fault_gives_no_finding() -> None:
     assert of(grid(8)) == []
     classes = np.arange(300) % 2
     assert {f.rule for f in of(RANDOM.normal(size=(300, 4)), y=classes)} == {"class_balance"}
+
+
+@pytest.mark.parametrize(
+    ("look", "rules"),
+    [
+        ("_duplicates", ("duplicates", "split_overlap")),
+        ("_balance", ("class_balance", "small_class", "absent_class")),
+        ("_missing", ("missing",)),
+        ("_identifiers", ("identifier",)),
+        ("_outliers", ("outliers",)),
+        ("_leaks", ("leakage",)),
+        ("_constant", ("constant",)),
+    ],
+)
+def test_what_is_off_is_not_looked_for(monkeypatch: pytest.MonkeyPatch, look: str, rules: tuple[Rule, ...]) -> None:
+    looked = []
+    monkeypatch.setattr(f"fivefold.data.checks.{look}", lambda dataset: iter(looked.append(dataset) or []))
+    dataset = table(grid(300), grid(40, 1e5), grid(40, 2e5), y=np.arange(300) % 2)
+    off: dict[Rule, Level] = dict.fromkeys(rules, "off")
+    list(check(dataset, off))
+    assert looked == []
+    list(check(dataset, {**off, rules[-1]: "note"}))
+    assert looked == [dataset]
 
 
 class TestMissing:

@@ -198,6 +198,15 @@ class TestMixed:
     def test_fewer_are_words(self) -> None:
         assert columns.infer(of("1", "two", "three"), Column())[0] == "categorical"
 
+    def test_a_text_is_not_tried_as_a_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fivefold.data.columns.pd.to_numeric", None)  # a million texts take it seconds
+        values = pd.Series([f"text {i}" for i in range(99)] + ["7"], name="a")
+        assert columns.infer(values, Column())[0] == "categorical"
+
+    @pytest.mark.parametrize("cell", ["5", "-.5", "+7e3", " 1.5", "inf", "-Infinity", "2."])
+    def test_however_a_number_begins_it_is_one(self, cell: str) -> None:
+        assert columns.infer(of(cell, "word"), Column())[0] == "numeric"
+
     def test_a_word_far_down_makes_no_boolean(self) -> None:
         values = pd.Series(["yes", "no"] * 6000 + ["perhaps"], name="a")
         assert columns.infer(values, Column())[0] == "categorical"

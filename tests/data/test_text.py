@@ -356,6 +356,17 @@ class TestRefused:
         refused(path, block(path, split=split), line)
 
 
+def test_more_tokens_than_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = texts(tmp_path, *ROWS)
+    refused(
+        path, block(path, length=2**30), "a.csv: 4 records of 1073741824 tokens are too many for memory, which hold"
+    )
+    path.unlink()
+    monkeypatch.setattr("fivefold.data.text.LARGEST", 99)
+    path = written(tmp_path, "a" * 30, "a.txt")
+    refused(path, novel(path), "26 records of 4 tokens are too many for memory, which holds 99; shorten `length`, or")
+
+
 def test_real_reviews() -> None:
     path = SHARED / "fine_foods.csv.gz"
     if not path.exists():

@@ -1,13 +1,14 @@
 """Look at a dataset before anything is trained on it; what is found goes into checks.json and onto the screen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from ..params.checks import Level
+from ..params.checks import Level, Rule
 from .findings import Finding
 from .records import Array, Dataset
 
@@ -42,20 +43,26 @@ FAR = 10.0
 """Quartile ranges beyond the quartiles from which a value is an outlier."""
 
 
-def check(dataset: Dataset) -> Iterator[Finding]:
-    """Yield what is worth knowing; training rows decide, but for rows shared between sets."""
+def check(dataset: Dataset, levels: Mapping[Rule, Level] = MappingProxyType({})) -> Iterator[Finding]:
+    """Yield what is worth knowing; training rows decide, but for rows shared between sets.
+
+    levels: of rules, where params.yaml says one; what is only for rules that are off is not looked for.
+    """
     if dataset.schema.task in ("forecasting", "language"):
         return  # windows overlap, and the next token is a class that may be rare
-    yield from _duplicates(dataset)
-    if dataset.schema.classes:
-        yield from _balance(dataset)
-    if dataset.schema.kind == "table":
-        yield from _missing(dataset)
-        yield from _identifiers(dataset)
-        yield from _outliers(dataset)
-        yield from _leaks(dataset)
-    if dataset.schema.kind in ("table", "images"):
-        yield from _constant(dataset)
+    kind = dataset.schema.kind
+    looks: list[tuple[Callable[[Dataset], Iterator[Finding]], bool, tuple[Rule, ...]]] = [
+        (_duplicates, True, ("duplicates", "split_overlap")),
+        (_balance, bool(dataset.schema.classes), ("class_balance", "small_class", "absent_class")),
+        (_missing, kind == "table", ("missing",)),
+        (_identifiers, kind == "table", ("identifier",)),
+        (_outliers, kind == "table", ("outliers",)),
+        (_leaks, kind == "table", ("leakage",)),
+        (_constant, kind in ("table", "images"), ("constant",)),
+    ]
+    for look, applies, rules in looks:
+        if applies and any(levels.get(rule) != "off" for rule in rules):
+            yield from look(dataset)
 
 
 def _missing(dataset: Dataset) -> Iterator[Finding]:

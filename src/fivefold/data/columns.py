@@ -44,6 +44,7 @@ DATE = re.compile(rf"\d{{4}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
 """A month or a day: 2020/21 is a season, but 2020-21-01 a mistake among days."""
 DATE_THAT_IS = re.compile(rf"\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?")
 
+LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
 OTHER_NUMBER = re.compile(r"[-+]?\d+(\.\d{3})*,\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?[\d.]+ ?%")
 OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?")
 """Numbers with a decimal comma, thousands or percent; dates with the day or the month first."""
@@ -53,6 +54,9 @@ NAMED = 5
 
 WORDS = 100
 """Different spellings at most of a column that may be boolean or a known scale."""
+
+FIRST = 10_000
+"""Cells at the beginning of a column that say that it has many spellings."""
 
 MIXED = 0.5
 """Share of a text column's cells that are numbers, or dates, from which the others are taken for mistakes."""
@@ -84,11 +88,12 @@ def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str,
 def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
     stripped = cells.str.strip()
     known = stripped[~stripped.str.lower().isin(GAPS)]
-    spelled = known.unique()
+    few = known.iloc[:FIRST].nunique() <= WORDS  # of a million texts that costs a second
+    spelled = known.unique() if few else []
     words = {word.lower() for word in spelled} if len(spelled) <= WORDS else set()
     if words and any(words <= {a, b} for a, b in zip(TRUE, FALSE, strict=True)):
         return "boolean", ()
-    if not len(known) or pd.to_numeric(known, errors="coerce").notna().mean() >= MIXED:
+    if not len(known) or _are_numbers(known):
         return "numeric", ()
     if known.str.fullmatch(DATE).all() and known.str.fullmatch(DATE_THAT_IS).mean() >= MIXED:
         return "date", ()
@@ -101,6 +106,14 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
         if len(words) > 1 and words <= set(scale):
             return "ordinal", scale
     return "categorical", ()
+
+
+def _are_numbers(known: pd.Series) -> bool:
+    """Say whether most cells are numbers; only those that begin like one are tried, since a text takes long to fail."""
+    like = known.str.match(LIKE_NUMBER)
+    if like.mean() < MIXED:
+        return False
+    return bool(pd.to_numeric(known[like], errors="coerce").notna().sum() >= MIXED * len(known))
 
 
 def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:

@@ -18,4 +18,4 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
     graded(raw.findings, params.checks)  # what reading found stops before anything is made of it
     dataset = raw.encode(split(raw.keys, params.split, seed))
     graded(dataset.findings, params.checks)
-    return dataset, graded([*raw.findings, *dataset.findings, *check(dataset)], params.checks)
+    return dataset, graded([*raw.findings, *dataset.findings, *check(dataset, params.checks)], params.checks)

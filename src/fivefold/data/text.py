@@ -28,6 +28,9 @@ PADDING, UNKNOWN = 0, 1
 MARKS = ("<padding>", "<unknown>")
 """The first two tokens of every vocabulary."""
 
+LARGEST = 2**31
+"""Tokens of all records: a wrong `length` would ask for more than memory holds."""
+
 WORD = re.compile(r"\w+(?:['’]\w+)?|[^\w\s]")
 
 
@@ -146,6 +149,7 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, {params.text: "text", params.target: "target"} | ({special: "split.column"} if special else {}), source)
     texts = frame[params.text]
+    _bounded(len(texts), params, source)
     empty = (texts.isna() | (texts.astype(str).str.strip() == "")).to_numpy()
     findings = []
     if empty.any():
@@ -177,7 +181,16 @@ def _language(source: Path, params: Text, encoding: str) -> RawLanguage:
             " `length`, or bring more"
         )
     n = len(tokens) - params.length
+    _bounded(n, params, source)
     return RawLanguage(params, tokens, Keys(np.zeros(n)))
+
+
+def _bounded(n: int, params: Text, source: Path) -> None:
+    if n * params.length > LARGEST:
+        raise DataError(
+            f"{source}: {n} records of {params.length} tokens are too many for memory, which holds {LARGEST};"
+            " shorten `length`, or bring fewer"
+        )
 
 
 def _decoded(source: Path, encoding: str) -> str:
