@@ -51,7 +51,7 @@ class Missing(Strict):
     """What stands in for a missing cell; learnt from training rows."""
 
     numeric: Literal["median", "mean", "most_frequent", "constant", "drop"] = Field(
-        default="median", description="drop leaves the row out"
+        default="median", description="drop leaves the row out of the set that it was drawn into"
     )
     constant: float = Field(default=0.0, description="for numeric: constant")
     categorical: Literal["own", "most_frequent", "drop"] = Field(
@@ -112,7 +112,9 @@ class Images(Strict):
     format: Format = Format()
     target: str = Field(default="", description="label column of a table of pixels")
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
-        default=None, description="height and width to resize to; left out, all images must have one size"
+        default=None,
+        description="height and width to resize to; left out, all images must have one size. Of a table of pixels: the"
+        " height and width that its rows have; left out, they are squares",
     )
     channels: Literal["auto", 1, 3, 4] = Field(
         default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that an image has"
