@@ -1,0 +1,1 @@
+"""Alter whole training batches on their device; no calls per row."""

@@ -1,0 +1,136 @@
+"""Rotation, shift, shear, zoom, flips and crop of images: one affine map for each image, one look-up for a batch.
+
+Source: Keras' ImageDataGenerator, which maps by scipy.ndimage.affine_transform of order 1; random crop: He et al. 2016.
+Shapes: b images, c channels, y x x pixels. A map (b, 2, 3) takes a place of the result to the place of the image that
+is shown there; places are rows and columns, in pixels from the image's centre.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...params.augment import Augment, Fill
+
+EDGE = 1e-3
+"""Pixels by which rounding may put a place beyond the edge that lies on it."""
+
+
+class Geometry(nn.Module):
+    """Draw a map for each image of a batch and show the image through it.
+
+    Args:
+        blank: what shows beyond the edge if `fill` is constant; broadcasts to (c, y, x).
+    """
+
+    flips: Tensor
+    reach: Tensor
+    blank: Tensor
+
+    def __init__(self, params: Augment, blank: Tensor) -> None:
+        super().__init__()
+        self.fill, self.crop = params.fill, params.crop
+        flips = (params.vertical_flip, params.horizontal_flip)
+        angles = (math.radians(params.rotation), math.radians(params.shear))
+        reach = (*angles, params.height_shift, params.width_shift, params.zoom, params.zoom)
+        self.whole = not any(reach)
+        self.register_buffer("flips", torch.tensor(flips).float()[:, None], persistent=False)
+        self.register_buffer("reach", torch.tensor(reach)[:, None], persistent=False)
+        self.register_buffer("blank", blank, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images (b, c, y, x) as their maps show them; whole pixels stay what they are, bit for bit."""
+        draws = torch.rand(10, len(x), device=x.device)
+        crop = (draws[:2] * (2 * self.crop + 1)).floor() - self.crop
+        flip = 1 - 2 * self.flips * (draws[2:4] < 0.5)
+        if self.whole:
+            return rearranged(x, flip, crop, self.fill, self.blank)
+        values = (2 * draws[4:] - 1) * self.reach
+        rotation, shear, down, right = values[:4]
+        shift = torch.stack([down * x.shape[2], right * x.shape[3]])
+        return warped(x, maps(rotation, shear, shift, 1 + values[4:], flip, crop), self.fill, self.blank)
+
+
+def maps(rotation: Tensor, shear: Tensor, shift: Tensor, zoom: Tensor, flip: Tensor, crop: Tensor) -> Tensor:
+    """Return rotation * shift * shear * zoom, the order of Keras, then flip and crop, as maps (b, 2, 3).
+
+    Args:
+        rotation, shear: (b,), radians.
+        shift, crop: (2, b), pixels.
+        zoom: (2, b), above 0.
+        flip: (2, b), -1 where an axis is mirrored, else 1.
+    """
+    cos, sin, both = rotation.cos(), rotation.sin(), rotation + shear
+    # a rotation times a shear is (cos r, -sin(r + s); sin r, cos(r + s))
+    turn = torch.stack([torch.stack([cos, -both.sin()]), torch.stack([sin, both.cos()])])
+    linear = turn * (zoom * flip)  # (2, 2, b)
+    moved = torch.stack([cos * shift[0] - sin * shift[1], sin * shift[0] + cos * shift[1]])
+    offset = moved + (linear * crop).sum(1)
+    return torch.cat([linear, offset[:, None]], dim=1).permute(2, 0, 1)
+
+
+def warped(x: Tensor, places: Tensor, fill: Fill, blank: Tensor) -> Tensor:
+    """Return images (b, c, y, x) seen through maps (b, 2, 3), values between pixels interpolated linearly.
+
+    fill: as in scipy.ndimage, so that `wrap` takes the first and the last pixel of an axis for one point.
+    """
+    height, width = x.shape[2:]
+    # grid_sample wants columns first, and half a side as unit
+    scaled = torch.stack([places[:, 1] * (2 / width), places[:, 0] * (2 / height)], dim=2)  # (b, 3, 2)
+    down, across, start = scaled[:, :, None].unbind(1)  # (b, 1, 2)
+    row, column = ((torch.arange(n, device=x.device) - (n - 1) / 2)[:, None] for n in (height, width))
+    # pairs as complex numbers: a sum over pairs of two would be made number by number
+    rows, columns = torch.view_as_complex(row * down + start), torch.view_as_complex(column * across)
+    grid = torch.view_as_real(rows[:, :, None] + columns[:, None])  # (b, y, x, 2)
+    if fill == "wrap":
+        grid = torch.stack([_around(axis, n) for axis, n in zip(grid.unbind(-1), (width, height), strict=True)], dim=-1)
+    mode = "reflection" if fill == "reflect" else "border"
+    out = functional.grid_sample(x, grid, padding_mode=mode, align_corners=False)
+    if fill == "constant":
+        beside, above = (_beyond(axis, n) for axis, n in zip(grid.unbind(-1), (width, height), strict=True))
+        out = torch.where((beside | above)[:, None], blank, out)
+    return out
+
+
+def _beyond(place: Tensor, length: int) -> Tensor:
+    """Return which places on an axis, in half sides from the centre, lie beyond its first and last pixel."""
+    return place.abs() > (length - 1 + 2 * EDGE) / length
+
+
+def _around(place: Tensor, length: int) -> Tensor:
+    """Return places of `_beyond` within the axis, the first pixel and the last being one point."""
+    last = (length - 1) / length
+    period = max(2 * last, EDGE)
+    turns = ((place + last) / period).floor()
+    return torch.where(_beyond(place, length), place - turns * period, place)
+
+
+def rearranged(x: Tensor, flip: Tensor, crop: Tensor, fill: Fill, blank: Tensor) -> Tensor:
+    """Return images (b, c, y, x) flipped and cropped, each pixel a copy; flip and crop as `maps` takes them."""
+    places = [_places(*axis) for axis in zip(x.shape[2:], flip, crop, strict=True)]
+    rows, columns = (_filled(place, length, fill) for place, length in zip(places, x.shape[2:], strict=True))
+    index = (rows[:, :, None] * x.shape[3] + columns[:, None]).flatten(1)  # (b, y * x)
+    out = x.flatten(2).gather(2, index[:, None].expand(-1, x.shape[1], -1)).view(x.shape)
+    if fill == "constant":
+        above, beside = (place != inside for place, inside in zip(places, (rows, columns), strict=True))
+        out = torch.where((above[:, :, None] | beside[:, None])[:, None], blank, out)
+    return out
+
+
+def _places(length: int, flip: Tensor, crop: Tensor) -> Tensor:
+    """Return the place on an axis that each pixel of the result shows, (b, length); it may lie beyond the edge."""
+    start = (1 - flip) * ((length - 1) / 2) + flip * crop  # (b,), of the first pixel
+    return torch.addcmul(start[:, None], flip[:, None], torch.arange(length, device=flip.device)).long()
+
+
+def _filled(place: Tensor, length: int, fill: Fill) -> Tensor:
+    """Return the pixels that show at places."""
+    match fill:
+        case "reflect":
+            place = place.remainder(2 * length)
+            place = torch.minimum(place, 2 * length - 1 - place)
+        case "wrap":
+            beyond = (place < 0) | (place >= length)
+            place = torch.where(beyond, place.remainder(max(length - 1, 1)), place)
+    return place.clamp(0, length - 1)

@@ -1,0 +1,200 @@
+"""Images move as Keras moves them: SciPy computes here what Keras computes there, one image at a time."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import affine_transform
+from torch import Tensor
+
+from fivefold.params.augment import Augment, Fill
+from fivefold.training.augment.geometry import Geometry, maps, rearranged, warped
+
+from ...conftest import Array
+
+FILLS: tuple[Fill, ...] = ("nearest", "constant", "reflect", "wrap")
+BLANK = torch.tensor([-1.0, 0.25])[:, None, None]
+MATRICES: list[dict[str, Any]] = [
+    {"rotation": 25.0},
+    {"rotation": -143.0},
+    {"shift": (2.3, -3.4)},
+    {"shear": 17.0},
+    {"zoom": (0.7, 1.45)},
+    {"rotation": 11.0, "shift": (-4.2, 1.7)},
+    {"rotation": -38.0, "shift": (1.3, 2.6), "shear": -21.0, "zoom": (1.31, 0.83)},
+    {"rotation": 71.0, "shift": (21.3, -17.6), "shear": 33.0, "zoom": (1.9, 1.7)},
+]
+
+
+def pictures(size: tuple[int, int], n: int = 1) -> Tensor:
+    """Two channels of noise."""
+    return torch.from_numpy(np.random.default_rng(5).normal(size=(n, 2, *size))).float()
+
+
+def by_keras(image: Array, fill: str, rotation: float, shift: Any, shear: float, zoom: Any) -> Array:
+    """Keras 2's `apply_affine_transform`, by the formulas of its documentation; angles in degrees."""
+    turn, slant = math.radians(rotation), math.radians(shear)
+    matrix = np.array([[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1]])
+    matrix = matrix @ [[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]
+    matrix = matrix @ [[1, -math.sin(slant), 0], [0, math.cos(slant), 0], [0, 0, 1]]
+    matrix = matrix @ np.diag([*zoom, 1])
+    height, width = image.shape[1:]
+    centre = np.array([[1, 0, height / 2 - 0.5], [0, 1, width / 2 - 0.5], [0, 0, 1]])
+    matrix = centre @ matrix @ np.linalg.inv(centre)
+    channels = [
+        affine_transform(channel, matrix[:2, :2], matrix[:2, 2], order=1, mode=fill, cval=float(blank))
+        for channel, blank in zip(image.astype(float), BLANK.flatten(), strict=True)
+    ]
+    return np.stack(channels)
+
+
+def ours(x: Tensor, fill: Fill, rotation: float, shift: Any, shear: float, zoom: Any) -> Tensor:
+    angles = (torch.tensor([math.radians(angle)]) for angle in (rotation, shear))
+    still = torch.ones(2, 1)
+    return warped(
+        x, maps(*angles, torch.tensor(shift)[:, None], torch.tensor(zoom)[:, None], still, 0 * still), fill, BLANK
+    )
+
+
+NO = {"rotation": 0.0, "shift": (0.0, 0.0), "shear": 0.0, "zoom": (1.0, 1.0)}
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("matrix", MATRICES, ids=lambda matrix: "-".join(matrix))
+@pytest.mark.parametrize("size", [(9, 12), (28, 28)])
+def test_fixed_matrices_move_as_in_keras(size: tuple[int, int], matrix: dict[str, Any], fill: Fill) -> None:
+    x = pictures(size)
+    expected = by_keras(x[0].numpy(), fill, **NO | matrix)
+    assert not np.allclose(expected, x[0])
+    np.testing.assert_allclose(ours(x, fill, **NO | matrix)[0], expected, atol=2e-5)
+
+
+angle = st.floats(-180, 180)
+factor = st.floats(0.3, 3)
+
+
+@given(
+    st.sampled_from(["nearest", "reflect"]),  # the others leap at an edge, where rounding decides
+    angle,
+    st.tuples(st.floats(-30, 30), st.floats(-30, 30)),
+    st.floats(-80, 80),
+    st.tuples(factor, factor),
+)
+def test_any_matrix_moves_as_in_keras(fill: Fill, rotation: float, shift: Any, shear: float, zoom: Any) -> None:
+    x = pictures((7, 10))
+    expected = by_keras(x[0].numpy(), fill, rotation, shift, shear, zoom)
+    np.testing.assert_allclose(ours(x, fill, rotation, shift, shear, zoom)[0], expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_a_map_that_changes_nothing_keeps_the_edge(fill: Fill) -> None:
+    x = pictures((28, 33))
+    torch.testing.assert_close(ours(x, fill, **NO), x, atol=5e-5, rtol=0)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_images_of_one_row_or_column_can_be_moved(fill: Fill) -> None:
+    for size in ((1, 5), (5, 1), (1, 1)):
+        x = pictures(size)
+        assert ours(x, fill, **NO | {"rotation": 20.0, "shift": (0.2, 0.3)}).isfinite().all()
+        still = torch.ones(2, 1)
+        assert rearranged(x, -still, 2 * still, fill, BLANK).isfinite().all()
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_flips_and_crops_are_the_same_in_a_map_and_by_copying(fill: Fill) -> None:
+    n = 12
+    x = pictures((6, 9), n)
+    flip = torch.tensor([[1.0, -1.0] * 6, [1.0, 1.0, -1.0, -1.0] * 3])
+    crop = torch.randint(-3, 4, (2, n), generator=torch.Generator().manual_seed(0)).float()
+    still = torch.zeros(n), torch.zeros(n), torch.zeros(2, n), torch.ones(2, n)
+    in_map = warped(x, maps(*still, flip, crop), fill, BLANK)
+    torch.testing.assert_close(rearranged(x, flip, crop, fill, BLANK), in_map, atol=1e-5, rtol=0)
+
+
+PADS: dict[Fill, dict[str, Any]] = {
+    "nearest": {"mode": "edge"},
+    "constant": {"mode": "constant", "constant_values": 0.5},
+    "reflect": {"mode": "symmetric"},
+}
+
+
+@pytest.mark.parametrize("fill", PADS)
+def test_a_crop_is_a_window_of_the_padded_image_and_every_window_comes(fill: Fill) -> None:
+    n, pad, (height, width) = 600, 2, (6, 5)
+    x = pictures((height, width), 1).expand(n, -1, -1, -1)
+    torch.manual_seed(0)
+    out = Geometry(Augment(crop=pad, fill=fill), torch.tensor(0.5))(x).numpy()
+    padded = np.pad(x[0].numpy(), ((0, 0), (pad, pad), (pad, pad)), **PADS[fill])
+    windows = [padded[:, i : i + height, j : j + width] for i in range(2 * pad + 1) for j in range(2 * pad + 1)]
+    found = np.array([[np.array_equal(image, window) for window in windows] for image in out])
+    assert (found.sum(1) == 1).all()
+    assert found.sum(0).min() >= 8  # 24 of each are expected, deviation 4.8
+
+
+@pytest.mark.parametrize(("option", "axis"), [("horizontal_flip", 3), ("vertical_flip", 2)])
+def test_half_of_the_images_are_mirrored_bit_for_bit(option: str, axis: int) -> None:
+    n = 2000
+    x = pictures((3, 4), n)
+    torch.manual_seed(0)
+    out = Geometry(Augment(**{option: True}), torch.tensor(0.0))(x)
+    mirrored, kept = ((out == other).flatten(1).all(1) for other in (x.flip(axis), x))
+    assert (mirrored ^ kept).all()
+    assert 900 < int(mirrored.sum()) < 1100  # 1000, deviation 22
+
+
+def seen(**options: Any) -> tuple[Array, Array]:
+    """Return the linear part (n, 2, 2) and the offset (n, 2) of drawn maps, as images tell them.
+
+    The two channels hold the row and the column of each pixel, from the centre: what is shown is where it was.
+    """
+    n, side = 1000, 21
+    places = torch.stack(torch.meshgrid(*2 * [torch.arange(side) - 10.0], indexing="ij"))
+    torch.manual_seed(0)
+    out = Geometry(Augment(**options), torch.tensor(0.0))(places.expand(n, -1, -1, -1)).double().numpy()
+    middle = out[:, :, 10, 10]
+    steps = np.stack([out[:, :, 11, 10] - middle, out[:, :, 10, 11] - middle], axis=2)
+    return steps, middle
+
+
+def spreads(values: Array, low: float, high: float) -> bool:
+    """Whether values lie between low and high, and come near to both."""
+    near = 0.02 * (high - low)
+    inside = (values >= low - 1e-4).all() and (values <= high + 1e-4).all()
+    return bool(inside and values.min() < low + near and values.max() > high - near)
+
+
+class TestDrawnMapsKeepToTheirRange:
+    def test_rotation(self) -> None:
+        linear, offset = seen(rotation=30)
+        assert spreads(np.degrees(np.arctan2(linear[:, 1, 0], linear[:, 0, 0])), -30, 30)
+        np.testing.assert_allclose(np.linalg.det(linear), 1, atol=1e-4)
+        np.testing.assert_allclose(offset, 0, atol=1e-4)
+
+    def test_shifts(self) -> None:
+        linear, offset = seen(height_shift=0.2, width_shift=0.1)
+        assert spreads(offset[:, 0], -0.2 * 21, 0.2 * 21)
+        assert spreads(offset[:, 1], -0.1 * 21, 0.1 * 21)
+        np.testing.assert_allclose(linear, np.eye(2)[None].repeat(1000, 0), atol=1e-4)
+
+    def test_zoom_of_each_axis_by_itself(self) -> None:
+        linear, _ = seen(zoom=0.25)
+        assert spreads(linear[:, 0, 0], 0.75, 1.25)
+        assert spreads(linear[:, 1, 1], 0.75, 1.25)
+        assert abs(np.corrcoef(linear[:, 0, 0], linear[:, 1, 1])[0, 1]) < 0.1
+
+    def test_shear(self) -> None:
+        linear, _ = seen(shear=20)
+        assert spreads(np.degrees(np.arcsin(-linear[:, 0, 1])), -20, 20)
+        np.testing.assert_allclose(linear[:, :, 0], [[1, 0]] * 1000, atol=1e-4)
+
+    def test_flips_with_a_rotation(self) -> None:
+        linear, _ = seen(rotation=10, horizontal_flip=True)
+        mirrored = np.linalg.det(linear) < 0
+        assert 440 < mirrored.sum() < 560  # 500, deviation 16
+        assert (np.sign(linear[:, 1, 1]) == np.where(mirrored, -1, 1)).all()
+        assert (linear[:, 0, 0] > 0).all()

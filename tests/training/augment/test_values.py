@@ -1,0 +1,68 @@
+"""Rescaling and random erasing."""
+
+import numpy as np
+import pytest
+import torch
+
+from fivefold.params.augment import Augment
+from fivefold.training.augment.boxes import boxes
+from fivefold.training.augment.values import SLIMMEST, Erasing, Rescale
+
+
+def test_an_image_is_rescaled_by_one_factor_in_its_range() -> None:
+    x = torch.rand(500, 3, 4, 4) + 0.5
+    torch.manual_seed(0)
+    factors = (Rescale(Augment(rescale=0.2))(x) / x).flatten(1)
+    torch.testing.assert_close(factors, factors[:, :1].expand_as(factors))
+    low, high = factors.min(), factors.max()
+    assert 0.8 <= low < 0.81
+    assert 1.19 < high <= 1.2 + 1e-6
+
+
+def test_a_rectangle_becomes_the_mean_and_the_rest_stays() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(300, 2, 20, 30)
+    out = Erasing(Augment(erasing=1, erasing_area=(0.1, 0.3)))(x)
+    erased = out != x
+    assert torch.equal(erased[:, 0], erased[:, 1])
+    expected = x.mean((2, 3), keepdim=True).expand_as(x)
+    assert torch.equal(out[erased], expected[erased])
+    rows, columns = (erased[:, 0].any(axis) for axis in (2, 1))
+    assert torch.equal(erased[:, 0], rows[:, :, None] & columns[:, None])
+    for covered in (rows, columns):  # one stretch: it begins once
+        starts = covered[:, :1].sum(1) + (covered[:, 1:] & ~covered[:, :-1]).sum(1)
+        assert (starts == 1).all()
+
+
+@pytest.mark.parametrize("size", [(28, 28), (20, 60)])
+@pytest.mark.parametrize("area", [(0.02, 0.02), (0.25, 0.25), (0.9, 0.9), (0.1, 0.4)])
+def test_as_much_is_erased_as_was_asked(size: tuple[int, int], area: tuple[float, float]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2000, 1, *size)
+    share = (Erasing(Augment(erasing=1, erasing_area=area))(x) != x).float().mean((1, 2, 3))
+    assert abs(float(share.mean()) - sum(area) / 2) < 0.01
+    # whole pixels: each side is off by half a pixel at most
+    slack = 0.5 * (1 / size[0] + 1 / size[1]) * (area[1] / SLIMMEST) ** 0.5 + 0.25 / (size[0] * size[1])
+    assert area[0] - slack < share.min()
+    assert share.max() < area[1] + slack
+
+
+def test_the_asked_share_of_images_is_erased() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2000, 1, 12, 12)
+    touched = (Erasing(Augment(erasing=0.3))(x) != x).flatten(1).any(1)
+    assert 540 < int(touched.sum()) < 660  # 600, deviation 20
+
+
+def test_boxes_of_no_and_of_all_area() -> None:
+    area = torch.tensor([0.0, 1.0])
+    assert boxes(area, torch.ones(2), (5, 7)).flatten(1).sum(1).tolist() == [0, 35]
+
+
+def test_boxes_lie_anywhere() -> None:
+    torch.manual_seed(0)
+    n = 4000
+    placed = boxes(torch.full((n,), 0.25), torch.ones(n), (4, 4)) == 1
+    assert (placed.flatten(1).sum(1) == 4).all()
+    corners = placed[:, [0, 0, 3, 3], [0, 3, 0, 3]].float().mean(0)
+    np.testing.assert_allclose(corners, 1 / 9, atol=0.02)  # nine places for a square of two
