@@ -215,6 +215,25 @@ def test_values_of_an_npz_and_of_a_ts_are_a_regression(tmp_path: Path) -> None:
         assert (block["kind"], block["task"], block["split"]["by"]) == ("sequences", "regression", "random")
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".tsv", ".txt"])
+def test_a_pair_of_training_and_test_files_is_divided_as_it_was_given(tmp_path: Path, suffix: str) -> None:
+    for part in ("TRAIN", "TEST"):
+        rows = [f"1,2,{i}:{i % 2}" if suffix == ".ts" else f"{i % 2} 1 2 {i}" for i in range(9)]
+        text = "\n".join((["@classLabel true", "@data"] if suffix == ".ts" else []) + rows)
+        (tmp_path / f"Gun_{part}{suffix}").write_text(text)
+    block = look(tmp_path, "", "")
+    assert (block["kind"], block["task"], block["split"]) == ("sequences", "classification", {"by": "column"})
+    with pytest.raises(DataError, match=r"--kind must be sequences for a folder of sequences, but is 'images'"):
+        look(tmp_path, "", "images")
+
+
+def test_classes_of_a_ts_are_classes_though_they_be_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_text(
+        "\n".join(["@classLabel true 1 2", "@data", *(f"1,2,{i}:{1 + i % 2}" for i in range(9))])
+    )
+    assert look(tmp_path / "a.ts", "", "")["task"] == "classification"
+
+
 def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"--kind must be one of table, images, sequences, series, text, but is 'video'"

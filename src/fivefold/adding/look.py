@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from ..data import idx
+from ..data import idx, pairs
 from ..data.bundled import load_bundled
 from ..data.frame import SUFFIXES, read_frame
 from ..data.npz import read_npz
@@ -22,11 +22,13 @@ from .tabular import SHARES, Block, Found, of_columns, split_of
 
 KINDS = ("table", "images", "sequences", "series", "text")
 
-FOLDER = "a folder or zip of images"
+FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
+TRAINING = tuple(f"_train{suffix}" for suffix in pairs.SUFFIXES)
 OWN: dict[str, tuple[tuple[str, ...], str]] = {
     ".txt": (("text",), "the next character is told"),
     ".ts": (("sequences",), "the labels stand behind the values"),
     ".npz": (("images", "sequences"), "the array y holds the labels"),
+    PAIR: (("sequences",), "the labels stand beside the values"),
     FOLDER: (("images",), "the folder of an image is its label"),
 }
 """What is no table: of which kinds it can be, and where its target is."""
@@ -51,11 +53,14 @@ def look(source: Path, target: str = "", kind: str = "", size: Size | None = Non
 
 
 def _look(source: Path, target: str, kind: str, size: Size | None) -> Found:
-    form = FOLDER if source.is_dir() or source.suffix == ".zip" else source.suffix
+    form = _form(source)
     if form in OWN:
         _check_options(form, target, kind)
     if form == ".txt":
         return Found(_language())
+    if form == PAIR:
+        _, labels, _ = pairs.read_pair(source)
+        return Found(_labelled("sequences", labels, by_source=True))
     if form == ".ts":
         _, labels = read_ts(source)
         return Found(_labelled("sequences", labels, by_source=False))
@@ -76,6 +81,12 @@ def _look(source: Path, target: str, kind: str, size: Size | None) -> Found:
             " convert it"
         )
     return _of_frame(source, target, kind, size)
+
+
+def _form(source: Path) -> str:
+    if source.is_dir() and any(path.name.lower().endswith(TRAINING) for path in source.iterdir()):
+        return PAIR
+    return FOLDER if source.is_dir() or source.suffix == ".zip" else source.suffix
 
 
 def _check_options(form: str, target: str, kind: str) -> None:
@@ -143,8 +154,8 @@ def _npz(source: Path, kind: str) -> Found:
 
 
 def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
-    """Return a block of records with a label or a value each."""
-    task = task_of(labels)
+    """Return a block of records with a label or a value each; what came as words are classes, though they be 1 and 2."""
+    task = task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification"
     split = {"by": "column"} if by_source else split_of(labels, task)
     return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
 

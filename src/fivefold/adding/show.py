@@ -95,6 +95,8 @@ def _values(column: Column, values: Array) -> str:
         return ", ".join(column.parts)
     if not len(known):
         return "none"
+    if column.type == "categorical":
+        return "every category is rare"
     if column.type == "boolean":
         return f"true in {known.mean():.1%}"
     return f"{_number(known.min())} to {_number(known.max())}"
