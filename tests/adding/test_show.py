@@ -75,7 +75,7 @@ def test_what_cells_hold() -> None:
 def test_categories_that_are_all_rare_are_said_to_be() -> None:
     towns = np.where(np.arange(N) % 3, None, [f"town{i}" for i in range(N)])
     lines = screen(pd.DataFrame({"town": towns, "v": RANDOM.normal(size=N), "goal": ["a", "b"] * 150}))
-    assert line(lines, "town") == "town categorical every category is rare"
+    assert line(lines, "town").endswith("every category is rare")
 
 
 def test_a_long_remark_goes_on_below_its_words() -> None:

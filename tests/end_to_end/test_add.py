@@ -31,7 +31,7 @@ def images(folder: Path) -> list[str]:
     with zipfile.ZipFile(folder / "pets.zip", "w") as archive:
         for name, shade in (("cat", 60), ("dog", 180)):
             for i in range(40):
-                pixels = RANDOM.integers(shade - 50, shade + 50, (8, 9, 3), dtype=np.uint8)
+                pixels = RANDOM.integers(shade - 50, shade + 50, (8 + i % 3, 9, 3), dtype=np.uint8)  # of three sizes
                 with archive.open(f"pets/{name}/{i}.png", "w") as file:
                     Image.fromarray(pixels).save(file, "PNG")
     return ["pets.zip"]

@@ -154,7 +154,7 @@ def _npz(source: Path, kind: str) -> Found:
 
 
 def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
-    """Return a block of records with a label or a value each; what came as words are classes, though they be 1 and 2."""
+    """Return a block of records with a label or a value each; words are classes, though they be 1 and 2."""
     task = task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification"
     split = {"by": "column"} if by_source else split_of(labels, task)
     return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
