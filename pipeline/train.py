@@ -1,8 +1,10 @@
 """Selected features -> models/<model>/: weights, everything needed to rebuild the network, history."""
 
+from dataclasses import replace
+
 from fivefold import paths
 from fivefold.data.storage import digest, load_dataset, verify
-from fivefold.families.saved import Saved, save_model
+from fivefold.families.saved import save_model
 from fivefold.params.load import load_params
 from fivefold.preprocessing.chain import Chain
 from fivefold.stages.publish import publishing
@@ -38,7 +40,7 @@ def main(name: str) -> None:
             "device": fitted.device,
         }
         with publishing(paths.model(name)) as folder:
-            save_model(Saved(fitted.model, dataset.schema, model.network, facts), folder)
+            save_model(replace(fitted.saved, facts=facts), folder)
             fitted.history.to_csv(folder / "history.csv", index=False)
         report.metrics(epochs, {"train/seconds": fitted.seconds})
         report.tags(resumed=str(fitted.resumed).lower())

@@ -21,12 +21,14 @@ from fivefold.families.deployed import Deployed, Preprocess
 from fivefold.families.find import build_network
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.saved import Saved, load_model, network_shape, output_of, save_model
+from fivefold.params.losses import Auto
 from fivefold.params.models import Network
 from fivefold.preprocessing.chain import Chain, Step
 
 from ..conftest import schema_of
 
 ROWS = 20
+LOSS = Auto(name="auto")
 TOKENS = 30
 TABLE, GREY, DIGIT, ODD = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17)
 
@@ -128,7 +130,7 @@ def schema_for(case: Case) -> Schema:
 
 def network_of(case: Case, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return build_network(case.params, network_shape(schema_for(case), chain_of(case)))
+    return build_network(case.params, network_shape(schema_for(case), chain_of(case), LOSS))
 
 
 def features(case: Case) -> Tensor:
@@ -143,9 +145,9 @@ def loss_of(case: Case, out: Tensor) -> Tensor:
 
 def saved_of(case: Case, seed: int = 0) -> Saved:
     schema = schema_for(case)
-    output = output_of(schema, np.full(case.values, 100.0), np.full(case.values, 7.0))
+    output = output_of(schema, LOSS, np.full(case.values, 100.0), np.full(case.values, 7.0))
     model = Deployed(Preprocess(chain_of(case)), network_of(case, seed), output).eval()
-    return Saved(model, schema, case.params, {"name": "m", "fingerprint": "f", "best_epoch": 3})
+    return Saved(model, schema, case.params, LOSS, {"name": "m", "fingerprint": "f", "best_epoch": 3})
 
 
 @torch.no_grad()

@@ -81,7 +81,11 @@ BAD = [
         "sound",
         "datasets.cells.kind must be one of 'table', 'images', 'sequences', 'series', 'te",
     ),
-    ("training.schedule", "cosine", "training.schedule must be 'constant' or 'one_cycle', but is 'cosine'; change it"),
+    (
+        "training.schedule",
+        {"name": "cosin"},
+        "training.schedule.name must be one of 'constant', 'step', 'exponential', 'cosine', 'one_cycle', 'plateau',",
+    ),
     ("training.precision", 32, "training.precision must be '32', 'bf16' or '16', but is 32; change it"),
     ("models.wide.network.kernel", 4, "models.wide.network.kernel must be 1, 3, 5 or 7, but is 4; change it"),
     ("datasets.pens.normalize", "l2", "datasets.pens.normalize must be 'standard', 'minmax' or 'none', but is 'l2';"),
@@ -142,6 +146,21 @@ BAD = [
         "models.wide.select",
         {"method": "pca", "components": 2},
         "models.wide.network.family: cnn needs whole images, but pens is of kind images and select.method is pca;",
+    ),
+    (
+        "models.flat.training",
+        {"loss": {"name": "mae"}},
+        "models.flat.training.loss.name: classification can have auto, cross_entropy, focal, bce, but not mae;",
+    ),
+    (
+        "models.line.training",
+        {"loss": {"name": "quantile", "levels": [0.9, 0.1]}},
+        "models.line.training.loss.levels: levels must rise, but are [0.9, 0.1]; put them in order, each once",
+    ),
+    (
+        "models.flat.training",
+        {"batch_size": 4, "accumulate": 5},
+        "models.flat.training.accumulate: a batch of 4 rows cannot be shared by 5; raise batch_size",
     ),
     ("datasets.mixes.split.by", "stratified", "datasets.mixes.split.by: stratified needs classes, but the task is"),
     (

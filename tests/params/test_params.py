@@ -12,8 +12,8 @@ from fivefold.cli import app
 from fivefold.errors import ParamsError
 from fivefold.params.datasets import Table
 from fivefold.params.load import load_params, merge, parse, read_tree
+from fivefold.params.optimizers import Adam, Sgd
 from fivefold.params.splits import RowSplit
-from fivefold.params.training import Adam, Sgd
 
 from .example import TEXT, changed, example
 
@@ -172,7 +172,7 @@ class TestJsonSchema:
         assert "required" not in json.dumps(blocks["TrainingOverride"])
         optimizers = blocks["TrainingOverride"]["properties"]["optimizer"]["anyOf"]
         assert [block["properties"]["name"] for block in optimizers] == [
-            blocks[name]["properties"]["name"] for name in ("Adam", "Sgd")
+            blocks[name]["properties"]["name"] for name in ("Adam", "Sgd", "Rmsprop")
         ]
 
     def test_every_key_of_the_projects_params_is_in_it(self, printed: str) -> None:

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fivefold.data import columns
-from fivefold.data.records import Array
+from fivefold.data.records import Array, Records
 from fivefold.data.schema import Schema
 from fivefold.families.deployed import Preprocess
 from fivefold.families.saved import output_of
 from fivefold.params.datasets import Missing
+from fivefold.params.losses import Auto
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.training.fit import _target_scale, _targets
+from fivefold.training.targets import Targets
 
 from ..conftest import schema_of, table_block
 
@@ -56,11 +57,13 @@ class TestScaling:
     @given(SHAPES.flatmap(lambda shape: arrays.arrays(np.float64, shape, elements=st.floats(-1e9, 1e9))))
     def test_a_target_comes_back_in_its_own_unit(self, y: Array) -> None:
         schema = schema_of((1,)).model_copy(update={"values": tuple(f"y{i}" for i in range(y.shape[1]))})
-        shift, scale = _target_scale(schema, y)
+        records = Records(y, y, np.arange(len(y)))
+        targets = Targets.fit(schema, records, np.arange(0))
         with torch.no_grad():
-            back = output_of(schema, shift, scale)(_targets(y, shift, scale)).numpy()
-        spread = np.abs(y - shift).max(axis=0)
-        assert (np.abs(back - y) <= 1e-6 * (spread + scale) + 1e-6).all()
+            output = output_of(schema, Auto(name="auto"), targets.shift, targets.scale)
+            back = output(targets(records), torch.from_numpy(y)).numpy()
+        spread = np.abs(y - targets.shift).max(axis=0)
+        assert (np.abs(back - y) <= 1e-6 * (spread + targets.scale) + 1e-6).all()
 
 
 WORDS = st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"), min_size=1, max_size=4)), min_size=2)

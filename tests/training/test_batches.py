@@ -1,34 +1,70 @@
 import torch
 
-from fivefold.training.batches import Batches, mix
+from fivefold.training.batches import Batches, mix, shuffled, strided
 
-
-def rows(batches: Batches) -> list[int]:
-    return [int(v) for x, _ in batches for v in x]
+Batch = tuple[torch.Tensor, torch.Tensor, int]
 
 
 def data(n: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.arange(n), torch.arange(n) * 2
 
 
+def epoch_of(batches: Batches) -> list[Batch]:
+    (epoch,) = batches
+    return list(epoch)
+
+
+def rows(batches: Batches) -> list[int]:
+    return [int(v) for x, _, _ in epoch_of(batches) for v in x]
+
+
 def test_an_epoch_shows_every_row_once_with_its_target() -> None:
-    batches = Batches(*data(), 3, seed=1, epoch=lambda: 0)
-    pairs = list(batches)
-    assert len(batches) == len(pairs) == 4
+    batches = Batches(*data(), 3, order=shuffled(10, 1, lambda: 0))
+    pairs = epoch_of(batches)
+    assert batches.steps == len(pairs) == 4
     assert sorted(rows(batches)) == list(range(10))
-    assert all(torch.equal(y, x * 2) for x, y in pairs)
+    assert all(torch.equal(y, x * 2) for x, y, _ in pairs)
+    assert [n for _, _, n in pairs] == [3, 3, 3, 1]
 
 
 def test_the_order_follows_from_seed_and_epoch_alone() -> None:
-    first = Batches(*data(50), 7, seed=3, epoch=lambda: 4)
-    again = Batches(*data(50), 7, seed=3, epoch=lambda: 4)
-    assert rows(first) == rows(first) == rows(again)
-    assert rows(first) != rows(Batches(*data(50), 7, seed=3, epoch=lambda: 5))
-    assert rows(first) != rows(Batches(*data(50), 7, seed=4, epoch=lambda: 4))
+    def ordered(seed: int, epoch: int) -> list[int]:
+        return rows(Batches(*data(50), 7, order=shuffled(50, seed, lambda: epoch)))
+
+    assert ordered(3, 4) == ordered(3, 4)
+    assert ordered(3, 4) != ordered(3, 5)
+    assert ordered(3, 4) != ordered(4, 4)
 
 
 def test_held_out_rows_keep_their_order() -> None:
     assert rows(Batches(*data(), 4)) == list(range(10))
+
+
+def test_devices_share_each_batch() -> None:
+    order = shuffled(10, 1, lambda: 0)
+    whole = epoch_of(Batches(*data(), 4, order=order))
+    halves = [epoch_of(Batches(*data(), 4, order=order, part=part, parts=2)) for part in (0, 1)]
+    for both, one, other in zip(whole, *halves, strict=True):
+        assert sorted([*one[0].tolist(), *other[0].tolist()]) == sorted(both[0].tolist())
+        assert one[2] == other[2] == len(both[0])
+    held_out = [rows(Batches(*data(), 4, part=part, parts=2)) for part in (0, 1)]
+    assert sorted(held_out[0] + held_out[1]) == list(range(10))
+
+
+def test_a_batch_with_fewer_rows_than_devices_is_left_out() -> None:
+    batches = Batches(*data(), 3, order=shuffled(10, 1, lambda: 0), part=1, parts=2)
+    assert [n for _, _, n in epoch_of(batches)] == [3, 3, 3]
+
+
+def test_windows_of_a_text_follow_each_other_from_another_start_each_epoch() -> None:
+    starts = set()
+    for epoch in range(20):
+        order = strided(100, 10, 1, lambda epoch=epoch: epoch)()
+        assert len(order) == 10
+        assert len({int(i) % 10 for i in order}) == 1
+        assert torch.equal(order.sort().values.diff(), torch.full((9,), 10))
+        starts.add(int(order.min()))
+    assert len(starts) > 3
 
 
 def test_no_two_seeds_and_epochs_share_a_seed() -> None:

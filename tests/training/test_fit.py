@@ -41,7 +41,13 @@ def model(**training: Any) -> Model:
         "dataset": "d",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16], "dropout": 0.3},
-        "training": {"max_epochs": 8, "patience": 0, "schedule": "one_cycle", "checkpoint_seconds": 0, **training},
+        "training": {
+            "max_epochs": 8,
+            "patience": 0,
+            "schedule": {"name": "one_cycle"},
+            "checkpoint_seconds": 0,
+            **training,
+        },
     }
     return Model.model_validate_json(json.dumps(tree))
 
@@ -76,7 +82,7 @@ def interrupt_at(last: int) -> Callable[[int], None]:
 
 
 def same(one: Fitted, other: Fitted) -> bool:
-    weights, others = one.model.state_dict(), other.model.state_dict()
+    weights, others = one.saved.model.state_dict(), other.saved.model.state_dict()
     return all(torch.equal(weights[key], others[key]) for key in weights) and one.history.equals(other.history)
 
 
@@ -161,7 +167,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     fitted = run(tmp_path, max_epochs=30, optimizer={"name": "adam", "lr": 0.1})
     data = dataset().validation
     with torch.inference_mode():
-        p = fitted.model(torch.from_numpy(data.x)).numpy()
+        p = fitted.saved.model(torch.from_numpy(data.x)).numpy()
     loss = -np.log(p[np.arange(len(data)), data.y]).mean()
     assert loss == pytest.approx(fitted.history["val/loss"].min(), rel=1e-5)
 
@@ -170,7 +176,7 @@ def test_a_regression_is_learnt_in_the_target_s_own_unit(tmp_path: Path) -> None
     fitted = run(tmp_path, task="regression", max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
     data = dataset("regression").test
     with torch.inference_mode():
-        values = fitted.model(torch.from_numpy(data.x))[:, 0].numpy()
+        values = fitted.saved.model(torch.from_numpy(data.x))[:, 0].numpy()
     assert np.abs(values - data.y).mean() < 15  # the target's deviation is 50
 
 
@@ -180,7 +186,7 @@ def test_a_regression_far_from_0_keeps_its_digits(tmp_path: Path) -> None:
     chosen = model(max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
     fitted = fit("m", chosen, far, CHAIN, seed=1, checkpoints=tmp_path, on_epoch=lambda *_: None)
     with torch.inference_mode():
-        values = fitted.model(torch.from_numpy(far.test.x))[:, 0].numpy()
+        values = fitted.saved.model(torch.from_numpy(far.test.x))[:, 0].numpy()
     assert np.abs(values - far.test.y).mean() < 15  # float32 steps by 64 at 1e9
 
 
@@ -188,7 +194,7 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path
     with pytest.raises(
         TrainingError, match=r"loss must be finite, but is \w+ in epoch \d+; lower training.optimizer.lr"
     ):
-        run(tmp_path, task="regression", optimizer={"name": "sgd", "lr": 1e12}, schedule="constant")
+        run(tmp_path, task="regression", optimizer={"name": "sgd", "lr": 1e12}, schedule={"name": "constant"})
 
 
 @pytest.mark.parametrize("precision", ["bf16", "16"])
@@ -200,41 +206,25 @@ def test_mixed_precision_trains(tmp_path: Path, precision: str, optimizer: str, 
     assert history["train/loss"].iloc[-1] < history["train/loss"].iloc[0]
 
 
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
-def test_momentum_is_what_params_say(schedule: str) -> None:
-    from fivefold.training.optimizers import configure
-
-    chosen = model(optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.3}, schedule=schedule).training
-    made = configure(torch.nn.Linear(2, 2), chosen, 10)
-    assert {group["momentum"] for group in made["optimizer"].param_groups} == {0.3}
-
-
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the accelerator that others lack")
 def test_an_accelerator_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(
-        ParamsError, match=r"\Atraining.accelerator .* mps with 32 does not: [^\n]*; choose accelerator"
-    ):
+    with pytest.raises(ParamsError, match=r"\Atraining.accelerator .* mps and 1 do not: [^\n]*; choose accelerator"):
         run(tmp_path, accelerator="mps")
 
 
 def test_clipping_bounds_what_a_step_can_do(tmp_path: Path) -> None:
-    chosen = {"optimizer": {"name": "sgd", "lr": 1.0, "momentum": 0.0}, "schedule": "constant", "max_epochs": 1}
+    chosen = {
+        "optimizer": {"name": "sgd", "lr": 1.0, "momentum": 0.0},
+        "schedule": {"name": "constant"},
+        "max_epochs": 1,
+    }
     free = run(tmp_path / "free", **chosen)
     clipped = run(tmp_path / "clipped", gradient_clip=1e-6, **chosen)
     start = run(tmp_path / "start", **{**chosen, "optimizer": {"name": "sgd", "lr": 1e-12}})
 
     def distance(fitted: Fitted) -> float:
-        pairs = zip(fitted.model.parameters(), start.model.parameters(), strict=True)
+        pairs = zip(fitted.saved.model.parameters(), start.saved.model.parameters(), strict=True)
         return sum(float((one - other).detach().square().sum()) for one, other in pairs) ** 0.5
 
     assert distance(clipped) <= 1e-6 * 3 + 1e-7  # three steps of norm 1e-6 at rate 1
     assert distance(free) > 100 * distance(clipped)
-
-
-def test_decay_spares_biases(tmp_path: Path) -> None:
-    from fivefold.training.optimizers import configure
-
-    network = torch.nn.Linear(3, 2)
-    groups = configure(network, model(optimizer={"name": "adamw", "lr": 0.1, "weight_decay": 0.5}).training, 10)
-    decays = {id(p): group["weight_decay"] for group in groups["optimizer"].param_groups for p in group["params"]}
-    assert decays == {id(network.weight): 0.5, id(network.bias): 0.0}

@@ -9,13 +9,15 @@ import torch
 from torch.nn import functional
 
 from fivefold.data.records import Dataset, Records
-from fivefold.families.supervised import Supervised
+from fivefold.families.objective import Objective
+from fivefold.params.losses import CrossEntropy
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.scoring.metrics import balanced_accuracy
 from fivefold.scoring.predict import predict
-from fivefold.training.batches import Batches
-from fivefold.training.fit import _rarity, fit
+from fivefold.training.batches import drawn
+from fivefold.training.fit import fit
+from fivefold.training.targets import rarity
 
 from ..conftest import schema_of
 
@@ -30,7 +32,7 @@ def rare(seed: int, n: int = 1200) -> Records:
 
 def test_classes_count_alike_and_a_row_counts_one_on_average() -> None:
     y = np.array([0] * 90 + [1] * 9 + [3] * 1)
-    weights = _rarity(schema_of((2,), 4), y).numpy()
+    weights = rarity(schema_of((2,), 4), y).numpy()
     # by hand: 100 rows, 3 classes that occur
     np.testing.assert_allclose(weights[[0, 1, 3]], [100 / 270, 100 / 27, 100 / 3], rtol=1e-6)
     np.testing.assert_allclose(weights[y].mean(), 1, rtol=1e-6)
@@ -38,17 +40,18 @@ def test_classes_count_alike_and_a_row_counts_one_on_average() -> None:
 
 def test_the_loss_is_weighted_as_torch_weighs_it() -> None:
     weights = torch.tensor([0.5, 3.0])
-    module = Supervised(torch.nn.Identity(), True, lambda _: None, weights)
+    objective = Objective(schema_of((2,), 2), CrossEntropy(name="cross_entropy"), weights)
     out, y = torch.randn(8, 2), torch.tensor([0, 1] * 4)
-    torch.testing.assert_close(module.training_step((out, y), 0), functional.cross_entropy(out, y, weights))
+    # torch divides by the weights of the batch, we by its rows
+    torch.testing.assert_close(objective(out, y), functional.cross_entropy(out, y, weights) * 1.75)
 
 
 def test_drawn_rows_come_as_often_as_they_weigh_and_depend_on_the_epoch() -> None:
     y = torch.tensor([0] * 990 + [1] * 10)
     weights = torch.where(y == 1, 99.0, 1.0)
     epochs = iter([0, 0, 1])
-    batches = Batches(y[:, None], y, 100, seed=3, epoch=lambda: next(epochs), weights=weights)
-    one, two, other = (torch.cat([part for _, part in batches]) for _ in range(3))
+    order = drawn(weights, 3, lambda: next(epochs))
+    one, two, other = (y[order()] for _ in range(3))
     assert len(one) == 1000
     assert 0.4 < one.float().mean() < 0.6  # half, deviation 0.016
     assert torch.equal(one, two)
@@ -70,6 +73,6 @@ def test_a_rare_class_is_found(tmp_path: Path, imbalance: str) -> None:
         fitted = fit(
             "m", model, dataset, Chain("float64", ()), seed=1, checkpoints=tmp_path / how, on_epoch=lambda *_: None
         )
-        scores[how] = balanced_accuracy(dataset.test.y, predict(fitted.model, dataset.test.x))
+        scores[how] = balanced_accuracy(dataset.test.y, predict(fitted.saved.model, dataset.test.x))
     assert scores["none"] < 0.65
     assert scores[imbalance] > 0.75

@@ -48,6 +48,14 @@ class Schema(Strict):
     """Names of the values that are told, in order; empty for classes."""
     columns: tuple[Column, ...] = ()
     """Of a table: how its columns become features."""
+    horizon: int = 0
+    """Of a series: future steps that are told; values are those of the first step, then of the second, and so on."""
+    season: int = 0
+    """Of a series: steps after which it is like before; 0 if none is known."""
+    log: bool = False
+    """Whether values, and the columns of a series, are looked at by their logarithms."""
+    levels: tuple[float, ...] = ()
+    """Of a trained model: the quantiles that it tells of each value, lowest first; empty for the value alone."""
     vocabulary: tuple[str, ...] = ()
     """Of text: the token of each index; 0 is padding, 1 an unknown token."""
     tokens: str = ""
@@ -55,13 +63,13 @@ class Schema(Strict):
 
     @property
     def output(self) -> Literal["probabilities", "values"]:
-        """What a model gives: probabilities (n, classes) float32, or values (n, values) float64."""
+        """What a model gives: probabilities (n, classes) float32, or values (n, values * levels) float64."""
         return "probabilities" if self.classes else "values"
 
     @property
     def n_outputs(self) -> int:
-        """Numbers that a network must give per record."""
-        return len(self.classes) or len(self.values)
+        """Numbers that a model gives per record."""
+        return len(self.classes) or len(self.values) * max(len(self.levels), 1)
 
     @classmethod
     def from_json(cls, text: str, origin: object) -> Self:

@@ -7,7 +7,7 @@ import onnxruntime
 
 from ..data.records import Array
 from ..errors import ParityError
-from ..families.deployed import Rescale
+from ..families.deployed import Deployed, Rescale
 from ..families.saved import Saved
 from ..scoring.predict import predict
 from .graph import INPUT
@@ -25,13 +25,13 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
         ParityError: a difference is above 1e-4.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    unit = saved.model.output.state_dict()["scale"].numpy() if isinstance(saved.model.output, Rescale) else 1.0
     differences = {}
     for size in BATCHES:
         rows = np.resize(np.arange(len(x)), size)  # starts again at row 0 if there are fewer
         batch = np.ascontiguousarray(x[rows])
         (found,) = session.run(None, {INPUT: batch})
-        differences[str(size)] = float((np.abs(found - predict(saved.model, batch)) / unit).max())
+        expected = predict(saved.model, batch)
+        differences[str(size)] = float((np.abs(found - expected) / _unit(saved.model, expected)).max())
     worst = max(differences, key=lambda size: differences[size])
     if not differences[worst] <= TOLERANCE:
         raise ParityError(
@@ -39,3 +39,11 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
             f" size {worst}; do not ship it, and report the network that does this"
         )
     return differences
+
+
+def _unit(model: Deployed, values: Array) -> Array:
+    """Return what counts as one: a probability, or a deviation of the target, which of logarithms grows with it."""
+    if not isinstance(model.output, Rescale):
+        return np.ones(1)
+    scale = np.repeat(model.output.state_dict()["scale"].numpy(), model.output.levels)
+    return np.asarray(scale * np.abs(values) if model.output.log else scale)

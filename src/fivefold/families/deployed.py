@@ -65,28 +65,62 @@ class Preprocess(nn.Module):
 class Classify(nn.Module):
     """Outputs (b, k) -> probabilities (b, k)."""
 
-    def forward(self, outputs: Tensor) -> Tensor:
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return the softmax of each row."""
         return functional.softmax(outputs, dim=1)
 
 
-class Rescale(nn.Module):
-    """Outputs (b, k) in the scale of training -> values (b, k) float64 in the targets' units, which may be large."""
+class Sigmoid(nn.Module):
+    """One output (b, 1) -> probabilities (b, 2) of two classes."""
 
-    def __init__(self, shift: Array, scale: Array) -> None:
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return the sigmoid of each row as the second class's probability."""
+        return torch.cat([functional.sigmoid(-outputs), functional.sigmoid(outputs)], dim=1)
+
+
+class Rescale(nn.Module):
+    """Outputs (b, k * q) in the scale of training -> values (b, k * q) float64 in the targets' units.
+
+    Args:
+        shift, scale: (k,), mean and deviation of what was learnt.
+        levels: q, quantiles told of each value, which are put in order; 1 for none.
+        base: (k,), which of a raw record's numbers each output is added to; empty for none.
+        log: whether outputs tell logarithms.
+    """
+
+    shift: Tensor
+    scale: Tensor
+    base: Tensor
+
+    def __init__(
+        self, shift: Array, scale: Array, levels: int = 1, base: Sequence[int] = (), log: bool = False
+    ) -> None:
         super().__init__()
         self.register_buffer("shift", torch.from_numpy(shift.astype("float64")))
         self.register_buffer("scale", torch.from_numpy(scale.astype("float64")))
+        self.register_buffer("base", torch.tensor(list(base), dtype=torch.int64), persistent=False)
+        self.levels = levels
+        self.log = log
 
-    def forward(self, outputs: Tensor) -> Tensor:
-        """Return outputs * scale + shift."""
-        return outputs.double() * cast(Tensor, self.scale) + cast(Tensor, self.shift)
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return outputs * scale + shift, added to what stands in the raw records x (b, ...)."""
+        y = outputs.double().reshape(-1, len(self.shift), self.levels)  # (b, k * q) -> (b, k, q)
+        if self.levels > 1:
+            y = y.sort(dim=2).values
+        y = y * self.scale[:, None] + self.shift[:, None]
+        if len(self.base):
+            last = x.double().flatten(1).index_select(1, self.base)[:, :, None]
+            y = y + (last.log() if self.log else last)
+        return (y.exp() if self.log else y).flatten(1)
+
+
+Output = Classify | Sigmoid | Rescale
 
 
 class Deployed(nn.Module):
     """Preprocessing, network and output in one: raw records (b, ...) -> probabilities or values (b, k)."""
 
-    def __init__(self, preprocess: Preprocess, network: nn.Module, output: Classify | Rescale) -> None:
+    def __init__(self, preprocess: Preprocess, network: nn.Module, output: Output) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.network = network
@@ -94,5 +128,5 @@ class Deployed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return probabilities or values (b, k) of raw records x (b, ...)."""
-        y: Tensor = self.output(self.network(self.preprocess(x)))
+        y: Tensor = self.output(self.network(self.preprocess(x)), x)
         return y

@@ -14,13 +14,16 @@ from ..data.records import Array
 from ..data.schema import Schema
 from ..data.storage import verify
 from ..errors import ArtifactError
+from ..params.losses import Bce, Loss
 from ..params.models import Network
 from ..preprocessing.chain import Chain, Step
-from .deployed import Classify, Deployed, Preprocess, Rescale
+from .deployed import Classify, Deployed, Output, Preprocess, Rescale, Sigmoid
 from .find import build_network
+from .objective import outputs_of
 from .shape import Shape
 
 NETWORK: TypeAdapter[Network] = TypeAdapter(Network)
+LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Saved:
     model: Deployed
     schema: Schema
     network: Network
+    loss: Loss
     facts: dict[str, Any]
 
 
@@ -49,6 +53,7 @@ def save_model(saved: Saved, folder: Path) -> None:
         **saved.facts,
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "network": NETWORK.dump_python(saved.network, mode="json"),
+        "loss": LOSS.dump_python(saved.loss, mode="json"),
         "preprocess": {
             "dtype": str(preprocess.dtype).removeprefix("torch."),
             "steps": list(preprocess.kinds),
@@ -69,35 +74,42 @@ def load_model(folder: Path) -> Saved:
     try:
         schema = Schema.from_json(json.dumps(facts["schema"]), folder / "model.json")
         network = NETWORK.validate_json(json.dumps(facts["network"]))
+        loss = LOSS.validate_json(json.dumps(facts["loss"]))
         weights = load_file(folder / "weights.safetensors")
         chain = _chain(facts["preprocess"], weights)
-        model = Deployed(Preprocess(chain), build_network(network, network_shape(schema, chain)), output_of(schema))
+        built = build_network(network, network_shape(schema, chain, loss))
+        model = Deployed(Preprocess(chain), built, output_of(schema, loss))
         model.load_state_dict(weights)
     except (KeyError, ValidationError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ArtifactError(
             f"{folder} must hold a model of this version, but: {reason}; run `dvc repro` again"
         ) from None
-    return Saved(model.eval(), schema, network, facts)
+    return Saved(model.eval(), schema, network, loss, facts)
 
 
-def network_shape(schema: Schema, chain: Chain) -> Shape:
-    """Return the shape that a network behind `chain` sees."""
+def network_shape(schema: Schema, chain: Chain, loss: Loss) -> Shape:
+    """Return the shape that a network behind `chain` sees, and must give to be judged by `loss`."""
     return Shape(
         chain.shape(schema.shape),
-        schema.n_outputs,
+        outputs_of(schema, loss),
         len(schema.vocabulary),
         masked=any(step.kind == "mask" for step in chain.steps),
         categories=chain.categories(),
     )
 
 
-def output_of(schema: Schema, shift: Array | None = None, scale: Array | None = None) -> Classify | Rescale:
+def output_of(schema: Schema, loss: Loss, shift: Array | None = None, scale: Array | None = None) -> Output:
     """Return the last part of a model: probabilities for classes, the targets' units for values."""
     if schema.classes:
-        return Classify()
-    k = schema.n_outputs
-    return Rescale(np.zeros(k) if shift is None else shift, np.ones(k) if scale is None else scale)
+        return Sigmoid() if isinstance(loss, Bce) else Classify()
+    k = len(schema.values)
+    return Rescale(
+        np.zeros(k) if shift is None else shift,
+        np.ones(k) if scale is None else scale,
+        levels=max(len(schema.levels), 1),
+        log=schema.log,
+    )
 
 
 def _chain(facts: dict[str, Any], weights: dict[str, torch.Tensor]) -> Chain:

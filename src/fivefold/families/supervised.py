@@ -1,69 +1,124 @@
 """One Lightning module for every network that learns a target.
 
-Shapes: b rows, k outputs.
+Shapes: b rows, k outputs, t steps of a text.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from typing import Protocol
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..errors import TrainingError
+from .objective import Objective
 
-Batch = tuple[Tensor, Tensor]
+LossOf = Callable[[Tensor, Tensor], Tensor]
+
+PRECISIONS = {"bf16": torch.bfloat16, "16": torch.float16}
+
+
+class Stepper(Protocol):
+    """Moves weights, batch by batch: `training.descent.Descent`."""
+
+    number: int
+    scale: float
+    optimizer: torch.optim.Optimizer
+
+    def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
+        """Go one step and return the mean loss of the batch, of n rows over all devices."""
 
 
 class Supervised(pl.LightningModule):
-    """Cross-entropy over class indices, or squared error over values scaled to deviation 1.
+    """Trains a network to tell the targets of its rows.
 
-    Logs per epoch `train/loss`, `val/loss` and, for classification, `val/accuracy`. Sums stay on the device until
-    the epoch ends, so that a step never waits for the device.
+    Logs per epoch `train/loss`, `val/loss` and, for classes, `val/accuracy`. Sums stay on the device until the epoch
+    ends, so that a step never waits for the device.
 
     Args:
         network: (b, ...) -> (b, k).
-        classification: whether targets are class indices (b,) int64, else values (b, k) float32.
-        weights: what a row of each class counts, (k,); None if all count alike. The loss that is logged counts so too.
-        optimizers: called with the network; returns what `configure_optimizers` returns.
+        objective: outputs and targets -> mean loss.
+        stepper: called with network, its moving average or None, and what finds the gradients of a loss.
+        steps: batches of an epoch.
+        all_steps: whether rows are pieces of a text, whose next token is learnt at all steps at once.
+        average: whether to keep a moving average of the weights, and judge that.
+        precision: 32, bf16 or 16.
+        faster: whether to compile the network.
+        augment: changes a training batch (x, y), which is learnt instead.
     """
-
-    weights: Tensor | None
 
     def __init__(
         self,
         network: nn.Module,
-        classification: bool,
-        optimizers: Callable[[nn.Module], Any],
-        weights: Tensor | None = None,
+        objective: Objective,
+        stepper: Callable[[nn.Module, nn.Module | None, Callable[[Tensor], None]], Stepper],
+        *,
+        steps: int,
+        all_steps: bool = False,
+        average: bool = False,
+        precision: str = "32",
+        faster: bool = False,
+        augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         super().__init__()
-        self.register_buffer("weights", weights, persistent=False)
+        self.automatic_optimization = False
         self.network = network
-        self.classification = classification
-        self.optimizers_of = optimizers
+        self.averaged = deepcopy(network).requires_grad_(False) if average else None
+        self.objective = objective
+        self.stepper_of = stepper
+        self.steps = steps
+        self.all_steps = all_steps
+        self.precision = precision
+        self.augment = augment
+        tell = _tells(network, self.all_steps)
+        self.tells = (torch.compile(tell) if faster else tell,)  # in a tuple: else it were a second part of the module
         self.sums = {"train": _Sums(), "val": _Sums()}
 
-    def configure_optimizers(self) -> Any:
-        """Return the optimiser and its schedule."""
-        return self.optimizers_of(self.network)
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.network if self.averaged is None else self.averaged
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Return the mean loss of a batch."""
-        return self._step(batch, "train")
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the optimiser; its learning rate is set at every step."""
+        backward = Tensor.backward if self.trainer.world_size == 1 else self.manual_backward
+        self.stepper = self.stepper_of(self.network, self.averaged, backward)
+        return self.stepper.optimizer
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Add a batch to the sums of the epoch."""
-        self._step(batch, "val")
+    def training_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
+        """Go through the batches of an epoch."""
+        self.stepper.number = self.current_epoch * self.steps
+        for x, y, n in epoch:
+            if self.augment is not None:
+                x, y = self.augment(x, y)
+            loss = self.stepper.step(x, y, n, self._loss)
+            self.sums["train"].add(loss, len(x))
 
-    def _step(self, batch: Batch, split: str) -> Tensor:
-        x, y = batch
-        out = self.network(x)
-        loss = functional.cross_entropy(out, y, self.weights) if self.classification else functional.mse_loss(out, y)
-        hits = (out.argmax(1) == y).sum() if self.classification and split == "val" else None
-        self.sums[split].add(loss.detach(), len(y), hits)
+    def validation_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
+        """Judge the rows held out."""
+        for x, y, _n in epoch:
+            with self._precision():
+                out = _tells(self.judged, self.all_steps)(x)
+            targets = self._targets(x, y)
+            self.sums["val"].add(self.objective(out.float(), targets), len(x), self.objective.hits(out, targets))
+
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        with self._precision():
+            out = self.tells[0](x)
+        loss: Tensor = self.objective(out.float(), self._targets(x, y))
         return loss
+
+    def _targets(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return what is to be told: of a text the token after each, x being all but the last."""
+        return torch.cat([x[:, 1:].long(), y[:, None]], dim=1) if self.all_steps else y
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.precision == "32":
+            return nullcontext()
+        return torch.autocast(self.device.type, PRECISIONS[self.precision])
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's scores: Lightning validates inside the training epoch, after its last batch.
@@ -75,17 +130,21 @@ class Supervised(pl.LightningModule):
         self._log("val")
 
     def _log(self, split: str) -> None:
-        sums = self.sums[split]
-        loss = float(sums.loss / sums.rows)
+        sums = self.sums[split].over(self)
+        loss = sums[0] / sums[2]
         if not math.isfinite(loss):
             raise TrainingError(
                 f"{split}/loss must be finite, but is {loss} in epoch {self.current_epoch}; lower"
                 " training.optimizer.lr, or set training.gradient_clip"
             )
         self.log(f"{split}/loss", loss)
-        if sums.hits is not None:
-            self.log(f"{split}/accuracy", float(sums.hits / sums.rows))
+        if split == "val" and self.objective.classes:
+            self.log(f"{split}/accuracy", sums[1] / sums[2])
         self.sums[split] = _Sums()
+
+
+def _tells(network: nn.Module, all_steps: bool) -> Callable[[Tensor], Tensor]:
+    return network.every_step if all_steps else network  # type: ignore[return-value]
 
 
 class _Sums:
@@ -94,11 +153,20 @@ class _Sums:
     def __init__(self) -> None:
         self.rows = 0
         self.loss: Tensor | float = 0.0
-        self.hits: Tensor | None = None
+        self.hits: Tensor | float = 0.0
 
-    def add(self, loss: Tensor, rows: int, hits: Tensor | None) -> None:
-        """Add a batch: its mean loss, its rows, and how many were right if that was counted."""
+    def add(self, loss: Tensor, rows: int, hits: Tensor | None = None) -> None:
+        """Add a batch: its mean loss, its rows, and the share that were right if that was counted."""
         self.rows += rows
         self.loss = self.loss + loss * rows
         if hits is not None:
-            self.hits = hits if self.hits is None else self.hits + hits
+            self.hits = self.hits + hits * rows
+
+    def over(self, module: pl.LightningModule) -> list[float]:
+        """Return loss, hits and rows, added up over all devices."""
+        own = [float(self.loss), float(self.hits), float(self.rows)]
+        if module.trainer.world_size == 1:
+            return own
+        every = module.all_gather(torch.tensor(own, device=module.device))
+        found: list[float] = every.sum(0).tolist()  # type: ignore[union-attr]
+        return found

@@ -8,6 +8,7 @@ from pydantic import Field
 from ..errors import ParamsError
 from .base import Frozen, Name, Strict
 from .datasets import Dataset
+from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
 from .selection import KBest, Percentile
 from .splits import RowSplit
@@ -54,13 +55,7 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
-        optimizer = model.training.optimizer
-        if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
-            problem = "nesterov looks ahead by the momentum, but that is 0; raise momentum or leave nesterov out"
-            found.append(Conflict(f"{at}.training.optimizer.nesterov", problem))
-        if model.training.imbalance != "none" and dataset.task != "classification":
-            problem = f"imbalance is of classes, but the task is {dataset.task}; choose none"
-            found.append(Conflict(f"{at}.training.imbalance", problem))
+        found += [Conflict(f"{at}.training.{key}", problem) for key, problem in _of_training(model.training, dataset)]
         if dataset.kind in ("text", "series") and model.select.method != "none":
             problem = f"features of {dataset.kind} are in order and cannot be selected; choose select {{method: none}}"
             found.append(Conflict(f"{at}.select.method", problem))
@@ -75,6 +70,26 @@ def conflicts(params: Params) -> list[Conflict]:
             problem = f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
             found.append(Conflict(f"{at}.select.score", problem))
     return found
+
+
+def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    optimizer = training.optimizer
+    if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
+        yield (
+            "optimizer.nesterov",
+            "nesterov looks ahead by the momentum, but that is 0; raise momentum or leave nesterov out",
+        )
+    if training.imbalance != "none" and dataset.task != "classification":
+        yield "imbalance", f"imbalance is of classes, but the task is {dataset.task}; choose none"
+    possible = OF_CLASSES if dataset.task in ("classification", "language") else OF_VALUES
+    if training.loss.name not in possible:
+        yield "loss.name", f"{dataset.task} can have {', '.join(possible)}, but not {training.loss.name}; choose one"
+    if isinstance(training.loss, Quantile) and sorted(set(training.loss.levels)) != list(training.loss.levels):
+        yield "loss.levels", f"levels must rise, but are {list(training.loss.levels)}; put them in order, each once"
+    for key in ("accumulate", "devices"):
+        parts = getattr(training, key)
+        if parts > training.batch_size:
+            yield key, f"a batch of {training.batch_size} rows cannot be shared by {parts}; raise batch_size"
 
 
 def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:

@@ -1,31 +1,12 @@
 """The block `training`: the base at the top of params.yaml, and the part of it that each model overrides."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from .base import Strict
-
-
-class Adam(Strict):
-    """Kingma & Ba 2015; adamw is Loshchilov & Hutter 2019."""
-
-    name: Literal["adam", "adamw"]
-    lr: float = Field(gt=0, description="learning rate; the peak of the schedule")
-    weight_decay: float = Field(default=0.0, ge=0, description="L2 on weights, not on biases and norms")
-
-
-class Sgd(Strict):
-    """Stochastic gradient descent with momentum."""
-
-    name: Literal["sgd"]
-    lr: float = Field(gt=0, description="learning rate; the peak of the schedule")
-    weight_decay: float = Field(default=0.0, ge=0, description="L2 on weights, not on biases and norms")
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    nesterov: bool = Field(default=False, description="look ahead by the momentum, which must then be above 0")
-
-
-Optimizer = Annotated[Adam | Sgd, Field(discriminator="name")]
+from .losses import Auto, Loss
+from .optimizers import Adam, Constant, Optimizer, Schedule
 
 
 class Training(Strict):
@@ -37,20 +18,34 @@ class Training(Strict):
         ge=0,
         description="epochs without a better validation loss before stopping; 0 never stops early",
     )
-    batch_size: int = Field(default=32, gt=0, description="rows a step")
-    optimizer: Optimizer = Adam(name="adam", lr=0.001)
-    schedule: Literal["constant", "one_cycle"] = Field(
-        default="constant",
-        description="one_cycle: up to lr over the first 30 % of steps, then down to almost 0 (Smith & Topin 2018)",
+    batch_size: int = Field(default=32, gt=0, description="rows a step, over all devices")
+    accumulate: int = Field(
+        default=1, gt=0, description="parts in which a step's rows go through the network, to save memory"
     )
+    loss: Loss = Auto(name="auto")
+    optimizer: Optimizer = Adam(name="adam", lr=0.001)
+    schedule: Schedule = Constant(name="constant")
+    l1: float = Field(default=0.0, ge=0, description="penalty on absolute weights, not on biases and norms")
     imbalance: Literal["none", "weights", "sampling"] = Field(
         default="none",
         description="of classes; weights: a row counts by the rarity of its class; sampling: rows are drawn so that"
         " classes come equally often",
     )
     gradient_clip: float = Field(default=0.0, ge=0, description="largest norm of the gradient; 0 does not clip")
+    gradient_clip_value: float = Field(
+        default=0.0, ge=0, description="largest absolute value in the gradient; 0 does not clip"
+    )
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="memory of a moving average of the weights, a step, which is what is kept; 0 keeps the weights"
+        " themselves",
+    )
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="bf16 and 16 are mixed precision")
+    compile: bool = Field(default=False, description="torch.compile of the network: pays off in long trainings")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(default="auto", description="auto: a GPU if there is one")
+    devices: int = Field(default=1, gt=0, description="processes that share a step's rows, one for each device")
     threads: int = Field(default=1, ge=0, description="CPU threads of PyTorch; 0 is PyTorch's own choice")
     checkpoint_seconds: float = Field(
         default=30.0, ge=0, description="least time between two checkpoints, in seconds; 0 is one per epoch"

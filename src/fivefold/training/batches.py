@@ -5,16 +5,19 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+Order = Callable[[], Tensor]
+"""Gives the rows of the epoch that starts, in their order."""
+
 
 class Batches:
-    """Iterable over (x, y) batches of resident tensors.
+    """Epochs of (x, y) batches of resident tensors, each handed to Lightning as one: its loop costs more than a step.
 
     Args:
-        x, y: (n, ...) and (n,), on the same device.
-        batch_size: rows a batch; the last batch of an epoch is smaller if n is no multiple of it.
-        weights: (n,), how often a row is drawn, with replacement; None: each row once.
-        epoch: for shuffled batches, returns the number of the epoch that starts. The order of rows depends on `seed`
-            and this number alone, so that a resumed training sees what an uninterrupted one would have seen.
+        x, y: (n, ...), on the same device.
+        batch_size: rows a batch; the last batch of an epoch is smaller if their number is no multiple of it.
+        order: which rows an epoch has, and in which order; None: all, as they lie.
+        n: how many rows an epoch has.
+        part, parts: of each batch the rows part, part + parts, ...: what one of several devices sees.
     """
 
     def __init__(
@@ -23,32 +26,78 @@ class Batches:
         y: Tensor,
         batch_size: int,
         *,
-        seed: int = 0,
-        epoch: Callable[[], int] | None = None,
-        weights: Tensor | None = None,
+        order: Order | None = None,
+        n: int = 0,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         self.x, self.y = x, y
         self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = epoch
-        self.weights = weights
+        self.order = order
+        self.n = n or len(x)
+        self.part, self.parts = part, parts
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return -(-self.n // self.batch_size)
 
     def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+        return 1
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.epoch is None:
-            yield from zip(torch.split(self.x, self.batch_size), torch.split(self.y, self.batch_size), strict=True)
+    def __iter__(self) -> Iterator["Epoch"]:
+        yield Epoch(self)
+
+
+class Epoch:
+    """The batches of one epoch, each with the number of its rows over all devices."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.of = batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+        of = self.of
+        if of.order is None:
+            index = torch.arange(of.part, len(of.x), of.parts, device=of.x.device) if of.parts > 1 else None
+            x, y = (of.x, of.y) if index is None else (of.x[index], of.y[index])
+            for rows, targets in zip(torch.split(x, of.batch_size), torch.split(y, of.batch_size), strict=True):
+                yield rows, targets, len(rows)
             return
-        chance = torch.Generator().manual_seed(mix(self.seed, self.epoch()))
-        if self.weights is None:
-            order = torch.randperm(len(self.x), generator=chance)
-        else:  # by the cumulated weights: torch.multinomial takes 2^24 rows at most
-            edges = self.weights.double().cumsum(0)
-            draws = torch.rand(len(self.x), generator=chance, dtype=torch.float64) * edges[-1]
-            order = torch.searchsorted(edges, draws).clamp_max(len(self.x) - 1)
-        for index in torch.split(order.to(self.x.device), self.batch_size):
-            yield self.x[index], self.y[index]
+        for index in torch.split(of.order().to(of.x.device), of.batch_size):
+            if len(index) >= of.parts:  # every device has a row
+                own = index[of.part :: of.parts]
+                yield of.x[own], of.y[own], len(index)
+
+
+def shuffled(n: int, seed: int, epoch: Callable[[], int]) -> Order:
+    """Return an order of all n rows that depends on the seed and the number of the epoch alone."""
+    return lambda: torch.randperm(n, generator=_chance(seed, epoch()))
+
+
+def drawn(weights: Tensor, seed: int, epoch: Callable[[], int]) -> Order:
+    """Return an order in which row i comes as often as weights (n,) say, with replacement."""
+    edges = weights.double().cumsum(0)
+
+    def order() -> Tensor:  # by the cumulated weights: torch.multinomial takes 2^24 rows at most
+        draws = torch.rand(len(edges), generator=_chance(seed, epoch()), dtype=torch.float64) * edges[-1]
+        return torch.searchsorted(edges, draws).clamp_max(len(edges) - 1)
+
+    return order
+
+
+def strided(n: int, stride: int, seed: int, epoch: Callable[[], int]) -> Order:
+    """Return an order of every stride-th of n windows, n // stride of them, from another start each epoch."""
+
+    def order() -> Tensor:
+        chance = _chance(seed, epoch())
+        start = int(torch.randint(stride, (1,), generator=chance))
+        return (torch.randperm(n // stride, generator=chance) * stride + start).clamp_max(n - 1)
+
+    return order
+
+
+def _chance(seed: int, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(mix(seed, epoch))
 
 
 def mix(seed: int, epoch: int) -> int:

@@ -10,6 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from ..families.supervised import Supervised
+from ..params.optimizers import Plateau, Schedule
 from .batches import mix
 from .checkpoints import NAME
 
@@ -48,6 +50,38 @@ class Best(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a checkpoint stood."""
         self.loss, self.epoch, self.weights = state_dict["loss"], state_dict["epoch"], state_dict["weights"]
+
+
+class Plateaus(pl.Callback):
+    """Lower the learning rate where the validation loss does not fall any more, if the schedule says so."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.loss = math.inf
+        self.since = 0
+        self.scale = 1.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Supervised) -> None:  # type: ignore[override]
+        """Hand the share to the stepper."""
+        pl_module.stepper.scale = self.scale
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the epoch that was just validated."""
+        if not isinstance(self.schedule, Plateau):
+            return
+        loss = float(trainer.callback_metrics["val/loss"])
+        self.since = 0 if loss < self.loss else self.since + 1
+        self.loss = min(loss, self.loss)
+        if self.since > self.schedule.patience:
+            self.scale, self.since = self.scale * self.schedule.factor, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        return {"loss": self.loss, "since": self.since, "scale": self.scale}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a checkpoint stood."""
+        self.loss, self.since, self.scale = state_dict["loss"], state_dict["since"], state_dict["scale"]
 
 
 class History(pl.Callback):

@@ -3,7 +3,6 @@
 Shapes: n rows, k outputs.
 """
 
-import logging
 import time
 import warnings
 from collections.abc import Callable
@@ -11,47 +10,46 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data.records import Array, Dataset
 from ..data.schema import Schema
-from ..errors import ParamsError, one_line
+from ..errors import ParamsError
 from ..families.deployed import Deployed, Preprocess
 from ..families.find import build_network
-from ..families.saved import network_shape, output_of
+from ..families.objective import Objective
+from ..families.saved import Saved, network_shape, output_of
 from ..families.supervised import Supervised
+from ..params.losses import Bce, Loss, Quantile
 from ..params.models import Model
-from ..params.training import Training
 from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
-from .batches import Batches
-from .callbacks import Best, Checkpoints, History, Metrics, Seeded
-from .checkpoints import SafeCheckpoints, newest
-from .optimizers import configure
+from .batches import Batches, Order, drawn, shuffled, strided
+from .callbacks import Best, Checkpoints, History, Metrics, Plateaus, Seeded
+from .checkpoints import newest
+from .descent import Descent
 from .progress import EpochProgress
+from .targets import Targets, rarity
+from .trainer import trainer_of
 
 VALIDATION_BATCH = 1024
 """Rows of a validation batch: it changes no number, so it is large."""
 
-PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model and how it came about.
+    """A trained model, of which no facts are known yet, and how it came about.
 
     history: a row per epoch, columns epoch, train/loss, val/loss, lr and the other metrics of the family.
     best_epoch: the epoch whose weights the model has, from 0.
     """
 
-    model: Deployed
+    saved: Saved
     history: pd.DataFrame
     best_epoch: int
     device: str
@@ -78,11 +76,17 @@ def fit(
         ParamsError: the network does not fit the shape of the data, or training does not fit the machine.
     """
     started = time.monotonic()
-    schema, training = dataset.schema, params.training
+    schema, training = _told(dataset.schema, params.training.loss), params.training
+    if isinstance(training.loss, Bce) and len(schema.classes) != 2:
+        raise ParamsError(
+            f"models.{name}.training.loss: bce is of two classes, but {params.dataset} has {len(schema.classes)}; choose"
+            " cross_entropy"
+        )
     if training.threads:
         torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
-    untrained = build_network(params.network, network_shape(schema, chain))
+    network = build_network(params.network, network_shape(schema, chain, training.loss))
+    targets = Targets.fit(schema, dataset.train, np.arange(0))
     resume_from = newest(checkpoints)
     with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
         # hints about parts of Lightning that are switched off here
@@ -95,21 +99,20 @@ def fit(
 
         best, history = Best(training.patience), History(tell)
         kept = Checkpoints(checkpoints, training.checkpoint_seconds)
-        trainer = _trainer(training, [Seeded(seed), best, history, kept])
+        trainer = trainer_of(training, [Seeded(seed), best, Plateaus(training.schedule), history, kept])
         device = trainer.strategy.root_device
-        shift, scale = _target_scale(schema, dataset.train.y)
         rows, held_out = (
-            (torch.from_numpy(chain(part.x)).to(device), _targets(part.y, shift, scale).to(device))
+            (_laid_out(torch.from_numpy(chain(part.x))).to(device), targets(part).to(device))
             for part in (dataset.train, dataset.validation)
         )
-        of_classes, of_rows = _weights(schema, dataset.train.y, training)
-        batches = Batches(*rows, training.batch_size, seed=seed, epoch=lambda: trainer.current_epoch, weights=of_rows)
-        optimizers = partial(configure, params=training, total_steps=training.max_epochs * len(batches))
-        module = _module_class(params.network.family)(untrained, bool(schema.classes), optimizers, of_classes)
-        trainer.fit(module, batches, Batches(*held_out, VALIDATION_BATCH), ckpt_path=resume_from)
+        batches, validation = _batches(params, schema, network, rows, held_out, trainer, seed)
+        module = _module(params, schema, network, dataset.train.y, batches)
+        trainer.fit(module, batches, validation, ckpt_path=resume_from)
     module.load_state_dict(best.weights)
+    judged = module.judged.to(memory_format=torch.contiguous_format)
+    output = output_of(schema, training.loss, targets.shift, targets.scale)
     return Fitted(
-        Deployed(Preprocess(chain), module.network, output_of(schema, shift, scale)).cpu().eval(),
+        Saved(Deployed(Preprocess(chain), judged, output).cpu().eval(), schema, params.network, training.loss, {}),
         pd.DataFrame(history.epochs).rename_axis("epoch").reset_index(),
         best.epoch,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -118,65 +121,61 @@ def fit(
     )
 
 
-def _module_class(family: str) -> type[Supervised]:
-    module: type[Supervised] = import_module(f"fivefold.families.{family}.module").Module
-    return module
+def _told(schema: Schema, loss: Loss) -> Schema:
+    """Return the schema of a model under `loss`: it may tell quantiles."""
+    return schema.model_copy(update={"levels": loss.levels}) if isinstance(loss, Quantile) else schema
 
 
-def _trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no announcements either
-    try:
-        return pl.Trainer(
-            max_epochs=training.max_epochs,
-            accelerator=training.accelerator,
-            devices=1,
-            precision=PRECISIONS[training.precision],
-            gradient_clip_val=training.gradient_clip or None,
-            callbacks=callbacks,
-            plugins=[SafeCheckpoints()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-    except MisconfigurationException as error:
-        raise ParamsError(
-            f"training.accelerator and training.precision must suit this machine, but {training.accelerator} with"
-            f" {training.precision} does not: {one_line(error)}; choose accelerator auto"
-        ) from None
+def _laid_out(x: Tensor) -> Tensor:
+    """Return images with channels last, as convolutions are fastest."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-def _weights(schema: Schema, y: Array, training: Training) -> tuple[Tensor | None, Tensor | None]:
-    """Return what each class counts in the loss, and how often each row is drawn; None where all are alike."""
-    rarity = _rarity(schema, y)
-    match training.imbalance:
-        case "weights":
-            return rarity, None
-        case "sampling":
-            return None, rarity[torch.from_numpy(y.astype(np.int64))]
-    return None, None
+def _batches(
+    params: Model,
+    schema: Schema,
+    network: nn.Module,
+    rows: tuple[Tensor, Tensor],
+    held_out: tuple[Tensor, Tensor],
+    trainer: pl.Trainer,
+    seed: int,
+) -> tuple[Batches, Batches]:
+    """Return the batches of training and of validation rows; of a text, windows that follow each other."""
+    training, n, m = params.training, len(rows[0]), len(held_out[0])
+    shared = partial(Batches, part=trainer.global_rank, parts=trainer.world_size)
+    stride = schema.shape[0] if learns_all_steps(schema, network) else 1
+
+    def epoch() -> int:
+        return trainer.current_epoch
+
+    order: Order = shuffled(n, seed, epoch)
+    if stride > 1:
+        order = strided(n, min(stride, n), seed, epoch)
+    elif training.imbalance == "sampling":
+        order = drawn(rarity(schema, rows[1].cpu().numpy())[rows[1].cpu()], seed, epoch)
+    x, y = (part[:: min(stride, m)] for part in held_out)
+    return (
+        shared(*rows, training.batch_size, order=order, n=n // min(stride, n)),
+        shared(x, y, VALIDATION_BATCH),
+    )
 
 
-def _rarity(schema: Schema, y: Array) -> Tensor:
-    """Return what a row of each class counts so that all classes count alike, the mean over rows 1; (classes,)."""
-    if not schema.classes:
-        return torch.ones(1)
-    counts = np.bincount(y, minlength=len(schema.classes))
-    present = np.maximum(counts, 1)
-    return torch.from_numpy((len(y) / (np.count_nonzero(counts) * present)).astype(np.float32))
+def learns_all_steps(schema: Schema, network: nn.Module) -> bool:
+    """Say whether a network learns the next token at all steps of a text at once."""
+    return schema.task == "language" and hasattr(network, "every_step")
 
 
-def _target_scale(schema: Schema, y: Array) -> tuple[Array, Array]:
-    """Return mean and deviation (k,) of the training targets; classes stay as they are."""
-    if schema.classes:
-        return np.zeros(1), np.ones(1)
-    values = y.reshape(len(y), -1)
-    deviation = values.std(axis=0)
-    return values.mean(axis=0), np.where(deviation == 0, 1.0, deviation)
-
-
-def _targets(y: Array, shift: Array, scale: Array) -> Tensor:
-    if y.dtype.kind == "i":
-        return torch.from_numpy(y.astype(np.int64))
-    return torch.from_numpy(((y.reshape(len(y), -1) - shift) / scale).astype(np.float32))
+def _module(params: Model, schema: Schema, network: nn.Module, y: Array, batches: Batches) -> Supervised:
+    training = params.training
+    weights = rarity(schema, y) if training.imbalance == "weights" else None
+    kind: type[Supervised] = import_module(f"fivefold.families.{params.network.family}.module").Module
+    return kind(
+        network.to(memory_format=torch.channels_last),
+        Objective(schema, training.loss, weights),
+        partial(Descent, params=training, steps=batches.steps, parts=batches.parts),
+        steps=batches.steps,
+        all_steps=learns_all_steps(schema, network),
+        average=training.ema > 0,
+        precision=training.precision,
+        faster=training.compile,
+    )

@@ -1,0 +1,38 @@
+"""Lightning's trainer, lean: what it would write or print by itself is ours."""
+
+import logging
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from ..errors import ParamsError, one_line
+from ..params.training import Training
+from .checkpoints import SafeCheckpoints
+
+
+def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Return the trainer that `training` describes.
+
+    Raises:
+        ParamsError: this machine has not what it asks for.
+    """
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no announcements either
+    try:
+        return pl.Trainer(
+            max_epochs=training.max_epochs,
+            accelerator=training.accelerator,
+            devices=training.devices,
+            strategy="ddp" if training.devices > 1 else "auto",
+            callbacks=callbacks,
+            plugins=[SafeCheckpoints()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except MisconfigurationException as error:
+        raise ParamsError(
+            f"training.accelerator and training.devices must suit this machine, but {training.accelerator} and"
+            f" {training.devices} do not: {one_line(error)}; choose accelerator auto and devices 1"
+        ) from None
