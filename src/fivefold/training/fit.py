@@ -79,8 +79,8 @@ def fit(
     schema, training = _told(dataset.schema, params.training.loss), params.training
     if isinstance(training.loss, Bce) and len(schema.classes) != 2:
         raise ParamsError(
-            f"models.{name}.training.loss: bce is of two classes, but {params.dataset} has {len(schema.classes)}; choose"
-            " cross_entropy"
+            f"models.{name}.training.loss: bce is of two classes, but {params.dataset} has {len(schema.classes)};"
+            " choose cross_entropy"
         )
     if training.threads:
         torch.set_num_threads(training.threads)
