@@ -261,7 +261,7 @@ def score(kind: Kind, r: Rows, folder: Path) -> float:
     }
     model = Model.model_validate_json(json.dumps(tree))
     fitted = fit("m", model, dataset, chain, seed=1, checkpoints=folder, on_epoch=lambda *_: None)
-    p, y = predict(fitted.model, np.asarray(dataset.test.x)), dataset.test.y
+    p, y = predict(fitted.saved.model, np.asarray(dataset.test.x)), dataset.test.y
     if not dataset.schema.classes:
         return float(1 - ((p - y) ** 2).sum() / ((y - y.mean(axis=0)) ** 2).sum())
     return float((p.argmax(axis=1) == y).mean())

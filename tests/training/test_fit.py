@@ -13,8 +13,10 @@ from safetensors import safe_open
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
+from fivefold.families.mlp.params import Mlp
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
+from fivefold.scoring.predict import predict
 from fivefold.training.checkpoints import DIGEST, NAME, PREVIOUS, SafeCheckpoints, newest
 from fivefold.training.fit import Fitted, fit
 
@@ -228,3 +230,80 @@ def test_clipping_bounds_what_a_step_can_do(tmp_path: Path) -> None:
 
     assert distance(clipped) <= 1e-6 * 3 + 1e-7  # three steps of norm 1e-6 at rate 1
     assert distance(free) > 100 * distance(clipped)
+
+
+def test_weights_are_averaged_and_the_average_is_what_is_kept(tmp_path: Path) -> None:
+    plain = run(tmp_path / "plain")
+    kept = run(tmp_path / "kept", ema=0.9)
+    assert set(kept.saved.model.state_dict()) == set(plain.saved.model.state_dict())
+    assert not same(kept, plain)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(4), ema=0.9)
+    assert same(run(tmp_path / "parts", ema=0.9), kept)
+
+
+def test_a_plateau_lowers_the_rate_and_resumes(tmp_path: Path) -> None:
+    chosen = {"schedule": {"name": "plateau", "patience": 1, "factor": 0.5}, "max_epochs": 40}
+    chosen |= {"optimizer": {"name": "adam", "lr": 0.1}}
+    whole = run(tmp_path / "whole", **chosen)
+    rates, losses = whole.history["lr"].tolist(), whole.history["val/loss"].tolist()
+    assert sorted(set(rates), reverse=True) == pytest.approx([0.1 * 0.5**i for i in range(len(set(rates)))])
+    assert len(set(rates)) > 2
+    best, since, expected = np.inf, 0, [0.1]
+    for loss in losses[:-1]:
+        since = 0 if loss < best else since + 1
+        best = min(best, loss)
+        expected.append(expected[-1] * (0.5 if since > 1 else 1))
+        since = 0 if since > 1 else since
+    assert rates == pytest.approx(expected)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(25), **chosen)
+    assert same(run(tmp_path / "parts", **chosen), whole)
+
+
+@pytest.mark.parametrize("loss", [{"name": "focal"}, {"name": "bce"}, {"name": "cross_entropy", "smoothing": 0.1}])
+def test_a_loss_of_classes_teaches(tmp_path: Path, loss: dict[str, Any]) -> None:
+    fitted = run(tmp_path, loss=loss, max_epochs=60, optimizer={"name": "adam", "lr": 0.02})
+    data = dataset().test
+    p = predict(fitted.saved.model, data.x)
+    assert p.shape == (20, 2)
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
+    assert (p.argmax(1) == data.y).mean() > 0.75
+
+
+@pytest.mark.parametrize("loss", [{"name": "mae"}, {"name": "huber"}, {"name": "quantile"}])
+def test_a_loss_of_values_teaches(tmp_path: Path, loss: dict[str, Any]) -> None:
+    fitted = run(tmp_path, task="regression", loss=loss, max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
+    data = dataset("regression").test
+    values = predict(fitted.saved.model, data.x)
+    assert np.abs(values[:, values.shape[1] // 2] - data.y).mean() < 15
+    if loss["name"] == "quantile":
+        assert fitted.saved.schema.levels == (0.1, 0.5, 0.9)
+        assert (np.diff(values, axis=1) >= 0).all()
+
+
+def test_bce_of_three_classes_is_refused(tmp_path: Path) -> None:
+    data = dataset()
+    three = Dataset(data.schema.model_copy(update={"classes": ("a", "b", "c")}), *data.splits().values())
+    with pytest.raises(ParamsError, match=r"models\.m\.training\.loss: bce is of two classes, but d has 3; choose"):
+        fit("m", model(loss={"name": "bce"}), three, CHAIN, seed=1, checkpoints=tmp_path, on_epoch=lambda *_: None)
+
+
+def test_mixed_rows_teach_and_resume(tmp_path: Path) -> None:
+    chosen = {"augment": {"mixup": 0.4}, "max_epochs": 12}
+    whole = run(tmp_path / "whole", **chosen)
+    assert not same(whole, run(tmp_path / "plain", max_epochs=12))
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(6), **chosen)
+    assert same(run(tmp_path / "parts", **chosen), whole)
+
+
+def test_a_compiled_network_learns_the_same(tmp_path: Path) -> None:
+    def trained(**training: Any) -> Fitted:
+        chosen = model(max_epochs=3, gradient_clip=1.0, **training)
+        chosen = chosen.model_copy(update={"network": Mlp(family="mlp", hidden=(16,))})  # dropout falls otherwise there
+        folder = tmp_path / str(training)
+        return fit("m", chosen, dataset(), CHAIN, seed=1, checkpoints=folder, on_epoch=lambda *_: None)
+
+    pairs = zip(trained().saved.model.parameters(), trained(compile=True).saved.model.parameters(), strict=True)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in pairs)

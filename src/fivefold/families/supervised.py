@@ -47,7 +47,7 @@ class Supervised(pl.LightningModule):
         average: whether to keep a moving average of the weights, and judge that.
         precision: 32, bf16 or 16.
         faster: whether to compile the network.
-        augment: changes a training batch (x, y), which is learnt instead.
+        augment: changes a training batch (x, y), which is learnt instead; in training mode only.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Supervised(pl.LightningModule):
         average: bool = False,
         precision: str = "32",
         faster: bool = False,
-        augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        augment: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False

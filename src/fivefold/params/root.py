@@ -86,6 +86,20 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         yield "loss.name", f"{dataset.task} can have {', '.join(possible)}, but not {training.loss.name}; choose one"
     if isinstance(training.loss, Quantile) and sorted(set(training.loss.levels)) != list(training.loss.levels):
         yield "loss.levels", f"levels must rise, but are {list(training.loss.levels)}; put them in order, each once"
+    augment = training.augment
+    if augment.of_images and dataset.kind != "images":
+        yield (
+            f"augment.{augment.of_images[0]}",
+            f"it alters images, but the dataset is of kind {dataset.kind}; leave it out",
+        )
+    if augment.of_sequences and dataset.kind not in ("sequences", "series"):
+        key, kind = augment.of_sequences[0], dataset.kind
+        yield f"augment.{key}", f"it alters sequences, but the dataset is of kind {kind}; leave it out"
+    warps = {"scaling", "time_warp"} & set(augment.of_sequences)
+    if warps and dataset.kind == "series":
+        yield f"augment.{min(warps)}", "it alters past steps and not those to be told; leave it out, jitter can stay"
+    if augment.mixes and dataset.kind == "text":
+        yield "augment.mixup", "words cannot be blended; leave it out"
     for key in ("accumulate", "devices"):
         parts = getattr(training, key)
         if parts > training.batch_size:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from .augment import Augment
 from .base import Strict
 from .losses import Auto, Loss
 from .optimizers import Adam, Constant, Optimizer, Schedule
@@ -26,6 +27,7 @@ class Training(Strict):
     optimizer: Optimizer = Adam(name="adam", lr=0.001)
     schedule: Schedule = Constant(name="constant")
     l1: float = Field(default=0.0, ge=0, description="penalty on absolute weights, not on biases and norms")
+    augment: Augment = Augment()
     imbalance: Literal["none", "weights", "sampling"] = Field(
         default="none",
         description="of classes; weights: a row counts by the rarity of its class; sampling: rows are drawn so that"

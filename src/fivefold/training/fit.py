@@ -27,8 +27,10 @@ from ..families.saved import Saved, network_shape, output_of
 from ..families.supervised import Supervised
 from ..params.losses import Bce, Loss, Quantile
 from ..params.models import Model
+from ..params.training import Training
 from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
+from .augment.augmenter import Augmenter
 from .batches import Batches, Order, drawn, shuffled, strided
 from .callbacks import Best, Checkpoints, History, Metrics, Plateaus, Seeded
 from .checkpoints import newest
@@ -106,7 +108,7 @@ def fit(
             for part in (dataset.train, dataset.validation)
         )
         batches, validation = _batches(params, schema, network, rows, held_out, trainer, seed)
-        module = _module(params, schema, network, dataset.train.y, batches)
+        module = _module(params, schema, network, dataset.train.y, batches, _augmenter(training, schema, chain))
         trainer.fit(module, batches, validation, ckpt_path=resume_from)
     module.load_state_dict(best.weights)
     judged = module.judged.to(memory_format=torch.contiguous_format)
@@ -165,7 +167,20 @@ def learns_all_steps(schema: Schema, network: nn.Module) -> bool:
     return schema.task == "language" and hasattr(network, "every_step")
 
 
-def _module(params: Model, schema: Schema, network: nn.Module, y: Array, batches: Batches) -> Supervised:
+def _augmenter(training: Training, schema: Schema, chain: Chain) -> Augmenter | None:
+    if not training.augment.active:
+        return None
+    blank = None
+    if schema.kind == "images":
+        pixel = np.full((1, *schema.shape), round(training.augment.constant), np.uint8)
+        blank = torch.from_numpy(chain(pixel)[0, :, :1, :1])
+    masked = any(step.kind == "mask" for step in chain.steps)
+    return Augmenter(training.augment, classes=len(schema.classes), masked=masked, blank=blank)
+
+
+def _module(
+    params: Model, schema: Schema, network: nn.Module, y: Array, batches: Batches, augment: Augmenter | None
+) -> Supervised:
     training = params.training
     weights = rarity(schema, y) if training.imbalance == "weights" else None
     kind: type[Supervised] = import_module(f"fivefold.families.{params.network.family}.module").Module
@@ -178,4 +193,5 @@ def _module(params: Model, schema: Schema, network: nn.Module, y: Array, batches
         average=training.ema > 0,
         precision=training.precision,
         faster=training.compile,
+        augment=augment,
     )
