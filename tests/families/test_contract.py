@@ -20,6 +20,7 @@ from fivefold.families.cnn.params import Cnn
 from fivefold.families.deployed import Deployed, Preprocess
 from fivefold.families.find import build_network
 from fivefold.families.mlp.params import Mlp
+from fivefold.families.rnn.params import Rnn
 from fivefold.families.saved import Saved, load_model, network_shape, output_of, save_model
 from fivefold.params.losses import Auto
 from fivefold.params.models import Network
@@ -60,13 +61,31 @@ CASES = {
     "cnn of 33x17 colours": Case(Cnn(family="cnn"), ODD),
     "cnn gelu": Case(Cnn(family="cnn", activation="gelu", init="xavier", dropout=0.2), DIGIT),
     "cnn of values": Case(Cnn(family="cnn", channels=(8,), kernel=5, dense=()), DIGIT, classes=0),
+    "rnn of sequences": Case(Rnn(family="rnn", cell="rnn"), (7, 3), kind="sequences"),
+    "lstm of sequences": Case(Rnn(family="rnn"), (7, 3), kind="sequences"),
+    "gru of sequences, mean": Case(Rnn(family="rnn", cell="gru", pool="mean"), (7, 3), kind="sequences"),
+    "lstm both ways": Case(Rnn(family="rnn", hidden=(16, 12), bidirectional=True), (7, 3), kind="sequences"),
+    "gru both ways, max": Case(Rnn(family="rnn", cell="gru", bidirectional=True, pool="max"), (7, 3), kind="sequences"),
+    "rnn both ways, attention": Case(
+        Rnn(family="rnn", cell="rnn", bidirectional=True, pool="attention"), (7, 3), kind="sequences"
+    ),
+    "lstm of steps, attention": Case(Rnn(family="rnn", pool="attention", dense=(32,), dropout=0.2), (7, 3)),
+    "gru of steps both ways": Case(Rnn(family="rnn", cell="gru", hidden=(16, 16), bidirectional=True), (7, 3)),
+    "lstm of three values": Case(Rnn(family="rnn", hidden=(64, 32)), (7, 3), classes=0, values=3),
+    "lstm of tokens": Case(Rnn(family="rnn", embedding=16), (9,), kind="tokens"),
+    "gru of tokens both ways, mean": Case(
+        Rnn(family="rnn", cell="gru", bidirectional=True, pool="mean", embedding=16), (9,), kind="tokens"
+    ),
+    "rnn of tokens, max": Case(
+        Rnn(family="rnn", cell="rnn", pool="max", init="default", embedding=16), (9,), kind="tokens"
+    ),
 }
 
 
 def test_every_family_has_a_case() -> None:
     folder = Path(fivefold.families.__file__).parent
     families = {path.parent.name for path in folder.glob("*/params.py")}
-    assert families >= {"mlp", "cnn"}
+    assert families >= {"mlp", "cnn", "rnn"}
     assert {case.params.family for case in CASES.values()} == families
 
 

@@ -75,7 +75,11 @@ BAD = [
     ("models.flat.select.k", ABSENT, "models.flat.select.k is required, but is missing; add it"),
     ("datasets.cells.split.by", ABSENT, "datasets.cells.split.by is required, but is missing; add it"),
     ("models.flat.network.family", ABSENT, "models.flat.network.family is required, but is missing; add it"),
-    ("models.flat.network.family", "rnn", "models.flat.network.family must be one of 'mlp', 'cnn', but is 'rnn';"),
+    (
+        "models.flat.network.family",
+        "svm",
+        "models.flat.network.family must be one of 'mlp', 'cnn', 'rnn', but is 'svm'",
+    ),
     (
         "datasets.cells.kind",
         "sound",
@@ -201,6 +205,21 @@ BAD = [
     ),
     ("models.line.training.imbalance", "weights", "models.line.training.imbalance: imbalance is of classes, but the"),
     ("datasets.cells.drop", ["yes"], "datasets.cells.drop: the target is 'yes' and cannot be dropped; take it out"),
+    (
+        "models.line.network",
+        {"family": "rnn", "hidden": []},
+        "models.line.network.hidden must have at least 1 item, but",
+    ),
+    (
+        "models.line.network",
+        {"family": "rnn", "cell": "mlp"},
+        "models.line.network.cell must be 'rnn', 'lstm' or 'gru'",
+    ),
+    (
+        "models.line.network",
+        {"family": "rnn"},
+        "models.line.network.family: rnn reads steps in order, but mixes is of kind table and select.method is none;",
+    ),
     ("datasets.mixes.split", SHARES, "datasets.mixes.split: validation and test must leave training rows, but take"),
 ]
 
@@ -243,6 +262,22 @@ def test_a_column_that_is_no_feature_cannot_be_described(left_out: dict[str, Any
     tree["datasets"]["cells"] |= left_out
     line = "datasets.cells.columns.a: is no feature, since `drop` or `split.column` names it too; take one of them out"
     with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}\Z"):
+        parse(tree)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("bidirectional", True, "the next token cannot be told from a later one, so it must be false, but is true"),
+        ("pool", "mean", "the next token is told after the last one, so it must be last, but is mean"),
+    ],
+)
+def test_a_recurrent_language_model_reads_forwards_only(key: str, value: object, line: str) -> None:
+    tree = changed("datasets.mixes", {**TEXT, "task": "language", "split": {**SHARES, "test": 0.1, "by": "time"}})
+    tree["models"]["line"]["network"] = {"family": "rnn"}
+    assert parse(tree).models["line"].network.family == "rnn"
+    tree["models"]["line"]["network"][key] = value
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.{key}: {line}')}\Z"):
         parse(tree)
 
 

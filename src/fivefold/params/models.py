@@ -9,11 +9,12 @@ from pydantic import Field
 
 from ..families.cnn.params import Cnn
 from ..families.mlp.params import Mlp
+from ..families.rnn.params import Rnn
 from .base import Name, Strict
 from .selection import Selection
 from .training import Training
 
-Network = Annotated[Mlp | Cnn, Field(discriminator="family")]
+Network = Annotated[Mlp | Cnn | Rnn, Field(discriminator="family")]
 
 
 class Model(Strict):

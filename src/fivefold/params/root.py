@@ -65,6 +65,7 @@ def conflicts(params: Params) -> list[Conflict]:
                 f" {model.select.method}; choose family mlp, or images with select {{method: none}}"
             )
             found.append(Conflict(f"{at}.network.family", problem))
+        found += [Conflict(f"{at}.network.{key}", problem) for key, problem in _of_rnn(model, dataset)]
         chi2 = isinstance(model.select, KBest | Percentile) and model.select.score == "chi2"
         if chi2 and dataset.task != "classification":
             problem = f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
@@ -104,6 +105,22 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         parts = getattr(training, key)
         if parts > training.batch_size:
             yield key, f"a batch of {training.batch_size} rows cannot be shared by {parts}; raise batch_size"
+
+
+def _of_rnn(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    network = model.network
+    if network.family != "rnn":
+        return
+    if dataset.kind not in ("sequences", "series", "text") or model.select.method != "none":
+        yield (
+            "family",
+            f"rnn reads steps in order, but {model.dataset} is of kind {dataset.kind} and select.method is"
+            f" {model.select.method}; choose family mlp, or sequences, series or text with select {{method: none}}",
+        )
+    if dataset.task == "language" and network.bidirectional:
+        yield "bidirectional", "the next token cannot be told from a later one, so it must be false, but is true"
+    if dataset.task == "language" and network.pool != "last":
+        yield "pool", f"the next token is told after the last one, so it must be last, but is {network.pool}"
 
 
 def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,124 @@
+"""Recurrent layers over the steps of a record, pooled into one vector, then dense layers.
+
+Source: Elman 1990; Hochreiter & Schmidhuber 1997; Cho et al. 2014; over tokens Mikolov et al. 2010.
+Shapes: b rows, t steps, f features a step, e numbers a token, d units a step, k outputs.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import ParamsError
+from ..layers import ACTIVATIONS, initialise
+from ..shape import Shape
+from .params import Rnn
+from .pooling import pooling
+from .recurrent import Recurrent, initialise_cells
+
+
+def build(params: Rnn, shape: Shape) -> nn.Module:
+    """Return the network for sequences, windows of a series, or tokens.
+
+    Raises:
+        ParamsError: a record has no steps.
+    """
+    if len(shape.features) != (1 if shape.tokens else 2):
+        raise ParamsError(
+            "network.family rnn needs steps (steps, values) or tokens, but a record has shape"
+            f" {shape.features}; choose family mlp or cnn"
+        )
+    return RecurrentNetwork(params, shape)
+
+
+class RecurrentNetwork(nn.Module):
+    """(b, t, f) or tokens (b, t) -> (b, k) without a final activation; the same for any padding at the end."""
+
+    def __init__(self, params: Rnn, shape: Shape) -> None:
+        super().__init__()
+        self.read: Tokens | Steps
+        if shape.tokens:
+            self.read = Tokens(shape.tokens, params.embedding)
+            n_features = params.embedding
+        else:
+            self.read = Steps(shape.masked)
+            n_features = shape.features[1] - shape.masked
+        ways = 2 if params.bidirectional else 1
+        inputs = (n_features, *(ways * width for width in params.hidden))
+        self.layers = nn.ModuleList(
+            Recurrent(params.cell, before, width, params.bidirectional)
+            for before, width in zip(inputs, params.hidden, strict=False)
+        )
+        self.dropout = nn.Dropout(params.dropout)
+        self.pool = pooling(params.pool, inputs[-1], params.bidirectional)
+        dense: list[nn.Module] = []
+        for before, width in pairwise((inputs[-1], *params.dense)):
+            dense += [nn.Linear(before, width), ACTIVATIONS[params.activation](), nn.Dropout(params.dropout)]
+        self.head = nn.Sequential(*dense, nn.Linear((inputs[-1], *params.dense)[-1], shape.outputs))
+        self.causal = params.pool == "last" and not params.bidirectional
+        initialise(self, params.init, params.activation)
+        if params.init != "default":
+            initialise_cells(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (b, k) of records x."""
+        steps, lengths = self._steps(x)
+        out: Tensor = self.head(self.dropout(self.pool(steps, lengths)))  # (b, t, d) -> (b, d) -> (b, k)
+        return out
+
+    def every_step(self, x: Tensor) -> Tensor:
+        """Return the outputs (b, t, k) after each step of x, which knows of no later step.
+
+        At the last real step they are those of `forward`; at padding they mean nothing.
+
+        Raises:
+            ParamsError: the network reads backwards, or does not give what it has at the last step.
+        """
+        if not self.causal:
+            raise ParamsError(
+                "network must read forwards and give what it has at the last step to tell what comes next, but is"
+                " bidirectional or pools otherwise; set bidirectional: false and pool: last"
+            )
+        steps, _ = self._steps(x)
+        out: Tensor = self.head(self.dropout(steps))  # (b, t, d) -> (b, t, k)
+        return out
+
+    def _steps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what the last recurrent layer gives at each step, (b, t, d), and the lengths."""
+        steps, lengths = self.read(x)
+        for i, layer in enumerate(self.layers):
+            steps = layer(self.dropout(steps) if i else steps, lengths)
+        return steps, lengths
+
+
+class Steps(nn.Module):
+    """Steps (b, t, f), of which the last feature may say which are real -> those without it, and lengths (b,)."""
+
+    def __init__(self, masked: bool) -> None:
+        super().__init__()
+        self.masked = masked
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return steps and lengths; None if all steps are real."""
+        return (x[:, :, :-1], lengths_of(x[:, :, -1])) if self.masked else (x, None)
+
+
+class Tokens(nn.Module):
+    """Token indices (b, t), which may come as floating numbers, 0 being padding -> (b, t, e), and lengths (b,)."""
+
+    def __init__(self, tokens: int, size: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(tokens, size, padding_idx=0)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return embedded tokens and lengths."""
+        return self.table(x.long()), lengths_of(x)
+
+
+def lengths_of(real: Tensor) -> Tensor:
+    """Return the number (b,) of the last step, from 1, that is not 0 in (b, t); 1 for a row without any.
+
+    So a row that is all padding is one step of zeros: its outputs are finite, and mean nothing.
+    """
+    number = torch.arange(1, real.shape[1] + 1, device=real.device)
+    return (number * (real != 0)).amax(dim=1).clamp_min(1)

@@ -1,0 +1,281 @@
+"""Recurrent networks against PyTorch's own, with the same weights; padding, lengths, and every step at once."""
+
+import copy
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from fivefold.errors import ParamsError
+from fivefold.exporting.graph import export
+from fivefold.exporting.parity import check_parity
+from fivefold.families.deployed import Deployed, Preprocess, Rescale
+from fivefold.families.every_step import EveryStep
+from fivefold.families.find import build_network
+from fivefold.families.rnn.network import RecurrentNetwork
+from fivefold.families.rnn.params import Cell, Rnn
+from fivefold.families.rnn.pooling import pooling
+from fivefold.families.rnn.recurrent import CELLS
+from fivefold.families.saved import Saved
+from fivefold.families.shape import Shape
+from fivefold.params.models import Network
+from fivefold.preprocessing.chain import Chain
+from fivefold.scoring.predict import predict
+
+from ..conftest import schema_of
+
+CELL_NAMES: tuple[Cell, ...] = ("rnn", "lstm", "gru")
+LENGTHS = torch.tensor([7, 3, 1, 5, 7, 2])
+ROWS, STEPS, VALUES = 6, 7, 3
+ONE = np.zeros(1), np.ones(1)
+
+
+def rnn(**changes: object) -> Rnn:
+    return Rnn.model_validate({"family": "rnn", **changes})
+
+
+def network_of(params: Network, shape: Shape, seed: int = 0) -> RecurrentNetwork:
+    torch.manual_seed(seed)
+    network = build_network(params, shape)
+    assert isinstance(network, RecurrentNetwork)
+    return network.eval()
+
+
+def padded(seed: int = 0) -> Tensor:
+    """Steps (6, 7, 3) with what says which are real behind them; padding is 0."""
+    x = torch.randn(ROWS, STEPS, VALUES, generator=torch.Generator().manual_seed(seed))
+    real = (torch.arange(STEPS) < LENGTHS[:, None]).float()[:, :, None]
+    return torch.cat([x * real, real], dim=2)
+
+
+def tokens(seed: int = 0) -> Tensor:
+    drawn = torch.randint(1, 9, (ROWS, STEPS), generator=torch.Generator().manual_seed(seed))
+    return torch.where(torch.arange(STEPS) < LENGTHS[:, None], drawn, 0).float()
+
+
+def reference(network: RecurrentNetwork, cell: Cell, n_features: int, width: int) -> nn.RNNBase:
+    """PyTorch's own stack of layers with the weights of ours."""
+    both = network.layers[0].back is not None
+    own = CELLS[cell](n_features, width, num_layers=len(network.layers), bidirectional=both, batch_first=True)
+    weights = {}
+    for i, layer in enumerate(network.layers):
+        for direction, end in ((layer.ahead, ""), (layer.back, "_reverse")):
+            if direction is not None:
+                weights |= {name[:-1] + f"{i}{end}": value for name, value in direction.state_dict().items()}
+    own.load_state_dict(weights)
+    return own.eval()
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", CELL_NAMES)
+class TestAgainstPacked:
+    """Lengths as PyTorch understands them: `pack_padded_sequence` never lets a cell see padding."""
+
+    def test_each_real_step_is_that_of_a_packed_sequence(self, cell: Cell, both: bool) -> None:
+        params = rnn(cell=cell, hidden=(5, 5), bidirectional=both)
+        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        own = reference(network, cell, VALUES, 5)
+        packed = pack_padded_sequence(x[:, :, :-1], LENGTHS, batch_first=True, enforce_sorted=False)
+        out, state = own(packed)
+        expected, _ = pad_packed_sequence(out, batch_first=True)
+        steps, lengths = network._steps(x)
+        assert lengths is not None
+        assert lengths.tolist() == LENGTHS.tolist()
+        real = torch.arange(STEPS) < LENGTHS[:, None]
+        torch.testing.assert_close(steps[real], expected[real])
+
+        last = state[0] if cell == "lstm" else state  # (layers * directions, b, h)
+        expected = network.head(torch.cat(list(last[-2:] if both else last[-1:]), dim=1))
+        torch.testing.assert_close(network(x), expected)
+
+    def test_gradients_too(self, cell: Cell, both: bool) -> None:
+        params = rnn(cell=cell, hidden=(5,), bidirectional=both)
+        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        own = reference(network, cell, VALUES, 5)
+        network(x).square().sum().backward()
+        packed = pack_padded_sequence(x[:, :, :-1], LENGTHS, batch_first=True, enforce_sorted=False)
+        state = own(packed)[1]
+        last = state[0] if cell == "lstm" else state
+        head = copy.deepcopy(network.head)
+        head(torch.cat(list(last), dim=1)).square().sum().backward()
+        ahead = network.layers[0].ahead
+        torch.testing.assert_close(ahead.weight_hh_l0.grad, own.weight_hh_l0.grad)
+        torch.testing.assert_close(ahead.weight_ih_l0.grad, own.weight_ih_l0.grad)
+        if both:
+            torch.testing.assert_close(network.layers[0].back.weight_hh_l0.grad, own.weight_hh_l0_reverse.grad)
+
+    def test_without_a_mask_it_is_the_plain_stack(self, cell: Cell, both: bool) -> None:
+        params = rnn(cell=cell, hidden=(5, 5), bidirectional=both)
+        network, x = network_of(params, Shape((STEPS, VALUES), 4)), torch.randn(ROWS, STEPS, VALUES)
+        expected, _ = reference(network, cell, VALUES, 5)(x)
+        torch.testing.assert_close(network._steps(x)[0], expected)
+
+
+EVERY = [
+    rnn(cell=cell, hidden=(6, 5), bidirectional=both, pool=pool, dense=(4,))
+    for cell in CELL_NAMES
+    for both in (False, True)
+    for pool in ("last", "mean", "max", "attention")
+]
+
+
+@pytest.mark.parametrize("params", EVERY, ids=lambda p: f"{p.cell} {p.pool} {'both' if p.bidirectional else ''}")
+class TestPadding:
+    def test_more_padding_changes_nothing(self, params: Rnn) -> None:
+        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        longer = torch.cat([x, torch.zeros(ROWS, 4, VALUES + 1)], dim=1)
+        torch.testing.assert_close(network(longer), network(x))
+        for row, n in enumerate(LENGTHS):  # each row alone, without any
+            torch.testing.assert_close(network(x[row : row + 1, :n])[0], network(x)[row])
+
+    def test_what_stands_in_padding_changes_nothing(self, params: Rnn) -> None:
+        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        noise = torch.where(x[:, :, -1:] == 0, 1e3, 0.0) * torch.tensor([1.0] * VALUES + [0.0])
+        assert noise.any()
+        torch.testing.assert_close(network(x + noise), network(x), rtol=0, atol=0)
+
+    def test_nothing_but_padding_is_finite_and_the_same_in_any_company(self, params: Rnn) -> None:
+        for shape, x in (
+            (Shape((STEPS, VALUES + 1), 4, masked=True), padded()),
+            (Shape((STEPS,), 4, tokens=9), tokens()),
+        ):
+            network = network_of(params, shape)
+            empty = torch.zeros_like(x[:1])
+            network(torch.cat([x, empty])).square().sum().backward()
+            assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+            torch.testing.assert_close(network(torch.cat([x, empty]))[-1:], network(empty))
+            assert network(empty).isfinite().all()
+
+
+def test_an_empty_text_is_finite_in_onnx_too(tmp_path: Path) -> None:
+    params = rnn(hidden=(5,), bidirectional=True, pool="attention", embedding=4)
+    vocabulary = tuple("_?abcdefg")
+    schema = schema_of((STEPS,)).model_copy(update={"kind": "text", "vocabulary": vocabulary})
+    model = Deployed(Preprocess(Chain("float32", ())), network_of(params, Shape((STEPS,), 1, tokens=9)), Rescale(*ONE))
+    saved = Saved(model.eval(), schema, params, {"name": "m", "fingerprint": "f"})
+    x = np.concatenate([tokens(), np.zeros((1, STEPS))]).astype(np.int32)
+    export(saved, x[:2], tmp_path / "model.onnx")
+    assert max(check_parity(saved, x, tmp_path / "model.onnx").values()) < 1e-6
+    assert np.isfinite(predict(saved.model, x)).all()
+
+
+def test_a_gap_within_a_sequence_does_not_end_it() -> None:
+    network, x = network_of(rnn(hidden=(5,)), Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+    x[0, 3] = 0
+    assert network._steps(x)[1].tolist() == LENGTHS.tolist()
+
+
+def test_pooling_is_what_it_says() -> None:
+    steps, lengths = torch.randn(2, 4, 6), torch.tensor([3, 1])
+    assert torch.equal(pooling("last", 6, False)(steps, lengths), torch.stack([steps[0, 2], steps[1, 0]]))
+    ends = pooling("last", 6, True)(steps, lengths)
+    assert torch.equal(ends[0], torch.cat([steps[0, 2, :3], steps[0, 0, 3:]]))
+    torch.testing.assert_close(pooling("mean", 6, False)(steps, lengths)[0], steps[0, :3].mean(0))
+    assert torch.equal(pooling("max", 6, False)(steps, lengths)[0], steps[0, :3].amax(0))
+
+
+def test_attention_is_a_mean_weighted_by_an_additive_score() -> None:
+    # Bahdanau et al. 2015: a = softmax(v tanh(W s + b)), worked out in NumPy
+    torch.manual_seed(0)
+    attention, steps = pooling("attention", 6, False), torch.randn(1, 4, 6)
+    w, b, v = (p.detach().numpy() for p in attention.parameters())
+    s = steps[0, :3].numpy()
+    score = np.exp(np.tanh(s @ w.T + b) @ v[0])
+    expected = (score[:, None] * s).sum(0) / score.sum()
+    np.testing.assert_allclose(attention(steps, torch.tensor([3]))[0].detach().numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+class TestEveryStep:
+    def test_the_last_real_step_is_that_of_forward(self, cell: Cell) -> None:
+        params = rnn(cell=cell, hidden=(6, 5), dense=(4,), dropout=0.5)
+        for shape, x in (
+            (Shape((STEPS,), 9, tokens=9), tokens()),
+            (Shape((STEPS, VALUES + 1), 9, masked=True), padded()),
+        ):
+            network = network_of(params, shape)
+            every = network.every_step(x)
+            assert every.shape == (ROWS, STEPS, 9)
+            torch.testing.assert_close(every[torch.arange(ROWS), LENGTHS - 1], network(x))
+
+    def test_a_step_knows_nothing_of_later_ones(self, cell: Cell) -> None:
+        network, x = network_of(rnn(cell=cell, hidden=(6, 5)), Shape((STEPS,), 9, tokens=9)), tokens()
+        other = x.clone()
+        other[:, 4:] = 8
+        torch.testing.assert_close(network.every_step(other)[:, :4], network.every_step(x)[:, :4], rtol=0, atol=0)
+
+
+def test_the_network_keeps_the_contract_of_every_step() -> None:
+    assert isinstance(network_of(rnn(), Shape((STEPS,), 9, tokens=9)), EveryStep)
+
+
+@pytest.mark.parametrize("change", [{"bidirectional": True}, {"pool": "mean"}])
+def test_a_network_that_sees_later_steps_cannot_tell_every_step(change: dict[str, object]) -> None:
+    network = network_of(rnn(**change), Shape((STEPS,), 9, tokens=9))
+    message = r"must read forwards and give what it has at the last step .*; set bidirectional: false and pool: last"
+    with pytest.raises(ParamsError, match=message):
+        network.every_step(tokens())
+
+
+@pytest.mark.parametrize("shape", [Shape((12,), 2), Shape((1, 8, 8), 2)])
+def test_records_without_steps_are_refused(shape: Shape) -> None:
+    message = (
+        r"network\.family rnn needs steps (steps, values) or tokens, but a record has shape"
+        f" {shape.features}; choose family mlp or cnn"
+    )
+    with pytest.raises(ParamsError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        build_network(rnn(), shape)
+
+
+SERIES, LANGUAGE = Shape((12, 1), 1), Shape((20,), 50, tokens=50)
+
+
+@pytest.mark.parametrize(
+    ("params", "shape", "expected"),
+    [
+        # 20 units from 10 values and 20 units, two biases each: 200 + 400 + 40. 20 into 2: 42.
+        (rnn(cell="rnn", hidden=(20,)), Shape((5, 10), 2), 682),
+        (rnn(cell="rnn", hidden=(20,)), Shape((5, 11), 2, masked=True), 682),
+        # The LSTM 64-32-1: four gates of 64 from 1 and 64, two biases each: 4 x (64 + 4,096 + 128) = 17,152. Four of 32
+        # from 64 and 32: 4 x (2,048 + 1,024 + 64) = 12,544. 32 into 1: 33. (Keras has one bias a gate: 29,345.)
+        (rnn(hidden=(64, 32)), SERIES, 17_152 + 12_544 + 33),
+        # Three gates of a GRU of 8 from 1: 3 x (8 + 64 + 16) = 264, twice; then 8 from 16: 3 x (128 + 64 + 16) = 624,
+        # twice. 16 into 4: 68. 4 into 1: 5.
+        (rnn(cell="gru", hidden=(8, 8), bidirectional=True, dense=(4,)), SERIES, 2 * 264 + 2 * 624 + 68 + 5),
+        # 50 tokens of 6: 300. A plain cell of 8 from 6: 48 + 64 + 16 = 128. Attention: 72 and 8. 8 into 50: 450.
+        (rnn(cell="rnn", hidden=(8,), embedding=6, pool="attention"), LANGUAGE, 300 + 128 + 80 + 450),
+    ],
+)
+def test_the_number_of_parameters_is_that_worked_out_by_hand(params: Rnn, shape: Shape, expected: int) -> None:
+    assert sum(parameter.numel() for parameter in network_of(params, shape).parameters()) == expected
+
+
+def test_initial_weights_are_orthogonal_and_the_forget_gate_is_open() -> None:
+    network = network_of(rnn(hidden=(8,), bidirectional=True), SERIES)
+    for cell in (network.layers[0].ahead, network.layers[0].back):
+        for gate in cell.weight_hh_l0.split(8):
+            torch.testing.assert_close(gate @ gate.T, torch.eye(8))
+        bound = (6 / (1 + 8)) ** 0.5  # Glorot & Bengio 2010: of one gate, 1 value in and 8 units out
+        assert 0.5 * bound < cell.weight_ih_l0.abs().max() <= bound
+        # input, forget, cell, output; the sum of both biases is what counts
+        assert (cell.bias_ih_l0 + cell.bias_hh_l0).tolist() == [0.0] * 8 + [1.0] * 8 + [0.0] * 16
+
+
+def test_init_default_leaves_pytorchs_own_weights() -> None:
+    torch.manual_seed(3)
+    own = nn.GRU(1, 8, batch_first=True)
+    network = network_of(rnn(cell="gru", hidden=(8,), init="default"), SERIES, seed=3)
+    assert all(torch.equal(a, b) for a, b in zip(network.layers[0].ahead.parameters(), own.parameters(), strict=True))
+
+
+def test_dropout_stands_between_layers_and_before_the_head() -> None:
+    network = network_of(rnn(hidden=(8, 8), dropout=0.5), SERIES)
+    x = torch.randn(4, 12, 1)
+    assert torch.equal(network(x), network(x))
+    network.train()
+    assert not torch.equal(network(x), network(x))
+    assert not any(re.search("dropout", name) for name in network.state_dict())
