@@ -1,0 +1,1 @@
+"""Text that goes on where a prompt ends, from a model that tells the next token."""

@@ -1,0 +1,91 @@
+"""Draw a text from a model that tells the next token, one token after the other.
+
+Shapes: t tokens that the model sees, k tokens of its vocabulary.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..data.schema import Schema
+from ..data.text import MARKS, numbered, tokenise
+from ..errors import InputError, shown
+from ..families.saved import Saved
+from .joining import gap
+
+
+def sample(saved: Saved, prompt: str, n: int, *, temperature: float = 1.0, top_k: int = 0, seed: int = 0) -> str:
+    """Return n tokens of text that go on from `prompt`; see `stream`."""
+    return "".join(stream(saved, prompt, n, temperature=temperature, top_k=top_k, seed=seed))
+
+
+def stream(
+    saved: Saved, prompt: str, n: int, *, temperature: float = 1.0, top_k: int = 0, seed: int = 0
+) -> Iterator[str]:
+    """Return an iterator over n pieces of text that go on from `prompt`, each with the gap before it.
+
+    The model sees as many of the last tokens as in training. Neither of the `MARKS` is drawn.
+
+    Args:
+        saved: a model of task `language`.
+        prompt: words or characters of the training text.
+        n: tokens to draw.
+        temperature: what the outputs are divided by; below 1 likely tokens become likelier.
+        top_k: draw from so many of the likeliest tokens; 0 draws from all.
+        seed: the same gives the same text on the same machine.
+
+    Raises:
+        InputError: the model is of another task, the prompt has no token or one that is unknown, or a number is out of
+            its range.
+    """
+    schema = saved.schema
+    if schema.task != "language":
+        raise InputError(
+            f"model must tell the next token of a text, but {saved.facts['name']} tells {schema.target!r}, task"
+            f" {schema.task}; choose one whose dataset has task language"
+        )
+    if not 0 < temperature < math.inf:
+        raise InputError(
+            f"temperature must be a number above 0, but is {temperature}; top_k 1 draws the likeliest token"
+        )
+    for name, value, least in (("length", n, 1), ("top_k", top_k, 0), ("seed", seed, 0)):
+        if not least <= value < 2**32:
+            raise InputError(f"{name} must be {least} or more, and below 2^32, but is {value}; change it")
+    return _pieces(saved, _tokens(prompt, schema), n, temperature, top_k, torch.Generator().manual_seed(seed))
+
+
+def _tokens(prompt: str, schema: Schema) -> list[str]:
+    found = list(tokenise(prompt, schema.tokens))
+    units = "words" if schema.tokens.endswith("word") else "characters"
+    if not found:
+        raise InputError(f"prompt must hold {units}, but is {shown(prompt)}; write some")
+    unknown = sorted(set(found) - set(schema.vocabulary[len(MARKS) :]))
+    if unknown:
+        listed = ", ".join(map(repr, unknown[:10])) + (" and others" if len(unknown) > 10 else "")
+        raise InputError(f"prompt must hold {units} that the model knows, but has {listed}; leave them out")
+    return found
+
+
+def _pieces(
+    saved: Saved, tokens: list[str], n: int, temperature: float, top_k: int, random: torch.Generator
+) -> Iterator[str]:
+    schema = saved.schema
+    (length,) = schema.shape
+    for _ in range(n):
+        window = torch.from_numpy(numbered([tokens[-length:]], schema.vocabulary, length, 1))  # (1, t)
+        with torch.inference_mode():
+            logits = saved.model.network(saved.model.preprocess(window))[0]  # (1, t) -> (k,)
+        token = schema.vocabulary[_drawn(logits, temperature, top_k, random)]
+        piece = gap(tokens, token, schema.tokens) + token
+        tokens.append(token)
+        yield piece
+
+
+def _drawn(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:
+    """Return the index of a token drawn by its logits (k,); never that of a mark."""
+    known = logits[len(MARKS) :].double()
+    best, places = known.topk(min(top_k or len(known), len(known)))  # largest first
+    chances = ((best - best[0]) / temperature).softmax(dim=0)  # the difference first: no temperature is too low for it
+    return len(MARKS) + int(places[torch.multinomial(chances, 1, generator=random)])
