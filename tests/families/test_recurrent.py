@@ -22,6 +22,7 @@ from fivefold.families.rnn.pooling import pooling
 from fivefold.families.rnn.recurrent import CELLS
 from fivefold.families.saved import Saved
 from fivefold.families.shape import Shape
+from fivefold.params.losses import Auto
 from fivefold.params.models import Network
 from fivefold.preprocessing.chain import Chain
 from fivefold.scoring.predict import predict
@@ -156,7 +157,7 @@ def test_an_empty_text_is_finite_in_onnx_too(tmp_path: Path) -> None:
     vocabulary = tuple("_?abcdefg")
     schema = schema_of((STEPS,)).model_copy(update={"kind": "text", "vocabulary": vocabulary})
     model = Deployed(Preprocess(Chain("float32", ())), network_of(params, Shape((STEPS,), 1, tokens=9)), Rescale(*ONE))
-    saved = Saved(model.eval(), schema, params, {"name": "m", "fingerprint": "f"})
+    saved = Saved(model.eval(), schema, params, Auto(name="auto"), {"name": "m", "fingerprint": "f"})
     x = np.concatenate([tokens(), np.zeros((1, STEPS))]).astype(np.int32)
     export(saved, x[:2], tmp_path / "model.onnx")
     assert max(check_parity(saved, x, tmp_path / "model.onnx").values()) < 1e-6

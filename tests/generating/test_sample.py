@@ -21,6 +21,7 @@ from fivefold.families.rnn.params import Rnn
 from fivefold.families.saved import Saved, network_shape, save_model
 from fivefold.generating.sample import sample, stream
 from fivefold.params.datasets import Text
+from fivefold.params.losses import Auto
 from fivefold.params.models import Network
 from fivefold.params.splits import TimeSplit
 from fivefold.preprocessing.chain import Chain
@@ -38,7 +39,7 @@ def trained(source: Path, text: str, network: Network = LSTM, **changes: Any) ->
     dataset = raw.encode({"train": everything, "validation": everything[:0], "test": everything[:0]})
     chain = Chain("float32", ())
     torch.manual_seed(0)
-    net = build_network(network, network_shape(dataset.schema, chain))
+    net = build_network(network, network_shape(dataset.schema, chain, Auto(name="auto")))
     x, y = torch.from_numpy(chain(dataset.train.x)), torch.from_numpy(dataset.train.y)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
     for _ in range(60):
@@ -51,7 +52,7 @@ def trained(source: Path, text: str, network: Network = LSTM, **changes: Any) ->
         loss.backward()
         optimizer.step()
     facts = {"name": "poet", "fingerprint": "f"}
-    return Saved(Deployed(Preprocess(chain), net, Classify()).eval(), dataset.schema, network, facts)
+    return Saved(Deployed(Preprocess(chain), net, Classify()).eval(), dataset.schema, network, Auto(name="auto"), facts)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_a_model_of_another_task_is_refused(abc: Saved) -> None:
     schema = abc.schema.model_copy(update={"task": "classification", "target": "mood"})
     line = "model must tell the next token of a text, but poet tells 'mood', task classification; choose one whose"
     with pytest.raises(InputError, match=rf"\A{re.escape(line)} dataset has task language\Z"):
-        sample(Saved(abc.model, schema, abc.network, abc.facts), "a", 5)
+        sample(Saved(abc.model, schema, abc.network, Auto(name="auto"), abc.facts), "a", 5)
 
 
 PARAMS = """
