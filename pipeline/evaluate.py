@@ -7,9 +7,9 @@ import pandas as pd
 from fivefold import paths
 from fivefold.data.storage import load_dataset
 from fivefold.families.saved import load_model
-from fivefold.scoring.metrics import metrics_of, score
+from fivefold.scoring.metrics import metrics_of, naive_scores, score
 from fivefold.scoring.pictures import draw
-from fivefold.scoring.predict import predict
+from fivefold.scoring.predict import fewer, judged
 from fivefold.scoring.tables import predictions, save_tables, tables
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
@@ -24,21 +24,22 @@ def main(name: str) -> None:
     schema, test = saved.schema, dataset.test
     history = pd.read_csv(paths.model(name) / "history.csv")
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
-        p = {split: predict(saved.model, records.x) for split, records in dataset.splits().items()}
-        scores = {
-            short: score(schema, getattr(dataset, split).y, p[split])
-            for short, split in (("test", "test"), ("val", "validation"), ("train", "train"))
-        }
-        shown = tables(schema, test.y, p["test"], history)
+        p = judged(saved, test)
+        scores = {"test": score(schema, test.y, p) | naive_scores(schema, test)}
+        for short, records in (("val", dataset.validation), ("train", fewer(saved, dataset.train))):
+            scores[short] = score(schema, records.y, judged(saved, records)) | naive_scores(schema, records)
+        shown = tables(schema, test, p, history)
         with publishing(paths.report(name)) as folder:
             (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
-            predictions(schema, test, p["test"]).to_parquet(folder / "predictions.parquet", index=False)
+            predictions(schema, test, p).to_parquet(folder / "predictions.parquet", index=False)
             save_tables(shown, folder / "tables")
             draw(shown, name, folder / "plots")
         told.evaluation(report, name)
     for metric in metrics_of(schema):
         value = scores["test"][metric.name]
         print(f"{name}: test {metric.name} {value:.4f} ({metric.unit}, {metric.better} is better)")
+    for naive in naive_scores(schema, test):
+        print(f"{name}: test {naive} {scores['test'][naive]:.4f}, which needs no network")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ PLOTS = (
     ("confusion", "confusion", ("classification",), "actual", "predicted", "confusion"),
     ("ROC", "roc", ("classification",), "false_positive_rate", "true_positive_rate", "by_class"),
     ("calibration", "calibration", ("classification",), "confidence", "accuracy", "scatter"),
+    ("forecast", "forecast", ("forecasting",), "step", ["actual", "predicted"], "linear"),
     ("predicted and actual", "predicted", ("regression", "forecasting"), "actual", "predicted", "scatter"),
 )
 

@@ -113,8 +113,8 @@ def test_quantiles_are_told_in_order_and_in_their_unit() -> None:
 
 def test_values_are_added_to_their_base_and_logarithms_taken_back() -> None:
     x = torch.tensor([[3.0, 5.0]])
-    assert Rescale(np.zeros(1), np.ones(1), base=[1])(torch.tensor([[2.0]]), x).tolist() == [[7]]
-    told = Rescale(np.zeros(1), np.ones(1), base=[1], log=True)(torch.tensor([[2.0]]).log(), x)
+    assert Rescale(np.zeros(1), np.ones(1), base=np.array([1]))(torch.tensor([[2.0]]), x).tolist() == [[7]]
+    told = Rescale(np.zeros(1), np.ones(1), base=np.array([1]), log=True)(torch.tensor([[2.0]]).log(), x)
     assert told.item() == pytest.approx(10)  # twice as much
 
 

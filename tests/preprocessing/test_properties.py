@@ -58,7 +58,7 @@ class TestScaling:
     def test_a_target_comes_back_in_its_own_unit(self, y: Array) -> None:
         schema = schema_of((1,)).model_copy(update={"values": tuple(f"y{i}" for i in range(y.shape[1]))})
         records = Records(y, y, np.arange(len(y)))
-        targets = Targets.fit(schema, records, np.arange(0))
+        targets = Targets.fit(schema, records)
         with torch.no_grad():
             output = output_of(schema, Auto(name="auto"), targets.shift, targets.scale)
             back = output(targets(records), torch.from_numpy(y)).numpy()

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import auc, roc_auc_score
 
 from fivefold.data.records import Array, Records
+from fivefold.data.schema import Schema
 from fivefold.scoring.tables import predictions, save_tables, tables
 
 from ..conftest import schema_of
@@ -20,6 +21,10 @@ def drawn(n: int, k: int) -> tuple[Array, Array]:
     return y, (p / p.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def shown_of(schema: Schema, y: Array, p: Array) -> dict[str, pd.DataFrame]:
+    return tables(schema, Records(np.zeros((len(y), 1)), y, np.arange(len(y))), p, HISTORY)
+
+
 def areas(roc: pd.DataFrame) -> dict[str, float]:
     return {name: auc(part.false_positive_rate, part.true_positive_rate) for name, part in roc.groupby("class")}
 
@@ -28,25 +33,25 @@ class TestRoc:
     @pytest.mark.parametrize("n", [20, 300, 3000])
     def test_two_classes_have_one_curve_of_scikit_learns_area(self, n: int) -> None:
         y, p = drawn(n, 2)
-        roc = tables(schema_of((3,), 2), y, p, HISTORY)["roc"]
+        roc = shown_of(schema_of((3,), 2), y, p)["roc"]
         assert areas(roc) == {"class1": pytest.approx(roc_auc_score(y, p[:, 1]), abs=5e-3)}
 
     @pytest.mark.parametrize("n", [60, 3000])
     def test_ten_classes_have_a_curve_each_of_scikit_learns_area(self, n: int) -> None:
         y, p = drawn(n, 10)
-        roc = tables(schema_of((3,), 10), y, p, HISTORY)["roc"]
+        roc = shown_of(schema_of((3,), 10), y, p)["roc"]
         expected = {f"class{i}": pytest.approx(roc_auc_score(y == i, p[:, i]), abs=5e-3) for i in range(10)}
         assert areas(roc) == expected
 
     def test_the_area_in_the_table_is_exact(self) -> None:
         y, p = drawn(300, 10)
-        roc = tables(schema_of((3,), 10), y, p, HISTORY)["roc"]
+        roc = shown_of(schema_of((3,), 10), y, p)["roc"]
         expected = {f"class{i}": pytest.approx(roc_auc_score(y == i, p[:, i])) for i in range(10)}
         assert roc.groupby("class").area.unique().explode().to_dict() == expected
 
     def test_every_curve_goes_from_corner_to_corner_and_never_back(self) -> None:
         y, p = drawn(300, 10)
-        for _, curve in tables(schema_of((3,), 10), y, p, HISTORY)["roc"].groupby("class"):
+        for _, curve in shown_of(schema_of((3,), 10), y, p)["roc"].groupby("class"):
             rates = curve[["false_positive_rate", "true_positive_rate"]].to_numpy()
             assert rates[0].tolist() == [0, 0]
             assert rates[-1].tolist() == [1, 1]
@@ -55,11 +60,11 @@ class TestRoc:
     def test_a_class_without_test_rows_has_no_curve(self) -> None:
         y, p = drawn(300, 3)
         y = np.where(y == 1, 2, y)
-        assert set(areas(tables(schema_of((3,), 3), y, p, HISTORY)["roc"])) == {"class0", "class2"}
+        assert set(areas(shown_of(schema_of((3,), 3), y, p)["roc"])) == {"class0", "class2"}
 
     def test_test_rows_of_one_class_leave_the_table_empty(self) -> None:
         _, p = drawn(10, 2)
-        roc = tables(schema_of((3,), 2), np.ones(10, int), p, HISTORY)["roc"]
+        roc = shown_of(schema_of((3,), 2), np.ones(10, int), p)["roc"]
         assert roc.columns.tolist() == ["class", "area", "false_positive_rate", "true_positive_rate"]
         assert roc.empty
 
@@ -68,20 +73,20 @@ class TestOtherTables:
     def test_confusion_has_a_row_for_each_test_row(self) -> None:
         y = np.array([0, 2, 1, 2])
         p = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6]])
-        confusion = tables(schema_of((3,), 3), y, p, HISTORY)["confusion"]
+        confusion = shown_of(schema_of((3,), 3), y, p)["confusion"]
         assert confusion.actual.tolist() == ["class0", "class2", "class1", "class2"]
         assert confusion.predicted.tolist() == ["class0", "class2", "class0", "class2"]
 
     def test_calibration_counts_every_row_once(self) -> None:
         y, p = drawn(300, 3)
-        table = tables(schema_of((3,), 3), y, p, HISTORY)["calibration"]
+        table = shown_of(schema_of((3,), 3), y, p)["calibration"]
         assert table.rows.sum() == 300
         assert table.confidence.is_monotonic_increasing
         assert (table.accuracy * table.rows).sum() == pytest.approx((p.argmax(axis=1) == y).sum())
 
     def test_the_learning_curve_counts_epochs_from_one(self) -> None:
         y, p = drawn(30, 3)
-        curve = tables(schema_of((3,), 3), y, p, HISTORY)["learning_curve"]
+        curve = shown_of(schema_of((3,), 3), y, p)["learning_curve"]
         assert curve.to_dict("list") == {"epoch": [1, 2], "train": [1.0, 0.5], "val": [1.1, 0.7]}
 
     def test_values_have_predicted_and_actual(self) -> None:

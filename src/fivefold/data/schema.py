@@ -53,7 +53,9 @@ class Schema(Strict):
     season: int = 0
     """Of a series: steps after which it is like before; 0 if none is known."""
     log: bool = False
-    """Whether values, and the columns of a series, are looked at by their logarithms."""
+    """Whether values are learnt by their logarithms, and the steps of a series that lead to them seen by theirs."""
+    base: Literal["none", "last", "season"] = "none"
+    """Of a trained model: what its forecasts are differences from."""
     levels: tuple[float, ...] = ()
     """Of a trained model: the quantiles that it tells of each value, lowest first; empty for the value alone."""
     vocabulary: tuple[str, ...] = ()

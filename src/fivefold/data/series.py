@@ -19,7 +19,7 @@ from .raw import Arrays
 from .records import Array, Keys
 from .schema import Schema
 from .splitting import split
-from .target import numbers
+from .target import numbers, positive
 from .times import moments, places, width
 
 
@@ -46,7 +46,11 @@ def read_series(source: Path, params: Series) -> Arrays:
             f"{source}: each time must stand once, but {shown(again)} stands twice; remove one row, keep one series, or"
             " write times with their zone if a clock was put back"
         )
-    matrix = np.column_stack([numbers(frame[name], source) for name in names])[order]
+    columns = {name: numbers(frame[name], source) for name in names}
+    if params.log:
+        for name in params.targets:
+            positive(columns[name], name, source)
+    matrix = np.column_stack(list(columns.values()))[order]
     values, first, findings = _even(times, matrix, params, source)
     n = len(values) - params.window - params.horizon + 1
     if n < 3:
@@ -71,6 +75,9 @@ def read_series(source: Path, params: Series) -> Arrays:
         shape=(params.window, len(names)),
         classes=(),
         values=told,
+        horizon=params.horizon,
+        season=params.season,
+        log=params.log,
     )
     return Arrays(Keys(y, overlap=params.horizon - 1), schema, x, np.arange(n) + first + params.window, findings)
 

@@ -71,6 +71,7 @@ class RawTable:
             classes=self.keys.classes,
             values=() if self.keys.classes else (params.target,),
             columns=tuple(fitted),
+            log=self.params.log,
         )
         x, findings = self._filled(fitted, kinds, parts)
         sets = (self.keys.records(x[name], self.rows, parts[name]) for name in SPLITS)

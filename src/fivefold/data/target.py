@@ -46,6 +46,16 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
 
 
+def positive(values: Array, name: str, origin: object) -> None:
+    """Refuse values of which there is no logarithm; NaN is passed over."""
+    bad = np.flatnonzero(values <= 0)
+    if len(bad):
+        raise DataError(
+            f"{origin}: `log` needs values above 0, but column {name!r} holds {shown(float(values[bad[0]]))} in row"
+            f" {bad[0] + 1}; leave `log` out, or clean it"
+        )
+
+
 def numbers(values: pd.Series, origin: object) -> Array:
     """Return a column as float64; a `DataError` names the first row that is no usable number."""
     parsed, bad = parse(values, "numeric")

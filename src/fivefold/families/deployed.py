@@ -6,6 +6,7 @@ Shapes: b rows, f raw features, k outputs.
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,6 +42,9 @@ class Preprocess(nn.Module):
                 return torch.where(torch.isnan(x), self._array("fill", i), x)
             case "clip":
                 return torch.minimum(torch.maximum(x, self._array("low", i)), self._array("high", i))
+            case "log":
+                which = self._array("which", i) == 1
+                return torch.where(which, torch.where(which, x, torch.ones_like(x)).log(), x)
             case "one_hot":
                 shown = x.index_select(1, self._array("column", i)) == self._array("code", i)
                 return torch.cat([x.index_select(1, self._array("keep", i)), shown.to(x.dtype)], dim=1)
@@ -84,7 +88,7 @@ class Rescale(nn.Module):
     Args:
         shift, scale: (k,), mean and deviation of what was learnt.
         levels: q, quantiles told of each value, which are put in order; 1 for none.
-        base: (k,), which of a raw record's numbers each output is added to; empty for none.
+        base: (k,), which of a raw record's numbers each output is added to; None or empty for none.
         log: whether outputs tell logarithms.
     """
 
@@ -93,12 +97,12 @@ class Rescale(nn.Module):
     base: Tensor
 
     def __init__(
-        self, shift: Array, scale: Array, levels: int = 1, base: Sequence[int] = (), log: bool = False
+        self, shift: Array, scale: Array, levels: int = 1, base: Array | None = None, log: bool = False
     ) -> None:
         super().__init__()
         self.register_buffer("shift", torch.from_numpy(shift.astype("float64")))
         self.register_buffer("scale", torch.from_numpy(scale.astype("float64")))
-        self.register_buffer("base", torch.tensor(list(base), dtype=torch.int64), persistent=False)
+        self.register_buffer("base", torch.from_numpy(np.arange(0) if base is None else base), persistent=False)
         self.levels = levels
         self.log = log
 

@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 
+from ..data.naive import places
 from ..data.records import Array
 from ..data.schema import Schema
 from ..data.storage import verify
@@ -108,6 +109,7 @@ def output_of(schema: Schema, loss: Loss, shift: Array | None = None, scale: Arr
         np.zeros(k) if shift is None else shift,
         np.ones(k) if scale is None else scale,
         levels=max(len(schema.levels), 1),
+        base=places(schema, schema.base),
         log=schema.log,
     )
 

@@ -70,6 +70,9 @@ class Table(Strict):
     format: Format = Format()
     task: Literal["classification", "regression"]
     target: str = Field(description="name of the column to predict")
+    log: bool = Field(
+        default=False, description="learn the logarithm of the target: for prices and the like; it must be positive"
+    )
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
     columns: Frozen[str, Column] = Field(
         default={},
@@ -158,6 +161,13 @@ class Series(Strict):
     exogenous: tuple[str, ...] = Field(default=(), description="columns known up to now that may help")
     window: int = Field(gt=0, description="past steps that the network sees")
     horizon: int = Field(default=1, gt=0, description="future steps to tell")
+    season: int = Field(
+        default=0, ge=0, description="steps after which it is like before, such as 12 of months; 0: none is known"
+    )
+    log: bool = Field(
+        default=False,
+        description="look at targets by their logarithm, past steps too: for growth in percent; they must be positive",
+    )
     step: str = Field(default="auto", description="distance of two steps, such as 30min, 1D, MS; auto infers it")
     format: Format = Format()
     missing: Literal["interpolate", "previous"] = Field(

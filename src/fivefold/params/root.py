@@ -87,6 +87,14 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         yield "loss.name", f"{dataset.task} can have {', '.join(possible)}, but not {training.loss.name}; choose one"
     if isinstance(training.loss, Quantile) and sorted(set(training.loss.levels)) != list(training.loss.levels):
         yield "loss.levels", f"levels must rise, but are {list(training.loss.levels)}; put them in order, each once"
+    if training.base != "none" and dataset.kind != "series":
+        yield "base", f"forecasts have a base, but the task is {dataset.task}; leave it out"
+    if training.base == "season" and dataset.kind == "series" and not 0 < dataset.season <= dataset.window:
+        yield (
+            "base",
+            f"a season must lie within the window, but season is {dataset.season} and window {dataset.window}; set"
+            " both in the dataset",
+        )
     augment = training.augment
     if augment.of_images and dataset.kind != "images":
         yield (
@@ -157,6 +165,8 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
             yield f"columns.{name}", "is no feature, since `drop` or `split.column` names it too; take one of them out"
     if dataset.kind == "table" and dataset.normalize == "l2" and any(c.normalize for c in dataset.columns.values()):
         yield "normalize", "l2 scales whole rows, but `columns` scales single ones; choose one of them"
+    if dataset.kind == "table" and dataset.log and dataset.task != "regression":
+        yield "log", f"logarithms are of numbers, but the task is {dataset.task}; leave it out"
     if dataset.kind == "series":
         columns = (dataset.time, *dataset.targets, *dataset.exogenous)
         if len(set(columns)) < len(columns):

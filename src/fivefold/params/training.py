@@ -24,6 +24,11 @@ class Training(Strict):
         default=1, gt=0, description="parts in which a step's rows go through the network, to save memory"
     )
     loss: Loss = Auto(name="auto")
+    base: Literal["none", "last", "season"] = Field(
+        default="none",
+        description="of forecasts: what they are learnt as a difference from; last: the step before; season: the step a"
+        " season ago",
+    )
     optimizer: Optimizer = Adam(name="adam", lr=0.001)
     schedule: Schedule = Constant(name="constant")
     l1: float = Field(default=0.0, ge=0, description="penalty on absolute weights, not on biases and norms")

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from ..data.records import Array
 from ..errors import ArtifactError
 
-Kind = Literal["indicate", "impute", "clip", "affine", "one_hot", "unit_norm", "mask", "take", "project"]
+Kind = Literal["indicate", "impute", "clip", "log", "affine", "one_hot", "unit_norm", "mask", "take", "project"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Step:
     indicate:  index (g,)                     append g columns: 1 where the column at index is missing, else 0
     impute:    fill (f,)                      a missing value becomes fill
     clip:      low, high (f,)                 values beyond become low or high
+    log:       which (f,)                     the logarithm of the columns where which is 1, not 0
     affine:    shift, scale (f,) or (c, 1, 1)   (x - shift) * scale
     one_hot:   keep (m,), column, code (q,)   the columns at keep, then q columns: 1 where column holds code, else 0
     unit_norm:                                each row to Euclidean length 1
@@ -47,6 +48,9 @@ class Step:
                 return np.where(np.isnan(x), arrays["fill"], x)
             case "clip":
                 return np.clip(x, arrays["low"], arrays["high"])
+            case "log":
+                which = arrays["which"] == 1
+                return np.where(which, np.log(np.where(which, x, 1)), x)
             case "one_hot":
                 shown = x[:, arrays["column"]] == arrays["code"]
                 return np.concatenate([x[:, arrays["keep"]], shown], axis=1, dtype=x.dtype)

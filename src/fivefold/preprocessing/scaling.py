@@ -22,13 +22,24 @@ def fit_scaling(x: Array, schema: Schema, params: Dataset) -> Chain:
         case Images():
             return Chain("float32", ()).then(*_image_steps(x, params.normalize))
         case Sequences() | Series():
+            chain = Chain("float64", ()).then(*_logs(schema, params))
             steps = x.reshape(-1, x.shape[-1])
+            for step in chain.steps:
+                steps = step(steps)
             scaled = _affine(*_columns(steps[~np.isnan(steps).all(axis=1)], [params.normalize] * x.shape[-1]))
             names = (*schema.features, "is_step") if isinstance(params, Sequences) else schema.features
             mask = (Step("mask", {}),) if isinstance(params, Sequences) else ()
-            return Chain("float64", ()).then(scaled, *mask, names=names)
+            return chain.then(scaled, *mask, names=names)
         case _:
             return Chain("float32", ())  # tokens are numbers already
+
+
+def _logs(schema: Schema, params: Sequences | Series) -> tuple[Step, ...]:
+    """Return the step that takes logarithms of a series' targets, its first columns, if it asks for them."""
+    if not (isinstance(params, Series) and params.log):
+        return ()
+    which = np.arange(len(schema.features)) < len(params.targets)
+    return (Step("log", {"which": which.astype(np.float64)}),)
 
 
 def _table(x: Array, schema: Schema, params: Table) -> Chain:

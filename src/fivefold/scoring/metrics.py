@@ -3,16 +3,16 @@
 Shapes: n rows, k classes.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from ..data.records import Array
+from ..data.naive import places
+from ..data.records import Array, Records
 from ..data.schema import Schema
 
 BINS = 15
@@ -21,7 +21,11 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Metric:
-    """How a number is computed from targets (n,) and predictions (n, k), and how to read it."""
+    """How a number is computed from targets and predictions, and how to read it.
+
+    Classes: (n,) and (n, k). The next token: (n,) and (n, 2), the true token's probability and the most probable one.
+    Values: (n, k) and (n, k).
+    """
 
     name: str
     better: Literal["higher", "lower"]
@@ -46,8 +50,18 @@ def balanced_accuracy(y: Array, p: Array) -> float:
 
 
 def bits(y: Array, p: Array) -> float:
-    """Return the mean of -log2 of the true token's probability."""
-    return log_loss(y, p) / math.log(2)
+    """Return the mean of -log2 of the true token's probability, p[:, 0]."""
+    return float(-np.log2(np.maximum(p[:, 0], np.finfo(np.float64).tiny)).mean())
+
+
+def perplexity(y: Array, p: Array) -> float:
+    """Return 2 to the bits: among how many tokens, all alike, the choice would be as hard."""
+    return float(2 ** bits(y, p))
+
+
+def right(y: Array, p: Array) -> float:
+    """Return the share of rows whose most probable token, p[:, 1], is the true one."""
+    return float((p[:, 1] == y).mean())
 
 
 def log_loss(y: Array, p: Array) -> float:
@@ -105,7 +119,8 @@ CLASSIFICATION = (
 
 LANGUAGE = (
     Metric("bits", "lower", "bits a token", bits),
-    Metric("accuracy", "higher", "share of tokens", accuracy),
+    Metric("perplexity", "lower", "tokens", perplexity),
+    Metric("accuracy", "higher", "share of tokens", right),
 )
 
 REGRESSION = (
@@ -115,13 +130,57 @@ REGRESSION = (
 )
 
 
+FORECASTING = (REGRESSION[1], REGRESSION[2], REGRESSION[0])
+
+
 def metrics_of(schema: Schema) -> tuple[Metric, ...]:
     """Return the metrics that a task is scored with, the leading one first."""
     if schema.task == "language":
         return LANGUAGE
+    if schema.task == "forecasting":
+        return FORECASTING
     return CLASSIFICATION if schema.classes else REGRESSION
 
 
-def score(schema: Schema, y: Array, p: Array) -> dict[str, Any]:
-    """Return each metric's value by name."""
-    return {metric.name: metric.compute(y, p) for metric in metrics_of(schema)}
+def score(schema: Schema, y: Array, p: Array) -> dict[str, float]:
+    """Return each metric's value by name; of quantiles the middle one is scored, and all of them as quantiles."""
+    if schema.classes:
+        return {metric.name: metric.compute(y, p) for metric in metrics_of(schema)}
+    truth, told = y.reshape(len(y), -1), by_level(schema, p)
+    scores = {metric.name: metric.compute(truth, middle(schema, p)) for metric in metrics_of(schema)}
+    if not schema.levels:
+        return scores
+    levels, over = np.array(schema.levels), truth[:, :, None] - told
+    inside = (told[:, :, 0] <= truth) & (truth <= told[:, :, -1])
+    return scores | {
+        "pinball": float(np.maximum(levels * over, (levels - 1) * over).mean()),
+        "coverage": float(inside.mean()),  # to be compared with the highest level less the lowest
+    }
+
+
+def by_level(schema: Schema, p: Array) -> Array:
+    """Return values (n, k, levels); one level if no quantiles are told."""
+    return p.reshape(len(p), len(schema.values), -1)
+
+
+def middle(schema: Schema, p: Array) -> Array:
+    """Return the values themselves (n, k): of quantiles the one nearest to the median."""
+    levels = np.array(schema.levels or (0.5,))
+    return by_level(schema, p)[:, :, int(np.abs(levels - 0.5).argmin())]
+
+
+def naive(schema: Schema, records: Records) -> dict[str, Array]:
+    """Return forecasts (n, k) that need no network, by name: the last value, and that of a season ago."""
+    if not schema.horizon:
+        return {}
+    x = records.x.reshape(len(records), -1)
+    found = {"persistence": x[:, places(schema, "last")]}
+    if 0 < schema.season <= schema.shape[0]:
+        found["seasonal"] = x[:, places(schema, "season")]
+    return found
+
+
+def naive_scores(schema: Schema, records: Records) -> dict[str, float]:
+    """Return the error of each naive forecast, in the target's unit: what a network must beat."""
+    truth = records.y.reshape(len(records), -1)
+    return {f"{name}_rmse": rmse(truth, p) for name, p in naive(schema, records).items()}

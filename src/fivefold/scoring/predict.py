@@ -1,14 +1,20 @@
 """Predictions of a whole model, batch by batch."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
-from ..data.records import Array
+from ..data.records import Array, Records
 from ..errors import TrainingError
 from ..families.deployed import Deployed
+from ..families.saved import Saved
 
 BATCH = 4096
 """Rows at a time: bounds memory, changes no number that matters."""
+
+LANGUAGE_ROWS = 20_000
+"""Training rows that a language model is scored on at most: each needs a whole window for one token."""
 
 
 def predict(model: Deployed, x: Array) -> Array:
@@ -17,13 +23,40 @@ def predict(model: Deployed, x: Array) -> Array:
     Raises:
         TrainingError: a prediction is not finite; scores would hide it.
     """
+    return np.concatenate(list(_batches(model, x)))
+
+
+def judged(saved: Saved, records: Records) -> Array:
+    """Return predictions as metrics ask for them: of a text (n, 2), the true token's probability and the likeliest one.
+
+    A vocabulary of thousands for each of millions of tokens would not fit into memory.
+    """
+    model = saved.model
+    if saved.schema.task != "language":
+        return predict(model, records.x)
+    parts, start = [], 0
+    for p in _batches(model, records.x):
+        truth = records.y[start : start + len(p)]
+        parts.append(np.column_stack([p[np.arange(len(p)), truth].astype(np.float64), p.argmax(axis=1)]))
+        start += len(p)
+    return np.concatenate(parts)
+
+
+def fewer(saved: Saved, train: Records) -> Records:
+    """Return the training rows that are scored: of a long text every so many."""
+    if saved.schema.task != "language":
+        return train
+    return train.take(np.arange(0, len(train), -(-len(train) // LANGUAGE_ROWS)))
+
+
+def _batches(model: Deployed, x: Array) -> Iterator[Array]:
     with torch.inference_mode():
-        parts = [model(torch.from_numpy(x[i : i + BATCH].copy())).numpy() for i in range(0, len(x), BATCH)]
-    out = np.concatenate(parts)
-    wrong = np.flatnonzero(~np.isfinite(out).all(axis=1))
-    if len(wrong):
-        raise TrainingError(
-            f"predictions must be finite, but row {wrong[0] + 1} gives {out[wrong[0]]} ({len(wrong)} such rows);"
-            " lower training.optimizer.lr, or look at the row's values"
-        )
-    return out
+        for start in range(0, len(x), BATCH):
+            out = model(torch.from_numpy(x[start : start + BATCH].copy())).numpy()
+            wrong = np.flatnonzero(~np.isfinite(out).all(axis=1))
+            if len(wrong):
+                raise TrainingError(
+                    f"predictions must be finite, but row {start + wrong[0] + 1} gives {out[wrong[0]]} ({len(wrong)} of"
+                    f" {len(out)} rows); lower training.optimizer.lr, or look at the row's values"
+                )
+            yield out

@@ -8,20 +8,23 @@ from sklearn import metrics
 
 from ..data.records import Array, Records
 from ..data.schema import Schema
-from .metrics import calibration
+from .metrics import by_level, calibration, middle, naive
 
 CURVE_POINTS = 201
 ROC = ("class", "area", "false_positive_rate", "true_positive_rate")
 
 
-def tables(schema: Schema, y: Array, p: Array, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return a table per plot, by name, for targets y (n,) and predictions p (n, k)."""
+def tables(schema: Schema, test: Records, p: Array, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return a table per plot, by name, for test rows and predictions p as `scoring.predict.judged` gives them."""
+    y = test.y
     columns = {"epoch": history["epoch"] + 1, "train": history["train/loss"], "val": history["val/loss"]}
     learning = pd.DataFrame(columns)
     if schema.task == "language":
         return {"learning_curve": learning}
     if not schema.classes:
-        return {"learning_curve": learning, "predicted": pd.DataFrame({"actual": y.ravel(), "predicted": p.ravel()})}
+        told = {"actual": y.ravel(), "predicted": middle(schema, p).ravel()}
+        shown = {"learning_curve": learning, "predicted": pd.DataFrame(told)}
+        return shown | ({"forecast": forecast(schema, test, p)} if schema.horizon else {})
     names = np.array(schema.classes)
     return {
         "learning_curve": learning,
@@ -29,6 +32,30 @@ def tables(schema: Schema, y: Array, p: Array, history: pd.DataFrame) -> dict[st
         "roc": _roc(schema, y, p),
         "calibration": pd.DataFrame(calibration(y, p)),
     }
+
+
+def forecast(schema: Schema, test: Records, p: Array) -> pd.DataFrame:
+    """Return a row per step and value told: step in the source, name, steps ahead, actual, predicted and naive values.
+
+    Of quantiles also the lowest and the highest, `low` and `high`.
+    """
+    k = len(schema.values)
+    ahead = np.arange(k) // (k // schema.horizon)
+    frame = pd.DataFrame(
+        {
+            "step": (test.rows[:, None] + ahead).ravel(),
+            "value": np.tile(schema.values, len(test)),
+            "ahead": np.tile(ahead + 1, len(test)),
+            "actual": test.y.ravel(),
+            "predicted": middle(schema, p).ravel(),
+        }
+    )
+    if schema.levels:
+        levels = by_level(schema, p)
+        frame["low"], frame["high"] = levels[:, :, 0].ravel(), levels[:, :, -1].ravel()
+    for name, values in naive(schema, test).items():
+        frame[name] = values.ravel()
+    return frame
 
 
 def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
@@ -54,16 +81,24 @@ def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
 
 
 def predictions(schema: Schema, records: Records, p: Array) -> pd.DataFrame:
-    """Return a row per record: row in the source, target, prediction, and for classes a column p_<class> each."""
-    if len(schema.values) == 1:
-        return pd.DataFrame({"row": records.rows, "target": records.y.ravel(), "prediction": p[:, 0]})
+    """Return a row per record: row in the source, target, prediction; for classes a column p_<class> each.
+
+    Of several values each has its columns; of quantiles each level has one. Of a text: the true token's probability.
+    """
+    frame = pd.DataFrame({"row": records.rows})
     if schema.values:
-        frame = pd.DataFrame({"row": records.rows})
+        truth, told = records.y.reshape(len(records), -1), by_level(schema, p)
         for i, name in enumerate(schema.values):
-            frame[f"target_{name}"], frame[f"prediction_{name}"] = records.y[:, i], p[:, i]
+            end = f"_{name}" if len(schema.values) > 1 else ""
+            frame[f"target{end}"], frame[f"prediction{end}"] = truth[:, i], middle(schema, p)[:, i]
+            for j, level in enumerate(schema.levels):
+                frame[f"q{level:g}{end}"] = told[:, i, j]
         return frame
     names = np.array(schema.classes)
-    frame = pd.DataFrame({"row": records.rows, "target": names[records.y], "prediction": names[p.argmax(axis=1)]})
+    frame["target"] = names[records.y]
+    if schema.task == "language":
+        return frame.assign(prediction=names[p[:, 1].astype(np.int64)], p=p[:, 0])
+    frame["prediction"] = names[p.argmax(axis=1)]
     return frame.join(pd.DataFrame(p, columns=[f"p_{name}" for name in schema.classes]))
 
 

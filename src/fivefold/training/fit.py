@@ -25,7 +25,7 @@ from ..families.find import build_network
 from ..families.objective import Objective
 from ..families.saved import Saved, network_shape, output_of
 from ..families.supervised import Supervised
-from ..params.losses import Bce, Loss, Quantile
+from ..params.losses import Bce, Quantile
 from ..params.models import Model
 from ..params.training import Training
 from ..preprocessing.chain import Chain
@@ -78,7 +78,7 @@ def fit(
         ParamsError: the network does not fit the shape of the data, or training does not fit the machine.
     """
     started = time.monotonic()
-    schema, training = _told(dataset.schema, params.training.loss), params.training
+    schema, training = _told(dataset.schema, params.training), params.training
     if isinstance(training.loss, Bce) and len(schema.classes) != 2:
         raise ParamsError(
             f"models.{name}.training.loss: bce is of two classes, but {params.dataset} has {len(schema.classes)};"
@@ -88,7 +88,7 @@ def fit(
         torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
     network = build_network(params.network, network_shape(schema, chain, training.loss))
-    targets = Targets.fit(schema, dataset.train, np.arange(0))
+    targets = Targets.fit(schema, dataset.train)
     resume_from = newest(checkpoints)
     with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
         # hints about parts of Lightning that are switched off here
@@ -123,9 +123,10 @@ def fit(
     )
 
 
-def _told(schema: Schema, loss: Loss) -> Schema:
-    """Return the schema of a model under `loss`: it may tell quantiles."""
-    return schema.model_copy(update={"levels": loss.levels}) if isinstance(loss, Quantile) else schema
+def _told(schema: Schema, training: Training) -> Schema:
+    """Return the schema of a model so trained: what it tells may be quantiles, or differences."""
+    levels = training.loss.levels if isinstance(training.loss, Quantile) else ()
+    return schema.model_copy(update={"levels": levels, "base": training.base})
 
 
 def _laid_out(x: Tensor) -> Tensor:

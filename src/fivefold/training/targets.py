@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.naive import places
 from ..data.records import Array, Records
 from ..data.schema import Schema
 
@@ -17,38 +18,37 @@ from ..data.schema import Schema
 class Targets:
     """Fitted to training rows: values are learnt with mean 0 and deviation 1, classes by their index.
 
-    base: which of a record's numbers each value is learnt as a difference from; empty for none.
-    shift, scale: (k,), mean and deviation of those differences.
+    shift, scale: (k,), mean and deviation of what is learnt.
     """
 
     schema: Schema
-    base: Array
     shift: Array
     scale: Array
 
     @classmethod
-    def fit(cls, schema: Schema, train: Records, base: Array) -> "Targets":
+    def fit(cls, schema: Schema, train: Records) -> "Targets":
         """Learn mean and deviation from training rows."""
         if schema.classes:
-            return cls(schema, base, np.zeros(1), np.ones(1))
-        values = _differences(schema, train, base)
+            return cls(schema, np.zeros(1), np.ones(1))
+        values = _differences(schema, train)
         deviation = values.std(axis=0)
-        return cls(schema, base, values.mean(axis=0), np.where(deviation == 0, 1.0, deviation))
+        return cls(schema, values.mean(axis=0), np.where(deviation == 0, 1.0, deviation))
 
     def __call__(self, records: Records) -> Tensor:
         """Return class indices (n,) int64, or values (n, k) float32."""
         if self.schema.classes:
             return torch.from_numpy(records.y.astype(np.int64))
-        values = _differences(self.schema, records, self.base)
+        values = _differences(self.schema, records)
         return torch.from_numpy(((values - self.shift) / self.scale).astype(np.float32))
 
 
-def _differences(schema: Schema, records: Records, base: Array) -> Array:
+def _differences(schema: Schema, records: Records) -> Array:
+    """Return values, or their logarithms, as differences from the schema's base."""
     values = records.y.reshape(len(records), -1)
     values = np.log(values) if schema.log else values
-    if not len(base):
+    if schema.base == "none":
         return values
-    before = records.x.reshape(len(records), -1)[:, base]
+    before = records.x.reshape(len(records), -1)[:, places(schema, schema.base)]
     return np.asarray(values - (np.log(before) if schema.log else before))
 
 
