@@ -41,6 +41,7 @@ STEPS = RANDOM.normal(size=(10, 5, 2))
 STEPS[2, 3:], STEPS[4, 1:], STEPS[6, 0, 1] = np.nan, np.nan, np.nan
 STEP_SCALE = Step("affine", {"shift": np.array([0.5, 1]), "scale": np.array([2.0, 3])})
 MASK = Step("mask", {})
+LOG = Step("log", {"which": np.arange(FILLED.shape[1]) % 2.0})
 
 CHAINS = {
     "indicate": (Chain("float64", ()).then(INDICATE), TABLE),
@@ -58,6 +59,7 @@ CHAINS = {
     "whole table": (Chain("float64", ()).then(IMPUTE, AFFINE, UNIT, TAKE), TABLE),
     "impute and project": (Chain("float64", ()).then(IMPUTE, PROJECT), TABLE),
     "nothing": (Chain("float64", ()), FILLED),
+    "logarithms": (Chain("float64", ()).then(LOG), np.abs(FILLED) + 1),
     "images": (Chain("float32", ()).then(CHANNELS), IMAGES),
     "images of unit length": (Chain("float32", ()).then(CHANNELS, PIXELS, UNIT), IMAGES),
     "images projected": (Chain("float32", ()).then(CHANNELS, PROJECT_PIXELS), IMAGES),
@@ -102,6 +104,11 @@ class TestEveryChain:
 
 class TestSteps:
     """By hand."""
+
+    def test_a_logarithm_is_taken_of_the_columns_that_ask(self) -> None:
+        log = Step("log", {"which": np.array([0.0, 1])})
+        found = Chain("float64", ()).then(log)(np.array([[[-3.0, np.e], [0, 1]]]))
+        np.testing.assert_allclose(found, [[[-3, 1], [0, 0]]], rtol=1e-6)
 
     def test_steps_in_order(self) -> None:
         chain = Chain("float64", ()).then(

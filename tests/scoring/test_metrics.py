@@ -1,4 +1,4 @@
-from math import log, log2, sqrt
+from math import log, sqrt
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from fivefold.data.records import Array
+from fivefold.data.records import Array, Records
 from fivefold.errors import TrainingError
 from fivefold.families.deployed import Classify, Deployed, Preprocess
 from fivefold.families.find import build_network
@@ -49,8 +49,10 @@ class TestByHand:
         assert metrics.balanced_accuracy(y, p) == pytest.approx((1 / 2 + 1) / 2)
 
     def test_bits(self) -> None:
-        expected = -(log2(0.7) + log2(0.8) + log2(0.4) + log2(0.6)) / 4
-        assert metrics.bits(Y, P) == pytest.approx(expected, rel=1e-6)
+        p = np.array([[0.5, 0], [0.25, 1], [0.125, 2], [1, 0]])
+        assert metrics.bits(Y, p) == pytest.approx((1 + 2 + 3 + 0) / 4)
+        assert metrics.perplexity(Y, p) == pytest.approx(2**1.5)
+        assert metrics.right(Y, p) == 0.5
 
     def test_macro_f1_leaves_out_a_class_that_is_neither_true_nor_predicted(self) -> None:
         y, p = np.array([0, 1]), np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1]])
@@ -132,7 +134,16 @@ class TestScore:
         assert classes == ["accuracy", "macro_f1", "balanced_accuracy", "log_loss", "brier", "ece"]
         assert values == ["r2", "rmse", "mae"]
         language = schema_of((2,), 3).model_copy(update={"kind": "text", "task": "language"})
-        assert [metric.name for metric in metrics.metrics_of(language)] == ["bits", "accuracy"]
+        assert [metric.name for metric in metrics.metrics_of(language)] == ["bits", "perplexity", "accuracy"]
+
+    def test_the_middle_quantile_is_scored_and_all_of_them_as_quantiles(self) -> None:
+        schema = schema_of((2,)).model_copy(update={"levels": (0.1, 0.4, 0.9)})
+        y, p = np.array([1.0, 5.0]), np.array([[0.0, 2, 3], [6, 7, 8]])
+        scores = metrics.score(schema, y, p)
+        assert scores["mae"] == 1.5  # 2 for 1, 7 for 5
+        assert scores["coverage"] == 0.5
+        # 0.1: 0.1 x 1, 0.9 x 1; 0.4: 0.6 x 1, 0.6 x 2; 0.9: 0.1 x 2, 0.1 x 3
+        assert scores["pinball"] == pytest.approx((0.1 + 0.9 + 0.6 + 1.2 + 0.2 + 0.3) / 6)
 
     @pytest.mark.parametrize("schema", [schema_of((2,), 3), schema_of((2,))], ids=["classes", "values"])
     def test_the_direction_of_a_metric_is_that_in_which_predictions_get_better(self, schema: metrics.Schema) -> None:
@@ -145,6 +156,33 @@ class TestScore:
 
     def test_scores_are_plain_numbers_for_json(self) -> None:
         assert {type(value) for value in metrics.score(schema_of((2,), 3), Y, P).values()} == {float}
+
+
+class TestNaive:
+    """Two targets and a helper column, a window of five steps, three steps ahead, a season of two."""
+
+    SCHEMA = schema_of((5, 3)).model_copy(
+        update={"kind": "series", "values": ("a+1", "b+1", "a+2", "b+2", "a+3", "b+3"), "horizon": 3, "season": 2}
+    )
+    X = (10 * np.arange(5)[:, None] + np.arange(3))[None]  # step t of column c holds 10 t + c
+
+    def records(self) -> Records:
+        return Records(self.X, np.zeros((1, 6)), np.arange(1))
+
+    def test_persistence_is_the_last_step(self) -> None:
+        assert metrics.naive(self.SCHEMA, self.records())["persistence"].tolist() == [[40, 41, 40, 41, 40, 41]]
+
+    def test_a_season_ago_is_as_far_into_the_last_whole_season(self) -> None:
+        assert metrics.naive(self.SCHEMA, self.records())["seasonal"].tolist() == [[30, 31, 40, 41, 30, 31]]
+
+    def test_a_season_longer_than_the_window_is_not_seen(self) -> None:
+        longer = self.SCHEMA.model_copy(update={"season": 6})
+        assert set(metrics.naive(longer, self.records())) == {"persistence"}
+
+    def test_their_errors_are_told(self) -> None:
+        expected = np.sqrt((3 * 40**2 + 3 * 41**2) / 6)
+        assert metrics.naive_scores(self.SCHEMA, self.records())["persistence_rmse"] == pytest.approx(expected)
+        assert metrics.naive_scores(schema_of((2,), 3), self.records()) == {}
 
 
 class TestPredict:

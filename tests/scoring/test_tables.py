@@ -90,12 +90,12 @@ class TestOtherTables:
         assert curve.to_dict("list") == {"epoch": [1, 2], "train": [1.0, 0.5], "val": [1.1, 0.7]}
 
     def test_values_have_predicted_and_actual(self) -> None:
-        shown = tables(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]), HISTORY)
+        shown = shown_of(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]))
         assert set(shown) == {"learning_curve", "predicted"}
         assert shown["predicted"].to_dict("list") == {"actual": [1, 2], "predicted": [1.5, 2.5]}
 
     def test_tables_are_written_by_name(self, tmp_path: Path) -> None:
-        shown = tables(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]), HISTORY)
+        shown = shown_of(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]))
         save_tables(shown, tmp_path / "tables")
         assert {path.name for path in (tmp_path / "tables").iterdir()} == {"learning_curve.csv", "predicted.csv"}
         pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "tables/predicted.csv"), shown["predicted"])
@@ -122,3 +122,32 @@ class TestPredictions:
         given = Records(np.zeros((2, 3)), np.array([0, 0]), np.array([0, 1]))
         frame = predictions(schema_of((3,), 3), given, np.array([[0.6, 0.3, 0.1], [0.5, 0.2, 0.3]]))
         assert frame["p_class2"].tolist() == [0.1, 0.3]
+
+    def test_quantiles_have_a_column_each(self) -> None:
+        schema = schema_of((3,)).model_copy(update={"levels": (0.1, 0.5, 0.9)})
+        frame = predictions(schema, Records(np.zeros((1, 3)), np.array([1.0]), np.array([4])), np.array([[0.5, 1, 2]]))
+        assert frame.to_dict("list") == {
+            "row": [4], "target": [1], "prediction": [1], "q0.1": [0.5], "q0.5": [1], "q0.9": [2],
+        }  # fmt: skip
+
+    def test_a_text_has_the_true_token_s_probability(self) -> None:
+        schema = schema_of((3,), 3).model_copy(update={"kind": "text", "task": "language"})
+        given = Records(np.zeros((2, 3)), np.array([0, 2]), np.array([7, 8]))
+        frame = predictions(schema, given, np.array([[0.3, 1], [0.9, 2]]))
+        assert frame.to_dict("list") == {
+            "row": [7, 8], "target": ["class0", "class2"], "prediction": ["class1", "class2"], "p": [0.3, 0.9],
+        }  # fmt: skip
+
+
+class TestForecast:
+    SCHEMA = schema_of((4, 1)).model_copy(
+        update={"kind": "series", "task": "forecasting", "values": ("a+1", "a+2"), "horizon": 2}
+    )
+
+    def test_steps_stand_where_they_are_told(self) -> None:
+        records = Records(np.arange(8.0).reshape(2, 4, 1), np.array([[4.0, 5], [8, 9]]), np.array([4, 8]))
+        table = tables(self.SCHEMA, records, np.array([[4.5, 5.5], [8.5, 9.5]]), HISTORY)["forecast"]
+        assert table.to_dict("list") == {
+            "step": [4, 5, 8, 9], "value": ["a+1", "a+2"] * 2, "ahead": [1, 2, 1, 2], "actual": [4, 5, 8, 9],
+            "predicted": [4.5, 5.5, 8.5, 9.5], "persistence": [3, 3, 7, 7],
+        }  # fmt: skip

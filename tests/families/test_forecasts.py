@@ -1,0 +1,107 @@
+"""What a forecast is a difference from, its logarithm and its quantiles: learnt, saved and exported alike."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fivefold.data.records import Array, Dataset, Records
+from fivefold.data.schema import Schema
+from fivefold.data.storage import write_manifest
+from fivefold.exporting.graph import export
+from fivefold.exporting.parity import check_parity
+from fivefold.families.saved import load_model, save_model
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.scoring.metrics import middle, naive, rmse
+from fivefold.scoring.predict import predict
+from fivefold.training.fit import Fitted, fit
+
+WINDOW, HORIZON, SEASON = 8, 2, 4
+SCHEMA = Schema(
+    kind="series",
+    task="forecasting",
+    target="a",
+    features=("a", "b"),
+    shape=(WINDOW, 2),
+    classes=(),
+    values=("a+1", "a+2"),
+    horizon=HORIZON,
+    season=SEASON,
+)
+SETTINGS: dict[str, dict[str, Any]] = {
+    "value": {},
+    "change": {"base": "last"},
+    "change of a season": {"base": "season"},
+    "quantiles": {"loss": {"name": "quantile", "levels": [0.05, 0.5, 0.95]}},
+    "quantiles of a season's change": {"base": "season", "loss": {"name": "quantile", "levels": [0.05, 0.5, 0.95]}},
+}
+
+
+def series(*, log: bool) -> Dataset:
+    """A trend times a season, with a little noise; a second column helps nothing."""
+    random = np.random.default_rng(0)
+    t = np.arange(160)
+    values = np.exp(0.02 * t + 0.3 * np.sin(np.pi * t / 2) + random.normal(0, 0.02, 160)) * 100
+    columns = np.column_stack([values, random.normal(size=160)])
+    n = 160 - WINDOW - HORIZON + 1
+    x = np.stack([columns[i : i + WINDOW] for i in range(n)])
+    y = np.stack([values[i + WINDOW : i + WINDOW + HORIZON] for i in range(n)])
+    records = Records(x, y, np.arange(n) + WINDOW)
+    parts = (records.take(np.arange(*ends)) for ends in ((0, 110), (110, 130), (130, n)))
+    return Dataset(SCHEMA.model_copy(update={"log": log}), *parts)
+
+
+def chain_of(dataset: Dataset) -> Chain:
+    log = (Step("log", {"which": np.array([1.0, 0])}),) if dataset.schema.log else ()
+    chain = Chain("float64", ()).then(*log)
+    steps = chain(dataset.train.x).reshape(-1, 2)
+    return chain.then(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
+
+
+def trained(dataset: Dataset, folder: Path, **training: Any) -> Fitted:
+    tree = {
+        "dataset": "d",
+        "select": {"method": "none"},
+        "network": {"family": "mlp", "hidden": [16]},
+        "training": {"max_epochs": 150, "patience": 0, "optimizer": {"name": "adam", "lr": 0.01}, **training},
+    }
+    model = Model.model_validate_json(json.dumps(tree))
+    return fit("m", model, dataset, chain_of(dataset), seed=1, checkpoints=folder, on_epoch=lambda *_: None)
+
+
+def error(schema: Schema, y: Array, p: Array) -> float:
+    return rmse(y, middle(schema, p))
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["", "log"])
+@pytest.mark.parametrize("training", SETTINGS.values(), ids=SETTINGS)
+def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[str, Any], log: bool) -> None:
+    dataset = series(log=log)
+    saved = trained(dataset, tmp_path / "work", **training).saved
+    schema, test = saved.schema, dataset.test
+    p = predict(saved.model, test.x)
+    assert p.shape == (len(test), 2 * max(len(schema.levels), 1))
+    if training.get("base") == "season":
+        assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive(schema, test)["seasonal"])
+    elif log or training.get("base"):  # values beyond those of the training part are known only as growth
+        assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive(schema, test)["persistence"])
+    (tmp_path / "saved").mkdir()
+    save_model(saved.__class__(**{**vars(saved), "facts": {"name": "m", "fingerprint": "f"}}), tmp_path / "saved")
+    write_manifest(tmp_path / "saved")
+    loaded = load_model(tmp_path / "saved")
+    np.testing.assert_array_equal(predict(loaded.model, test.x), p)
+    assert loaded.schema == schema
+    export(loaded, test.x[:2], tmp_path / "model.onnx")
+    assert max(check_parity(loaded, test.x, tmp_path / "model.onnx").values()) < 1e-5
+
+
+def test_most_targets_lie_between_their_quantiles(tmp_path: Path) -> None:
+    dataset = series(log=True)
+    levels = {"base": "season", "loss": {"name": "quantile", "levels": [0.05, 0.5, 0.95]}}
+    saved = trained(dataset, tmp_path, **levels).saved
+    low, _, high = predict(saved.model, dataset.test.x).reshape(-1, 2, 3).transpose(2, 0, 1)
+    assert 0.5 < ((low <= dataset.test.y) & (dataset.test.y <= high)).mean() <= 1
+    assert (low < high).mean() > 0.9
