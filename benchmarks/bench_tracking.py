@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -22,7 +23,6 @@ from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset
 from fivefold.data.storage import sha256
 from fivefold.exporting.graph import export
-from fivefold.families.saved import Saved
 from fivefold.params.load import load_params
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
@@ -149,7 +149,7 @@ def main() -> int:
         fitted = training.alone()
         facts = {"name": MODEL, "fingerprint": "bench"}
         export(
-            Saved(fitted.model, training.dataset.schema, training.model.network, facts),
+            replace(fitted.saved, facts=facts),
             np.array(training.dataset.test.x[:2]),
             graph,
         )
