@@ -1,8 +1,12 @@
 """Layers and initial weights by the names used in params.yaml."""
 
+from typing import Literal
+
 from torch import nn
 
+from ..errors import ParamsError
 from ..params.choices import Activation, Init
+from .shape import Shape
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
@@ -17,21 +21,66 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 MONOTONE: set[Activation] = {"sigmoid", "tanh", "relu", "leaky_relu", "elu"}
 """Activations that commute with max-pooling, so that pooling may come first, on a quarter of the values."""
 
+SPREAD = 0.05
+"""Deviation of init normal, and bound of init uniform, as in Keras."""
+
+TOKEN = 64
+"""Numbers that stand for a token of text where params.yaml does not say."""
+
+
+def dense(
+    before: int, after: int, activation: Activation, dropout: float, norm: Literal["none", "batch", "layer"] = "none"
+) -> list[nn.Module]:
+    """Return one hidden layer, (b, before) -> (b, after): weights, norm, activation, dropout."""
+    # the mean that a batch norm takes away would take a bias with it
+    layers: list[nn.Module] = [nn.Linear(before, after, bias=norm != "batch")]
+    if norm != "none":
+        layers.append(nn.BatchNorm1d(after) if norm == "batch" else nn.LayerNorm(after))
+    layers.append(ACTIVATIONS[activation]())
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    return layers
+
+
+def embedding_size(asked: int | None, shape: Shape) -> int:
+    """Return how many numbers stand for a token or a category; 0 if there are none, or categories stay as they are.
+
+    Raises:
+        ParamsError: an embedding is asked for, but there is nothing to embed.
+    """
+    if asked and not shape.tokens and not shape.categories:
+        raise ParamsError(
+            "network.embedding needs text, or a table with categorical columns that `select` does not mix or leave out,"
+            f" but is {asked} for records of other numbers; leave it out"
+        )
+    return asked or (TOKEN if shape.tokens else 0)
+
 
 def initialise(network: nn.Module, init: Init, activation: Activation) -> None:
-    """Set weights in place; biases become zero.
+    """Set the weights of dense layers and convolutions in place; their biases become zero.
+
+    Norms and embeddings stay as they are, so that each block of a residual network begins with its input in full.
 
     xavier: Glorot & Bengio 2010, uniform. kaiming: He et al. 2015, normal, with the gain of ReLU for the hidden layers.
-    default: PyTorch's own, biases too.
+    orthogonal: Saxe et al. 2014. default: PyTorch's own, biases too. zero: all hidden units stay alike; to see why not.
     """
     if init == "default":
         return
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            if init == "xavier":
-                nn.init.xavier_uniform_(module.weight)
-            else:
-                squashes = activation in ("tanh", "sigmoid")
-                nn.init.kaiming_normal_(module.weight, nonlinearity="tanh" if squashes else "relu")
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            match init:
+                case "zero":
+                    nn.init.zeros_(module.weight)
+                case "normal":
+                    nn.init.normal_(module.weight, std=SPREAD)
+                case "uniform":
+                    nn.init.uniform_(module.weight, -SPREAD, SPREAD)
+                case "xavier":
+                    nn.init.xavier_uniform_(module.weight)
+                case "kaiming":
+                    squashes = activation in ("tanh", "sigmoid")
+                    nn.init.kaiming_normal_(module.weight, nonlinearity="tanh" if squashes else "relu")
+                case "orthogonal":
+                    nn.init.orthogonal_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -1,28 +1,41 @@
 """Dense layers over a flat feature vector.
 
-Source: Rumelhart, Hinton & Williams 1986; over text Bengio et al. 2003 (tokens in order), Joulin et al. 2017 (mean).
-Shapes: b rows, f features, t tokens, e numbers a token, k outputs.
+Source: Rumelhart, Hinton & Williams 1986; over text Bengio et al. 2003 (tokens in order), Joulin et al. 2017 (mean);
+categories Guo & Berkhahn 2016; residual layers He et al. 2016.
+Shapes: b rows, f features, h hidden units, t tokens, e numbers a token or category, g categorical columns, k outputs.
 """
 
 import math
+from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
-from ..layers import ACTIVATIONS, initialise
+from ..layers import dense, embedding_size, initialise
 from ..shape import Shape
 from .params import Mlp
 
 
 def build(params: Mlp, shape: Shape) -> nn.Module:
-    """Return the network for records of `shape`; images and sequences are flattened, tokens embedded."""
-    if not shape.tokens:
-        return MlpNetwork(params, math.prod(shape.features), shape.outputs)
-    words = Embedded(shape.tokens, params.embedding, params.pool)
-    width = params.embedding * (math.prod(shape.features) if params.pool == "flatten" else 1)
-    return nn.Sequential(words, MlpNetwork(params, width, shape.outputs))
+    """Return the network for records of `shape`; images and sequences are flattened, tokens embedded.
+
+    Raises:
+        ParamsError: an embedding is asked for, but there are neither tokens nor categories.
+    """
+    size, width = embedding_size(params.embedding, shape), math.prod(shape.features)
+    if shape.tokens:
+        words = Words(shape.tokens, size, params.pool)
+        return nn.Sequential(
+            words, MlpNetwork(params, size * (width if params.pool == "flatten" else 1), shape.outputs)
+        )
+    if size:
+        categories = Categories(shape.categories, size)
+        numbers = width - sum(shape.categories) + size * len(shape.categories)
+        return nn.Sequential(categories, MlpNetwork(params, numbers, shape.outputs))
+    return MlpNetwork(params, width, shape.outputs)
 
 
-class Embedded(nn.Module):
+class Words(nn.Module):
     """Token indices (b, t) -> (b, e), their mean without padding, or (b, t * e), in order."""
 
     def __init__(self, tokens: int, size: int, pool: str) -> None:
@@ -40,17 +53,47 @@ class Embedded(nn.Module):
         return found.sum(dim=1) / real
 
 
+class Categories(nn.Module):
+    """A table whose last features are categories, one 1 among zeros each -> (b, numbers + g * e).
+
+    A category that training rows did not know is all zeros, and so is its embedding.
+    """
+
+    def __init__(self, categories: tuple[int, ...], size: int) -> None:
+        super().__init__()
+        self.widths = categories
+        self.tables = nn.ParameterList(torch.randn(n, size) for n in categories)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (b, f) with a row of its column's table in the place of each category."""
+        numbers, *shown = torch.split(x, [x.shape[1] - sum(self.widths), *self.widths], dim=1)
+        return torch.cat([numbers, *(one @ table for one, table in zip(shown, self.tables, strict=True))], dim=1)
+
+
+class Residual(nn.Module):
+    """(b, before) -> (b, after): a hidden layer and, beside it, its input."""
+
+    def __init__(self, layer: nn.Module, before: int, after: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.skip = nn.Identity() if before == after else nn.Linear(before, after, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of both."""
+        out: Tensor = self.skip(x) + self.layer(x)
+        return out
+
+
 class MlpNetwork(nn.Module):
     """(b, ...) with f numbers a row -> (b, k) without a final activation."""
 
     def __init__(self, params: Mlp, n_features: int, n_outputs: int) -> None:
         super().__init__()
-        widths = [n_features, *params.hidden]
+        widths = (n_features, *params.hidden)
         layers: list[nn.Module] = [nn.Flatten()]
-        for before, width in zip(widths, params.hidden, strict=False):
-            layers += [nn.Linear(before, width), ACTIVATIONS[params.activation]()]
-            if params.dropout:
-                layers.append(nn.Dropout(params.dropout))
+        for i, (before, after) in enumerate(pairwise(widths)):
+            layer = dense(before, after, params.activation, params.dropout, params.norm)
+            layers += [Residual(nn.Sequential(*layer), before, after)] if params.residual and i else layer
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
         initialise(self, params.init, params.activation)
 

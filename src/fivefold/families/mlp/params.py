@@ -9,14 +9,28 @@ from ...params.choices import Activation, Init
 
 
 class Mlp(Strict):
-    """Dense layers, each followed by an activation and dropout; then one dense layer without."""
+    """Dense layers, each followed by norm, activation and dropout; then one dense layer without."""
 
     family: Literal["mlp"]
     hidden: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(64, 32), description="units of each hidden layer")
     activation: Activation = "relu"
+    norm: Literal["none", "batch", "layer"] = Field(
+        default="none",
+        description="before each activation; batch: Ioffe & Szegedy 2015; layer: Ba, Kiros & Hinton 2016",
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of hidden units switched off in training")
+    residual: bool = Field(
+        default=False,
+        description="from the second hidden layer on, add a layer's input to its output (He et al. 2016), through a"
+        " dense layer without bias where their widths differ",
+    )
     init: Init = "xavier"
-    embedding: int = Field(default=64, gt=0, description="numbers that stand for a token; of text only")
+    embedding: int | None = Field(
+        default=None,
+        gt=0,
+        description="numbers that stand for a token of text or a category of a table; left out: 64 for text, and"
+        " categories as one 1 among zeros",
+    )
     pool: Literal["mean", "flatten"] = Field(
         default="mean", description="of text only; mean: bag of words (Joulin et al. 2017); flatten: in order"
     )
