@@ -1,7 +1,7 @@
 """What every family must do, on the shapes and with the settings it is made for. A family has no private copy."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError, ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.cnn.params import Cnn
+from fivefold.families.cnn.params import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from fivefold.families.deployed import Deployed, Preprocess
 from fivefold.families.find import build_network
 from fivefold.families.mlp.params import Mlp
@@ -31,11 +31,15 @@ from ..conftest import schema_of
 ROWS = 20
 LOSS = Auto(name="auto")
 TOKENS = 30
-TABLE, GREY, DIGIT, ODD = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17)
+TABLE, GREY, DIGIT, ODD, STEPS = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17), (7, 3)
+CNN: Any = {"family": "cnn"}
 
 
 class Case(NamedTuple):
-    """Settings of a network, the shape of its records, its classes (0: values), and what its records are."""
+    """Settings of a network, the shape of its records, its classes (0: values), and what its records are.
+
+    kind: "" of a table or images; words: a table with a column of categories; tokens; sequences, padded; series, not.
+    """
 
     params: Network
     shape: tuple[int, ...]
@@ -53,25 +57,61 @@ CASES = {
     "mlp of values": Case(Mlp(family="mlp"), TABLE, classes=0),
     "mlp of three values": Case(Mlp(family="mlp"), TABLE, classes=0, values=3),
     "mlp of numbers and words": Case(Mlp(family="mlp"), TABLE, kind="words"),
-    "mlp of sequences": Case(Mlp(family="mlp"), (7, 3), kind="sequences"),
+    "mlp of sequences": Case(Mlp(family="mlp"), STEPS, kind="sequences"),
+    "mlp batch norm": Case(Mlp(family="mlp", norm="batch", init="orthogonal"), TABLE),
+    "mlp layer norm": Case(Mlp(family="mlp", norm="layer", activation="elu", init="uniform"), TABLE),
+    "mlp residual": Case(Mlp(family="mlp", hidden=(32, 32, 16), residual=True, norm="batch", init="kaiming"), TABLE),
+    "mlp of embedded words": Case(Mlp(family="mlp", embedding=3), TABLE, kind="words"),
     "mlp of tokens, their mean": Case(Mlp(family="mlp"), (9,), kind="tokens"),
     "mlp of tokens in order": Case(Mlp(family="mlp", pool="flatten", embedding=8), (9,), kind="tokens"),
-    "cnn of 28x28": Case(Cnn(family="cnn"), GREY),
-    "cnn of 8x8": Case(Cnn(family="cnn"), DIGIT),
-    "cnn of 33x17 colours": Case(Cnn(family="cnn"), ODD),
-    "cnn gelu": Case(Cnn(family="cnn", activation="gelu", init="xavier", dropout=0.2), DIGIT),
-    "cnn of values": Case(Cnn(family="cnn", channels=(8,), kernel=5, dense=()), DIGIT, classes=0),
-    "rnn of sequences": Case(Rnn(family="rnn", cell="rnn"), (7, 3), kind="sequences"),
-    "lstm of sequences": Case(Rnn(family="rnn"), (7, 3), kind="sequences"),
-    "gru of sequences, mean": Case(Rnn(family="rnn", cell="gru", pool="mean"), (7, 3), kind="sequences"),
-    "lstm both ways": Case(Rnn(family="rnn", hidden=(16, 12), bidirectional=True), (7, 3), kind="sequences"),
-    "gru both ways, max": Case(Rnn(family="rnn", cell="gru", bidirectional=True, pool="max"), (7, 3), kind="sequences"),
-    "rnn both ways, attention": Case(
-        Rnn(family="rnn", cell="rnn", bidirectional=True, pool="attention"), (7, 3), kind="sequences"
+    "tutorial of 28x28": Case(Tutorial(**CNN, design="tutorial"), GREY),
+    "tutorial of 8x8": Case(Tutorial(**CNN, design="tutorial"), DIGIT),
+    "tutorial of 33x17 colours": Case(Tutorial(**CNN, design="tutorial"), ODD),
+    "stack gelu": Case(Stack(**CNN, design="stack", activation="gelu", init="xavier", dropout=0.2), DIGIT),
+    "stack of values": Case(Stack(**CNN, design="stack", channels=(8,), kernel=5, dense=()), DIGIT, classes=0),
+    "stack average, valid": Case(Stack(**CNN, design="stack", pool="average", padding="valid"), ODD),
+    "stack batch norm, global": Case(
+        Stack(**CNN, design="stack", channels=(8, 16), norm="batch", head="global", dense=()), ODD
     ),
-    "lstm of steps, attention": Case(Rnn(family="rnn", pool="attention", dense=(32,), dropout=0.2), (7, 3)),
-    "gru of steps both ways": Case(Rnn(family="rnn", cell="gru", hidden=(16, 16), bidirectional=True), (7, 3)),
-    "lstm of three values": Case(Rnn(family="rnn", hidden=(64, 32)), (7, 3), classes=0, values=3),
+    "stack normal": Case(Stack(**CNN, design="stack", activation="leaky_relu", init="normal"), DIGIT),
+    "vgg": Case(Vgg(**CNN, design="vgg", channels=(8, 16), convolutions=(1, 2), dense=(32,), dropout=0.0), DIGIT),
+    "vgg of 33x17 colours": Case(
+        Vgg(**CNN, design="vgg", channels=(8, 16), convolutions=(2, 1), dense=(), dropout=0.1), ODD
+    ),
+    "resnet of 8x8": Case(ResNet(**CNN, design="resnet", depth=8), DIGIT),
+    "resnet of 33x17 colours": Case(ResNet(**CNN, design="resnet", depth=8, activation="silu"), ODD),
+    "resnet of depth 20": Case(ResNet(**CNN, design="resnet"), DIGIT),
+    "resnet wide": Case(ResNet(**CNN, design="resnet", depth=8, width=2, dropout=0.1), DIGIT, classes=0, values=3),
+    "fcn of sequences": Case(Fcn(**CNN, design="fcn", channels=(16, 32, 16)), STEPS, kind="sequences"),
+    "fcn of a series": Case(Fcn(**CNN, design="fcn", channels=(16, 32, 16)), STEPS, classes=0, kind="series"),
+    "fcn of tokens": Case(Fcn(**CNN, design="fcn", channels=(16, 32, 16), dropout=0.1), (9,), kind="tokens"),
+    "resnet1d of sequences": Case(ResNet1d(**CNN, design="resnet1d", channels=(16, 24, 24)), STEPS, kind="sequences"),
+    "resnet1d of a series": Case(
+        ResNet1d(**CNN, design="resnet1d", channels=(16, 16), kernels=(3,), init="orthogonal"), STEPS, 0, "series", 2
+    ),
+    "resnet1d of tokens": Case(
+        ResNet1d(**CNN, design="resnet1d", channels=(16, 24), embedding=8, activation="elu"), (9,), kind="tokens"
+    ),
+    "tcn of sequences": Case(Tcn(**CNN, design="tcn", channels=(24, 24)), STEPS, kind="sequences"),
+    "tcn of a series": Case(Tcn(**CNN, design="tcn", channels=(24, 16), kernel=2), STEPS, classes=0, kind="series"),
+    "tcn of tokens": Case(
+        Tcn(**CNN, design="tcn", channels=(24, 24), norm="none", dropout=0.1, init="xavier"), (9,), kind="tokens"
+    ),
+    "rnn of sequences": Case(Rnn(family="rnn", cell="rnn"), STEPS, kind="sequences"),
+    "lstm of sequences": Case(Rnn(family="rnn"), STEPS, kind="sequences"),
+    "gru of sequences, mean": Case(Rnn(family="rnn", cell="gru", pool="mean"), STEPS, kind="sequences"),
+    "lstm both ways": Case(Rnn(family="rnn", hidden=(16, 12), bidirectional=True), STEPS, kind="sequences"),
+    "gru both ways, max": Case(Rnn(family="rnn", cell="gru", bidirectional=True, pool="max"), STEPS, kind="sequences"),
+    "rnn both ways, attention": Case(
+        Rnn(family="rnn", cell="rnn", bidirectional=True, pool="attention"), STEPS, kind="sequences"
+    ),
+    "lstm of steps, attention": Case(
+        Rnn(family="rnn", pool="attention", dense=(32,), dropout=0.2), STEPS, kind="series"
+    ),
+    "gru of steps both ways": Case(
+        Rnn(family="rnn", cell="gru", hidden=(16, 16), bidirectional=True), STEPS, kind="series"
+    ),
+    "lstm of three values": Case(Rnn(family="rnn", hidden=(64, 32)), STEPS, classes=0, kind="series", values=3),
     "lstm of tokens": Case(Rnn(family="rnn", embedding=16), (9,), kind="tokens"),
     "gru of tokens both ways, mean": Case(
         Rnn(family="rnn", cell="gru", bidirectional=True, pool="mean", embedding=16), (9,), kind="tokens"
@@ -90,14 +130,15 @@ def test_every_family_has_a_case() -> None:
 
 
 def records(case: Case) -> Array:
-    """Raw records (20, *shape): a table with gaps, steps with padding, tokens, or images."""
+    """Raw records (20, *shape): a table with gaps, steps with or without padding, tokens, or images."""
     random = np.random.default_rng(0)
     if case.kind == "tokens":
         tokens = random.permutation(ROWS * 9).reshape(ROWS, 9) % (TOKENS - 1) + 1  # each of them somewhere
         return np.where(np.arange(9) < random.integers(1, 10, (ROWS, 1)), tokens, 0).astype(np.int32)
-    if case.kind == "sequences":
+    if case.kind in ("sequences", "series"):
         steps = random.normal(50, 10, (ROWS, *case.shape))
-        steps[np.arange(7) >= random.integers(1, 8, (ROWS, 1))] = np.nan
+        if case.kind == "sequences":
+            steps[np.arange(case.shape[0]) >= random.integers(1, case.shape[0] + 1, (ROWS, 1))] = np.nan
         return steps
     if len(case.shape) > 1:
         return random.integers(0, 256, (ROWS, *case.shape), dtype=np.uint8)
@@ -111,9 +152,9 @@ def chain_of(case: Case) -> Chain:
     """Raw units to about -2 to 2."""
     if case.kind == "tokens":
         return Chain("float32", ())
-    if case.kind == "sequences":
+    if case.kind in ("sequences", "series"):
         scale = Step("affine", {"shift": np.full(3, 50.0), "scale": np.full(3, 0.1)})
-        return Chain("float64", ()).then(scale, Step("mask", {}))
+        return Chain("float64", ()).then(scale, *([Step("mask", {})] if case.kind == "sequences" else []))
     if case.kind == "words":
         n = case.shape[0]
         low, high = np.r_[np.full(n - 1, 35.0), -np.inf, 0], np.r_[np.full(n - 1, 65.0), np.inf, 1]
@@ -144,7 +185,7 @@ def schema_for(case: Case) -> Schema:
         schema = schema.model_copy(update={"values": tuple(f"y{i}" for i in range(case.values))})
     if case.kind == "tokens":
         schema = schema.model_copy(update={"kind": "text", "vocabulary": tuple(f"word{i}" for i in range(TOKENS))})
-    return schema.model_copy(update={"kind": "sequences"}) if case.kind == "sequences" else schema
+    return schema.model_copy(update={"kind": case.kind}) if case.kind in ("sequences", "series") else schema
 
 
 def network_of(case: Case, seed: int = 0) -> nn.Module:

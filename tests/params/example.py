@@ -48,7 +48,7 @@ models:
   wide:
     dataset: pens
     select: {method: none}
-    network: {family: cnn, channels: [4, 8]}
+    network: {family: cnn, design: stack, channels: [4, 8]}
     training: {}
 """
 

@@ -91,6 +91,31 @@ BAD = [
         "training.schedule.name must be one of 'constant', 'step', 'exponential', 'cosine', 'one_cycle', 'plateau',",
     ),
     ("training.precision", 32, "training.precision must be '32', 'bf16' or '16', but is 32; change it"),
+    ("models.wide.network.design", ABSENT, "models.wide.network.design is required, but is missing; add it"),
+    (
+        "models.wide.network.design",
+        "alexnet",
+        "models.wide.network.design must be one of 'tutorial', 'stack', 'vgg', 'resnet', 'fcn', 'resnet1d', 'tcn', but",
+    ),
+    ("models.wide.network.design", "tutorial", "models.wide.network.channels is not a known key, but holds [4, 8]; "),
+    ("models.wide.network.channels", [4, 0], "models.wide.network.channels.1 must be greater than 0, but is 0; change"),
+    (
+        "models.wide.network",
+        {"family": "cnn", "design": "resnet", "depth": 18},
+        "models.wide.network.depth must be 8, 14 or 20, but is 18; change it",
+    ),
+    (
+        "models.wide.network",
+        {"family": "cnn", "design": "fcn"},
+        "models.wide.network.design: fcn needs whole sequences, series or texts, but pens is of kind images and"
+        " select.method is none; choose family mlp, or tutorial | stack | vgg | resnet with select {method: none}",
+    ),
+    (
+        "models.wide.network",
+        {"family": "cnn", "design": "vgg", "channels": [8, 8]},
+        "models.wide.network.convolutions: must be one number for each of channels, 2, but holds 4; make them equally",
+    ),
+    ("models.flat.network.residual", True, "models.flat.network.residual: begins with the second hidden layer, but"),
     ("models.wide.network.kernel", 4, "models.wide.network.kernel must be 1, 3, 5 or 7, but is 4; change it"),
     ("datasets.pens.normalize", "l2", "datasets.pens.normalize must be 'standard', 'minmax' or 'none', but is 'l2';"),
     (
@@ -145,11 +170,17 @@ BAD = [
     ),
     ("models.flat.dataset", "nope", "models.flat.dataset: must name a dataset, but is 'nope'; params.yaml has cells,"),
     ("models.flat.dataset", "mixes", "models.flat.select.score: chi2 compares classes, but the task is regression;"),
-    ("models.wide.dataset", "cells", "models.wide.network.family: cnn needs whole images, but cells is of kind table"),
+    (
+        "models.wide.dataset",
+        "cells",
+        "models.wide.network.design: stack needs whole images, but cells is of kind table and select.method is none;"
+        " choose family mlp",
+    ),
     (
         "models.wide.select",
         {"method": "pca", "components": 2},
-        "models.wide.network.family: cnn needs whole images, but pens is of kind images and select.method is pca;",
+        "models.wide.network.design: stack needs whole images, but pens is of kind images and select.method is pca;"
+        " choose family mlp, or tutorial | stack | vgg | resnet with select {method: none}",
     ),
     (
         "models.flat.training",
@@ -254,6 +285,37 @@ def test_a_dataset_named_by_a_model_is_checked_as_a_name() -> None:
 def test_a_fault_in_the_base_is_named_there_and_not_in_a_model_that_inherits_it() -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml: training\.max_epochs must be greater than 0, but is 0"):
         parse(changed("training.max_epochs", 0))
+
+
+STEPS = {
+    "kind": "sequences",
+    "source": "a.csv",
+    "task": "classification",
+    "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
+    "normalize": "none",
+}
+
+
+@pytest.mark.parametrize("design", ["fcn", "resnet1d", "tcn"])
+@pytest.mark.parametrize("block", [SERIES, STEPS, {**TEXT, "target": "y"}], ids=["series", "sequences", "text"])
+def test_designs_of_steps_take_every_kind_that_has_steps(block: dict[str, Any], design: str) -> None:
+    tree = changed("datasets.pens", block)
+    tree["models"]["wide"]["network"] = {"family": "cnn", "design": design}
+    assert parse(tree).models["wide"].network.family == "cnn"
+
+
+def test_a_design_of_images_takes_no_steps() -> None:
+    line = "models.wide.network.design: stack needs whole images, but pens is of kind series and select.method is none;"
+    with pytest.raises(ParamsError, match=rf"{re.escape(line)} choose family mlp, or fcn \| resnet1d \| tcn with"):
+        parse(changed("datasets.pens", SERIES))
+
+
+def test_a_kernel_is_needed_for_each_layer() -> None:
+    tree = changed("datasets.pens", SERIES)
+    tree["models"]["wide"]["network"] = {"family": "cnn", "design": "fcn", "kernels": []}
+    line = "models.wide.network.kernels: must be one number for each of channels, 3, but holds 0; make them equally"
+    with pytest.raises(ParamsError, match=re.escape(line)):
+        parse(tree)
 
 
 @pytest.mark.parametrize("left_out", [{"drop": ["a"]}, {"split": {**GROUPS, "column": "a"}}])

@@ -159,9 +159,19 @@ class TestJsonSchema:
     def test_every_block_refuses_unknown_keys(self, printed: str) -> None:
         schema = json.loads(printed)
         blocks = {"Params": schema, **schema["$defs"]}
-        assert {"Training", "Table", "Images", "Sequences", "Series", "Text", "Column", "Model", "Mlp", "Cnn"} <= set(
-            blocks
-        )
+        assert {
+            "Training",
+            "Table",
+            "Images",
+            "Sequences",
+            "Series",
+            "Text",
+            "Column",
+            "Model",
+            "Mlp",
+            "Stack",
+            "Tcn",
+        } <= set(blocks)
         assert [name for name, block in blocks.items() if block.get("additionalProperties") is not False] == []
 
     def test_a_model_need_not_repeat_what_the_base_says(self, printed: str) -> None:

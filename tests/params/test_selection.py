@@ -49,6 +49,6 @@ def test_chi2_compares_classes(block: dict[str, Any]) -> None:
 @pytest.mark.parametrize("block", [PERCENTILE, {"method": "variance", "threshold": 0}, {"method": "rfe", "k": 3}])
 def test_cnn_takes_no_selection(block: dict[str, Any]) -> None:
     with pytest.raises(
-        ParamsError, match=rf"cnn needs whole images, .* and select\.method is {block['method']}; choose"
+        ParamsError, match=rf"stack needs whole images, .* and select\.method is {block['method']}; choose"
     ):
         parse(changed("models.wide.select", block))

@@ -15,7 +15,7 @@ def propose(name: str, dataset: Dataset) -> Block:
     match schema.kind:
         case "images":
             if min(schema.shape[1:]) >= 4:
-                network = {"family": "cnn", "channels": [16, 32], "dense": [128], "dropout": 0.2}
+                network = {"family": "cnn", "design": "stack", "channels": [16, 32], "dense": [128], "dropout": 0.2}
         case "sequences":
             network = {"family": "mlp", "hidden": [128], "dropout": 0.3}
         case "series":

@@ -115,27 +115,24 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
     problems = error.errors(include_url=False)
     # a fault in the base shows again in every model that inherits it: the base comes first
     first = min(problems, key=lambda problem: problem["loc"][0] == "models")
-    key = ".".join(_dotted(first["loc"], tree)) or "the whole"
+    location = first["loc"]
+    if first["type"].startswith("union_tag"):
+        location = (*location, first["ctx"]["discriminator"].strip("'"))
+    key = ".".join(_dotted(location, tree)) or "the whole"
     if first["loc"][-1:] == ("[key]",) and len(first["loc"]) == 3:
         key = f"a name under `{first['loc'][0]}`"
     value = first["input"]
     match first["type"]:
-        case "missing":
+        case "missing" | "union_tag_not_found":
             text = f"{key} is required, but is missing; add it"
         case "extra_forbidden":
             wrong = str(first["loc"][-1])
             near = get_close_matches(wrong, _known_keys() - {wrong}, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else "remove it; params.schema.json lists the keys"
             text = f"{key} is not a known key, but holds {shown(value)}; {remedy}"
-        case "union_tag_not_found":
-            tag = first["ctx"]["discriminator"].strip("'")
-            text = f"{key}.{tag} is required, but is missing; add it"
         case "union_tag_invalid":
-            context = first["ctx"]
-            tag = context["discriminator"].strip("'")
-            text = (
-                f"{key}.{tag} must be one of {context['expected_tags']}, but is {context['tag']!r}; choose one of them"
-            )
+            tags, tag = first["ctx"]["expected_tags"], first["ctx"]["tag"]
+            text = f"{key} must be one of {tags}, but is {tag!r}; choose one of them"
         case _:
             said = first["msg"].replace("an object", "a block of keys")
             rule = re.sub(r"^\w+ should |,? after validation.*", "", said)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from ..errors import ParamsError
+from ..families.cnn.params import OF_IMAGES, OF_STEPS, Cnn, Fcn, Vgg
+from ..families.rnn.params import Rnn
 from .base import Frozen, Name, Strict
 from .datasets import Dataset
 from .losses import OF_CLASSES, OF_VALUES, Quantile
@@ -59,13 +61,7 @@ def conflicts(params: Params) -> list[Conflict]:
         if dataset.kind in ("text", "series") and model.select.method != "none":
             problem = f"features of {dataset.kind} are in order and cannot be selected; choose select {{method: none}}"
             found.append(Conflict(f"{at}.select.method", problem))
-        if model.network.family == "cnn" and (dataset.kind != "images" or model.select.method != "none"):
-            problem = (
-                f"cnn needs whole images, but {model.dataset} is of kind {dataset.kind} and select.method is"
-                f" {model.select.method}; choose family mlp, or images with select {{method: none}}"
-            )
-            found.append(Conflict(f"{at}.network.family", problem))
-        found += [Conflict(f"{at}.network.{key}", problem) for key, problem in _of_rnn(model, dataset)]
+        found += [Conflict(f"{at}.network.{key}", problem) for key, problem in _of_network(model, dataset)]
         chi2 = isinstance(model.select, KBest | Percentile) and model.select.score == "chi2"
         if chi2 and dataset.task != "classification":
             problem = f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
@@ -115,22 +111,6 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
             yield key, f"a batch of {training.batch_size} rows cannot be shared by {parts}; raise batch_size"
 
 
-def _of_rnn(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
-    network = model.network
-    if network.family != "rnn":
-        return
-    if dataset.kind not in ("sequences", "series", "text") or model.select.method != "none":
-        yield (
-            "family",
-            f"rnn reads steps in order, but {model.dataset} is of kind {dataset.kind} and select.method is"
-            f" {model.select.method}; choose family mlp, or sequences, series or text with select {{method: none}}",
-        )
-    if dataset.task == "language" and network.bidirectional:
-        yield "bidirectional", "the next token cannot be told from a later one, so it must be false, but is true"
-    if dataset.task == "language" and network.pool != "last":
-        yield "pool", f"the next token is told after the last one, so it must be last, but is {network.pool}"
-
-
 def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
     split = dataset.split
     possible = {
@@ -175,6 +155,47 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield "target", f"text and target must be two columns, but both are {dataset.text!r}; name the label"
     if dataset.kind == "text" and dataset.task != "language" and not dataset.target:
         yield "target", "a text needs the column of its label, but target is empty; name it"
+
+
+def _of_network(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    network = model.network
+    if network.family == "mlp" and network.residual and len(network.hidden) < 2:
+        given = len(network.hidden)
+        yield "residual", f"begins with the second hidden layer, but hidden has {given}; add layers or leave it out"
+    if network.family == "cnn":
+        yield from _of_cnn(network, model, dataset)
+    if network.family == "rnn":
+        yield from _of_rnn(network, model, dataset)
+
+
+def _of_cnn(network: Cnn, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    kind, method, of_images = dataset.kind, model.select.method, network.design in OF_IMAGES
+    if kind not in (("images",) if of_images else ("sequences", "series", "text")) or method != "none":
+        fitting = {"images": OF_IMAGES, "table": ()}.get(kind, OF_STEPS)
+        yield (
+            "design",
+            f"{network.design} needs whole {'images' if of_images else 'sequences, series or texts'}, but"
+            f" {model.dataset} is of kind {kind} and select.method is {method}; choose family mlp"
+            + (f", or {' | '.join(fitting)} with select {{method: none}}" if fitting else ""),
+        )
+    uneven = "must be one number for each of channels, {}, but holds {}; make them equally long"
+    if isinstance(network, Vgg) and len(network.convolutions) != len(network.channels):
+        yield "convolutions", uneven.format(len(network.channels), len(network.convolutions))
+    if isinstance(network, Fcn) and len(network.kernels) != len(network.channels):
+        yield "kernels", uneven.format(len(network.channels), len(network.kernels))
+
+
+def _of_rnn(network: Rnn, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    if dataset.kind not in ("sequences", "series", "text") or model.select.method != "none":
+        yield (
+            "family",
+            f"rnn reads steps in order, but {model.dataset} is of kind {dataset.kind} and select.method is"
+            f" {model.select.method}; choose family mlp, or sequences, series or text with select {{method: none}}",
+        )
+    if dataset.task == "language" and network.bidirectional:
+        yield "bidirectional", "the next token cannot be told from a later one, so it must be false, but is true"
+    if dataset.task == "language" and network.pool != "last":
+        yield "pool", f"the next token is told after the last one, so it must be last, but is {network.pool}"
 
 
 def _listed(names: Iterable[str]) -> str:

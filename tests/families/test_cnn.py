@@ -1,0 +1,176 @@
+"""What is a convolutional network's own: shortcuts, norms over real steps, causality, outputs of every step."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fivefold.errors import ParamsError
+from fivefold.families.cnn.params import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial
+from fivefold.families.cnn.resnet import Block
+from fivefold.families.cnn.steps import Convolution, MaskedNorm, last_of, mean_of
+from fivefold.families.cnn.tcn import TcnNetwork
+from fivefold.families.find import build_network
+from fivefold.families.shape import Shape
+
+CNN: Any = {"family": "cnn"}
+RESNET = ResNet(**CNN, design="resnet", depth=8)
+DESIGNS = [Fcn(**CNN, design="fcn"), ResNet1d(**CNN, design="resnet1d"), Tcn(**CNN, design="tcn")]
+
+
+def tcn(shape: Shape, **changes: Any) -> TcnNetwork:
+    network = build_network(Tcn(**CNN, design="tcn", **{"channels": (6, 6), **changes}), shape)
+    assert isinstance(network, TcnNetwork)
+    return network.eval()
+
+
+def test_the_tutorials_network_is_a_stack_of_nothing_but_defaults() -> None:
+    networks = []
+    for params in (Tutorial(**CNN, design="tutorial"), Stack(**CNN, design="stack")):
+        torch.manual_seed(0)
+        networks.append(build_network(params, Shape((1, 8, 8), 3)))
+    assert str(networks[0]) == str(networks[1])
+    x = torch.randn(2, 1, 8, 8)
+    assert torch.equal(networks[0](x), networks[1](x))
+
+
+def test_a_shortcut_of_a_resnet_has_no_weights() -> None:
+    block = Block(2, 5, 2, RESNET).eval()
+    nn.init.zeros_(block.body.get_parameter("5.weight"))  # the last norm's scale: the shortcut alone is left
+    x = torch.rand(3, 2, 7, 6)
+    out = block(x)  # (3, 5, 4, 3)
+    assert torch.equal(out[:, :2], x[:, :, ::2, ::2])
+    assert not out[:, 2:].any()
+
+
+def test_a_resnet_halves_twice_and_doubles_its_channels() -> None:
+    network = build_network(ResNet(**CNN, design="resnet", depth=14, width=2), Shape((1, 28, 28), 10))
+    x, shapes = torch.zeros(2, 1, 28, 28), []
+    for layer in network.get_submodule("layers"):
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    blocks = [
+        shape for shape, layer in zip(shapes, network.get_submodule("layers"), strict=True) if type(layer) is Block
+    ]
+    assert blocks == [(32, 28, 28)] * 2 + [(64, 14, 14)] * 2 + [(128, 7, 7)] * 2
+
+
+class TestSteps:
+    """A norm and a mean over real steps are those of the steps, one after the other, without their padding."""
+
+    def padded(self) -> tuple[Tensor, Tensor, list[int]]:
+        lengths = [4, 1, 6]
+        real = torch.tensor([[[float(t < n) for t in range(6)]] for n in lengths])  # (3, 1, 6)
+        return torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(0)), real, lengths
+
+    def test_a_norm_is_that_of_the_steps_laid_end_to_end(self) -> None:
+        x, real, lengths = self.padded()
+        masked, plain = MaskedNorm(2), nn.BatchNorm1d(2)
+        for norm in (masked, plain):
+            nn.init.constant_(norm.weight, 1.5)
+            nn.init.constant_(norm.bias, 0.5)
+        steps = torch.cat([one[:, :n] for one, n in zip(x, lengths, strict=True)], dim=1)  # (2, 11)
+        out, expected = masked(x, real), plain(steps[None])[0]
+        found = torch.cat([one[:, :n] for one, n in zip(out, lengths, strict=True)], dim=1)
+        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(masked.state_dict(), plain.state_dict())
+        torch.testing.assert_close(masked.eval()(x, real), plain.eval()(x))
+
+    def test_where_every_step_is_real_it_is_a_plain_norm(self) -> None:
+        x, _, _ = self.padded()
+        masked, marked, plain = MaskedNorm(2), MaskedNorm(2), nn.BatchNorm1d(2)
+        torch.testing.assert_close(masked(x), plain(x))
+        torch.testing.assert_close(marked(x, torch.ones(3, 1, 6)), plain(x))
+
+    def test_a_mean_is_of_real_steps(self) -> None:
+        x, real, lengths = self.padded()
+        expected = torch.stack([one[:, :n].mean(1) for one, n in zip(x, lengths, strict=True)])
+        torch.testing.assert_close(mean_of(x, real), expected)
+        torch.testing.assert_close(mean_of(x, None), x.mean(2))
+
+    def test_the_last_step_is_the_last_real_one(self) -> None:
+        x, real, lengths = self.padded()
+        assert torch.equal(last_of(x, real), torch.stack([one[:, n - 1] for one, n in zip(x, lengths, strict=True)]))
+        assert torch.equal(last_of(x, None), x[:, :, -1])
+
+    def test_a_record_without_a_step_gives_numbers(self) -> None:
+        x, real = torch.randn(1, 2, 6), torch.zeros(1, 1, 6)
+        assert mean_of(x, real).tolist() == [[0, 0]]
+        assert torch.equal(last_of(x, real), x[:, :, 0])
+        assert MaskedNorm(2)(x, real).isfinite().all()
+
+    @pytest.mark.parametrize("kernel", [1, 2, 3, 8])
+    def test_a_convolution_keeps_the_number_of_steps(self, kernel: int) -> None:
+        layer = Convolution(1, 1, kernel).eval()
+        x = torch.randn(1, 1, 9)
+        # SciPy's and NumPy's "same" for an odd kernel; an even one reaches further ahead
+        around = np.pad(x[0, 0].numpy(), ((kernel - 1) // 2, kernel // 2))
+        expected = np.correlate(around, layer.convolve.weight[0, 0].detach().numpy(), "valid")
+        np.testing.assert_allclose(layer(x, None)[0, 0].detach(), expected / np.sqrt(1 + 1e-5), atol=1e-6)
+
+
+class TestTcn:
+    @pytest.mark.parametrize("norm", ["none", "weight"])
+    def test_a_step_sees_itself_and_the_steps_before_it(self, norm: str) -> None:
+        network, x = tcn(Shape((9, 2), 3), norm=norm), torch.randn(1, 9, 2)
+        before = network.every_step(x)
+        x[0, 5] += 1
+        changed = (network.every_step(x) != before).any(2)[0]
+        assert changed.tolist() == [False] * 5 + [True] * 4
+
+    def test_it_sees_as_far_back_as_is_said(self) -> None:
+        network, x = tcn(Shape((20, 1), 3), kernel=3, activation="tanh"), torch.randn(1, 20, 1, requires_grad=True)
+        (gradient,) = torch.autograd.grad(network(x).sum(), x)
+        seen = 1 + 2 * (3 - 1) * (2**2 - 1)
+        assert gradient[0, :, 0].ne(0).tolist() == [False] * (20 - seen) + [True] * seen
+
+    @pytest.mark.parametrize(
+        ("shape", "x"),
+        [
+            (Shape((9, 2), 3), torch.randn(4, 9, 2)),
+            (Shape((9,), 3, tokens=7), torch.arange(1, 37).reshape(4, 9) % 6 + 1),
+        ],
+        ids=["series", "tokens"],
+    )
+    def test_the_output_is_that_of_the_last_step(self, shape: Shape, x: Tensor) -> None:
+        network = tcn(shape)
+        steps = network.every_step(x)
+        assert steps.shape == (4, 9, 3)
+        torch.testing.assert_close(network(x), steps[:, -1])
+        torch.testing.assert_close(steps[:, 4], network(x[:, :5]))
+
+    def test_it_is_the_convolution_of_pytorch_with_filters_of_that_length(self) -> None:
+        network, x = tcn(Shape((9, 2), 3), channels=(4,)), torch.randn(5, 9, 2)
+        block = network.blocks[0]
+        convolution = block.body[0]
+        with torch.no_grad():
+            convolution.scale.fill_(2.0)
+        plain = nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 4, 3, padding=2), dim=0)
+        with torch.no_grad():
+            plain.parametrizations.weight.original1.copy_(convolution.weight)
+            plain.parametrizations.weight.original0.fill_(2.0)
+            plain.bias.copy_(convolution.bias)
+        expected = plain(x.transpose(1, 2))[:, :, :9]
+        torch.testing.assert_close(convolution(x.transpose(1, 2)), expected)
+
+
+@pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.design)
+def test_an_embedding_of_numbers_is_refused(params: Any) -> None:
+    asked = type(params)(**CNN, design=params.design, embedding=8)
+    with pytest.raises(ParamsError, match=r"network\.embedding needs text, .* but is 8 for records of other numbers"):
+        build_network(asked, Shape((7, 3), 2, masked=True))
+
+
+@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.design)
+def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> None:
+    shape = Shape((1, 8, 8), 2) if params is RESNET else Shape((7, 3), 2, masked=True)
+    network = build_network(params, shape)
+    x = torch.rand(4, *shape.features).round()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = functional.cross_entropy(network(x), torch.tensor([0, 1, 0, 1]))
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    assert all(buffer.dtype != torch.bfloat16 for buffer in network.buffers())

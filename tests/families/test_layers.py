@@ -1,0 +1,150 @@
+"""Initial weights follow their source, and pooling before an activation changes nothing."""
+
+import math
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fivefold.families.cnn.params import ResNet, ResNet1d, Stack, Tcn
+from fivefold.families.find import build_network
+from fivefold.families.layers import ACTIVATIONS, MONOTONE, initialise
+from fivefold.families.mlp.params import Mlp
+from fivefold.families.shape import Shape
+from fivefold.params.choices import Activation, Init
+from fivefold.params.models import Network
+
+CNN: Any = {"family": "cnn"}
+
+
+def layers() -> dict[str, tuple[nn.Module, int, int]]:
+    """A layer of each kind that `init` sets, and how many numbers go into and out of one of its units."""
+    torch.manual_seed(0)
+    return {
+        "dense": (nn.Linear(300, 200), 300, 200),
+        "over time": (nn.Conv1d(60, 100, 5), 300, 500),
+        "of images": (nn.Conv2d(30, 100, 3), 270, 900),
+    }
+
+
+@pytest.mark.parametrize("layer", layers())
+class TestInit:
+    def weights(self, layer: str, init: Init, activation: Activation = "relu") -> tuple[Tensor, int, int]:
+        module, into, out_of = layers()[layer]
+        initialise(module, init, activation)
+        assert init == "default" or not module.get_parameter("bias").any()
+        return module.get_parameter("weight").detach(), into, out_of
+
+    def test_default_is_pytorchs_own(self, layer: str) -> None:
+        assert torch.equal(self.weights(layer, "default")[0], layers()[layer][0].get_parameter("weight"))
+
+    def test_zero(self, layer: str) -> None:
+        assert not self.weights(layer, "zero")[0].any()
+
+    def test_normal_has_the_deviation_of_keras(self, layer: str) -> None:
+        weights, _, _ = self.weights(layer, "normal")
+        assert weights.std() == pytest.approx(0.05, rel=0.02)
+        assert weights.abs().max() > 0.15
+
+    def test_uniform_has_the_bounds_of_keras(self, layer: str) -> None:
+        weights, _, _ = self.weights(layer, "uniform")
+        assert weights.abs().max() == pytest.approx(0.05, rel=0.01)
+        assert weights.std() == pytest.approx(0.05 / math.sqrt(3), rel=0.02)
+
+    def test_xavier_is_bounded_by_what_goes_in_and_out(self, layer: str) -> None:
+        weights, into, out_of = self.weights(layer, "xavier")
+        assert weights.abs().max() == pytest.approx(math.sqrt(6 / (into + out_of)), rel=0.01)
+
+    @pytest.mark.parametrize(("activation", "gain"), [("relu", math.sqrt(2)), ("tanh", 5 / 3), ("silu", math.sqrt(2))])
+    def test_kaiming_goes_by_what_goes_in(self, layer: str, activation: Activation, gain: float) -> None:
+        weights, into, _ = self.weights(layer, "kaiming", activation)
+        assert weights.std() == pytest.approx(gain / math.sqrt(into), rel=0.02)
+
+    def test_orthogonal_units_have_length_1_and_no_likeness(self, layer: str) -> None:
+        weights = self.weights(layer, "orthogonal")[0].flatten(1)
+        torch.testing.assert_close(weights @ weights.T, torch.eye(len(weights)), rtol=0, atol=1e-4)
+
+
+def test_units_that_begin_at_zero_stay_alike() -> None:
+    """Why weights must differ: what starts alike gets equal gradients (here of sigmoids, whose output is not 0)."""
+    torch.manual_seed(0)
+    network = build_network(Mlp(family="mlp", hidden=(8,), activation="sigmoid", init="zero"), Shape((5,), 2))
+    x = torch.randn(64, 5)
+    y = (x[:, 0] > 0.5).long()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+    for _ in range(50):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(x), y).backward()
+        optimizer.step()
+    weights = network.get_parameter("layers.1.weight")  # (8, 5)
+    assert weights.abs().min() > 1e-3
+    torch.testing.assert_close(weights, weights[:1].expand(8, 5), rtol=1e-4, atol=1e-5)  # but for rounding
+
+
+@pytest.mark.parametrize("init", get_args(Init))
+@pytest.mark.parametrize(
+    ("params", "shape"),
+    [
+        (lambda init: ResNet(**CNN, design="resnet", depth=8, init=init), Shape((1, 8, 8), 3)),
+        (lambda init: ResNet1d(**CNN, design="resnet1d", channels=(8, 8), init=init), Shape((9, 2), 3)),
+        (lambda init: Mlp(family="mlp", norm="layer", residual=True, init=init), Shape((9,), 3)),
+        (lambda init: Tcn(**CNN, design="tcn", channels=(8, 8), init=init), Shape((9, 2), 3)),
+    ],
+    ids=["resnet", "resnet1d", "mlp", "tcn"],
+)
+def test_init_leaves_norms_as_they_are(params: Any, shape: Shape, init: Init) -> None:
+    network = build_network(params(init), shape)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm):
+            assert (module.weight == 1).all()
+            assert (module.bias == 0).all()
+    out = network(torch.randn(4, *shape.features))
+    out.sum().backward()
+    assert out.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_weight_norm_begins_with_the_weights_that_init_drew() -> None:
+    torch.manual_seed(3)
+    normed = build_network(Tcn(**CNN, design="tcn", channels=(8, 8)), Shape((9, 2), 3))
+    torch.manual_seed(3)
+    plain = build_network(Tcn(**CNN, design="tcn", channels=(8, 8), norm="none"), Shape((9, 2), 3))
+    x = torch.randn(4, 9, 2)
+    torch.testing.assert_close(normed(x), plain(x))
+
+
+def stack(activation: Activation) -> Network:
+    return Stack(**CNN, design="stack", channels=(4, 6), norm="batch", activation=activation, dense=())
+
+
+def order(network: nn.Module) -> list[type[nn.Module]]:
+    return [type(module) for module in network.get_submodule("layers")]
+
+
+@pytest.mark.parametrize("activation", sorted(MONOTONE))
+def test_pooling_before_a_monotone_activation_gives_bit_equal_gradients(activation: Activation) -> None:
+    torch.manual_seed(0)
+    network = build_network(stack(activation), Shape((2, 9, 8), 3))
+    found = order(network)
+    assert found[2:4] == [nn.MaxPool2d, ACTIVATIONS[activation]]
+    after = nn.Sequential(*network.get_submodule("layers"))
+    for at in (2, 6):
+        after[at], after[at + 1] = after[at + 1], after[at]
+    x = torch.randn(5, 2, 9, 8)
+    results = []
+    for one in (network, after):
+        one.zero_grad()
+        for module in one.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+        out = one(x)
+        out.square().sum().backward()
+        results.append([out, *(p.grad for p in one.parameters())])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - MONOTONE))
+def test_any_other_activation_comes_before_pooling(activation: Activation) -> None:
+    found = order(build_network(stack(activation), Shape((2, 9, 8), 3)))
+    assert found[2:4] == [ACTIVATIONS[activation], nn.MaxPool2d]

@@ -1,0 +1,53 @@
+"""Padding changes nothing, over every family: neither how much there is nor what stands in it, in training too."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .test_contract import CASES, Case, features, network_of
+
+IN_ORDER = {"mlp of sequences", "mlp of tokens in order"}
+"""Networks that see every place of a record, so that padding must lie where it lay in training."""
+
+PADDED = {name: case for name, case in CASES.items() if case.kind in ("sequences", "tokens") and name not in IN_ORDER}
+MASKED = {name: case for name, case in PADDED.items() if case.kind == "sequences"}
+
+in_both_modes = pytest.mark.parametrize("training", [False, True], ids=["predicting", "training"])
+
+
+def test_the_networks_that_see_padding_are_named() -> None:
+    assert set(CASES) >= IN_ORDER
+    assert len(PADDED) > len(MASKED) >= 3
+
+
+@in_both_modes
+@pytest.mark.parametrize("case", PADDED.values(), ids=PADDED)
+def test_a_record_padded_further_gives_the_same(case: Case, training: bool) -> None:
+    x, more = features(case), 6
+    longer = case._replace(shape=(case.shape[0] + more, *case.shape[1:]))
+    padded = functional.pad(x, (0, 0) * (x.ndim - 2) + (0, more))
+    assert_same(network_of(case), x, network_of(longer), padded, training)
+
+
+@in_both_modes
+@pytest.mark.parametrize("case", MASKED.values(), ids=MASKED)
+def test_what_stands_in_padding_is_not_seen(case: Case, training: bool) -> None:
+    x = features(case)
+    real = x[..., -1:]
+    filled = torch.cat([torch.where(real > 0, x[..., :-1], 100.0), real], dim=-1)
+    assert (filled == 100).sum() > 50
+    assert_same(network_of(case), x, network_of(case), filled, training)
+
+
+def assert_same(network: nn.Module, x: Tensor, other: nn.Module, x_other: Tensor, training: bool) -> None:
+    """The outputs are equal, and so is what the networks keep of a batch."""
+    other.load_state_dict(network.state_dict())
+    for module in (*network.modules(), *other.modules()):
+        module.train(training)
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0  # it draws by place
+    torch.testing.assert_close(network(x), other(x_other), rtol=1e-4, atol=1e-5)
+    kept = dict(other.named_buffers())
+    for name, buffer in network.named_buffers():
+        torch.testing.assert_close(buffer, kept[name], rtol=1e-4, atol=1e-5)
