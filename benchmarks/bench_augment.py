@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fivefold.families.cnn.network import build
-from fivefold.families.cnn.params import Cnn
+from fivefold.families.cnn.params import Tutorial
 from fivefold.families.shape import Shape
 from fivefold.params.augment import Augment
 from fivefold.training.augment.augmenter import Augmenter
@@ -51,7 +51,9 @@ def one_by_one(images: Tensor) -> Tensor:
 
 def step_of_cnn() -> Callable[[Tensor, Tensor], object]:
     """Return a step of the tutorial CNN as a hand-written loop takes it."""
-    network = build(Cnn(family="cnn"), Shape((1, SIDE, SIDE), CLASSES)).to(memory_format=torch.channels_last)
+    network = build(Tutorial(family="cnn", design="tutorial"), Shape((1, SIDE, SIDE), CLASSES)).to(
+        memory_format=torch.channels_last
+    )
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
     def step(x: Tensor, y: Tensor) -> None:

@@ -1,5 +1,6 @@
 """What is a convolutional network's own: shortcuts, norms over real steps, causality, outputs of every step."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -174,3 +175,14 @@ def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> Non
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
     assert all(buffer.dtype != torch.bfloat16 for buffer in network.buffers())
+
+
+@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.design)
+def test_a_training_step_is_one_graph(params: Any) -> None:
+    """What `torch.compile` must be able to trace; `aot_eager` traces as it does, and compiles nothing."""
+    shape = Shape((1, 8, 8), 2) if params is RESNET else Shape((7, 3), 2, masked=True)
+    network = build_network(params, shape)
+    traced = torch.compile(copy.deepcopy(network), backend="aot_eager", fullgraph=True)
+    x = torch.rand(4, *shape.features).round()
+    torch.testing.assert_close(traced(x), network(x))
+    torch.testing.assert_close(dict(traced._orig_mod.named_buffers()), dict(network.named_buffers()))
