@@ -1,5 +1,6 @@
 """Documents and CI files say what is so."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
+
+from fivefold.params.models import Model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -53,6 +57,24 @@ def test_every_link_within_the_project_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
     headings = {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in README.splitlines()}
     assert [anchor for anchor in re.findall(r"\]\(#([^)]+)\)", README) if anchor not in headings] == []
+
+
+YAML_BLOCKS = [
+    pytest.param(block, id=f"{path.stem} {i}")
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    for i, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
+]
+
+
+def test_documents_show_blocks_of_params() -> None:
+    assert len(YAML_BLOCKS) > 10
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS)
+def test_a_block_that_a_document_shows_is_valid(block: str) -> None:
+    shown = YAML(typ="safe", pure=True).load(block)
+    base = {"dataset": "d", "select": {"method": "none"}, "network": {"family": "mlp"}, "training": {}}
+    Model.model_validate_json(json.dumps(base | shown))
 
 
 def test_every_dependency_has_its_line_of_reason() -> None:
