@@ -1,4 +1,4 @@
-"""Selected features -> models/<model>/: weights, everything needed to rebuild the network, history."""
+"""Selected features -> models/<model>/: weights, what rebuilds the network, history, what the doctor says."""
 
 from dataclasses import replace
 
@@ -42,12 +42,15 @@ def main(name: str) -> None:
         with publishing(paths.model(name)) as folder:
             save_model(replace(fitted.saved, facts=facts), folder)
             fitted.history.to_csv(folder / "history.csv", index=False)
+            (folder / "doctor.json").write_text(fitted.checkup.to_json())
         report.metrics(epochs, {"train/seconds": fitted.seconds})
         report.tags(resumed=str(fitted.resumed).lower())
         told.training(report, name)
     prune(checkpoints)
     loss = fitted.history["val/loss"].min()
     print(f"{name}: epoch {fitted.best_epoch + 1} of {epochs} is kept, val/loss {loss:.4g}")
+    for line in fitted.checkup.lines():
+        print(f"{name}: {line}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Stepper(Protocol):
 
     number: int
     scale: float
+    watch: Callable[[], None] | None
     optimizer: torch.optim.Optimizer
 
     def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
@@ -124,7 +125,7 @@ class Supervised(pl.LightningModule):
         """Log the epoch's scores: Lightning validates inside the training epoch, after its last batch.
 
         Raises:
-            TrainingError: a loss is not finite.
+            TrainingError: a loss is not finite; what to do about it is for the doctor to say.
         """
         self._log("train")
         self._log("val")
@@ -133,10 +134,7 @@ class Supervised(pl.LightningModule):
         sums = self.sums[split].over(self)
         loss = sums[0] / sums[2]
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"{split}/loss must be finite, but is {loss} in epoch {self.current_epoch}; lower"
-                " training.optimizer.lr, or set training.gradient_clip"
-            )
+            raise TrainingError(f"{split}/loss must be finite, but is {loss} in epoch {self.current_epoch}")
         self.log(f"{split}/loss", loss)
         if split == "val" and self.objective.classes:
             self.log(f"{split}/accuracy", sums[1] / sums[2])

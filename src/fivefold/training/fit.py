@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..data.records import Array, Dataset
 from ..data.schema import Schema
-from ..errors import ParamsError
+from ..errors import ParamsError, TrainingError
 from ..families.deployed import Deployed, Preprocess
 from ..families.find import build_network
 from ..families.objective import Objective
@@ -35,6 +35,9 @@ from .batches import Batches, Order, drawn, shuffled, strided
 from .callbacks import Best, Checkpoints, History, Metrics, Plateaus, Seeded
 from .checkpoints import newest
 from .descent import Descent
+from .doctor.callback import Doctor
+from .doctor.course import Checkup
+from .doctor.inputs import inputs_of
 from .progress import EpochProgress
 from .targets import Targets, rarity
 from .trainer import trainer_of
@@ -49,6 +52,7 @@ class Fitted:
 
     history: a row per epoch, columns epoch, train/loss, val/loss, lr and the other metrics of the family.
     best_epoch: the epoch whose weights the model has, from 0.
+    checkup: what the doctor says of the training.
     """
 
     saved: Saved
@@ -57,6 +61,7 @@ class Fitted:
     device: str
     seconds: float
     resumed: bool
+    checkup: Checkup
 
 
 def fit(
@@ -96,12 +101,12 @@ def fit(
 
         def tell(epoch: int, metrics: Metrics, last: bool) -> None:
             stop_if_asked()
-            on_epoch(epoch, metrics, last)
+            on_epoch(epoch, metrics | doctor.metrics(), last)
             progress.update(epoch, metrics)
 
-        best, history = Best(training.patience), History(tell)
+        best, history, doctor = Best(training.patience), History(tell), Doctor(params)
         kept = Checkpoints(checkpoints, training.checkpoint_seconds)
-        trainer = trainer_of(training, [Seeded(seed), best, Plateaus(training.schedule), history, kept])
+        trainer = trainer_of(training, [Seeded(seed), best, Plateaus(training.schedule), doctor, history, kept])
         device = trainer.strategy.root_device
         rows, held_out = (
             (_laid_out(torch.from_numpy(chain(part.x))).to(device), targets(part).to(device))
@@ -109,7 +114,12 @@ def fit(
         )
         batches, validation = _batches(params, schema, network, rows, held_out, trainer, seed)
         module = _module(params, schema, network, dataset.train.y, batches, _augmenter(training, schema, chain))
-        trainer.fit(module, batches, validation, ckpt_path=resume_from)
+        balanced = training.imbalance != "none"
+        doctor.inputs = inputs_of(schema, chain.names, rows, held_out, module.objective, balanced=balanced)
+        try:
+            trainer.fit(module, batches, validation, ckpt_path=resume_from)
+        except TrainingError as error:
+            raise TrainingError(f"{error}; {doctor.remedy(history.epochs)}") from None
     module.load_state_dict(best.weights)
     judged = module.judged.to(memory_format=torch.contiguous_format)
     output = output_of(schema, training.loss, targets.shift, targets.scale)
@@ -120,6 +130,7 @@ def fit(
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         time.monotonic() - started,
         resume_from is not None,
+        doctor.checkup(history.epochs),
     )
 
 

@@ -1,0 +1,273 @@
+"""From what was measured to what is wrong: pure functions, each rule silent on a training that goes well.
+
+Losses are judged in units of `constant`, the loss of telling the same for all rows: a network that has learnt is below.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import fmean, median
+
+from .course import Course, Finding
+
+LARGE = 30.0
+"""Root mean square of a feature from which it is not scaled."""
+SMALL = 0.01
+"""The same of the largest feature, below which they are not."""
+UNLIKE = 100.0
+"""Times the middle feature's size from which another one drowns it."""
+LEARNT = 0.98
+"""Share of `constant` that the best loss must be below."""
+FLAT = 0.02
+"""Range of a loss, in `constant`, that is no movement."""
+MOVED = 0.02
+"""What all steps together must be able to move weights by, as a share of them, to have a chance."""
+EXPLODED = 5.0
+"""Loss, in `constant`, that only steps too large lead to, once a first epoch is over."""
+RESTLESS = 0.15
+"""Mean change of the loss from epoch to epoch, in `constant`, that is an oscillation if a third of them are upwards."""
+VANISHED = 1e-3
+"""Gradient of the first layer as a share of the last one's, or of the first steps as a share of the largest."""
+DEAD = 0.5
+"""Share of a layer's units that may be dead."""
+RISE = 0.2
+"""What validation loss may rise by after its best epoch, as a share of it."""
+GAP = 0.3
+"""What validation loss may be above training loss, in `constant`."""
+FALL = 0.1
+"""What validation loss may still fall by in the last fifth of the epochs, as a share of it."""
+FEW = 5
+"""Epochs from which a trend can be seen."""
+
+
+def diagnose(course: Course) -> tuple[Finding, ...]:
+    """Return what is wrong, causes first; what follows from a cause is not told beside it."""
+    found = [*_inputs(course)]
+    if not any(finding.rule == "input_not_scaled" for finding in found):
+        found += _trouble(course) or [*_generalisation(course), *_too_short(course), *_dead_units(course)]
+    return tuple(found)
+
+
+def not_finite(course: Course) -> str:
+    """Return the remedy where a loss is not finite."""
+    for finding in _inputs(course):
+        if finding.rule == "input_not_scaled":
+            return finding.text
+    remedies = [f"lower training.optimizer.lr (now {course.lr:g})"]
+    remedies += [] if course.limits else ["set training.gradient_clip"]
+    remedies += ["set training.precision to bf16"] if course.precision == "16" else []
+    before = [loss for loss in course.train if math.isfinite(loss)]
+    last = f"; train/loss was {before[-1]:.3g} in the epoch before" if before else ""
+    return f"{_either(remedies)}{last}"
+
+
+def _inputs(course: Course) -> Iterator[Finding]:
+    inputs, remedy = course.inputs, f"set datasets.{course.dataset}.normalize to standard"
+    if inputs.single:
+        yield Finding(
+            "one_target",
+            "problem",
+            f"all training rows have the same target: there is nothing to learn; split datasets.{course.dataset}"
+            " another way, or choose another target",
+        )
+    if inputs.absent:
+        names = ", ".join(inputs.absent[:5]) + (", ..." if len(inputs.absent) > 5 else "")
+        yield Finding(
+            "absent_class",
+            "hint",
+            f"no training row is of class {names}: it cannot be learnt; set datasets.{course.dataset}.split.by to"
+            " stratified, or bring more rows",
+        )
+    if inputs.largest is None or inputs.typical is None:
+        return
+    what = ""
+    if inputs.largest > LARGE:
+        what = f"feature {inputs.feature} has the size {inputs.largest:.3g} where 1 is good"
+    elif inputs.largest < SMALL:
+        what = f"the largest feature has the size {inputs.largest:.2g} where 1 is good"
+    elif inputs.largest > UNLIKE * inputs.typical:
+        what = f"feature {inputs.feature} has the size {inputs.largest:.3g}, the middle one {inputs.typical:.2g}"
+    if what:
+        yield Finding("input_not_scaled", "problem", f"{what}: the input is not scaled; {remedy}")
+
+
+def _trouble(course: Course) -> list[Finding]:
+    """Return why a training failed, if it did."""
+    if course.inputs.constant <= 0 or course.inputs.single or not course.val:
+        return []
+    lower = f"lower training.optimizer.lr (now {course.lr:g})"
+    remedies = _either([lower] if course.limits else [lower, "set training.gradient_clip"])
+    if text := _explosion(course) or _oscillation(course):
+        return [Finding("rate_too_high", "problem", f"{text}: learning rate too high; {remedies}")]
+    best = min(course.val) / course.inputs.constant
+    if best < LEARNT and not (best > 0.5 and _still(course)):
+        return []
+    if course.steps * len(course.train) < FEW:
+        return []
+    return [_cause(course)]
+
+
+def _explosion(course: Course) -> str:
+    """Say that steps led away from what was reached."""
+    unit, losses = course.inputs.constant, course.train
+    for epoch in range(1, len(losses)):
+        before = min(losses[:epoch])
+        if losses[epoch] > EXPLODED * unit or losses[epoch] > max(unit, 3 * before):
+            worst = max(losses)
+            return (
+                f"train/loss is {worst:.3g} in epoch {losses.index(worst) + 1}, {worst / unit:.3g} times that of"
+                " telling the same for all rows"
+            )
+    return ""
+
+
+def _oscillation(course: Course) -> str:
+    if len(course.train) < FEW:
+        return ""
+    changes = [after - before for before, after in zip(course.train, course.train[1:], strict=False)]
+    upwards = sum(change > 0 for change in changes)
+    size = fmean(map(abs, changes))
+    if upwards * 3 < len(changes) or size < RESTLESS * course.inputs.constant:
+        return ""
+    return f"train/loss goes up in {upwards} of {len(changes)} epochs and changes by {size:.2g} each"
+
+
+def _still(course: Course) -> bool:
+    """Say whether the loss stays where it began."""
+    span = max(course.train) - min(course.train)
+    return len(course.train) >= 3 and span < FLAT * course.inputs.constant
+
+
+def _cause(course: Course) -> Finding:
+    """Return why nothing was learnt."""
+    best = min(course.val)
+    stays = f"val/loss is {best:.3g} at best, that of telling the same for all rows {course.inputs.constant:.3g}"
+    share, layer = _dead(course)
+    if share > 0.95:
+        return Finding("dead_units", "problem", f"{stays}, and {_says_dead(course, share, layer)}")
+    first, last, ratio = _vanishing(course)
+    if ratio < VANISHED:
+        return Finding(
+            "vanishing_gradients",
+            "problem",
+            f"{stays}, and the gradient of {first} is {ratio:.1g} times that of {last}: gradients vanish; try"
+            " network.activation relu, network.init kaiming, network.norm, or fewer layers",
+        )
+    if _moved(course) < MOVED:
+        return Finding(
+            "rate_too_low",
+            "problem",
+            f"{stays}, and a step moves weights by {_moved(course) / course.steps / len(course.train):.1g} of their"
+            f" size: learning rate too low; raise training.optimizer.lr (now {course.lr:g})",
+        )
+    layer, reach = _reach(course)
+    if reach < VANISHED:
+        return Finding(
+            "vanishing_over_time",
+            "problem",
+            f"{stays}, and of the gradient of {layer} {reach:.1g} reaches the first steps of a record: gradients vanish"
+            " over time; try network.cell lstm or gru, network.pool mean, or shorter records",
+        )
+    return Finding(
+        "nothing_learnt",
+        "problem",
+        f"{stays}: nothing was learnt; try another training.optimizer.lr (now {course.lr:g}), a wider network, or"
+        " better features",
+    )
+
+
+def _vanishing(course: Course) -> tuple[str, str, float]:
+    """Return first and last layer, and the ratio of their gradients' norms in the middle epoch."""
+    norms = [
+        (layer, found) for layer, values in course.measured.get("gradient", {}).items() if (found := _some(values))
+    ]
+    if len(norms) < 2:
+        return "", "", 1.0
+    (first, ahead), (last, back) = norms[0], norms[-1]
+    end = median(back)
+    return first, last, median(ahead) / end if end else 1.0
+
+
+def _reach(course: Course) -> tuple[str, float]:
+    """Return the recurrent layer that looks back least, and how much of its gradient reaches the first steps."""
+    shares = {layer: median(found) for layer, v in course.measured.get("reach", {}).items() if (found := _some(v))}
+    return min(shares.items(), key=lambda item: item[1], default=("", 1.0))
+
+
+def _moved(course: Course) -> float:
+    """Return by how much all steps together can have moved the weights that moved most, as a share of them."""
+    steps = [median(found) for values in course.measured.get("update", {}).values() if (found := _some(values))]
+    return max(steps, default=1.0) * course.steps * len(course.train)
+
+
+def _dead(course: Course) -> tuple[float, str]:
+    """Return the largest share of dead units in the last epochs, and its layer."""
+    shares = [
+        (median(found[-3:]), layer) for layer, v in course.measured.get("dead", {}).items() if (found := _some(v))
+    ]
+    return max(shares, default=(0.0, ""))
+
+
+def _says_dead(course: Course, share: float, layer: str) -> str:
+    where = f"{share:.0%} of the units of {layer}"
+    if course.activation in ("sigmoid", "tanh"):
+        return f"{where} are at their bounds for all rows; try network.activation relu, or a smaller network.init"
+    return (
+        f"{where} are 0 for all rows; try network.activation leaky_relu, network.init kaiming or a lower"
+        f" training.optimizer.lr (now {course.lr:g})"
+    )
+
+
+def _dead_units(course: Course) -> Iterator[Finding]:
+    share, layer = _dead(course)
+    if share > DEAD:
+        yield Finding("dead_units", "hint", _says_dead(course, share, layer))
+
+
+def _generalisation(course: Course) -> Iterator[Finding]:
+    """Tell of a network that learns the training rows and not the others."""
+    unit, train, val = course.inputs.constant, course.train, course.val
+    if len(val) < FEW:
+        return
+    remedy = "try network.dropout, training.optimizer.weight_decay or training.augment"
+    best = min(range(len(val)), key=val.__getitem__)
+    end, learnt = median(val[-3:]), median(train[-3:])
+    rise = end - val[best]
+    if best < len(val) - 3 and rise > max(RISE * val[best], FLAT * unit) and learnt < train[best]:
+        yield Finding(
+            "overfitting",
+            "hint",
+            f"val/loss rises since epoch {best + 1}, from {val[best]:.3g} to {end:.3g}, while train/loss falls:"
+            f" overfitting; {remedy}",
+        )
+    elif val[best] - train[best] > GAP * unit and train[best] < val[best] / 2:
+        yield Finding(
+            "overfitting",
+            "hint",
+            f"in the best epoch train/loss is {train[best]:.3g} but val/loss {val[best]:.3g}: overfitting; {remedy},"
+            " or more rows",
+        )
+
+
+def _too_short(course: Course) -> Iterator[Finding]:
+    """Tell of a validation loss that is still on its way."""
+    val = course.val
+    if len(val) < max(FEW, course.max_epochs) or min(val) != val[-1]:
+        return
+    span = -(-len(val) // 5)
+    before = min(val[:-span])
+    fall = before - val[-1]
+    if fall > max(FALL * before, FLAT * course.inputs.constant):
+        yield Finding(
+            "too_short",
+            "hint",
+            f"val/loss still fell by {fall / before:.0%} in the last {span} epochs, to {val[-1]:.3g}: train longer;"
+            f" raise training.max_epochs (now {course.max_epochs}) or training.optimizer.lr (now {course.lr:g})",
+        )
+
+
+def _some(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _either(remedies: Sequence[str]) -> str:
+    return ", or ".join(remedies)
