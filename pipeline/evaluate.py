@@ -10,7 +10,7 @@ from fivefold.families.saved import load_model
 from fivefold.scoring.metrics import metrics_of, naive_scores, score
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.predict import fewer, judged
-from fivefold.scoring.tables import predictions, save_tables, tables
+from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import told
@@ -23,12 +23,13 @@ def main(name: str) -> None:
     dataset = load_dataset(paths.prepared(saved.facts["params"]["dataset"]))
     schema, test = saved.schema, dataset.test
     history = pd.read_csv(paths.model(name) / "history.csv")
+    doctor = json.loads((paths.model(name) / "doctor.json").read_text())
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
         p = judged(saved, test)
         scores = {"test": score(schema, test.y, p) | naive_scores(schema, test)}
         for short, records in (("val", dataset.validation), ("train", fewer(saved, dataset.train))):
             scores[short] = score(schema, records.y, judged(saved, records)) | naive_scores(schema, records)
-        shown = tables(schema, test, p, history)
+        shown = tables(schema, test, p, history) | {"gradients": gradients(doctor["measured"])}
         with publishing(paths.report(name)) as folder:
             (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
             predictions(schema, test, p).to_parquet(folder / "predictions.parquet", index=False)

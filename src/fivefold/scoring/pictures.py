@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics
@@ -36,6 +37,23 @@ def learning_curve(table: pd.DataFrame, model: str) -> Figure:
     axes.set(xlabel="epoch", ylabel="loss, in the scale of training", yscale="log")
     title(fig, f"{model}: learning curve")
     axes.legend()
+    return fig
+
+
+def gradients(table: pd.DataFrame, model: str) -> Figure:
+    """Norm of each layer's gradient over epochs, the input's layer at the top."""
+    layers, n = list(dict.fromkeys(table.layer)), int(table.epoch.max())
+    norms = table.norm.to_numpy().reshape(len(layers), n)
+    fig, axes = figure(6.0, 1.2 + 0.24 * len(layers))
+    shown = np.where(norms > 0, norms, np.nan)
+    edges = (0.5, n + 0.5, len(layers) - 0.5, -0.5)
+    image = axes.imshow(shown, aspect="auto", interpolation="none", norm=LogNorm(), cmap="viridis", extent=edges)
+    axes.set_yticks(range(len(layers)), layers, fontsize="small")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch")
+    title(fig, f"{model}: norm of the gradient, by layer")
+    axes.spines[:].set_visible(False)
+    fig.colorbar(image, ax=axes)
     return fig
 
 
@@ -115,6 +133,7 @@ def forecast(table: pd.DataFrame, model: str) -> Figure:
 
 PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
     "learning_curve": learning_curve,
+    "gradients": gradients,
     "confusion": confusion,
     "roc": roc,
     "calibration": calibration,

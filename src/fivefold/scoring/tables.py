@@ -8,6 +8,7 @@ from sklearn import metrics
 
 from ..data.records import Array, Records
 from ..data.schema import Schema
+from ..training.doctor.course import Measured
 from .metrics import by_level, calibration, middle, naive
 
 CURVE_POINTS = 201
@@ -32,6 +33,13 @@ def tables(schema: Schema, test: Records, p: Array, history: pd.DataFrame) -> di
         "roc": _roc(schema, y, p),
         "calibration": pd.DataFrame(calibration(y, p)),
     }
+
+
+def gradients(measured: Measured) -> pd.DataFrame:
+    """Return a row per epoch and layer: norm of the gradient at the epoch's first step; NaN if it was not finite."""
+    layers = measured["gradient"].items()
+    rows = [(epoch + 1, layer, norm) for layer, norms in layers for epoch, norm in enumerate(norms)]
+    return pd.DataFrame(rows, columns=["epoch", "layer", "norm"]).astype({"norm": float})
 
 
 def forecast(schema: Schema, test: Records, p: Array) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import paths
 from ..data.storage import digest, load_dataset, sha256
+from ..training.doctor.course import metrics_of
 from .report import Report
 
 RUNTIME = ("numpy", "onnx", "onnxruntime")
@@ -33,8 +34,10 @@ def training(report: Report, name: str) -> None:
     for pattern in ("selection.*", "map.png"):
         for path in sorted(paths.selected(name).glob(pattern)):
             report.artifact(path, "selection")
-    for file in ("model.json", "history.csv"):
+    for file in ("model.json", "history.csv", "doctor.json"):
         report.artifact(paths.model(name) / file, "training")
+    findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
+    report.tags(doctor=", ".join(finding["rule"] for finding in findings) or "found nothing wrong")
     report.tags(**{DONE.format("train"): "true"})
 
 
@@ -42,9 +45,11 @@ def history(report: Report, name: str) -> None:
     """Tell each epoch's metrics again."""
     with (paths.model(name) / "history.csv").open() as file:
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    measured = json.loads((paths.model(name) / "doctor.json").read_text())["measured"]
     tell = report.history(len(rows))
     for row in rows:
-        tell(int(row.pop("epoch")), row, row is rows[-1])
+        epoch = int(row.pop("epoch"))
+        tell(epoch, row | metrics_of(measured, epoch), row is rows[-1])
 
 
 def evaluation(report: Report, name: str) -> None:

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 
 from ...families.supervised import Supervised
 from ...params.models import Model
-from .course import TOLD, Checkup, Course, Inputs, Measured
+from .course import Checkup, Course, Inputs, Measured, metrics_of
 from .probe import Probe
 from .rules import diagnose, not_finite
 
@@ -49,12 +49,7 @@ class Doctor(pl.Callback):
 
     def metrics(self) -> dict[str, float]:
         """Return what the last epoch's metrics are beside those of the family."""
-        last = (
-            (f"doctor/{kind}/{name}", values[-1])
-            for kind in TOLD
-            for name, values in self.measured.get(kind, {}).items()
-        )
-        return {name: value for name, value in last if value is not None}
+        return metrics_of(self.measured, self.epochs - 1)
 
     def checkup(self, epochs: list[dict[str, float]]) -> Checkup:
         """Return what there is to say of a training with these metrics by epoch."""
@@ -76,7 +71,7 @@ class Doctor(pl.Callback):
             max_epochs=training.max_epochs,
             lr=training.optimizer.lr,
             limits=bool(training.gradient_clip or training.gradient_clip_value),
-            activation=getattr(self.params.network, "activation", ""),
+            network=self.params.network.model_dump(),
             precision=training.precision,
         )
 

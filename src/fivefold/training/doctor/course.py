@@ -1,7 +1,7 @@
 """What is known of a training once it has ended, and what is found in it: plain values."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,10 +18,17 @@ TOLD = ("gradient", "dead", "reach")
 """Kinds that are metrics of the run, `doctor/<kind>/<layer>`."""
 
 
+def metrics_of(measured: Measured, epoch: int) -> dict[str, float]:
+    """Return what was measured in an epoch as metrics of the run."""
+    layers = ((kind, layer, values[epoch]) for kind in TOLD for layer, values in measured.get(kind, {}).items())
+    return {f"doctor/{kind}/{layer}": value for kind, layer, value in layers if value is not None}
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What the network is given, as the training rows have it.
 
+    kind: of the dataset.
     typical, largest: root of the mean square of the middle feature and of the largest; None for tokens.
     feature: name or number of the largest.
     absent: classes without a row.
@@ -29,6 +36,7 @@ class Inputs:
     constant: loss of the validation rows if the same is told for all, the best that training rows suggest.
     """
 
+    kind: str
     typical: float | None
     largest: float | None
     feature: str
@@ -44,6 +52,7 @@ class Course:
     train, val: mean losses; the last may be of an epoch that broke off.
     steps: of an epoch.
     limits: whether gradients are clipped.
+    network: its block.
     """
 
     train: Sequence[float]
@@ -55,7 +64,7 @@ class Course:
     max_epochs: int
     lr: float
     limits: bool = False
-    activation: str = ""
+    network: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "32"
 
 

@@ -32,6 +32,7 @@ def inputs_of(
     seen = torch.bincount(train[1], minlength=objective.classes).tolist() if objective.classes else []
     language = schema.task == "language"  # most of a vocabulary may be absent
     return Inputs(
+        kind=schema.kind,
         typical=None if sizes is None else float(sizes[sizes > 0].median()) if sizes.any() else 0.0,
         largest=None if sizes is None else float(sizes[place]),
         feature=names[place] if place < len(names) else str(place),

@@ -33,10 +33,14 @@ RISE = 0.2
 """What validation loss may rise by after its best epoch, as a share of it."""
 GAP = 0.3
 """What validation loss may be above training loss, in `constant`."""
-FALL = 0.1
+CLIMB = 0.05
+"""The same in `constant`: less is no harm, and of a fall no success."""
+FALL = 0.05
 """What validation loss may still fall by in the last fifth of the epochs, as a share of it."""
 FEW = 5
 """Epochs from which a trend can be seen."""
+
+GUESS = "where the same guess for all rows has"
 
 
 def diagnose(course: Course) -> tuple[Finding, ...]:
@@ -98,12 +102,20 @@ def _trouble(course: Course) -> list[Finding]:
     remedies = _either([lower] if course.limits else [lower, "set training.gradient_clip"])
     if text := _explosion(course) or _oscillation(course):
         return [Finding("rate_too_high", "problem", f"{text}: learning rate too high; {remedies}")]
-    best = min(course.val) / course.inputs.constant
-    if best < LEARNT and not (best > 0.5 and _still(course)):
-        return []
-    if course.steps * len(course.train) < FEW:
-        return []
-    return [_cause(course)]
+    return [_cause(course)] if _learnt_nothing(course) else []
+
+
+def _learnt_nothing(course: Course) -> bool:
+    """Say whether the network tells no more than a constant, or is as it was when it began."""
+    unit, n = course.inputs.constant, len(course.train)
+    if course.steps * n < FEW:
+        return False
+    best = min(course.val) / unit
+    if best >= LEARNT or n < 3:
+        return best >= LEARNT
+    stays = best > 0.5 and _span(course.train) < FLAT * unit
+    by_chance = best > 0.9 and _span(course.train[1:]) < CLIMB * unit  # few validation rows may suit by chance
+    return stays or by_chance
 
 
 def _explosion(course: Course) -> str:
@@ -113,10 +125,7 @@ def _explosion(course: Course) -> str:
         before = min(losses[:epoch])
         if losses[epoch] > EXPLODED * unit or losses[epoch] > max(unit, 3 * before):
             worst = max(losses)
-            return (
-                f"train/loss is {worst:.3g} in epoch {losses.index(worst) + 1}, {worst / unit:.3g} times that of"
-                " telling the same for all rows"
-            )
+            return f"train/loss is {worst:.3g} in epoch {losses.index(worst) + 1}, {GUESS} {unit:.3g}"
     return ""
 
 
@@ -131,16 +140,10 @@ def _oscillation(course: Course) -> str:
     return f"train/loss goes up in {upwards} of {len(changes)} epochs and changes by {size:.2g} each"
 
 
-def _still(course: Course) -> bool:
-    """Say whether the loss stays where it began."""
-    span = max(course.train) - min(course.train)
-    return len(course.train) >= 3 and span < FLAT * course.inputs.constant
-
-
 def _cause(course: Course) -> Finding:
     """Return why nothing was learnt."""
     best = min(course.val)
-    stays = f"val/loss is {best:.3g} at best, that of telling the same for all rows {course.inputs.constant:.3g}"
+    stays = f"val/loss is {best:.3g} at best, {GUESS} {course.inputs.constant:.3g}"
     share, layer = _dead(course)
     if share > 0.95:
         return Finding("dead_units", "problem", f"{stays}, and {_says_dead(course, share, layer)}")
@@ -150,7 +153,7 @@ def _cause(course: Course) -> Finding:
             "vanishing_gradients",
             "problem",
             f"{stays}, and the gradient of {first} is {ratio:.1g} times that of {last}: gradients vanish; try"
-            " network.activation relu, network.init kaiming, network.norm, or fewer layers",
+            f" {_either([*_offered(course, 'activation relu', 'init kaiming', 'norm batch'), 'fewer layers'])}",
         )
     if _moved(course) < MOVED:
         return Finding(
@@ -165,7 +168,14 @@ def _cause(course: Course) -> Finding:
             "vanishing_over_time",
             "problem",
             f"{stays}, and of the gradient of {layer} {reach:.1g} reaches the first steps of a record: gradients vanish"
-            " over time; try network.cell lstm or gru, network.pool mean, or shorter records",
+            f" over time; try {_either([*_offered(course, 'cell lstm', 'cell gru', 'pool mean'), 'shorter records'])}",
+        )
+    if best == course.val[-1] and course.train[0] - course.train[-1] > FLAT * course.inputs.constant:
+        return Finding(
+            "rate_too_low",
+            "problem",
+            f"{stays}, but it falls to the last epoch: learning is too slow; raise training.optimizer.lr"
+            f" (now {course.lr:g}) or training.max_epochs (now {course.max_epochs})",
         )
     return Finding(
         "nothing_learnt",
@@ -209,12 +219,12 @@ def _dead(course: Course) -> tuple[float, str]:
 
 def _says_dead(course: Course, share: float, layer: str) -> str:
     where = f"{share:.0%} of the units of {layer}"
-    if course.activation in ("sigmoid", "tanh"):
-        return f"{where} are at their bounds for all rows; try network.activation relu, or a smaller network.init"
-    return (
-        f"{where} are 0 for all rows; try network.activation leaky_relu, network.init kaiming or a lower"
-        f" training.optimizer.lr (now {course.lr:g})"
-    )
+    lower = f"a lower training.optimizer.lr (now {course.lr:g})"
+    if course.network.get("activation") in ("sigmoid", "tanh"):
+        remedies = _offered(course, "activation relu", "init xavier")
+        return f"{where} are at their bounds for all rows; try {_either([*remedies, lower])}"
+    remedies = _offered(course, "activation leaky_relu", "init kaiming")
+    return f"{where} are 0 for all rows; try {_either([*remedies, lower])}"
 
 
 def _dead_units(course: Course) -> Iterator[Finding]:
@@ -228,11 +238,13 @@ def _generalisation(course: Course) -> Iterator[Finding]:
     unit, train, val = course.inputs.constant, course.train, course.val
     if len(val) < FEW:
         return
-    remedy = "try network.dropout, training.optimizer.weight_decay or training.augment"
+    remedies = [*_offered(course, "dropout"), "training.optimizer.weight_decay"]
+    remedies += ["training.augment"] if course.inputs.kind in ("images", "sequences") else []
+    remedy = f"try {_either([*remedies, 'more rows'])}"
     best = min(range(len(val)), key=val.__getitem__)
     end, learnt = median(val[-3:]), median(train[-3:])
     rise = end - val[best]
-    if best < len(val) - 3 and rise > max(RISE * val[best], FLAT * unit) and learnt < train[best]:
+    if best < len(val) - 3 and rise > max(RISE * val[best], CLIMB * unit) and learnt < train[best]:
         yield Finding(
             "overfitting",
             "hint",
@@ -243,8 +255,7 @@ def _generalisation(course: Course) -> Iterator[Finding]:
         yield Finding(
             "overfitting",
             "hint",
-            f"in the best epoch train/loss is {train[best]:.3g} but val/loss {val[best]:.3g}: overfitting; {remedy},"
-            " or more rows",
+            f"in the best epoch train/loss is {train[best]:.3g} but val/loss {val[best]:.3g}: overfitting; {remedy}",
         )
 
 
@@ -265,9 +276,20 @@ def _too_short(course: Course) -> Iterator[Finding]:
         )
 
 
+def _span(losses: Sequence[float]) -> float:
+    return max(losses) - min(losses)
+
+
 def _some(values: Sequence[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
+def _offered(course: Course, *settings: str) -> list[str]:
+    """Return settings of the network that its family has and that are others than now: `activation relu`, `dropout`."""
+    words = [(setting, *setting.partition(" ")[::2]) for setting in settings]
+    network = course.network
+    return [f"network.{setting}" for setting, key, value in words if key in network and network[key] != value]
+
+
 def _either(remedies: Sequence[str]) -> str:
-    return ", or ".join(remedies)
+    return " or ".join(filter(None, (", ".join(remedies[:-1]), remedies[-1])))
