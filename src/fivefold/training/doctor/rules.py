@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
+from .causes import GUESS, cause, dead_units, either, offered
 from .course import Course, Finding
 
 LARGE = 30.0
@@ -19,35 +20,27 @@ LEARNT = 0.98
 """Share of `constant` that the best loss must be below."""
 FLAT = 0.02
 """Range of a loss, in `constant`, that is no movement."""
-MOVED = 0.02
-"""What all steps together must be able to move weights by, as a share of them, to have a chance."""
 EXPLODED = 5.0
 """Loss, in `constant`, that only steps too large lead to, once a first epoch is over."""
 RESTLESS = 0.15
 """Mean change of the loss from epoch to epoch, in `constant`, that is an oscillation if a third of them are upwards."""
-VANISHED = 1e-3
-"""Gradient of the first layer as a share of the last one's, or of the first steps as a share of the largest."""
-DEAD = 0.5
-"""Share of a layer's units that may be dead."""
 RISE = 0.2
 """What validation loss may rise by after its best epoch, as a share of it."""
-GAP = 0.3
-"""What validation loss may be above training loss, in `constant`."""
 CLIMB = 0.05
 """The same in `constant`: less is no harm, and of a fall no success."""
+GAP = 0.3
+"""What validation loss may be above training loss, in `constant`."""
 FALL = 0.05
 """What validation loss may still fall by in the last fifth of the epochs, as a share of it."""
 FEW = 5
 """Epochs from which a trend can be seen."""
-
-GUESS = "where the same guess for all rows has"
 
 
 def diagnose(course: Course) -> tuple[Finding, ...]:
     """Return what is wrong, causes first; what follows from a cause is not told beside it."""
     found = [*_inputs(course)]
     if not any(finding.rule == "input_not_scaled" for finding in found):
-        found += _trouble(course) or [*_generalisation(course), *_too_short(course), *_dead_units(course)]
+        found += _trouble(course) or [*_generalisation(course), *_too_short(course), *dead_units(course)]
     return tuple(found)
 
 
@@ -61,7 +54,7 @@ def not_finite(course: Course) -> str:
     remedies += ["set training.precision to bf16"] if course.precision == "16" else []
     before = [loss for loss in course.train if math.isfinite(loss)]
     last = f"; train/loss was {before[-1]:.3g} in the epoch before" if before else ""
-    return f"{_either(remedies)}{last}"
+    return f"{either(remedies)}{last}"
 
 
 def _inputs(course: Course) -> Iterator[Finding]:
@@ -99,10 +92,10 @@ def _trouble(course: Course) -> list[Finding]:
     if course.inputs.constant <= 0 or course.inputs.single or not course.val:
         return []
     lower = f"lower training.optimizer.lr (now {course.lr:g})"
-    remedies = _either([lower] if course.limits else [lower, "set training.gradient_clip"])
+    remedies = either([lower] if course.limits else [lower, "set training.gradient_clip"])
     if text := _explosion(course) or _oscillation(course):
         return [Finding("rate_too_high", "problem", f"{text}: learning rate too high; {remedies}")]
-    return [_cause(course)] if _learnt_nothing(course) else []
+    return [cause(course)] if _learnt_nothing(course) else []
 
 
 def _learnt_nothing(course: Course) -> bool:
@@ -140,107 +133,14 @@ def _oscillation(course: Course) -> str:
     return f"train/loss goes up in {upwards} of {len(changes)} epochs and changes by {size:.2g} each"
 
 
-def _cause(course: Course) -> Finding:
-    """Return why nothing was learnt."""
-    best = min(course.val)
-    stays = f"val/loss is {best:.3g} at best, {GUESS} {course.inputs.constant:.3g}"
-    share, layer = _dead(course)
-    if share > 0.95:
-        return Finding("dead_units", "problem", f"{stays}, and {_says_dead(course, share, layer)}")
-    first, last, ratio = _vanishing(course)
-    if ratio < VANISHED:
-        return Finding(
-            "vanishing_gradients",
-            "problem",
-            f"{stays}, and the gradient of {first} is {ratio:.1g} times that of {last}: gradients vanish; try"
-            f" {_either([*_offered(course, 'activation relu', 'init kaiming', 'norm batch'), 'fewer layers'])}",
-        )
-    if _moved(course) < MOVED:
-        return Finding(
-            "rate_too_low",
-            "problem",
-            f"{stays}, and a step moves weights by {_moved(course) / course.steps / len(course.train):.1g} of their"
-            f" size: learning rate too low; raise training.optimizer.lr (now {course.lr:g})",
-        )
-    layer, reach = _reach(course)
-    if reach < VANISHED:
-        return Finding(
-            "vanishing_over_time",
-            "problem",
-            f"{stays}, and of the gradient of {layer} {reach:.1g} reaches the first steps of a record: gradients vanish"
-            f" over time; try {_either([*_offered(course, 'cell lstm', 'cell gru', 'pool mean'), 'shorter records'])}",
-        )
-    if best == course.val[-1] and course.train[0] - course.train[-1] > FLAT * course.inputs.constant:
-        return Finding(
-            "rate_too_low",
-            "problem",
-            f"{stays}, but it falls to the last epoch: learning is too slow; raise training.optimizer.lr"
-            f" (now {course.lr:g}) or training.max_epochs (now {course.max_epochs})",
-        )
-    return Finding(
-        "nothing_learnt",
-        "problem",
-        f"{stays}: nothing was learnt; try another training.optimizer.lr (now {course.lr:g}), a wider network, or"
-        " better features",
-    )
-
-
-def _vanishing(course: Course) -> tuple[str, str, float]:
-    """Return first and last layer, and the ratio of their gradients' norms in the middle epoch."""
-    norms = [
-        (layer, found) for layer, values in course.measured.get("gradient", {}).items() if (found := _some(values))
-    ]
-    if len(norms) < 2:
-        return "", "", 1.0
-    (first, ahead), (last, back) = norms[0], norms[-1]
-    end = median(back)
-    return first, last, median(ahead) / end if end else 1.0
-
-
-def _reach(course: Course) -> tuple[str, float]:
-    """Return the recurrent layer that looks back least, and how much of its gradient reaches the first steps."""
-    shares = {layer: median(found) for layer, v in course.measured.get("reach", {}).items() if (found := _some(v))}
-    return min(shares.items(), key=lambda item: item[1], default=("", 1.0))
-
-
-def _moved(course: Course) -> float:
-    """Return by how much all steps together can have moved the weights that moved most, as a share of them."""
-    steps = [median(found) for values in course.measured.get("update", {}).values() if (found := _some(values))]
-    return max(steps, default=1.0) * course.steps * len(course.train)
-
-
-def _dead(course: Course) -> tuple[float, str]:
-    """Return the largest share of dead units in the last epochs, and its layer."""
-    shares = [
-        (median(found[-3:]), layer) for layer, v in course.measured.get("dead", {}).items() if (found := _some(v))
-    ]
-    return max(shares, default=(0.0, ""))
-
-
-def _says_dead(course: Course, share: float, layer: str) -> str:
-    where = f"{share:.0%} of the units of {layer}"
-    lower = f"a lower training.optimizer.lr (now {course.lr:g})"
-    if course.network.get("activation") in ("sigmoid", "tanh"):
-        remedies = _offered(course, "activation relu", "init xavier")
-        return f"{where} are at their bounds for all rows; try {_either([*remedies, lower])}"
-    remedies = _offered(course, "activation leaky_relu", "init kaiming")
-    return f"{where} are 0 for all rows; try {_either([*remedies, lower])}"
-
-
-def _dead_units(course: Course) -> Iterator[Finding]:
-    share, layer = _dead(course)
-    if share > DEAD:
-        yield Finding("dead_units", "hint", _says_dead(course, share, layer))
-
-
 def _generalisation(course: Course) -> Iterator[Finding]:
     """Tell of a network that learns the training rows and not the others."""
     unit, train, val = course.inputs.constant, course.train, course.val
     if len(val) < FEW:
         return
-    remedies = [*_offered(course, "dropout"), "training.optimizer.weight_decay"]
+    remedies = [*offered(course, "dropout"), "training.optimizer.weight_decay"]
     remedies += ["training.augment"] if course.inputs.kind in ("images", "sequences") else []
-    remedy = f"try {_either([*remedies, 'more rows'])}"
+    remedy = f"try {either([*remedies, 'more rows'])}"
     best = min(range(len(val)), key=val.__getitem__)
     end, learnt = median(val[-3:]), median(train[-3:])
     rise = end - val[best]
@@ -278,18 +178,3 @@ def _too_short(course: Course) -> Iterator[Finding]:
 
 def _span(losses: Sequence[float]) -> float:
     return max(losses) - min(losses)
-
-
-def _some(values: Sequence[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _offered(course: Course, *settings: str) -> list[str]:
-    """Return settings of the network that its family has and that are others than now: `activation relu`, `dropout`."""
-    words = [(setting, *setting.partition(" ")[::2]) for setting in settings]
-    network = course.network
-    return [f"network.{setting}" for setting, key, value in words if key in network and network[key] != value]
-
-
-def _either(remedies: Sequence[str]) -> str:
-    return " or ".join(filter(None, (", ".join(remedies[:-1]), remedies[-1])))
