@@ -91,6 +91,28 @@ def test_a_batch_in_parts_is_one_batch() -> None:
     assert parts["gradient"] == pytest.approx(whole["gradient"], rel=1e-3)
 
 
+def test_one_activation_in_two_places_is_two() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last, self.activation = nn.Linear(5, 8), nn.Linear(8, 4), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.activation(self.last(self.activation(self.first(x))))
+            return out
+
+    network, (x, y) = Twice(), data()
+    with torch.no_grad():
+        network.first.bias[:2] = network.last.bias[:1] = -100.0
+        network.first.bias[2:] = network.last.bias[1:] = 10.0
+    looking = Probe(network, torch.optim.SGD(network.parameters(), lr=0.1))
+    looking.arm()
+    for rows, truth in ((x[:4], y[:4]), (x[4:], y[4:])):
+        functional.mse_loss(network(rows), truth.expand(-1, 4)).backward()
+    looking.look()
+    assert looking.read()["dead"] == {"activation": 0.25}
+
+
 def test_layers_between_the_first_and_the_last_are_left_out_evenly() -> None:
     deep = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.ReLU()) for _ in range(40)))
     for names, last in ((layers_of(deep), "39.0"), (activations_of(deep), "39.2")):

@@ -5,6 +5,7 @@ Shapes: b rows, t steps, f features a step.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -23,6 +24,9 @@ BOUND = 0.01
 
 Sizes = dict[str, float | None]
 
+Call = tuple[str, int, int]
+"""Of an activation: its name, which call of it, and how many units it has there."""
+
 T = TypeVar("T")
 
 
@@ -39,6 +43,7 @@ class Probe:
         self.optimizer = optimizer
         self.layers = layers_of(network)
         self.units = activations_of(network) if inside else {}
+        self.first = next(m for m in network.modules() if next(m.parameters(recurse=False), None) is not None)
         self.cells = {name: m for name, m in network.named_modules() if inside and isinstance(m, nn.RNNBase)}
         self.hooks: list[RemovableHandle] = []
         self._forget()
@@ -49,14 +54,18 @@ class Probe:
         self.gradients: Sequence[Tensor] = ()
         self.weights: Sequence[Tensor] = ()
         self.changes: Sequence[Tensor] = ()
-        self.alive: dict[str, Tensor] = {}
-        """Of an activation, which units move for some row."""
+        self.alive: dict[Call, Tensor] = {}
+        """Of each call of an activation, which units move for some row."""
+        self.calls: Counter[str] = Counter()
+        """How often an activation was called for the rows that go through the network now."""
         self.squares: dict[str, Tensor] = {}
         """Of a recurrent layer, the square of the gradient at each step, (t,)."""
 
     def arm(self) -> None:
         """Hook into the network, until `look`."""
         self._forget()
+        if self.units:
+            self.hooks.append(self.first.register_forward_pre_hook(lambda *_: self.calls.clear()))
         for name, (activation, axis) in self.units.items():
             self.hooks.append(activation.register_forward_hook(partial(self._see, name, axis)))
         for name, cell in self.cells.items():
@@ -91,7 +100,10 @@ class Probe:
     def read(self) -> dict[str, Sizes]:
         """Return what was measured by kind and layer: see `course.Measured`."""
         self.disarm()
-        shares = [1 - alive.float().mean() for alive in self.alive.values()]
+        units: dict[str, list[Tensor]] = {}
+        for (name, *_), alive in self.alive.items():
+            units.setdefault(name, []).append(alive)
+        shares = [1 - torch.cat(alive).float().mean() for alive in units.values()]
         reaches = [_reach(squares) for squares in self.squares.values()]
         numbers = _numbers([*self.gradients, *self.weights, *self.changes, *shares, *reaches])
         gradients, weights, changes = (
@@ -102,12 +114,12 @@ class Probe:
         return {
             "gradient": {name: _rounded(gradients.get(name)) for name in self.layers},
             "update": {name: _rounded(updates.get(name)) for name in self.layers},
-            "dead": {name: _rounded(share) for name, share in zip(self.alive, numbers, strict=False)},
+            "dead": {name: _rounded(share) for name, share in zip(units, numbers, strict=False)},
             "reach": {name: _rounded(share) for name, share in zip(self.squares, numbers, strict=False)},
         }
 
     def _see(self, name: str, axis: int, module: nn.Module, _: Any, out: Tensor) -> None:
-        """Note which units move for some row; a batch may come in parts."""
+        """Note which units move for some row; a batch may come in parts, and one activation stand in many places."""
         out = out.detach()
         others = [dim for dim in range(out.ndim) if dim != axis % out.ndim]
         match module:
@@ -117,7 +129,9 @@ class Probe:
                 alive = (out - 0.5).abs().amin(others) < 0.5 - BOUND
             case _:
                 alive = out.amax(others) > 0
-        self.alive[name] = alive | self.alive[name] if name in self.alive else alive
+        call = (name, self.calls[name], len(alive))
+        self.calls[name] += 1
+        self.alive[call] = alive | self.alive[call] if call in self.alive else alive
 
     def _listen(self, name: str, cell: nn.RNNBase, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Have a recurrent layer find the gradient of its input (b, t, f), which is no part of any other."""
