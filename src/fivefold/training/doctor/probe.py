@@ -100,12 +100,8 @@ class Probe:
     def read(self) -> dict[str, Sizes]:
         """Return what was measured by kind and layer: see `course.Measured`."""
         self.disarm()
-        units: dict[str, list[Tensor]] = {}
-        for (name, *_), alive in self.alive.items():
-            units.setdefault(name, []).append(alive)
-        shares = [1 - torch.cat(alive).float().mean() for alive in units.values()]
         reaches = [_reach(squares) for squares in self.squares.values()]
-        numbers = _numbers([*self.gradients, *self.weights, *self.changes, *shares, *reaches])
+        numbers = _numbers([*self.gradients, *self.weights, *self.changes, *reaches])
         gradients, weights, changes = (
             _by_layer(self.owners, islice(numbers, len(norms)))
             for norms in (self.gradients, self.weights, self.changes)
@@ -114,9 +110,17 @@ class Probe:
         return {
             "gradient": {name: _rounded(gradients.get(name)) for name in self.layers},
             "update": {name: _rounded(updates.get(name)) for name in self.layers},
-            "dead": {name: _rounded(share) for name, share in zip(units, numbers, strict=False)},
+            "dead": {name: _rounded(share) for name, share in self._dead().items()},
             "reach": {name: _rounded(share) for name, share in zip(self.squares, numbers, strict=False)},
         }
+
+    def _dead(self) -> dict[str, float]:
+        """Return the share of dead units of each activation."""
+        flags = iter(torch.cat([*self.alive.values()]).tolist() if self.alive else [])
+        units: dict[str, list[bool]] = {}
+        for name, _, n in self.alive:
+            units.setdefault(name, []).extend(islice(flags, n))
+        return {name: 1 - sum(alive) / len(alive) for name, alive in units.items()}
 
     def _see(self, name: str, axis: int, module: nn.Module, _: Any, out: Tensor) -> None:
         """Note which units move for some row; a batch may come in parts, and one activation stand in many places."""
