@@ -61,7 +61,7 @@ class Missing(Strict):
 
 
 class Table(Strict):
-    """Rows of named columns; one of them is the target."""
+    """Rows of named columns; one of them is the target, or more."""
 
     kind: Literal["table"]
     source: str = Field(
@@ -73,11 +73,17 @@ class Table(Strict):
     log: bool = Field(
         default=False, description="learn the logarithm of the target: for prices and the like; it must be positive"
     )
+    also: Frozen[str, Literal["classification", "regression"]] = Field(
+        default={},
+        validate_default=True,
+        description="columns that the same network is to tell as well, and what task each is; gaps in them are allowed."
+        " `target` leads: it decides on the split, selection and checks",
+    )
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
     columns: Frozen[str, Column] = Field(
         default={},
         validate_default=True,
-        description="what to know of single columns; of the target only min, max and values",
+        description="what to know of single columns; of targets only min, max and values",
     )
     missing: Missing = Missing()
     duplicates: Literal["keep", "drop"] = Field(default="keep", description="drop keeps the first of equal rows")
@@ -96,11 +102,15 @@ class Table(Strict):
     @field_validator("columns")
     @classmethod
     def _no_feature(cls, columns: Mapping[str, Column], info: ValidationInfo) -> Mapping[str, Column]:
-        target = info.data.get("target", "")
-        said = columns.get(target, Column()).model_dump(include={"type", "order", "normalize"}, exclude_defaults=True)
-        if said:
-            text = "Input should say no `{key}` of the target {target}, since `task` says what it is"
-            raise PydanticCustomError("target", text, {"key": next(iter(said)), "target": repr(target)})
+        for target in (info.data.get("target", ""), *info.data.get("also", ())):
+            known = columns.get(target, Column())
+            said = known.model_dump(include={"type", "order", "normalize"}, exclude_defaults=True)
+            if said:
+                text = "Input should say no `{key}` of the target {target}, since `{where}` says what it is"
+                where = "task" if target == info.data.get("target", "") else "also"
+                raise PydanticCustomError(
+                    "target", text, {"key": next(iter(said)), "target": repr(target), "where": where}
+                )
         return columns
 
 

@@ -13,6 +13,7 @@ from .datasets import Dataset
 from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
 from .selection import KBest, Percentile
+from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
 from .training import Training
 
@@ -70,6 +71,7 @@ def conflicts(params: Params) -> list[Conflict]:
 
 
 def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    yield from conflicts_of_tasks(training, dataset)
     optimizer = training.optimizer
     if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
         yield (
@@ -137,6 +139,8 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
                 f"validation and test must leave training rows, but take {split.validation} and {split.test}; choose"
                 " shares that add up to less than 1",
             )
+    if dataset.kind == "table":
+        yield from conflicts_of_also(dataset)
     if dataset.kind == "table" and dataset.target in dataset.drop:
         yield "drop", f"the target is {dataset.target!r} and cannot be dropped; take it out"
     if dataset.kind == "table":

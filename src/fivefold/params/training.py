@@ -8,6 +8,7 @@ from .augment import Augment
 from .base import Strict
 from .losses import Auto, Loss
 from .optimizers import Adam, Constant, Optimizer, Schedule
+from .tasks import Tasks
 
 
 class Training(Strict):
@@ -24,6 +25,7 @@ class Training(Strict):
         default=1, gt=0, description="parts in which a step's rows go through the network, to save memory"
     )
     loss: Loss = Auto(name="auto")
+    tasks: Tasks = Field(default={"name": "fixed"}, validate_default=True)
     base: Literal["none", "last", "season"] = Field(
         default="none",
         description="of forecasts: what they are learnt as a difference from; last: the step before; season: the step a"
