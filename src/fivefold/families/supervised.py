@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import TrainingError
 from .objective import Objective
+from .together import Together
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
 
@@ -36,8 +37,8 @@ class Stepper(Protocol):
 class Supervised(pl.LightningModule):
     """Trains a network to tell the targets of its rows.
 
-    Logs per epoch `train/loss`, `val/loss` and, for classes, `val/accuracy`. Sums stay on the device until the epoch
-    ends, so that a step never waits for the device.
+    Logs per epoch `train/loss`, `val/loss`, for classes `val/accuracy`, and what the objective has learnt. Sums stay on
+    the device until the epoch ends, so that a step never waits for the device.
 
     Args:
         network: (b, ...) -> (b, k).
@@ -54,7 +55,7 @@ class Supervised(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        objective: Objective,
+        objective: Objective | Together,
         stepper: Callable[[nn.Module, nn.Module | None, Callable[[Tensor], None]], Stepper],
         *,
         steps: int,
@@ -138,6 +139,8 @@ class Supervised(pl.LightningModule):
         self.log(f"{split}/loss", loss)
         if split == "val" and self.objective.classes:
             self.log(f"{split}/accuracy", sums[1] / sums[2])
+        if split == "val":
+            self.log_dict(self.objective.learnt())
         self.sums[split] = _Sums()
 
 

@@ -3,7 +3,7 @@
 Lightning's manual optimisation: it calls once an epoch, and every step happens here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ class Descent:
         params: how.
         steps: batches of an epoch.
         parts: devices that share a batch.
+        beside: weights of the objective, which move as well, but neither decay nor are clipped or averaged.
 
     Attributes:
         number: of the next step, counted over all epochs from 0.
@@ -42,10 +43,11 @@ class Descent:
         params: Training,
         steps: int,
         parts: int = 1,
+        beside: Sequence[nn.Parameter] = (),
     ) -> None:
         self.network, self.averaged, self.params = network, averaged, params
         self.parts, self.backward = parts, backward
-        self.optimizer = optimizer_of(network, params)
+        self.optimizer = optimizer_of(network, params, beside)
         self.share = share(params.schedule, params.max_epochs, steps)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.weights: list[Tensor] = list(network.parameters())

@@ -22,9 +22,9 @@ from ..data.schema import Schema
 from ..errors import ParamsError, TrainingError
 from ..families.deployed import Deployed, Preprocess
 from ..families.find import build_network
-from ..families.objective import Objective
 from ..families.saved import Saved, network_shape, output_of
 from ..families.supervised import Supervised
+from ..families.together import objective_of
 from ..params.losses import Bce, Quantile
 from ..params.models import Model
 from ..params.training import Training
@@ -166,7 +166,8 @@ def _batches(
     if stride > 1:
         order = strided(n, min(stride, n), seed, epoch)
     elif training.imbalance == "sampling":
-        order = drawn(rarity(schema, rows[1].cpu().numpy())[rows[1].cpu()], seed, epoch)
+        classes = (rows[1][:, 0].long() if schema.also else rows[1]).cpu()
+        order = drawn(rarity(schema, classes.numpy())[classes], seed, epoch)
     x, y = (part[:: min(stride, m)] for part in held_out)
     return (
         shared(*rows, training.batch_size, order=order, n=n // min(stride, n)),
@@ -195,11 +196,18 @@ def _module(
 ) -> Supervised:
     training = params.training
     weights = rarity(schema, y) if training.imbalance == "weights" else None
+    objective = objective_of(schema, training.loss, training.tasks, weights)
     kind: type[Supervised] = import_module(f"fivefold.families.{params.network.family}.module").Module
     return kind(
         network.to(memory_format=torch.channels_last),
-        Objective(schema, training.loss, weights),
-        partial(Descent, params=training, steps=batches.steps, parts=batches.parts),
+        objective,
+        partial(
+            Descent,
+            params=training,
+            steps=batches.steps,
+            parts=batches.parts,
+            beside=tuple(objective.parameters()),
+        ),
         steps=batches.steps,
         all_steps=learns_all_steps(schema, network),
         average=training.ema > 0,

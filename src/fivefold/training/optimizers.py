@@ -1,5 +1,7 @@
 """Optimisers by the names used in params.yaml."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -7,15 +9,15 @@ from ..params.optimizers import Adam, Rmsprop, Sgd
 from ..params.training import Training
 
 
-def optimizer_of(network: nn.Module, params: Training) -> torch.optim.Optimizer:
-    """Return the optimiser of a network's weights.
+def optimizer_of(network: nn.Module, params: Training, beside: Sequence[nn.Parameter] = ()) -> torch.optim.Optimizer:
+    """Return the optimiser of a network's weights, and of those `beside` it, which do not decay.
 
     Weight decay applies to matrices and filters, not to biases and norms (tensors of one dimension).
     """
     chosen = params.optimizer
     groups = [
         {"params": decayed(network), "weight_decay": chosen.weight_decay},
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [*(p for p in network.parameters() if p.ndim <= 1), *beside], "weight_decay": 0.0},
     ]
     match chosen:
         case Adam():
