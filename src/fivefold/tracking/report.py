@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -49,7 +50,7 @@ class Report:
 
     def params(self, tree: dict[str, Any]) -> None:
         """Say with which parameters the run was made: a tree of plain values, told by dotted key."""
-        self.spool.append(events.Values(values=dict(_flat(tree))))
+        self.spool.append(events.Values(values={key(name): value for name, value in _flat(tree)}))
 
     def tags(self, **values: str) -> None:
         """Say what else is known of the run."""
@@ -57,7 +58,8 @@ class Report:
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Say what was measured at a step."""
-        self.spool.append(events.Metrics(step=step, time=_now(), values=values))
+        named = {key(name): value for name, value in values.items()}
+        self.spool.append(events.Metrics(step=step, time=_now(), values=named))
 
     def history(self, epochs: int) -> Callable[[int, dict[str, float], bool], None]:
         """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last.
@@ -134,6 +136,11 @@ def reporting(stage: str, model: str, fingerprint: str, *, wait: bool = False) -
                 shipper.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 print(f"still sending to MLflow, in process {shipper.pid}", file=sys.stderr)
+
+
+def key(name: str) -> str:
+    """Return a name that MLflow takes: a target's column may be called anything."""
+    return re.sub(r"[^\w.\- :/]|(?<=/)/+|/$", "_", name)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -6,9 +6,10 @@ from importlib.metadata import version
 from typing import Any
 
 from .. import paths
+from ..data.schema import Schema
 from ..data.storage import digest, load_dataset, sha256
 from ..training.doctor.course import metrics_of
-from .report import Report
+from .report import Report, key
 
 RUNTIME = ("numpy", "onnx", "onnxruntime")
 """Packages that a registered graph needs to run."""
@@ -82,22 +83,22 @@ def exported(report: Report, name: str) -> None:
     path = paths.model(name) / "model.onnx"
     facts = json.loads((paths.model(name) / "model.json").read_text())
     scores = json.loads((paths.report(name) / "metrics.json").read_text())["test"]
-    dataset = load_dataset(paths.prepared(facts["params"]["dataset"]))
-    x = dataset.test.x
+    schema = Schema.from_json(json.dumps(facts["schema"]), paths.model(name) / "model.json")
+    x = load_dataset(paths.prepared(facts["params"]["dataset"])).test.x
     report.version(
         path,
         sha256=sha256(path),
         model=f"fivefold-{name}",
         shape=x.shape[1:],
         dtype=str(x.dtype),
-        output=dataset.schema.output,
-        outputs=dataset.schema.n_outputs,
-        output_dtype="float32" if dataset.schema.output == "probabilities" else "float64",
+        output=schema.output,
+        outputs=schema.n_outputs,
+        output_dtype=schema.output_dtype,
         example=json.dumps(x[:EXAMPLE_ROWS].tolist()),
         requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME),
         tags={
             "fivefold.fingerprint": facts["fingerprint"],
-            **{f"test.{metric}": f"{value:.4f}" for metric, value in scores.items()},
+            **{key(f"test.{metric}"): f"{value:.4f}" for metric, value in scores.items()},
         },
     )
     report.tags(**{DONE.format("export"): "true"})
