@@ -67,13 +67,13 @@ def encode_also(
 
 
 def suffice_also(y: Array, also: tuple[Further, ...], parts: Parts) -> None:
-    """Refuse sets in which a further target is missing, or tells nothing; y: (n, m), NaN where missing."""
+    """Refuse sets with rows in which a further target is missing, or tells nothing; y: (n, m), NaN where missing."""
     for column, further in zip(y.T, also, strict=True):
         for name, index in parts.items():
             values = column[index]
             different = len(np.unique(values[~np.isnan(values)]))
-            needed = 2 if name == "train" else 1
-            if different < needed:
+            needed = 1 if further.classes and name != "train" else 2  # of one value there is no variance to explain
+            if len(values) and different < needed:
                 raise DataError(
                     f"the {name} set must hold {needed} or more different values of each target, but has {different}"
                     f" of {further.name!r}; bring more rows, split another way, or take it out of `also`"
