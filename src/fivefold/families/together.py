@@ -50,7 +50,7 @@ class Together(nn.Module):
 
     def forward(self, out: Tensor, y: Tensor) -> Tensor:
         """Return the mean over rows, a number."""
-        leading = self.leading(out[:, self.goals[0].columns], self._of_leading(y))
+        leading = self.leading(out[:, self.goals[0].columns], self.leading_of(y))
         rest = [
             _cost(objective, goal, out[:, goal.columns], y[:, i])
             for i, (objective, goal) in enumerate(zip(self.further, self.goals[1:], strict=True), start=1)
@@ -62,7 +62,7 @@ class Together(nn.Module):
 
     def hits(self, out: Tensor, y: Tensor) -> Tensor | None:
         """Return the share of rows whose leading class is told rightly; None if that target is a value."""
-        return self.leading.hits(out[:, self.goals[0].columns], self._of_leading(y))
+        return self.leading.hits(out[:, self.goals[0].columns], self.leading_of(y))
 
     def counts(self) -> Tensor:
         """Return what the loss of each target counts, (m,)."""
@@ -75,7 +75,8 @@ class Together(nn.Module):
         names = [f"weight/{goal.schema.target}" for goal in self.goals]
         return dict(zip(names, self.counts().tolist(), strict=True))
 
-    def _of_leading(self, y: Tensor) -> Tensor:
+    def leading_of(self, y: Tensor) -> Tensor:
+        """Return the leading target of y (b, m): classes (b,), or values (b, 1)."""
         return y[:, 0].long() if self.classes else y[:, :1]
 
 
