@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from .. import paths
 from ..data.findings import Finding
 from ..data.prepared import prepare
 from ..data.records import Dataset
-from ..errors import DataError, ParamsError
+from ..errors import CheckError, DataError, ParamsError
 from ..params.base import NAME_PATTERN
 from ..params.datasets import Dataset as DatasetParams
 from ..params.load import load_params
@@ -44,15 +45,23 @@ class Added:
 
 
 def add(
-    source: Path, *, target: str = "", name: str = "", kind: str = "", size: str = "", in_place: bool = False
+    source: Path,
+    *,
+    target: str = "",
+    name: str = "",
+    kind: str = "",
+    size: str = "",
+    in_place: bool = False,
+    accept: bool = False,
 ) -> Added:
     """Look at `source` and make blocks for it; nothing is written.
 
     size: HEIGHTxWIDTH to resize images to; empty infers whether and to what.
+    accept: what checks find wrong becomes a warning: such cells are gaps, such images are left out.
     in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
 
     Raises:
-        DataError: it cannot be understood, with the reason.
+        DataError: it cannot be understood, or checks find what is wrong and it is not accepted; with the reason.
         ParamsError: the name is taken, or cannot be a name.
     """
     if not source.exists():
@@ -64,15 +73,19 @@ def add(
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
     found = look(source, target, kind, parse_size(size))
+    notes = found.notes
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
-        block |= _cleaning(block, seed)
-    dataset, findings = _tried(block, seed)
+        block |= _cleaning(block, seed, accept=accept)
+    dataset, findings, allowed = _tried(block, seed, accept=accept)
+    if allowed:
+        block["checks"] = allowed
+        notes += (f"accepted: {', '.join(allowed)}; `checks` in params.yaml holds it",)
     block["source"] = place.as_posix()
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
     after = with_blocks(before, name, block, model)
-    return Added(name, block, model, dataset, findings, before, after, source, copy_to, found.notes)
+    return Added(name, block, model, dataset, findings, before, after, source, copy_to, notes)
 
 
 def write(added: Added) -> None:
@@ -89,9 +102,9 @@ def write(added: Added) -> None:
     fresh.replace(paths.PARAMS)
 
 
-def _cleaning(block: dict[str, Any], seed: int) -> dict[str, Any]:
+def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> dict[str, Any]:
     """Return what a table needs: identifiers dropped, rare ones of many categories merged."""
-    dataset, findings = _tried({**block, "checks": {"identifier": "warning"}}, seed)
+    dataset, findings, _ = _tried({**block, "checks": {"identifier": "warning"}}, seed, accept=accept)
     schema = dataset.schema
     telling = {f.column for f in findings if f.rule == "leakage"}  # a number that tells the target is more than a name
     drop = [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
@@ -100,8 +113,24 @@ def _cleaning(block: dict[str, Any], seed: int) -> dict[str, Any]:
     return found | ({"rare": 0.01} if many else {})
 
 
-def _tried(block: dict[str, Any], seed: int) -> tuple[Dataset, list[Finding]]:
-    return prepare(PARAMS.validate_python(block, strict=False), seed)
+def _tried(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[Dataset, list[Finding], dict[str, str]]:
+    """Return the dataset, what was found, and the rules that had to be made warnings."""
+    allowed: dict[str, str] = {}
+    while True:
+        checks = {**block.get("checks", {}), **allowed}
+        try:
+            return *prepare(PARAMS.validate_python({**block, "checks": checks}, strict=False), seed), allowed
+        except CheckError as error:
+            if not accept:
+                raise DataError(f"{error.found}; or add it with --accept: {_consequence(error.rules)}") from None
+            allowed |= dict.fromkeys(error.rules, "warning")
+
+
+def _consequence(rules: Iterable[str]) -> str:
+    """Return what becomes of what breaks rules that are warnings."""
+    if "corrupt" in rules:
+        return "such images are left out"
+    return "such cells are gaps" if {"mixed_types", "non_finite"} & set(rules) else "it is a warning"
 
 
 def _name(source: Path) -> str:
