@@ -54,6 +54,7 @@ def add(
     name: Annotated[str, typer.Option(help="name of dataset and model; else that of the file")] = "",
     kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
+    dates: Annotated[str, typer.Option(help="day_first or month_first of dates; else told from them")] = "",
     accept: Annotated[bool, typer.Option(help="cells that cannot be read are gaps, such images left out")] = False,
     dry_run: Annotated[bool, typer.Option(help="only show what would change in params.yaml")] = False,
     in_place: Annotated[bool, typer.Option(help="refer to a source outside the project, do not copy it")] = False,
@@ -68,7 +69,7 @@ def add(
     from .wiring import wire
 
     console = Console()
-    added = look(source, target=target, name=name, kind=kind, size=size, in_place=in_place, accept=accept)
+    added = look(source, target=target, name=name, kind=kind, size=size, dates=dates, in_place=in_place, accept=accept)
     show(added, console)
     copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""
     console.print()

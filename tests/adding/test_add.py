@@ -66,9 +66,8 @@ def test_many_words_are_merged_and_it_is_said() -> None:
     ("cells", "said"),
     [
         (["1,5", "2,25"] * (N // 2), r"column 'odd' must hold finite numbers up to 1e\+37, but '1,5' stands in row 1"),
-        (["1,234.50"] * N, r"column 'odd' must hold finite numbers up to 1e\+37, but '1,234.50' stands in row 1"),
         (["12%", "7 %"] * (N // 2), r"column 'odd' must hold finite numbers up to 1e\+37, but '12%' stands in row 1"),
-        (["31/12/2020"] * N, r"column 'odd' must hold ISO dates, but '31/12/2020' stands in row 1"),
+        (["31/12/2020", "12/31/2020", "a"] * (N // 3), r"column 'odd' no number tells \('31/12/2020' in row 1\)"),
     ],
 )
 def test_numbers_and_dates_written_otherwise_are_refused_not_lost(cells: list[str], said: str) -> None:

@@ -53,10 +53,12 @@ def add(
     size: str = "",
     in_place: bool = False,
     accept: bool = False,
+    dates: str = "",
 ) -> Added:
     """Look at `source` and make blocks for it; nothing is written.
 
     size: HEIGHTxWIDTH to resize images to; empty infers whether and to what.
+    dates: iso, day_first or month_first; empty infers it.
     accept: what checks find wrong becomes a warning: such cells are gaps, such images are left out.
     in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
 
@@ -72,7 +74,7 @@ def add(
     check_name(name)
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
-    found = look(source, target, kind, parse_size(size))
+    found = look(source, target, kind, parse_size(size), dates)
     notes = found.notes
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
