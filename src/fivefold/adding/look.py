@@ -25,6 +25,9 @@ from .tabular import SHARES, Block, Found, of_columns, split_of
 KINDS = ("table", "images", "sequences", "series", "text")
 
 FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
+GIVEN = {"by": "column", "validation": SHARES["validation"]}
+"""As the source says it; if it has no validation rows, so many training rows become them."""
+
 TRAINING = tuple(f"_train{suffix}" for suffix in pairs.SUFFIXES)
 OWN: dict[str, tuple[tuple[str, ...], str]] = {
     ".txt": (("text",), "the next character is told"),
@@ -107,7 +110,7 @@ def _language() -> Block:
 
 
 def _images(*, by_source: bool) -> Block:
-    split = {"by": "column"} if by_source else {"by": "stratified", **SHARES}
+    split = dict(GIVEN) if by_source else {"by": "stratified", **SHARES}
     return {"kind": "images", "task": "classification", "split": split, "normalize": "minmax"}
 
 
@@ -159,7 +162,7 @@ def _npz(source: Path, kind: str) -> Found:
 def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
     """Return a block of records with a label or a value each; words are classes, though they be 1 and 2."""
     task = task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification"
-    split = {"by": "column"} if by_source else split_of(labels, task)
+    split = dict(GIVEN) if by_source else split_of(labels, task)
     return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
 
 
