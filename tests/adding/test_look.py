@@ -271,3 +271,11 @@ def test_what_cannot_be_understood_is_refused_with_the_formats(tmp_path: Path) -
 )
 def test_real_files_are_told_apart(file: str, target: str, kind: str) -> None:
     assert look(SHARED / file, target, "")["kind"] == kind
+
+
+@pytest.mark.parametrize(("freq", "season"), [("MS", 12), ("30min", 48), ("D", 7), ("YS", 0)])
+def test_the_season_of_a_series_is_told_from_its_steps(tmp_path: Path, freq: str, season: int) -> None:
+    times = pd.date_range("1920-01-01", periods=300, freq="D" if freq == "YS" else freq).strftime("%Y-%m-%d %H:%M")
+    if freq == "YS":
+        times = np.arange(1700, 2000)
+    assert look(csv(tmp_path, time=times, load=RANDOM.random(300))).get("season", 0) == season

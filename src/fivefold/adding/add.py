@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from .. import paths
@@ -42,6 +43,7 @@ class Added:
     source: Path
     copy_to: Path | None
     notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 def add(
@@ -75,10 +77,11 @@ def add(
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
     found = look(source, target, kind, parse_size(size), dates)
-    notes = found.notes
+    notes, empty = found.notes, list[str]()
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
-        block |= _cleaning(block, seed, accept=accept)
+        cleaning, empty = _cleaning(block, seed, accept=accept)
+        block |= cleaning
     dataset, findings, allowed = _tried(block, seed, accept=accept)
     if allowed:
         block["checks"] = allowed
@@ -87,7 +90,7 @@ def add(
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
     after = with_blocks(before, name, block, model)
-    return Added(name, block, model, dataset, findings, before, after, source, copy_to, notes)
+    return Added(name, block, model, dataset, findings, before, after, source, copy_to, notes, tuple(empty))
 
 
 def write(added: Added) -> None:
@@ -104,15 +107,29 @@ def write(added: Added) -> None:
     fresh.replace(paths.PARAMS)
 
 
-def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> dict[str, Any]:
-    """Return what a table needs: identifiers dropped, rare ones of many categories merged."""
+def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[str, Any], list[str]]:
+    """Return what a table needs, identifiers and empty columns dropped, rare ones of many categories merged.
+
+    The second value names the empty columns.
+    """
     dataset, findings, _ = _tried({**block, "checks": {"identifier": "warning"}}, seed, accept=accept)
     schema = dataset.schema
     telling = {f.column for f in findings if f.rule == "leakage"}  # a number that tells the target is more than a name
-    drop = [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
+    empty = _empty(dataset)
+    drop = empty + [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
     many = any(len(c.categories) > MANY and c.type == "categorical" for c in schema.columns if c.name not in drop)
     found: dict[str, Any] = {"drop": drop} if drop and len(drop) < len(schema.columns) else {}
-    return found | ({"rare": 0.01} if many else {})
+    return found | ({"rare": 0.01} if many else {}), empty
+
+
+def _empty(dataset: Dataset) -> list[str]:
+    """Return the columns of a table that have no value in any row."""
+    names, place = [], 0
+    for column in dataset.schema.columns:
+        if all(np.isnan(records.x[:, place]).all() for records in dataset.splits().values()):
+            names.append(column.name)
+        place += len(column.features)
+    return names
 
 
 def _tried(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[Dataset, list[Finding], dict[str, str]]:

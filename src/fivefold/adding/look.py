@@ -167,7 +167,7 @@ def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
 
 
 def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: str) -> Found:
-    form, doubt = (Format(), "") if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
+    form, doubts = (Format(), ()) if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
     frame = read_frame(source, form)
     odd = cells_that_are_none(frame)
     if odd:
@@ -181,7 +181,7 @@ def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: st
     found = of_columns(frame, source, target, kind, size)
     block = dict(found.block)
     taken = block.pop("kind")
-    notes = (*((doubt,) if doubt else ()), *found.notes, *(() if taken == "table" else _taken(taken, kind)))
+    notes = (*doubts, *found.notes, *(() if taken == "table" else _taken(taken, kind)))
     return Found({"kind": taken, **({"format": said} if said else {}), **block}, notes)
 
 

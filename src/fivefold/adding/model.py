@@ -17,9 +17,11 @@ def propose(name: str, dataset: Dataset) -> Block:
             if min(schema.shape[1:]) >= 4:
                 network = {"family": "cnn", "design": "stack", "channels": [16, 32], "dense": [128], "dropout": 0.2}
         case "sequences":
-            network = {"family": "mlp", "hidden": [128], "dropout": 0.3}
+            network = {"family": "cnn", "design": "fcn", "channels": [64, 128, 64]}
+            training = {"batch_size": 16 if rows < 500 else 64}
         case "series":
             network = {"family": "mlp", "hidden": [32], "dropout": 0.0}
+            training |= {"base": "season" if schema.season else "last"}
         case "text" if schema.task == "language":
             network = {"family": "mlp", "hidden": [128], "embedding": 16, "pool": "flatten", "dropout": 0.0}
             training = {"batch_size": 512}
