@@ -10,6 +10,7 @@ from fivefold.preprocessing.chain import Chain
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import told
+from fivefold.tracking.pulled import pulled
 from fivefold.tracking.report import reporting
 from fivefold.training.checkpoints import prune
 from fivefold.training.fingerprint import fingerprint
@@ -24,12 +25,15 @@ def main(name: str) -> None:
     verify(selected)
     dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
-    identity = fingerprint("train", tree, {str(folder): digest(folder) for folder in (source, selected)})
+    inputs = {str(folder): digest(folder) for folder in (source, selected)}
+    start = pulled(name, model.training.start) if model.training.start else None
+    origin = {"start": start.facts} if start else {}
+    identity = fingerprint("train", tree | origin, inputs)
     checkpoints = paths.work("train", name) / identity
     with reporting("train", name, identity) as report, report.running():
         told.inputs(report, tree)
-        tell = report.history(model.training.max_epochs)
-        fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoints=checkpoints, on_epoch=tell)
+        tell, seed = report.history(model.training.max_epochs), params.seed
+        fitted = fit(name, model, dataset, chain, start, seed=seed, checkpoints=checkpoints, on_epoch=tell)
         epochs = len(fitted.history)
         facts = {
             "name": name,
@@ -38,6 +42,7 @@ def main(name: str) -> None:
             "epochs": epochs,
             "best_epoch": fitted.best_epoch,
             "device": fitted.device,
+            **origin,
         }
         with publishing(paths.model(name)) as folder:
             save_model(replace(fitted.saved, facts=facts), folder)

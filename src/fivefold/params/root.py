@@ -107,6 +107,8 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         yield f"augment.{min(warps)}", "it alters past steps and not those to be told; leave it out, jitter can stay"
     if augment.mixes and dataset.kind == "text":
         yield "augment.mixup", "words cannot be blended; leave it out"
+    if training.start and training.devices > 1 and (training.start.freeze or training.start.gradual):
+        yield "start.freeze", f"frozen layers need one device, but devices is {training.devices}; choose 1, or freeze 0"
     for key in ("accumulate", "devices"):
         parts = getattr(training, key)
         if parts > training.batch_size:

@@ -8,6 +8,7 @@ from .augment import Augment
 from .base import Strict
 from .losses import Auto, Loss
 from .optimizers import Adam, Constant, Optimizer, Schedule
+from .start import Start
 from .tasks import Tasks
 
 
@@ -20,6 +21,7 @@ class Training(Strict):
         ge=0,
         description="epochs without a better validation loss before stopping; 0 never stops early",
     )
+    start: Start | None = Field(default=None, description="a trained model to begin with; null: random weights")
     batch_size: int = Field(default=32, gt=0, description="rows a step, over all devices")
     accumulate: int = Field(
         default=1, gt=0, description="parts in which a step's rows go through the network, to save memory"

@@ -23,6 +23,7 @@ from ..errors import ParamsError, TrainingError
 from ..families.deployed import Deployed, Preprocess
 from ..families.find import build_network
 from ..families.saved import Saved, network_shape, output_of
+from ..families.source import Source, take
 from ..families.supervised import Supervised
 from ..families.together import objective_of
 from ..params.losses import Bce, Quantile
@@ -40,6 +41,7 @@ from .doctor.course import Checkup
 from .doctor.inputs import inputs_of
 from .progress import EpochProgress
 from .targets import Targets, rarity
+from .thaw import Thaw
 from .trainer import trainer_of
 
 VALIDATION_BATCH = 1024
@@ -69,6 +71,7 @@ def fit(
     params: Model,
     dataset: Dataset,
     chain: Chain,
+    source: Source | None = None,
     *,
     seed: int,
     checkpoints: Path,
@@ -76,6 +79,7 @@ def fit(
 ) -> Fitted:
     """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
 
+    source: whose weights it begins with, as `params.training.start` says.
     on_epoch: called with the number of each finished epoch, from 0, its metrics, and whether it is the last.
 
     Raises:
@@ -93,6 +97,7 @@ def fit(
         torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
     network = build_network(params.network, network_shape(schema, chain, training.loss))
+    thaws = _started(name, params, source, network, schema, chain)
     targets = Targets.fit(schema, dataset.train)
     resume_from = newest(checkpoints)
     with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
@@ -106,7 +111,8 @@ def fit(
 
         best, history, doctor = Best(training.patience), History(tell), Doctor(params)
         kept = Checkpoints(checkpoints, training.checkpoint_seconds)
-        trainer = trainer_of(training, [Seeded(seed), best, Plateaus(training.schedule), doctor, history, kept])
+        callbacks = [*thaws, Seeded(seed), best, Plateaus(training.schedule), doctor, history, kept]
+        trainer = trainer_of(training, callbacks)
         device = trainer.strategy.root_device
         rows, held_out = (
             (_laid_out(torch.from_numpy(chain(part.x))).to(device), targets(part).to(device))
@@ -132,6 +138,21 @@ def fit(
         resume_from is not None,
         doctor.checkup(history.epochs),
     )
+
+
+def _started(
+    name: str, params: Model, source: Source | None, network: nn.Module, schema: Schema, chain: Chain
+) -> list[pl.Callback]:
+    """Put the weights of `source` into a new network, and say so; return what keeps them frozen at first."""
+    start = params.training.start
+    if source is None or start is None:
+        return []
+    try:
+        taken = take(source, network, params.network, schema, chain, last=start.layers == "all")
+    except ParamsError as error:
+        raise ParamsError(f"models.{name}.training.start: {error}") from None
+    print(f"{name} starts from {source.title}: {taken}", flush=True)
+    return [Thaw(taken.below, start)]
 
 
 def _told(schema: Schema, training: Training) -> Schema:
