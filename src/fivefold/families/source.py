@@ -62,8 +62,8 @@ class Taken:
         return self.layers if self.fresh else self.layers[:-1]
 
     def __str__(self) -> str:
-        fresh = _listed(self.fresh) if self.fresh else "nothing"
-        return f"{len(self.layers)} layers are taken ({_listed(self.layers)}), {fresh} starts fresh"
+        every = len(self.layers) + len(self.fresh)
+        return f"{len(self.layers)} of {every} layers are taken ({_listed(self.layers)}); fresh: {_listed(self.fresh)}"
 
 
 def take(
