@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
@@ -38,8 +39,8 @@ def pull(start: Start, folder: Path) -> None:
         trained = version.tags.get(TRAINED)
         if trained is None:
             raise ParamsError(f"{title} version {version.version} must have its weights, but has not; {remedy} anew")
-        place = f"models:/{title}/{version.version}/{FOLDER}"
-        download_artifacts(place, dst_path=str(folder), tracking_uri=store.uri(), registry_uri=store.uri())
+        mlflow.set_tracking_uri(client.tracking_uri)  # an argument would not reach the registry
+        download_artifacts(f"models:/{title}/{version.version}/{FOLDER}", dst_path=str(folder))
     except (MlflowException, OSError) as error:
         raise TrackingError(
             f"MLflow must be reachable to start from {title}, but {store.trouble(error)};"

@@ -32,8 +32,9 @@ def uri() -> str:
 
 def where() -> str:
     """Return the store's address as it may be shown: without a password."""
-    address = urlsplit(uri())
-    return address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    address = uri()
+    netloc = urlsplit(address).netloc
+    return address.replace(netloc, netloc.rpartition("@")[2], 1)
 
 
 def trouble(error: BaseException) -> str:
