@@ -25,24 +25,22 @@ def main(name: str) -> None:
     verify(selected)
     dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
-    inputs = {str(folder): digest(folder) for folder in (source, selected)}
     start = pulled(name, model.training.start) if model.training.start else None
     origin = {"start": start.facts} if start else {}
-    identity = fingerprint("train", tree | origin, inputs)
+    identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
     checkpoints = paths.work("train", name) / identity
     with reporting("train", name, identity) as report, report.running():
         told.inputs(report, tree)
         tell, seed = report.history(model.training.max_epochs), params.seed
         fitted = fit(name, model, dataset, chain, start, seed=seed, checkpoints=checkpoints, on_epoch=tell)
         epochs = len(fitted.history)
-        facts = {
+        facts = origin | {
             "name": name,
             "fingerprint": identity,
             "params": tree,
             "epochs": epochs,
             "best_epoch": fitted.best_epoch,
             "device": fitted.device,
-            **origin,
         }
         with publishing(paths.model(name)) as folder:
             save_model(replace(fitted.saved, facts=facts), folder)
