@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 import torch
@@ -34,6 +34,7 @@ class Stepper(Protocol):
     scale: float
     watch: Callable[[], None] | None
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
 
     def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
         """Go one step and return the mean loss of the batch, of n rows over all devices."""
@@ -84,6 +85,7 @@ class Supervised(pl.LightningModule):
         self.tells = (torch.compile(tell) if faster else tell,)  # in a tuple: else it were a second part of the module
         self.sums = {"train": _Sums(), "val": _Sums()}
         self.judging = Portions(VALIDATION_ROWS)
+        self.scaled: dict[str, Any] = {}
 
     @property
     def judged(self) -> nn.Module:
@@ -93,7 +95,17 @@ class Supervised(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser; its learning rate is set at every step."""
         self.stepper = self.stepper_of(self.network, self.averaged)
+        if self.scaled:
+            self.stepper.scaler.load_state_dict(self.scaled)
         return self.stepper.optimizer
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add how gradients of 16 bits are scaled, which Lightning does not know of; nothing for other precisions."""
+        checkpoint["scaler"] = self.stepper.scaler.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up; Lightning asks for the optimiser later."""
+        self.scaled = checkpoint["scaler"]
 
     def training_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
         """Go through the batches of an epoch."""
