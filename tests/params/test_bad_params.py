@@ -208,7 +208,19 @@ BAD = [
     (
         "models.flat.training",
         {"batch_size": 4, "accumulate": 5},
-        "models.flat.training.accumulate: a batch of 4 rows cannot be shared by 5; raise batch_size",
+        "models.flat.training.accumulate: a batch of 4 rows cannot go through in 5 parts (accumulate times devices);"
+        " raise batch_size",
+    ),
+    (
+        "models.flat.training",
+        {"batch_size": 4, "accumulate": 2, "devices": 3},
+        "models.flat.training.devices: a batch of 4 rows cannot go through in 6 parts (accumulate times devices);"
+        " raise batch_size",
+    ),
+    (
+        "models.flat.training",
+        {"accelerator": "mps", "devices": 2},
+        "models.flat.training.devices: mps is one device, but devices is 2; choose devices 1 or accelerator cpu",
     ),
     (
         "models.flat.training",

@@ -101,9 +101,7 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, optimizer: s
     assert same(resumed, whole)
 
 
-def test_a_resumed_training_in_16_bits_is_an_uninterrupted_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_training_in_16_bits_is_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = CHAIN.then(Step("affine", {"shift": np.zeros(3), "scale": np.full(3, 1e3)}))  # gradients overflow at first
     monkeypatch.setitem(globals(), "CHAIN", large)
     chosen = {"optimizer": {"name": "adam", "lr": 1e-4}, "precision": "16"}

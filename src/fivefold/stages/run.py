@@ -25,7 +25,7 @@ def run(
     stage: str,
     main: Callable[[str], None],
     uncached: Callable[[str], Path] | None = None,
-    follow: Callable[[str], None] | None = None,
+    follow: Callable[[str], object] | None = None,
 ) -> NoReturn:
     """Run `main` on the name that stands on the command line, under the stage's lock, and end the process.
 
@@ -89,7 +89,7 @@ def _outcome(stage: str, main: Callable[[str], None]) -> int:
     return 0
 
 
-def _follow(follow: Callable[[str], None] | None) -> NoReturn:
+def _follow(follow: Callable[[str], object] | None) -> NoReturn:
     """Take part in what another process leads, in silence: that one has the lock, and ends this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
