@@ -116,6 +116,16 @@ def sample(
 
 
 @app.command()
+def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml")]) -> None:
+    """Suggest a learning rate: try rates from 1e-7 to 10, a step each, on the model's own batches. Changes nothing."""
+    from .rates.find import find
+
+    _need_project()
+    for line in find(model):
+        print(line)
+
+
+@app.command()
 def sync() -> None:
     """Send to MLflow what waits in the spool, and make runs for models that were restored from DVC's cache."""
     from .tracking.sync import sync as send

@@ -1,0 +1,106 @@
+"""Train a network with a learning rate that grows from step to step.
+
+Source: Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+"""
+
+import json
+import math
+from contextlib import suppress
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ..data.records import Array, Dataset
+from ..families.memory import memory_needed
+from ..params.models import Model
+from ..preprocessing.chain import Chain
+from ..training.descent import Descent, LossOf
+from ..training.fit import Clock, assemble
+from ..training.trainer import trainer_of
+
+LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 160
+"""Rates of the first and of the last step, and how many steps there are: 20 to a power of ten."""
+
+EXPLODED = 4.0
+"""The sweep ends where the smoothed loss is so many times its lowest."""
+
+MEMORY = 0.9
+"""Of the smoothed loss, a step."""
+
+
+class Sweep(NamedTuple):
+    """What a sweep saw.
+
+    rates, losses: (s,), of each step; losses are those of its batch before it.
+    smoothed: (s,), the moving average of the losses.
+    """
+
+    rates: Array
+    losses: Array
+    smoothed: Array
+
+
+class EndedError(Exception):
+    """A sweep has come to its end, within an epoch."""
+
+
+class Sweeping:
+    """Takes the place of a module's stepper: gives each step its rate, and looks at its loss."""
+
+    def __init__(self, descent: Descent, rate: float) -> None:
+        self.descent, self.rate = descent, rate
+        self.number, self.scale, self.optimizer, self.scaler = 0, 1.0, descent.optimizer, descent.scaler
+        self.rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+        self.losses: list[float] = []
+
+    def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
+        """Go one step at the next rate.
+
+        Raises:
+            EndedError: there is none, or the loss exploded.
+        """
+        self.descent.scale = self.rates[len(self.losses)] / self.rate
+        loss = self.descent.step(x, y, n, loss_of)
+        self.losses.append(float(loss))
+        seen = smoothed(np.array(self.losses))
+        if len(seen) == STEPS or not math.isfinite(seen[-1]) or seen[-1] > EXPLODED * seen.min():
+            raise EndedError
+        return loss
+
+
+def smoothed(losses: Array) -> Array:
+    """Return the moving average of `losses` (s,), each step's as if there had been as many before it as there were."""
+    found, mean = np.empty(len(losses)), 0.0
+    for step, loss in enumerate(losses):
+        mean = MEMORY * mean + (1 - MEMORY) * loss
+        found[step] = mean / (1 - MEMORY ** (step + 1))
+    return found
+
+
+def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int) -> Sweep:
+    """Sweep over the rates with the batches, the optimiser and all else that model `name` is trained with.
+
+    A constant schedule takes the place of its own, and one device that of several.
+
+    Raises:
+        ParamsError: the network or the loss does not fit the data, or training does not fit the machine.
+        TrainingError: the device's memory does not suffice.
+    """
+    tree = params.model_dump(mode="json")
+    tree["training"] |= {"schedule": {"name": "constant"}, "devices": 1}
+    params = Model.model_validate_json(json.dumps(tree))
+    epoch = 0
+    with memory_needed():
+        device = trainer_of(params.training, []).strategy.root_device
+        made = assemble(name, params, dataset, chain, Clock(seed, lambda: epoch), device=device)
+        module = made.module.to(device).train()
+        descent = Descent(module.network, module.averaged, params=params.training, steps=made.batches.steps)
+        module.stepper = sweeping = Sweeping(descent, params.training.optimizer.lr)
+        with suppress(EndedError):
+            for epoch in count():
+                for batches in made.batches:
+                    module.training_step(batches, epoch)
+    losses = np.array(sweeping.losses)
+    return Sweep(sweeping.rates[: len(losses)], losses, smoothed(losses))
