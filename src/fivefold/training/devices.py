@@ -13,7 +13,10 @@ from datetime import timedelta
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, distributed
 
@@ -56,9 +59,11 @@ class Alike(pl.Callback):
         send(pl_module.buffers())
 
 
-def environments() -> list[LightningEnvironment]:
-    """Return how Lightning learns who it is: from variables that we or a person set, where nobody else started us."""
-    return [] if by_slurm() or "TORCHELASTIC_RUN_ID" in os.environ else [LightningEnvironment()]
+def environment() -> ClusterEnvironment:
+    """Return how Lightning learns who this process is: from srun, from torchrun, else from what `followers` set."""
+    if by_slurm():
+        return SLURMEnvironment(auto_requeue=False)
+    return TorchElasticEnvironment() if "TORCHELASTIC_RUN_ID" in os.environ else LightningEnvironment()
 
 
 @torch.no_grad()

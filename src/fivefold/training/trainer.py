@@ -9,7 +9,7 @@ from ..errors import ParamsError, one_line
 from ..params.training import Training
 from ..stages.rank import world
 from .checkpoints import SafeCheckpoints
-from .devices import Alike, Sharing, environments
+from .devices import Alike, Sharing, environment
 
 
 def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -33,7 +33,7 @@ def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
             devices=training.devices,
             strategy=Sharing() if several else "auto",
             callbacks=[Alike(), *callbacks] if several else callbacks,
-            plugins=[SafeCheckpoints(), *environments()],
+            plugins=[SafeCheckpoints(), environment()],
             use_distributed_sampler=False,
             logger=False,
             enable_checkpointing=False,
