@@ -5,6 +5,7 @@ Source: Smith 2017, Cyclical learning rates for training neural networks, sectio
 
 import json
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
@@ -14,17 +15,17 @@ from torch import Tensor
 
 from ..data.records import Array, Dataset
 from ..families.memory import memory_needed
+from ..families.supervised import LossOf, Stepper
 from ..params.models import Model
 from ..preprocessing.chain import Chain
-from ..training.descent import Descent, LossOf
-from ..training.fit import Clock, assemble
+from ..training.assemble import Clock, assemble
 from ..training.trainer import trainer_of
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 160
 """Rates of the first and of the last step, and how many steps there are: 20 to a power of ten."""
 
-EXPLODED = 4.0
-"""The sweep ends where the smoothed loss is so many times its lowest."""
+EXPLODED = 1.0
+"""The sweep ends where the smoothed loss rose from its lowest by so many times what it was at first."""
 
 MEMORY = 0.9
 """Of the smoothed loss, a step."""
@@ -47,11 +48,17 @@ class EndedError(Exception):
 
 
 class Sweeping:
-    """Takes the place of a module's stepper: gives each step its rate, and looks at its loss."""
+    """Takes the place of a module's stepper: gives each step its rate, and looks at its loss.
 
-    def __init__(self, descent: Descent, rate: float) -> None:
-        self.descent, self.rate = descent, rate
-        self.number, self.scale, self.optimizer, self.scaler = 0, 1.0, descent.optimizer, descent.scaler
+    Args:
+        inner: what goes the steps, at a constant rate.
+        rate: that rate.
+    """
+
+    def __init__(self, inner: Stepper, rate: float) -> None:
+        self.inner, self.rate = inner, rate
+        self.number, self.scale, self.optimizer, self.scaler = 0, 1.0, inner.optimizer, inner.scaler
+        self.watch: Callable[[], None] | None = None
         self.rates = np.geomspace(LOWEST, HIGHEST, STEPS)
         self.losses: list[float] = []
 
@@ -61,11 +68,11 @@ class Sweeping:
         Raises:
             EndedError: there is none, or the loss exploded.
         """
-        self.descent.scale = self.rates[len(self.losses)] / self.rate
-        loss = self.descent.step(x, y, n, loss_of)
+        self.inner.scale = self.rates[len(self.losses)] / self.rate
+        loss = self.inner.step(x, y, n, loss_of)
         self.losses.append(float(loss))
         seen = smoothed(np.array(self.losses))
-        if len(seen) == STEPS or not math.isfinite(seen[-1]) or seen[-1] > EXPLODED * seen.min():
+        if len(seen) == STEPS or not math.isfinite(seen[-1]) or seen[-1] - seen.min() > EXPLODED * abs(seen[0]):
             raise EndedError
         return loss
 
@@ -96,8 +103,8 @@ def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int) -
         device = trainer_of(params.training, []).strategy.root_device
         made = assemble(name, params, dataset, chain, Clock(seed, lambda: epoch), device=device)
         module = made.module.to(device).train()
-        descent = Descent(module.network, module.averaged, params=params.training, steps=made.batches.steps)
-        module.stepper = sweeping = Sweeping(descent, params.training.optimizer.lr)
+        inner = module.stepper_of(module.network, module.averaged)
+        module.stepper = sweeping = Sweeping(inner, params.training.optimizer.lr)
         with suppress(EndedError):
             for epoch in count():
                 for batches in made.batches:
