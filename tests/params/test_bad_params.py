@@ -222,11 +222,6 @@ BAD = [
         {"accelerator": "mps", "devices": 2},
         "models.flat.training.devices: mps is one device, but devices is 2; choose devices 1 or accelerator cpu",
     ),
-    (
-        "models.flat.training",
-        {"start": {"model": "line", "freeze": 2}, "devices": 2},
-        "models.flat.training.start.freeze: frozen layers need one device, but devices is 2; choose 1, or freeze 0",
-    ),
     ("datasets.mixes.split.by", "stratified", "datasets.mixes.split.by: stratified needs classes, but the task is"),
     (
         "datasets.pens.split",

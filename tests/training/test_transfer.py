@@ -52,7 +52,7 @@ def normed() -> Iterator[None]:
         return nn.Sequential(*hidden, nn.Linear(32, shape.outputs))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fivefold.training.fit.build_network", build)
+        patch.setattr("fivefold.training.assemble.build_network", build)
         yield
 
 

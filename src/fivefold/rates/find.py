@@ -8,6 +8,7 @@ from ..data.storage import load_dataset
 from ..errors import ArtifactError, TrainingError
 from ..params.load import load_params, read_tree
 from ..preprocessing.chain import Chain
+from ..tracking.pulled import pulled
 from .show import draw, lines
 from .suggestion import suggestion
 from .sweep import sweep
@@ -30,7 +31,8 @@ def find(name: str) -> Iterator[str]:
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # hints about parts that are switched off
-        seen = sweep(name, model, load_dataset(source), Chain.load(chain), params.seed)
+        start = pulled(name, model.training.start) if model.training.start else None
+        seen = sweep(name, model, load_dataset(source), Chain.load(chain), params.seed, start)
     picture = paths.rates(name)
     try:
         rate = suggestion(name, seen)

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from ..data.records import Array, Dataset
 from ..families.memory import memory_needed
+from ..families.source import Source
 from ..families.supervised import LossOf, Stepper
 from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..training.assemble import Clock, assemble
+from ..training.thaw import Thaw
 from ..training.trainer import trainer_of
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 160
@@ -86,10 +88,13 @@ def smoothed(losses: Array) -> Array:
     return found
 
 
-def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int) -> Sweep:
+def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int, source: Source | None = None) -> Sweep:
     """Sweep over the rates with the batches, the optimiser and all else that model `name` is trained with.
 
-    A constant schedule takes the place of its own, and one device that of several.
+    A constant schedule takes the place of its own, and one device that of several. Layers that are frozen in its first
+    epoch are frozen.
+
+    source: whose weights it begins with, as `params.training.start` says.
 
     Raises:
         ParamsError: the network or the loss does not fit the data, or training does not fit the machine.
@@ -101,8 +106,11 @@ def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int) -
     epoch = 0
     with memory_needed():
         device = trainer_of(params.training, []).strategy.root_device
-        made = assemble(name, params, dataset, chain, Clock(seed, lambda: epoch), device=device)
+        made = assemble(name, params, dataset, chain, source, Clock(seed, lambda: epoch), device=device)
         module = made.module.to(device).train()
+        thaw = Thaw(params.training.start)
+        thaw.layers = made.taken
+        thaw.set(0)
         inner = module.stepper_of(module.network, module.averaged)
         module.stepper = sweeping = Sweeping(inner, params.training.optimizer.lr)
         with suppress(EndedError):
