@@ -14,7 +14,7 @@ from fivefold.tracking.pulled import pulled
 from fivefold.tracking.report import reporting
 from fivefold.training.checkpoints import prune
 from fivefold.training.fingerprint import fingerprint
-from fivefold.training.fit import fit
+from fivefold.training.fit import fit, load_family
 
 
 def main(name: str) -> None:
@@ -25,6 +25,7 @@ def main(name: str) -> None:
     verify(selected)
     dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
+    load_family(model.network.family)
     start = pulled(name, model.training.start) if model.training.start else None
     origin = {"start": start.facts} if start else {}
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
@@ -50,8 +51,7 @@ def main(name: str) -> None:
         report.tags(resumed=str(fitted.resumed).lower())
         told.training(report, name)
     prune(checkpoints)
-    loss = fitted.history["val/loss"].min()
-    print(f"{name}: epoch {fitted.best_epoch + 1} of {epochs} is kept, val/loss {loss:.4g}")
+    print(f"{name}: epoch {fitted.best_epoch + 1} of {epochs} is kept, val/loss {fitted.history['val/loss'].min():.4g}")
     for line in fitted.checkup.lines():
         print(f"{name}: {line}")
 
