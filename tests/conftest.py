@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import settings
 
@@ -21,16 +20,6 @@ settings.load_profile("quick")
 
 torch.set_num_threads(1)
 """Threads of neighbouring test processes would wait for each other's."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what shares a finished project, and else the tests of a file."""
-    for item in items:
-        shared = {"finished", "prepared"} & set(getattr(item, "fixturenames", ()))
-        item.add_marker(
-            pytest.mark.xdist_group(min(shared) if shared else str(item.path.relative_to(item.config.rootpath)))
-        )
 
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:
