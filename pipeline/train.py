@@ -14,6 +14,7 @@ from fivefold.stages.run import give_up, run
 from fivefold.tracking import told
 from fivefold.tracking.pulled import pulled
 from fivefold.tracking.report import reporting
+from fivefold.training.assemble import load_family
 from fivefold.training.checkpoints import prune
 from fivefold.training.fingerprint import fingerprint
 from fivefold.training.fit import Fitted, fit
@@ -28,6 +29,7 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any], dict[str, Any]]:
     verify(selected)
     dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
+    load_family(model.network.family)
     start = pulled(name, model.training.start) if model.training.start else None
     origin = {"start": start.facts} if start else {}
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})

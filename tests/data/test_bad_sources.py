@@ -43,7 +43,11 @@ TABLES = [
     ),
     ("a.csv", b"a,y\n1,u,3\n2,v,3\n", " must be CSV in UTF-8 with one header, but is not: lines have more cells than"),
     ("a.csv.gz", b"a,y\n1,u\n", " must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
-    ("a.csv.gz", gzip.compress(b"a,y\n1,u\n2,v\n")[:-9], " must be CSV in UTF-8 with one header, but is not: Compres"),
+    (
+        "a.csv.gz",
+        gzip.compress(b"a,y\n1,u\n2,v\n", mtime=0)[:-9],
+        " must be CSV in UTF-8 with one header, but is not: Compres",
+    ),
     ("a.sklearn", b"# a comment\nmnist\n", " must name one of breast_cancer, wine, iris, diabetes, digits, but names"),
     ("a.sklearn", b"", " must name one of breast_cancer, wine, iris, diabetes, digits, but names ''; mend that line"),
 ]

@@ -124,7 +124,7 @@ def _which(preprocess: Preprocess) -> list[tuple[str, list[float]]]:
 
 
 def _told(schema: Schema) -> tuple[object, ...]:
-    return schema.classes, schema.values, schema.levels, schema.base, schema.log
+    return schema.classes, schema.values, schema.also, schema.levels, schema.base, schema.log
 
 
 def _shapes(layer: Layer) -> list[tuple[str, tuple[int, ...]]]:

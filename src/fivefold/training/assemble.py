@@ -151,6 +151,13 @@ def _batches(
     )
 
 
+def load_family(family: str) -> type[Supervised]:
+    """Import all code of a family and return its module: before a fingerprint is taken, which is of what is loaded."""
+    import_module(f"fivefold.families.{family}.network")
+    kind: type[Supervised] = import_module(f"fivefold.families.{family}.module").Module
+    return kind
+
+
 def learns_all_steps(schema: Schema, network: nn.Module) -> bool:
     """Say whether a network learns the next token at all steps of a text at once."""
     return schema.task == "language" and hasattr(network, "every_step")
@@ -173,8 +180,7 @@ def _module(
     training = params.training
     weights = rarity(schema, y) if training.imbalance == "weights" else None
     objective = objective_of(schema, training.loss, training.tasks, weights)
-    kind: type[Supervised] = import_module(f"fivefold.families.{params.network.family}.module").Module
-    return kind(
+    return load_family(params.network.family)(
         network.to(memory_format=torch.channels_last),
         objective,
         partial(
