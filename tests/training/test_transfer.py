@@ -177,9 +177,7 @@ def test_a_step_with_decaying_rates_is_that_of_torch_with_such_groups() -> None:
         "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.0},
         "schedule": {"name": "exponential", "factor": 0.5},
     }
-    descent = Descent(
-        ours, None, Tensor.backward, params=deep(**block, start={**START, "decay": 0.1}).training, steps=1
-    )
+    descent = Descent(ours, None, params=deep(**block, start={**START, "decay": 0.1}).training, steps=1)
     for share in (1.0, 0.5):
         descent.step(x, x, 6, lambda rows, _: ours(rows).square().mean())
         theirs.zero_grad()
