@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from fivefold.params.datasets import Dataset
 from fivefold.params.models import Model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 LINT = """
 import { readFileSync } from "node:fs";
@@ -51,12 +54,23 @@ def test_the_tables_of_the_readme_are_current() -> None:
     assert done.returncode == 0, f"run `make readme`\n{done.stdout}{done.stderr}"
 
 
-def test_every_link_within_the_project_leads_somewhere() -> None:
-    links = re.findall(r"\]\((?!http|#)([^)]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
-    headings = {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in README.splitlines()}
-    assert [anchor for anchor in re.findall(r"\]\(#([^)]+)\)", README) if anchor not in headings] == []
+def anchors(path: Path) -> set[str]:
+    """Return the names by which the headings of a document are linked to."""
+    lines = path.read_text().splitlines()
+    return {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in lines if line.startswith("#")}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_link_within_the_project_leads_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", path.read_text()):
+        file, _, anchor = link.partition("#")
+        there = path.parent / file if file else path
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there), link
+
+
+def test_every_document_is_found_from_the_readme() -> None:
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"(docs/{path.name})" not in README] == []
 
 
 YAML_BLOCKS = [
@@ -73,8 +87,11 @@ def test_documents_show_blocks_of_params() -> None:
 @pytest.mark.parametrize("block", YAML_BLOCKS)
 def test_a_block_that_a_document_shows_is_valid(block: str) -> None:
     shown = YAML(typ="safe", pure=True).load(block)
-    base = {"dataset": "d", "select": {"method": "none"}, "network": {"family": "mlp"}, "training": {}}
-    Model.model_validate_json(json.dumps(base | shown))
+    if datasets := [value for value in shown.values() if "kind" in value]:
+        TypeAdapter(Dataset).validate_json(json.dumps(datasets[0]))
+    else:
+        base = {"dataset": "d", "select": {"method": "none"}, "network": {"family": "mlp"}, "training": {}}
+        Model.model_validate_json(json.dumps(base | shown))
 
 
 def test_every_dependency_has_its_line_of_reason() -> None:
