@@ -17,7 +17,7 @@ def keep(path: Path, work: Path) -> None:
 def restore(stage: str, work: Path) -> None:
     """Put back the outputs that dvc.lock has for `stage` and that are not there, as they were before DVC ran it.
 
-    They come from DVC's cache, or from what `keep` kept. An output of which neither has a copy stays away.
+    They come from DVC's cache, or from what `keep` kept. An output of which neither has a whole copy stays away.
     """
     from dvc.repo import Repo  # only a stage that failed waits for this import
 
@@ -27,7 +27,8 @@ def restore(stage: str, work: Path) -> None:
                 continue
             copy = work / KEPT / Path(out.fs_path).name
             if out.use_cache:
-                out.checkout(allow_missing=True)
+                if not out.changed_cache():
+                    out.checkout()
             elif copy.exists() and _md5(copy) == out.hash_info.value:
                 Path(out.fs_path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(copy, out.fs_path)
