@@ -21,8 +21,8 @@ from fivefold.training.fit import Fitted, fit
 from fivefold.training.followers import followers
 
 
-def read(name: str) -> tuple[partial[Fitted], dict[str, Any], dict[str, Any]]:
-    """Return the training of model `name`, which lacks who is told of epochs; its parameters; facts known before."""
+def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
+    """Return the training of model `name`, which lacks who is told of epochs, and what is known of it before."""
     params = load_params()
     model = params.model(name)
     source, selected = paths.prepared(model.dataset), paths.selected(name)
@@ -35,16 +35,16 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any], dict[str, Any]]:
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
     checkpoints = paths.work("train", name) / identity
     train = partial(fit, name, model, dataset, chain, start, seed=params.seed, checkpoints=checkpoints)
-    return train, tree, {**origin, "name": name, "fingerprint": identity, "params": tree}
+    return train, {**origin, "name": name, "fingerprint": identity, "params": tree}
 
 
 def main(name: str) -> None:
     """Train model `name` of params.yaml on its selected features."""
-    train, tree, known = read(name)
+    train, known = read(name)
     with reporting("train", name, known["fingerprint"]) as report, report.running():
-        told.inputs(report, tree)
-        with followers(tree["training"]["devices"], partial(give_up, "train")):
-            fitted = train(on_epoch=report.history(tree["training"]["max_epochs"]))
+        told.inputs(report, known["params"])
+        with followers(known["params"]["training"]["devices"], partial(give_up, "train")):
+            fitted = train(on_epoch=report.history(known["params"]["training"]["max_epochs"]))
         with publishing(paths.model(name)) as folder:
             save_model(replace(fitted.saved, facts=known | fitted.facts()), folder)
             fitted.history.to_csv(folder / "history.csv", index=False)
@@ -57,5 +57,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    # a process that follows takes part in fit, and that is all
     run("train", main, follow=lambda name: read(name)[0](on_epoch=lambda *_: None))

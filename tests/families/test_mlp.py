@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from fivefold.errors import ParamsError
 from fivefold.families.find import build_network
+from fivefold.families.layers import BatchNorm
 from fivefold.families.mlp.network import Categories
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
@@ -66,7 +67,7 @@ class TestResidual:
         torch.testing.assert_close(network(x), two @ weights["layers.4.weight"].T + weights["layers.4.bias"])
 
 
-@pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm)])
+@pytest.mark.parametrize(("norm", "kind"), [("batch", BatchNorm), ("layer", nn.LayerNorm)])
 def test_a_norm_stands_before_each_activation(norm: str, kind: type[nn.Module]) -> None:
     network = build_network(Mlp.model_validate({"family": "mlp", "norm": norm, "dropout": 0.1}), Shape((5,), 2))
     found = [type(module) for module in network.get_submodule("layers")]
