@@ -72,6 +72,14 @@ def test_what_cells_hold() -> None:
     ]
 
 
+def test_the_columns_of_a_series_and_its_time() -> None:
+    days = pd.date_range("2024-01-01", periods=N, freq="h")
+    lines = screen(pd.DataFrame({"when": days, "goal": np.arange(N) % 24.0, "heat": np.linspace(-3.0, 9.0, N)}))
+    assert line(lines, "time") == "time when: 2024-01-01 00:00:00 to 2024-01-13 11:00:00, a step is 1 hour"
+    assert line(lines, "goal") == "goal target, 0 to 23 in training rows"
+    assert line(lines, "heat").startswith("heat exogenous, -3 to ")
+
+
 def test_categories_that_are_all_rare_are_said_to_be() -> None:
     towns = np.where(np.arange(N) % 3, None, [f"town{i}" for i in range(N)])
     lines = screen(pd.DataFrame({"town": towns, "v": RANDOM.normal(size=N), "goal": ["a", "b"] * 150}))

@@ -52,6 +52,35 @@ def texts(found: Arrays) -> list[str]:
     return [finding.text for finding in found.findings]
 
 
+@pytest.mark.parametrize(
+    ("times", "step", "span"),
+    [
+        (pd.date_range("2024-01-01", periods=9, freq="MS"), "1 month", ("2024-01-01", "2024-09-01")),
+        (pd.date_range("2024-01-31", periods=9, freq="QE"), "3 months", ("2024-03-31", "2026-03-31")),
+        (pd.date_range("2000-12-31", periods=9, freq="YE"), "1 year", ("2000-12-31", "2008-12-31")),
+        (pd.date_range("2024-01-01", periods=9, freq="B"), "1 business day", ("2024-01-01", "2024-01-11")),
+        (pd.date_range("2024-01-01", periods=9, freq="7D"), "7 days", ("2024-01-01", "2024-02-26")),
+        (
+            pd.date_range("2024-01-01", periods=9, freq="90min"),
+            "90 minutes",
+            ("2024-01-01 00:00:00", "2024-01-01 12:00:00"),
+        ),
+        (range(1700, 1709), "1", ("1700", "1708")),
+        (np.arange(9) * 0.1, "0.1", ("0", "0.8")),
+    ],
+    ids=["months", "quarters", "years", "business days", "weeks", "minutes", "whole numbers", "numbers"],
+)
+def test_the_step_and_the_span_are_said(tmp_path: Path, times: Any, step: str, span: tuple[str, str]) -> None:
+    schema = of(series(tmp_path, times)).schema
+    assert (schema.step, schema.span) == (step, span)
+
+
+def test_the_span_is_of_the_steps_that_are_kept(tmp_path: Path) -> None:
+    late = [NAN, NAN, *range(7)]
+    found = of(series(tmp_path, range(2000, 2009), y=np.arange(9.0), temp=late), exogenous=("temp",))
+    assert found.schema.span == ("2002", "2008")
+
+
 class TestWindows:
     def test_they_hold_past_steps_and_tell_the_ones_after(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2010), temp=np.arange(9) * 10, load=np.arange(9.0), y=-np.arange(9.0))
@@ -302,7 +331,7 @@ REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
     (csv([1, 2, 3, 4, 5.5, 6]), {}, ": times must lie on even steps, but 5.5 (1 such rows) does not; say `step`, or"),
     (csv([1, 1.0001, 2, 3, 4]), {"step": "1"}, ": times must lie on even steps, but 1.0001 (1 such rows) does not;"),
     (csv(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04T06:30"]), {}, ": times must lie on even steps, but 2"),
-    (csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]), {}, "but 30 of 34 steps of 1 days 00:00:00 would"),
+    (csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]), {}, "but 30 of 34 steps of 1 day would"),
     (csv([1, 2, 100, 300]), {"step": "MS"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'MS'"),
     (csv([1, 2, 100, 300]), {"step": "-1"}, ": times are numbers, so `step` must be one above 0 or auto, but is '-1'"),
     (csv([1, 2, 3, 4]), {"step": "nan"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'nan';"),

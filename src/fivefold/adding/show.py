@@ -109,17 +109,22 @@ def _facts(added: Added) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     axes = {"images": " (channels x height x width)", "text": " tokens"}
     table.add_row("a record", " x ".join(map(str, schema.shape)) + axes.get(schema.kind, " (steps x values)"))
-    if schema.features:
+    if schema.features and schema.kind != "series":
         table.add_row("values", Text(_listed(schema.features)))
     if schema.kind == "sequences":
         lengths = (~np.isnan(dataset.train.x).all(axis=2)).sum(axis=1)
         low, high = lengths.min(), lengths.max()
         table.add_row("length", f"{low} steps" if low == high else f"{low} to {high} steps")
     if schema.kind == "series":
-        table.add_row("time", Text(str(added.block["time"])))
+        first, last = schema.span
+        table.add_row("time", Text(f"{added.block['time']}: {first} to {last}, a step is {schema.step}"))
+        for place, name in enumerate(schema.features[:COLUMNS]):
+            role = "target" if name in added.block["targets"] else "exogenous"
+            seen = dataset.train.x[..., place]
+            table.add_row(Text(_cut(name)), f"{role}, {_number(seen.min())} to {_number(seen.max())} in training rows")
     if schema.vocabulary:
         table.add_row("vocabulary", f"{len(schema.vocabulary):,} tokens ({schema.tokens.replace('_', ' ')})")
-    if schema.task != "language":
+    if schema.task not in ("language", "forecasting"):
         table.add_row(Text(_cut(schema.target), "bold"), Text(_target(dataset), "bold"))
     return table
 

@@ -60,6 +60,10 @@ class Schema(Strict):
     """Of a table: how its columns become features."""
     horizon: int = 0
     """Of a series: future steps that are told; values are those of the first step, then of the second, and so on."""
+    step: str = ""
+    """Of a series: the distance of two steps, as a person says it: 1 month, 15 minutes, 0.5."""
+    span: tuple[str, ...] = ()
+    """Of a series: the times of its first and of its last step."""
     season: int = 0
     """Of a series: steps after which it is like before; 0 if none is known."""
     log: bool = False

@@ -20,7 +20,7 @@ from .records import Array, Keys
 from .schema import Schema
 from .splitting import split
 from .target import numbers, positive
-from .times import moments, places, width
+from .times import moments, places, step_of, time_of
 
 
 def read_series(source: Path, params: Series) -> Arrays:
@@ -51,7 +51,7 @@ def read_series(source: Path, params: Series) -> Arrays:
         for name in params.targets:
             positive(columns[name], name, source)
     matrix = np.column_stack(list(columns.values()))[order]
-    values, first, findings = _even(times, matrix, params, source)
+    values, grid, first, findings = _even(times, matrix, params, source)
     n = len(values) - params.window - params.horizon + 1
     if n < 3:
         raise DataError(
@@ -76,14 +76,16 @@ def read_series(source: Path, params: Series) -> Arrays:
         classes=(),
         values=told,
         horizon=params.horizon,
+        step=step_of(grid),
+        span=(time_of(grid, 0), time_of(grid, -1)),
         season=params.season,
         log=params.log,
     )
     return Arrays(Keys(y, overlap=params.horizon - 1), schema, x, np.arange(n) + first + params.window, findings)
 
 
-def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Array, int, tuple[Finding, ...]]:
-    """Return the values at even steps, NaN where none stands, the first step that is kept, and what was found.
+def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Array, Array, int, tuple[Finding, ...]]:
+    """Return the values at even steps, NaN where none stands, their times, the first's place, and what was found.
 
     Steps before a column begins, and steps after a target ends, are left out.
     """
@@ -91,7 +93,7 @@ def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Ar
     if params.step == "auto" and len(grid) > 2 * len(times):
         raise DataError(
             f"{source}: times must lie on even steps, but {len(grid) - len(times)} of {len(grid)} steps of"
-            f" {width(grid)} would be missing; say `step`, or resample the series"
+            f" {step_of(grid)} would be missing; say `step`, or resample the series"
         )
     full = np.full((len(grid), values.shape[1]), np.nan)
     full[place] = values
@@ -116,7 +118,8 @@ def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Ar
     if left:
         text = f"{left} steps before a column begins, or after a target ends, are left out"
         findings.append(Finding(rule="missing", level="warning", text=text))
-    return full[first : max(end, first)], first, tuple(findings)
+    kept = slice(first, max(end, first))
+    return full[kept], grid[kept], first, tuple(findings)
 
 
 def _filled(values: Array, params: Series, cuts: Sequence[int]) -> tuple[Array, Array]:

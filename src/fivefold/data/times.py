@@ -137,9 +137,38 @@ def _inferred(stamps: pd.DatetimeIndex) -> pd.offsets.BaseOffset:
     return pd.tseries.frequencies.to_offset(usual)
 
 
-def width(grid: Array) -> str:
-    """Return the distance of two steps, for a message."""
-    return str(pd.Timedelta(grid[1] - grid[0])) if grid.dtype.kind == "M" else f"{grid[1] - grid[0]:g}"
+def step_of(grid: Array) -> str:
+    """Return the distance of two even steps as a person says it: 1 month, 15 minutes, 0.5."""
+    gaps = np.unique(np.diff(grid))
+    if grid.dtype.kind != "M":
+        return f"{np.median(gaps):g}"
+    if len(gaps) == 1:
+        return _spoken(pd.Timedelta(gaps[0]))
+    months = np.unique(np.diff(grid.astype("datetime64[M]")).astype(int))
+    if len(months) > 1 or not months[0]:
+        return "1 business day"
+    return _counted(months[0] // 12, "year") if months[0] % 12 == 0 else _counted(months[0], "month")
+
+
+def time_of(grid: Array, place: int) -> str:
+    """Return one of even steps as a person writes it; without a time of day if all are midnight."""
+    if grid.dtype.kind != "M":
+        return f"{grid[place]:.10g}"
+    days = grid.astype("datetime64[D]")
+    return str(days[place] if (days == grid).all() else pd.Timestamp(grid[place]))
+
+
+def _spoken(gap: pd.Timedelta) -> str:
+    """Return a span of time by the largest unit of which it is a multiple."""
+    for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second"), ("ms", "millisecond")):
+        count = gap / pd.Timedelta(1, unit)
+        if count == int(count):
+            return _counted(int(count), word)
+    return str(gap)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _bounded(count: float, step: str, source: Path) -> None:
