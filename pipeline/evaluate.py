@@ -26,7 +26,8 @@ def main(name: str) -> None:
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
         p = judged(saved, test)
         scores = {"test": score(schema, test.y, p) | naive_scores(schema, test)}
-        for short, records in (("val", dataset.validation), ("train", fewer(saved, dataset.train))):
+        for short, every in (("val", dataset.validation), ("train", dataset.train)):
+            records = fewer(saved, every)
             scores[short] = score(schema, records.y, judged(saved, records)) | naive_scores(schema, records)
         shown = tables(schema, test, p, history)
         with publishing(paths.report(name)) as folder:
