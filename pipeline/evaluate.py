@@ -5,12 +5,13 @@ import json
 import pandas as pd
 
 from fivefold import paths
+from fivefold.data.goals import goals
 from fivefold.data.storage import load_dataset
 from fivefold.families.saved import load_model
-from fivefold.scoring.metrics import metrics_of, naive_scores, score
+from fivefold.scoring.metrics import metrics_of, naive_scores, scores_of
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.predict import fewer, judged
-from fivefold.scoring.tables import predictions, save_tables, tables
+from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import told
@@ -23,22 +24,24 @@ def main(name: str) -> None:
     dataset = load_dataset(paths.prepared(saved.facts["params"]["dataset"]))
     schema, test = saved.schema, dataset.test
     history = pd.read_csv(paths.model(name) / "history.csv")
+    doctor = json.loads((paths.model(name) / "doctor.json").read_text())
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
         p = judged(saved, test)
-        scores = {"test": score(schema, test.y, p) | naive_scores(schema, test)}
+        scores = {"test": scores_of(schema, test, p)}
         for short, every in (("val", dataset.validation), ("train", dataset.train)):
             records = fewer(saved, every)
-            scores[short] = score(schema, records.y, judged(saved, records)) | naive_scores(schema, records)
-        shown = tables(schema, test, p, history)
+            scores[short] = scores_of(schema, records, judged(saved, records))
+        shown = tables(schema, test, p, history) | {"gradients": gradients(doctor["measured"])}
         with publishing(paths.report(name)) as folder:
             (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
             predictions(schema, test, p).to_parquet(folder / "predictions.parquet", index=False)
             save_tables(shown, folder / "tables")
             draw(shown, name, folder / "plots")
         told.evaluation(report, name)
-    for metric in metrics_of(schema):
-        value = scores["test"][metric.name]
-        print(f"{name}: test {metric.name} {value:.4f} ({metric.unit}, {metric.better} is better)")
+    for goal in goals(schema):
+        for metric in metrics_of(goal.schema):
+            value = scores["test"][goal.prefix + metric.name]
+            print(f"{name}: test {goal.prefix}{metric.name} {value:.4f} ({metric.unit}, {metric.better} is better)")
     for naive in naive_scores(schema, test):
         print(f"{name}: test {naive} {scores['test'][naive]:.4f}, which needs no network")
 

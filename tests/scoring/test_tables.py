@@ -7,7 +7,8 @@ from sklearn.metrics import auc, roc_auc_score
 
 from fivefold.data.records import Array, Records
 from fivefold.data.schema import Schema
-from fivefold.scoring.tables import predictions, save_tables, tables
+from fivefold.scoring.pictures import draw
+from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 
 from ..conftest import schema_of
 
@@ -93,6 +94,18 @@ class TestOtherTables:
         shown = shown_of(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]))
         assert set(shown) == {"learning_curve", "predicted"}
         assert shown["predicted"].to_dict("list") == {"actual": [1, 2], "predicted": [1.5, 2.5]}
+
+    def test_gradients_have_a_row_for_each_layer_and_epoch(self) -> None:
+        table = gradients({"gradient": {"first": [1.0, None], "last": [2.0, 0.5]}, "dead": {"relu": [0.1, 0.2]}})
+        assert table.epoch.tolist() == [1, 2, 1, 2]
+        assert table.layer.tolist() == ["first", "first", "last", "last"]
+        np.testing.assert_array_equal(table.norm, [1.0, np.nan, 2.0, 0.5])
+
+    @pytest.mark.parametrize("norms", [[0.5], [1e-9, 3.0, 0.0], [None, None], [0.0], [0.1] * 300])
+    def test_gradients_of_any_size_are_drawn(self, tmp_path: Path, norms: list[float | None]) -> None:
+        layers = {f"layers.{i}": norms for i in range(10)}
+        draw({"gradients": gradients({"gradient": layers})}, "m", tmp_path / "plots")
+        assert (tmp_path / "plots/gradients.png").stat().st_size > 5000
 
     def test_tables_are_written_by_name(self, tmp_path: Path) -> None:
         shown = shown_of(schema_of((3,)), np.array([1.0, 2]), np.array([[1.5], [2.5]]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics
@@ -33,9 +34,28 @@ def learning_curve(table: pd.DataFrame, model: str) -> Figure:
     label = f"best: {best.val:.3g}, epoch {best.epoch:.0f}"
     axes.axvline(best.epoch, color="0.6", linewidth=0.8, linestyle=":", label=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="epoch", ylabel="loss, in the scale of training", yscale="log")
+    scale = "log" if table[["train", "val"]].to_numpy().min() > 0 else "linear"  # with learnt weights it may be below
+    axes.set(xlabel="epoch", ylabel="loss, in the scale of training", yscale=scale)
     title(fig, f"{model}: learning curve")
     axes.legend()
+    return fig
+
+
+def gradients(table: pd.DataFrame, model: str) -> Figure:
+    """Norm of each layer's gradient over epochs, the input's layer at the top."""
+    layers, n = list(dict.fromkeys(table.layer)), int(table.epoch.max())
+    norms = table.norm.to_numpy().reshape(len(layers), n)
+    fig, axes = figure(6.0, 1.2 + 0.24 * len(layers))
+    shown = np.where(norms > 0, norms, np.nan)
+    scale = LogNorm(np.nanmin(shown), np.nanmax(shown)) if np.isfinite(shown).any() else LogNorm(0.1, 1)
+    edges = (0.5, n + 0.5, len(layers) - 0.5, -0.5)
+    image = axes.imshow(shown, aspect="auto", interpolation="none", norm=scale, cmap="viridis", extent=edges)
+    axes.set_yticks(range(len(layers)), layers, fontsize="small")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch")
+    title(fig, f"{model}: norm of the gradient, by layer")
+    axes.spines[:].set_visible(False)
+    fig.colorbar(image, ax=axes)
     return fig
 
 
@@ -115,6 +135,7 @@ def forecast(table: pd.DataFrame, model: str) -> Figure:
 
 PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
     "learning_curve": learning_curve,
+    "gradients": gradients,
     "confusion": confusion,
     "roc": roc,
     "calibration": calibration,

@@ -1,0 +1,84 @@
+"""The doctor beside a training: measures one step an epoch, and says at the end what is wrong."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from ...families.supervised import Supervised
+from ...params.models import Model
+from .course import Checkup, Course, Inputs, Measured, metrics_of
+from .probe import Probe
+from .rules import diagnose, not_finite
+
+
+class Doctor(pl.Callback):
+    """Looks at the first step of each epoch; must stand before callbacks that tell of the epoch or write checkpoints.
+
+    Attributes:
+        inputs: what the network is given; to be set before training starts.
+    """
+
+    inputs: Inputs
+    probe: Probe
+
+    def __init__(self, params: Model) -> None:
+        self.params = params
+        self.steps = 0
+        self.epochs = 0
+        self.measured: Measured = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Supervised) -> None:  # type: ignore[override]
+        """Meet the network, which lies on its device now."""
+        self.steps = pl_module.steps
+        inside = not self.params.training.compile
+        self.probe = Probe(pl_module.network, pl_module.stepper.optimizer, inside=inside)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Supervised) -> None:  # type: ignore[override]
+        """Watch the step that comes."""
+        self.probe.arm()
+        pl_module.stepper.watch = self.probe.look
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Read what was measured, the epoch's last training step being done."""
+        for kind, sizes in self.probe.read().items():
+            layers = self.measured.setdefault(kind, {})
+            for name in dict.fromkeys((*layers, *sizes)):
+                values = layers.setdefault(name, [None] * self.epochs)
+                values.append(sizes.get(name))
+        self.epochs += 1
+
+    def metrics(self) -> dict[str, float]:
+        """Return what the last epoch's metrics are beside those of the family."""
+        return metrics_of(self.measured, self.epochs - 1)
+
+    def checkup(self, epochs: list[dict[str, float]]) -> Checkup:
+        """Return what there is to say of a training with these metrics by epoch."""
+        return Checkup(diagnose(self._course(epochs)), self.inputs.constant, self.measured)
+
+    def remedy(self, epochs: list[dict[str, float]]) -> str:
+        """Return what to do about a loss that is not finite, after epochs with these metrics."""
+        return not_finite(self._course(epochs))
+
+    def _course(self, epochs: list[dict[str, float]]) -> Course:
+        training = self.params.training
+        return Course(
+            train=[metrics["train/loss"] for metrics in epochs],
+            val=[metrics["val/loss"] for metrics in epochs],
+            measured=self.measured,
+            inputs=self.inputs,
+            dataset=self.params.dataset,
+            steps=self.steps,
+            max_epochs=training.max_epochs,
+            lr=training.optimizer.lr,
+            limits=bool(training.gradient_clip or training.gradient_clip_value),
+            network=self.params.network.model_dump(),
+            precision=training.precision,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        return {"epochs": self.epochs, "measured": self.measured}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a checkpoint stood."""
+        self.epochs, self.measured = state_dict["epochs"], state_dict["measured"]

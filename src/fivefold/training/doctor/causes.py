@@ -1,0 +1,129 @@
+"""Why a network learns nothing, read from what was measured in it; and how remedies are put."""
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from .course import Course, Finding
+
+MOVED = 0.02
+"""What all steps together must be able to move weights by, as a share of them, to have a chance."""
+VANISHED = 1e-3
+"""Gradient of the first layer as a share of the last one's, or of the first steps as a share of the largest."""
+DEAD = 0.5
+"""Share of a layer's units that may be dead."""
+FALLEN = 0.02
+"""Fall of the loss, in `constant`, that says that it is on its way."""
+
+GUESS = "where the same guess for all rows has"
+"""Behind a loss: what it is worth."""
+
+
+def cause(course: Course) -> Finding:
+    """Return why nothing was learnt."""
+    best = min(course.val)
+    stays = f"val/loss is {best:.3g} at best, {GUESS} {course.inputs.constant:.3g}"
+    share, layer = _dead(course)
+    if share > 0.95:
+        return Finding("dead_units", "problem", f"{stays}, and {_says_dead(course, share, layer)}")
+    first, last, ratio = _vanishing(course)
+    if ratio < VANISHED:
+        return Finding(
+            "vanishing_gradients",
+            "problem",
+            f"{stays}, and the gradient of {first} is {ratio:.1g} times that of {last}: gradients vanish; try"
+            f" {either([*offered(course, 'activation relu', 'init kaiming', 'norm batch'), 'fewer layers'])}",
+        )
+    if _moved(course) < MOVED:
+        return Finding(
+            "rate_too_low",
+            "problem",
+            f"{stays}, and a step moves weights by {_moved(course) / course.steps / len(course.train):.1g} of their"
+            f" size: learning rate too low; raise training.optimizer.lr (now {course.lr:g})",
+        )
+    layer, reach = _reach(course)
+    if reach < VANISHED:
+        return Finding(
+            "vanishing_over_time",
+            "problem",
+            f"{stays}, and of the gradient of {layer} {reach:.1g} reaches the first steps of a record: gradients vanish"
+            f" over time; try {either([*offered(course, 'cell lstm', 'cell gru', 'pool mean'), 'shorter records'])}",
+        )
+    falls = course.val.index(best) == len(course.val) - 1
+    if falls and course.train[0] - course.train[-1] > FALLEN * course.inputs.constant:
+        return Finding(
+            "rate_too_low",
+            "problem",
+            f"{stays}, but it falls to the last epoch: learning is too slow; raise training.optimizer.lr"
+            f" (now {course.lr:g}) or training.max_epochs (now {course.max_epochs})",
+        )
+    return Finding(
+        "nothing_learnt",
+        "problem",
+        f"{stays}: nothing was learnt; try another training.optimizer.lr (now {course.lr:g}), a wider network, or"
+        " better features",
+    )
+
+
+def _vanishing(course: Course) -> tuple[str, str, float]:
+    """Return first and last layer, and the ratio of their gradients' norms in the middle epoch."""
+    norms = [
+        (layer, found) for layer, values in course.measured.get("gradient", {}).items() if (found := _some(values))
+    ]
+    if len(norms) < 2:
+        return "", "", 1.0
+    (first, ahead), (last, back) = norms[0], norms[-1]
+    end = median(back)
+    return first, last, median(ahead) / end if end else 1.0
+
+
+def _reach(course: Course) -> tuple[str, float]:
+    """Return the recurrent layer that looks back least, and how much of its gradient reaches the first steps."""
+    shares = {layer: median(found) for layer, v in course.measured.get("reach", {}).items() if (found := _some(v))}
+    return min(shares.items(), key=lambda item: item[1], default=("", 1.0))
+
+
+def _moved(course: Course) -> float:
+    """Return by how much all steps together can have moved the weights that moved most, as a share of them."""
+    steps = [median(found) for values in course.measured.get("update", {}).values() if (found := _some(values))]
+    return max(steps, default=1.0) * course.steps * len(course.train)
+
+
+def _dead(course: Course) -> tuple[float, str]:
+    """Return the largest share of dead units in the last epochs, and its layer."""
+    shares = [
+        (median(found[-3:]), layer) for layer, v in course.measured.get("dead", {}).items() if (found := _some(v))
+    ]
+    return max(shares, default=(0.0, ""))
+
+
+def _says_dead(course: Course, share: float, layer: str) -> str:
+    where = f"{share:.0%} of the units of {layer}"
+    lower = f"a lower training.optimizer.lr (now {course.lr:g})"
+    if course.network.get("activation") in ("sigmoid", "tanh"):
+        remedies = offered(course, "activation relu", "init xavier")
+        return f"{where} are at their bounds for all rows; try {either([*remedies, lower])}"
+    remedies = offered(course, "activation leaky_relu", "init kaiming")
+    return f"{where} are 0 for all rows; try {either([*remedies, lower])}"
+
+
+def dead_units(course: Course) -> Iterator[Finding]:
+    """Tell of a layer most of whose units do nothing, in a network that learns all the same."""
+    share, layer = _dead(course)
+    if share > DEAD:
+        yield Finding("dead_units", "hint", _says_dead(course, share, layer))
+
+
+def _some(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def offered(course: Course, *settings: str) -> list[str]:
+    """Return settings of the network that its family has and that are others than now: `activation relu`, `dropout`."""
+    words = [(setting, *setting.partition(" ")[::2]) for setting in settings]
+    network = course.network
+    return [f"network.{setting}" for setting, key, value in words if key in network and network[key] != value]
+
+
+def either(remedies: Sequence[str]) -> str:
+    """Return `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(remedies[:-1]), remedies[-1])))
