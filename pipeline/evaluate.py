@@ -28,7 +28,8 @@ def main(name: str) -> None:
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
         p = judged(saved, test)
         scores = {"test": scores_of(schema, test, p)}
-        for short, records in (("val", dataset.validation), ("train", fewer(saved, dataset.train))):
+        for short, every in (("val", dataset.validation), ("train", dataset.train)):
+            records = fewer(saved, every)
             scores[short] = scores_of(schema, records, judged(saved, records))
         shown = tables(schema, test, p, history) | {"gradients": gradients(doctor["measured"])}
         with publishing(paths.report(name)) as folder:

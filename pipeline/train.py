@@ -57,4 +57,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    run("train", main, follow=lambda name: read(name)[0](on_epoch=lambda *_: None))
+    run("train", main, follow=lambda name: read(name)[0](on_epoch=lambda *_: None))  # a follower only takes part in fit

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fivefold.data.prepared import prepare
 from fivefold.data.records import SPLITS
+from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.data.text import MARKS, PADDING, UNKNOWN, learn, numbered, read_text, tokenise
 from fivefold.errors import DataError
 from fivefold.params.datasets import Format, Text
@@ -218,6 +219,24 @@ class TestLanguage:
             "validation": [11, 12, 13],
             "test": [14, 15, 16],
         }
+
+    def test_the_text_is_kept_once(self, tmp_path: Path) -> None:
+        path = written(tmp_path, "abcd efgh " * 50, "a.txt")
+        dataset, _ = prepare(novel(path, length=100), 0)
+        folder = tmp_path / "prepared"
+        folder.mkdir()
+        save_dataset(dataset, folder)
+        write_manifest(folder)
+        loaded = load_dataset(folder)
+        for name, records in loaded.splits().items():
+            n = len(records)
+            # int32, behind numpy's head of 128 bytes
+            assert (folder / name / "tokens.npy").stat().st_size == 128 + 4 * (n + 100 - 1)
+            assert not (folder / name / "x.npy").exists()
+            assert isinstance(records.x, np.memmap)
+            np.testing.assert_array_equal(records.x, getattr(dataset, name).x)
+            np.testing.assert_array_equal(records.x[1:, -1], records.y[:-1])
+        assert np.shares_memory(dataset.train.x[0], dataset.train.x[99])
 
     def test_words(self, tmp_path: Path) -> None:
         path = written(tmp_path, "To be, or not to be. " * 4, "a.txt")

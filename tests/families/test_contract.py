@@ -282,12 +282,16 @@ def test_an_onnx_file_of_other_weights_is_found_out(tmp_path: Path) -> None:
         check_parity(saved_of(CASES["mlp"], seed=2), x, tmp_path / "model.onnx")
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [(" 64", " 65", r"Error\(s\) in loading state_dict"), ("float64", "float65", "'float65'")],
+    ids=["units", "numbers"],
+)
+def test_a_model_of_another_network_is_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
     save_model(saved_of(CASES["mlp"]), tmp_path)
     model = tmp_path / "model.json"
-    model.write_text(model.read_text().replace("64", "65"))
+    assert old in model.read_text()
+    model.write_text(model.read_text().replace(old, new))
     write_manifest(tmp_path)
-    with pytest.raises(
-        ArtifactError, match=r"must hold a model of this version, but: Error\(s\) in loading state_dict"
-    ):
+    with pytest.raises(ArtifactError, match=f"must hold a model of this version, but: {reason}"):
         load_model(tmp_path)

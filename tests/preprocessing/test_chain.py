@@ -141,6 +141,12 @@ class TestSteps:
         chain = Chain("float32", ()).then(Step("take", {"index": np.array([3, 0])}))
         assert chain(np.array([[[[1, 2], [3, 4]]]], np.uint8)).tolist() == [[4, 1]]
 
+    def test_tokens_stay_what_and_where_they_are(self) -> None:
+        chain, x = Chain("int32", ()), np.array([[2**24 + 1, 0]], np.int32)  # the first number that float32 has not
+        assert chain(x) is x
+        twin = Preprocess(chain)(torch.from_numpy(x))
+        assert (twin.dtype, twin.tolist()) == (torch.int32, x.tolist())
+
     def test_a_table_at_a_large_offset_keeps_its_differences(self) -> None:
         chain, x = Chain("float64", ()).then(AFFINE), FILLED
         exact = (x[:, 1] - 1e9) * 2

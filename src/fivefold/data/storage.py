@@ -14,10 +14,13 @@ from ..errors import ArtifactError
 from ..params.base import Strict
 from .records import SPLITS, Array, Dataset, Records
 from .schema import Schema
+from .windows import joined, windows
 
 MANIFEST = "manifest.json"
 FIELDS = ("x", "y", "rows", "groups", "also")
 """Of `Records`; the last two only where there are groups, and further targets."""
+TOKENS = "tokens"
+"""Instead of x for one long text, whose windows overlap: (n + length - 1,)."""
 
 
 class Entry(Strict):
@@ -41,8 +44,11 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         (folder / name).mkdir()
         for field in FIELDS:
             array = getattr(records, field)
-            if array is not None:
-                np.save(folder / name / f"{field}.npy", array, allow_pickle=False)
+            if array is None:
+                continue
+            if field == "x" and dataset.schema.task == "language":
+                field, array = TOKENS, joined(array)
+            np.save(folder / name / f"{field}.npy", array, allow_pickle=False)
     (folder / "schema.json").write_text(dataset.schema.model_dump_json(indent=2) + "\n")
 
 
@@ -54,9 +60,14 @@ def load_dataset(folder: Path) -> Dataset:
     """
     verify(folder)
     schema = Schema.from_json((folder / "schema.json").read_text(), folder / "schema.json")
-    paths = {name: {field: folder / name / f"{field}.npy" for field in FIELDS} for name in SPLITS}
-    sets = (Records(**{f: _mapped(path) for f, path in paths[name].items() if path.exists()}) for name in SPLITS)
-    return Dataset(schema, *sets)
+    return Dataset(schema, *(_records(folder / name, schema) for name in SPLITS))
+
+
+def _records(folder: Path, schema: Schema) -> Records:
+    arrays = {field: _mapped(path) for field in (*FIELDS, TOKENS) if (path := folder / f"{field}.npy").exists()}
+    if TOKENS in arrays:
+        arrays["x"] = windows(arrays.pop(TOKENS), *schema.shape)
+    return Records(**arrays)
 
 
 def _mapped(path: Path) -> Array:

@@ -18,11 +18,12 @@ from ..params.splits import RowSplit
 from .encoding import encoding_of
 from .findings import Finding
 from .frame import need, read_frame
-from .records import SPLITS, Array, Dataset, Keys, Parts
+from .records import SPLITS, Array, Dataset, Keys, Parts, Records
 from .roles import given_parts, groups_of
 from .schema import Schema
 from .target import encode_target
 from .times import moments
+from .windows import windows
 
 PADDING, UNKNOWN = 0, 1
 MARKS = ("<padding>", "<unknown>")
@@ -111,13 +112,13 @@ class RawLanguage:
     findings: tuple[Finding, ...] = ()
 
     def encode(self, parts: Parts) -> Dataset:
-        """Return windows of tokens; the vocabulary is that of the tokens before the validation part."""
+        """Return views of the tokens; the vocabulary is that of the tokens before the validation part."""
         length, how = self.params.length, how_cut(self.params)
         end = int(parts["train"][-1]) + length + 1
         vocabulary = learn([self.tokens[:end]], self.params)
         index = {token: i for i, token in enumerate(vocabulary)}
         numbers = np.fromiter((index.get(token, UNKNOWN) for token in self.tokens), np.int32, len(self.tokens))
-        windows = np.lib.stride_tricks.sliding_window_view(numbers, length + 1)
+        x, y = windows(numbers[:-1], length), numbers[length:].astype(np.int64)
         schema = Schema(
             kind="text",
             task="language",
@@ -130,10 +131,9 @@ class RawLanguage:
         )
         sets = []
         for name in SPLITS:
-            part = windows[parts[name]]
-            sets.append(
-                Keys(part[:, -1].astype(np.int64)).records(part[:, :-1], parts[name] + length, np.arange(len(part)))
-            )
+            start = int(parts[name][0]) if len(parts[name]) else 0
+            part = slice(start, start + len(parts[name]))  # in time, and so without gaps: still views
+            sets.append(Records(x[part], y[part], parts[name] + length))
         return Dataset(schema, *sets)
 
 

@@ -14,21 +14,25 @@ from torch.nn import functional
 from ..data.records import Array
 from ..preprocessing.chain import Chain, Kind
 
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "int32": torch.int32}
+
 
 class Preprocess(nn.Module):
     """A fitted `Chain` as a module: the same steps, its arrays as buffers, exported in the same graph."""
 
     def __init__(self, chain: Chain) -> None:
         super().__init__()
-        self.dtype = torch.float64 if chain.dtype == "float64" else torch.float32
+        self.dtype = DTYPES[chain.dtype]
         self.kinds: Sequence[Kind] = [step.kind for step in chain.steps]
         for i, step in enumerate(chain.steps):
             for name, array in step.arrays.items():
                 self.register_buffer(f"{name}_{i}", torch.from_numpy(array.copy()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (b, ...) float32 of raw records x."""
+        """Return the features (b, ...) float32 of raw records x; tokens as they are."""
         x = x.to(self.dtype)
+        if self.dtype == torch.int32:
+            return x
         for i, kind in enumerate(self.kinds):
             x = self._step(i, kind, x)
         return x.to(torch.float32)

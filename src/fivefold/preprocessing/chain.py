@@ -78,17 +78,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
-    """Steps in order. Arithmetic is float64 where raw units may be large, and float32 for images and text.
+    """Steps in order. Arithmetic is float64 where raw units may be large, and float32 for images.
+
+    Tokens of a text, int32, stay what and where they are: a chain of theirs has no steps.
 
     names: of the features that come out, where they have names.
     """
 
-    dtype: Literal["float64", "float32"]
+    dtype: Literal["float64", "float32", "int32"]
     steps: tuple[Step, ...]
     names: tuple[str, ...] = ()
 
     def __call__(self, x: Array) -> Array:
-        """Return the features (n, ...) float32 of raw records x."""
+        """Return the features (n, ...) float32 of raw records x; tokens as they are."""
+        if self.dtype == "int32":
+            return x
         values = x.astype(self.dtype)
         for step in self.steps:
             values = step(values)

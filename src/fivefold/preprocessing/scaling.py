@@ -31,7 +31,7 @@ def fit_scaling(x: Array, schema: Schema, params: Dataset) -> Chain:
             mask = (Step("mask", {}),) if isinstance(params, Sequences) else ()
             return chain.then(scaled, *mask, names=names)
         case _:
-            return Chain("float32", ())  # tokens are numbers already
+            return Chain("int32", ())  # tokens are numbers already
 
 
 def _logs(schema: Schema, params: Sequences | Series) -> tuple[Step, ...]:

@@ -13,8 +13,11 @@ from ..families.saved import Saved
 BATCH = 4096
 """Rows at a time: bounds memory, changes no number that matters."""
 
+TEXTS = 512
+"""Texts at a time: each is hundreds of steps of hundreds of units."""
+
 LANGUAGE_ROWS = 20_000
-"""Training rows that a language model is scored on at most: each needs a whole window for one token."""
+"""Training and validation rows each that a language model is scored on at most: a whole window tells one token."""
 
 
 def predict(model: Deployed, x: Array) -> Array:
@@ -42,17 +45,18 @@ def judged(saved: Saved, records: Records) -> Array:
     return np.concatenate(parts)
 
 
-def fewer(saved: Saved, train: Records) -> Records:
-    """Return the training rows that are scored: of a long text every so many."""
+def fewer(saved: Saved, records: Records) -> Records:
+    """Return the training or validation rows that are scored: of a long text every so many."""
     if saved.schema.task != "language":
-        return train
-    return train.take(np.arange(0, len(train), -(-len(train) // LANGUAGE_ROWS)))
+        return records
+    return records.take(np.arange(0, len(records), -(-len(records) // LANGUAGE_ROWS)))
 
 
 def _batches(model: Deployed, x: Array) -> Iterator[Array]:
+    size = TEXTS if x.dtype == np.int32 else BATCH
     with torch.inference_mode():
-        for start in range(0, len(x), BATCH):
-            out = model(torch.from_numpy(x[start : start + BATCH].copy())).numpy()
+        for start in range(0, len(x), size):
+            out = model(torch.from_numpy(x[start : start + size].copy())).numpy()
             wrong = np.flatnonzero(~np.isfinite(out).all(axis=1))
             if len(wrong):
                 raise TrainingError(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..data.records import Array, Dataset
 from ..data.schema import Schema
+from ..data.windows import joined
 from ..errors import ParamsError
 from ..families.depth import Layer
 from ..families.find import build_network
@@ -89,7 +90,7 @@ def assemble(
     taken = _started(name, params, source, network, schema, chain)
     targets = Targets.fit(schema, dataset.train)
     rows, held_out = (
-        (_laid_out(torch.from_numpy(chain(records.x))).to(device), targets(records).to(device))
+        (_laid_out(chain(records.x), schema, device), targets(records).to(device))
         for records in (dataset.train, dataset.validation)
     )
     shared = partial(Batches, part=part, parts=parts)
@@ -121,9 +122,12 @@ def _told(schema: Schema, training: Training) -> Schema:
     return schema.model_copy(update={"levels": levels, "base": training.base})
 
 
-def _laid_out(x: Tensor) -> Tensor:
-    """Return images with channels last, as convolutions are fastest."""
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+def _laid_out(x: Array, schema: Schema, device: torch.device) -> Tensor:
+    """Return features on the device: images with channels last, as convolutions are fastest; of windows one row."""
+    if schema.task == "language":
+        return torch.from_numpy(joined(x)).to(device).unfold(0, x.shape[1], 1)  # (n + t - 1,) seen as (n, t)
+    features = torch.from_numpy(np.require(x, requirements="W"))  # a file's memory is copied
+    return (features.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else features).to(device)
 
 
 def _batches(
@@ -147,7 +151,8 @@ def _batches(
     x, y = (part[:: min(stride, m)] for part in held_out)
     return (
         shared(*rows, training.batch_size, order=order, n=n // min(stride, n)),
-        shared(x, y, VALIDATION_ROWS),
+        # a text's outputs are as many as its vocabulary, at each step
+        shared(x, y, VALIDATION_ROWS if stride == 1 else training.batch_size),
     )
 
 
