@@ -36,7 +36,7 @@ def main(name: str) -> None:
             "fingerprint": identity,
             "params": tree,
             "epochs": epochs,
-            "best_epoch": fitted.best_epoch,
+            "kept_epoch": fitted.kept_epoch,
             "device": fitted.device,
         }
         with publishing(paths.model(name)) as folder:
@@ -47,8 +47,8 @@ def main(name: str) -> None:
         report.tags(resumed=str(fitted.resumed).lower())
         told.training(report, name)
     prune(checkpoints)
-    loss = fitted.history["val/loss"].min()
-    print(f"{name}: epoch {fitted.best_epoch + 1} of {epochs} is kept, val/loss {loss:.4g}")
+    loss = fitted.history["val/loss"][fitted.kept_epoch]
+    print(f"{name}: epoch {fitted.kept_epoch + 1} of {epochs} is kept, val/loss {loss:.4g}")
     for line in fitted.checkup.lines():
         print(f"{name}: {line}")
 

@@ -161,8 +161,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tmp_path:
 
 def test_training_stops_after_patience_epochs_without_a_better_loss(tmp_path: Path) -> None:
     fitted = run(tmp_path, max_epochs=200, patience=3, optimizer={"name": "adam", "lr": 0.1})
-    assert len(fitted.history) == fitted.best_epoch + 1 + 3
-    assert fitted.history["val/loss"].idxmin() == fitted.best_epoch
+    assert len(fitted.history) == fitted.kept_epoch + 1 + 3
+    assert fitted.history["val/loss"].idxmin() == fitted.kept_epoch
 
 
 def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
@@ -172,6 +172,22 @@ def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
         p = fitted.saved.model(torch.from_numpy(data.x)).numpy()
     loss = -np.log(p[np.arange(len(data)), data.y]).mean()
     assert loss == pytest.approx(fitted.history["val/loss"].min(), rel=1e-5)
+
+
+def test_the_weights_of_the_last_epoch_are_kept_if_asked_for_and_patience_still_looks_at_the_loss(
+    tmp_path: Path,
+) -> None:
+    chosen = {"max_epochs": 200, "patience": 3, "optimizer": {"name": "adam", "lr": 0.1}}
+    best, last = run(tmp_path / "best", **chosen), run(tmp_path / "last", keep="last", **chosen)
+    assert last.history.equals(best.history)
+    assert last.kept_epoch == len(last.history) - 1 == best.kept_epoch + 3
+    data = dataset().validation
+    p = predict(last.saved.model, data.x)
+    loss = -np.log(p[np.arange(len(data)), data.y]).mean()
+    assert loss == pytest.approx(last.history["val/loss"].iloc[-1], rel=1e-5)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(2), keep="last", **chosen)
+    assert same(run(tmp_path / "parts", keep="last", **chosen), last)
 
 
 def test_a_regression_is_learnt_in_the_target_s_own_unit(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
 from .augment.augmenter import Augmenter
 from .batches import Batches, Order, drawn, shuffled, strided
-from .callbacks import Best, Checkpoints, History, Metrics, Plateaus, Seeded
+from .callbacks import Checkpoints, History, Kept, Metrics, Plateaus, Seeded
 from .checkpoints import newest
 from .descent import Descent
 from .doctor.callback import Doctor
@@ -51,13 +51,13 @@ class Fitted:
     """A trained model, of which no facts are known yet, and how it came about.
 
     history: a row per epoch, columns epoch, train/loss, val/loss, lr and the other metrics of the family.
-    best_epoch: the epoch whose weights the model has, from 0.
+    kept_epoch: the epoch whose weights the model has, from 0.
     checkup: what the doctor says of the training.
     """
 
     saved: Saved
     history: pd.DataFrame
-    best_epoch: int
+    kept_epoch: int
     device: str
     seconds: float
     resumed: bool
@@ -104,9 +104,9 @@ def fit(
             on_epoch(epoch, metrics | doctor.metrics(), last)
             progress.update(epoch, metrics)
 
-        best, history, doctor = Best(training.patience), History(tell), Doctor(params)
-        kept = Checkpoints(checkpoints, training.checkpoint_seconds)
-        trainer = trainer_of(training, [Seeded(seed), best, Plateaus(training.schedule), doctor, history, kept])
+        kept, history, doctor = Kept(training.patience, training.keep), History(tell), Doctor(params)
+        written = Checkpoints(checkpoints, training.checkpoint_seconds)
+        trainer = trainer_of(training, [Seeded(seed), kept, Plateaus(training.schedule), doctor, history, written])
         device = trainer.strategy.root_device
         rows, held_out = (
             (_laid_out(torch.from_numpy(chain(part.x))).to(device), targets(part).to(device))
@@ -120,13 +120,13 @@ def fit(
             trainer.fit(module, batches, validation, ckpt_path=resume_from)
         except TrainingError as error:
             raise TrainingError(f"{error}; {doctor.remedy(history.epochs)}") from None
-    module.load_state_dict(best.weights)
+    module.load_state_dict(kept.weights)
     judged = module.judged.to(memory_format=torch.contiguous_format)
     output = output_of(schema, training.loss, targets.shift, targets.scale)
     return Fitted(
         Saved(Deployed(Preprocess(chain), judged, output).cpu().eval(), schema, params.network, training.loss, {}),
         pd.DataFrame(history.epochs).rename_axis("epoch").reset_index(),
-        best.epoch,
+        kept.epoch,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         time.monotonic() - started,
         resume_from is not None,
