@@ -5,9 +5,10 @@ import json
 import pandas as pd
 
 from fivefold import paths
+from fivefold.data.goals import goals
 from fivefold.data.storage import load_dataset
 from fivefold.families.saved import load_model
-from fivefold.scoring.metrics import metrics_of, naive_scores, score
+from fivefold.scoring.metrics import metrics_of, naive_scores, scores_of
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.predict import fewer, judged
 from fivefold.scoring.tables import gradients, predictions, save_tables, tables
@@ -26,9 +27,9 @@ def main(name: str) -> None:
     doctor = json.loads((paths.model(name) / "doctor.json").read_text())
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
         p = judged(saved, test)
-        scores = {"test": score(schema, test.y, p) | naive_scores(schema, test)}
+        scores = {"test": scores_of(schema, test, p)}
         for short, records in (("val", dataset.validation), ("train", fewer(saved, dataset.train))):
-            scores[short] = score(schema, records.y, judged(saved, records)) | naive_scores(schema, records)
+            scores[short] = scores_of(schema, records, judged(saved, records))
         shown = tables(schema, test, p, history) | {"gradients": gradients(doctor["measured"])}
         with publishing(paths.report(name)) as folder:
             (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
@@ -36,9 +37,10 @@ def main(name: str) -> None:
             save_tables(shown, folder / "tables")
             draw(shown, name, folder / "plots")
         told.evaluation(report, name)
-    for metric in metrics_of(schema):
-        value = scores["test"][metric.name]
-        print(f"{name}: test {metric.name} {value:.4f} ({metric.unit}, {metric.better} is better)")
+    for goal in goals(schema):
+        for metric in metrics_of(goal.schema):
+            value = scores["test"][goal.prefix + metric.name]
+            print(f"{name}: test {goal.prefix}{metric.name} {value:.4f} ({metric.unit}, {metric.better} is better)")
     for naive in naive_scores(schema, test):
         print(f"{name}: test {naive} {scores['test'][naive]:.4f}, which needs no network")
 

@@ -101,6 +101,18 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, optimizer: s
     assert same(resumed, whole)
 
 
+def test_a_resumed_training_in_16_bits_is_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = CHAIN.then(Step("affine", {"shift": np.zeros(3), "scale": np.full(3, 1e3)}))  # gradients overflow at first
+    monkeypatch.setitem(globals(), "CHAIN", large)
+    chosen = {"optimizer": {"name": "adam", "lr": 1e-4}, "precision": "16"}
+    whole = run(tmp_path / "whole", **chosen)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(5), **chosen)
+    checkpoint = SafeCheckpoints().load_checkpoint(newest(tmp_path / "parts"))
+    assert checkpoint["scaler"]["scale"] < 2**16
+    assert same(run(tmp_path / "parts", **chosen), whole)
+
+
 def test_a_training_killed_behind_its_last_epoch_resumes_to_the_same(tmp_path: Path) -> None:
     chosen = {"patience": 2, "max_epochs": 200, "optimizer": {"name": "adam", "lr": 0.1}}
     whole = run(tmp_path, **chosen)
@@ -165,29 +177,53 @@ def test_training_stops_after_patience_epochs_without_a_better_loss(tmp_path: Pa
     assert fitted.history["val/loss"].idxmin() == fitted.kept_epoch
 
 
+def loss_of(fitted: Fitted) -> float:
+    """Return the cross-entropy of the validation rows, worked out from what the model tells."""
+    data = dataset().validation
+    p = predict(fitted.saved.model, data.x)
+    return float(-np.log(p[np.arange(len(data)), data.y]).mean())
+
+
+EARLY = {"max_epochs": 200, "patience": 3, "optimizer": {"name": "adam", "lr": 0.1}}
+"""Stops long before its last epoch."""
+
+
 def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     fitted = run(tmp_path, max_epochs=30, optimizer={"name": "adam", "lr": 0.1})
-    data = dataset().validation
-    with torch.inference_mode():
-        p = fitted.saved.model(torch.from_numpy(data.x)).numpy()
-    loss = -np.log(p[np.arange(len(data)), data.y]).mean()
-    assert loss == pytest.approx(fitted.history["val/loss"].min(), rel=1e-5)
+    losses = fitted.history["val/loss"]
+    assert losses.idxmin() == fitted.kept_epoch == fitted.facts()["kept_epoch"] < 29
+    assert loss_of(fitted) == pytest.approx(losses.min(), rel=1e-5)
+    assert fitted.lines()[0] == f"epoch {losses.idxmin() + 1} of 30 is kept, val/loss {losses.min():.4g}"
 
 
-def test_the_weights_of_the_last_epoch_are_kept_if_asked_for_and_patience_still_looks_at_the_loss(
-    tmp_path: Path,
-) -> None:
-    chosen = {"max_epochs": 200, "patience": 3, "optimizer": {"name": "adam", "lr": 0.1}}
-    best, last = run(tmp_path / "best", **chosen), run(tmp_path / "last", keep="last", **chosen)
-    assert last.history.equals(best.history)
-    assert last.kept_epoch == len(last.history) - 1 == best.kept_epoch + 3
-    data = dataset().validation
-    p = predict(last.saved.model, data.x)
-    loss = -np.log(p[np.arange(len(data)), data.y]).mean()
-    assert loss == pytest.approx(last.history["val/loss"].iloc[-1], rel=1e-5)
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_last_epoch_is_kept_if_asked_for_and_patience_still_looks_at_the_loss(tmp_path: Path, ema: float) -> None:
+    best, last = (run(tmp_path / keep, keep=keep, ema=ema, **EARLY) for keep in ("best", "last"))
+    assert last.history.equals(best.history)  # what is kept changes nothing of the training
+    losses, n = last.history["val/loss"], len(last.history)
+    assert n < 200
+    assert last.kept_epoch == last.facts()["kept_epoch"] == n - 1 == best.kept_epoch + 3
+    assert loss_of(last) == pytest.approx(losses[n - 1], rel=1e-5)  # with ema, of the averaged weights
+    assert last.lines()[0] == (
+        f"epoch {n} of {n} is kept, val/loss {losses[n - 1]:.4g}; the lowest is {losses.min():.4g}, in epoch {n - 3}"
+    )
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_training_that_keeps_the_last_epoch_resumes_to_the_same(tmp_path: Path, ema: float) -> None:
+    whole = run(tmp_path / "whole", keep="last", ema=ema, **EARLY)
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", each=interrupt_at(2), keep="last", **chosen)
-    assert same(run(tmp_path / "parts", keep="last", **chosen), last)
+        run(tmp_path / "parts", each=interrupt_at(2), keep="last", ema=ema, **EARLY)
+    for _ in range(2):  # in the midst, then behind its last epoch
+        resumed = run(tmp_path / "parts", keep="last", ema=ema, **EARLY)
+        assert resumed.resumed
+        assert resumed.facts() == whole.facts()
+        assert same(resumed, whole)
+
+
+def test_the_last_epoch_is_kept_where_it_is_the_best_too(tmp_path: Path) -> None:
+    fitted = run(tmp_path, keep="last", max_epochs=2, patience=2)
+    assert fitted.lines()[0] == f"epoch 2 of 2 is kept, val/loss {fitted.history['val/loss'].min():.4g}"
 
 
 def test_a_regression_is_learnt_in_the_target_s_own_unit(tmp_path: Path) -> None:

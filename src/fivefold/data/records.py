@@ -26,6 +26,7 @@ class Keys:
     time: what orders rows.
     given: train, validation or test.
     overlap: rows that share a target with the row after them; so many are left out before a cut in time.
+    also: further targets, (n, m) float64: class indices or values, NaN where missing.
     """
 
     y: Array
@@ -34,10 +35,12 @@ class Keys:
     time: Array | None = None
     given: Array | None = None
     overlap: int = 0
+    also: Array | None = None
 
     def records(self, x: Array, rows: Array, index: NDArray[np.int64]) -> "Records":
         """Return the rows at `index`, given their x, and the positions of all rows in the source."""
-        return Records(x, self.y[index], rows[index], None if self.groups is None else self.groups[index])
+        groups = None if self.groups is None else self.groups[index]
+        return Records(x, self.y[index], rows[index], groups, None if self.also is None else self.also[index])
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ class Records:
     y: (n,) int64 class indices, (n,) float64 values, or (n, outputs) float64 values.
     rows: (n,) int64, position in the source, from 0.
     groups: (n,) int64, which rows belong together; None if the split does not ask.
+    also: (n, m) float64, class indices or values of further targets, NaN where missing; None if there are none.
     """
 
     x: Array
     y: Array
     rows: Array
     groups: Array | None = None
+    also: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -61,7 +66,8 @@ class Records:
     def take(self, index: NDArray[np.int64]) -> "Records":
         """Return the rows at the positions `index`."""
         groups = None if self.groups is None else self.groups[index]
-        return Records(self.x[index], self.y[index], self.rows[index], groups)
+        also = None if self.also is None else self.also[index]
+        return Records(self.x[index], self.y[index], self.rows[index], groups, also)
 
 
 @dataclass(frozen=True)

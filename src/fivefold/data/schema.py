@@ -31,6 +31,14 @@ class Column(Strict):
         return tuple(f"{self.name}.{part}" for part in self.parts) if self.type == "date" else (self.name,)
 
 
+class Further(Strict):
+    """A target beside the leading one."""
+
+    name: str
+    classes: tuple[str, ...] = ()
+    """In the order of the target's indices; empty where a value is told."""
+
+
 class Schema(Strict):
     """Names, classes and shape: all that a network, a report or an exported file must know."""
 
@@ -46,6 +54,8 @@ class Schema(Strict):
     """Class names in the order of the target's indices; empty where values are told."""
     values: tuple[str, ...] = ()
     """Names of the values that are told, in order; empty for classes."""
+    also: tuple[Further, ...] = ()
+    """Targets that are told beside the leading one, which is all that the fields above speak of."""
     columns: tuple[Column, ...] = ()
     """Of a table: how its columns become features."""
     horizon: int = 0
@@ -64,14 +74,21 @@ class Schema(Strict):
     """Of text: how it is cut into tokens: word or character, with lower_ before it if in lower case."""
 
     @property
-    def output(self) -> Literal["probabilities", "values"]:
-        """What a model gives: probabilities (n, classes) float32, or values (n, values * levels) float64."""
-        return "probabilities" if self.classes else "values"
+    def output(self) -> Literal["probabilities", "values", "predictions"]:
+        """What a model gives: probabilities (n, classes), or values (n, values * levels); of several targets both."""
+        kinds = {bool(self.classes), *(bool(further.classes) for further in self.also)}
+        return "predictions" if len(kinds) == 2 else "probabilities" if self.classes else "values"
+
+    @property
+    def output_dtype(self) -> Literal["float32", "float64"]:
+        """The type of what a model gives: values need float64."""
+        return "float32" if self.output == "probabilities" else "float64"
 
     @property
     def n_outputs(self) -> int:
         """Numbers that a model gives per record."""
-        return len(self.classes) or len(self.values) * max(len(self.levels), 1)
+        leading = len(self.classes) or len(self.values) * max(len(self.levels), 1)
+        return leading + sum(len(further.classes) or 1 for further in self.also)
 
     @classmethod
     def from_json(cls, text: str, origin: object) -> Self:

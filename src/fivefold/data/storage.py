@@ -16,8 +16,8 @@ from .records import SPLITS, Array, Dataset, Records
 from .schema import Schema
 
 MANIFEST = "manifest.json"
-FIELDS = ("x", "y", "rows", "groups")
-"""Of `Records`, in order; the last only where there are groups."""
+FIELDS = ("x", "y", "rows", "groups", "also")
+"""Of `Records`; the last two only where there are groups, and further targets."""
 
 
 class Entry(Strict):
@@ -54,8 +54,8 @@ def load_dataset(folder: Path) -> Dataset:
     """
     verify(folder)
     schema = Schema.from_json((folder / "schema.json").read_text(), folder / "schema.json")
-    paths = {name: [folder / name / f"{field}.npy" for field in FIELDS] for name in SPLITS}
-    sets = (Records(*(_mapped(path) for path in paths[name] if path.exists())) for name in SPLITS)
+    paths = {name: {field: folder / name / f"{field}.npy" for field in FIELDS} for name in SPLITS}
+    sets = (Records(**{f: _mapped(path) for f, path in paths[name].items() if path.exists()}) for name in SPLITS)
     return Dataset(schema, *sets)
 
 

@@ -1,4 +1,4 @@
-"""Tables: columns of numbers, words and dates, one of them the target."""
+"""Tables: columns of numbers, words and dates, one or more of them targets."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ from .frame import need, read_frame
 from .records import SPLITS, Array, Dataset, Keys, Parts
 from .roles import given_parts, groups_of
 from .rules import Kinds, validate
-from .schema import Column, ColumnType, Schema
+from .schema import Column, Further, Schema
 from .splitting import suffice
-from .target import encode_target
+from .target import encode_also, encode_target, suffice_also
 from .times import moments
 
 CLEAN = "clean it, say its type under `columns`, or name it under `drop`"
@@ -30,6 +30,7 @@ class RawTable:
 
     names: columns that are features.
     rows: position in the source of each row of `keys`.
+    also: what the further targets of `keys` are.
     """
 
     params: Table
@@ -39,6 +40,7 @@ class RawTable:
     keys: Keys
     rows: Array
     findings: tuple[Finding, ...] = ()
+    also: tuple[Further, ...] = ()
 
     def encode(self, parts: Parts) -> Dataset:
         """Return float64 rows: types of columns and category tables are those of training rows.
@@ -54,9 +56,10 @@ class RawTable:
         kinds = {
             name: columns.infer(self.frame[name].iloc[train], said.get(name, ColumnParams())) for name in self.names
         }
-        goal: ColumnType = "categorical" if self.keys.classes else "numeric"
-        validate(self.frame, {**kinds, params.target: (goal, ())}, said, self.source)
+        validate(self.frame, {**kinds, **self._of_targets()}, said, self.source)
         parts = self._without_gaps(kinds, parts)
+        if self.keys.also is not None:
+            suffice_also(self.keys.also, self.also, parts)
         train = self.rows[parts["train"]]
         fitted = [
             columns.learn(self.frame[name].iloc[train], kind, order, params.rare)
@@ -70,12 +73,18 @@ class RawTable:
             shape=(sum(len(column.features) for column in fitted),),
             classes=self.keys.classes,
             values=() if self.keys.classes else (params.target,),
+            also=self.also,
             columns=tuple(fitted),
             log=self.params.log,
         )
         x, findings = self._filled(fitted, kinds, parts)
         sets = (self.keys.records(x[name], self.rows, parts[name]) for name in SPLITS)
         return Dataset(schema, *sets, findings=findings)
+
+    def _of_targets(self) -> Kinds:
+        """Return what each target is as a column."""
+        found = [Further(name=self.params.target, classes=self.keys.classes), *self.also]
+        return {target.name: ("categorical" if target.classes else "numeric", ()) for target in found}
 
     def _without_gaps(self, kinds: Kinds, parts: Parts) -> Parts:
         """Leave out the rows with a gap in a column of which `missing` says drop."""
@@ -131,14 +140,17 @@ def read_table(source: Path, params: Table) -> RawTable:
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
     need(frame, {params.target: "target"} | ({special: "split.column"} if special else {}), source)
+    need(frame, dict.fromkeys(params.also, "also"), source)
     y, classes = encode_target(frame[params.target], params.task, source)
-    left_out = {params.target, special, *params.drop}
+    others, also = encode_also(frame, params.also, source)
+    targets = [params.target, *params.also]
+    left_out = {*targets, special, *params.drop}
     names = tuple(name for name in frame.columns if name not in left_out)
     if not names:
         raise DataError(f"{source} must have a feature beside {params.target!r}, but has none; bring more columns")
     keep = np.ones(len(frame), bool)
     if params.duplicates == "drop":
-        keep = ~frame.duplicated([*names, params.target]).to_numpy()
+        keep = ~frame.duplicated([*names, *targets]).to_numpy()
     kept = np.flatnonzero(keep)
     keys = Keys(
         y[kept],
@@ -146,5 +158,6 @@ def read_table(source: Path, params: Table) -> RawTable:
         groups=groups_of(frame[special].iloc[kept], source) if params.split.by == "group" else None,
         time=moments(frame[special].iloc[kept], source) if params.split.by == "time" else None,
         given=given_parts(frame[special].iloc[kept], source) if isinstance(params.split, GivenSplit) else None,
+        also=None if others is None else others[kept],
     )
-    return RawTable(params, source, frame, names, keys, kept)
+    return RawTable(params, source, frame, names, keys, kept, also=also)

@@ -1,4 +1,6 @@
-"""The target column as numbers."""
+"""The target column as numbers, and columns of further targets."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -6,14 +8,16 @@ import pandas as pd
 from ..errors import DataError, shown
 from ..params.datasets import Task
 from .columns import WHOLE, doubts, parse
-from .records import Array
+from .records import Array, Parts
+from .schema import Further
 
 
-def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array, tuple[str, ...]]:
+def encode_target(values: pd.Series, task: Task, origin: object, key: str = "target") -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
 
     values: (n,), classes of any type or numbers, of all rows: a split by class, and what scores count, ask for every
     class before there are training rows.
+    key: of params.yaml, which names the column.
     Returns int64 indices into the sorted class names, or float64 values and no names.
 
     Raises:
@@ -30,7 +34,7 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
         only = shown(values.iloc[0]) if len(values) else "nothing"
         raise DataError(
             f"{origin}: the target must take two values or more, but column {values.name!r} holds only {only};"
-            " name another column under `target` or bring more rows"
+            f" name another column under `{key}` or bring more rows"
         )
     if found is not None:
         return found, ()
@@ -39,11 +43,41 @@ def encode_target(values: pd.Series, task: Task, origin: object) -> tuple[Array,
         if len(odd):
             raise DataError(
                 f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds"
-                f" {shown(odd.iloc[0])}; set `task: regression`, or name another column under `target`"
+                f" {shown(odd.iloc[0])}; let it be a regression, or name another column under `{key}`"
             )
         values = values.astype("int64")  # so that a class is named 3, not 3.0
     codes, uniques = pd.factorize(values, sort=True)
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
+
+
+def encode_also(
+    frame: pd.DataFrame, tasks: Mapping[str, Task], origin: object
+) -> tuple[Array | None, tuple[Further, ...]]:
+    """Return further targets (n, m) float64, class indices or values, NaN where missing, and what they are."""
+    columns, found = [], []
+    for name, task in tasks.items():
+        values = frame[name]
+        known = ~np.isnan(numbers(values, origin)) if task == "regression" else values.notna().to_numpy()
+        y, classes = encode_target(values[known], task, origin, "also")
+        column = np.full(len(frame), np.nan)
+        column[known] = y
+        columns.append(column)
+        found.append(Further(name=name, classes=classes))
+    return (np.column_stack(columns) if columns else None), tuple(found)
+
+
+def suffice_also(y: Array, also: tuple[Further, ...], parts: Parts) -> None:
+    """Refuse sets with rows in which a further target is missing, or tells nothing; y: (n, m), NaN where missing."""
+    for column, further in zip(y.T, also, strict=True):
+        for name, index in parts.items():
+            values = column[index]
+            different = len(np.unique(values[~np.isnan(values)]))
+            needed = 1 if further.classes and name != "train" else 2  # of one value there is no variance to explain
+            if len(values) and different < needed:
+                raise DataError(
+                    f"the {name} set must hold {needed} or more different values of each target, but has {different}"
+                    f" of {further.name!r}; bring more rows, split another way, or take it out of `also`"
+                )
 
 
 def positive(values: Array, name: str, origin: object) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from ..data.goals import gives
 from ..data.records import Array
 from ..families.saved import Saved
 
@@ -48,7 +49,7 @@ def export(saved: Saved, example: Array, path: Path) -> None:
             "tokens": schema.tokens,
             "vocabulary": schema.vocabulary,
         },
-        "gives": {"target": schema.target, "task": schema.task, "classes": schema.classes, "values": schema.values},
+        "gives": gives(schema),
     }
     onnx.helper.set_model_props(model, {"fivefold": json.dumps(facts)})
     onnx.checker.check_model(model, full_check=True)

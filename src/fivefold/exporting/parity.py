@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from torch import nn
 
 from ..data.records import Array
 from ..errors import ParityError
-from ..families.deployed import Deployed, Rescale
+from ..families.deployed import Rescale, SideBySide
 from ..families.saved import Saved
 from ..scoring.predict import predict
 from .graph import INPUT
@@ -31,7 +32,7 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
         batch = np.ascontiguousarray(x[rows])
         (found,) = session.run(None, {INPUT: batch})
         expected = predict(saved.model, batch)
-        differences[str(size)] = float((np.abs(found - expected) / _unit(saved.model, expected)).max())
+        differences[str(size)] = float((np.abs(found - expected) / _unit(saved.model.output, expected)).max())
     worst = max(differences, key=lambda size: differences[size])
     if not differences[worst] <= TOLERANCE:
         raise ParityError(
@@ -41,9 +42,12 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
     return differences
 
 
-def _unit(model: Deployed, values: Array) -> Array:
+def _unit(output: nn.Module, values: Array) -> Array:
     """Return what counts as one: a probability, or a deviation of the target, which of logarithms grows with it."""
-    if not isinstance(model.output, Rescale):
+    if isinstance(output, SideBySide):
+        parts = ((part, values[:, columns]) for part, columns in zip(output.parts, output.columns, strict=True))
+        return np.concatenate([_unit(part, told) * np.ones_like(told) for part, told in parts], axis=1)
+    if not isinstance(output, Rescale):
         return np.ones(1)
-    scale = np.repeat(model.output.state_dict()["scale"].numpy(), model.output.levels)
-    return np.asarray(scale * np.abs(values) if model.output.log else scale)
+    scale = np.repeat(output.state_dict()["scale"].numpy(), output.levels)
+    return np.asarray(scale * np.abs(values) if output.log else scale)

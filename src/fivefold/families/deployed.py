@@ -118,7 +118,27 @@ class Rescale(nn.Module):
         return (y.exp() if self.log else y).flatten(1)
 
 
-Output = Classify | Sigmoid | Rescale
+class SideBySide(nn.Module):
+    """Outputs of several targets -> the predictions of each, side by side (b, k).
+
+    Args:
+        parts: the last part of a model that tells each target alone.
+        columns: of outputs and predictions, those of each target.
+    """
+
+    def __init__(self, parts: Sequence[nn.Module], columns: Sequence[slice]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.columns = columns
+        self.exact = any(isinstance(part, Rescale) for part in parts)
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return probabilities float32, or float64 if there is any value among them."""
+        told = [part(outputs[:, columns], x) for part, columns in zip(self.parts, self.columns, strict=True)]
+        return torch.cat([part.double() for part in told] if self.exact else told, dim=1)
+
+
+Output = Classify | Sigmoid | Rescale | SideBySide
 
 
 class Deployed(nn.Module):

@@ -47,6 +47,10 @@ class Objective(nn.Module):
         guess = (out[..., 0] > 0).long() if isinstance(self.loss, Bce) else out.argmax(-1)
         return (guess == y).float().mean()
 
+    def learnt(self) -> dict[str, float]:
+        """Return what the objective itself has learnt, by name: nothing."""
+        return {}
+
     def _of_classes(self, out: Tensor, y: Tensor) -> Tensor:
         match self.loss:
             case Bce():

@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 
+from ..data.goals import gives, goals
 from ..data.naive import places
 from ..data.records import Array
 from ..data.schema import Schema
@@ -18,7 +19,7 @@ from ..errors import ArtifactError
 from ..params.losses import Bce, Loss
 from ..params.models import Network
 from ..preprocessing.chain import Chain, Step
-from .deployed import Classify, Deployed, Output, Preprocess, Rescale, Sigmoid
+from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid
 from .find import build_network
 from .objective import outputs_of
 from .shape import Shape
@@ -60,6 +61,7 @@ def save_model(saved: Saved, folder: Path) -> None:
             "steps": list(preprocess.kinds),
         },
         "schema": saved.schema.model_dump(mode="json"),
+        "gives": gives(saved.schema),
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
 
@@ -101,7 +103,22 @@ def network_shape(schema: Schema, chain: Chain, loss: Loss) -> Shape:
 
 
 def output_of(schema: Schema, loss: Loss, shift: Array | None = None, scale: Array | None = None) -> Output:
-    """Return the last part of a model: probabilities for classes, the targets' units for values."""
+    """Return the last part of a model: probabilities for classes, the targets' units for values.
+
+    shift, scale: mean and deviation of each value as it was learnt; of a target of classes one number stands there.
+    """
+    if not schema.also:
+        return _output(schema, loss, shift, scale)
+    parts, start, every = [], 0, goals(schema)
+    for goal in every:
+        end = start + max(len(goal.schema.values), 1)
+        pair = (None if array is None else array[start:end] for array in (shift, scale))
+        parts.append(_output(goal.schema, loss, *pair))
+        start = end
+    return SideBySide(parts, [goal.columns for goal in every])
+
+
+def _output(schema: Schema, loss: Loss, shift: Array | None, scale: Array | None) -> Classify | Sigmoid | Rescale:
     if schema.classes:
         return Sigmoid() if isinstance(loss, Bce) else Classify()
     k = len(schema.values)

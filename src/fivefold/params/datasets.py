@@ -22,9 +22,23 @@ class Format(Strict):
     header: bool = Field(default=True, description="whether the first line names the columns; if not: 0, 1, 2 ...")
     separator: Literal[",", ";", "\t", "|"] = Field(default=",", description="between cells; a .tsv has a tab anyway")
     decimal: Literal[".", ","] = Field(default=".", description="between a number and its fraction")
-    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
-        default="auto", description="auto: latin-1 if it is not UTF-8"
+    thousands: Literal["", ",", ".", " ", "'"] = Field(
+        default="", description="between the thousands of a number, in groups of three digits; empty for none"
     )
+    dates: Literal["iso", "day_first", "month_first"] = Field(
+        default="iso", description="iso: 2020-12-31; day_first: 31.12.2020 or 31/12/20; month_first: 12/31/2020"
+    )
+    encoding: Literal["auto", "utf-8", "latin-1", "utf-16"] = Field(
+        default="auto", description="auto: utf-16 if it begins with its mark, latin-1 if it is not UTF-8"
+    )
+
+    @field_validator("thousands")
+    @classmethod
+    def _not_the_decimal(cls, thousands: str, info: ValidationInfo) -> str:
+        if thousands and thousands == info.data.get("decimal"):
+            text = "Input should not be the decimal mark too; set `decimal`"
+            raise PydanticCustomError("thousands", text)
+        return thousands
 
 
 class Column(Strict):
@@ -61,7 +75,7 @@ class Missing(Strict):
 
 
 class Table(Strict):
-    """Rows of named columns; one of them is the target."""
+    """Rows of named columns; one of them is the target, or more."""
 
     kind: Literal["table"]
     source: str = Field(
@@ -73,11 +87,17 @@ class Table(Strict):
     log: bool = Field(
         default=False, description="learn the logarithm of the target: for prices and the like; it must be positive"
     )
+    also: Frozen[str, Literal["classification", "regression"]] = Field(
+        default={},
+        validate_default=True,
+        description="columns that the same network is to tell as well, and what task each is; gaps in them are allowed."
+        " `target` leads: it decides on the split, selection and checks",
+    )
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
     columns: Frozen[str, Column] = Field(
         default={},
         validate_default=True,
-        description="what to know of single columns; of the target only min, max and values",
+        description="what to know of single columns; of targets only min, max and values",
     )
     missing: Missing = Missing()
     duplicates: Literal["keep", "drop"] = Field(default="keep", description="drop keeps the first of equal rows")
@@ -96,11 +116,15 @@ class Table(Strict):
     @field_validator("columns")
     @classmethod
     def _no_feature(cls, columns: Mapping[str, Column], info: ValidationInfo) -> Mapping[str, Column]:
-        target = info.data.get("target", "")
-        said = columns.get(target, Column()).model_dump(include={"type", "order", "normalize"}, exclude_defaults=True)
-        if said:
-            text = "Input should say no `{key}` of the target {target}, since `task` says what it is"
-            raise PydanticCustomError("target", text, {"key": next(iter(said)), "target": repr(target)})
+        for target in (info.data.get("target", ""), *info.data.get("also", ())):
+            known = columns.get(target, Column())
+            said = known.model_dump(include={"type", "order", "normalize"}, exclude_defaults=True)
+            if said:
+                text = "Input should say no `{key}` of the target {target}, since `{where}` says what it is"
+                where = "task" if target == info.data.get("target", "") else "also"
+                raise PydanticCustomError(
+                    "target", text, {"key": next(iter(said)), "target": repr(target), "where": where}
+                )
         return columns
 
 

@@ -13,6 +13,7 @@ from .datasets import Dataset
 from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
 from .selection import KBest, Percentile
+from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
 from .training import Training
 
@@ -70,6 +71,7 @@ def conflicts(params: Params) -> list[Conflict]:
 
 
 def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    yield from conflicts_of_tasks(training, dataset)
     optimizer = training.optimizer
     if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
         yield (
@@ -105,10 +107,12 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         yield f"augment.{min(warps)}", "it alters past steps and not those to be told; leave it out, jitter can stay"
     if augment.mixes and dataset.kind == "text":
         yield "augment.mixup", "words cannot be blended; leave it out"
-    for key in ("accumulate", "devices"):
-        parts = getattr(training, key)
-        if parts > training.batch_size:
-            yield key, f"a batch of {training.batch_size} rows cannot be shared by {parts}; raise batch_size"
+    parts = training.accumulate * training.devices
+    if parts > training.batch_size:
+        key, told = "devices" if training.devices > 1 else "accumulate", f"{training.batch_size} rows"
+        yield key, f"a batch of {told} cannot go through in {parts} parts (accumulate times devices); raise batch_size"
+    if training.devices > 1 and training.accelerator == "mps":
+        yield "devices", f"mps is one device, but devices is {training.devices}; choose devices 1 or accelerator cpu"
 
 
 def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -137,6 +141,8 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
                 f"validation and test must leave training rows, but take {split.validation} and {split.test}; choose"
                 " shares that add up to less than 1",
             )
+    if dataset.kind == "table":
+        yield from conflicts_of_also(dataset)
     if dataset.kind == "table" and dataset.target in dataset.drop:
         yield "drop", f"the target is {dataset.target!r} and cannot be dropped; take it out"
     if dataset.kind == "table":

@@ -8,6 +8,8 @@ from .augment import Augment
 from .base import Strict
 from .losses import Auto, Loss
 from .optimizers import Adam, Constant, Optimizer, Schedule
+from .start import Start
+from .tasks import Tasks
 
 
 class Training(Strict):
@@ -24,11 +26,16 @@ class Training(Strict):
         description="whose weights become the model: those of the epoch with the lowest validation loss, or of the last"
         " one, for where few validation rows make the lowest a matter of luck",
     )
+    start: Start | None = Field(default=None, description="a trained model to begin with; null: random weights")
     batch_size: int = Field(default=32, gt=0, description="rows a step, over all devices")
     accumulate: int = Field(
-        default=1, gt=0, description="parts in which a step's rows go through the network, to save memory"
+        default=1,
+        gt=0,
+        description="parts in which a step's rows go through the network, to save memory; batch norm takes each by"
+        " itself",
     )
     loss: Loss = Auto(name="auto")
+    tasks: Tasks = Field(default={"name": "fixed"}, validate_default=True)
     base: Literal["none", "last", "season"] = Field(
         default="none",
         description="of forecasts: what they are learnt as a difference from; last: the step before; season: the step a"
@@ -57,7 +64,12 @@ class Training(Strict):
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="bf16 and 16 are mixed precision")
     compile: bool = Field(default=False, description="torch.compile of the network: pays off in long trainings")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(default="auto", description="auto: a GPU if there is one")
-    devices: int = Field(default=1, gt=0, description="processes that share a step's rows, one for each device")
+    devices: int = Field(
+        default=1,
+        gt=0,
+        description="processes that share a step's rows, one for each device; on cpu any number. Dropout, augmentation"
+        " and batch norm are each device's own, batch norm's kept statistics those of the first",
+    )
     threads: int = Field(default=1, ge=0, description="CPU threads of PyTorch; 0 is PyTorch's own choice")
     checkpoint_seconds: float = Field(
         default=30.0, ge=0, description="least time between two checkpoints, in seconds; 0 is one per epoch"

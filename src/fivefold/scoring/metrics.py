@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from ..data.goals import goals
 from ..data.naive import places
 from ..data.records import Array, Records
 from ..data.schema import Schema
@@ -140,6 +141,19 @@ def metrics_of(schema: Schema) -> tuple[Metric, ...]:
     if schema.task == "forecasting":
         return FORECASTING
     return CLASSIFICATION if schema.classes else REGRESSION
+
+
+def scores_of(schema: Schema, records: Records, p: Array) -> dict[str, float]:
+    """Return the value of each metric of each target by name, and the errors of naive forecasts.
+
+    A further target's name stands before its metrics; rows that have it are scored.
+    """
+    found = {
+        f"{goal.prefix}{name}": value
+        for goal in goals(schema)
+        for name, value in score(goal.schema, goal.records(records).y, goal.told(records, p)).items()
+    }
+    return found | naive_scores(schema, records)
 
 
 def score(schema: Schema, y: Array, p: Array) -> dict[str, float]:

@@ -34,7 +34,8 @@ def learning_curve(table: pd.DataFrame, model: str) -> Figure:
     label = f"best: {best.val:.3g}, epoch {best.epoch:.0f}"
     axes.axvline(best.epoch, color="0.6", linewidth=0.8, linestyle=":", label=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="epoch", ylabel="loss, in the scale of training", yscale="log")
+    scale = "log" if table[["train", "val"]].to_numpy().min() > 0 else "linear"  # with learnt weights it may be below
+    axes.set(xlabel="epoch", ylabel="loss, in the scale of training", yscale=scale)
     title(fig, f"{model}: learning curve")
     axes.legend()
     return fig

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from ..data.goals import goals
 from ..data.records import Array, Records
 from ..data.schema import Schema
 from ..training.doctor.course import Measured
@@ -16,8 +17,11 @@ ROC = ("class", "area", "false_positive_rate", "true_positive_rate")
 
 
 def tables(schema: Schema, test: Records, p: Array, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return a table per plot, by name, for test rows and predictions p as `scoring.predict.judged` gives them."""
-    y = test.y
+    """Return a table per plot, by name, for test rows and predictions p as `scoring.predict.judged` gives them.
+
+    Of several targets the leading one is shown.
+    """
+    y, p, schema = test.y, goals(schema)[0].told(test, p), goals(schema)[0].schema
     columns = {"epoch": history["epoch"] + 1, "train": history["train/loss"], "val": history["val/loss"]}
     learning = pd.DataFrame(columns)
     if schema.task == "language":
@@ -92,10 +96,23 @@ def predictions(schema: Schema, records: Records, p: Array) -> pd.DataFrame:
     """Return a row per record: row in the source, target, prediction; for classes a column p_<class> each.
 
     Of several values each has its columns; of quantiles each level has one. Of a text: the true token's probability.
+    A further target has such columns too, its name before theirs; what is missing there stays empty.
     """
-    frame = pd.DataFrame({"row": records.rows})
+    leading, *others = goals(schema)
+    frame = pd.DataFrame({"row": records.rows}).join(_predictions(leading.schema, records.y, leading.told(records, p)))
+    for goal in others:
+        assert records.also is not None
+        y, known = records.also[:, goal.place], goal.known(records)
+        index = np.where(known, y, 0).astype(np.int64)
+        part = _predictions(goal.schema, index if goal.schema.classes else y, p[:, goal.columns])
+        frame = frame.join(part.assign(target=part["target"].where(known)).add_prefix(goal.prefix))
+    return frame
+
+
+def _predictions(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
+    frame = pd.DataFrame(index=range(len(y)))
     if schema.values:
-        truth, told = records.y.reshape(len(records), -1), by_level(schema, p)
+        truth, told = y.reshape(len(y), -1), by_level(schema, p)
         for i, name in enumerate(schema.values):
             end = f"_{name}" if len(schema.values) > 1 else ""
             frame[f"target{end}"], frame[f"prediction{end}"] = truth[:, i], middle(schema, p)[:, i]
@@ -103,7 +120,7 @@ def predictions(schema: Schema, records: Records, p: Array) -> pd.DataFrame:
                 frame[f"q{level:g}{end}"] = told[:, i, j]
         return frame
     names = np.array(schema.classes)
-    frame["target"] = names[records.y]
+    frame["target"] = names[y]
     if schema.task == "language":
         return frame.assign(prediction=names[p[:, 1].astype(np.int64)], p=p[:, 0])
     frame["prediction"] = names[p.argmax(axis=1)]

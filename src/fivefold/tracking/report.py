@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Report:
 
     def params(self, tree: dict[str, Any]) -> None:
         """Say with which parameters the run was made: a tree of plain values, told by dotted key."""
-        self.spool.append(events.Values(values=dict(_flat(tree))))
+        self.spool.append(events.Values(values={key(name): value for name, value in _flat(tree)}))
 
     def tags(self, **values: str) -> None:
         """Say what else is known of the run."""
@@ -57,7 +58,8 @@ class Report:
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Say what was measured at a step."""
-        self.spool.append(events.Metrics(step=step, time=_now(), values=values))
+        named = {key(name): value for name, value in values.items()}
+        self.spool.append(events.Metrics(step=step, time=_now(), values=named))
 
     def history(self, epochs: int) -> Callable[[int, dict[str, float], bool], None]:
         """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last.
@@ -105,9 +107,10 @@ class Report:
         """Hand over a file to keep with the run."""
         self.spool.append(events.Artifact(place=self.spool.keep(path), folder=folder))
 
-    def version(self, path: Path, **facts: Any) -> None:
-        """Hand over an exported graph to register; `facts` are the other fields of `events.Version`."""
-        self.spool.append(events.Version(place=self.spool.keep(path), **facts))
+    def version(self, path: Path, training: Iterable[Path], **facts: Any) -> None:
+        """Hand over an exported graph to register, and what train wrote; `facts` are the rest of `events.Version`."""
+        trained = tuple(self.spool.keep(file) for file in training)
+        self.spool.append(events.Version(place=self.spool.keep(path), training=trained, **facts))
 
 
 @contextmanager
@@ -134,6 +137,11 @@ def reporting(stage: str, model: str, fingerprint: str, *, wait: bool = False) -
                 shipper.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 print(f"still sending to MLflow, in process {shipper.pid}", file=sys.stderr)
+
+
+def key(name: str) -> str:
+    """Return a name that MLflow takes: a target's column may be called anything."""
+    return re.sub(r"[^\w.\- :/]|(?<=/)/+|/$", "_", name)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.goals import goals
 from ..data.naive import places
 from ..data.records import Array, Records
 from ..data.schema import Schema
@@ -18,7 +19,7 @@ from ..data.schema import Schema
 class Targets:
     """Fitted to training rows: values are learnt with mean 0 and deviation 1, classes by their index.
 
-    shift, scale: (k,), mean and deviation of what is learnt.
+    shift, scale: (k,), mean and deviation of what is learnt; further targets stand behind, classes with 0 and 1.
     """
 
     schema: Schema
@@ -27,19 +28,33 @@ class Targets:
 
     @classmethod
     def fit(cls, schema: Schema, train: Records) -> "Targets":
-        """Learn mean and deviation from training rows."""
-        if schema.classes:
-            return cls(schema, np.zeros(1), np.ones(1))
-        values = _differences(schema, train)
-        deviation = values.std(axis=0)
-        return cls(schema, values.mean(axis=0), np.where(deviation == 0, 1.0, deviation))
+        """Learn mean and deviation from training rows, those of a further target from the rows that have it."""
+        each = [_spread(goal.schema, goal.records(train)) for goal in goals(schema)]
+        shift, scale = (np.concatenate(arrays) for arrays in zip(*each, strict=True))
+        return cls(schema, shift, scale)
 
     def __call__(self, records: Records) -> Tensor:
-        """Return class indices (n,) int64, or values (n, k) float32."""
-        if self.schema.classes:
-            return torch.from_numpy(records.y.astype(np.int64))
-        values = _differences(self.schema, records)
+        """Return class indices (n,) int64, or values (n, k) float32.
+
+        With m further targets: (n, k + m) float32, where classes are indices, and NaN is missing.
+        """
+        if records.also is None:
+            if self.schema.classes:
+                return torch.from_numpy(records.y.astype(np.int64))
+            values = _differences(self.schema, records)
+        else:
+            leading = records.y[:, None] if self.schema.classes else _differences(self.schema, records)
+            values = np.column_stack([leading, records.also])
         return torch.from_numpy(((values - self.shift) / self.scale).astype(np.float32))
+
+
+def _spread(schema: Schema, train: Records) -> tuple[Array, Array]:
+    """Return mean and deviation of what is learnt of one target."""
+    if schema.classes:
+        return np.zeros(1), np.ones(1)
+    values = _differences(schema, train)
+    deviation = values.std(axis=0)
+    return values.mean(axis=0), np.where(deviation == 0, 1.0, deviation)
 
 
 def _differences(schema: Schema, records: Records) -> Array:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...data.schema import Schema
 from ...families.objective import Objective
+from ...families.together import Together
 from ...params.losses import Bce, Huber, Plain, Quantile
 from .course import Inputs
 
@@ -20,7 +21,13 @@ Rows = tuple[Tensor, Tensor]
 
 
 def inputs_of(
-    schema: Schema, names: tuple[str, ...], train: Rows, validation: Rows, objective: Objective, *, balanced: bool
+    schema: Schema,
+    names: tuple[str, ...],
+    train: Rows,
+    validation: Rows,
+    objective: Objective | Together,
+    *,
+    balanced: bool,
 ) -> Inputs:
     """Return what is known of preprocessed features and targets.
 
@@ -29,7 +36,8 @@ def inputs_of(
     """
     sizes = _sizes(schema, train[0])
     place = int(sizes.argmax()) if sizes is not None else 0
-    seen = torch.bincount(train[1], minlength=objective.classes).tolist() if objective.classes else []
+    leading = objective.leading_of(train[1]) if isinstance(objective, Together) else train[1]
+    seen = torch.bincount(leading, minlength=objective.classes).tolist() if objective.classes else []
     language = schema.task == "language"  # most of a vocabulary may be absent
     return Inputs(
         kind=schema.kind,
@@ -37,7 +45,7 @@ def inputs_of(
         largest=None if sizes is None else float(sizes[place]),
         feature=names[place] if place < len(names) else str(place),
         absent=() if language else tuple(n for n, count in zip(schema.classes, seen, strict=False) if not count),
-        single=bool((train[1] == train[1][0]).all()),
+        single=bool((leading == leading[0]).all()),
         constant=constant_loss(objective, train[1], validation[1], balanced=balanced),
     )
 
@@ -51,15 +59,21 @@ def _sizes(schema: Schema, x: Tensor) -> Tensor | None:
     return sample.square().mean([dim for dim in range(x.ndim) if dim != axis]).sqrt()
 
 
-def constant_loss(objective: Objective, train: Tensor, validation: Tensor, *, balanced: bool) -> float:
+def constant_loss(objective: Objective | Together, train: Tensor, validation: Tensor, *, balanced: bool) -> float:
     """Return the loss of validation targets if for each row the network gave the same, fitted to training targets."""
     out = _constant(objective, train, balanced=balanced).to(validation.device)
     rows = validation[:: 1 + len(validation) * len(out) // NUMBERS]
-    return float(objective(out.expand(len(rows), -1), rows))
+    return float(objective(out.expand(len(rows), -1), rows).detach())
 
 
-def _constant(objective: Objective, y: Tensor, *, balanced: bool) -> Tensor:
+def _constant(objective: Objective | Together, y: Tensor, *, balanced: bool) -> Tensor:
     """Return the outputs (k,) that fit targets best, if they must be the same for each row."""
+    if isinstance(objective, Together):
+        known = [column[~column.isnan()] for column in y.T]
+        each = zip((objective.leading, *objective.further), known, strict=True)
+        return torch.cat(
+            [_constant(one, c.long() if one.classes else c[:, None], balanced=balanced) for one, c in each]
+        )
     if objective.classes:
         counts = torch.bincount(y, minlength=objective.classes).float()
         shares = ((counts > 0).float() if balanced else counts) + 1e-3

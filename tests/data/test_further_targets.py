@@ -1,0 +1,181 @@
+"""Further targets of a table: no features, gaps allowed, learnt from training rows alone."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fivefold.data.goals import gives, goals
+from fivefold.data.prepared import prepare
+from fivefold.data.read import read
+from fivefold.data.records import Dataset
+from fivefold.data.schema import Further
+from fivefold.data.splitting import split
+from fivefold.data.storage import load_dataset, save_dataset, write_manifest
+from fivefold.errors import DataError
+from fivefold.params.datasets import Column, Missing
+from fivefold.training.targets import Targets
+
+from ..conftest import table_block, whole
+
+N = 60
+RANDOM = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "a": RANDOM.normal(size=N),
+        "b": RANDOM.normal(size=N),
+        "mass": np.where(np.arange(N) % 7 == 3, np.nan, RANDOM.normal(1000, 50, N)),
+        "sex": [None if i % 5 == 1 else ("male", "female")[i % 2] for i in range(N)],
+        "y": RANDOM.choice(["u", "v", "w"], N),
+    }
+)
+ALSO = {"mass": "regression", "sex": "classification"}
+
+
+def block(tmp_path: Path, frame: pd.DataFrame = FRAME, **changes: Any) -> Any:
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    return table_block(tmp_path / "a.csv", **{"also": ALSO, **changes})
+
+
+def test_they_stand_beside_the_leading_target_and_are_no_features(tmp_path: Path) -> None:
+    schema, records = whole(block(tmp_path))
+    assert schema.features == ("a", "b")
+    assert schema.also == (Further(name="mass"), Further(name="sex", classes=("female", "male")))
+    assert records.also is not None
+    np.testing.assert_array_equal(records.also[:, 0], FRAME["mass"])
+    expected = FRAME["sex"].map({"female": 0.0, "male": 1.0}).to_numpy(float)
+    np.testing.assert_array_equal(records.also[:, 1], expected)
+    assert (schema.n_outputs, schema.output, schema.output_dtype) == (3 + 1 + 2, "predictions", "float64")
+
+
+def test_of_classes_alone_a_model_gives_probabilities_and_of_values_values(tmp_path: Path) -> None:
+    schema, _ = whole(block(tmp_path, also={"sex": "classification"}))
+    assert (schema.n_outputs, schema.output, schema.output_dtype) == (5, "probabilities", "float32")
+    schema, _ = whole(block(tmp_path, target="a", task="regression", also={"mass": "regression"}))
+    assert (schema.n_outputs, schema.output, schema.output_dtype) == (2, "values", "float64")
+
+
+def test_numbers_with_gaps_are_classes_by_their_own_names(tmp_path: Path) -> None:
+    frame = FRAME.assign(sex=FRAME["sex"].map({"male": 1, "female": 2}))
+    assert whole(block(tmp_path, frame))[0].also[1].classes == ("1", "2")
+
+
+def test_each_target_is_a_dataset_of_its_own(tmp_path: Path) -> None:
+    schema, records = whole(block(tmp_path))
+    leading, mass, sex = goals(schema)
+    assert [goal.columns for goal in (leading, mass, sex)] == [slice(0, 3), slice(3, 4), slice(4, 6)]
+    assert [goal.prefix for goal in (leading, mass, sex)] == ["", "mass.", "sex."]
+    assert [goal.schema.task for goal in (leading, mass, sex)] == ["classification", "regression", "classification"]
+    known = FRAME["sex"].notna().to_numpy()
+    rows = sex.records(records)
+    np.testing.assert_array_equal(rows.rows, np.flatnonzero(known))
+    assert rows.y.dtype == np.int64
+    assert np.array(sex.schema.classes)[rows.y].tolist() == FRAME["sex"][known].tolist()
+    p = np.arange(N * 6.0).reshape(N, 6)
+    np.testing.assert_array_equal(sex.told(records, p), p[known, 4:])
+    assert gives(schema)["also"] == [
+        {"target": "mass", "classes": (), "columns": [3, 4]},
+        {"target": "sex", "classes": ("female", "male"), "columns": [4, 6]},
+    ]
+
+
+def test_they_are_kept_on_disk(tmp_path: Path) -> None:
+    dataset, _ = prepare(block(tmp_path), seed=0)
+    (tmp_path / "kept").mkdir()
+    save_dataset(dataset, tmp_path / "kept")
+    write_manifest(tmp_path / "kept")
+    loaded = load_dataset(tmp_path / "kept")
+    for name, records in dataset.splits().items():
+        np.testing.assert_array_equal(getattr(loaded, name).also, records.also)
+        assert getattr(loaded, name).groups is None
+    assert loaded.schema == dataset.schema
+
+
+def test_rows_that_are_dropped_take_their_targets_along(tmp_path: Path) -> None:
+    frame = FRAME.assign(a=FRAME["a"].where(np.arange(N) % 9 != 0))
+    dataset, _ = prepare(block(tmp_path, frame, missing=Missing(numeric="drop")), seed=0)
+    for records in dataset.splits().values():
+        assert records.also is not None
+        np.testing.assert_array_equal(records.also[:, 0], frame["mass"].to_numpy()[records.rows])
+
+
+def test_equal_rows_of_another_further_target_are_not_duplicates(tmp_path: Path) -> None:
+    twice = pd.concat([FRAME, FRAME[:2].assign(mass=5.0), FRAME[2:4]])
+    assert len(whole(block(tmp_path, twice, duplicates="drop"))[1]) == N + 2
+
+
+def test_test_rows_decide_nothing(tmp_path: Path) -> None:
+    params = block(tmp_path)
+    test = split(read(params).keys, params.split, 0)["test"]
+    changed = FRAME.copy()
+    changed.loc[test, "mass"] = 1e6 + np.arange(len(test))
+    changed.loc[test, "sex"] = "male"
+    (tmp_path / "other").mkdir()
+    before, after = prepare(params, 0)[0], prepare(block(tmp_path / "other", changed), 0)[0]
+    assert before.schema == after.schema
+    for name in ("train", "validation"):
+        np.testing.assert_array_equal(getattr(before, name).also, getattr(after, name).also)
+    one, other = (Targets.fit(dataset.schema, dataset.train) for dataset in (before, after))
+    np.testing.assert_array_equal(one.shift, other.shift)
+    np.testing.assert_array_equal(one.scale, other.scale)
+    assert before.test.also is not None
+    assert not np.array_equal(before.test.also, after.test.also, equal_nan=True)
+
+
+def test_values_are_learnt_with_deviation_1_and_classes_by_index(tmp_path: Path) -> None:
+    dataset, _ = prepare(block(tmp_path), seed=0)
+    y = Targets.fit(dataset.schema, dataset.train)(dataset.train).numpy()
+    assert dataset.train.also is not None
+    np.testing.assert_array_equal(y[:, 0], dataset.train.y)
+    np.testing.assert_array_equal(y[:, 2], dataset.train.also[:, 1].astype(np.float32))
+    assert np.nanmean(y[:, 1]) == pytest.approx(0, abs=1e-6)
+    assert np.nanstd(y[:, 1]) == pytest.approx(1, abs=1e-6)
+
+
+BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"also": {"size": "regression"}}, "also must name a column, but 'size' is none; the columns are a, b, mass"),
+    (
+        {},
+        {"also": {"sex": "regression"}},
+        "column 'sex' must hold finite numbers up to 1e+37, but 'male' stands in row 1",
+    ),
+    (
+        {"sex": "male"},
+        {},
+        "must take two values or more, but column 'sex' holds only 'male'; name another column under",
+    ),
+    ({"sex": None}, {}, "must take two values or more, but column 'sex' holds only nothing; name another column under"),
+    ({}, {"also": {"mass": "classification"}}, "classes must be names or whole numbers, but column 'mass' holds"),
+    ({}, {"columns": {"mass": Column(max=900)}}, "column 'mass' must be at most 900, but row"),
+]
+
+
+@pytest.mark.parametrize(("cells", "changes", "text"), BAD)
+def test_what_cannot_be_told_is_refused(
+    tmp_path: Path, cells: dict[str, Any], changes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(DataError, match=re.escape(text)):
+        prepare(block(tmp_path, FRAME.assign(**cells), **changes), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "needed"),
+    [("train", "mass", 2), ("train", "sex", 2), ("validation", "sex", 1), ("test", "mass", 2)],
+)
+def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, target: str, needed: int) -> None:
+    params = block(tmp_path)
+    index = split(read(params).keys, params.split, 0)[name]
+    frame = FRAME.copy()
+    frame.loc[index, target] = np.nan
+    text = f"the {name} set must hold {needed} or more different values of each target, but has 0 of '{target}'; bring"
+    with pytest.raises(DataError, match=text):
+        prepare(block(tmp_path, frame), seed=0)
+
+
+def test_without_them_nothing_stands_beside(tmp_path: Path) -> None:
+    dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), also={}), seed=0)[0]
+    assert dataset.train.also is None
+    assert [goal.columns for goal in goals(dataset.schema)] == [slice(None)]

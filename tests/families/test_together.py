@@ -1,0 +1,136 @@
+"""The loss of several targets is the sum of theirs; weights are learnt as the closed form says."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fivefold.data.schema import Further, Schema
+from fivefold.families.objective import Objective
+from fivefold.families.together import Together, objective_of
+from fivefold.params.losses import Auto, CrossEntropy, Focal, Huber, Loss
+from fivefold.params.tasks import Fixed, Uncertainty
+
+from ..conftest import schema_of
+
+AUTO = Auto(name="auto")
+EQUAL = Fixed(name="fixed")
+LEARNT = Uncertainty(name="uncertainty")
+ALSO = (Further(name="mass"), Further(name="sex", classes=("f", "m")))
+CLASSES = schema_of((2,), 3).model_copy(update={"also": ALSO})
+VALUE = schema_of((2,)).model_copy(update={"also": ALSO})
+CHANCE = torch.Generator().manual_seed(0)
+OUT = torch.randn(16, 6, generator=CHANCE)
+KIND, SEX, MASS = torch.arange(16) % 3, torch.arange(16) % 2, torch.randn(16, generator=CHANCE)
+Y = torch.stack([KIND.float(), MASS, SEX.float()], dim=1)
+
+
+def test_it_is_the_sum_of_each_target_s_loss_times_its_weight() -> None:
+    kind, sex = functional.cross_entropy(OUT[:, :3], KIND), functional.cross_entropy(OUT[:, 4:], SEX)
+    mass = ((OUT[:, 3] - MASS) ** 2).mean()
+    torch.testing.assert_close(Together(CLASSES, AUTO, EQUAL)(OUT, Y), kind + mass + sex)
+    weights = Fixed(name="fixed", weights={"y": 2.0, "mass": 0.5})
+    torch.testing.assert_close(Together(CLASSES, AUTO, weights)(OUT, Y), 2 * kind + 0.5 * mass + sex)
+
+
+@pytest.mark.parametrize(
+    ("schema", "loss", "rarity"),
+    [
+        (CLASSES, AUTO, None),
+        (CLASSES, AUTO, torch.tensor([0.5, 1.0, 1.5])),
+        (CLASSES, CrossEntropy(name="cross_entropy", smoothing=0.1), None),
+        (CLASSES, Focal(name="focal"), None),
+        (VALUE, AUTO, None),
+        (VALUE, Huber(name="huber", delta=0.5), None),
+    ],
+)
+def test_where_others_count_nothing_it_is_the_loss_of_one_target(
+    schema: Schema, loss: Loss, rarity: Tensor | None
+) -> None:
+    several = Together(schema, loss, Fixed(name="fixed", weights={"mass": 0.0, "sex": 0.0}), rarity)
+    one = Objective(schema.model_copy(update={"also": ()}), loss, rarity)
+    width = 3 if schema.classes else 1
+    y = (KIND if schema.classes else MASS[:, None], Y if schema.classes else torch.stack([MASS, MASS, Y[:, 2]], dim=1))
+    out = OUT[:, : width + 3].clone().requires_grad_()
+    alone = OUT[:, :width].clone().requires_grad_()
+    told, expected = several(out, y[1]), one(alone, y[0])
+    assert torch.equal(told, expected)
+    (gradient,), (other) = torch.autograd.grad(told, out), torch.autograd.grad(expected, alone)[0]
+    assert torch.equal(gradient[:, :width], other)
+    assert not gradient[:, width:].any()
+    hits, expected_hits = several.hits(out, y[1]), one.hits(alone, y[0])
+    assert hits == expected_hits
+
+
+def test_what_is_missing_costs_nothing_and_moves_nothing() -> None:
+    y = Y.clone()
+    y[3:8, 1] = y[5:, 2] = torch.nan
+    known, mass_known = torch.arange(16) < 5, ~y[:, 1].isnan()
+    kind, sex = functional.cross_entropy(OUT[:, :3], KIND), functional.cross_entropy(OUT[known][:, 4:], SEX[known])
+    mass = ((OUT[:, 3] - MASS) ** 2)[mass_known].mean()
+    out = OUT.clone().requires_grad_()
+    loss = Together(CLASSES, AUTO, EQUAL)(out, y)
+    torch.testing.assert_close(loss, kind + mass * 11 / 16 + sex * 5 / 16)
+    (gradient,) = torch.autograd.grad(loss, out)
+    assert not gradient[3:8, 3].any()
+    assert not gradient[5:, 4:].any()
+    assert gradient.isfinite().all()
+    nothing = torch.cat([Y[:, :1], torch.full((16, 2), torch.nan)], dim=1)
+    torch.testing.assert_close(Together(CLASSES, AUTO, EQUAL)(OUT, nothing), kind)
+
+
+@pytest.mark.parametrize("tasks", [EQUAL, LEARNT])
+def test_parts_of_a_batch_add_up_to_the_whole(tasks: Fixed | Uncertainty) -> None:
+    objective, y = Together(CLASSES, AUTO, tasks), Y.clone()
+    y[:9, 1] = y[3:, 2] = torch.nan
+    if objective.log_variances is not None:
+        objective.log_variances.data = torch.tensor([0.3, -1.0, 2.0])
+    parts = sum(objective(OUT[a:b], y[a:b]) * (b - a) / 16 for a, b in ((0, 5), (5, 16)))
+    torch.testing.assert_close(objective(OUT, y), parts)
+
+
+def test_uncertainty_finds_the_noise_of_each_value() -> None:
+    """Closed form: the least of exp(-s) / 2 * E + s / 2 is at exp(s) = E, the mean squared error: weight 1 / (2 E)."""
+    schema = schema_of((1,)).model_copy(update={"also": (Further(name="b"), Further(name="c"))})
+    random, noise = np.random.default_rng(0), np.array([0.1, 0.5, 2.0])
+    x = torch.from_numpy(random.normal(size=(4000, 1))).float()
+    y = x * torch.tensor([1.0, -2.0, 3.0]) + torch.from_numpy(random.normal(0, noise, size=(4000, 3))).float()
+    y[2000:, 1] = torch.nan  # how many have it does not matter
+    network, objective = torch.nn.Linear(1, 3), Together(schema, AUTO, LEARNT)
+    optimizer = torch.optim.Adam([*network.parameters(), *objective.parameters()], lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        objective(network(x), y).backward()
+        optimizer.step()
+    learnt = objective.learnt()
+    assert list(learnt) == ["weight/y", "weight/b", "weight/c"]
+    np.testing.assert_allclose(list(learnt.values()), 1 / (2 * noise**2), rtol=0.1)
+
+
+def test_of_classes_the_uncertainty_is_twice_the_cross_entropy() -> None:
+    objective = Together(CLASSES, AUTO, LEARNT)
+    optimizer = torch.optim.Adam(objective.parameters(), lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        objective(OUT, Y).backward()
+        optimizer.step()
+    assert objective.log_variances is not None
+    expected = [
+        2 * functional.cross_entropy(OUT[:, :3], KIND),
+        ((OUT[:, 3] - MASS) ** 2).mean(),
+        2 * functional.cross_entropy(OUT[:, 4:], SEX),
+    ]
+    torch.testing.assert_close(objective.log_variances.exp().detach(), torch.stack(expected), rtol=1e-3, atol=0)
+
+
+def test_only_what_is_learnt_is_told_and_kept() -> None:
+    assert Together(CLASSES, AUTO, EQUAL).learnt() == {}
+    assert Together(CLASSES, AUTO, EQUAL).state_dict() == {}
+    assert Together(CLASSES, AUTO, LEARNT).learnt() == {"weight/y": 1.0, "weight/mass": 0.5, "weight/sex": 1.0}
+    assert set(Together(CLASSES, AUTO, LEARNT).state_dict()) == {"log_variances"}
+
+
+def test_one_target_has_the_objective_it_always_had() -> None:
+    assert isinstance(objective_of(schema_of((2,), 3), AUTO, EQUAL), Objective)
+    assert isinstance(objective_of(CLASSES, AUTO, EQUAL), Together)

@@ -1,0 +1,246 @@
+"""A class and values, learnt together by one network: from the rows to the exported file."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+import torch
+
+from fivefold.data.goals import goals
+from fivefold.data.records import Dataset, Records
+from fivefold.data.schema import Further, Schema
+from fivefold.data.storage import write_manifest
+from fivefold.errors import ParityError
+from fivefold.exporting.graph import export
+from fivefold.exporting.parity import check_parity
+from fivefold.families.saved import Saved, load_model, save_model
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.scoring.metrics import scores_of
+from fivefold.scoring.predict import predict
+from fivefold.scoring.tables import predictions, tables
+from fivefold.training.fit import Fitted, fit
+
+from ..conftest import schema_of
+
+LEADING = {"class": schema_of((3,), 3), "value": schema_of((3,))}
+ALSO = (Further(name="mass"), Further(name="sex", classes=("f", "m")))
+CHAIN = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(3), "scale": np.ones(3)}))
+LEARNT = {"tasks": {"name": "uncertainty"}}
+
+
+def dataset_of(leading: str = "class", also: tuple[Further, ...] = ALSO) -> Dataset:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 3))
+    kind = np.digitize(x[:, 0] + 0.1 * random.normal(size=400), (-0.5, 0.5))
+    mass = 4000 + 800 * x[:, 1] + 80 * random.normal(size=400)
+    sex = (x[:, 2] > 0).astype(float)
+    mass[random.random(400) < 0.3] = np.nan
+    sex[random.random(400) < 0.5] = np.nan
+    y = kind if leading == "class" else 5 + 0.1 * x[:, 0]
+    schema = LEADING[leading].model_copy(update={"also": also})
+    records = Records(x, y, np.arange(400), also=np.column_stack([mass, sex])[:, : len(also)] if also else None)
+    return Dataset(schema, *(records.take(np.arange(*ends)) for ends in ((0, 240), (240, 300), (300, 400))))
+
+
+def fitted(
+    folder: Path, dataset: Dataset, each: Callable[[int], None] = int, network: dict[str, Any] | None = None, **how: Any
+) -> Fitted:
+    tree = {
+        "dataset": "d",
+        "select": {"method": "none"},
+        "network": network or {"family": "mlp", "hidden": [16], "dropout": 0.1},
+        "training": {
+            "max_epochs": 40,
+            "patience": 0,
+            "optimizer": {"name": "adamw", "lr": 0.02, "weight_decay": 0.1},
+            "checkpoint_seconds": 0,
+            **how,
+        },
+    }
+    params = Model.model_validate_json(json.dumps(tree))
+    return fit("m", params, dataset, CHAIN, seed=1, checkpoints=folder, on_epoch=lambda epoch, *_: each(epoch))
+
+
+@pytest.mark.parametrize("how", [{}, LEARNT, {"imbalance": "sampling"}, {"imbalance": "weights", "ema": 0.9}])
+@pytest.mark.parametrize("leading", ["class", "value"])
+def test_all_are_told_far_better_than_by_chance(tmp_path: Path, leading: str, how: dict[str, Any]) -> None:
+    if leading == "value" and "imbalance" in how:
+        pytest.skip("imbalance is of classes")
+    dataset = dataset_of(leading)
+    saved = fitted(tmp_path, dataset, **how).saved
+    scores = scores_of(dataset.schema, dataset.test, predict(saved.model, dataset.test.x))
+    assert scores["accuracy" if leading == "class" else "r2"] > 0.85
+    assert scores["mass.r2"] > 0.9
+    assert scores["mass.rmse"] < 250  # of a deviation of 800
+    assert scores["sex.accuracy"] > 0.9
+
+
+def test_scores_are_those_of_each_target_s_own_rows(tmp_path: Path) -> None:
+    dataset = dataset_of()
+    p = predict(fitted(tmp_path, dataset, max_epochs=1).saved.model, dataset.test.x)
+    scores, also = scores_of(dataset.schema, dataset.test, p), dataset.test.also
+    assert also is not None
+    known = [~np.isnan(column) for column in also.T]
+    assert scores["accuracy"] == (p[:, :3].argmax(1) == dataset.test.y).mean()
+    assert scores["mass.mae"] == pytest.approx(np.abs(p[:, 3] - also[:, 0])[known[0]].mean())
+    assert scores["sex.accuracy"] == (p[:, 4:].argmax(1) == also[:, 1])[known[1]].mean()
+
+
+class InterruptedEpochError(Exception):
+    pass
+
+
+def interrupt(epoch: int) -> None:
+    if epoch == 3:
+        raise InterruptedEpochError
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_resumed_it_is_the_same_bit_for_bit_learnt_weights_included(tmp_path: Path, optimizer: str) -> None:
+    chosen = {**LEARNT, "max_epochs": 6, "optimizer": {"name": optimizer, "lr": 0.02, "weight_decay": 0.1}}
+    whole = fitted(tmp_path / "whole", dataset_of(), **chosen)
+    with pytest.raises(InterruptedEpochError):
+        fitted(tmp_path / "parts", dataset_of(), interrupt, **chosen)
+    resumed = fitted(tmp_path / "parts", dataset_of(), **chosen)
+    assert resumed.resumed
+    weights, others = whole.saved.model.state_dict(), resumed.saved.model.state_dict()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert resumed.history.equals(whole.history)
+    told = whole.history[["weight/y", "weight/mass", "weight/sex"]]
+    assert (told.iloc[-1] != told.iloc[0]).all()
+
+
+def test_learnt_weights_do_not_decay_and_are_no_part_of_the_model(tmp_path: Path) -> None:
+    strong = {"name": "adamw", "lr": 0.01, "weight_decay": 50.0}
+    weak = {**strong, "weight_decay": 0.0}
+    first, other = (
+        fitted(tmp_path / str(i), dataset_of(), max_epochs=1, batch_size=240, optimizer=chosen, **LEARNT)
+        for i, chosen in enumerate((strong, weak))
+    )
+    names = [name for name in first.history if name.startswith("weight/")]
+    assert first.history[names].equals(other.history[names])  # after one step
+    assert not any("variance" in name for name in first.saved.model.state_dict())
+
+
+def test_where_others_count_nothing_their_values_change_no_weight(tmp_path: Path) -> None:
+    dataset = dataset_of()
+    nothing = {"tasks": {"name": "fixed", "weights": {"mass": 0.0, "sex": 0.0}}, "max_epochs": 3}
+    one = fitted(tmp_path / "1", dataset, **nothing)
+    random = np.random.default_rng(1)
+    swapped = [
+        replace(part, also=random.permuted(part.also, axis=0) if part.also is not None else None)
+        for part in (dataset.train, dataset.validation, dataset.test)
+    ]
+    other = fitted(tmp_path / "2", Dataset(dataset.schema, *swapped), **nothing)
+    assert one.history.equals(other.history)
+
+
+def test_test_rows_change_nothing_that_is_learnt(tmp_path: Path) -> None:
+    dataset = dataset_of()
+    assert dataset.test.also is not None
+    altered = replace(dataset, test=replace(dataset.test, also=np.full_like(dataset.test.also, np.nan)))
+    one, other = (fitted(tmp_path / str(i), d, max_epochs=3) for i, d in enumerate((dataset, altered)))
+    weights, others = one.saved.model.state_dict(), other.saved.model.state_dict()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def kept(saved: Saved, folder: Path) -> Saved:
+    folder.mkdir()
+    save_model(replace(saved, facts={"name": "m", "fingerprint": "0" * 32}), folder)
+    write_manifest(folder)
+    return load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("leading", "also", "output", "dtype"),
+    [
+        ("class", ALSO, "predictions", np.float64),
+        ("value", ALSO, "predictions", np.float64),
+        ("class", ALSO[1:], "probabilities", np.float32),
+        ("value", ALSO[:1], "values", np.float64),
+    ],
+)
+def test_saved_and_exported_it_tells_the_same(
+    tmp_path: Path, leading: str, also: tuple[Further, ...], output: str, dtype: type
+) -> None:
+    dataset = dataset_of(leading, ALSO)
+    if also == ALSO[1:]:
+        parts = (replace(part, also=part.also[:, 1:]) for part in dataset.splits().values() if part.also is not None)
+        dataset = Dataset(dataset.schema.model_copy(update={"also": also}), *parts)
+    elif also == ALSO[:1]:
+        dataset = dataset_of(leading, also)
+    saved = fitted(tmp_path / "work", dataset, max_epochs=2).saved
+    loaded = kept(saved, tmp_path / "model")
+    p = predict(saved.model, dataset.test.x)
+    assert (p.shape, p.dtype) == ((100, dataset.schema.n_outputs), dtype)
+    np.testing.assert_array_equal(predict(loaded.model, dataset.test.x), p)
+    path = tmp_path / "model.onnx"
+    export(loaded, dataset.test.x[:2], path)
+    assert max(check_parity(loaded, dataset.test.x, path).values()) < 1e-5
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (told,) = session.run([output], {"x": dataset.test.x})
+    assert told.dtype == dtype
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["gives"]
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["gives"] == facts
+    for part, further in zip(facts["also"], also, strict=True):
+        first, end = part["columns"]
+        assert (part["target"], tuple(part["classes"])) == (further.name, further.classes)
+        if part["classes"]:
+            np.testing.assert_allclose(told[:, first:end].sum(1), 1, rtol=1e-5)
+    onnx.checker.check_model(path)
+
+
+def test_a_wrong_column_of_the_exported_file_is_found_out(tmp_path: Path) -> None:
+    dataset = dataset_of()
+    saved = fitted(tmp_path / "work", dataset, max_epochs=1).saved
+    loaded = kept(saved, tmp_path / "model")
+    path = tmp_path / "model.onnx"
+    export(loaded, dataset.test.x[:2], path)
+    rescale = loaded.model.output.parts[1]
+    rescale.shift += 1.0  # a little more than a thousandth of the deviation
+    with pytest.raises(ParityError, match=r"must give what PyTorch gives to 0\.0001"):
+        check_parity(loaded, dataset.test.x, path)
+
+
+class TestTables:
+    schema: Schema = dataset_of().schema
+    records: Records = dataset_of().test.take(np.arange(20))
+    p = np.concatenate(
+        [np.full((20, 3), [0.2, 0.5, 0.3]), np.full((20, 1), 4000.0), np.full((20, 2), [0.1, 0.9])], axis=1
+    )
+
+    def test_predictions_have_columns_for_each_target(self) -> None:
+        frame = predictions(self.schema, self.records, self.p)
+        classes = [f"p_class{i}" for i in range(3)]
+        mass, sex = (
+            ["mass.target", "mass.prediction"],
+            ["sex.target", "sex.prediction", "sex.p_f", "sex.p_m"],
+        )
+        assert list(frame) == ["row", "target", "prediction", *classes, *mass, *sex]
+        assert self.records.also is not None
+        assert frame["mass.target"].isna().tolist() == np.isnan(self.records.also[:, 0]).tolist()
+        assert frame["sex.target"].isna().tolist() == np.isnan(self.records.also[:, 1]).tolist()
+        known = frame.dropna(subset="sex.target")
+        expected = [ALSO[1].classes[int(i)] for i in self.records.also[known.index, 1]]
+        assert known["sex.target"].tolist() == expected
+        assert set(frame["sex.prediction"]) == {"m"}
+
+    def test_they_can_be_kept_as_parquet(self, tmp_path: Path) -> None:
+        frame = predictions(self.schema, self.records, self.p)
+        frame.to_parquet(tmp_path / "p.parquet", index=False)
+        assert list(pd.read_parquet(tmp_path / "p.parquet")) == list(frame)
+
+    def test_plots_show_the_leading_target(self) -> None:
+        history = pd.DataFrame({"epoch": [0, 1], "train/loss": [1.0, 0.5], "val/loss": [1.1, -0.7]})
+        shown = tables(self.schema, self.records, self.p, history)
+        assert list(shown) == ["learning_curve", "confusion", "roc", "calibration"]
+        assert set(shown["confusion"].predicted) == {"class1"}
+        assert [goal.prefix for goal in goals(self.schema)] == ["", "mass.", "sex."]
