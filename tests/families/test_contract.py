@@ -207,7 +207,7 @@ def saved_of(case: Case, seed: int = 0) -> Saved:
     schema = schema_for(case)
     output = output_of(schema, LOSS, np.full(case.values, 100.0), np.full(case.values, 7.0))
     model = Deployed(Preprocess(chain_of(case)), network_of(case, seed), output).eval()
-    return Saved(model, schema, case.params, LOSS, {"name": "m", "fingerprint": "f", "best_epoch": 3})
+    return Saved(model, schema, case.params, LOSS, {"name": "m", "fingerprint": "f", "kept_epoch": 3})
 
 
 @torch.no_grad()
@@ -252,7 +252,7 @@ class TestFamily:
         assert not any(module.training for module in loaded.model.modules())
         assert torch.equal(outputs(loaded.model, x), before)
         assert (loaded.schema, loaded.network) == (saved.schema, saved.network)
-        assert loaded.facts["best_epoch"] == 3
+        assert loaded.facts["kept_epoch"] == 3
 
     def test_the_seed_decides_the_weights(self, case: Case) -> None:
         first, again, other = (network_of(case, seed).state_dict() for seed in (1, 1, 2))

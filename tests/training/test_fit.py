@@ -173,17 +173,57 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tmp_path:
 
 def test_training_stops_after_patience_epochs_without_a_better_loss(tmp_path: Path) -> None:
     fitted = run(tmp_path, max_epochs=200, patience=3, optimizer={"name": "adam", "lr": 0.1})
-    assert len(fitted.history) == fitted.best_epoch + 1 + 3
-    assert fitted.history["val/loss"].idxmin() == fitted.best_epoch
+    assert len(fitted.history) == fitted.kept_epoch + 1 + 3
+    assert fitted.history["val/loss"].idxmin() == fitted.kept_epoch
+
+
+def loss_of(fitted: Fitted) -> float:
+    """Return the cross-entropy of the validation rows, worked out from what the model tells."""
+    data = dataset().validation
+    p = predict(fitted.saved.model, data.x)
+    return float(-np.log(p[np.arange(len(data)), data.y]).mean())
+
+
+EARLY = {"max_epochs": 200, "patience": 3, "optimizer": {"name": "adam", "lr": 0.1}}
+"""Stops long before its last epoch."""
 
 
 def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     fitted = run(tmp_path, max_epochs=30, optimizer={"name": "adam", "lr": 0.1})
-    data = dataset().validation
-    with torch.inference_mode():
-        p = fitted.saved.model(torch.from_numpy(data.x)).numpy()
-    loss = -np.log(p[np.arange(len(data)), data.y]).mean()
-    assert loss == pytest.approx(fitted.history["val/loss"].min(), rel=1e-5)
+    losses = fitted.history["val/loss"]
+    assert losses.idxmin() == fitted.kept_epoch == fitted.facts()["kept_epoch"] < 29
+    assert loss_of(fitted) == pytest.approx(losses.min(), rel=1e-5)
+    assert fitted.lines()[0] == f"epoch {losses.idxmin() + 1} of 30 is kept, val/loss {losses.min():.4g}"
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_last_epoch_is_kept_if_asked_for_and_patience_still_looks_at_the_loss(tmp_path: Path, ema: float) -> None:
+    best, last = (run(tmp_path / keep, keep=keep, ema=ema, **EARLY) for keep in ("best", "last"))
+    assert last.history.equals(best.history)  # what is kept changes nothing of the training
+    losses, n = last.history["val/loss"], len(last.history)
+    assert n < 200
+    assert last.kept_epoch == last.facts()["kept_epoch"] == n - 1 == best.kept_epoch + 3
+    assert loss_of(last) == pytest.approx(losses[n - 1], rel=1e-5)  # with ema, of the averaged weights
+    assert last.lines()[0] == (
+        f"epoch {n} of {n} is kept, val/loss {losses[n - 1]:.4g}; the lowest is {losses.min():.4g}, in epoch {n - 3}"
+    )
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_training_that_keeps_the_last_epoch_resumes_to_the_same(tmp_path: Path, ema: float) -> None:
+    whole = run(tmp_path / "whole", keep="last", ema=ema, **EARLY)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(2), keep="last", ema=ema, **EARLY)
+    for _ in range(2):  # in the midst, then behind its last epoch
+        resumed = run(tmp_path / "parts", keep="last", ema=ema, **EARLY)
+        assert resumed.resumed
+        assert resumed.facts() == whole.facts()
+        assert same(resumed, whole)
+
+
+def test_the_last_epoch_is_kept_where_it_is_the_best_too(tmp_path: Path) -> None:
+    fitted = run(tmp_path, keep="last", max_epochs=2, patience=2)
+    assert fitted.lines()[0] == f"epoch 2 of 2 is kept, val/loss {fitted.history['val/loss'].min():.4g}"
 
 
 def test_a_regression_is_learnt_in_the_target_s_own_unit(tmp_path: Path) -> None:

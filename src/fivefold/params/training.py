@@ -21,6 +21,11 @@ class Training(Strict):
         ge=0,
         description="epochs without a better validation loss before stopping; 0 never stops early",
     )
+    keep: Literal["best", "last"] = Field(
+        default="best",
+        description="whose weights become the model: those of the epoch with the lowest validation loss, or of the last"
+        " one, for where few validation rows make the lowest a matter of luck",
+    )
     start: Start | None = Field(default=None, description="a trained model to begin with; null: random weights")
     batch_size: int = Field(default=32, gt=0, description="rows a step, over all devices")
     accumulate: int = Field(

@@ -31,7 +31,7 @@ def inputs(report: Report, params: dict[str, Any]) -> None:
 def training(report: Report, name: str) -> None:
     """Tell what train wrote."""
     facts = json.loads((paths.model(name) / "model.json").read_text())
-    report.tags(parameters=str(facts["parameters"]), best_epoch=str(facts["best_epoch"]), device=facts["device"])
+    report.tags(parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"])
     report.tags(**_start(facts))
     for pattern in ("selection.*", "map.png"):
         for path in sorted(paths.selected(name).glob(pattern)):

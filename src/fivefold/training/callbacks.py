@@ -1,10 +1,10 @@
-"""What happens between epochs: keep the best weights, stop early, write checkpoints, tell of progress."""
+"""What happens between epochs: keep weights, stop early, write checkpoints, tell of progress."""
 
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -18,13 +18,18 @@ from .checkpoints import NAME
 Metrics = dict[str, float]
 
 
-class Best(pl.Callback):
-    """Keep the weights of the epoch with the lowest `val/loss`; stop after `patience` epochs without a lower one."""
+class Kept(pl.Callback):
+    """Keep the weights of one epoch; stop after `patience` epochs without a lower `val/loss`.
 
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
+    Attributes:
+        loss, best: the lowest `val/loss`, and its epoch.
+        epoch, weights: what is kept: of that epoch, or of the newest one if `keep` is last.
+    """
+
+    def __init__(self, patience: int, keep: Literal["best", "last"] = "best") -> None:
+        self.patience, self.keep = patience, keep
         self.loss = math.inf
-        self.epoch = -1
+        self.best = self.epoch = -1
         self.weights: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -34,22 +39,26 @@ class Best(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the epoch that was just validated."""
         loss = float(trainer.callback_metrics["val/loss"])
-        if loss < self.loss:
-            self.loss, self.epoch = loss, trainer.current_epoch
+        lower = loss < self.loss
+        if lower:
+            self.loss, self.best = loss, trainer.current_epoch
+        if lower or self.keep == "last":
+            self.epoch = trainer.current_epoch
             self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
         self._stop_if_due(trainer, trainer.current_epoch)
 
     def _stop_if_due(self, trainer: pl.Trainer, epoch: int) -> None:
-        if self.patience and self.epoch >= 0 and epoch - self.epoch >= self.patience:
+        if self.patience and self.best >= 0 and epoch - self.best >= self.patience:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold."""
-        return {"loss": self.loss, "epoch": self.epoch, "weights": self.weights}
+        return {"loss": self.loss, "best": self.best, "epoch": self.epoch, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a checkpoint stood."""
-        self.loss, self.epoch, self.weights = state_dict["loss"], state_dict["epoch"], state_dict["weights"]
+        self.loss, self.best = state_dict["loss"], state_dict["best"]
+        self.epoch, self.weights = state_dict["epoch"], state_dict["weights"]
 
 
 class Plateaus(pl.Callback):

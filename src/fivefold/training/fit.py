@@ -20,7 +20,7 @@ from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
 from .assemble import Clock, assemble
-from .callbacks import Best, Checkpoints, History, Metrics, Plateaus, Seeded
+from .callbacks import Checkpoints, History, Kept, Metrics, Plateaus, Seeded
 from .checkpoints import newest
 from .doctor.callback import Doctor
 from .doctor.course import Checkup
@@ -34,13 +34,13 @@ class Fitted:
     """A trained model, of which no facts are known yet, and how it came about.
 
     history: a row per epoch, columns epoch, train/loss, val/loss, lr and the other metrics of the family.
-    best_epoch: the epoch whose weights the model has, from 0.
+    kept_epoch: the epoch whose weights the model has, from 0.
     checkup: what the doctor says of the training.
     """
 
     saved: Saved
     history: pd.DataFrame
-    best_epoch: int
+    kept_epoch: int
     device: str
     seconds: float
     resumed: bool
@@ -48,12 +48,14 @@ class Fitted:
 
     def facts(self) -> dict[str, Any]:
         """Return what is to be known of the model, plain JSON values."""
-        return {"epochs": len(self.history), "best_epoch": self.best_epoch, "device": self.device}
+        return {"epochs": len(self.history), "kept_epoch": self.kept_epoch, "device": self.device}
 
     def lines(self) -> list[str]:
         """Return what a person is told at the end."""
-        loss = self.history["val/loss"].min()
-        kept = f"epoch {self.best_epoch + 1} of {len(self.history)} is kept, val/loss {loss:.4g}"
+        losses = self.history["val/loss"]
+        kept = f"epoch {self.kept_epoch + 1} of {len(losses)} is kept, val/loss {losses[self.kept_epoch]:.4g}"
+        if losses.min() < losses[self.kept_epoch]:
+            kept += f"; the lowest is {losses.min():.4g}, in epoch {losses.idxmin() + 1}"
         return [kept, *self.checkup.lines()]
 
 
@@ -89,10 +91,12 @@ def fit(
             on_epoch(epoch, metrics | doctor.metrics(), last)
             progress.update(epoch, metrics)
 
-        best, history, doctor = Best(training.patience), History(tell), Doctor(params)
-        kept = Checkpoints(checkpoints, training.checkpoint_seconds)
+        kept, history, doctor = Kept(training.patience, training.keep), History(tell), Doctor(params)
+        written = Checkpoints(checkpoints, training.checkpoint_seconds)
         thaw = Thaw(training.start)
-        trainer = trainer_of(training, [thaw, Seeded(seed), best, Plateaus(training.schedule), doctor, history, kept])
+        trainer = trainer_of(
+            training, [thaw, Seeded(seed), kept, Plateaus(training.schedule), doctor, history, written]
+        )
         device, part, parts = trainer.strategy.root_device, trainer.global_rank, trainer.world_size
         clock = Clock(seed, lambda: trainer.current_epoch)
         with memory_needed():
@@ -103,13 +107,13 @@ def fit(
                 trainer.fit(made.module, made.batches, made.validation, ckpt_path=resume_from)
             except TrainingError as error:
                 raise TrainingError(f"{error}; {doctor.remedy(history.epochs)}") from None
-    made.module.load_state_dict(best.weights)
+    made.module.load_state_dict(kept.weights)
     judged = made.module.judged.to(memory_format=torch.contiguous_format)
     output = output_of(made.schema, training.loss, made.targets.shift, made.targets.scale)
     return Fitted(
         Saved(Deployed(Preprocess(chain), judged, output).cpu().eval(), made.schema, params.network, training.loss, {}),
         pd.DataFrame(history.epochs).rename_axis("epoch").reset_index(),
-        best.epoch,
+        kept.epoch,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         time.monotonic() - started,
         resume_from is not None,
