@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -189,12 +188,14 @@ def row(key: str, entry: dict[str, Any]) -> tuple[object, ...]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("example", nargs="*", choices=[*folders(), []], help="left out: all")
-    named = parser.parse_args().example or list(folders())
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    there = folders()
+    parser.add_argument("example", nargs="*", help=f"one or more of {', '.join(there)}; left out: all")
+    named = parser.parse_args().example or list(there)
+    if unknown := set(named) - set(there):
+        parser.error(f"{', '.join(sorted(unknown))} must be of {', '.join(there)}")
     entries = known(RESULTS / "accuracy.json")
     for example in named:
-        entries |= measured(example, folders()[example])
+        entries |= measured(example, there[example])
     entries = dict(sorted(entries.items()))
     head = ("model", "dataset", "metric", "mean", "deviation", "seeds", "bar")
     print(table(head, (row(key, entry) for key, entry in entries.items())))
