@@ -34,7 +34,7 @@ def project(finished: Project) -> Iterator[Project]:
         ("models.mlp.select.k", 10, {"select_features@mlp"}),
         ("datasets.digits.normalize", "standard", {"prepare@digits"}),
         ("datasets.concrete.split.test", 0.2, {"prepare@concrete"}),
-        ("datasets.sunspots.window", 22, {"prepare@sunspots"}),
+        ("datasets.sunspots.window", 11, {"prepare@sunspots"}),
         ("models.lstm.network.cell", "gru", {"train@lstm"}),
     ],
 )
