@@ -12,7 +12,7 @@ repro: $(READY)  ## run the pipeline: every stage that is not up to date
 	dvc repro
 
 test: $(READY)  ## run the tests
-	pytest -n auto --maxprocesses=4 --dist loadgroup
+	pytest -n auto --maxprocesses=4 --dist loadfile
 
 check: format lint types test  ## everything CI checks
 

@@ -21,8 +21,9 @@ import numpy as np
 
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset
-from fivefold.data.storage import sha256
+from fivefold.data.storage import digest, sha256, write_manifest
 from fivefold.exporting.graph import export
+from fivefold.families.saved import save_model
 from fivefold.params.load import load_params
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
@@ -110,8 +111,8 @@ def send_metrics() -> list[float]:
     return times[1:]
 
 
-def register_models(graph: Path, dataset: Dataset) -> list[float]:
-    """Return the seconds to log, register and alias a graph, several times; the first also imports what it needs."""
+def register_models(graph: Path, trained: Path, dataset: Dataset) -> list[float]:
+    """Return the seconds to log, register and alias a graph with its weights, several times; the first also imports."""
     from fivefold.tracking import events, store
     from fivefold.tracking.registry import register
     from fivefold.tracking.spool import Spool
@@ -124,6 +125,8 @@ def register_models(graph: Path, dataset: Dataset) -> list[float]:
         event = events.Version(
             place=spool.keep(graph),
             sha256=sha256(graph),
+            training=tuple(spool.keep(path) for path in sorted(trained.iterdir())),
+            trained=digest(trained),
             model="fivefold-bench",
             shape=dataset.schema.shape,
             dtype=str(dataset.test.x.dtype),
@@ -146,15 +149,15 @@ def main() -> int:
         training = Training(Path(folder))
         alone, reported = train_both_ways(training)
         graph = Path(folder) / "model.onnx"
-        fitted = training.alone()
-        facts = {"name": MODEL, "fingerprint": "bench"}
-        export(
-            replace(fitted.saved, facts=facts),
-            np.array(training.dataset.test.x[:2]),
-            graph,
-        )
+        fitted, trained = training.alone(), Path(folder) / "trained"
+        saved = replace(fitted.saved, facts={"name": MODEL, "fingerprint": "bench"})
+        export(saved, np.array(training.dataset.test.x[:2]), graph)
+        trained.mkdir()
+        save_model(saved, trained)
+        fitted.history.to_csv(trained / "history.csv", index=False)
+        write_manifest(trained)
         sent = send_metrics()
-        first, *later = register_models(graph, training.dataset)
+        first, *later = register_models(graph, trained, training.dataset)
     a_metric = [1000 * spent / METRICS for spent in sent]
     rows = [
         ("fit alone, s", median(alone)),

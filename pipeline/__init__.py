@@ -1,7 +1,8 @@
 """The five stages, each run by DVC as `python -m pipeline.<stage> <name>`.
 
 Importing this package, before a stage imports anything heavy, settles two things. The library comes from the same
-copy of the project as the stage: DVC runs queued experiments in a copy. A stage that DVC started ends when DVC does.
+copy of the project as the stage: DVC runs queued experiments in a copy. A stage that DVC started ends when DVC does,
+and a process that takes part in a training when the one does that leads it.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from fivefold.stages.guard import end_with_parent
+from fivefold.stages.rank import rank
 
-if "DVC_STAGE" in os.environ:
+if "DVC_STAGE" in os.environ or rank():
     end_with_parent()

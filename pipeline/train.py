@@ -1,6 +1,8 @@
 """Selected features -> models/<model>/: weights, what rebuilds the network, history, what the doctor says."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from fivefold import paths
 from fivefold.data.storage import digest, load_dataset, verify
@@ -8,50 +10,51 @@ from fivefold.families.saved import save_model
 from fivefold.params.load import load_params
 from fivefold.preprocessing.chain import Chain
 from fivefold.stages.publish import publishing
-from fivefold.stages.run import run
+from fivefold.stages.run import give_up, run
 from fivefold.tracking import told
+from fivefold.tracking.pulled import pulled
 from fivefold.tracking.report import reporting
+from fivefold.training.assemble import load_family
 from fivefold.training.checkpoints import prune
 from fivefold.training.fingerprint import fingerprint
-from fivefold.training.fit import fit
+from fivefold.training.fit import Fitted, fit
+from fivefold.training.followers import followers
 
 
-def main(name: str) -> None:
-    """Train model `name` of params.yaml on its selected features."""
+def read(name: str) -> tuple[partial[Fitted], dict[str, Any], dict[str, Any]]:
+    """Return the training of model `name`, which lacks who is told of epochs; its parameters; facts known before."""
     params = load_params()
     model = params.model(name)
     source, selected = paths.prepared(model.dataset), paths.selected(name)
     verify(selected)
     dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
-    identity = fingerprint("train", tree, {str(folder): digest(folder) for folder in (source, selected)})
+    load_family(model.network.family)
+    start = pulled(name, model.training.start) if model.training.start else None
+    origin = {"start": start.facts} if start else {}
+    identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
     checkpoints = paths.work("train", name) / identity
-    with reporting("train", name, identity) as report, report.running():
+    train = partial(fit, name, model, dataset, chain, start, seed=params.seed, checkpoints=checkpoints)
+    return train, tree, {**origin, "name": name, "fingerprint": identity, "params": tree}
+
+
+def main(name: str) -> None:
+    """Train model `name` of params.yaml on its selected features."""
+    train, tree, known = read(name)
+    with reporting("train", name, known["fingerprint"]) as report, report.running():
         told.inputs(report, tree)
-        tell = report.history(model.training.max_epochs)
-        fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoints=checkpoints, on_epoch=tell)
-        epochs = len(fitted.history)
-        facts = {
-            "name": name,
-            "fingerprint": identity,
-            "params": tree,
-            "epochs": epochs,
-            "best_epoch": fitted.best_epoch,
-            "device": fitted.device,
-        }
+        with followers(tree["training"]["devices"], partial(give_up, "train")):
+            fitted = train(on_epoch=report.history(tree["training"]["max_epochs"]))
         with publishing(paths.model(name)) as folder:
-            save_model(replace(fitted.saved, facts=facts), folder)
+            save_model(replace(fitted.saved, facts=known | fitted.facts()), folder)
             fitted.history.to_csv(folder / "history.csv", index=False)
             (folder / "doctor.json").write_text(fitted.checkup.to_json())
-        report.metrics(epochs, {"train/seconds": fitted.seconds})
+        report.metrics(len(fitted.history), {"train/seconds": fitted.seconds})
         report.tags(resumed=str(fitted.resumed).lower())
         told.training(report, name)
-    prune(checkpoints)
-    loss = fitted.history["val/loss"].min()
-    print(f"{name}: epoch {fitted.best_epoch + 1} of {epochs} is kept, val/loss {loss:.4g}")
-    for line in fitted.checkup.lines():
-        print(f"{name}: {line}")
+    prune(train.keywords["checkpoints"])
+    print(*(f"{name}: {line}" for line in fitted.lines()), sep="\n")
 
 
 if __name__ == "__main__":
-    run("train", main)
+    run("train", main, follow=lambda name: read(name)[0](on_epoch=lambda *_: None))  # a follower fits, and that is all

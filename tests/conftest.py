@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import settings
 
@@ -21,13 +20,6 @@ settings.load_profile("quick")
 
 torch.set_num_threads(1)
 """Threads of neighbouring test processes would wait for each other's."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what shares a finished project, and else the tests of a file."""
-    for item in items:
-        shared = {"finished", "prepared"} & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(min(shared) if shared else item.path.name))
 
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:

@@ -51,3 +51,14 @@ def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, capsys: 
         code, told = run(monkeypatch, capsys, "ui", "--port", port)
     assert code == 1
     assert f"127.0.0.1:{port} must be a free address" in told
+
+
+@pytest.mark.usefixtures("project")
+def test_rates_are_not_tried_before_the_data_is_there(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "params.yaml").write_text((Path(__file__).parents[1] / "params.yaml").read_text())
+    code, told = run(monkeypatch, capsys, "lr", "mlp")
+    assert code == 1
+    assert told.endswith("must be there to train on, but are not; run `dvc repro select_features@mlp`\n")
+    assert sorted(path.name for path in project.iterdir()) == [".dvc", "params.yaml"]

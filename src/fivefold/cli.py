@@ -54,6 +54,8 @@ def add(
     name: Annotated[str, typer.Option(help="name of dataset and model; else that of the file")] = "",
     kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
+    dates: Annotated[str, typer.Option(help="day_first or month_first of dates; else told from them")] = "",
+    accept: Annotated[bool, typer.Option(help="cells that cannot be read are gaps, such images left out")] = False,
     dry_run: Annotated[bool, typer.Option(help="only show what would change in params.yaml")] = False,
     in_place: Annotated[bool, typer.Option(help="refer to a source outside the project, do not copy it")] = False,
 ) -> None:
@@ -67,7 +69,7 @@ def add(
     from .wiring import wire
 
     console = Console()
-    added = look(source, target=target, name=name, kind=kind, size=size, in_place=in_place)
+    added = look(source, target=target, name=name, kind=kind, size=size, dates=dates, in_place=in_place, accept=accept)
     show(added, console)
     copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""
     console.print()
@@ -78,6 +80,9 @@ def add(
     write(added)
     wire(paths.root())
     console.print(f"params.yaml written{copied}", highlight=False, markup=False)
+    if added.copy_to:
+        where = f"{added.copy_to} is a new file of git's; if it is large: dvc add {added.copy_to}"
+        console.print(where, highlight=False, markup=False)
     console.print(f"next: [bold]dvc repro evaluate@{added.name}[/bold]")
     console.print(f"or, to have it exported and registered too: [bold]dvc repro export@{added.name}[/bold]")
 
@@ -108,6 +113,16 @@ def sample(
     for piece in pieces:
         print(piece, end="", flush=True)
     print()
+
+
+@app.command()
+def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml")]) -> None:
+    """Suggest a learning rate: try rates from 1e-7 to 10, a step each, on the model's own batches. Changes nothing."""
+    from .rates.find import find
+
+    _need_project()
+    for line in find(model):
+        print(line)
 
 
 @app.command()

@@ -4,12 +4,18 @@ FivefoldError           exit code 1
 ├── InputError          exit code 2: something a person wrote or brought
 │   ├── ParamsError     params.yaml
 │   └── DataError       a source file, or what stands in it
+│       └── CheckError  checks of the data found errors, which params.yaml may make warnings
 ├── ArtifactError       what an earlier stage wrote is missing or was altered
 ├── TrainingError       training cannot go on
 ├── ParityError         the exported graph does not compute what the network computes
 ├── TrackingError       MLflow refused, or could not be reached
 └── BusyError           another process holds the work folder
 """
+
+from collections.abc import Iterable, Sequence
+
+TOLD = 10
+"""Errors of a check that a line tells at most."""
 
 
 def one_line(error: BaseException) -> str:
@@ -42,6 +48,16 @@ class ParamsError(InputError):
 
 class DataError(InputError):
     """A source file, or a value in it, breaks a rule; names the file."""
+
+
+class CheckError(DataError):
+    """What checks of the data found; `rules` are those that it breaks, which `checks` in params.yaml may grade."""
+
+    def __init__(self, texts: Sequence[str], rules: Iterable[str]) -> None:
+        self.found = "; ".join(texts[:TOLD]) + (f" (and {len(texts) - TOLD} more)" if len(texts) > TOLD else "")
+        self.rules = tuple(dict.fromkeys(rules))
+        levels = ", ".join(f"{rule}: warning" for rule in self.rules)
+        super().__init__(f"{self.found}; or set `checks: {{{levels}}}`")
 
 
 class ArtifactError(FivefoldError):

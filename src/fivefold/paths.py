@@ -43,6 +43,11 @@ def work(stage: str, name: str) -> Path:
     return Path(".fivefold/work") / f"{stage}@{name}"
 
 
+def rates(model: str) -> Path:
+    """Picture of a model's sweep over learning rates."""
+    return Path(".fivefold/lr") / f"{model}.png"
+
+
 def root() -> Path:
     """The project's root: `DVC_ROOT`, or the nearest folder upwards that holds a .dvc, or the working directory.
 

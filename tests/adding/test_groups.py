@@ -56,7 +56,7 @@ def test_of_a_shop_a_person_has_to_judge(tmp_path: Path) -> None:
 
 def test_the_split_of_the_source_goes_before(tmp_path: Path) -> None:
     looked = found(tmp_path, patient_id=FIVE_EACH, part=["train", "test", "train"] * 100)
-    assert looked.block["split"] == {"by": "column", "column": "part"}
+    assert looked.block["split"] == {"by": "column", "column": "part", "validation": 0.15}
 
 
 @pytest.mark.parametrize(

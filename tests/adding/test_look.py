@@ -80,7 +80,7 @@ class TestTables:
 
     def test_a_column_that_says_train_and_test_is_the_split(self, tmp_path: Path) -> None:
         block = look(csv(tmp_path, a=RANDOM.random(30), y=classes(30), part=["Train", "val", "test"] * 10), "y", "")
-        assert block["split"] == {"by": "column", "column": "part"}
+        assert block["split"] == {"by": "column", "column": "part", "validation": 0.15}
 
 
 class TestSeries:
@@ -174,13 +174,13 @@ class TestImages:
     def test_folders_of_train_and_test_are_the_split(self, tmp_path: Path) -> None:
         for part in ("train", "test"):
             (tmp_path / part / "cat").mkdir(parents=True)
-        assert look(tmp_path, "", "")["split"] == {"by": "column"}
+        assert look(tmp_path, "", "")["split"] == {"by": "column", "validation": 0.15}
 
     def test_a_zip_of_train_and_test_is_split_as_it_says(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
             for part in ("train", "test"):
                 archive.writestr(f"pets/{part}/cat/1.png", b"")
-        assert look(tmp_path / "pets.zip", "", "")["split"] == {"by": "column"}
+        assert look(tmp_path / "pets.zip", "", "")["split"] == {"by": "column", "validation": 0.15}
 
     def test_one_idx_file_has_no_labels(self, tmp_path: Path) -> None:
         path = tmp_path / "train-images-idx3-ubyte"
@@ -222,7 +222,11 @@ def test_a_pair_of_training_and_test_files_is_divided_as_it_was_given(tmp_path: 
         text = "\n".join((["@classLabel true", "@data"] if suffix == ".ts" else []) + rows)
         (tmp_path / f"Gun_{part}{suffix}").write_text(text)
     block = look(tmp_path, "", "")
-    assert (block["kind"], block["task"], block["split"]) == ("sequences", "classification", {"by": "column"})
+    assert (block["kind"], block["task"], block["split"]) == (
+        "sequences",
+        "classification",
+        {"by": "column", "validation": 0.15},
+    )
     with pytest.raises(DataError, match=r"--kind must be sequences for a folder of sequences, but is 'images'"):
         look(tmp_path, "", "images")
 
@@ -267,3 +271,11 @@ def test_what_cannot_be_understood_is_refused_with_the_formats(tmp_path: Path) -
 )
 def test_real_files_are_told_apart(file: str, target: str, kind: str) -> None:
     assert look(SHARED / file, target, "")["kind"] == kind
+
+
+@pytest.mark.parametrize(("freq", "season"), [("MS", 12), ("30min", 48), ("D", 7), ("YS", 0)])
+def test_the_season_of_a_series_is_told_from_its_steps(tmp_path: Path, freq: str, season: int) -> None:
+    times = pd.date_range("1920-01-01", periods=300, freq="D" if freq == "YS" else freq).strftime("%Y-%m-%d %H:%M")
+    if freq == "YS":
+        times = np.arange(1700, 2000)
+    assert look(csv(tmp_path, time=times, load=RANDOM.random(300))).get("season", 0) == season

@@ -17,7 +17,7 @@ from ..conftest import encoded, images_block, table_block
 
 TABLES = [
     # file name, content, what the line says after the path
-    ("a.csv", b"", " must be CSV in UTF-8 with one header, but is not: No columns to parse from file; mend the file"),
+    ("a.csv", b"", " must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
     ("a.csv", b"a,y\n", " must have rows and columns, but has 0 rows; bring more"),
     ("a.csv", b"y\nu\nv\n", " must have a feature beside 'y', but has none; bring more columns"),
     ("a.csv", b"a,b\n1,2\n", ": target must name a column, but 'y' is none; the columns are a, b"),
@@ -25,10 +25,29 @@ TABLES = [
     ("a.csv", b"a,y\n1,u\n2,\n3,\n", ": every row must have a target, but row 2 of column 'y' is empty (2 in all);"),
     ("a.csv", b"a,y\n1,u\n2,u\n", ": the target must take two values or more, but column 'y' holds only 'u'; name"),
     ("a.csv", b"a,y\n1,0.5\n2,1\n", ": classes must be names or whole numbers, but column 'y' holds"),
-    ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", " must be CSV in UTF-8 with one header, but is not: 'utf-8' codec can't"),
-    ("a.csv", "a,y\n1,u\n2,v\n".encode("utf-16"), " must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", " must be CSV in UTF-8 with one header, but is not: byte 0 is none of a"),
+    (
+        "a.csv",
+        "a,y\n1,u\n2,v\n".encode("utf-16-le"),
+        " must be text, but holds zero bytes; set `format: {encoding: utf-16",
+    ),
+    (
+        "a.csv",
+        b"a,y\n1,u\n2,v,3\n",
+        " must be CSV in UTF-8 with one header, but is not: line 3 has 3 cells, those before",
+    ),
+    (
+        "a.csv",
+        b'a,y\n1,u\n"2,v\n',
+        " must be CSV in UTF-8 with one header, but is not: a quote that opens in line 3 is",
+    ),
+    ("a.csv", b"a,y\n1,u,3\n2,v,3\n", " must be CSV in UTF-8 with one header, but is not: lines have more cells than"),
     ("a.csv.gz", b"a,y\n1,u\n", " must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
-    ("a.csv.gz", gzip.compress(b"a,y\n1,u\n2,v\n")[:-9], " must be CSV in UTF-8 with one header, but is not: Compres"),
+    (
+        "a.csv.gz",
+        gzip.compress(b"a,y\n1,u\n2,v\n", mtime=0)[:-9],
+        " must be CSV in UTF-8 with one header, but is not: Compres",
+    ),
     ("a.sklearn", b"# a comment\nmnist\n", " must name one of breast_cancer, wine, iris, diabetes, digits, but names"),
     ("a.sklearn", b"", " must name one of breast_cancer, wine, iris, diabetes, digits, but names ''; mend that line"),
 ]

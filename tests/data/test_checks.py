@@ -351,9 +351,14 @@ class TestLevels:
         with pytest.raises(DataError, match=r"\A'hot' stands in row 2; or set `checks: {mixed_types: warning}`\Z"):
             graded([NOTE, ERROR], {})
 
-    def test_any_rule_may_be_made_an_error_and_further_ones_are_counted(self) -> None:
-        with pytest.raises(DataError, match=r"\Aa never .*; or set `checks: {constant: warning}` \(and 1 more\)\Z"):
+    def test_any_rule_may_be_made_an_error_and_all_are_told(self) -> None:
+        said = r"\Aa never changes; 2 rows repeat; or set `checks: {constant: warning, duplicates: warning}`\Z"
+        with pytest.raises(DataError, match=said):
             graded([WARNING, NOTE], {"constant": "error", "duplicates": "error"})
+
+    def test_of_many_errors_ten_are_told_and_the_others_counted(self) -> None:
+        with pytest.raises(DataError, match=r"\A('hot' stands in row 2; ?){9}'hot' .* row 2 \(and 3 more\); or set"):
+            graded([ERROR] * 13, {})
 
     @pytest.fixture
     def source(self, tmp_path: Path) -> Path:

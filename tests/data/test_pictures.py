@@ -267,11 +267,11 @@ class TestCorrupt:
     def test_a_file_that_is_no_image_is_refused(self, tmp_path: Path, pack: Any, content: bytes, reason: str) -> None:
         source = pack(tmp_path, {**CLASSES, "cat/0.png": content})
         refuse(source, f"{source}: {NOT_READ}{reason}")
-        refuse(source, "remove it, or set `checks: {corrupt: warning}`", checks={"corrupt": "error"})
+        refuse(source, "remove it; or set `checks: {corrupt: warning}`", checks={"corrupt": "error"})
 
     def test_several_are_counted(self, tmp_path: Path) -> None:
         source = folder(tmp_path, {**CLASSES, "cat/0.png": b"", "dog/3.png": b""})
-        refuse(source, f"{NOT_READ}it is neither (2 such files); remove it")
+        refuse(source, f"{NOT_READ}it is neither (2 such files: cat/0.png, dog/3.png); remove them")
 
     @pytest.mark.parametrize("pack", [folder, zipped])
     def test_they_are_left_out_and_named_if_a_warning_will_do(self, tmp_path: Path, pack: Any) -> None:

@@ -52,7 +52,7 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("name", "content"),
         [
-            ("a.csv.gz", gzip.compress(CSV.encode())),
+            ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
             ("a.csv", CSV.replace("\n", "\r\n")),
             ("a.csv", b"\xef\xbb\xbf" + CSV.encode()),
             ("a.csv", CSV.replace("\n", "\n\n")),

@@ -186,12 +186,12 @@ class TestEncodings:
 
     def test_it_can_be_said(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *MAILS, encoding="latin-1")
-        with pytest.raises(DataError, match=r"must be CSV in UTF-8 with one header, but is not: 'utf-8' codec can't"):
+        with pytest.raises(DataError, match=r"must be CSV in UTF-8 with one header, but is not: byte "):
             prepare(block(path, format=Format(encoding="utf-8")), 0)
         both = (read_text(path, block(path, format=Format(encoding=e))).encode(PARTS) for e in ("latin-1", "auto"))
         assert next(both).schema == next(both).schema
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
     def test_that_of_a_novel_too(self, tmp_path: Path, encoding: str) -> None:
         path = written(tmp_path, ("Äpfel\r\n" * 20).encode(encoding), "a.txt")
         assert prepare(novel(path), 0)[0].schema.vocabulary == (*MARKS, "\n", "e", "f", "l", "p", "ä")
@@ -251,7 +251,7 @@ ABC = "text,label,split\none two,u,train\ntwo one,v,train\none,u,train\ntwo,v,te
 UTF16 = ("hello world " * 9).encode("utf-16")
 
 REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
-    ("a.csv", "", {}, "must be CSV in UTF-8 with one header, but is not: No columns to parse from file; mend the file"),
+    ("a.csv", "", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
     ("a.csv", "text\na\nb\n", {}, ": target must name a column, but 'label' is none; the columns are text"),
     ("a.csv", "label\na\nb\n", {}, ": text must name a column, but 'text' is none; the columns are label"),
     ("a.csv", "text,label\na,u\nb,v\n", {}, ": split.column must name a column, but 'split' is none; the columns are"),
@@ -266,7 +266,7 @@ REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "a.csv",
         'text,label,split\n"one,u,train\n',
         {},
-        "must be CSV in UTF-8 with one header, but is not: Error tokeniz",
+        "must be CSV in UTF-8 with one header, but is not: a quote that opens in line 2",
     ),
     ("a.csv", ABC.replace("u", "1.5").replace("v", "2"), {}, ": classes must be names or whole numbers"),
     (
@@ -276,13 +276,12 @@ REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "up to 1e+37, but inf stands in row 2",
     ),
     ("a.csv", ABC, {"min_count": 9}, ": a token must stand 9 times in training rows to be known, but none does; lower"),
-    ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
-    ("a.csv", gzip.compress(ABC.encode()), {}, "must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
-    ("a.csv", UTF16, {}, "must be CSV in UTF-8 with one header, but is not: 'utf-8' codec"),
+    ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: byte "),
+    ("a.csv", gzip.compress(ABC.encode(), mtime=0), {}, "must be CSV in UTF-8 with one header, but is not: byte "),
     ("a.csv.gz", ABC, {}, "must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
     (
         "a.csv.gz",
-        gzip.compress(ABC.encode())[:-9],
+        gzip.compress(ABC.encode(), mtime=0)[:-9],
         {},
         "must be CSV in UTF-8 with one header, but is not: Compressed f",
     ),
@@ -299,7 +298,6 @@ NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         {},
         "must be text in utf-8, but is not: 'utf-8' codec can't decode",
     ),
-    ("a.txt", UTF16, {}, "must be text in utf-8, but is not: 'utf-8' codec can't decode byte 0xff"),
     (
         "a.txt",
         ("ä" * 20).encode("latin-1"),

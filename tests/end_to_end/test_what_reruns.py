@@ -49,9 +49,8 @@ def test_a_changed_key(project: Project, key: str, value: object, expected: set[
         ("src/fivefold/data/table.py", stages("prepare", DATASETS)),
         ("src/fivefold/preprocessing/selection.py", stages("select_features")),
         ("src/fivefold/training/optimizers.py", stages("train")),
-        ("src/fivefold/families/cnn/module.py", stages("train", CNNS)),
         (
-            "src/fivefold/families/cnn/network.py",
+            "src/fivefold/families/cnn/network.py",  # and with it whatever else lies in the family's folder
             stages("train", CNNS) | stages("evaluate", CNNS) | stages("export", CNNS),
         ),
         (

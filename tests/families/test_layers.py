@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fivefold.families.cnn.params import ResNet, ResNet1d, Stack, Tcn
 from fivefold.families.find import build_network
-from fivefold.families.layers import ACTIVATIONS, MONOTONE, initialise
+from fivefold.families.layers import ACTIVATIONS, MONOTONE, BatchNorm, initialise
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
 from fivefold.params.choices import Activation, Init
@@ -148,3 +148,15 @@ def test_pooling_before_a_monotone_activation_gives_bit_equal_gradients(activati
 def test_any_other_activation_comes_before_pooling(activation: Activation) -> None:
     found = order(build_network(stack(activation), Shape((2, 9, 8), 3)))
     assert found[2:4] == [ACTIVATIONS[activation], nn.MaxPool2d]
+
+
+def test_batch_norm_takes_a_row_that_is_alone_by_its_running_statistics() -> None:
+    norm, plain = BatchNorm(4), nn.BatchNorm1d(4)
+    x = torch.randn(8, 4)
+    torch.testing.assert_close(norm(x), plain(x))
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    plain.eval()
+    torch.testing.assert_close(norm(x[:1]), plain(x[:1]))
+    assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
+    norm(x[:1]).sum().backward()
+    assert norm.weight.grad is not None

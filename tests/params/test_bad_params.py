@@ -60,6 +60,19 @@ BAD = [
     ("training.optimizer.lr", math.inf, "training.optimizer.lr must be a finite number, but is inf; change it"),
     ("training.checkpoint_seconds", -math.inf, "training.checkpoint_seconds must be a finite number, but is -inf;"),
     ("training.optimizer.lr", 0.0, "training.optimizer.lr must be greater than 0, but is 0.0; change it"),
+    ("training.start", {"freeze": 2}, "training.start.model is required, but is missing; add it"),
+    ("training.start", {"model": "../x"}, "training.start.model must match pattern"),
+    (
+        "training.start",
+        {"model": "m", "frezze": 2},
+        "training.start.frezze is not a known key, but holds 2; did you mean",
+    ),
+    (
+        "training.start",
+        {"model": "m", "decay": 0.0},
+        "training.start.decay must be greater than 0, but is 0.0; change it",
+    ),
+    ("training.start", {"model": "m", "alias": "a b"}, "training.start.alias must match pattern"),
     ("training.patience", -1, "training.patience must be greater than or equal to 0, but is -1; change it"),
     ("seed", 2**32, "seed must be less than 4294967296, but is 4294967296; change it"),
     ("models.flat.network.dropout", 1, "models.flat.network.dropout must be less than 1, but is 1; change it"),
@@ -195,7 +208,19 @@ BAD = [
     (
         "models.flat.training",
         {"batch_size": 4, "accumulate": 5},
-        "models.flat.training.accumulate: a batch of 4 rows cannot be shared by 5; raise batch_size",
+        "models.flat.training.accumulate: a batch of 4 rows cannot go through in 5 parts (accumulate times devices);"
+        " raise batch_size",
+    ),
+    (
+        "models.flat.training",
+        {"batch_size": 4, "accumulate": 2, "devices": 3},
+        "models.flat.training.devices: a batch of 4 rows cannot go through in 6 parts (accumulate times devices);"
+        " raise batch_size",
+    ),
+    (
+        "models.flat.training",
+        {"accelerator": "mps", "devices": 2},
+        "models.flat.training.devices: mps is one device, but devices is 2; choose devices 1 or accelerator cpu",
     ),
     ("datasets.mixes.split.by", "stratified", "datasets.mixes.split.by: stratified needs classes, but the task is"),
     (

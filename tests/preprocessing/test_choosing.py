@@ -273,7 +273,8 @@ class TestManyRows:
         monkeypatch.setattr(choosing, "CELLS", 13 * 60)
         costly = fitted(Rfe(method="rfe", k=3))
         assert (
-            costly.summary == "3 of 13 features kept, judged by 58 of 178 rows"
+            costly.summary
+            == "3 of 13 features kept, judged by 58 of 178 rows; `stability` left out or 0: its column is empty"
         )  # 19 + 23 + 16, of each class its share
         assert fitted(KBest(method="k_best", score="f", k=3)).summary == "3 of 13 features kept"
 

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from fivefold.training.batches import Batches, mix, shuffled, strided
+from fivefold.training.batches import Batches, Order, mix, shuffled, strided
 
 Batch = tuple[torch.Tensor, torch.Tensor, int]
 
@@ -51,9 +52,11 @@ def test_devices_share_each_batch() -> None:
     assert sorted(held_out[0] + held_out[1]) == list(range(10))
 
 
-def test_a_batch_with_fewer_rows_than_devices_is_left_out() -> None:
-    batches = Batches(*data(), 3, order=shuffled(10, 1, lambda: 0), part=1, parts=2)
-    assert [n for _, _, n in epoch_of(batches)] == [3, 3, 3]
+@pytest.mark.parametrize("order", [None, shuffled(10, 1, lambda: 0)])
+def test_of_a_small_batch_a_device_may_have_no_row(order: Order | None) -> None:
+    parts = [epoch_of(Batches(*data(), 3, order=order, part=part, parts=2)) for part in (0, 1)]
+    assert [[len(x) for x, _, _ in part] for part in parts] == [[2, 2, 2, 1], [1, 1, 1, 0]]
+    assert [[n for _, _, n in part] for part in parts] == [[3, 3, 3, 1]] * 2
 
 
 def test_windows_of_a_text_follow_each_other_from_another_start_each_epoch() -> None:

@@ -101,6 +101,18 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, optimizer: s
     assert same(resumed, whole)
 
 
+def test_a_resumed_training_in_16_bits_is_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = CHAIN.then(Step("affine", {"shift": np.zeros(3), "scale": np.full(3, 1e3)}))  # gradients overflow at first
+    monkeypatch.setitem(globals(), "CHAIN", large)
+    chosen = {"optimizer": {"name": "adam", "lr": 1e-4}, "precision": "16"}
+    whole = run(tmp_path / "whole", **chosen)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", each=interrupt_at(5), **chosen)
+    checkpoint = SafeCheckpoints().load_checkpoint(newest(tmp_path / "parts"))
+    assert checkpoint["scaler"]["scale"] < 2**16
+    assert same(run(tmp_path / "parts", **chosen), whole)
+
+
 def test_a_training_killed_behind_its_last_epoch_resumes_to_the_same(tmp_path: Path) -> None:
     chosen = {"patience": 2, "max_epochs": 200, "optimizer": {"name": "adam", "lr": 0.1}}
     whole = run(tmp_path, **chosen)

@@ -2,17 +2,19 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from .. import paths
 from ..data.findings import Finding
 from ..data.prepared import prepare
 from ..data.records import Dataset
-from ..errors import DataError, ParamsError
+from ..errors import CheckError, DataError, ParamsError
 from ..params.base import NAME_PATTERN
 from ..params.datasets import Dataset as DatasetParams
 from ..params.load import load_params
@@ -41,18 +43,29 @@ class Added:
     source: Path
     copy_to: Path | None
     notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 def add(
-    source: Path, *, target: str = "", name: str = "", kind: str = "", size: str = "", in_place: bool = False
+    source: Path,
+    *,
+    target: str = "",
+    name: str = "",
+    kind: str = "",
+    size: str = "",
+    in_place: bool = False,
+    accept: bool = False,
+    dates: str = "",
 ) -> Added:
     """Look at `source` and make blocks for it; nothing is written.
 
     size: HEIGHTxWIDTH to resize images to; empty infers whether and to what.
+    dates: iso, day_first or month_first; empty infers it.
+    accept: what checks find wrong becomes a warning: such cells are gaps, such images are left out.
     in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
 
     Raises:
-        DataError: it cannot be understood, with the reason.
+        DataError: it cannot be understood, or checks find what is wrong and it is not accepted; with the reason.
         ParamsError: the name is taken, or cannot be a name.
     """
     if not source.exists():
@@ -63,16 +76,21 @@ def add(
     check_name(name)
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
-    found = look(source, target, kind, parse_size(size))
+    found = look(source, target, kind, parse_size(size), dates)
+    notes, empty = found.notes, list[str]()
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
-        block |= _cleaning(block, seed)
-    dataset, findings = _tried(block, seed)
+        cleaning, empty = _cleaning(block, seed, accept=accept)
+        block |= cleaning
+    dataset, findings, allowed = _tried(block, seed, accept=accept)
+    if allowed:
+        block["checks"] = allowed
+        notes += (f"accepted: {', '.join(allowed)}; `checks` in params.yaml holds it",)
     block["source"] = place.as_posix()
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
     after = with_blocks(before, name, block, model)
-    return Added(name, block, model, dataset, findings, before, after, source, copy_to, found.notes)
+    return Added(name, block, model, dataset, findings, before, after, source, copy_to, notes, tuple(empty))
 
 
 def write(added: Added) -> None:
@@ -89,19 +107,49 @@ def write(added: Added) -> None:
     fresh.replace(paths.PARAMS)
 
 
-def _cleaning(block: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return what a table needs: identifiers dropped, rare ones of many categories merged."""
-    dataset, findings = _tried({**block, "checks": {"identifier": "warning"}}, seed)
+def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[str, Any], list[str]]:
+    """Return what a table needs, identifiers and empty columns dropped, rare ones of many categories merged.
+
+    The second value names the empty columns.
+    """
+    dataset, findings, _ = _tried({**block, "checks": {"identifier": "warning"}}, seed, accept=accept)
     schema = dataset.schema
     telling = {f.column for f in findings if f.rule == "leakage"}  # a number that tells the target is more than a name
-    drop = [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
+    empty = _empty(dataset)
+    drop = empty + [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
     many = any(len(c.categories) > MANY and c.type == "categorical" for c in schema.columns if c.name not in drop)
     found: dict[str, Any] = {"drop": drop} if drop and len(drop) < len(schema.columns) else {}
-    return found | ({"rare": 0.01} if many else {})
+    return found | ({"rare": 0.01} if many else {}), empty
 
 
-def _tried(block: dict[str, Any], seed: int) -> tuple[Dataset, list[Finding]]:
-    return prepare(PARAMS.validate_python(block, strict=False), seed)
+def _empty(dataset: Dataset) -> list[str]:
+    """Return the columns of a table that have no value in any row."""
+    names, place = [], 0
+    for column in dataset.schema.columns:
+        if all(np.isnan(records.x[:, place]).all() for records in dataset.splits().values()):
+            names.append(column.name)
+        place += len(column.features)
+    return names
+
+
+def _tried(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[Dataset, list[Finding], dict[str, str]]:
+    """Return the dataset, what was found, and the rules that had to be made warnings."""
+    allowed: dict[str, str] = {}
+    while True:
+        checks = {**block.get("checks", {}), **allowed}
+        try:
+            return *prepare(PARAMS.validate_python({**block, "checks": checks}, strict=False), seed), allowed
+        except CheckError as error:
+            if not accept:
+                raise DataError(f"{error.found}; or add it with --accept: {_consequence(error.rules)}") from None
+            allowed |= dict.fromkeys(error.rules, "warning")
+
+
+def _consequence(rules: Iterable[str]) -> str:
+    """Return what becomes of what breaks rules that are warnings."""
+    if "corrupt" in rules:
+        return "such images are left out"
+    return "such cells are gaps" if {"mixed_types", "non_finite"} & set(rules) else "it is a warning"
 
 
 def _name(source: Path) -> str:

@@ -11,9 +11,11 @@ from ..data.bundled import load_bundled
 from ..data.frame import SUFFIXES, read_frame
 from ..data.npz import read_npz
 from ..data.roles import PARTS
+from ..data.spelling import iso_dates
 from ..data.ts import read_ts
 from ..errors import DataError
 from ..params.datasets import Format
+from .days import dates_of
 from .goal import listed, task_of
 from .signs import cells_that_are_none
 from .sizes import Size, size_for
@@ -23,6 +25,9 @@ from .tabular import SHARES, Block, Found, of_columns, split_of
 KINDS = ("table", "images", "sequences", "series", "text")
 
 FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
+GIVEN = {"by": "column", "validation": SHARES["validation"]}
+"""As the source says it; if it has no validation rows, so many training rows become them."""
+
 TRAINING = tuple(f"_train{suffix}" for suffix in pairs.SUFFIXES)
 OWN: dict[str, tuple[tuple[str, ...], str]] = {
     ".txt": (("text",), "the next character is told"),
@@ -34,17 +39,18 @@ OWN: dict[str, tuple[tuple[str, ...], str]] = {
 """What is no table: of which kinds it can be, and where its target is."""
 
 
-def look(source: Path, target: str = "", kind: str = "", size: Size | None = None) -> Found:
+def look(source: Path, target: str = "", kind: str = "", size: Size | None = None, dates: str = "") -> Found:
     """Return a dataset block for `source`; `target` and `kind` are inferred where empty.
 
     size: height and width of images, to which they are resized.
+    dates: what comes first in dates, as `format.dates` says it; inferred where empty.
 
     Raises:
         DataError: it cannot be told what the source is, or which column is the target; or an option does not fit it.
     """
     if kind and kind not in KINDS:
         raise DataError(f"--kind must be one of {', '.join(KINDS)}, but is {kind!r}; choose one of them")
-    found = _look(source, target, kind, size)
+    found = _look(source, target, kind, size, dates)
     if size is None:
         return found
     if found.block["kind"] != "images":
@@ -52,7 +58,7 @@ def look(source: Path, target: str = "", kind: str = "", size: Size | None = Non
     return Found({**found.block, "size": list(size)}, found.notes)
 
 
-def _look(source: Path, target: str, kind: str, size: Size | None) -> Found:
+def _look(source: Path, target: str, kind: str, size: Size | None, dates: str) -> Found:
     form = _form(source)
     if form in OWN:
         _check_options(form, target, kind)
@@ -80,7 +86,7 @@ def _look(source: Path, target: str, kind: str, size: Size | None) -> Found:
             f"{source} must be {', '.join(SUFFIXES)}, .txt, .ts, .npz, .zip or a folder of images, but is none of them;"
             " convert it"
         )
-    return _of_frame(source, target, kind, size)
+    return _of_frame(source, target, kind, size, dates)
 
 
 def _form(source: Path) -> str:
@@ -104,7 +110,7 @@ def _language() -> Block:
 
 
 def _images(*, by_source: bool) -> Block:
-    split = {"by": "column"} if by_source else {"by": "stratified", **SHARES}
+    split = dict(GIVEN) if by_source else {"by": "stratified", **SHARES}
     return {"kind": "images", "task": "classification", "split": split, "normalize": "minmax"}
 
 
@@ -156,12 +162,12 @@ def _npz(source: Path, kind: str) -> Found:
 def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
     """Return a block of records with a label or a value each; words are classes, though they be 1 and 2."""
     task = task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification"
-    split = {"by": "column"} if by_source else split_of(labels, task)
+    split = dict(GIVEN) if by_source else split_of(labels, task)
     return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
 
 
-def _of_frame(source: Path, target: str, kind: str, size: Size | None) -> Found:
-    form = Format() if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
+def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: str) -> Found:
+    form, doubts = (Format(), ()) if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
     frame = read_frame(source, form)
     odd = cells_that_are_none(frame)
     if odd:
@@ -169,11 +175,13 @@ def _of_frame(source: Path, target: str, kind: str, size: Size | None) -> Found:
             f"{source}: cells must be numbers, words or dates, but column {odd[0]!r} holds {odd[1]}; give each number a"
             " column of its own, or save images in a folder for each class"
         )
+    form = form.model_copy(update={"dates": dates_of(frame, dates, source)})
+    frame = iso_dates(frame, form)
     said = form.model_dump(exclude_defaults=True)
     found = of_columns(frame, source, target, kind, size)
     block = dict(found.block)
     taken = block.pop("kind")
-    notes = (*found.notes, *(() if taken == "table" else _taken(taken, kind)))
+    notes = (*doubts, *found.notes, *(() if taken == "table" else _taken(taken, kind)))
     return Found({"kind": taken, **({"format": said} if said else {}), **block}, notes)
 
 

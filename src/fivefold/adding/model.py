@@ -17,12 +17,13 @@ def propose(name: str, dataset: Dataset) -> Block:
             if min(schema.shape[1:]) >= 4:
                 network = {"family": "cnn", "design": "stack", "channels": [16, 32], "dense": [128], "dropout": 0.2}
         case "sequences":
-            network = {"family": "mlp", "hidden": [128], "dropout": 0.3}
+            network = {"family": "cnn", "design": "fcn", "channels": [64, 128, 64]}
+            training = {"batch_size": 16 if rows < 500 else 64}
         case "series":
             network = {"family": "mlp", "hidden": [32], "dropout": 0.0}
         case "text" if schema.task == "language":
-            network = {"family": "mlp", "hidden": [128], "embedding": 16, "pool": "flatten", "dropout": 0.0}
-            training = {"batch_size": 512}
+            network = {"family": "rnn", "cell": "gru", "hidden": [256], "embedding": 32, "dropout": 0.1}
+            training = {"batch_size": 32}
         case "text":
             network = {"family": "mlp", "hidden": [], "embedding": 64, "dropout": 0.0}
             training = {"batch_size": 32, "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.01}}

@@ -58,7 +58,9 @@ def _split(added: Added) -> str:
 
 
 def _remarks(added: Added) -> Iterable[tuple[str, str]]:
-    if left_out := added.block.get("drop"):
+    if added.empty:
+        yield "warning", f"left out, without any value: {', '.join(added.empty)}"
+    if left_out := [name for name in added.block.get("drop", []) if name not in added.empty]:
         yield "note", f"left out, as identifiers: {', '.join(left_out)} (take them out of `drop` if not)"
     if added.block.get("rare"):
         yield "note", "categories of under 1 % of the rows are merged (`rare`)"

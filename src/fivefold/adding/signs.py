@@ -54,18 +54,29 @@ def is_even(times: pd.Series) -> bool:
     return bool(len(apart) > 2 and apart.value_counts(normalize=True).iloc[0] >= 0.6)
 
 
+def is_fold(values: pd.Series) -> bool:
+    """Say whether a column numbers the folds of a cross-validation."""
+    named = str(values.name).lower() in ("fold", "folds", "kfold", "cv_fold", "fold_id")
+    return named and is_numeric(values) and 2 <= values.nunique() <= 20
+
+
 def season(times: pd.Series) -> int:
-    """Return how many steps make a season: a year of months, quarters or weeks, a week of days, a day of hours."""
+    """Return how many steps to look back over: a season, or a dozen where none is known."""
+    return known_season(times) or 12
+
+
+def known_season(times: pd.Series) -> int:
+    """Return the steps of a season, 0 if none: a year of months, quarters, weeks; a week of days; a day of hours."""
     kind, _ = columns.infer(times, Column())
     if kind != "date":
-        return 12
+        return 0
     cells, _ = columns.parse(times, kind)
     hours = float(np.median(np.diff(np.sort(cells)) / np.timedelta64(1, "h")))
     if 28 <= hours / 24 <= 31:
         return 12
     if 90 <= hours / 24 <= 92:
         return 4
-    return {0.5: 48, 1: 24, 24: 7, 24 * 7: 52}.get(hours, 12)
+    return {0.5: 48, 1: 24, 24: 7, 24 * 7: 52}.get(hours, 0)
 
 
 def says_parts(values: pd.Series) -> bool:

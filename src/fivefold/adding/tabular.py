@@ -11,13 +11,18 @@ import pandas as pd
 from ..errors import DataError
 from .goal import TARGETS, check_gaps, check_target, find_target, listed, task_of
 from .groups import group_of, says_ids
-from .signs import are_pixels, is_even, is_numeric, is_time, says_parts, season, step_columns
+from .near import panel, steps_with_slips, times_that_repeat
+from .signs import are_pixels, is_even, is_fold, is_numeric, is_time, known_season, says_parts, season, step_columns
 from .sizes import Size
 from .texts import Texts, reads_as_text, texts_of
 
 Block = dict[str, Any]
 
 SHARES = {"validation": 0.15, "test": 0.15}
+
+
+ENOUGH = 10
+"""Rows of each class from which a split is stratified."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,9 @@ def of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str, size: 
         return _text(frame, texts, target, task, divided, notes)
     unread = "" if kind else ", ".join(texts.columns)
     notes += (f"{unread}: text, of which a table learns nothing; --kind text would read it, alone",) if unread else ()
+    notes += tuple(
+        f"{name}: the number of a fold, not a feature; name it under `drop`" for name in names if is_fold(frame[name])
+    )
     return Found({"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}, notes)
 
 
@@ -99,10 +107,8 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
     times = next((name for name in frame if name != target and is_time(frame[name])), None)
     numeric = [name for name in frame if name != times and pd.api.types.is_numeric_dtype(frame[name])]
     found = target or (numeric[0] if len(numeric) == 1 else next((n for n in numeric if n.lower() in TARGETS), ""))
-    if sure and times is None:
-        raise DataError(
-            f"{source} must have a column of dates or times, each once, but has none; choose another --kind"
-        )
+    if times is None:
+        _no_times(frame, found, numeric, sure=sure, source=source)
     if sure and found not in numeric:
         told = f"{found!r} is none" if found else "it is not said which"
         raise DataError(
@@ -115,6 +121,7 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
     if not sure and (task_of(frame[found]) == "classification" or words_or_events):
         return None  # words would be lost, or rows are events, not steps
     window = max(min(season(frame[times]) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
+    cycle = known_season(frame[times])
     held = int(np.clip(len(frame) // 6, 2, 10_000))
     others = [name for name in numeric if name != found]
     return {
@@ -125,15 +132,46 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
         **({"exogenous": others} if others else {}),
         "window": window,
         "horizon": 1,
+        **({"season": cycle} if 0 < cycle <= window else {}),
         "split": {"by": "time", "validation": held, "test": held},
         "normalize": "standard",
     }
+
+
+def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: bool, source: Path) -> None:
+    """Refuse rows that are a series but for a few of them, or several series, or that a person says are one."""
+    forecast = target in numeric and task_of(frame[target]) == "regression"
+    several = panel(frame, target) if sure or forecast else None
+    if several:
+        time, name = several
+        raise DataError(
+            f"{source}: a series must be one, but each {name} has times of its own in column {time!r}, and several"
+            f" series in one file are not supported: keep the rows of one {name}; or say --kind table, and then `split:"
+            f" {{by: time, column: {time}, ...}}` in params.yaml; or give each {name} one label, as sequences have"
+        )
+    near = times_that_repeat(frame, target, sure=sure)
+    if near and (sure or (forecast and len(numeric) + (near[0] not in numeric) >= frame.shape[1])):
+        raise DataError(
+            f"{source}: a series must have each time once, but {near[1]}; remove or mend such rows, or say --kind table"
+            " to have rows drawn at random"
+        )
+    if sure:
+        raise DataError(
+            f"{source} must have a column of dates or times, each once, but has none; choose another --kind"
+        )
 
 
 def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Found | None:
     """Return a block if rows are steps of many sequences: id and step stand together once, an id has one target."""
     found = next(step_columns(frame, [name for name in frame if name not in (target, split)], target), None)
     if found is None:
+        names = [name for name in frame if name not in (target, split)]
+        flaw = steps_with_slips(frame, names, target)
+        if flaw:
+            raise DataError(
+                f"{source}: a sequence must have each step once and one {target}, but {flaw}; mend such rows, or say"
+                " --kind table to have rows drawn at random"
+            )
         if sure:
             raise DataError(
                 f"{source} must have a column that names the sequence and one that orders its steps, in which a target"
@@ -166,7 +204,7 @@ def _divided(
     """Return how rows are divided, and what to say of it: as the source says, by groups, or drawn."""
     found = None if split else group_of(frame, names)
     if found is None:
-        return split_of(target, task, split), ()
+        return split_of(target, task, split), _why_random(target, task, split)
     column, sure = found
     by_group = {"by": "group", "column": column, **SHARES}
     count = f"{column} repeats ({frame[column].nunique()} values in {len(frame)} rows)"
@@ -180,9 +218,22 @@ def _divided(
     return split_of(target, task), (note,)
 
 
+def _why_random(target: pd.Series, task: str, split: str | None) -> tuple[str, ...]:
+    """Say which class keeps a split from being stratified."""
+    counts = target.value_counts()
+    if split or task != "classification" or counts.min() >= ENOUGH:
+        return ()
+    rare = (
+        f"class {counts.index[-1]} has {counts.min()} rows"
+        if counts.min() > 1
+        else f"class {counts.index[-1]} has one row"
+    )
+    return (f"split at random, not stratified by class: {rare}, fewer than {ENOUGH}; remove it, or bring more of it",)
+
+
 def split_of(target: pd.Series, task: str, column: str | None = None) -> Block:
     """Return how rows are divided: as a column says, else drawn."""
     if column:
-        return {"by": "column", "column": column}
-    enough = task == "classification" and target.value_counts().min() >= 10
+        return {"by": "column", "column": column, "validation": SHARES["validation"]}
+    enough = task == "classification" and target.value_counts().min() >= ENOUGH
     return {"by": "stratified" if enough else "random", **SHARES}

@@ -27,6 +27,9 @@ LEAK = 0.98
 DENSE = 1.05
 """Whole numbers per row up to which they count the rows, of which some may have been dropped."""
 
+UNIQUE = 0.99
+"""Share of different numbers from which they count the rows, of which some may have been repeated."""
+
 LEAVES = 200
 """Values of a category at most that the check for leaks tells apart."""
 
@@ -171,7 +174,7 @@ def _identifiers(dataset: Dataset) -> Iterator[Finding]:
             odd = len(column.categories) > rows / 2
         else:
             whole = column.type == "numeric" and len(known) == len(values) and bool((known == np.round(known)).all())
-            odd = whole and np.ptp(known) < DENSE * len(values) and _different(known) == len(values)
+            odd = whole and np.ptp(known) < DENSE * len(values) and _different(known) >= UNIQUE * len(values)
         if odd and rows >= 2 * FOLDS:
             words = column.type == "categorical"
             what = f"{len(column.categories)} different words in {rows} training rows" if words else "counts the rows"

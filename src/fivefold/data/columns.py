@@ -46,6 +46,7 @@ DATE_THAT_IS = re.compile(rf"\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?")
 
 LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
 OTHER_NUMBER = re.compile(r"[-+]?\d+(\.\d{3})*,\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?[\d.]+ ?%")
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}([,. '])\d{3}(\1\d{3})*([.,]\d+)?")
 OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?")
 """Numbers with a decimal comma, thousands or percent; dates with the day or the month first."""
 
@@ -95,7 +96,8 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
         return "boolean", ()
     if not len(known) or _are_numbers(known):
         return "numeric", ()
-    if known.str.fullmatch(DATE).all() and known.str.fullmatch(DATE_THAT_IS).mean() >= MIXED:
+    dates = known.str.fullmatch(DATE) | known.str.fullmatch(OTHER_DATE)
+    if dates.all() and known.str.fullmatch(DATE_THAT_IS).mean() >= MIXED:
         return "date", ()
     # written otherwise than we read them: parsing refuses them with their rows, where categories would lose them
     if known.str.fullmatch(OTHER_NUMBER).mean() >= MIXED:
@@ -215,6 +217,13 @@ def _parts(times: Array) -> dict[str, Array]:
     return {name: part.to_numpy(dtype=np.float64, na_value=np.nan) for name, part in found.items()}
 
 
+def spelt_otherwise(cell: object) -> str:
+    """Return the remedy that comes first for a date or number that `format` would tell how to read, else nothing."""
+    if OTHER_DATE.fullmatch(str(cell).strip()):
+        return "say what comes first by `format: {dates: day_first}` or month_first, or "
+    return "say `format: {thousands: ...}`, or " if THOUSANDS.fullmatch(str(cell).strip()) else ""
+
+
 def doubts(name: str, values: pd.Series, kind: ColumnType, bad: NDArray[np.int64], remedy: str) -> Finding | None:
     """Return a finding that names the rows whose cells mean nothing, None if there are none."""
     if not len(bad):
@@ -227,4 +236,5 @@ def doubts(name: str, values: pd.Series, kind: ColumnType, bad: NDArray[np.int64
     )
     text = f"column {name!r} must hold {rule}, but {shown(cell)} stands in row {rows}"
     count = f" ({len(bad)} rows)" if len(bad) > 1 else ""
+    remedy = spelt_otherwise(cell) + remedy
     return Finding(rule="non_finite" if number else "mixed_types", level="error", text=f"{text}{count}; {remedy}")

@@ -14,15 +14,22 @@ def encoding_of(source: Path, form: Format) -> str:
 
 
 def guess_encoding(source: Path) -> str:
-    """Return utf-8, or latin-1 for a file of text that is not UTF-8; what holds zero bytes is no text."""
+    """Return utf-16 where its mark stands first, latin-1 for another text that is not UTF-8, else utf-8.
+
+    What holds zero bytes without that mark is no text.
+    """
     if source.suffix in (".parquet", ".sklearn"):
         return "utf-8"
     piece = b""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
-            while piece := file.read(2**20):
+            piece = file.read(2**20)
+            if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return "utf-16"
+            while piece:
                 decoder.decode(piece)
+                piece = file.read(2**20)
     except UnicodeDecodeError:
         return "utf-8" if b"\0" in piece else "latin-1"
     except (OSError, EOFError, zlib.error):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from ..errors import DataError
+from ..errors import CheckError
 from ..params.base import Strict
 from ..params.checks import Level, Rule
 
@@ -21,13 +21,12 @@ def graded(findings: Iterable[Finding], levels: Mapping[Rule, Level]) -> list[Fi
     """Return findings, worst first, with the levels that params.yaml gives to their rules, without those that are off.
 
     Raises:
-        DataError: a finding is an error; the first is told, and how many there are.
+        CheckError: findings are errors; tells all of them, up to ten.
     """
     order: tuple[Level, ...] = ("error", "warning", "note")
     given = [f.model_copy(update={"level": levels.get(f.rule, f.level)}) for f in findings]
     found = sorted((f for f in given if f.level != "off"), key=lambda f: order.index(f.level))
     errors = [f for f in found if f.level == "error"]
     if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise DataError(f"{errors[0].text}; or set `checks: {{{errors[0].rule}: warning}}`{more}")
+        raise CheckError([f.text for f in errors], [f.rule for f in errors])
     return found

@@ -1,5 +1,6 @@
 """Tables from files, as they stand there: CSV, Parquet, and what scikit-learn bundles."""
 
+import re
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from ..errors import DataError, one_line
 from ..params.datasets import Format
 from .bundled import load_bundled
 from .encoding import encoding_of
+from .spelling import iso_dates, plain_numbers
 
 UNREADABLE = (
     pd.errors.ParserError,
@@ -24,9 +26,6 @@ UNREADABLE = (
     zlib.error,
     pa.ArrowException,
 )
-
-NUMBER = r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*"
-"""With a decimal comma."""
 
 INDEX = "index"
 """Name of a first column that has none."""
@@ -58,11 +57,30 @@ def read_frame(
     try:
         frame = pd.read_parquet(source) if parquet else _csv(source, form, words)
     except UNREADABLE as error:
-        raise DataError(f"{source} must be {what}, but is not: {one_line(error)}; mend the file") from None
+        raise DataError(f"{source} must be {what}, but is not: {_reason(error)}") from None
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
     labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
-    return frame.reset_index(drop=not labelled).rename(columns=str)
+    return iso_dates(frame.reset_index(drop=not labelled).rename(columns=str), form, words)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what is wrong and what to do, in our words where pandas' are known."""
+    said = one_line(error)
+    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said):
+        wanted, line, cells = found.groups()
+        return f"line {line} has {cells} cells, those before it {wanted}; mend it, or quote a cell that holds the mark"
+    if found := re.search(r"EOF inside string starting at row (\d+)", said):
+        return f"a quote that opens in line {int(found[1]) + 1} is never closed; close or remove it"
+    if "No columns to parse" in said:
+        return "it is empty; bring rows"
+    if isinstance(error, pd.errors.ParserWarning):
+        return "lines have more cells than the header has names; name every column, or set `format: {header: false}`"
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            f"byte {error.start} is none of a text in it; set `format: {{encoding: ...}}` to latin-1, utf-8 or utf-16"
+        )
+    return f"{said}; mend the file"
 
 
 def separator_of(source: Path, form: Format) -> str:
@@ -81,6 +99,10 @@ def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
         # cells beyond the header are an error: pandas would take columns for row labels, or drop them
         warnings.simplefilter("error", pd.errors.ParserWarning)
         first = pd.read_csv(source, header=None, nrows=1, dtype=str, **how).iloc[0]
+        if first.str.contains("\0", regex=False).any():
+            raise DataError(
+                f"{source} must be text, but holds zero bytes; set `format: {{encoding: utf-16}}` if it is one"
+            )
         if form.header:
             if not first[0].strip() and not (first == INDEX).any():
                 first[0] = INDEX
@@ -103,16 +125,7 @@ def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
             decimal=form.decimal,
             **how,
         )
-    return frame if form.decimal == "." else _pointed(frame)
-
-
-def _pointed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Write numbers with a point where a word beside them kept pandas from reading the column as numbers."""
-    for name in frame.select_dtypes("str"):
-        cells = frame[name]
-        number = cells.str.fullmatch(NUMBER).fillna(False).astype(bool)
-        frame[name] = cells.where(~number, cells.str.replace(",", "."))
-    return frame
+    return frame if (form.decimal, form.thousands) == (".", "") else plain_numbers(frame, form, words, source)
 
 
 def _bundled(source: Path) -> pd.DataFrame:

@@ -19,11 +19,14 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import DataError, one_line
+from ..errors import CheckError, DataError, one_line
 from .findings import Finding
 from .pixels import plain, stacked
 from .records import Array
 from .roles import PARTS
+
+NAMED = 5
+"""Files that a message names at most."""
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg"))
 FORMATS = ("PNG", "JPEG")
@@ -90,11 +93,9 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
                 corrupt.append((name, _reason(error)))
     if corrupt and not leave_out:
         name, reason = corrupt[0]
-        more = f" ({len(corrupt)} such files)" if len(corrupt) > 1 else ""
-        raise DataError(
-            f"{source}: every image must be a PNG or JPEG that can be read, but {_named(name)} is not: {reason}{more};"
-            " remove it, or set `checks: {corrupt: warning}`"
-        )
+        rule = f"{source}: every image must be a PNG or JPEG that can be read, but {_named(name)} is not: {reason}"
+        all_of_them = f" ({len(corrupt)} such files: {_first(corrupt)}); remove them"
+        raise CheckError([rule + (all_of_them if len(corrupt) > 1 else "; remove it")], ["corrupt"])
     if not images:
         remedy = f"convert {_named(others[0])} ({len(others)} such files)" if others else "mend `source`"
         raise DataError(f"{source} must hold PNG or JPEG files in a folder for each class, but holds none; {remedy}")
@@ -106,12 +107,16 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
 
 def _left_out(corrupt: Sequence[tuple[PurePosixPath, str]], others: Sequence[PurePosixPath]) -> Iterator[Finding]:
     if corrupt:
-        listed = ", ".join(_named(name) for name, _ in corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")
-        text = f"{len(corrupt)} files are no images that can be read and were left out: {listed}"
+        text = f"{len(corrupt)} files are no images that can be read and were left out: {_first(corrupt)}"
         yield Finding(rule="corrupt", level="warning", text=text)
     if others:
         text = f"{len(others)} images are neither PNG nor JPEG and were left out, the first {_named(others[0])}"
         yield Finding(rule="corrupt", level="warning", text=f"{text}; convert them")
+
+
+def _first(corrupt: Sequence[tuple[PurePosixPath, str]]) -> str:
+    """Return the names of the first files that cannot be read."""
+    return ", ".join(_named(name) for name, _ in corrupt[:NAMED]) + (", ..." if len(corrupt) > NAMED else "")
 
 
 @contextmanager

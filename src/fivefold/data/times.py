@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import DataError, shown
 from ..params.datasets import Column
-from .columns import infer, parse
+from .columns import infer, parse, spelt_otherwise
 from .records import Array
 
 MOST_STEPS = 50_000_000
@@ -37,9 +37,10 @@ def moments(column: pd.Series, source: Path) -> Array:
     cells, bad = parse(column, kind)
     gaps = np.union1d(bad, np.flatnonzero(pd.isna(cells)))
     if len(gaps):
+        cell = column.iloc[int(gaps[0])]
         raise DataError(
             f"{source}: column {column.name!r} must hold an ISO date or a number in every row, but row {gaps[0] + 1}"
-            f" holds {shown(column.iloc[int(gaps[0])])}; mend it, or name another column"
+            f" holds {shown(cell)}; {spelt_otherwise(cell)}mend it, or name another column"
         )
     if kind == "date":
         local, _ = parse(_local(column), kind)

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from ..errors import ParamsError
 from ..params.choices import Activation, Init
@@ -35,11 +36,24 @@ def dense(
     # the mean that a batch norm takes away would take a bias with it
     layers: list[nn.Module] = [nn.Linear(before, after, bias=norm != "batch")]
     if norm != "none":
-        layers.append(nn.BatchNorm1d(after) if norm == "batch" else nn.LayerNorm(after))
+        layers.append(BatchNorm(after) if norm == "batch" else nn.LayerNorm(after))
     layers.append(ACTIVATIONS[activation]())
     if dropout:
         layers.append(nn.Dropout(dropout))
     return layers
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """PyTorch's, but that a row alone, which has no spread, is normed by the running statistics and leaves them.
+
+    The last batch of an epoch, or what of it comes to one of several devices, may be one row.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x (b, c), normed."""
+        if not self.training or len(x) > 1:
+            return super().forward(x)
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 def embedding_size(asked: int | None, shape: Shape) -> int:

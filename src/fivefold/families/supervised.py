@@ -7,17 +7,22 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
+from .memory import Portions
 from .objective import Objective
 from .together import Together
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
+
+VALIDATION_ROWS = 1024
+"""That go through the network at a time: it changes no number, so it is large."""
 
 PRECISIONS = {"bf16": torch.bfloat16, "16": torch.float16}
 
@@ -29,6 +34,7 @@ class Stepper(Protocol):
     scale: float
     watch: Callable[[], None] | None
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
 
     def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
         """Go one step and return the mean loss of the batch, of n rows over all devices."""
@@ -43,7 +49,7 @@ class Supervised(pl.LightningModule):
     Args:
         network: (b, ...) -> (b, k).
         objective: outputs and targets -> mean loss.
-        stepper: called with network, its moving average or None, and what finds the gradients of a loss.
+        stepper: called with network and its moving average or None.
         steps: batches of an epoch.
         all_steps: whether rows are pieces of a text, whose next token is learnt at all steps at once.
         average: whether to keep a moving average of the weights, and judge that.
@@ -56,7 +62,7 @@ class Supervised(pl.LightningModule):
         self,
         network: nn.Module,
         objective: Objective | Together,
-        stepper: Callable[[nn.Module, nn.Module | None, Callable[[Tensor], None]], Stepper],
+        stepper: Callable[[nn.Module, nn.Module | None], Stepper],
         *,
         steps: int,
         all_steps: bool = False,
@@ -78,6 +84,8 @@ class Supervised(pl.LightningModule):
         tell = _tells(network, self.all_steps)
         self.tells = (torch.compile(tell) if faster else tell,)  # in a tuple: else it were a second part of the module
         self.sums = {"train": _Sums(), "val": _Sums()}
+        self.judging = Portions(VALIDATION_ROWS)
+        self.scaled: dict[str, Any] = {}
 
     @property
     def judged(self) -> nn.Module:
@@ -86,15 +94,24 @@ class Supervised(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser; its learning rate is set at every step."""
-        backward = Tensor.backward if self.trainer.world_size == 1 else self.manual_backward
-        self.stepper = self.stepper_of(self.network, self.averaged, backward)
+        self.stepper = self.stepper_of(self.network, self.averaged)
+        if self.scaled:
+            self.stepper.scaler.load_state_dict(self.scaled)
         return self.stepper.optimizer
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add how gradients of 16 bits are scaled, which Lightning does not know of; nothing for other precisions."""
+        checkpoint["scaler"] = self.stepper.scaler.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up; Lightning asks for the optimiser later."""
+        self.scaled = checkpoint["scaler"]
 
     def training_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
         """Go through the batches of an epoch."""
         self.stepper.number = self.current_epoch * self.steps
         for x, y, n in epoch:
-            if self.augment is not None:
+            if self.augment is not None and len(x):
                 x, y = self.augment(x, y)
             loss = self.stepper.step(x, y, n, self._loss)
             self.sums["train"].add(loss, len(x))
@@ -102,10 +119,19 @@ class Supervised(pl.LightningModule):
     def validation_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
         """Judge the rows held out."""
         for x, y, _n in epoch:
+            if len(x):
+                for loss, rows, hits in self.judging(len(x), partial(self._judged, x, y)):
+                    self.sums["val"].add(loss, rows, hits)
+
+    def _judged(self, x: Tensor, y: Tensor, most: int) -> list[tuple[Tensor, int, Tensor | None]]:
+        """Return mean loss, number and share of hits of rows, at most so many at a time."""
+        found = []
+        for rows, told in zip(torch.split(x, most), torch.split(y, most), strict=True):
             with self._precision():
-                out = _tells(self.judged, self.all_steps)(x)
-            targets = self._targets(x, y)
-            self.sums["val"].add(self.objective(out.float(), targets), len(x), self.objective.hits(out, targets))
+                out = _tells(self.judged, self.all_steps)(rows)
+            targets = self._targets(rows, told)
+            found.append((self.objective(out.float(), targets), len(rows), self.objective.hits(out, targets)))
+        return found
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         with self._precision():
@@ -168,6 +194,6 @@ class _Sums:
         own = [float(self.loss), float(self.hits), float(self.rows)]
         if module.trainer.world_size == 1:
             return own
-        every = module.all_gather(torch.tensor(own, device=module.device))
-        found: list[float] = every.sum(0).tolist()  # type: ignore[union-attr]
+        sums = torch.tensor(own, dtype=torch.float64, device=module.device)
+        found: list[float] = module.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         return found

@@ -22,9 +22,23 @@ class Format(Strict):
     header: bool = Field(default=True, description="whether the first line names the columns; if not: 0, 1, 2 ...")
     separator: Literal[",", ";", "\t", "|"] = Field(default=",", description="between cells; a .tsv has a tab anyway")
     decimal: Literal[".", ","] = Field(default=".", description="between a number and its fraction")
-    encoding: Literal["auto", "utf-8", "latin-1"] = Field(
-        default="auto", description="auto: latin-1 if it is not UTF-8"
+    thousands: Literal["", ",", ".", " ", "'"] = Field(
+        default="", description="between the thousands of a number, in groups of three digits; empty for none"
     )
+    dates: Literal["iso", "day_first", "month_first"] = Field(
+        default="iso", description="iso: 2020-12-31; day_first: 31.12.2020 or 31/12/20; month_first: 12/31/2020"
+    )
+    encoding: Literal["auto", "utf-8", "latin-1", "utf-16"] = Field(
+        default="auto", description="auto: utf-16 if it begins with its mark, latin-1 if it is not UTF-8"
+    )
+
+    @field_validator("thousands")
+    @classmethod
+    def _not_the_decimal(cls, thousands: str, info: ValidationInfo) -> str:
+        if thousands and thousands == info.data.get("decimal"):
+            text = "Input should not be the decimal mark too; set `decimal`"
+            raise PydanticCustomError("thousands", text)
+        return thousands
 
 
 class Column(Strict):

@@ -107,10 +107,12 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         yield f"augment.{min(warps)}", "it alters past steps and not those to be told; leave it out, jitter can stay"
     if augment.mixes and dataset.kind == "text":
         yield "augment.mixup", "words cannot be blended; leave it out"
-    for key in ("accumulate", "devices"):
-        parts = getattr(training, key)
-        if parts > training.batch_size:
-            yield key, f"a batch of {training.batch_size} rows cannot be shared by {parts}; raise batch_size"
+    parts = training.accumulate * training.devices
+    if parts > training.batch_size:
+        key, told = "devices" if training.devices > 1 else "accumulate", f"{training.batch_size} rows"
+        yield key, f"a batch of {told} cannot go through in {parts} parts (accumulate times devices); raise batch_size"
+    if training.devices > 1 and training.accelerator == "mps":
+        yield "devices", f"mps is one device, but devices is {training.devices}; choose devices 1 or accelerator cpu"
 
 
 def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from .augment import Augment
 from .base import Strict
 from .losses import Auto, Loss
 from .optimizers import Adam, Constant, Optimizer, Schedule
+from .start import Start
 from .tasks import Tasks
 
 
@@ -20,9 +21,13 @@ class Training(Strict):
         ge=0,
         description="epochs without a better validation loss before stopping; 0 never stops early",
     )
+    start: Start | None = Field(default=None, description="a trained model to begin with; null: random weights")
     batch_size: int = Field(default=32, gt=0, description="rows a step, over all devices")
     accumulate: int = Field(
-        default=1, gt=0, description="parts in which a step's rows go through the network, to save memory"
+        default=1,
+        gt=0,
+        description="parts in which a step's rows go through the network, to save memory; batch norm takes each by"
+        " itself",
     )
     loss: Loss = Auto(name="auto")
     tasks: Tasks = Field(default={"name": "fixed"}, validate_default=True)
@@ -54,7 +59,12 @@ class Training(Strict):
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="bf16 and 16 are mixed precision")
     compile: bool = Field(default=False, description="torch.compile of the network: pays off in long trainings")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(default="auto", description="auto: a GPU if there is one")
-    devices: int = Field(default=1, gt=0, description="processes that share a step's rows, one for each device")
+    devices: int = Field(
+        default=1,
+        gt=0,
+        description="processes that share a step's rows, one for each device; on cpu any number. Dropout, augmentation"
+        " and batch norm are each device's own, batch norm's kept statistics those of the first",
+    )
     threads: int = Field(default=1, ge=0, description="CPU threads of PyTorch; 0 is PyTorch's own choice")
     checkpoint_seconds: float = Field(
         default=30.0, ge=0, description="least time between two checkpoints, in seconds; 0 is one per epoch"

@@ -85,7 +85,8 @@ def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosi
     share = stability(x, y, params, classes, seed)
     step = Step("take", {"index": np.flatnonzero(choice.kept)})
     fewer = f", judged by {len(fitted)} of {len(x)} rows" if len(fitted) < len(x) else ""
-    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}"
+    unasked = "; `stability` left out or 0: its column is empty" if np.isnan(share).all() else ""
+    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}{unasked}"
     table = _table(names, choice.scores, choice.p_value, choice.kept, share).iloc[choice.order]
     return Selected((step,), table, _label(params), summary)
 

@@ -3,8 +3,10 @@
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,19 +15,27 @@ from ..errors import FivefoldError, InputError
 from ..params.base import NAME_PATTERN
 from .guard import Stopped, exit_on_signals
 from .lock import locked
+from .rank import rank
 from .restore import keep, restore
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def run(stage: str, main: Callable[[str], None], uncached: Callable[[str], Path] | None = None) -> NoReturn:
+def run(
+    stage: str,
+    main: Callable[[str], None],
+    uncached: Callable[[str], Path] | None = None,
+    follow: Callable[[str], object] | None = None,
+) -> NoReturn:
     """Run `main` on the name that stands on the command line, under the stage's lock, and end the process.
 
     A stage that DVC started and that fails puts its last outputs back, which DVC has removed; `uncached` says where the
-    output lies that DVC does not cache.
+    output lies that DVC does not cache. `follow` is what a process does that another one leads: see `rank`.
 
     Exit codes: 0 done, 2 bad input, 1 another error of ours (each said in one line), 130 Ctrl-C, 143 SIGTERM.
     """
+    if rank():
+        _follow(follow)
     exit_on_signals()
     code = 1
     try:
@@ -33,8 +43,24 @@ def run(stage: str, main: Callable[[str], None], uncached: Callable[[str], Path]
         if not code and uncached:
             keep(uncached(sys.argv[1]), paths.work(stage, sys.argv[1]))
     finally:
-        if code and "DVC_STAGE" in os.environ:
-            restore(os.environ["DVC_STAGE"], paths.work(stage, sys.argv[-1]))
+        if code:
+            _restore(stage)
+    end(code)
+
+
+def give_up(stage: str) -> NoReturn:
+    """End `stage` as failed, from any thread."""
+    _restore(stage)
+    end(1)
+
+
+def _restore(stage: str) -> None:
+    if "DVC_STAGE" in os.environ:
+        restore(os.environ["DVC_STAGE"], paths.work(stage, sys.argv[-1]))
+
+
+def end(code: int) -> NoReturn:
+    """End the process."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # everything is written and closed; taking PyTorch apart in good order takes a second or two
@@ -61,3 +87,16 @@ def _outcome(stage: str, main: Callable[[str], None]) -> int:
         print(f"{stage} stopped: nothing half-written is left; `dvc repro` goes on", file=sys.stderr)
         return stop.exit_code
     return 0
+
+
+def _follow(follow: Callable[[str], object] | None) -> NoReturn:
+    """Take part in what another process leads, in silence: that one has the lock, and ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            if follow:
+                follow(sys.argv[1])
+    except FivefoldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        end(error.exit_code)
+    end(0)

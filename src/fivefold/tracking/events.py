@@ -68,13 +68,20 @@ class Artifact(Strict):
     place: str
     folder: str
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """All copies in the spool."""
+        return (self.place,)
+
 
 class Version(Strict):
-    """An exported graph to register as the next version of a model; the spool has its own copy."""
+    """An exported graph to register as the next version of a model; the spool has its own copies."""
 
     kind: Literal["version"] = "version"
     place: str
     sha256: str
+    training: tuple[str, ...] = Field(description="places of what train wrote, its manifest among them")
+    trained: str = Field(description="digest of all that train wrote")
     model: str
     shape: tuple[int, ...] = Field(description="of one record, without the batch")
     dtype: str
@@ -84,6 +91,11 @@ class Version(Strict):
     example: str = Field(description="JSON of a few raw records")
     requirements: tuple[str, ...]
     tags: dict[str, str]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """All copies in the spool."""
+        return (self.place, *self.training)
 
 
 Event = Annotated[Run | State | Values | Tags | Metrics | Input | Artifact | Version, Field(discriminator="kind")]

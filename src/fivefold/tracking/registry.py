@@ -15,6 +15,12 @@ from .spool import Spool
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 
+FOLDER = "training"
+"""Where a version keeps what train wrote, beside its graph."""
+
+TRAINED = "fivefold.trained"
+"""Tag of a version: the digest of what train wrote."""
+
 
 def register(client: MlflowClient, run_id: str, event: events.Version, spool: Spool) -> None:
     """Log and register an exported graph; alias it challenger, and champion if there is none.
@@ -33,7 +39,11 @@ def register(client: MlflowClient, run_id: str, event: events.Version, spool: Sp
 
 def _known(client: MlflowClient, run_id: str, event: events.Version) -> str | None:
     versions = client.search_model_versions(f"name = '{event.model}' and run_id = '{run_id}'")
-    return next((str(v.version) for v in versions if v.tags.get("fivefold.sha256") == event.sha256), None)
+    return next((str(v.version) for v in versions if _digests(event).items() <= v.tags.items()), None)
+
+
+def _digests(event: events.Version) -> dict[str, str]:
+    return {"fivefold.sha256": event.sha256, TRAINED: event.trained}
 
 
 def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool) -> str:
@@ -56,5 +66,7 @@ def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool)
         input_example={"x": np.array(json.loads(event.example), dtype)},
         pip_requirements=list(event.requirements),
     )
-    tags = {**event.tags, "fivefold.sha256": event.sha256}
+    for place in event.training:
+        client.log_model_artifact(info.model_id, str(spool.file(place)), FOLDER)
+    tags = {**event.tags, **_digests(event)}
     return str(client.create_model_version(event.model, info.model_uri, run_id, tags, model_id=info.model_id).version)

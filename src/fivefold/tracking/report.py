@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,10 @@ class Report:
         """Hand over a file to keep with the run."""
         self.spool.append(events.Artifact(place=self.spool.keep(path), folder=folder))
 
-    def version(self, path: Path, **facts: Any) -> None:
-        """Hand over an exported graph to register; `facts` are the other fields of `events.Version`."""
-        self.spool.append(events.Version(place=self.spool.keep(path), **facts))
+    def version(self, path: Path, training: Iterable[Path], **facts: Any) -> None:
+        """Hand over an exported graph to register, and what train wrote; `facts` are the rest of `events.Version`."""
+        trained = tuple(self.spool.keep(file) for file in training)
+        self.spool.append(events.Version(place=self.spool.keep(path), training=trained, **facts))
 
 
 @contextmanager

@@ -47,7 +47,8 @@ class Shipper:
                 self._one(event)
                 self.spool.mark_sent(offset)
                 if isinstance(event, events.Artifact | events.Version):
-                    self.spool.forget(event.place)
+                    for place in event.places:
+                        self.spool.forget(place)
 
     def close(self) -> None:
         """Mark the run KILLED if it was training, and its stage ended without a word."""

@@ -30,16 +30,21 @@ def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.store().resolve() / 'mlflow.db'}"
 
 
+def where() -> str:
+    """Return the store's address as it may be shown: without a password."""
+    address = uri()
+    netloc = urlsplit(address).netloc
+    return address.replace(netloc, netloc.rpartition("@")[2], 1)
+
+
 def trouble(error: BaseException) -> str:
     """Return what is wrong with the store, in a few words: nothing answers there, or what it says."""
-    address = urlsplit(uri())
-    where = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()  # a password is not for the screen
     causes: list[BaseException | None] = [error]
     while causes[-1] is not None:
         causes.append(causes[-1].__cause__ or causes[-1].__context__)
     if any(isinstance(cause, requests.ConnectionError | requests.Timeout) for cause in causes):
-        return f"nothing answers at {where}"
-    return f"MLflow at {where} says: {one_line(error)}"
+        return f"nothing answers at {where()}"
+    return f"MLflow at {where()} says: {one_line(error)}"
 
 
 def artifacts() -> str:

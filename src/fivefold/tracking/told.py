@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import paths
 from ..data.schema import Schema
-from ..data.storage import digest, load_dataset, sha256
+from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
 from ..training.doctor.course import metrics_of
 from .report import Report, key
 
@@ -32,6 +32,7 @@ def training(report: Report, name: str) -> None:
     """Tell what train wrote."""
     facts = json.loads((paths.model(name) / "model.json").read_text())
     report.tags(parameters=str(facts["parameters"]), best_epoch=str(facts["best_epoch"]), device=facts["device"])
+    report.tags(**_start(facts))
     for pattern in ("selection.*", "map.png"):
         for path in sorted(paths.selected(name).glob(pattern)):
             report.artifact(path, "selection")
@@ -68,6 +69,11 @@ def evaluation(report: Report, name: str) -> None:
     report.tags(**{DONE.format("evaluate"): "true"})
 
 
+def _start(facts: dict[str, Any]) -> dict[str, str]:
+    """Return a tag that says which version a model started from; none if it started from random weights."""
+    return {"start": "{model} version {version}".format(**facts["start"])} if "start" in facts else {}
+
+
 def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
     """Return the run's description in MLflow's UI: what it is and how well it does, in Markdown."""
     network = facts["params"]["network"]["family"]
@@ -79,15 +85,19 @@ def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
 
 
 def exported(report: Report, name: str) -> None:
-    """Tell what export wrote: a version to register, with the scores of the test rows."""
-    path = paths.model(name) / "model.onnx"
-    facts = json.loads((paths.model(name) / "model.json").read_text())
+    """Tell what export wrote: a version to register, with its weights and the scores of the test rows."""
+    folder = paths.model(name)
+    path = folder / "model.onnx"
+    facts = json.loads((folder / "model.json").read_text())
+    listed = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
     scores = json.loads((paths.report(name) / "metrics.json").read_text())["test"]
     schema = Schema.from_json(json.dumps(facts["schema"]), paths.model(name) / "model.json")
     x = load_dataset(paths.prepared(facts["params"]["dataset"])).test.x
     report.version(
         path,
+        [folder / file for file in (*listed, MANIFEST)],
         sha256=sha256(path),
+        trained=digest(folder),
         model=f"fivefold-{name}",
         shape=x.shape[1:],
         dtype=str(x.dtype),
@@ -98,6 +108,7 @@ def exported(report: Report, name: str) -> None:
         requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME),
         tags={
             "fivefold.fingerprint": facts["fingerprint"],
+            **_start(facts),
             **{key(f"test.{metric}"): f"{value:.4f}" for metric, value in scores.items()},
         },
     )

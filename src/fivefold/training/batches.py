@@ -17,7 +17,8 @@ class Batches:
         batch_size: rows a batch; the last batch of an epoch is smaller if their number is no multiple of it.
         order: which rows an epoch has, and in which order; None: all, as they lie.
         n: how many rows an epoch has.
-        part, parts: of each batch the rows part, part + parts, ...: what one of several devices sees.
+        part, parts: of each batch the rows part, part + parts, ...: what one of several devices sees. Of a small batch
+            that may be none.
     """
 
     def __init__(
@@ -58,15 +59,12 @@ class Epoch:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
         of = self.of
         if of.order is None:
-            index = torch.arange(of.part, len(of.x), of.parts, device=of.x.device) if of.parts > 1 else None
-            x, y = (of.x, of.y) if index is None else (of.x[index], of.y[index])
-            for rows, targets in zip(torch.split(x, of.batch_size), torch.split(y, of.batch_size), strict=True):
-                yield rows, targets, len(rows)
+            for x, y in zip(torch.split(of.x, of.batch_size), torch.split(of.y, of.batch_size), strict=True):
+                yield x[of.part :: of.parts], y[of.part :: of.parts], len(x)
             return
         for index in torch.split(of.order().to(of.x.device), of.batch_size):
-            if len(index) >= of.parts:  # every device has a row
-                own = index[of.part :: of.parts]
-                yield of.x[own], of.y[own], len(index)
+            own = index[of.part :: of.parts]
+            yield of.x[own], of.y[own], len(index)
 
 
 def shuffled(n: int, seed: int, epoch: Callable[[], int]) -> Order:

@@ -118,17 +118,22 @@ class Checkpoints(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write one if it is due."""
-        if time.monotonic() - self.written >= self.seconds:
+        due = time.monotonic() - self.written >= self.seconds
+        if trainer.strategy.reduce_boolean_decision(due, all=False):  # all devices take part, or none
             trainer.save_checkpoint(self.folder / NAME)
             self.written = time.monotonic()
 
 
 class Seeded(pl.Callback):
-    """Seed PyTorch at the start of each epoch, so that dropout in a resumed epoch falls as it would have fallen."""
+    """Seed PyTorch at the start of each epoch, so that dropout in a resumed epoch falls as it would have fallen.
+
+    On each of several devices it falls otherwise.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Seed with the run's seed and the number of the epoch."""
-        torch.manual_seed(mix(self.seed, trainer.current_epoch))
+        seed = mix(self.seed, trainer.current_epoch)
+        torch.manual_seed(mix(seed, trainer.global_rank) if trainer.global_rank else seed)

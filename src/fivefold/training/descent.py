@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..families.memory import Portions
 from ..params.training import Training
+from .devices import add_up
 from .optimizers import decayed, optimizer_of
 from .schedules import share
 
@@ -21,7 +23,6 @@ class Descent:
     Args:
         network: whose weights move; they lie on their device already.
         averaged: the same network, whose weights follow slowly; None if training.ema is 0.
-        backward: what finds the gradients of a loss.
         params: how.
         steps: batches of an epoch.
         parts: devices that share a batch.
@@ -31,14 +32,13 @@ class Descent:
         number: of the next step, counted over all epochs from 0.
         scale: what the schedule's learning rate is multiplied by.
         watch: called once, with the gradients of the next step, before they are clipped; None: not.
-        rows: most rows that go through the network at a time; halved where memory does not suffice.
+        portions: how many rows go through the network at a time.
     """
 
     def __init__(
         self,
         network: nn.Module,
         averaged: nn.Module | None,
-        backward: Callable[[Tensor], None],
         *,
         params: Training,
         steps: int,
@@ -46,7 +46,7 @@ class Descent:
         beside: Sequence[nn.Parameter] = (),
     ) -> None:
         self.network, self.averaged, self.params = network, averaged, params
-        self.parts, self.backward = parts, backward
+        self.parts = parts
         self.optimizer = optimizer_of(network, params, beside)
         self.share = share(params.schedule, params.max_epochs, steps)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
@@ -56,14 +56,17 @@ class Descent:
         self.number = 0
         self.scale = 1.0
         self.watch: Callable[[], None] | None = None
-        self.rows = -(-params.batch_size // params.accumulate)
+        self.portions = Portions(-(-params.batch_size // (params.accumulate * parts)))
 
     def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
         """Go one step; return the mean loss of the batch.
 
-        n: rows of the batch over all devices; the devices' gradients are averaged, so that each counts by its rows.
+        x, y: the rows of this device, of which there may be none.
+        n: rows of the batch over all devices; each device finds its rows' share of the gradient, and shares add up.
         """
-        loss = self._gradients(x, y, n, loss_of)
+        loss = self.portions(len(x), lambda rows: self._gradients(x, y, n, loss_of, rows))
+        if self.parts > 1:
+            add_up([weight for group in self.optimizer.param_groups for weight in group["params"]])
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         if self.params.l1:
@@ -90,29 +93,20 @@ class Descent:
             self._follow(self.averaged)
         return loss
 
-    def _gradients(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
-        """Leave the gradients of the batch's mean loss; go through it in smaller parts where memory ends."""
-        while True:
-            self.optimizer.zero_grad()
-            try:
-                return self._in_parts(x, y, n, loss_of)
-            except torch.OutOfMemoryError:
-                if self.rows == 1:
-                    raise
-            self.rows = -(-min(self.rows, len(x)) // 2)
-            torch.cuda.empty_cache()
-            print(f"memory does not suffice: rows go through the network {self.rows} at a time, a step stays the same")
-
-    def _in_parts(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
-        if len(x) <= self.rows and len(x) == n:
+    def _gradients(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf, most: int) -> Tensor:
+        """Leave these rows' share of the gradient of a batch's mean loss, at most so many rows at a time."""
+        self.optimizer.zero_grad()
+        if len(x) <= most and len(x) == n:
             loss = loss_of(x, y)
-            self.backward(self.scaler.scale(loss))
+            torch.autograd.backward(self.scaler.scale(loss))
             return loss.detach()
         total = torch.zeros((), device=x.device)
-        for rows, targets in zip(torch.split(x, self.rows), torch.split(y, self.rows), strict=True):
+        if not len(x):
+            return total
+        for rows, targets in zip(torch.split(x, most), torch.split(y, most), strict=True):
             loss = loss_of(rows, targets)
             total += loss.detach() * (len(rows) / len(x))
-            self.backward(self.scaler.scale(loss * (len(rows) * self.parts / n)))
+            torch.autograd.backward(self.scaler.scale(loss * (len(rows) / n)))
         return total
 
     @torch.no_grad()

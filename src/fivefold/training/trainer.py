@@ -7,24 +7,34 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from ..errors import ParamsError, one_line
 from ..params.training import Training
+from ..stages.rank import world
 from .checkpoints import SafeCheckpoints
+from .devices import Alike, Sharing, environment
 
 
 def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Return the trainer that `training` describes.
 
     Raises:
-        ParamsError: this machine has not what it asks for.
+        ParamsError: this machine has not what it asks for, or another number of processes was started.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no announcements either
+    if world() != training.devices:
+        raise ParamsError(
+            f"training.devices must be the number of processes that train together, {world()}, but is"
+            f" {training.devices}; set it so, or start as many"
+        )
+    for room in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(room).setLevel(logging.WARNING)  # no announcements either
+    several = training.devices > 1
     try:
         return pl.Trainer(
             max_epochs=training.max_epochs,
             accelerator=training.accelerator,
             devices=training.devices,
-            strategy="ddp" if training.devices > 1 else "auto",
-            callbacks=callbacks,
-            plugins=[SafeCheckpoints()],
+            strategy=Sharing() if several else "auto",
+            callbacks=[Alike(), *callbacks] if several else callbacks,
+            plugins=[SafeCheckpoints(), environment()],
+            use_distributed_sampler=False,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import log_loss
 from torch import nn
 
-import fivefold.training.fit
+import fivefold.training.assemble
 from fivefold.data.records import Array, Dataset
 from fivefold.data.schema import Schema
 from fivefold.errors import TrainingError
@@ -97,7 +97,7 @@ def test_twenty_rows_and_a_wide_network(tmp_path: Path) -> None:
 
 
 def test_units_that_never_fire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build = fivefold.training.fit.build_network
+    build = fivefold.training.assemble.build_network
 
     def dead(*given: Any) -> nn.Module:
         network = build(*given)
@@ -105,7 +105,7 @@ def test_units_that_never_fire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         nn.init.constant_(first.bias, -100.0)
         return network
 
-    monkeypatch.setattr(fivefold.training.fit, "build_network", dead)
+    monkeypatch.setattr(fivefold.training.assemble, "build_network", dead)
     fitted = trained(tmp_path, learnable(), optimizer=optimizer("adam", 0.001))
     assert rules(fitted) == ["dead_units"]
     assert "100% of the units of layers.2 are 0 for all rows" in fitted.checkup.lines()[0]

@@ -1,0 +1,99 @@
+"""Sources that are almost a series or sequences: one flaw must not make a table of them, drawn at random.
+
+Each function returns why a source is none, in words that end a message, or nothing if it is not even near.
+"""
+
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+
+from ..data import columns
+from ..data.columns import infer
+from ..errors import shown
+from ..params.datasets import Column
+from .signs import SERIES, STEPS, is_even, is_numeric
+
+FEW = 0.01
+"""Share of rows up to which flaws are slips."""
+
+LABELS = 0.05
+"""Share of sequences up to which labels that change within one are slips."""
+
+SAMPLE = 20
+"""Series of which the times are looked at."""
+
+LONG = 5
+"""Rows that each sequence or series must have."""
+
+
+def times_that_repeat(frame: pd.DataFrame, target: str, *, sure: bool) -> tuple[str, str] | None:
+    """Return the column of times of an almost perfect series, and its flaw.
+
+    sure: a person says that it is a series, so any share of rows may be wrong.
+    """
+    for name in (name for name in frame if name != target and _are_times(frame[name])):
+        times = frame[name]
+        wrong = times.isna() | times.duplicated()
+        if not wrong.any() or not (sure or (wrong.mean() <= FEW and is_even(times[~wrong]))):
+            continue
+        row = int(np.flatnonzero(wrong.to_numpy())[0])
+        if times.isna().iloc[row]:
+            return str(name), f"row {row + 1} of column {name!r} is empty ({wrong.sum()} such rows)"
+        first = int(np.flatnonzero((times == times.iloc[row]).to_numpy())[0])
+        flaw = f"{shown(times.iloc[row])} of column {name!r} stands in rows {first + 1} and {row + 1}"
+        return str(name), f"{flaw} ({wrong.sum()} such rows)"
+    return None
+
+
+def panel(frame: pd.DataFrame, target: str) -> tuple[str, str] | None:
+    """Return the columns of time and of names if rows are even steps of several series, one below the other."""
+    names = [name for name in frame if name != target and 1 < frame[name].nunique() <= len(frame) / LONG]
+    for time in (name for name in frame if name != target and _are_times(frame[name])):
+        if frame[time].isna().any() or frame[time].nunique() > len(frame) / 2:
+            continue
+        for name in (name for name in names if name != time):
+            groups = frame.groupby(name, sort=False)[time]
+            long = frame[name].value_counts().min() >= LONG and not frame[name].isna().any()
+            if (
+                long
+                and not frame.duplicated([name, time]).any()
+                and all(is_even(times) for _, times in islice(groups, SAMPLE))
+            ):
+                return str(time), str(name)
+    return None
+
+
+def steps_with_slips(frame: pd.DataFrame, names: list[str], target: str) -> str:
+    """Return the flaw of a table that is almost one of sequences, where names of columns say that it is."""
+    ids = [name for name in names if name.lower() in SERIES and 1 < frame[name].nunique() <= len(frame) / LONG]
+    steps = [name for name in names if name.lower() in STEPS]
+    for series, step in ((series, step) for series in ids for step in steps if series != step):
+        twice = frame.duplicated([series, step]).to_numpy()
+        labels = frame.groupby(series)[target].nunique(dropna=False)
+        changed = labels[labels > 1]
+        if twice.mean() > FEW or len(changed) > max(1, LABELS * len(labels)):
+            continue
+        if twice.any():
+            row = int(np.flatnonzero(twice)[0])
+            which = f"{step} {shown(frame[step].iloc[row])} of {series} {shown(frame[series].iloc[row])}"
+            return f"{which} stands twice, again in row {row + 1} ({twice.sum()} such rows)"
+        if len(changed):
+            own = frame[frame[series] == changed.index[0]]
+            usual = own[target].mode().iloc[0]
+            row = int(np.flatnonzero((own[target] != usual).to_numpy())[0])
+            place = int(np.flatnonzero(frame.index == own.index[row])[0]) + 1
+            return (
+                f"{target} of {series} {shown(changed.index[0])} changes from {shown(usual)} to"
+                f" {shown(own[target].iloc[row])} in row {place} ({len(changed)} such sequences)"
+            )
+    return ""
+
+
+def _are_times(values: pd.Series) -> bool:
+    """Say whether a column holds dates, or numbers under the name of a time."""
+    known = values.dropna()
+    kind, _ = infer(known, Column())
+    if kind == "date":
+        return not len(columns.parse(known, kind)[1])
+    return is_numeric(known) and str(values.name).lower() in ("year", "time", "date", "timestamp")

@@ -1,0 +1,121 @@
+"""Train a network with a learning rate that grows from step to step.
+
+Source: Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ..data.records import Array, Dataset
+from ..families.memory import memory_needed
+from ..families.source import Source
+from ..families.supervised import LossOf, Stepper
+from ..params.models import Model
+from ..preprocessing.chain import Chain
+from ..training.assemble import Clock, assemble
+from ..training.thaw import Thaw
+from ..training.trainer import trainer_of
+
+LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 160
+"""Rates of the first and of the last step, and how many steps there are: 20 to a power of ten."""
+
+EXPLODED = 1.0
+"""The sweep ends where the smoothed loss rose from its lowest by so many times what it was at first."""
+
+MEMORY = 0.9
+"""Of the smoothed loss, a step."""
+
+
+class Sweep(NamedTuple):
+    """What a sweep saw.
+
+    rates, losses: (s,), of each step; losses are those of its batch before it.
+    smoothed: (s,), the moving average of the losses.
+    """
+
+    rates: Array
+    losses: Array
+    smoothed: Array
+
+
+class EndedError(Exception):
+    """A sweep has come to its end, within an epoch."""
+
+
+class Sweeping:
+    """Takes the place of a module's stepper: gives each step its rate, and looks at its loss.
+
+    Args:
+        inner: what goes the steps, at a constant rate.
+        rate: that rate.
+    """
+
+    def __init__(self, inner: Stepper, rate: float) -> None:
+        self.inner, self.rate = inner, rate
+        self.number, self.scale, self.optimizer, self.scaler = 0, 1.0, inner.optimizer, inner.scaler
+        self.watch: Callable[[], None] | None = None
+        self.rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+        self.losses: list[float] = []
+
+    def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
+        """Go one step at the next rate.
+
+        Raises:
+            EndedError: there is none, or the loss exploded.
+        """
+        self.inner.scale = self.rates[len(self.losses)] / self.rate
+        loss = self.inner.step(x, y, n, loss_of)
+        self.losses.append(float(loss))
+        seen = smoothed(np.array(self.losses))
+        if len(seen) == STEPS or not math.isfinite(seen[-1]) or seen[-1] - seen.min() > EXPLODED * abs(seen[0]):
+            raise EndedError
+        return loss
+
+
+def smoothed(losses: Array) -> Array:
+    """Return the moving average of `losses` (s,), each step's as if there had been as many before it as there were."""
+    found, mean = np.empty(len(losses)), 0.0
+    for step, loss in enumerate(losses):
+        mean = MEMORY * mean + (1 - MEMORY) * loss
+        found[step] = mean / (1 - MEMORY ** (step + 1))
+    return found
+
+
+def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int, source: Source | None = None) -> Sweep:
+    """Sweep over the rates with the batches, the optimiser and all else that model `name` is trained with.
+
+    A constant schedule takes the place of its own, and one device that of several. Layers that are frozen in its first
+    epoch are frozen.
+
+    source: whose weights it begins with, as `params.training.start` says.
+
+    Raises:
+        ParamsError: the network or the loss does not fit the data, or training does not fit the machine.
+        TrainingError: the device's memory does not suffice.
+    """
+    tree = params.model_dump(mode="json")
+    tree["training"] |= {"schedule": {"name": "constant"}, "devices": 1}
+    params = Model.model_validate_json(json.dumps(tree))
+    epoch = 0
+    with memory_needed():
+        device = trainer_of(params.training, []).strategy.root_device
+        made = assemble(name, params, dataset, chain, source, Clock(seed, lambda: epoch), device=device)
+        module = made.module.to(device).train()
+        thaw = Thaw(params.training.start)
+        thaw.layers = made.taken
+        thaw.set(0)
+        inner = module.stepper_of(module.network, module.averaged)
+        module.stepper = sweeping = Sweeping(inner, params.training.optimizer.lr)
+        with suppress(EndedError):
+            for epoch in count():
+                for batches in made.batches:
+                    module.training_step(batches, epoch)
+    losses = np.array(sweeping.losses)
+    return Sweep(sweeping.rates[: len(losses)], losses, smoothed(losses))

@@ -1,0 +1,64 @@
+"""What checks find wrong stops `add`, all of it in one line, unless it is told to accept it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fivefold.adding.add import add
+from fivefold.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+N = 60
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+
+
+def table() -> Path:
+    age = [*map(str, range(N - 1)), "thirty"]
+    size = [np.inf, *RANDOM.normal(size=N - 1)]
+    pd.DataFrame({"age": age, "size": size, "y": ["u", "v"] * (N // 2)}).to_csv("mine.csv", index=False)
+    return Path("mine.csv")
+
+
+def test_all_columns_are_told_at_once_with_the_option() -> None:
+    said = (
+        r"\Acolumn 'age' must hold .*'thirty' stands in row 60; .*column 'size' must hold .*inf stands in row 1;[^\n]*"
+        r"; or add it with --accept: such cells are gaps\Z"
+    )
+    with pytest.raises(DataError, match=said):
+        add(table())
+
+
+def test_accepted_cells_are_gaps_and_the_block_says_so() -> None:
+    found = add(table(), accept=True)
+    assert found.block["checks"] == {"mixed_types": "warning", "non_finite": "warning"}
+    assert "checks: {mixed_types: warning, non_finite: warning}" in found.after
+    assert [f.rule for f in found.findings if f.level == "warning"][:2] == ["mixed_types", "non_finite"]
+    assert "accepted: mixed_types, non_finite; `checks` in params.yaml holds it" in found.notes
+
+
+def test_nothing_to_accept_leaves_no_trace() -> None:
+    pd.DataFrame({"a": RANDOM.normal(size=N), "y": ["u", "v"] * (N // 2)}).to_csv("mine.csv", index=False)
+    assert "checks" not in add(Path("mine.csv"), accept=True).block
+
+
+def test_images_that_cannot_be_read_are_named_or_left_out() -> None:
+    for i in range(40):
+        path = Path("pets") / ("cat" if i % 2 else "dog") / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RANDOM.integers(0, 256, (8, 8), np.uint8)).save(path)
+    for name in ("cat/1.png", "dog/2.png"):
+        (Path("pets") / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"such files: cat/1.png, dog/2.png.* --accept: such images are left out\Z"):
+        add(Path("pets"))
+    found = add(Path("pets"), accept=True)
+    assert found.block["checks"] == {"corrupt": "warning"}
+    assert sum(map(len, found.dataset.splits().values())) == 38

@@ -1,0 +1,91 @@
+"""How numbers and dates are written is told from cells that leave no doubt; a doubt is said."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fivefold.adding.days import dates_of
+from fivefold.adding.look import look
+from fivefold.adding.marks import marks
+from fivefold.errors import DataError
+
+N = 20
+
+
+def told(*columns: list[str], separator: str = ";") -> tuple[str, str, str]:
+    return marks([[f"c{i}" for i in range(len(columns))], *map(list, zip(*columns, strict=True))], separator)
+
+
+@pytest.mark.parametrize(
+    ("columns", "separator", "decimal", "thousands"),
+    [
+        ([["1.5", "2.25"], ["1", "x"]], ",", ".", ""),
+        ([["1,5", "2,25"], ["1", "x"]], ";", ",", ""),
+        ([["47.845", "51.669"], ["171,3", "2"]], ";", ",", "."),
+        ([["17,504.75", "950"], ["a", "b"]], ",", ".", ","),
+        ([["1.234.567", "7"], ["a", "b"]], ";", ",", "."),
+        ([["12 345", "7"], ["a", "b"]], ";", ".", " "),
+        ([["12'345", "7"], ["1.5", "b"]], ",", ".", "'"),
+        ([["12,345", "7"], ["1.5", "b"]], ";", ".", ","),
+        ([["12 345", "7 Oak Street"], ["a", "b"]], ";", ".", ""),
+        ([["12,345", "12,3"], ["1.5", "2.5"]], ",", ".", ""),
+    ],
+)
+def test_marks(columns: list[list[str]], separator: str, decimal: str, thousands: str) -> None:
+    assert told(*columns, separator=separator) == (decimal, thousands, "")
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator", "found", "said"),
+    [
+        (["1.234", "12.345"], ";", (".", ""), "1.234 is read as 1.234, not as a thousand; if it is one, set `format:"),
+        (["1,234", "950"], ";", (",", ""), "1,234 is read as 1.234, not as a thousand; if it is one, set `format:"),
+        (["1,234", "950"], ",", (".", ","), "1,234 is read as 1234; if not, mend `format`"),
+    ],
+)
+def test_what_may_be_either_is_said(cells: list[str], separator: str, found: tuple[str, str], said: str) -> None:
+    decimal, thousands, doubt = told(cells * N, separator=separator)
+    assert (decimal, thousands) == found
+    assert doubt.startswith(f"c0: {said}")
+
+
+@pytest.mark.parametrize(
+    ("days", "way"),
+    [
+        (["2020-12-31"], "iso"),
+        (["31/12/2020", "1/2/2020"], "day_first"),
+        (["12/31/2020", "1/2/2020"], "month_first"),
+        (["01.02.2020", "02.03.2020"], "day_first"),
+        (["red", "blue", "31/12/2020"], "iso"),
+    ],
+)
+def test_a_day_above_12_tells_what_comes_first(days: list[str], way: str) -> None:
+    assert dates_of(pd.DataFrame({"day": days}), "", Path("a.csv")) == way
+
+
+def test_dates_that_tell_nothing_are_asked_for() -> None:
+    frame = pd.DataFrame({"day": ["01/02/2020", "03/04/2020"]})
+    with pytest.raises(
+        DataError, match=r"no number tells \('01/02/2020' in row 1\); say --dates day_first or month_fir"
+    ):
+        dates_of(frame, "", Path("a.csv"))
+    assert dates_of(frame, "month_first", Path("a.csv")) == "month_first"
+    with pytest.raises(DataError, match=r"--dates must be one of iso, day_first, month_first, but is 'us'"):
+        dates_of(frame, "us", Path("a.csv"))
+
+
+def test_columns_that_differ_are_refused() -> None:
+    frame = pd.DataFrame({"a": ["31/12/2020"], "b": ["12/31/2020"]})
+    with pytest.raises(DataError, match="dates must be written in one way, but are a day_first, b month_first"):
+        dates_of(frame, "", Path("a.csv"))
+
+
+def test_a_german_series_is_added_with_its_format(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=60).strftime("%d.%m.%Y")
+    loads = [f"{i}.{i:03d},5" for i in range(1, 61)]
+    path = tmp_path / "load.csv"
+    path.write_text("\n".join(["day;load", *(f"{day};{load}" for day, load in zip(days, loads, strict=True))]))
+    block = look(path).block
+    assert (block["kind"], block["time"], block["targets"]) == ("series", "day", ["load"])
+    assert block["format"] == {"separator": ";", "decimal": ",", "thousands": ".", "dates": "day_first"}

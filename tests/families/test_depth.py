@@ -1,0 +1,80 @@
+"""The layers of every network: all of its state, in the order in which it computes; blocks and norms are whole."""
+
+import pytest
+import torch
+from torch import nn
+
+from fivefold.families.depth import layers_of
+
+from .test_contract import CASES, Case, features, network_of
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+class TestFamily:
+    def test_all_of_its_state_is_in_one_layer_each(self, case: Case) -> None:
+        network = network_of(case)
+        found = [id(p) for layer in layers_of(network) for p in layer.parameters()]
+        assert sorted(found) == sorted(id(p) for p in network.parameters())
+        assert sum(len(layer.state()) for layer in layers_of(network)) == len(network.state_dict())
+
+    def test_the_last_layer_gives_the_outputs_and_nothing_else(self, case: Case) -> None:
+        network = network_of(case)
+        *before, last = layers_of(network)
+        outputs = case.classes or case.values
+        assert [p.shape[0] for p in last.parameters()] == [outputs] * len(last.parameters())
+        assert before
+
+    def test_layers_come_in_the_order_in_which_they_compute(self, case: Case) -> None:
+        network, order = network_of(case), []
+        found = layers_of(network)
+        for i, layer in enumerate(found):
+            module = next(iter(layer.modules.values()))
+            module.register_forward_hook(lambda *_, i=i: order.append(i))  # type: ignore[misc]
+        with torch.no_grad():
+            network.eval()(features(case))
+        assert order == list(range(len(found)))
+
+
+class Block(nn.Module):
+    """As residual blocks are: more than one way through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 3))
+
+
+class DeepNetwork(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 2, 3, bias=False),
+            nn.BatchNorm2d(2),
+            nn.ReLU(),
+            nn.ModuleList([Block(), Block()]),
+            nn.Flatten(),
+        )
+        self.head = nn.Sequential(nn.Dropout(), nn.Linear(8, 3))
+
+
+def test_a_block_is_whole_and_a_norm_belongs_to_the_layer_before_it() -> None:
+    names = [list(layer.modules) for layer in layers_of(nn.Sequential(nn.Embedding(5, 2), DeepNetwork()))]
+    assert names == [["0"], ["1.layers.0", "1.layers.1"], ["1.layers.3.0"], ["1.layers.3.1"], ["1.head.1"]]
+
+
+def test_a_frozen_layer_has_no_gradient_and_its_norm_does_not_learn() -> None:
+    network = DeepNetwork().train()
+    first, *others = layers_of(network)
+    first.freeze(True)
+    assert [p.requires_grad for p in first.parameters()] == [False] * 3
+    norm = network.layers[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    before = norm.running_mean.clone() if norm.running_mean is not None else None
+    norm(torch.randn(4, 2, 5, 5) + 3)
+    assert before is not None
+    assert norm.running_mean is not None
+    assert torch.equal(norm.running_mean, before)
+    assert all(p.requires_grad for layer in others for p in layer.parameters())
+    first.freeze(False)
+    norm(torch.randn(4, 2, 5, 5) + 3)
+    assert not torch.equal(norm.running_mean, before)
+    assert all(p.requires_grad for p in network.parameters())

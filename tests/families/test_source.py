@@ -1,0 +1,130 @@
+"""What a network takes from a trained one: all that fits from the input on, and never what means something else."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fivefold.errors import ParamsError
+from fivefold.families.deployed import Deployed, Preprocess
+from fivefold.families.depth import layers_of
+from fivefold.families.find import build_network
+from fivefold.families.mlp.params import Mlp
+from fivefold.families.saved import network_shape
+from fivefold.families.source import Source, Taken, take
+from fivefold.preprocessing.chain import Chain, Step
+
+from .test_contract import CASES, LOSS, TABLE, Case, chain_of, features, network_of, outputs, saved_of, schema_for
+
+PLAIN = Case(Mlp(family="mlp", hidden=(8, 6), dropout=0.2), TABLE)
+DIFFER = r"\Aa network that starts from fivefold-m version 3 must be and see the same, but "
+
+
+def source_of(case: Case) -> Source:
+    return Source("fivefold-m", 3, "digest", saved_of(case))
+
+
+def taken(source: Source, case: Case, *, last: bool = True, chain: Chain | None = None) -> Taken:
+    return take(source, network_of(case, seed=1), case.params, schema_for(case), chain or chain_of(case), last=last)
+
+
+def changed(**network: Any) -> Case:
+    return PLAIN._replace(params=Mlp(**{**PLAIN.params.model_dump(), **network}))
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+class TestFamily:
+    def test_a_network_of_the_same_kind_takes_all_and_computes_the_same(self, case: Case) -> None:
+        source, network = source_of(case), network_of(case, seed=1)
+        found = take(source, network, case.params, schema_for(case), chain_of(case))
+        assert found.fresh == []
+        assert found.below == layers_of(network)[:-1]
+        assert torch.equal(outputs(network, features(case)), outputs(source.saved.model.network, features(case)))
+
+    def test_with_other_outputs_the_last_layer_starts_fresh(self, case: Case) -> None:
+        other = case._replace(classes=case.classes and case.classes + 2, values=case.values + 1)
+        network, scratch = network_of(other, seed=1), network_of(other, seed=1)
+        found = take(source_of(case), network, other.params, schema_for(other), chain_of(other))
+        *body, head = layers_of(network)
+        assert [layer.name for layer in found.layers] == [layer.name for layer in body] == [i.name for i in found.below]
+        assert [layer.name for layer in found.fresh] == [head.name]
+        for (_, own), (_, untouched) in zip(head.state(), layers_of(scratch)[-1].state(), strict=True):
+            assert torch.equal(own, untouched)
+
+
+def test_dropout_may_differ_although_it_shifts_the_names_of_layers() -> None:
+    found = taken(source_of(PLAIN), changed(dropout=0.0, init="kaiming"))
+    assert str(found) == "3 of 3 layers are taken (layers.1, layers.3, layers.5); fresh: none"
+
+
+def test_classes_of_the_same_number_but_other_names_start_fresh() -> None:
+    schema = schema_for(PLAIN)
+    others = schema.model_copy(update={"classes": tuple(f"other{i}" for i in range(10))})
+    found = take(source_of(PLAIN), network_of(PLAIN), PLAIN.params, others, chain_of(PLAIN))
+    assert str(found) == "2 of 3 layers are taken (layers.1, layers.4); fresh: layers.7"
+
+
+def test_a_body_is_all_but_the_last_layer() -> None:
+    assert [layer.name for layer in taken(source_of(PLAIN), PLAIN, last=False).fresh] == ["layers.7"]
+
+
+def test_behind_a_layer_that_differs_nothing_is_taken_though_it_fits() -> None:
+    found = taken(source_of(changed(hidden=(8, 6, 5, 5))), changed(hidden=(8, 7, 5, 5)))
+    assert [layer.name for layer in found.layers] == ["layers.1"]
+    assert str(found) == "1 of 5 layers are taken (layers.1); fresh: layers.4, layers.7, ... layers.13"
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (changed(activation="tanh"), "network.activation is tanh here and relu there; make them alike, or leave"),
+        (CASES["cnn of 8x8"] if "cnn of 8x8" in CASES else CASES["tutorial of 8x8"], "network.family is cnn here and"),
+        (PLAIN._replace(kind="sequences", shape=(7, 3)), "the data are of kind sequences here and table there"),
+        (PLAIN._replace(shape=(13,)), "the columns are a, b, ... m here and a, b, ... l there; make them alike"),
+    ],
+)
+def test_another_kind_of_network_or_data_is_refused(case: Case, said: str) -> None:
+    with pytest.raises(ParamsError, match=DIFFER + said):
+        taken(source_of(PLAIN), case)
+
+
+def test_a_first_layer_of_another_shape_is_refused_with_both_shapes() -> None:
+    said = (
+        "the first layer must have the shapes it has in fivefold-m version 3, weight 8x12, bias 8, but has"
+        " weight 9x12, bias 9; bring network and records in line with it, or leave training.start out"
+    )
+    with pytest.raises(ParamsError) as error:
+        taken(source_of(PLAIN), changed(hidden=(9, 6)))
+    assert str(error.value) == said
+
+
+def test_another_vocabulary_is_refused_though_it_is_as_large() -> None:
+    case = CASES["mlp of tokens, their mean"]
+    schema = schema_for(case)
+    others = schema.model_copy(update={"vocabulary": schema.vocabulary[::-1]})
+    with pytest.raises(ParamsError, match=DIFFER + "the vocabulary has 30 tokens here and 30 others there"):
+        take(source_of(case), network_of(case), case.params, others, chain_of(case))
+
+
+@pytest.mark.parametrize(("columns", "fits"), [((0, 2, 5), True), ((0, 2, 6), False)])
+def test_selected_columns_must_be_the_same_and_scales_need_not(columns: tuple[int, ...], fits: bool) -> None:
+    def chain(*kept: int, scale: float, fill: bool = False) -> Chain:
+        steps = [Step("impute", {"fill": np.zeros(12)})] * fill
+        steps += [Step("affine", {"shift": np.zeros(12), "scale": np.full(12, scale)})]
+        return Chain("float64", ()).then(*steps, Step("take", {"index": np.array(kept)}))
+
+    saved = saved_of(PLAIN)
+    there, here = chain(0, 2, 5, scale=1.0), chain(*columns, scale=3.0, fill=True)
+    network = build_network(PLAIN.params, network_shape(saved.schema, there, LOSS))
+    model = Deployed(Preprocess(there), network, saved.model.output)
+    source = Source("fivefold-m", 3, "digest", replace(saved, model=model))
+    own = build_network(PLAIN.params, network_shape(saved.schema, here, LOSS))
+    if fits:
+        assert take(source, own, PLAIN.params, saved.schema, here).fresh == []
+        return
+    with pytest.raises(
+        ParamsError, match=DIFFER + "the features that cleaning and `select` leave are others than there"
+    ):
+        take(source, own, PLAIN.params, saved.schema, here)

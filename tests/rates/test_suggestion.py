@@ -1,0 +1,85 @@
+"""The rule by which a rate is suggested, on curves whose lowest point is known; what is said of it."""
+
+import numpy as np
+import pytest
+
+from fivefold.data.records import Array
+from fivefold.errors import TrainingError
+from fivefold.params.optimizers import Adam
+from fivefold.rates.show import lines
+from fivefold.rates.suggestion import suggestion
+from fivefold.rates.sweep import HIGHEST, LOWEST, STEPS, Sweep, smoothed
+
+RATES = np.geomspace(LOWEST, HIGHEST, STEPS)
+NOISE = np.random.default_rng(0).normal(size=STEPS)
+
+
+def seen(losses: Array) -> Sweep:
+    return Sweep(RATES[: len(losses)], losses, smoothed(losses))
+
+
+@pytest.mark.parametrize("best", [1e-3, 1e-2, 0.3])
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_tenth_of_the_lowest_is_suggested(best: float, noise: float) -> None:
+    valley = np.minimum(1.0, 0.2 + 0.4 * np.abs(np.log10(RATES / best))) + noise * NOISE
+    found = suggestion("m", Sweep(RATES, valley, valley))
+    assert found == pytest.approx(best / 10, rel=0.25 if noise else 0.12)  # rates lie 12 % apart
+    assert found == float(f"{found:.1e}")
+
+
+def test_smoothing_lags_by_less_than_a_power_of_ten() -> None:
+    valley = np.minimum(1.0, 0.2 + 0.4 * np.abs(np.log10(RATES / 0.01)))
+    assert 1e-3 <= suggestion("m", seen(valley)) < 3e-3
+
+
+def test_smoothing_is_the_weighted_mean_of_all_before() -> None:
+    losses = np.array([3.0, 1.0, 4.0])
+    weights = 0.9 ** np.arange(3)[::-1]
+    assert smoothed(losses)[2] == pytest.approx((weights * losses).sum() / weights.sum())
+    assert smoothed(np.full(50, 7.0)) == pytest.approx(np.full(50, 7.0))
+
+
+def test_a_fall_at_the_end_of_the_sweep_counts() -> None:
+    falling = np.where(RATES < 1, 1.0, 1 - 0.5 * np.log10(np.maximum(RATES, 1)))
+    assert suggestion("m", seen(falling)) == 1.0
+
+
+LEVEL = (
+    r"\Athe loss of m must fall at some rate from 1e-07 to [\d.e-]+, but is [\d.e+]+ at the smallest.*; look at what"
+)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        np.full(STEPS, 0.7),
+        0.7 + 0.1 * NOISE,
+        np.where(RATES < 1e-2, 0.7, 0.7 * RATES / 1e-2),
+        np.full(3, 1e6),
+        np.append(np.full(60, 0.7), np.nan),
+    ],
+    ids=["level", "noise", "rises", "explodes at once", "not finite"],
+)
+def test_a_loss_that_falls_nowhere_is_said(losses: Array) -> None:
+    with pytest.raises(TrainingError, match=LEVEL):
+        suggestion("m", seen(losses))
+
+
+def test_noise_is_not_taken_for_a_fall() -> None:
+    """Of sweeps that are noise alone, none."""
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        with pytest.raises(TrainingError):
+            suggestion("m", seen(1 + rng.normal(size=STEPS)))
+
+
+@pytest.mark.parametrize(
+    ("own", "new"), [({"optimizer": {"lr": 1}}, ""), ({"optimizer": {}}, "+"), ({"max_epochs": 3}, "+"), (None, "+")]
+)
+def test_the_suggestion_stands_in_the_words_of_params_yaml_and_of_dvc(own: object, new: str) -> None:
+    told = list(lines("m", {"models": {"m": {"training": own}}}, Adam(name="adamw", lr=0.003, weight_decay=0.1), 2e-5))
+    assert told == [
+        "models.m.training.optimizer.lr: 0.003 now, 2e-05 suggested",
+        "in params.yaml: optimizer: {name: adamw, lr: 2e-05, weight_decay: 0.1}",
+        f"or to try it: dvc exp run -S '{new}models.m.training.optimizer.lr=2e-05' evaluate@m",
+    ]
