@@ -11,24 +11,27 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+DEFAULT = "default"
+"""Name of the project's own params.yaml, beside those of the examples."""
 PACKAGES = ("dvc", "mlflow", "numpy", "onnx", "onnxruntime", "pytorch-lightning", "scikit-learn", "torch")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A value and the bar that it must not exceed."""
+    """A value and the bar that it must not exceed; where higher is better, the bar that it must reach."""
 
     name: str
     value: float
     hold: float
+    better: Literal["lower", "higher"] = "lower"
 
     @property
     def held(self) -> bool:
-        return self.value <= self.hold
+        return self.value <= self.hold if self.better == "lower" else self.value >= self.hold
 
     def __str__(self) -> str:
         return f"RESULT {self.name} {self.value:.4g} hold {self.hold:g} {'PASS' if self.held else 'FAIL'}"

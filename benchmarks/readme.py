@@ -12,24 +12,43 @@ from typing import Any
 
 from fivefold.params.load import load_params
 
-ROOT = Path(__file__).parents[1]
+from .measure import DEFAULT, RESULTS, ROOT
+
 README = ROOT / "README.md"
 SHOWN = 4
-"""Test metrics a model, the leading one first, as metrics.json orders them."""
+"""Test metrics a model, the leading one first, as metrics.json orders them; errors of naive forecasts come on top."""
 
 Rows = list[tuple[str, ...]]
 
 
 def results(folder: Path) -> str:
     """Return the table of models of the project or example in `folder`, and their test metrics."""
-    params = load_params(folder / "params.yaml")
+    params, over_seeds = load_params(folder / "params.yaml"), means(DEFAULT if folder == ROOT else folder.name)
     rows: Rows = []
     for name, model in params.models.items():
         path = folder / f"reports/{name}/metrics.json"
         scores = json.loads(path.read_text())["test"] if path.exists() else {}
-        lead, *rest = [f"{metric} {value:.4f}" for metric, value in scores.items()][:SHOWN] or ["not run yet"]
-        rows.append((f"`{name}`", f"`{model.dataset}`", model.network.family, lead, ", ".join(rest), str(params.seed)))
-    return markdown(("model", "dataset", "family", "test", "also on test rows", "seed"), rows)
+        told = [f"{m} {scores[m]:.4f}" for i, m in enumerate(scores) if i < SHOWN or m.endswith("_rmse")]
+        lead, *rest = told or ["not run yet"]
+        mean = over_seeds.get(name, "not measured yet")
+        rows.append((f"`{name}`", f"`{model.dataset}`", model.network.family, lead, ", ".join(rest), mean))
+    seeded = f"test, seed {params.seed}"
+    return markdown(("model", "dataset", "family", seeded, "also on test rows", "mean of other seeds"), rows)
+
+
+def means(example: str) -> dict[str, str]:
+    """Return what `benchmarks.bench_accuracy` measured of an example's models: mean and deviation over seeds."""
+    path = RESULTS / "accuracy.json"
+    entries = json.loads(path.read_text())["measured"] if path.exists() else {}
+    return {key.partition("/")[2]: _mean(entry) for key, entry in entries.items() if key.startswith(f"{example}/")}
+
+
+def _mean(entry: dict[str, Any]) -> str:
+    runs, deviation = len(entry["runs"]), entry["deviation"]
+    spread = "" if deviation is None else f" ± {deviation:.4f}"
+    seeds = f"{runs} seeds" if runs > 1 else "1 seed"
+    folds = f" of {entry['folds']} folds" if entry["folds"] else ""
+    return f"{entry['metric']} {entry['mean']:.4f}{spread}, {seeds}{folds}"
 
 
 def time() -> str:

@@ -100,7 +100,7 @@ def paths_of(stage: str) -> set[str]:
 
 
 def test_every_family_is_found_and_stands_behind_one_placeholder() -> None:
-    assert {"mlp", "cnn"} <= set(FAMILIES)
+    assert {"mlp", "cnn", "rnn"} <= set(FAMILIES)
     assert all(f"src/fivefold/families/{FAMILY}" in code_deps(stage) for stage in ("train", "evaluate", "export"))
     assert not any(FAMILY in dep for dep in code_deps("prepare"))
 
@@ -111,6 +111,7 @@ def test_every_model_is_plotted_with_the_plots_of_its_task() -> None:
     assert set(drawn["learning curves"]) == {f"reports/{name}/tables/learning_curve.csv" for name in params.models}
     assert drawn["confusion"].keys() >= {"reports/mlp/tables/confusion.csv", "reports/cnn/tables/confusion.csv"}
     assert drawn["predicted and actual"].keys() >= {"reports/mlp_regression/tables/predicted.csv"}
+    assert drawn["forecast"].keys() == {"reports/lstm/tables/forecast.csv"}
     assert not drawn["predicted and actual"].keys() & drawn["confusion"].keys()
 
 

@@ -8,7 +8,7 @@ from .project import Project
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The default project after one `dvc repro`: 15 stages. Tests leave it as they find it."""
+    """The default project after one `dvc repro`: 21 stages. Tests leave it as they find it."""
     project = Project(tmp_path_factory.mktemp("finished") / "fivefold")
     project.run("dvc", "repro")
     return project

@@ -93,6 +93,7 @@ def test_the_scores_reach_the_bars(finished: Project) -> None:
     assert test["mlp"]["accuracy"] >= 0.95
     assert test["cnn"]["accuracy"] >= 0.97
     assert test["mlp_regression"]["r2"] >= 0.85
+    assert test["lstm"]["rmse"] <= 20 < test["lstm"]["persistence_rmse"]
 
 
 def test_a_second_repro_runs_no_stage(finished: Project) -> None:
@@ -163,7 +164,7 @@ def test_dvc_shows_metrics_plots_and_the_graph(finished: Project) -> None:
     metrics = json.loads(finished.run("dvc", "metrics", "show", "--json").stdout)
     assert set(metrics[""]["data"]) == {f"reports/{name}/metrics.json" for name in MODELS}
     plots = json.loads(finished.run("dvc", "plots", "show", "--json").stdout)["data"]
-    assert {"confusion", "ROC", "calibration", "learning curves", "predicted and actual"} <= set(plots)
+    assert {"confusion", "ROC", "calibration", "learning curves", "predicted and actual", "forecast"} <= set(plots)
     assert "reports/cnn/plots/confusion.png" in plots
     assert "export@mlp_regression" in finished.run("dvc", "dag").stdout
 

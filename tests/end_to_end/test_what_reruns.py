@@ -34,6 +34,8 @@ def project(finished: Project) -> Iterator[Project]:
         ("models.mlp.select.k", 10, {"select_features@mlp"}),
         ("datasets.digits.normalize", "standard", {"prepare@digits"}),
         ("datasets.concrete.split.test", 0.2, {"prepare@concrete"}),
+        ("datasets.sunspots.window", 11, {"prepare@sunspots"}),
+        ("models.lstm.network.cell", "gru", {"train@lstm"}),
     ],
 )
 def test_a_changed_key(project: Project, key: str, value: object, expected: set[str]) -> None:
@@ -50,6 +52,10 @@ def test_a_changed_key(project: Project, key: str, value: object, expected: set[
         (
             "src/fivefold/families/cnn/network.py",  # and with it whatever else lies in the family's folder
             stages("train", CNNS) | stages("evaluate", CNNS) | stages("export", CNNS),
+        ),
+        (
+            "src/fivefold/families/rnn/pooling.py",
+            {"train@lstm", "evaluate@lstm", "export@lstm"},
         ),
         ("src/fivefold/scoring/metrics.py", stages("evaluate")),
         ("src/fivefold/exporting/parity.py", stages("export")),

@@ -28,8 +28,8 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_projects_own_params_load() -> None:
     params = load_params(ROOT / "params.yaml")
-    assert {"breast_cancer", "concrete", "digits"} <= set(params.datasets)
-    assert {model.network.family for model in params.models.values()} >= {"mlp", "cnn"}
+    assert {"breast_cancer", "concrete", "digits", "sunspots"} <= set(params.datasets)
+    assert {model.network.family for model in params.models.values()} >= {"mlp", "cnn", "rnn"}
 
 
 def test_a_seed_of_zero_is_a_seed() -> None:
