@@ -1,6 +1,7 @@
 """`fivefold add`, then `dvc repro`: from a file of each kind to a registered model, without an edit by hand."""
 
 import csv
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -103,9 +104,12 @@ def test_what_cannot_be_understood_changes_nothing(small: Project, tmp_path: Pat
     assert not (small.folder / "data/raw/bad.csv").exists()
 
 
-def test_the_example_runs_on_idx_files(small: Project, tmp_path: Path) -> None:
-    """Four small IDX files in place of Fashion-MNIST; the store is that of the project."""
-    example = small.folder / "examples/fashion_mnist"
+@pytest.mark.parametrize(
+    ("name", "models"), [("fashion_mnist", ["tutorial_cnn", "fashion_mlp"]), ("fashion_mnist_gpu", ["fashion_resnet"])]
+)
+def test_an_example_runs_on_idx_files(small: Project, tmp_path: Path, name: str, models: list[str]) -> None:
+    """Four small IDX files in place of Fashion-MNIST, one epoch; the store is that of the project."""
+    example = small.folder / "examples" / name
     shutil.rmtree(example / "data", ignore_errors=True)
     folder = tmp_path / "idx"
     folder.mkdir()
@@ -115,11 +119,12 @@ def test_the_example_runs_on_idx_files(small: Project, tmp_path: Path) -> None:
         head = np.array([2051, n, 28, 28], ">u4").tobytes()
         (folder / f"{part}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(np.array([2049, n], ">u4").tobytes() + labels.tobytes())
-    path = example / "params.yaml"
-    text = path.read_text().replace("/usr/share/datasets/fashion-mnist", str(folder))
-    path.write_text(text.replace("validation: 5000", "validation: 60").replace("max_epochs: 5", "max_epochs: 2"))
-    small.run("dvc", "--cd", "examples/fashion_mnist", "repro")
-    assert (example / "models/tutorial_cnn/model.onnx").exists()
-    assert [run.info.status for run in small.runs("tutorial_cnn")] == ["FINISHED"]
+    for path in (example / "params.yaml", example / "dvc.yaml"):
+        text = path.read_text().replace("/usr/share/datasets/fashion-mnist", str(folder))
+        path.write_text(re.sub(r"max_epochs: \d+", "max_epochs: 1", text).replace("validation: 5000", "validation: 60"))
+    small.run("dvc", "--cd", f"examples/{name}", "repro")
+    for model in models:
+        assert (example / f"models/{model}/model.onnx").exists()
+        assert [run.info.status for run in small.runs(model)] == ["FINISHED"]
     assert not (example / "mlruns").exists()
     assert not small.status() - {"train@mlp", "evaluate@mlp", "export@mlp"}

@@ -18,6 +18,7 @@ from fivefold.params.splits import RowSplit
 from .example import TEXT, changed, example
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*/params.yaml"))
 
 
 def written(folder: Path, text: str) -> Path:
@@ -30,6 +31,13 @@ def test_the_projects_own_params_load() -> None:
     params = load_params(ROOT / "params.yaml")
     assert {"breast_cancer", "concrete", "digits", "sunspots"} <= set(params.datasets)
     assert {model.network.family for model in params.models.values()} >= {"mlp", "cnn", "rnn"}
+
+
+def test_the_params_of_every_example_load() -> None:
+    models = {path.parent.name: set(load_params(path).models) for path in EXAMPLES}
+    assert models["fashion_mnist"] == {"tutorial_cnn", "fashion_mlp"}
+    assert models["fashion_mnist_gpu"] == {"fashion_resnet"}
+    assert models["ucr"] == {"italy_lstm", "leaf_resnet", "pickup_resnet"}
 
 
 def test_a_seed_of_zero_is_a_seed() -> None:
@@ -104,6 +112,16 @@ def test_dvc_changes_one_line_when_it_sets_one_number(tmp_path: Path) -> None:
     pairs = zip((ROOT / "params.yaml").read_text().splitlines(), path.read_text().splitlines(), strict=True)
     changed = [after for before, after in pairs if before != after]
     assert changed == ["      optimizer: {name: adamw, lr: 0.25, weight_decay: 0.01}"]
+
+
+@pytest.mark.parametrize("source", EXAMPLES, ids=lambda path: path.parent.name)
+def test_dvc_changes_nothing_else_in_an_example(tmp_path: Path, source: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(source.read_text())
+    with modify_yaml(str(path)) as tree:
+        tree["seed"] = 43
+    assert path.read_text() == source.read_text().replace("\nseed: 42\n", "\nseed: 43\n")
+    assert path.read_text() != source.read_text()
 
 
 class TestFrozen:
