@@ -16,8 +16,8 @@ from .records import SPLITS, Array, Dataset, Records
 from .schema import Schema
 
 MANIFEST = "manifest.json"
-FIELDS = ("x", "y", "rows", "groups", "also")
-"""Of `Records`; the last two only where there are groups, and further targets."""
+FIELDS = ("x", "y", "rows", "groups", "also", "season")
+"""Of `Records`; the last three only where there are groups, further targets, and a season."""
 
 
 class Entry(Strict):
