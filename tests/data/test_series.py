@@ -93,6 +93,34 @@ class TestWindows:
         assert found.rows.tolist() == [3, 4, 5, 6, 7]
         assert found.findings == ()
 
+    def test_a_season_ago_may_lie_before_the_window_but_not_before_the_series(self, tmp_path: Path) -> None:
+        path = series(tmp_path, range(2001, 2013), y=np.arange(12.0), load=np.arange(12.0) * 10)
+        found = of(path, targets=("y", "load"), window=2, horizon=2, season=4).season
+        assert found is not None
+        assert np.isnan(found[0]).all()  # of steps 2 and 3
+        np.testing.assert_array_equal(found[1], [NAN, NAN, 0, 0])
+        assert found[2].tolist() == [0, 0, 1, 10]  # of steps 4 and 5
+
+    def test_ahead_of_a_season_the_last_whole_one_repeats(self, tmp_path: Path) -> None:
+        found = of(series(tmp_path, range(2001, 2013)), window=3, horizon=3, season=2)
+        assert found.season is not None
+        assert found.season[0].tolist() == [1, 2, 1]  # of steps 3, 4 and 5
+        assert of(series(tmp_path, range(2001, 2013)), window=3).season is None
+
+    def test_a_season_ago_never_lies_in_what_is_told(self, tmp_path: Path) -> None:
+        path = series(tmp_path, range(2001, 2013), y=[0, 1, 2, 3, NAN, NAN, 6, 7, 8, 9, 10, 11.0])
+        found = of(path, window=2, season=2, missing="interpolate")
+        assert found.season is not None
+        assert found.season[:, 0].tolist() == [0, 1, 2, 3, 3, 3, 6, 7, 8, 9]  # of a gap the value before it
+
+    def test_it_is_divided_with_the_rows(self, tmp_path: Path) -> None:
+        dataset, _ = prepare(block(series(tmp_path, range(2001, 2021)), season=5), 0)
+        for records in dataset.splits().values():
+            assert records.season is not None
+            known = records.rows >= 5
+            assert (records.season[known] == records.y[known] - 5).all()
+            assert np.isnan(records.season[~known]).all()
+
     def test_rows_may_stand_in_any_order(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2010))
         expected = of(path)

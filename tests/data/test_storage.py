@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fivefold.data.records import Dataset
-from fivefold.data.storage import digest, load_dataset, save_dataset, sha256, verify, write_manifest
+from fivefold.data.storage import FIELDS, digest, load_dataset, save_dataset, sha256, verify, write_manifest
 from fivefold.errors import ArtifactError
 
 from ..conftest import dataset_of, schema_of
@@ -27,6 +28,15 @@ def images() -> Dataset:
     return dataset_of(schema_of((3, 4, 5)), (x[:4], y[:4]), (x[4:7], y[4:7]), (x[7:], y[7:]))
 
 
+def every_field() -> Dataset:
+    told = table()
+    parts = (
+        replace(records, groups=records.rows // 2, also=records.x[:, :1], season=records.x[:, 1:2])
+        for records in told.splits().values()
+    )
+    return Dataset(told.schema, *parts)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     save_dataset(table(), tmp_path)
@@ -41,15 +51,19 @@ def seal(folder: Path) -> None:
 
 
 class TestRoundTrip:
-    @pytest.mark.parametrize("dataset", [table(), images()], ids=["table", "images"])
+    @pytest.mark.parametrize("dataset", [table(), images(), every_field()], ids=["table", "images", "every field"])
     def test_a_dataset_comes_back_as_it_was(self, tmp_path: Path, dataset: Dataset) -> None:
         save_dataset(dataset, tmp_path)
         write_manifest(tmp_path)
         loaded = load_dataset(tmp_path)
         assert loaded.schema == dataset.schema
         for name, records in dataset.splits().items():
-            for field in ("x", "y", "rows"):
-                given, found = getattr(records, field), getattr(loaded.splits()[name], field)
+            assert set(FIELDS) == set(vars(records))
+            for field, given in vars(records).items():
+                found = getattr(loaded.splits()[name], field)
+                assert (found is None) == (given is None)
+                if given is None:
+                    continue
                 assert found.dtype == given.dtype
                 np.testing.assert_array_equal(found, given)
 

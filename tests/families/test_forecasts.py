@@ -49,7 +49,8 @@ def series(*, log: bool) -> Dataset:
     n = 160 - WINDOW - HORIZON + 1
     x = np.stack([columns[i : i + WINDOW] for i in range(n)])
     y = np.stack([values[i + WINDOW : i + WINDOW + HORIZON] for i in range(n)])
-    records = Records(x, y, np.arange(n) + WINDOW)
+    season = np.stack([values[i + WINDOW - SEASON :][:HORIZON] for i in range(n)])
+    records = Records(x, y, np.arange(n) + WINDOW, season=season)
     parts = (records.take(np.arange(*ends)) for ends in ((0, 110), (110, 130), (130, n)))
     return Dataset(SCHEMA.model_copy(update={"log": log}), *parts)
 

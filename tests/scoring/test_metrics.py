@@ -6,6 +6,7 @@ import torch
 from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from fivefold.data.naive import places
 from fivefold.data.records import Array, Records
 from fivefold.errors import TrainingError
 from fivefold.families.deployed import Classify, Deployed, Preprocess
@@ -167,17 +168,20 @@ class TestNaive:
     X = (10 * np.arange(5)[:, None] + np.arange(3))[None]  # step t of column c holds 10 t + c
 
     def records(self) -> Records:
-        return Records(self.X, np.zeros((1, 6)), np.arange(1))
+        return Records(self.X, np.zeros((1, 6)), np.arange(1), season=np.array([[30.0, 31, 40, 41, 30, 31]]))
 
     def test_persistence_is_the_last_step(self) -> None:
         assert metrics.naive(self.SCHEMA, self.records())["persistence"].tolist() == [[40, 41, 40, 41, 40, 41]]
 
-    def test_a_season_ago_is_as_far_into_the_last_whole_season(self) -> None:
-        assert metrics.naive(self.SCHEMA, self.records())["seasonal"].tolist() == [[30, 31, 40, 41, 30, 31]]
+    def test_a_season_ago_is_what_the_records_say_and_what_a_model_learns_from(self) -> None:
+        found = metrics.naive(self.SCHEMA, self.records())["seasonal"]
+        np.testing.assert_array_equal(found, self.X.reshape(1, -1)[:, places(self.SCHEMA, "season")])
 
-    def test_a_season_longer_than_the_window_is_not_seen(self) -> None:
-        longer = self.SCHEMA.model_copy(update={"season": 6})
-        assert set(metrics.naive(longer, self.records())) == {"persistence"}
+    def test_rows_before_which_there_was_no_season_are_left_out(self) -> None:
+        season, y = np.array([[np.nan] * 6, [np.nan, *range(5)], [3.0] * 6]), np.ones((3, 6))
+        records = Records(np.repeat(self.X, 3, axis=0), y, np.arange(3), season=season)
+        assert metrics.naive_scores(self.SCHEMA, records)["seasonal_rmse"] == 2
+        assert set(metrics.naive_scores(self.SCHEMA, records.take(np.arange(2)))) == {"persistence_rmse"}
 
     def test_their_errors_are_told(self) -> None:
         expected = np.sqrt((3 * 40**2 + 3 * 41**2) / 6)

@@ -158,9 +158,11 @@ class TestForecast:
     )
 
     def test_steps_stand_where_they_are_told(self) -> None:
-        records = Records(np.arange(8.0).reshape(2, 4, 1), np.array([[4.0, 5], [8, 9]]), np.array([4, 8]))
+        y = np.array([[4.0, 5], [8, 9]])
+        records = Records(np.arange(8.0).reshape(2, 4, 1), y, np.array([4, 8]), season=y - 7)
         table = tables(self.SCHEMA, records, np.array([[4.5, 5.5], [8.5, 9.5]]), HISTORY)["forecast"]
         assert table.to_dict("list") == {
             "step": [4, 5, 8, 9], "value": ["a+1", "a+2"] * 2, "ahead": [1, 2, 1, 2], "actual": [4, 5, 8, 9],
             "predicted": [4.5, 5.5, 8.5, 9.5], "persistence": [3, 3, 7, 7],
+            "seasonal": [-3, -2, 1, 2],
         }  # fmt: skip

@@ -1,10 +1,13 @@
 """What a reader brings from a source: all that can be said of it before its rows are divided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .findings import Finding
-from .records import SPLITS, Array, Dataset, Keys, Parts
+from .records import SPLITS, Array, Dataset, Keys, Parts, Records
 from .schema import Schema
 
 
@@ -28,13 +31,17 @@ class Raw(Protocol):
 
 @dataclass(frozen=True)
 class Arrays:
-    """A source whose rows are arrays already, with nothing to be learnt."""
+    """A source whose rows are arrays already, with nothing to be learnt.
+
+    season: of a series, as in `Records`.
+    """
 
     keys: Keys
     schema: Schema
     x: Array
     rows: Array
     findings: tuple[Finding, ...] = ()
+    season: Array | None = None
 
     def encode(self, parts: Parts) -> Dataset:
         """Return the rows, divided."""
@@ -42,5 +49,8 @@ class Arrays:
 
     def divided(self, parts: Parts) -> Dataset:
         """Return the rows of each set."""
-        indices = (parts[name] for name in SPLITS)
-        return Dataset(self.schema, *(self.keys.records(self.x[index], self.rows, index) for index in indices))
+        return Dataset(self.schema, *(self._records(parts[name]) for name in SPLITS))
+
+    def _records(self, index: NDArray[np.int64]) -> Records:
+        records = self.keys.records(self.x[index], self.rows, index)
+        return records if self.season is None else replace(records, season=self.season[index])

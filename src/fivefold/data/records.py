@@ -52,6 +52,8 @@ class Records:
     rows: (n,) int64, position in the source, from 0.
     groups: (n,) int64, which rows belong together; None if the split does not ask.
     also: (n, m) float64, class indices or values of further targets, NaN where missing; None if there are none.
+    season: (n, outputs) float64, of a series what y was a season before, NaN where that is before its first step; None
+        if no season is known.
     """
 
     x: Array
@@ -59,15 +61,15 @@ class Records:
     rows: Array
     groups: Array | None = None
     also: Array | None = None
+    season: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, index: NDArray[np.int64]) -> "Records":
         """Return the rows at the positions `index`."""
-        groups = None if self.groups is None else self.groups[index]
-        also = None if self.also is None else self.also[index]
-        return Records(self.x[index], self.y[index], self.rows[index], groups, also)
+        kept = {name: array[index] for name, array in vars(self).items() if array is not None}
+        return Records(**kept)
 
 
 @dataclass(frozen=True)

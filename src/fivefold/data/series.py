@@ -59,6 +59,7 @@ def read_series(source: Path, params: Series) -> Arrays:
             f" {len(values)}; shorten `window`, or bring more"
         )
     x = sliding_window_view(values, params.window, axis=0)[:n].transpose(0, 2, 1)  # (n, w, f)
+    season = _season_ago(values, params, n) if params.season else None
     if np.isnan(values).any():
         keys = Keys(np.zeros(n), overlap=params.horizon - 1)
         cuts = [split(keys, params.split, 0)[name][0] + params.window for name in ("validation", "test")]
@@ -81,7 +82,8 @@ def read_series(source: Path, params: Series) -> Arrays:
         season=params.season,
         log=params.log,
     )
-    return Arrays(Keys(y, overlap=params.horizon - 1), schema, x, np.arange(n) + first + params.window, findings)
+    rows = np.arange(n) + first + params.window
+    return Arrays(Keys(y, overlap=params.horizon - 1), schema, x, rows, findings, season)
 
 
 def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Array, Array, int, tuple[Finding, ...]]:
@@ -120,6 +122,17 @@ def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Ar
         findings.append(Finding(rule="missing", level="warning", text=text))
     kept = slice(first, max(end, first))
     return full[kept], grid[kept], first, tuple(findings)
+
+
+def _season_ago(values: Array, params: Series, n: int) -> Array:
+    """Return what each target was at the same place of the last whole season, (n, h * k), NaN before the first step.
+
+    A season may be longer than the window. For a gap stands the value before it.
+    """
+    held = pd.DataFrame(values[:, : len(params.targets)]).ffill().to_numpy()
+    ahead = np.arange(params.horizon) % params.season
+    step = np.arange(n)[:, None] + params.window - params.season + ahead  # (n, h)
+    return np.where(step[..., None] < 0, np.nan, held[np.maximum(step, 0)]).reshape(n, -1)
 
 
 def _filled(values: Array, params: Series, cuts: Sequence[int]) -> tuple[Array, Array]:

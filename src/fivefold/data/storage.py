@@ -17,8 +17,8 @@ from .schema import Schema
 from .windows import joined, windows
 
 MANIFEST = "manifest.json"
-FIELDS = ("x", "y", "rows", "groups", "also")
-"""Of `Records`; the last two only where there are groups, and further targets."""
+FIELDS = ("x", "y", "rows", "groups", "also", "season")
+"""Of `Records`; the last three only where there are groups, further targets, and a season."""
 TOKENS = "tokens"
 """Instead of x for one long text, whose windows overlap: (n + length - 1,)."""
 

@@ -184,17 +184,21 @@ def middle(schema: Schema, p: Array) -> Array:
 
 
 def naive(schema: Schema, records: Records) -> dict[str, Array]:
-    """Return forecasts (n, k) that need no network, by name: the last value, and that of a season ago."""
+    """Return forecasts (n, k) that need no network, by name: the last value, and that of a season ago.
+
+    The season may reach further back than the window; where it reaches before the series its value is NaN.
+    """
     if not schema.horizon:
         return {}
     x = records.x.reshape(len(records), -1)
     found = {"persistence": x[:, places(schema, "last")]}
-    if 0 < schema.season <= schema.shape[0]:
-        found["seasonal"] = x[:, places(schema, "season")]
+    if records.season is not None:
+        found["seasonal"] = np.asarray(records.season)
     return found
 
 
 def naive_scores(schema: Schema, records: Records) -> dict[str, float]:
-    """Return the error of each naive forecast, in the target's unit: what a network must beat."""
+    """Return the error of each naive forecast, in the target's unit, on the rows that have it: what is to be beaten."""
     truth = records.y.reshape(len(records), -1)
-    return {f"{name}_rmse": rmse(truth, p) for name, p in naive(schema, records).items()}
+    known = {name: (p, ~np.isnan(p).any(axis=1)) for name, p in naive(schema, records).items()}
+    return {f"{name}_rmse": rmse(truth[rows], p[rows]) for name, (p, rows) in known.items() if rows.any()}

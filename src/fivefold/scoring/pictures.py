@@ -116,20 +116,20 @@ def predicted(table: pd.DataFrame, model: str) -> Figure:
 
 
 def forecast(table: pd.DataFrame, model: str) -> Figure:
-    """Actual and forecast values over the steps of the test part, one step ahead, beside the naive forecast."""
+    """Actual and forecast values over the steps of the test part, one step ahead, beside naive forecasts."""
     first = table[table.value == table.value.iloc[0]]
     fig, axes = figure(7.5, 3.6)
     axes.plot(first.step, first.actual, color="black", linewidth=1.2, label="actual")
     axes.plot(first.step, first.predicted, color="C0", label="forecast")
     if "low" in first:
         axes.fill_between(first.step, first.low, first.high, color="C0", alpha=0.2, linewidth=0, label="quantiles")
-    naive = "seasonal" if "seasonal" in first else "persistence"
-    label = {"seasonal": "a season ago", "persistence": "the step before"}[naive]
-    axes.plot(first.step, first[naive], color="0.6", linewidth=0.8, linestyle="--", label=label)
+    for naive, label, line in (("persistence", "the step before", ":"), ("seasonal", "a season ago", "--")):
+        if naive in first:
+            axes.plot(first.step, first[naive], color="0.6", linewidth=0.8, linestyle=line, label=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="step of the series", ylabel=str(first.value.iloc[0]))
     title(fig, f"{model}: forecasts of the test part")
-    axes.legend(ncols=4, fontsize="small", loc="upper left", bbox_to_anchor=(0, 1.02))
+    axes.legend(ncols=5, fontsize="small", loc="upper left", bbox_to_anchor=(0, 1.02))
     return fig
 
 
