@@ -54,6 +54,7 @@ def test_writing_the_wiring_again_changes_nothing(folder: Path) -> None:
 
 
 def test_an_example_finds_the_code_of_the_project() -> None:
+    assert {path.parent.name for path in examples(ROOT)} >= {"fashion_mnist", "language", "reviews"}
     for path in examples(ROOT):
         stages = YAML(typ="safe").load(path.with_name("dvc.yaml"))["stages"]
         deps = [dep for stage in STAGES for dep in stages[stage]["do"]["deps"] if dep.startswith("..")]

@@ -91,7 +91,7 @@ def add(
 def sample(
     model: Annotated[str, typer.Argument(help="a trained model of params.yaml, on a text of task language")],
     prompt: Annotated[
-        str | None, typer.Option(help="text to go on from; left out, the token most frequent in training")
+        str | None, typer.Option(help="text to go on from; left out, a space, or the word most frequent in training")
     ] = None,
     length: Annotated[int, typer.Option(help="words or characters to write")] = 200,
     temperature: Annotated[float, typer.Option(help="below 1: likely tokens become likelier; above: rarer ones")] = 0.8,
@@ -99,15 +99,14 @@ def sample(
     seed: Annotated[int, typer.Option(help="the same seed writes the same text")] = 0,
 ) -> None:
     """Let a language model write on from a prompt."""
-    from .data.text import MARKS
     from .families.saved import load_model
-    from .generating.sample import stream
+    from .generating.sample import opening, stream
     from .params.load import load_params
 
     _need_project()
     load_params().model(model)
     saved = load_model(paths.model(model))
-    start = "".join(saved.schema.vocabulary[len(MARKS) :][:1]) if prompt is None else prompt
+    start = opening(saved.schema) if prompt is None else prompt
     pieces = stream(saved, start, length, temperature=temperature, top_k=top_k, seed=seed)
     print(start, end="", flush=True)
     for piece in pieces:

@@ -63,6 +63,7 @@ CASES = {
     "mlp residual": Case(Mlp(family="mlp", hidden=(32, 32, 16), residual=True, norm="batch", init="kaiming"), TABLE),
     "mlp of embedded words": Case(Mlp(family="mlp", embedding=3), TABLE, kind="words"),
     "mlp of tokens, their mean": Case(Mlp(family="mlp"), (9,), kind="tokens"),
+    "mlp of tokens and of rows of them": Case(Mlp(family="mlp", ngrams=3, buckets=50), (9,), kind="tokens"),
     "mlp of tokens in order": Case(Mlp(family="mlp", pool="flatten", embedding=8), (9,), kind="tokens"),
     "tutorial of 28x28": Case(Tutorial(**CNN, design="tutorial"), GREY),
     "tutorial of 8x8": Case(Tutorial(**CNN, design="tutorial"), DIGIT),

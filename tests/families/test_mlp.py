@@ -8,7 +8,7 @@ from torch.nn import functional
 from fivefold.errors import ParamsError
 from fivefold.families.find import build_network
 from fivefold.families.layers import BatchNorm
-from fivefold.families.mlp.network import Categories
+from fivefold.families.mlp.network import PRIME, Bag, Categories
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
 
@@ -44,6 +44,48 @@ class TestEmbedding:
         )
         with pytest.raises(ParamsError, match=message):
             build_network(Mlp(family="mlp", embedding=4), shape)
+
+
+class TestBag:
+    """Of texts of five places, whose tokens are numbered from 2; 1 is an unknown token, 0 padding."""
+
+    X = torch.tensor([[2, 3, 2, 4, 1], [3, 2, 0, 0, 0], [5, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+
+    def test_tokens_and_those_in_a_row_weigh_alike_in_the_mean(self) -> None:
+        bag = Bag(tokens=6, size=4, ngrams=3, buckets=1000)
+        with torch.no_grad():
+            found = bag(self.X)
+        for text, vector in zip(self.X.tolist(), found, strict=True):
+            real = [token for token in text if token]
+            places = [*real]
+            for n in (2, 3):
+                for start in range(len(real) - n + 1):
+                    key = 0
+                    for token in real[start : start + n]:
+                        key = (key * PRIME + token) % 1000
+                    places.append(6 + key)
+            expected = bag.table.weight[places].sum(dim=0) / max(len(places), 1)
+            torch.testing.assert_close(vector, expected)
+
+    def test_the_order_of_words_is_told_by_rows_of_them_alone(self) -> None:
+        x = torch.tensor([[2, 3, 4], [4, 3, 2]])
+        words, rows = Bag(6, 4, ngrams=1, buckets=1000), Bag(6, 4, ngrams=2, buckets=1000)
+        torch.testing.assert_close(words(x)[0], words(x)[1])
+        assert not torch.allclose(rows(x)[0], rows(x)[1])
+
+    def test_two_words_in_a_row_seldom_share_a_bucket(self) -> None:
+        # 10,000 pairs in 2^16 buckets: at random 2^16 x (1 - exp(-10,000 / 2^16)) buckets are met, 9,274
+        first, second = torch.meshgrid(torch.arange(2, 102), torch.arange(2, 102), indexing="ij")
+        pairs = torch.stack([first.flatten(), second.flatten()], dim=1)
+        met = Bag(102, 1, ngrams=2, buckets=2**16)._indices(pairs)[:, 2]
+        assert len(met.unique()) > 9000
+        assert met.min() >= 102
+
+    def test_words_alone_need_no_buckets(self) -> None:
+        assert len(Bag(6, 4, ngrams=1, buckets=1000).table.weight) == 6
+
+    def test_a_text_shorter_than_a_row_has_its_tokens(self) -> None:
+        assert Bag(6, 4, ngrams=5, buckets=10)(torch.tensor([[2, 3]])).shape == (1, 4)
 
 
 class TestResidual:

@@ -19,7 +19,7 @@ from fivefold.families.find import build_network
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.rnn.params import Rnn
 from fivefold.families.saved import Saved, network_shape, save_model
-from fivefold.generating.sample import sample, stream
+from fivefold.generating.sample import opening, sample, stream
 from fivefold.params.datasets import Text
 from fivefold.params.losses import Auto
 from fivefold.params.models import Network
@@ -120,6 +120,21 @@ def test_tokens_are_drawn_as_often_as_their_chance_says(dice: Saved) -> None:
     assert (np.abs(shares - chances) < 4 * np.sqrt(chances * (1 - chances) / 2000) + 1e-9).all()
     best = {dice.schema.vocabulary[i] for i in np.argsort(-chances)[:2]}
     assert {sample(dice, "b", 1, top_k=2, temperature=2.0, seed=seed) for seed in range(50)} == best
+
+
+@pytest.mark.parametrize(
+    ("tokens", "known", "start"),
+    [
+        ("character", ("e", " ", "t"), " "),  # a language in which a letter is met more often
+        ("lower_character", ("a", "b"), "a"),  # and one without spaces
+        ("word", ("the", "."), "the"),
+    ],
+)
+def test_without_a_prompt_characters_start_from_a_space(
+    abc: Saved, tokens: str, known: tuple[str, ...], start: str
+) -> None:
+    vocabulary = ("<padding>", "<unknown>", *known)
+    assert opening(abc.schema.model_copy(update={"tokens": tokens, "vocabulary": vocabulary})) == start
 
 
 @pytest.mark.parametrize(

@@ -368,6 +368,15 @@ def test_a_recurrent_language_model_reads_forwards_only(key: str, value: object,
         parse(tree)
 
 
+@pytest.mark.parametrize(("kind", "pool"), [("table", "mean"), ("text", "flatten")])
+def test_tokens_in_a_row_are_of_a_bag_of_text(kind: str, pool: str) -> None:
+    tree = changed("datasets.mixes", {**TEXT, "target": "mood"}) if kind == "text" else changed("seed", 0)
+    tree["models"]["line"]["network"] = {"family": "mlp", "pool": pool, "ngrams": 2}
+    line = f"is of text with pool mean, but mixes is of kind {kind} and pool is {pool}; leave it out"
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.ngrams: {line}')}\Z"):
+        parse(tree)
+
+
 def test_an_unknown_check_lists_the_known_ones() -> None:
     with pytest.raises(ParamsError, match=r"must be 'missing', 'constant', .* or 'cut', but is 'leak'; change it\Z"):
         parse(changed("datasets.cells.checks", {"leak": "off"}))

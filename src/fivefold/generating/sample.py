@@ -16,6 +16,12 @@ from ..families.saved import Saved
 from .joining import gap
 
 
+def opening(schema: Schema) -> str:
+    """Return what a text starts from that has no prompt: a space between characters, else the most frequent token."""
+    known = schema.vocabulary[len(MARKS) :]
+    return " " if schema.tokens.endswith("character") and " " in known else known[0]
+
+
 def sample(saved: Saved, prompt: str, n: int, *, temperature: float = 1.0, top_k: int = 0, seed: int = 0) -> str:
     """Return n tokens of text that go on from `prompt`; see `stream`."""
     return "".join(stream(saved, prompt, n, temperature=temperature, top_k=top_k, seed=seed))

@@ -168,6 +168,12 @@ def _of_network(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
     if network.family == "mlp" and network.residual and len(network.hidden) < 2:
         given = len(network.hidden)
         yield "residual", f"begins with the second hidden layer, but hidden has {given}; add layers or leave it out"
+    if network.family == "mlp" and network.ngrams > 1 and (dataset.kind != "text" or network.pool != "mean"):
+        yield (
+            "ngrams",
+            f"is of text with pool mean, but {model.dataset} is of kind {dataset.kind} and pool is {network.pool};"
+            " leave it out",
+        )
     if network.family == "cnn":
         yield from _of_cnn(network, model, dataset)
     if network.family == "rnn":

@@ -1,6 +1,6 @@
 """Dense layers over a flat feature vector.
 
-Source: Rumelhart, Hinton & Williams 1986; over text Bengio et al. 2003 (tokens in order), Joulin et al. 2017 (mean);
+Source: Rumelhart, Hinton & Williams 1986; over text Bengio et al. 2003 (tokens in order), Joulin et al. 2017 (bag);
 categories Guo & Berkhahn 2016; residual layers He et al. 2016.
 Shapes: b rows, f features, h hidden units, t tokens, e numbers a token or category, g categorical columns, k outputs.
 """
@@ -15,6 +15,9 @@ from ..layers import dense, embedding_size, initialise
 from ..shape import Shape
 from .params import Mlp
 
+PRIME = 116_049_371
+"""Spreads the hashes of tokens in a row; times `buckets`, it stays far below 2^63."""
+
 
 def build(params: Mlp, shape: Shape) -> nn.Module:
     """Return the network for records of `shape`; images and sequences are flattened, tokens embedded.
@@ -24,10 +27,10 @@ def build(params: Mlp, shape: Shape) -> nn.Module:
     """
     size, width = embedding_size(params.embedding, shape), math.prod(shape.features)
     if shape.tokens:
-        words = Words(shape.tokens, size, params.pool)
-        return nn.Sequential(
-            words, MlpNetwork(params, size * (width if params.pool == "flatten" else 1), shape.outputs)
-        )
+        if params.pool == "flatten":
+            return nn.Sequential(Words(shape.tokens, size), MlpNetwork(params, size * width, shape.outputs))
+        bag = Bag(shape.tokens, size, params.ngrams, params.buckets)
+        return nn.Sequential(bag, MlpNetwork(params, size, shape.outputs))
     if size:
         categories = Categories(shape.categories, size)
         numbers = width - sum(shape.categories) + size * len(shape.categories)
@@ -36,21 +39,48 @@ def build(params: Mlp, shape: Shape) -> nn.Module:
 
 
 class Words(nn.Module):
-    """Token indices (b, t) -> (b, e), their mean without padding, or (b, t * e), in order."""
+    """Token indices (b, t) -> (b, t * e), in order."""
 
-    def __init__(self, tokens: int, size: int, pool: str) -> None:
+    def __init__(self, tokens: int, size: int) -> None:
         super().__init__()
         self.table = nn.Embedding(tokens, size, padding_idx=0)
-        self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the embedding of tokens (b, t), which may come as floating numbers."""
-        indices = x.long()
-        found: Tensor = self.table(indices)  # (b, t) -> (b, t, e)
-        if self.pool == "flatten":
-            return found.flatten(1)
+        """Return the embeddings of tokens (b, t), which may come as floating numbers."""
+        found: Tensor = self.table(x.long())  # (b, t) -> (b, t, e)
+        return found.flatten(1)
+
+
+class Bag(nn.Module):
+    """Token indices (b, t) -> (b, e), the mean over tokens and rows of up to `ngrams` tokens, padding left out.
+
+    The table has a row for each token, and `buckets` more that rows of two tokens and more share by their hash.
+    """
+
+    def __init__(self, tokens: int, size: int, ngrams: int, buckets: int) -> None:
+        super().__init__()
+        self.tokens, self.ngrams, self.buckets = tokens, ngrams, buckets
+        self.table = nn.Embedding(tokens + (buckets if ngrams > 1 else 0), size, padding_idx=0)
+        with torch.no_grad():  # small, as what training never meets should hardly count
+            self.table.weight.uniform_(-1 / size, 1 / size)
+            self.table.weight[0] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean embedding of tokens (b, t), which may come as floating numbers."""
+        indices = self._indices(x.long())
+        found: Tensor = self.table(indices)  # (b, n) -> (b, n, e)
         real = (indices != 0).sum(dim=1, keepdim=True).clamp_min(1)
         return found.sum(dim=1) / real
+
+    def _indices(self, x: Tensor) -> Tensor:
+        """Return where the embeddings of tokens x (b, t), and of those in a row, lie in the table; 0 with padding."""
+        every, key, real = [x], x, x != 0
+        for n in range(2, min(self.ngrams, x.shape[1]) + 1):
+            after = x[:, n - 1 :]  # (b, t - n + 1)
+            key = (key[:, :-1] * PRIME + after) % self.buckets
+            real = real[:, :-1] & (after != 0)
+            every.append((key + self.tokens) * real)
+        return torch.cat(every, dim=1)
 
 
 class Categories(nn.Module):

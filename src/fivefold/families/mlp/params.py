@@ -34,3 +34,15 @@ class Mlp(Strict):
     pool: Literal["mean", "flatten"] = Field(
         default="mean", description="of text only; mean: bag of words (Joulin et al. 2017); flatten: in order"
     )
+    ngrams: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="of text and pool mean only; so many tokens in a row at most have an embedding of their own",
+    )
+    buckets: int = Field(
+        default=2**17,
+        gt=0,
+        le=2**24,
+        description="embeddings that all rows of two tokens and more share, by a hash (Joulin et al. 2017)",
+    )
