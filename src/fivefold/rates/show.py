@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 
 from ..params.optimizers import Optimizer
-from ..plotting import figure, save, title
+from ..plotting import STYLE, figure, save, title
 from .sweep import Sweep
 
 
@@ -22,6 +23,7 @@ def lines(name: str, tree: Any, optimizer: Optimizer, rate: float) -> Iterator[s
     yield f"or to try it: dvc exp run -S '{new}{key}={rate:g}' evaluate@{name}"
 
 
+@mpl.rc_context(STYLE)  # a legend asks for it when it is made
 def draw(name: str, sweep: Sweep, rate: float | None, path: Path) -> None:
     """Write a picture of the sweep, with the suggested rate if there is one."""
     fig, axes = figure()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
@@ -12,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics
 
-from ..plotting import figure, save, title
+from ..plotting import STYLE, figure, save, title
 
 LONGEST = 18
 """Letters of a class name that are shown."""
 
 
+@mpl.rc_context(STYLE)  # a legend asks for it when it is made
 def draw(tables: dict[str, pd.DataFrame], model: str, folder: Path) -> None:
     """Write `<name>.png` into the new `folder` for each table."""
     folder.mkdir()
@@ -129,7 +131,7 @@ def forecast(table: pd.DataFrame, model: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="step of the series", ylabel=str(first.value.iloc[0]))
     title(fig, f"{model}: forecasts of the test part")
-    axes.legend(ncols=5, fontsize="small", loc="upper left", bbox_to_anchor=(0, 1.02))
+    fig.legend(ncols=5, fontsize="small", loc="outside lower center")
     return fig
 
 
