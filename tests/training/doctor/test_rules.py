@@ -100,6 +100,12 @@ def test_augmentation_is_a_remedy_for_images_alone_and_dropout_for_who_has_it() 
     assert "try training.optimizer.weight_decay, training.augment or more rows" in found(course)["overfitting"]
 
 
+def test_dropout_is_no_remedy_without_hidden_layers() -> None:
+    rising = FALLING[:12] + [FALLING[11] + 0.03 * i for i in range(1, N - 11)]
+    course = replace(HEALTHY, val=rising, network={"hidden": [], "dropout": 0.0})
+    assert "try training.optimizer.weight_decay or more rows" in found(course)["overfitting"]
+
+
 def test_a_gap_that_was_there_from_the_start() -> None:
     far = [0.4 + 0.1 * loss for loss in FALLING]
     assert found(replace(HEALTHY, val=far))["overfitting"].startswith("in the best epoch train/loss is")

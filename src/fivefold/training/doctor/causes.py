@@ -118,9 +118,11 @@ def _some(values: Sequence[float | None]) -> list[float]:
 
 
 def offered(course: Course, *settings: str) -> list[str]:
-    """Return settings of the network that its family has and that are others than now: `activation relu`, `dropout`."""
+    """Return settings of the network that would change it: `activation relu`, `dropout`."""
     words = [(setting, *setting.partition(" ")[::2]) for setting in settings]
     network = course.network
+    if network.get("hidden") == []:  # both are of hidden layers
+        return []
     return [f"network.{setting}" for setting, key, value in words if key in network and network[key] != value]
 
 
