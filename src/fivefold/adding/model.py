@@ -21,6 +21,7 @@ def propose(name: str, dataset: Dataset) -> Block:
             training = {"batch_size": 16 if rows < 500 else 64}
         case "series":
             network = {"family": "mlp", "hidden": [32], "dropout": 0.0}
+            training |= {"base": "last"}  # without it a trend leaves what was learnt, and naive forecasts win
         case "text" if schema.task == "language":
             network = {"family": "rnn", "cell": "gru", "hidden": [256], "embedding": 32, "dropout": 0.1}
             training = {"batch_size": 32}
@@ -31,6 +32,8 @@ def propose(name: str, dataset: Dataset) -> Block:
             if rows >= 5_000:
                 network |= {"hidden": [128, 64]}
     epochs = 40 if rows < 5_000 else 20 if rows < 20_000 else 10 if rows < 100_000 else 3
+    if schema.kind == "series" and rows < 2_000:
+        epochs = 200  # of a few steps each
     return {
         "dataset": name,
         "select": {"method": "none"},
