@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fivefold.families.cnn.params import ResNet, ResNet1d, Stack, Tcn
+from fivefold.families.cnn.params import Fcn, ResNet, ResNet1d, Stack, Tcn, Vgg
 from fivefold.families.find import build_network
-from fivefold.families.layers import ACTIVATIONS, MONOTONE, BatchNorm, initialise
+from fivefold.families.layers import ACTIVATIONS, MONOTONE, BatchNorm, BatchNorm2d, initialise
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
 from fivefold.params.choices import Activation, Init
@@ -150,13 +150,48 @@ def test_any_other_activation_comes_before_pooling(activation: Activation) -> No
     assert found[2:4] == [ACTIVATIONS[activation], nn.MaxPool2d]
 
 
-def test_batch_norm_takes_a_row_that_is_alone_by_its_running_statistics() -> None:
-    norm, plain = BatchNorm(4), nn.BatchNorm1d(4)
-    x = torch.randn(8, 4)
+@pytest.mark.parametrize(
+    ("norm", "plain", "places"),
+    [
+        (BatchNorm(4), nn.BatchNorm1d(4), ()),
+        (BatchNorm(4), nn.BatchNorm1d(4), (1,)),
+        (BatchNorm2d(4), nn.BatchNorm2d(4), (1, 1)),
+    ],
+    ids=["dense", "over time", "of images"],
+)
+def test_batch_norm_takes_a_value_that_is_alone_by_its_running_statistics(
+    norm: nn.Module, plain: nn.Module, places: tuple[int, ...]
+) -> None:
+    x = torch.randn(8, 4, *places)
     torch.testing.assert_close(norm(x), plain(x))
     before = {name: value.clone() for name, value in norm.state_dict().items()}
     plain.eval()
     torch.testing.assert_close(norm(x[:1]), plain(x[:1]))
     assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
     norm(x[:1]).sum().backward()
-    assert norm.weight.grad is not None
+    assert norm.get_parameter("weight").grad is not None
+
+
+@pytest.mark.parametrize(
+    ("params", "shape"),
+    [
+        (Mlp(family="mlp", norm="batch"), Shape((5,), 3)),
+        (Stack(**CNN, design="stack", norm="batch"), Shape((1, 4, 4), 3)),
+        (Vgg(**CNN, design="vgg", channels=(4, 8), convolutions=(1, 2)), Shape((1, 4, 5), 3)),
+        (ResNet(**CNN, design="resnet", depth=8), Shape((1, 4, 4), 3)),
+        (Fcn(**CNN, design="fcn", channels=(4,), kernels=(3,)), Shape((1, 2), 3)),
+        (ResNet1d(**CNN, design="resnet1d", channels=(4, 4)), Shape((1, 2), 3)),
+        (ResNet1d(**CNN, design="resnet1d", channels=(4, 4)), Shape((6, 3), 3, masked=True)),
+    ],
+    ids=["mlp", "stack", "vgg", "resnet", "fcn", "resnet1d", "resnet1d, one step is real"],
+)
+def test_a_batch_of_one_small_row_trains(params: Network, shape: Shape) -> None:
+    network = build_network(params, shape)
+    before = {name: value.clone() for name, value in network.named_buffers() if "running" in name}
+    x = torch.randn(1, *shape.features)
+    if shape.masked:
+        x[:, :, -1] = torch.tensor([1.0, 0, 0, 0, 0, 0])
+    network(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    if len(shape.features) < 3:  # no norm saw a second value
+        assert all(torch.equal(network.get_buffer(name), value) for name, value in before.items())

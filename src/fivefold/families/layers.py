@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ParamsError
 from ..params.choices import Activation, Init
@@ -43,17 +44,25 @@ def dense(
     return layers
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """PyTorch's, but that a row alone, which has no spread, is normed by the running statistics and leaves them.
+class _OfTwo(_BatchNorm):
+    """PyTorch's, but that one value alone, which has no spread, is normed by the running statistics and leaves them.
 
-    The last batch of an epoch, or what of it comes to one of several devices, may be one row.
+    The last batch of an epoch, or what of it comes to one of several devices, may be one row of one place.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x (b, c), normed."""
-        if not self.training or len(x) > 1:
+        """Return x (b, c, ...), normed."""
+        if not self.training or x.numel() != x.shape[1]:
             return super().forward(x)
         return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+class BatchNorm(_OfTwo, nn.BatchNorm1d):
+    """Batch norm of (b, c) and (b, c, t)."""
+
+
+class BatchNorm2d(_OfTwo, nn.BatchNorm2d):
+    """Batch norm of (b, c, y, x)."""
 
 
 def embedding_size(asked: int | None, shape: Shape) -> int:

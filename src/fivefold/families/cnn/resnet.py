@@ -9,7 +9,7 @@ Shapes: b images, c channels, y x x pixels, k outputs.
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..layers import ACTIVATIONS, initialise
+from ..layers import ACTIVATIONS, BatchNorm2d, initialise
 from ..shape import Shape
 from .params import ResNet
 from .stack import GlobalMean
@@ -23,11 +23,11 @@ class Block(nn.Module):
         self.stride, self.new = stride, after - before
         self.body = nn.Sequential(
             nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(after),
+            BatchNorm2d(after),
             ACTIVATIONS[params.activation](),
             nn.Dropout(params.dropout),
             nn.Conv2d(after, after, 3, padding=1, bias=False),
-            nn.BatchNorm2d(after),
+            BatchNorm2d(after),
         )
         self.activation = ACTIVATIONS[params.activation]()
 
@@ -50,7 +50,7 @@ class ResNetNetwork(nn.Module):
         wide = 16 * params.width
         layers: list[nn.Module] = [
             nn.Conv2d(shape.features[0], wide, 3, padding=1, bias=False),
-            nn.BatchNorm2d(wide),
+            BatchNorm2d(wide),
             ACTIVATIONS[params.activation](),
         ]
         before = wide

@@ -11,7 +11,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ...errors import ParamsError
-from ..layers import ACTIVATIONS, MONOTONE, dense, initialise
+from ..layers import ACTIVATIONS, MONOTONE, BatchNorm2d, dense, initialise
 from ..shape import Shape
 from .params import Stack, Vgg
 
@@ -68,7 +68,7 @@ def _stage(params: Stack | Vgg, before: int, after: int, convolutions: int) -> l
             )
         )
         if normed:
-            layers.append(nn.BatchNorm2d(after))
+            layers.append(BatchNorm2d(after))
         layers.append(ACTIVATIONS[params.activation]())
     pool = nn.MaxPool2d(2) if params.pool == "max" else nn.AvgPool2d(2)
     first = params.pool == "max" and params.activation in MONOTONE

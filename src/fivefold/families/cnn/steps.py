@@ -10,7 +10,7 @@ padding; None if every step is real.
 import torch
 from torch import Tensor, nn
 
-from ..layers import embedding_size
+from ..layers import BatchNorm, embedding_size
 from ..shape import Shape
 
 MOMENTUM = 0.1
@@ -39,8 +39,11 @@ class Steps(nn.Module):
         return (x[:, :-1], x[:, -1:]) if self.masked else (x, None)
 
 
-class MaskedNorm(nn.BatchNorm1d):
-    """Batch norm over real steps, (b, c, t) -> (b, c, t); what stands in padding is left to whoever comes next."""
+class MaskedNorm(BatchNorm):
+    """Batch norm over real steps, (b, c, t) -> (b, c, t); what stands in padding is left to whoever comes next.
+
+    One real step alone is normed by the running statistics and leaves them.
+    """
 
     running_mean: Tensor
     running_var: Tensor
@@ -51,9 +54,9 @@ class MaskedNorm(nn.BatchNorm1d):
         if real is None or not self.training:
             return super().forward(x)
         x, n = x.float(), real.sum().clamp_min(1)  # under mixed precision too, sums are of 32 bits
-        mean = (x * real).sum((0, 2)) / n  # (b, c, t) -> (c,)
+        mean = torch.where(n > 1, (x * real).sum((0, 2)) / n, self.running_mean)  # (b, c, t) -> (c,)
         x = x - mean[:, None]
-        variance = (x.square() * real).sum((0, 2)) / n  # (b, c, t) -> (c,)
+        variance = torch.where(n > 1, (x.square() * real).sum((0, 2)) / n, self.running_var)  # (b, c, t) -> (c,)
         with torch.no_grad():
             self.running_mean.lerp_(mean, MOMENTUM)
             self.running_var.lerp_(variance * n / (n - 1).clamp_min(1), MOMENTUM)
