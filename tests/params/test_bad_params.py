@@ -343,6 +343,44 @@ def test_a_kernel_is_needed_for_each_layer() -> None:
         parse(tree)
 
 
+OF_BATCHES: list[Any] = [
+    ("cells", {"family": "mlp", "norm": "batch"}),
+    ("pens", {"family": "cnn", "design": "stack", "norm": "batch"}),
+    ("pens", {"family": "cnn", "design": "vgg"}),
+    ("pens", {"family": "cnn", "design": "resnet"}),
+    ("waves", {"family": "cnn", "design": "fcn"}),
+    ("waves", {"family": "cnn", "design": "resnet1d"}),
+]
+
+
+@pytest.mark.parametrize(("dataset", "network"), OF_BATCHES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("batch", "accumulate", "devices"), [(1, 1, 1), (5, 3, 1), (7, 2, 2)])
+def test_batch_norm_needs_two_rows_at_a_time(
+    dataset: str, network: dict[str, Any], batch: int, accumulate: int, devices: int
+) -> None:
+    tree = example()
+    tree["datasets"]["waves"] = SERIES
+    wide = tree["models"]["wide"]
+    wide |= {"dataset": dataset, "network": network}
+    wide["training"] = {"batch_size": batch, "accumulate": accumulate, "devices": devices}
+    line = (
+        "params.yaml: models.wide.training.batch_size: batch norm compares rows, so 2 or more must go through at a"
+        f" time, but a batch of {batch} in {accumulate * devices} parts (accumulate times devices) can leave 1;"
+        " raise batch_size"
+    )
+    with pytest.raises(ParamsError, match=rf"\A{re.escape(line)}\Z"):
+        parse(tree)
+    wide["training"]["batch_size"] = 2 * accumulate * devices
+    assert parse(tree).models["wide"].training.batch_size == 2 * accumulate * devices
+
+
+@pytest.mark.parametrize("design", ["tutorial", "stack"])
+def test_without_batch_norm_a_batch_may_be_one_row(design: str) -> None:
+    tree = changed("models.wide.network", {"family": "cnn", "design": design})
+    tree["models"]["wide"]["training"] = {"batch_size": 1}
+    assert parse(tree).models["wide"].training.batch_size == 1
+
+
 @pytest.mark.parametrize("left_out", [{"drop": ["a"]}, {"split": {**GROUPS, "column": "a"}}])
 def test_a_column_that_is_no_feature_cannot_be_described(left_out: dict[str, Any]) -> None:
     tree = changed("datasets.cells.columns", {"a": {"type": "numeric"}})

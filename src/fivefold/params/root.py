@@ -59,6 +59,7 @@ def conflicts(params: Params) -> list[Conflict]:
             continue
         dataset = params.datasets[model.dataset]
         found += [Conflict(f"{at}.training.{key}", problem) for key, problem in _of_training(model.training, dataset)]
+        found += [Conflict(f"{at}.training.{key}", problem) for key, problem in _of_batches(model)]
         if dataset.kind in ("text", "series") and model.select.method != "none":
             problem = f"features of {dataset.kind} are in order and cannot be selected; choose select {{method: none}}"
             found.append(Conflict(f"{at}.select.method", problem))
@@ -107,12 +108,22 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         yield f"augment.{min(warps)}", "it alters past steps and not those to be told; leave it out, jitter can stay"
     if augment.mixes and dataset.kind == "text":
         yield "augment.mixup", "words cannot be blended; leave it out"
+    if training.devices > 1 and training.accelerator == "mps":
+        yield "devices", f"mps is one device, but devices is {training.devices}; choose devices 1 or accelerator cpu"
+
+
+def _of_batches(model: Model) -> Iterator[tuple[str, str]]:
+    training, network = model.training, model.network
     parts = training.accumulate * training.devices
     if parts > training.batch_size:
         key, told = "devices" if training.devices > 1 else "accumulate", f"{training.batch_size} rows"
         yield key, f"a batch of {told} cannot go through in {parts} parts (accumulate times devices); raise batch_size"
-    if training.devices > 1 and training.accelerator == "mps":
-        yield "devices", f"mps is one device, but devices is {training.devices}; choose devices 1 or accelerator cpu"
+    elif training.batch_size // parts == 1 and network.family != "rnn" and network.norm == "batch":
+        yield (
+            "batch_size",
+            "batch norm compares rows, so 2 or more must go through at a time, but a batch of"
+            f" {training.batch_size} in {parts} parts (accumulate times devices) can leave 1; raise batch_size",
+        )
 
 
 def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,8 @@ class Tutorial(Strict):
     family: Literal["cnn"]
     design: Literal["tutorial"]
 
+    norm: ClassVar[Literal["none"]] = "none"
+
 
 class Stack(Strict):
     """Convolutions, each with 2x2 pooling, then dense layers."""
@@ -77,6 +79,8 @@ class ResNet(Strict):
     dropout: Dropout = Field(default=0.0, description="share of values switched off within a block, in training")
     init: Init = "kaiming"
 
+    norm: ClassVar[Literal["batch"]] = "batch"
+
 
 class Fcn(Strict):
     """Convolutions over time with batch norm, then the mean over all steps."""
@@ -90,6 +94,8 @@ class Fcn(Strict):
     init: Init = "kaiming"
     embedding: Embedding = None
 
+    norm: ClassVar[Literal["batch"]] = "batch"
+
 
 class ResNet1d(Strict):
     """Residual blocks over time, a convolution of each kernel in every block, then the mean over all steps."""
@@ -102,6 +108,8 @@ class ResNet1d(Strict):
     dropout: Dropout = Field(default=0.0, description="share of the means switched off in training")
     init: Init = "kaiming"
     embedding: Embedding = None
+
+    norm: ClassVar[Literal["batch"]] = "batch"
 
 
 class Tcn(Strict):
