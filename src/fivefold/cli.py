@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import paths
-from .errors import FivefoldError, InputError, ParamsError
+from .errors import ArtifactError, FivefoldError, InputError, ParamsError
 from .paths import DVC_YAML
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -99,14 +99,18 @@ def sample(
     seed: Annotated[int, typer.Option(help="the same seed writes the same text")] = 0,
 ) -> None:
     """Let a language model write on from a prompt."""
+    from .data.storage import MANIFEST
     from .families.saved import load_model
     from .generating.sample import opening, stream
     from .params.load import load_params
 
     _need_project()
     load_params().model(model)
-    saved = load_model(paths.model(model))
-    start = opening(saved.schema) if prompt is None else prompt
+    folder = paths.model(model)
+    if not (folder / MANIFEST).exists():
+        raise ArtifactError(f"{folder} must hold a trained model, but does not; run `dvc repro train@{model}`")
+    saved = load_model(folder)
+    start = opening(saved) if prompt is None else prompt
     pieces = stream(saved, start, length, temperature=temperature, top_k=top_k, seed=seed)
     print(start, end="", flush=True)
     for piece in pieces:

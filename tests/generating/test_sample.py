@@ -1,7 +1,9 @@
 """A text goes on as the model tells; the model is a tiny one that has learnt a repeating text."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -134,7 +136,8 @@ def test_without_a_prompt_characters_start_from_a_space(
     abc: Saved, tokens: str, known: tuple[str, ...], start: str
 ) -> None:
     vocabulary = ("<padding>", "<unknown>", *known)
-    assert opening(abc.schema.model_copy(update={"tokens": tokens, "vocabulary": vocabulary})) == start
+    schema = abc.schema.model_copy(update={"tokens": tokens, "vocabulary": vocabulary})
+    assert opening(replace(abc, schema=schema)) == start
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,9 @@ def test_a_model_of_another_task_is_refused(abc: Saved) -> None:
     schema = abc.schema.model_copy(update={"task": "classification", "target": "mood"})
     line = "model must tell the next token of a text, but poet tells 'mood', task classification; choose one whose"
     with pytest.raises(InputError, match=rf"\A{re.escape(line)} dataset has task language\Z"):
-        sample(Saved(abc.model, schema, abc.network, Auto(name="auto"), abc.facts), "a", 5)
+        sample(replace(abc, schema=schema), "a", 5)
+    with pytest.raises(InputError, match=rf"\A{re.escape(line)} dataset has task language\Z"):
+        opening(replace(abc, schema=schema.model_copy(update={"vocabulary": (), "tokens": ""})))
 
 
 PARAMS = """
@@ -241,8 +246,7 @@ class TestCommand:
     def test_a_model_that_is_not_trained_says_what_to_run(
         self, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        (project / "models/poet/manifest.json").unlink()
+        rmtree(project / "models")
         assert self.run(monkeypatch, "poet") == 1
-        assert "models/poet/manifest.json must list what its stage wrote, but does not; run `dvc repro`" in (
-            capsys.readouterr().err
-        )
+        told = "error: models/poet must hold a trained model, but does not; run `dvc repro train@poet`\n"
+        assert capsys.readouterr().err == told

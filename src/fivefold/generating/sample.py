@@ -16,8 +16,13 @@ from ..families.saved import Saved
 from .joining import gap
 
 
-def opening(schema: Schema) -> str:
-    """Return what a text starts from that has no prompt: a space between characters, else the most frequent token."""
+def opening(saved: Saved) -> str:
+    """Return what a text starts from that has no prompt: a space between characters, else the most frequent token.
+
+    Raises:
+        InputError: the model is of another task.
+    """
+    schema = _language(saved)
     known = schema.vocabulary[len(MARKS) :]
     return " " if schema.tokens.endswith("character") and " " in known else known[0]
 
@@ -46,12 +51,7 @@ def stream(
         InputError: the model is of another task, the prompt has no token or one that is unknown, or a number is out of
             its range.
     """
-    schema = saved.schema
-    if schema.task != "language":
-        raise InputError(
-            f"model must tell the next token of a text, but {saved.facts['name']} tells {schema.target!r}, task"
-            f" {schema.task}; choose one whose dataset has task language"
-        )
+    schema = _language(saved)
     if not 0 < temperature < math.inf:
         raise InputError(
             f"temperature must be a number above 0, but is {temperature}; top_k 1 draws the likeliest token"
@@ -60,6 +60,16 @@ def stream(
         if not least <= value < 2**32:
             raise InputError(f"{name} must be {least} or more, and below 2^32, but is {value}; change it")
     return _pieces(saved, _tokens(prompt, schema), n, temperature, top_k, torch.Generator().manual_seed(seed))
+
+
+def _language(saved: Saved) -> Schema:
+    schema = saved.schema
+    if schema.task != "language":
+        raise InputError(
+            f"model must tell the next token of a text, but {saved.facts['name']} tells {schema.target!r}, task"
+            f" {schema.task}; choose one whose dataset has task language"
+        )
+    return schema
 
 
 def _tokens(prompt: str, schema: Schema) -> list[str]:
