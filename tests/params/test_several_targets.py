@@ -45,6 +45,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("tasks", {"name": "gradnorm"}, "tasks.name must be one of 'fixed', 'uncertainty', but is 'gradnorm'; choose one"),
     ("loss", {"name": "bce"}, "loss.name: bce tells one target, but mass, kind are to be told too; choose auto"),
     ("augment", {"mixup": 0.2}, "augment.mixup: several targets cannot be blended; leave it out"),
+    ("augment", {"cutmix": 0.2}, "augment.cutmix: several targets cannot be blended; leave it out"),
 ]
 
 

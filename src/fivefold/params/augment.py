@@ -24,6 +24,7 @@ IMAGES = (
 )
 SEQUENCES = ("jitter", "scaling", "time_warp")
 ANY = ("mixup",)
+MIXING = ("mixup", "cutmix")
 
 
 def _range(pair: tuple[float, float]) -> tuple[float, float]:
@@ -118,9 +119,9 @@ class Augment(Strict):
         return self._on(SEQUENCES)
 
     @property
-    def mixes(self) -> bool:
-        """Whether rows are blended, so that classes become shares of classes."""
-        return bool(self.mixup or self.cutmix)
+    def mixes(self) -> tuple[str, ...]:
+        """Options that are on and blend rows, so that classes become shares of classes."""
+        return self._on(MIXING)
 
     @property
     def active(self) -> bool:

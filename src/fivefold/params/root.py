@@ -107,7 +107,7 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
     if warps and dataset.kind == "series":
         yield f"augment.{min(warps)}", "it alters past steps and not those to be told; leave it out, jitter can stay"
     if augment.mixes and dataset.kind == "text":
-        yield "augment.mixup", "words cannot be blended; leave it out"
+        yield f"augment.{augment.mixes[0]}", "words cannot be blended; leave it out"
     if training.devices > 1 and training.accelerator == "mps":
         yield "devices", f"mps is one device, but devices is {training.devices}; choose devices 1 or accelerator cpu"
 

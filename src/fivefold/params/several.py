@@ -26,7 +26,7 @@ def conflicts_of_tasks(training: Training, dataset: Dataset) -> Iterator[tuple[s
         rest = ", ".join(dataset.also)
         yield "loss.name", f"{training.loss.name} tells one target, but {rest} are to be told too; choose auto"
     if training.augment.mixes:
-        yield "augment.mixup", "several targets cannot be blended; leave it out"
+        yield f"augment.{training.augment.mixes[0]}", "several targets cannot be blended; leave it out"
     if isinstance(tasks, Fixed):
         names = (dataset.target, *dataset.also)
         for name in tasks.weights:

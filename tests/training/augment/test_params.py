@@ -44,8 +44,7 @@ def test_a_bad_value_is_refused(key: str, value: Any, rule: str) -> None:
 def test_everything_is_off_unless_it_is_set() -> None:
     augment = Augment.model_validate_json("{}")
     assert not augment.active
-    assert not augment.mixes
-    assert augment.of_images == augment.of_sequences == ()
+    assert augment.of_images == augment.of_sequences == augment.mixes == ()
 
 
 @pytest.mark.parametrize("name", [*IMAGES, *SEQUENCES, *ANY])
@@ -55,7 +54,7 @@ def test_an_option_that_is_on_is_told(name: str) -> None:
     assert augment.active
     assert augment.of_images == ((name,) if name in IMAGES else ())
     assert augment.of_sequences == ((name,) if name in SEQUENCES else ())
-    assert augment.mixes == (name in ("mixup", "cutmix"))
+    assert augment.mixes == ((name,) if name in ("mixup", "cutmix") else ())
 
 
 def test_every_key_is_an_option_or_belongs_to_one() -> None:
