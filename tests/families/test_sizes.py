@@ -148,5 +148,7 @@ def test_one_step_is_enough(params: Network) -> None:
 def test_a_network_larger_than_memory_is_refused_before_it_is_made() -> None:
     wide = Mlp(family="mlp", hidden=(10_000_000, 10_000_000))
     # 10^14 weights of 4 bytes, 372,529 GiB, and little beside
-    with pytest.raises(ParamsError, match=r"must fit into memory, \d+ GiB, but take 372,5\d\d GiB; make it narrower"):
+    with pytest.raises(
+        ParamsError, match=r"must fit into memory, \d+ GiB, but its weights take 372,5\d\d GiB; make it narrower"
+    ):
         build_network(wide, Shape((12,), 10))

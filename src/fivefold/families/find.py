@@ -15,7 +15,8 @@ def build_network(params: Network, shape: Shape) -> nn.Module:
     """Return the untrained network that `params` describe, for records of `shape`.
 
     Raises:
-        ParamsError: its weights alone are larger than this machine's memory.
+        ParamsError: it does not fit the records, or its weights alone are larger than this machine's memory; the
+            text begins with the key, below `models.<name>`.
     """
     build = import_module(f"fivefold.families.{params.family}.network").build
     with torch.device("meta"):  # shapes without numbers: costs nothing
@@ -23,7 +24,7 @@ def build_network(params: Network, shape: Shape) -> nn.Module:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > memory:
         raise ParamsError(
-            f"the network's weights must fit into memory, {memory / 2**30:.0f} GiB, but take {needed / 2**30:,.0f} GiB;"
+            f"network must fit into memory, {memory / 2**30:.0f} GiB, but its weights take {needed / 2**30:,.0f} GiB;"
             " make it narrower"
         )
     network: nn.Module = build(params, shape)

@@ -75,7 +75,7 @@ def assemble(
     """Build model `name` untrained, and lay its rows on `device`, which is number `part` of `parts`.
 
     Raises:
-        ParamsError: the network or the loss does not fit the data, or the network `source`.
+        ParamsError: the network, the loss or the augmentation does not fit the data, or the network `source`.
     """
     training, schema = params.training, _told(dataset.schema, params.training)
     if isinstance(training.loss, Bce) and len(schema.classes) != 2:
@@ -86,7 +86,10 @@ def assemble(
     if training.threads:
         torch.set_num_threads(training.threads)
     torch.manual_seed(clock.seed)
-    network = build_network(params.network, network_shape(schema, chain, training.loss))
+    try:
+        network = build_network(params.network, network_shape(schema, chain, training.loss))
+    except ParamsError as error:
+        raise ParamsError(f"models.{name}.{error}") from None
     taken = _started(name, params, source, network, schema, chain)
     targets = Targets.fit(schema, dataset.train)
     rows, held_out = (
@@ -95,7 +98,7 @@ def assemble(
     )
     shared = partial(Batches, part=part, parts=parts)
     batches, validation = _batches(params, schema, network, rows, held_out, clock, shared)
-    module = _module(params, schema, network, dataset.train.y, batches, _augmenter(training, schema, chain))
+    module = _module(params, schema, network, dataset.train.y, batches, _augmenter(name, training, schema, chain))
     balanced = training.imbalance != "none"
     inputs = inputs_of(schema, chain.names, rows, held_out, module.objective, balanced=balanced)
     return Assembled(schema, targets, module, batches, validation, inputs, taken)
@@ -168,11 +171,17 @@ def learns_all_steps(schema: Schema, network: nn.Module) -> bool:
     return schema.task == "language" and hasattr(network, "every_step")
 
 
-def _augmenter(training: Training, schema: Schema, chain: Chain) -> Augmenter | None:
+def _augmenter(name: str, training: Training, schema: Schema, chain: Chain) -> Augmenter | None:
     if not training.augment.active:
         return None
     blank = None
     if schema.kind == "images":
+        side = min(schema.shape[1:])
+        if training.augment.crop >= side:
+            raise ParamsError(
+                f"models.{name}.training.augment.crop must be below the shorter side of an image, {side} pixels, but is"
+                f" {training.augment.crop}; lower it"
+            )
         pixel = np.full((1, *schema.shape), round(training.augment.constant), np.uint8)
         blank = torch.from_numpy(chain(pixel)[0, :, :1, :1])
     masked = any(step.kind == "mask" for step in chain.steps)
