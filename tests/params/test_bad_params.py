@@ -103,6 +103,12 @@ BAD = [
         {"name": "cosin"},
         "training.schedule.name must be one of 'constant', 'step', 'exponential', 'cosine', 'one_cycle', 'plateau',",
     ),
+    (
+        "models.flat.training",
+        {"max_epochs": 3, "schedule": {"name": "cosine", "warmup": 3}},
+        "models.flat.training.schedule.warmup: a warmup must end before the training, but takes 3 epochs where"
+        " max_epochs is 3; shorten it, or raise max_epochs",
+    ),
     ("training.precision", 32, "training.precision must be '32', 'bf16' or '16', but is 32; change it"),
     ("models.wide.network.design", ABSENT, "models.wide.network.design is required, but is missing; add it"),
     (

@@ -12,6 +12,7 @@ from .base import Frozen, Name, Strict
 from .datasets import Dataset
 from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
+from .optimizers import OneCycle
 from .selection import KBest, Percentile
 from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
@@ -93,6 +94,13 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
             "base",
             f"a season must lie within the window, but season is {dataset.season} and window {dataset.window}; set"
             " both in the dataset",
+        )
+    schedule = training.schedule
+    if not isinstance(schedule, OneCycle) and schedule.warmup >= training.max_epochs:
+        yield (
+            "schedule.warmup",
+            f"a warmup must end before the training, but takes {schedule.warmup:g} epochs where max_epochs is"
+            f" {training.max_epochs}; shorten it, or raise max_epochs",
         )
     augment = training.augment
     if augment.of_images and dataset.kind != "images":
