@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset, Records
 from fivefold.errors import TrainingError
+from fivefold.families.mlp.params import Mlp
 from fivefold.params.load import load_params
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
@@ -21,7 +21,7 @@ from fivefold.rates.sweep import LOWEST, STEPS, sweep
 from fivefold.training.fit import fit
 
 ROOT = Path(__file__).parents[2]
-MODELS = ("mlp", "mlp_regression", "cnn")
+MODELS = tuple(load_params(ROOT / "params.yaml").models)
 
 
 @cache
@@ -41,6 +41,10 @@ def changed(model: Model, **training: object) -> Model:
     tree = model.model_dump(mode="json")
     tree["training"] |= training
     return Model.model_validate_json(json.dumps(tree))
+
+
+def test_every_family_is_among_them() -> None:
+    assert {ready(name)[0].network.family for name in MODELS} >= {"mlp", "cnn", "rnn"}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -63,6 +67,24 @@ def test_a_sweep_repeats_itself_and_leaves_the_schedule_out() -> None:
     one = sweep("mlp", model, dataset, chain, seed=1)
     other = sweep("mlp", changed(model, schedule={"name": "constant"}, devices=2), dataset, chain, seed=1)
     np.testing.assert_array_equal(one.losses, other.losses)
+    np.testing.assert_array_equal(one.resting, other.resting)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_losses_at_rest_are_those_of_the_same_batches(name: str) -> None:
+    """Rows, dropped units and noise are the same, so that nothing is between the two before weights have moved."""
+    model, dataset, chain = ready(name)
+    seen = sweep(name, model, dataset, chain, seed=3)
+    assert seen.resting.std() > 0.005
+    np.testing.assert_allclose(seen.losses[:10], seen.resting[:10], rtol=1e-2, atol=1e-4)
+    assert np.abs(seen.gains[-20:]).max() > 0.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batches_of_few_rows_do_not_hide_that_the_loss_falls(seed: int) -> None:
+    model, dataset, chain = ready("lstm")
+    assert model.training.batch_size == 16
+    assert 5e-4 <= suggestion("lstm", sweep("lstm", model, dataset, chain, seed=seed)) <= 0.1
 
 
 def test_a_sweep_ends_where_the_loss_explodes() -> None:
@@ -73,11 +95,11 @@ def test_a_sweep_ends_where_the_loss_explodes() -> None:
     assert risen[-1] > seen.smoothed[0] > risen[:-1].max()
 
 
-def test_a_network_that_cannot_learn_says_so() -> None:
+@pytest.mark.parametrize("seed", range(5))
+def test_a_network_that_cannot_learn_says_so(seed: int) -> None:
+    """All weights begin at 0, so that only the output's bias could learn; but the classes are as many of each."""
     model, dataset, chain = ready("mlp")
-    y = torch.arange(len(dataset.train)).numpy() % 2  # the classes say nothing, and are as many of each
-    blind = Dataset(
-        dataset.schema, *(Records(np.zeros_like(r.x), y[: len(r)], r.rows) for r in dataset.splits().values())
-    )
+    dull = model.model_copy(update={"network": Mlp(family="mlp", hidden=(8,), init="zero")})
+    rows = (Records(r.x, np.arange(len(r)) % 2, r.rows) for r in dataset.splits().values())
     with pytest.raises(TrainingError, match="the loss of m must fall at some rate"):
-        suggestion("m", sweep("m", model, blind, chain, seed=1))
+        suggestion("m", sweep("m", dull, Dataset(dataset.schema, *rows), chain, seed=seed))

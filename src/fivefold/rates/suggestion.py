@@ -8,16 +8,16 @@ of the steepest fall, the other rule in use, moves with the noise of single batc
 import numpy as np
 
 from ..errors import TrainingError
-from .sweep import MEMORY, Sweep
+from .sweep import MEMORY, Sweep, smoothed
 
 RESTING = 40
-"""First steps of a sweep, whose rates move nothing: what the loss is before anything is learnt, and its noise."""
+"""First steps of a sweep, whose rates move nothing."""
 
 CERTAIN = 5.0
-"""Deviations of the smoothed loss by which it must fall: over a sweep it strays by three."""
+"""Deviations of the mean gain by which the loss must fall: over a sweep of noise alone it strays by two or three."""
 
 LEAST = 0.01
-"""Share of itself by which it must fall where it has no noise."""
+"""Share of the loss at rest that it must be, however certain."""
 
 
 def suggestion(name: str, sweep: Sweep) -> float:
@@ -26,15 +26,16 @@ def suggestion(name: str, sweep: Sweep) -> float:
     Raises:
         TrainingError: the loss of model `name` does not fall at any rate.
     """
-    resting = sweep.losses[:RESTING]
-    after = np.where(np.isfinite(sweep.smoothed), sweep.smoothed, np.inf)[RESTING:]
-    noise = resting.std() * np.sqrt((1 - MEMORY) / (1 + MEMORY))
-    least = max(CERTAIN * noise, LEAST * abs(resting.mean()))
-    if not len(after) or not resting.mean() - after.min() > least:
-        lowest = f", at its lowest {after.min():.4g}" if len(after) else ""
+    known = np.isfinite(sweep.losses)
+    rates, gains, rest = sweep.rates[known], sweep.gains[known], sweep.resting.mean()
+    gain = smoothed(gains)
+    noise = np.sqrt((smoothed(gains**2) - gain**2).clip(0) * (1 - MEMORY) / (1 + MEMORY))
+    certain = gain > np.maximum(CERTAIN * noise, LEAST * abs(rest))
+    certain[:RESTING] = False
+    if not certain.any():
         raise TrainingError(
             f"the loss of {name} must fall at some rate from {sweep.rates[0]:.0e} to {sweep.rates[-1]:.2g}, but is"
-            f" {resting.mean():.4g} at the smallest{lowest}; look at what `prepare` found in the data, or choose"
-            f" another normalize, or another init or activation under models.{name}.network"
+            f" {rest:.4g} at the smallest, at its lowest {rest - gain.max(initial=0):.4g}; look at what `prepare` found"
+            f" in the data, or choose another normalize, or another init or activation under models.{name}.network"
         )
-    return float(f"{sweep.rates[RESTING + after.argmin()] / 10:.1e}")
+    return float(f"{rates[np.where(certain, gain, 0).argmax()] / 10:.1e}")

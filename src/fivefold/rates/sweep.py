@@ -1,16 +1,18 @@
 """Train a network with a learning rate that grows from step to step.
 
 Source: Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+A batch of few rows is easier or harder than another by more than a step changes. So each batch's loss is compared with
+that of the same batch where nothing is learnt: with the same rows, the same units dropped, the same noise added.
 """
 
 import json
-import math
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..data.records import Array, Dataset
@@ -27,7 +29,7 @@ LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 160
 """Rates of the first and of the last step, and how many steps there are: 20 to a power of ten."""
 
 EXPLODED = 1.0
-"""The sweep ends where the smoothed loss rose from its lowest by so many times what it was at first."""
+"""The sweep ends where the smoothed loss rose from its lowest by so many times what it is at rest."""
 
 MEMORY = 0.9
 """Of the smoothed loss, a step."""
@@ -37,12 +39,28 @@ class Sweep(NamedTuple):
     """What a sweep saw.
 
     rates, losses: (s,), of each step; losses are those of its batch before it.
-    smoothed: (s,), the moving average of the losses.
+    resting: (s,), the loss of the same batch with the weights that training starts from.
     """
 
     rates: Array
     losses: Array
-    smoothed: Array
+    resting: Array
+
+    @property
+    def gains(self) -> Array:
+        """By how much the loss of each batch is below that at rest, (s,)."""
+        return self.resting - self.losses
+
+    @property
+    def smoothed(self) -> Array:
+        """The loss, smoothed, as if all batches were alike, (s,)."""
+        return np.asarray(self.resting.mean() - smoothed(self.gains))
+
+    @property
+    def exploded(self) -> bool:
+        """Whether the loss is far above what was reached, or not finite."""
+        seen = self.smoothed
+        return not bool(seen[-1] - seen.min() <= EXPLODED * abs(self.resting.mean()))
 
 
 class EndedError(Exception):
@@ -55,26 +73,26 @@ class Sweeping:
     Args:
         inner: what goes the steps, at a constant rate.
         rate: that rate.
+        rates: (s,), those to try.
+        ended: whether to end before the last, after the losses that it is given.
     """
 
-    def __init__(self, inner: Stepper, rate: float) -> None:
-        self.inner, self.rate = inner, rate
+    def __init__(self, inner: Stepper, rate: float, rates: Array, ended: Callable[[Array], bool]) -> None:
+        self.inner, self.rate, self.rates, self.ended = inner, rate, rates, ended
         self.number, self.scale, self.optimizer, self.scaler = 0, 1.0, inner.optimizer, inner.scaler
         self.watch: Callable[[], None] | None = None
-        self.rates = np.geomspace(LOWEST, HIGHEST, STEPS)
         self.losses: list[float] = []
 
     def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
         """Go one step at the next rate.
 
         Raises:
-            EndedError: there is none, or the loss exploded.
+            EndedError: there is none behind it.
         """
         self.inner.scale = self.rates[len(self.losses)] / self.rate
         loss = self.inner.step(x, y, n, loss_of)
         self.losses.append(float(loss))
-        seen = smoothed(np.array(self.losses))
-        if len(seen) == STEPS or not math.isfinite(seen[-1]) or seen[-1] - seen.min() > EXPLODED * abs(seen[0]):
+        if len(self.losses) == len(self.rates) or self.ended(np.array(self.losses)):
             raise EndedError
         return loss
 
@@ -103,7 +121,7 @@ def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int, s
     tree = params.model_dump(mode="json")
     tree["training"] |= {"schedule": {"name": "constant"}, "devices": 1}
     params = Model.model_validate_json(json.dumps(tree))
-    epoch = 0
+    rates, epoch = np.geomspace(LOWEST, HIGHEST, STEPS), 0
     with memory_needed():
         device = trainer_of(params.training, []).strategy.root_device
         made = assemble(name, params, dataset, chain, source, Clock(seed, lambda: epoch), device=device)
@@ -111,11 +129,20 @@ def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int, s
         thaw = Thaw(params.training.start)
         thaw.layers = made.taken
         thaw.set(0)
-        inner = module.stepper_of(module.network, module.averaged)
-        module.stepper = sweeping = Sweeping(inner, params.training.optimizer.lr)
-        with suppress(EndedError):
-            for epoch in count():
-                for batches in made.batches:
-                    module.training_step(batches, epoch)
-    losses = np.array(sweeping.losses)
-    return Sweep(sweeping.rates[: len(losses)], losses, smoothed(losses))
+
+        def losses(rates: Array, ended: Callable[[Array], bool]) -> Array:
+            nonlocal epoch
+            torch.manual_seed(seed)
+            inner = module.stepper_of(module.network, module.averaged)
+            module.stepper = sweeping = Sweeping(inner, params.training.optimizer.lr, rates, ended)
+            with suppress(EndedError):
+                for epoch in count():
+                    for batches in made.batches:
+                        module.training_step(batches, epoch)
+            return np.array(sweeping.losses)
+
+        def seen(losses: Array) -> Sweep:
+            return Sweep(rates[: len(losses)], losses, resting[: len(losses)])
+
+        resting = losses(np.zeros(STEPS), lambda _: False)
+        return seen(losses(rates, lambda losses: seen(losses).exploded))
