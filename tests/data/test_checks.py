@@ -12,6 +12,7 @@ from fivefold.data.records import Array, Dataset
 from fivefold.data.schema import Column
 from fivefold.errors import DataError
 from fivefold.params.checks import Level, Rule
+from fivefold.params.splits import GivenSplit
 
 from ..conftest import dataset_of, schema_of, table_block
 
@@ -58,7 +59,7 @@ def test_data_without_fault_gives_no_finding() -> None:
     ("look", "rules"),
     [
         ("_duplicates", ("duplicates", "split_overlap")),
-        ("_balance", ("class_balance", "small_class", "absent_class")),
+        ("_balance", ("class_balance", "small_class", "absent_class", "unseen_class")),
         ("_missing", ("missing",)),
         ("_identifiers", ("identifier",)),
         ("_outliers", ("outliers",)),
@@ -171,8 +172,8 @@ class TestBalance:
 
     def test_a_class_without_a_training_row_is_named_and_counts_for_no_ratio(self) -> None:
         findings = of(grid(14), y=np.repeat([0, 2], [5, 9]))
-        text = "training rows have none of class1, which cannot be learnt"
-        assert only(findings, "absent_class") == [("warning", text)]
+        text = "training rows have none of class1, which cannot be learnt; split another way, or remove it"
+        assert only(findings, "unseen_class") == [("error", text)]
         assert only(findings, "class_balance") == [("note", "9 training rows of class2 to 5 of class0")]
 
     def test_classes_that_a_set_lacks_are_named(self) -> None:
@@ -374,3 +375,18 @@ class TestLevels:
         message = r"\Asame never changes; name it under `drop`; or set `checks: {constant: warning}`\Z"
         with pytest.raises(DataError, match=message):
             prepare(table_block(source, checks={"constant": "error"}), 0)
+
+    def test_a_class_that_no_training_row_has_stops_unless_params_say_otherwise(self, tmp_path: Path) -> None:
+        part = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
+        y = ["u", "v"] * 25 + ["u", "w"] * 5
+        pd.DataFrame({"a": RANDOM.normal(size=60), "part": part, "y": y}).to_csv(tmp_path / "b.csv", index=False)
+        split = GivenSplit(by="column", column="part")
+        message = r"\Atraining rows have none of w, .*; or set `checks: {unseen_class: warning}`\Z"
+        with pytest.raises(DataError, match=message):
+            prepare(table_block(tmp_path / "b.csv", split=split), 0)
+        _, findings = prepare(table_block(tmp_path / "b.csv", split=split, checks={"unseen_class": "warning"}), 0)
+        assert only(findings, "unseen_class")
+        assert [text for _, text in only(findings, "absent_class")] == [
+            "validation rows have none of w: scores say nothing of it",
+            "test rows have none of v: scores say nothing of it",
+        ]

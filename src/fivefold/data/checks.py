@@ -56,7 +56,7 @@ def check(dataset: Dataset, levels: Mapping[Rule, Level] = MappingProxyType({}))
     kind = dataset.schema.kind
     looks: list[tuple[Callable[[Dataset], Iterator[Finding]], bool, tuple[Rule, ...]]] = [
         (_duplicates, True, ("duplicates", "split_overlap")),
-        (_balance, bool(dataset.schema.classes), ("class_balance", "small_class", "absent_class")),
+        (_balance, bool(dataset.schema.classes), ("class_balance", "small_class", "absent_class", "unseen_class")),
         (_missing, kind == "table", ("missing",)),
         (_identifiers, kind == "table", ("identifier",)),
         (_outliers, kind == "table", ("outliers",)),
@@ -145,8 +145,8 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
             yield Finding(rule="absent_class", level="warning", text=text)
     absent = classes[counts == 0]
     if len(absent):
-        text = f"training rows have none of {_listed(absent)}, which cannot be learnt"
-        yield Finding(rule="absent_class", level="warning", text=text)
+        text = f"training rows have none of {_listed(absent)}, which cannot be learnt; split another way, or remove it"
+        yield Finding(rule="unseen_class", level="error", text=text)
     few = classes[(counts > 0) & (counts < FOLDS)]
     if len(few):
         text = f"{_listed(few)} has fewer than {FOLDS} training rows: not enough for {FOLDS} folds"

@@ -16,6 +16,7 @@ Rule = Literal[
     "class_balance",
     "small_class",
     "absent_class",
+    "unseen_class",
     "outliers",
     "non_finite",
     "mixed_types",

@@ -82,7 +82,7 @@ def test_a_target_of_one_value() -> None:
 
 
 def test_a_class_without_training_rows() -> None:
-    text = found(with_inputs(absent=("cat", "dog")))["absent_class"]
+    text = found(with_inputs(absent=("cat", "dog")))["unseen_class"]
     assert text.startswith("no training row is of class cat, dog: it cannot be learnt; set datasets.d.split.by")
 
 

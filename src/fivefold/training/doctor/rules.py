@@ -69,7 +69,7 @@ def _inputs(course: Course) -> Iterator[Finding]:
     if inputs.absent:
         names = ", ".join(inputs.absent[:5]) + (", ..." if len(inputs.absent) > 5 else "")
         yield Finding(
-            "absent_class",
+            "unseen_class",
             "hint",
             f"no training row is of class {names}: it cannot be learnt; set datasets.{course.dataset}.split.by to"
             " stratified, or bring more rows",
