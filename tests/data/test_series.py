@@ -398,6 +398,19 @@ class TestRefused:
         with pytest.raises(DataError, match=line):
             of(path, step=step)
 
+    @pytest.mark.parametrize("horizon", [1, 2])
+    def test_a_target_that_never_changes_in_training(self, tmp_path: Path, horizon: int) -> None:
+        level = np.r_[np.full(14, 2.5), np.arange(6)]
+        path = series(tmp_path, range(20), y=np.arange(20.0), z=level)
+        changes = {"targets": ("y", "z"), "horizon": horizon, "validation": 3, "test": 4}
+        line = (
+            "training rows must have two values or more of a target, but column 'z' holds only 2.5; name another column"
+            " under `targets`, bring more rows, or split another way"
+        )
+        with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
+            prepare(block(path, **changes), 0)
+        prepare(block(path, **{**changes, "targets": ("y",), "exogenous": ("z",)}), 0)
+
     def test_a_set_that_gets_no_rows_for_its_horizon(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"each set must get 2 rows or more, but validation gets 0 of 16 rows"):
             prepare(block(series(tmp_path, range(20)), horizon=3), 0)

@@ -380,3 +380,11 @@ def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
     rare = dataset.schema.classes.index("rare")
     assert [int((part.y == rare).sum()) for part in dataset.splits().values()] == [6, 2, 2]
     assert {f.rule for f in findings} == {"class_balance"}
+
+
+def test_a_value_that_never_changes_in_training_is_refused(tmp_path: Path) -> None:
+    frame = FRAME.assign(y=np.where(np.arange(N) < 75, 4.0, np.arange(N)))
+    split = TimeSplit(by="time", column="when", validation=3, test=5)
+    line = r"\Atraining rows must have two values or more of a target, but column 'y' holds only 4.0; name another .*\Z"
+    with pytest.raises(DataError, match=line):
+        prepare(table_block(written(frame, tmp_path / "a.csv"), task="regression", split=split), 0)

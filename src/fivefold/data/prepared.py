@@ -6,6 +6,7 @@ from .findings import Finding, graded
 from .read import read
 from .records import Dataset
 from .splitting import split
+from .target import suffice_values
 
 
 def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
@@ -18,4 +19,6 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
     graded(raw.findings, params.checks)  # what reading found stops before anything is made of it
     dataset = raw.encode(split(raw.keys, params.split, seed))
     graded(dataset.findings, params.checks)
+    if dataset.schema.values:
+        suffice_values(dataset.schema, dataset.train.y)
     return dataset, graded([*raw.findings, *dataset.findings, *check(dataset, params.checks)], params.checks)

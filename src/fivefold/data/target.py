@@ -9,7 +9,7 @@ from ..errors import DataError, shown
 from ..params.datasets import Task
 from .columns import WHOLE, doubts, parse
 from .records import Array, Parts
-from .schema import Further
+from .schema import Further, Schema
 
 
 def encode_target(values: pd.Series, task: Task, origin: object, key: str = "target") -> tuple[Array, tuple[str, ...]]:
@@ -64,6 +64,20 @@ def encode_also(
         columns.append(column)
         found.append(Further(name=name, classes=classes))
     return (np.column_stack(columns) if columns else None), tuple(found)
+
+
+def suffice_values(schema: Schema, y: Array) -> None:
+    """Refuse training rows of which a target that is a value never changes; y: (n,), or (n, h * k) of h steps."""
+    steps = max(schema.horizon, 1)
+    told = y.reshape(len(y) * steps, -1)  # (n, h * k) -> (n * h, k)
+    names = schema.features[: told.shape[1]] if schema.horizon else schema.values
+    for name, values in zip(names, told.T, strict=True):
+        if (values == values[0]).all():
+            key = "targets" if schema.horizon else "target"
+            raise DataError(
+                f"training rows must have two values or more of a target, but column {name!r} holds only"
+                f" {shown(values[0])}; name another column under `{key}`, bring more rows, or split another way"
+            )
 
 
 def suffice_also(y: Array, also: tuple[Further, ...], parts: Parts) -> None:
