@@ -1,5 +1,8 @@
 """Where memory ends, rows go through the network in smaller parts, in training and when they are judged."""
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -13,25 +16,44 @@ from fivefold.params.losses import Auto
 
 from ..conftest import schema_of
 
+HUGE = 2**50
+"""Numbers that no machine's memory holds."""
+
+
+def on_gpu() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 GiB")
+
+
+def on_cpu() -> None:
+    torch.empty(HUGE)
+
+
+def in_numpy() -> None:
+    np.empty(HUGE)
+
+
+Ends = Callable[[], None]
+ENDS = [on_gpu, on_cpu, in_numpy]
+
 
 class Narrow(nn.Module):
     """A network for whose activations memory holds `most` rows."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, ends: Ends) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 2)
-        self.most = most
+        self.most, self.ends = most, ends
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layer(x)
         if len(x) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            self.ends()
         return out
 
 
-def judged(most: int, rows: int) -> list[float]:
+def judged(most: int, rows: int, ends: Ends = on_gpu) -> list[float]:
     torch.manual_seed(0)
-    network = Narrow(most)
+    network = Narrow(most, ends)
     schema = schema_of((3,), 2)
     module = Supervised(network, Objective(schema, Auto(name="auto")), lambda *_: None, steps=1)  # type: ignore[arg-type,return-value]
     module.judging = Portions(32)
@@ -42,9 +64,12 @@ def judged(most: int, rows: int) -> list[float]:
     return [float(sums.loss), float(sums.hits), float(sums.rows)]
 
 
+@pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("most", [1, 5, 16])
-def test_rows_that_are_judged_in_parts_have_the_same_scores(most: int, capsys: pytest.CaptureFixture[str]) -> None:
-    np.testing.assert_allclose(judged(most, 40), judged(40, 40), rtol=1e-6)
+def test_rows_that_are_judged_in_parts_have_the_same_scores(
+    most: int, ends: Ends, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.testing.assert_allclose(judged(most, 40, ends), judged(40, 40), rtol=1e-6)
     said = capsys.readouterr().out.splitlines()
     assert said == [
         f"memory does not suffice: rows go through the network {rows} at a time; steps stay as they are"
@@ -93,12 +118,26 @@ def test_what_memory_ended_once_is_not_tried_again(capsys: pytest.CaptureFixture
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_one_row_too_many_is_one_line() -> None:
-    def nothing_fits(_: int) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 GiB")
+@pytest.mark.parametrize(
+    ("ends", "line"),
+    [
+        (
+            on_gpu,
+            "(CUDA out of memory. Tried to allocate 20.00 GiB); make the network narrower, or choose training.acc",
+        ),
+        (on_cpu, "Cannot allocate memory)); make the network narrower, or bring fewer or smaller rows"),
+        (in_numpy, "data type float64); make the network narrower, or bring fewer or smaller rows"),
+    ],
+)
+def test_one_row_too_many_is_one_line(ends: Ends, line: str) -> None:
+    told = rf"\Athe device's memory must hold all rows, [^\n]*, but does not [^\n]*{re.escape(line)}[^\n]*\Z"
+    with pytest.raises(TrainingError, match=told), memory_needed():
+        Portions(8)(8, lambda _: ends())
 
-    with (
-        pytest.raises(TrainingError, match=r"\Athe device's memory must hold .* not \(CUDA .* GiB\); make .* cpu\Z"),
-        memory_needed(),
-    ):
-        Portions(8)(8, nothing_fits)
+
+def test_another_error_is_left_as_it_is() -> None:
+    def broken(_: int) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), memory_needed():
+        Portions(8)(8, broken)

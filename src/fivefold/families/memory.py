@@ -11,6 +11,14 @@ from ..errors import TrainingError, one_line
 
 T = TypeVar("T")
 
+ON_CPU = "DefaultCPUAllocator: can't allocate memory"
+"""What PyTorch says in a plain RuntimeError where a CPU's memory ends."""
+
+
+def memory_ended(error: RuntimeError | MemoryError) -> bool:
+    """Say whether an error is that memory does not suffice, of a GPU, or of a CPU in PyTorch or in NumPy."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or ON_CPU in str(error)
+
 
 class Portions:
     """Does what is to be done to a batch with at most `rows` rows at a time; halves that where memory ends.
@@ -26,13 +34,13 @@ class Portions:
         """Return work(rows) on a batch of n rows; where memory ends it is called again, with fewer rows.
 
         Raises:
-            torch.OutOfMemoryError: memory does not suffice for a single row.
+            RuntimeError, MemoryError: memory does not suffice for a single row.
         """
         while True:
             try:
                 return work(self.rows)
-            except torch.OutOfMemoryError:
-                if min(self.rows, n) == 1:
+            except (RuntimeError, MemoryError) as error:
+                if not memory_ended(error) or min(self.rows, n) == 1:
                     raise
             # only here is the failed attempt, which the exception held, gone
             self.rows = -(-min(self.rows, n) // 2)
@@ -50,8 +58,12 @@ def memory_needed() -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not memory_ended(error):
+            raise
+        on_gpu = isinstance(error, torch.OutOfMemoryError)
         raise TrainingError(
             "the device's memory must hold all rows, the network with its optimiser, and what one row needs, but does"
-            f" not ({one_line(error)}); make the network narrower, or choose training.accelerator cpu"
+            f" not ({one_line(error)}); make the network narrower, or"
+            f" {'choose training.accelerator cpu' if on_gpu else 'bring fewer or smaller rows'}"
         ) from None
