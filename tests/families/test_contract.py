@@ -1,7 +1,8 @@
 """What every family must do, on the shapes and with the settings it is made for. A family has no private copy."""
 
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError, ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.cnn.params import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
+from fivefold.families.cnn.params import OF_IMAGES, OF_STEPS, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from fivefold.families.deployed import Deployed, Preprocess
 from fivefold.families.find import build_network
 from fivefold.families.mlp.params import Mlp
-from fivefold.families.rnn.params import Rnn
+from fivefold.families.rnn.params import Cell, Pool, Rnn
 from fivefold.families.saved import Saved, load_model, network_shape, output_of, save_model
 from fivefold.params.losses import Auto
 from fivefold.params.models import Network
@@ -67,6 +68,7 @@ CASES = {
     "mlp of tokens in order": Case(Mlp(family="mlp", pool="flatten", embedding=8), (9,), kind="tokens"),
     "tutorial of 28x28": Case(Tutorial(**CNN, design="tutorial"), GREY),
     "tutorial of 8x8": Case(Tutorial(**CNN, design="tutorial"), DIGIT),
+    "tutorial of values": Case(Tutorial(**CNN, design="tutorial"), DIGIT, classes=0),
     "tutorial of 33x17 colours": Case(Tutorial(**CNN, design="tutorial"), ODD),
     "stack gelu": Case(Stack(**CNN, design="stack", activation="gelu", init="xavier", dropout=0.2), DIGIT),
     "stack of values": Case(Stack(**CNN, design="stack", channels=(8,), kernel=5, dense=()), DIGIT, classes=0),
@@ -76,8 +78,8 @@ CASES = {
     ),
     "stack normal": Case(Stack(**CNN, design="stack", activation="leaky_relu", init="normal"), DIGIT),
     "vgg": Case(Vgg(**CNN, design="vgg", channels=(8, 16), convolutions=(1, 2), dense=(32,), dropout=0.0), DIGIT),
-    "vgg of 33x17 colours": Case(
-        Vgg(**CNN, design="vgg", channels=(8, 16), convolutions=(2, 1), dense=(), dropout=0.1), ODD
+    "vgg of 33x17 colours, values": Case(
+        Vgg(**CNN, design="vgg", channels=(8, 16), convolutions=(2, 1), dense=(), dropout=0.1), ODD, classes=0, values=2
     ),
     "resnet of 8x8": Case(ResNet(**CNN, design="resnet", depth=8), DIGIT),
     "resnet of 33x17 colours": Case(ResNet(**CNN, design="resnet", depth=8, activation="silu"), ODD),
@@ -85,8 +87,12 @@ CASES = {
     "resnet wide": Case(ResNet(**CNN, design="resnet", depth=8, width=2, dropout=0.1), DIGIT, classes=0, values=3),
     "fcn of sequences": Case(Fcn(**CNN, design="fcn", channels=(16, 32, 16)), STEPS, kind="sequences"),
     "fcn of a series": Case(Fcn(**CNN, design="fcn", channels=(16, 32, 16)), STEPS, classes=0, kind="series"),
-    "fcn of tokens": Case(Fcn(**CNN, design="fcn", channels=(16, 32, 16), dropout=0.1), (9,), kind="tokens"),
-    "resnet1d of sequences": Case(ResNet1d(**CNN, design="resnet1d", channels=(16, 24, 24)), STEPS, kind="sequences"),
+    "fcn of tokens, values": Case(
+        Fcn(**CNN, design="fcn", channels=(16, 32, 16), dropout=0.1), (9,), classes=0, kind="tokens"
+    ),
+    "resnet1d of sequences, values": Case(
+        ResNet1d(**CNN, design="resnet1d", channels=(16, 24, 24)), STEPS, classes=0, kind="sequences"
+    ),
     "resnet1d of a series": Case(
         ResNet1d(**CNN, design="resnet1d", channels=(16, 16), kernels=(3,), init="orthogonal"), STEPS, 0, "series", 2
     ),
@@ -95,8 +101,8 @@ CASES = {
     ),
     "tcn of sequences": Case(Tcn(**CNN, design="tcn", channels=(24, 24)), STEPS, kind="sequences"),
     "tcn of a series": Case(Tcn(**CNN, design="tcn", channels=(24, 16), kernel=2), STEPS, classes=0, kind="series"),
-    "tcn of tokens": Case(
-        Tcn(**CNN, design="tcn", channels=(24, 24), norm="none", dropout=0.1, init="xavier"), (9,), kind="tokens"
+    "tcn of tokens, values": Case(
+        Tcn(**CNN, design="tcn", channels=(24, 24), norm="none", dropout=0.1, init="xavier"), (9,), 0, "tokens"
     ),
     "rnn of sequences": Case(Rnn(family="rnn", cell="rnn"), STEPS, kind="sequences"),
     "lstm of sequences": Case(Rnn(family="rnn"), STEPS, kind="sequences"),
@@ -120,6 +126,16 @@ CASES = {
     "rnn of tokens, max": Case(
         Rnn(family="rnn", cell="rnn", pool="max", init="default", embedding=16), (9,), kind="tokens"
     ),
+    "rnn of sequences, mean, values": Case(
+        Rnn(family="rnn", cell="rnn", pool="mean", hidden=(32,)), STEPS, classes=0, kind="sequences"
+    ),
+    "lstm of sequences, max": Case(Rnn(family="rnn", pool="max", hidden=(32,)), STEPS, kind="sequences"),
+    "lstm of tokens, mean, values": Case(
+        Rnn(family="rnn", pool="mean", hidden=(32,), embedding=16), (9,), classes=0, kind="tokens", values=2
+    ),
+    "gru of tokens, attention": Case(
+        Rnn(family="rnn", cell="gru", pool="attention", hidden=(32,), embedding=16), (9,), kind="tokens"
+    ),
 }
 
 
@@ -128,6 +144,23 @@ def test_every_family_has_a_case() -> None:
     families = {path.parent.name for path in folder.glob("*/params.py")}
     assert families >= {"mlp", "cnn", "rnn"}
     assert {case.params.family for case in CASES.values()} == families
+
+
+def test_every_design_tells_classes_and_values() -> None:
+    told = {(case.params.design, bool(case.classes)) for case in CASES.values() if case.params.family == "cnn"}
+    assert len(OF_IMAGES + OF_STEPS) == 7
+    assert told == set(product((*OF_IMAGES, *OF_STEPS), (True, False)))
+
+
+def test_every_cell_is_pooled_in_every_way() -> None:
+    pairs = {(case.params.cell, case.params.pool) for case in CASES.values() if case.params.family == "rnn"}
+    assert pairs == set(product(get_args(Cell), get_args(Pool)))
+
+
+def test_every_family_tells_classes_and_values_of_all_that_has_steps() -> None:
+    told = {(case.params.family, case.kind, bool(case.classes)) for case in CASES.values()}
+    assert told >= set(product(("cnn", "rnn"), ("sequences", "tokens"), (True, False)))
+    assert told >= set(product(("cnn", "rnn"), ("series",), (False,)))
 
 
 def records(case: Case) -> Array:
