@@ -111,6 +111,14 @@ def test_units_that_never_fire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "100% of the units of layers.2 are 0 for all rows" in fitted.checkup.lines()[0]
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh", "silu"])
+def test_weights_that_begin_at_0(tmp_path: Path, activation: str) -> None:
+    network = {"init": "zero", "activation": activation}
+    fitted = trained(tmp_path, learnable(), network=network, optimizer=optimizer("adam", 0.003))
+    (line,) = fitted.checkup.lines()
+    assert "; try network.init " in line
+
+
 @pytest.mark.parametrize("chosen", [optimizer("adam", 0.003), optimizer("sgd", 0.1)], ids=lambda block: block["name"])
 def test_twelve_layers_of_sigmoids(tmp_path: Path, chosen: dict[str, Any]) -> None:
     deep = {"hidden": [16] * 12, "activation": "sigmoid"}

@@ -173,6 +173,20 @@ def test_nothing_learnt_and_why(rule: str, changed: Measured, words: str) -> Non
     assert rule == "dead_units" or found(replace(HEALTHY, measured=changed)) == {}  # who learns is left in peace
 
 
+@pytest.mark.parametrize(
+    ("activation", "changed", "init"),
+    [
+        ("relu", measured("dead", relu=[1.0] * N), "kaiming"),
+        ("tanh", measured("dead", tanh=[1.0] * N), "xavier"),
+        ("silu", measured("gradient", first=[0.0] * N, last=[0.1] * N), "kaiming"),
+    ],
+)
+def test_weights_that_began_at_0_have_one_remedy(activation: str, changed: Measured, init: str) -> None:
+    network = {**HEALTHY.network, "activation": activation, "init": "zero", "norm": "none"}
+    (text,) = found(replace(HEALTHY, train=LEVEL, val=LEVEL, measured=changed, network=network)).values()
+    assert text.endswith(f"; try network.init {init}: units whose weights are all 0 at first stay alike")
+
+
 def test_a_loss_that_falls_slowly_towards_a_constant_s() -> None:
     slow = [2.0 - 0.01 * i for i in range(N)]
     text = found(replace(HEALTHY, train=slow, val=slow))["rate_too_low"]

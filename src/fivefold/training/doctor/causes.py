@@ -31,7 +31,7 @@ def cause(course: Course) -> Finding:
             "vanishing_gradients",
             "problem",
             f"{stays}, and the gradient of {first} is {ratio:.1g} times that of {last}: gradients vanish; try"
-            f" {either([*offered(course, 'activation relu', 'init kaiming', 'norm batch'), 'fewer layers'])}",
+            f" {_tried(course, ('activation relu', 'init kaiming', 'norm batch'), 'fewer layers')}",
         )
     if _moved(course) < MOVED:
         return Finding(
@@ -100,10 +100,18 @@ def _says_dead(course: Course, share: float, layer: str) -> str:
     where = f"{share:.0%} of the units of {layer}"
     lower = f"a lower training.optimizer.lr (now {course.lr:g})"
     if course.network.get("activation") in ("sigmoid", "tanh"):
-        remedies = offered(course, "activation relu", "init xavier")
-        return f"{where} are at their bounds for all rows; try {either([*remedies, lower])}"
-    remedies = offered(course, "activation leaky_relu", "init kaiming")
-    return f"{where} are 0 for all rows; try {either([*remedies, lower])}"
+        remedies = _tried(course, ("activation relu", "init xavier"), lower)
+        return f"{where} are at their bounds for all rows; try {remedies}"
+    remedies = _tried(course, ("activation leaky_relu", "init kaiming"), lower)
+    return f"{where} are 0 for all rows; try {remedies}"
+
+
+def _tried(course: Course, settings: Sequence[str], beside: str) -> str:
+    """Return settings that may help, and what may beside them; weights that are all 0 leave no choice but of init."""
+    if course.network.get("init") == "zero":
+        begins = next(setting for setting in settings if setting.startswith("init "))
+        return f"network.{begins}: units whose weights are all 0 at first stay alike"
+    return either([*offered(course, *settings), beside])
 
 
 def dead_units(course: Course) -> Iterator[Finding]:
