@@ -163,9 +163,9 @@ def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: boo
 
 def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Found | None:
     """Return a block if rows are steps of many sequences: id and step stand together once, an id has one target."""
-    found = next(step_columns(frame, [name for name in frame if name not in (target, split)], target), None)
+    names = [name for name in frame if name not in (target, split)]
+    found = next(step_columns(frame, names, target, sure=sure), None)
     if found is None:
-        names = [name for name in frame if name not in (target, split)]
         flaw = steps_with_slips(frame, names, target)
         if flaw:
             raise DataError(
