@@ -144,7 +144,7 @@ class Images(Strict):
         " height and width that its rows have; left out, they are squares",
     )
     channels: Literal["auto", 1, 3, 4] = Field(
-        default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that an image has"
+        default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that a training image has"
     )
     task: Literal["classification", "regression"]
     split: Split
