@@ -55,7 +55,9 @@ def add(
     kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
     dates: Annotated[str, typer.Option(help="day_first or month_first of dates; else told from them")] = "",
-    accept: Annotated[bool, typer.Option(help="cells that cannot be read are gaps, such images left out")] = False,
+    accept: Annotated[
+        bool, typer.Option(help="cells that cannot be read are gaps; such images, and rows without target, left out")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="only show what would change in params.yaml")] = False,
     in_place: Annotated[bool, typer.Option(help="refer to a source outside the project, do not copy it")] = False,
 ) -> None:

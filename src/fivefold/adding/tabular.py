@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from .goal import TARGETS, check_gaps, check_target, find_target, listed, task_of
+from .goal import TARGETS, check_target, find_target, gaps_of, listed, refuse_gaps, task_of
 from .groups import group_of, says_ids
 from .near import panel, steps_with_slips, times_that_repeat
 from .signs import are_pixels, is_even, is_fold, is_numeric, is_time, known_season, says_parts, season, step_columns
@@ -33,8 +33,13 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None = None) -> Found:
-    """Return a dataset block for a table of columns, of the kind that it is."""
+def of_columns(
+    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None = None, *, accept: bool = False
+) -> Found:
+    """Return a dataset block for a table of columns, of the kind that it is.
+
+    accept: rows of a table without a target are left out.
+    """
     split = next((name for name in frame if says_parts(frame[name])), None)
     if target:
         check_target(frame, target, source)
@@ -44,8 +49,21 @@ def of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str, size: 
         if block:
             return Found(block)
     target = target or find_target(frame, split, source)
+    empty = gaps_of(frame[target], task_of(frame[target]))
+    if not empty.any():
+        return _with_target(frame, source, target, kind, size, split)
+    found = _with_target(frame[~empty], source, target, kind, size, split) if accept and not empty.all() else None
+    if found is None or found.block["kind"] != "table":
+        refuse_gaps(frame[target], empty, source, table=found is None and kind in ("", "table"))
+    note = f"accepted: {empty.sum()} rows without {target} are left out; `missing` in params.yaml holds it"
+    return Found({**found.block, "missing": {"target": "drop"}}, (*found.notes, note))
+
+
+def _with_target(
+    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None, split: str | None
+) -> Found:
+    """Return a block for a table of columns each of whose rows has a target."""
     task = task_of(frame[target])
-    check_gaps(frame[target], task, source)
     if kind in ("", "sequences"):
         found = _sequences(frame, target, split, sure=bool(kind), source=source)
         if found:

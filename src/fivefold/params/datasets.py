@@ -72,6 +72,9 @@ class Missing(Strict):
         default="own", description="own: missing is a category of its own"
     )
     indicator: bool = Field(default=False, description="one more column for each with gaps: 1 where it was missing")
+    target: Literal["error", "drop"] = Field(
+        default="error", description="drop leaves rows without a target out, before rows are divided"
+    )
 
 
 class Table(Strict):
@@ -100,7 +103,10 @@ class Table(Strict):
         description="what to know of single columns; of targets only min, max and values",
     )
     missing: Missing = Missing()
-    duplicates: Literal["keep", "drop"] = Field(default="keep", description="drop keeps the first of equal rows")
+    duplicates: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="drop keeps the first of equal rows of a set, and of those in several sets the training row",
+    )
     clip: float = Field(
         default=0.0, ge=0, description="clip beyond this many quartile ranges from the quartiles; 0 does not clip"
     )
