@@ -1,7 +1,10 @@
 """From a dataset block to checked, divided rows."""
 
+from pathlib import Path
+
 from ..params.datasets import Dataset as DatasetParams
 from .checks import check
+from .encoding import doubts
 from .findings import Finding, graded
 from .read import read
 from .records import Dataset
@@ -15,7 +18,8 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
         DataError: the source breaks a rule, its rows do not suffice, or a check finds an error.
     """
     raw = read(params)
-    graded(raw.findings, params.checks)  # what reading found stops before anything is made of it
+    found = [*doubts(Path(params.source), params.format), *raw.findings]
+    graded(found, params.checks)  # what reading found stops before anything is made of it
     dataset = raw.encode(split(raw.keys, params.split, seed))
     graded(dataset.findings, params.checks)
-    return dataset, graded([*raw.findings, *dataset.findings, *check(dataset, params.checks)], params.checks)
+    return dataset, graded([*found, *dataset.findings, *check(dataset, params.checks)], params.checks)

@@ -22,6 +22,7 @@ Rule = Literal[
     "corrupt",
     "missing_steps",
     "cut",
+    "encoding",
 ]
 Level = Literal["error", "warning", "note", "off"]
 Levels = Annotated[
