@@ -126,6 +126,15 @@ def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tup
     """
     if kind == "categorical":
         return _text(values), np.array([], np.int64)
+    if not isinstance(values.dtype, pd.StringDtype):
+        return _parsed(values, kind, order)
+    places, spellings = pd.factorize(values)  # each spelling once: words and dates repeat
+    cells, bad = _parsed(pd.Series(spellings, dtype=values.dtype), kind, order)
+    nothing = np.datetime64("NaT") if kind == "date" else np.nan
+    return np.append(cells, nothing)[places], np.flatnonzero(np.isin(places, bad)) if len(bad) else bad
+
+
+def _parsed(values: pd.Series, kind: ColumnType, order: Sequence[str]) -> tuple[Any, NDArray[np.int64]]:
     if kind == "numeric" and pd.api.types.is_numeric_dtype(values.dtype):
         out: Array = values.to_numpy(dtype=np.float64, na_value=np.nan)
         gap = np.isnan(out)
@@ -153,11 +162,12 @@ def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tup
 
 def _text(values: pd.Series) -> pd.Series:
     """Return cells as text, missing where nothing stands; 3, not 3.0, so that no other cell changes a name."""
+    if not pd.api.types.is_float_dtype(values.dtype):
+        return values.astype(str).where(~values.isna())
     text = values.astype(str).astype(object)
-    if pd.api.types.is_float_dtype(values.dtype):
-        cells = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        whole = (cells == np.round(cells)) & (np.abs(cells) <= WHOLE)
-        text[whole] = cells[whole].astype(np.int64).astype(str)
+    cells = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    whole = (cells == np.round(cells)) & (np.abs(cells) <= WHOLE)
+    text[whole] = cells[whole].astype(np.int64).astype(str)
     return text.astype(str).where(~values.isna())
 
 
@@ -189,8 +199,8 @@ def fit(name: str, kind: ColumnType, cells: Any, order: Sequence[str] = (), rare
         case "ordinal":
             return Column(name=name, type=kind, categories=tuple(order))
         case "date":
-            table = _parts(cells)
-            changing = [part for part in DATE_PARTS if np.unique(table[part][~np.isnan(table[part])]).size > 1]
+            known = cells[~np.isnat(cells)]
+            changing = [part for part in DATE_PARTS if np.unique(_part(known, part)).size > 1]
             return Column(name=name, type=kind, parts=tuple(changing or DATE_PARTS[:1]))
     return Column(name=name, type=kind)
 
@@ -200,21 +210,27 @@ def encode(cells: Any, column: Column) -> Array:
     match column.type:
         case "categorical":
             index = {name: float(i) for i, name in enumerate(column.categories)}
-            codes = cells.map(index).to_numpy(dtype=np.float64, na_value=np.nan)
-            unknown = np.isnan(codes) & ~cells.isna().to_numpy()
-            return np.where(unknown, float(len(index)), codes)[:, None]
+            places, words = pd.factorize(cells)  # -1 of a gap
+            codes = np.array([*(index.get(word, len(index)) for word in words), np.nan])
+            return np.asarray(codes[places])[:, None]
         case "date":
-            table = _parts(cells)
-            return np.column_stack([table[part] for part in column.parts])
+            return np.column_stack([_part(cells, part) for part in column.parts])
     return np.asarray(cells, np.float64)[:, None]
 
 
-def _parts(times: Array) -> dict[str, Array]:
+def _part(times: Array, part: str) -> Array:
+    """Return one of `DATE_PARTS` of each time."""
     stamps = pd.Series(times)
-    hour = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
-    days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    found = {"days": days, "month": stamps.dt.month, "weekday": stamps.dt.day_of_week, "hour": hour}
-    return {name: part.to_numpy(dtype=np.float64, na_value=np.nan) for name, part in found.items()}
+    match part:
+        case "days":
+            found = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
+        case "hour":
+            found = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
+        case "month":
+            found = stamps.dt.month
+        case _:
+            found = stamps.dt.day_of_week
+    return np.asarray(found.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def spelt_otherwise(cell: object) -> str:

@@ -21,5 +21,6 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
     found = [*doubts(Path(params.source), params.format), *raw.findings]
     graded(found, params.checks)  # what reading found stops before anything is made of it
     dataset = raw.encode(split(raw.keys, params.split, seed))
+    del raw  # a table is as large as what was made of it
     graded(dataset.findings, params.checks)
     return dataset, graded([*found, *dataset.findings, *check(dataset, params.checks)], params.checks)

@@ -45,6 +45,8 @@ class RawTable:
     def encode(self, parts: Parts) -> Dataset:
         """Return float64 rows: types of columns and category tables are those of training rows.
 
+        Columns leave `frame` as they become numbers, since a large table does not fit into memory twice.
+
         Rows that `missing` drops are left out of the set that they were drawn into, since the type of a column says
         what is a gap in it.
 
@@ -108,7 +110,7 @@ class RawTable:
         start = 0
         for column in fitted:
             kind, order = kinds[column.name]
-            values = self.frame[column.name]
+            values = self.frame.pop(column.name)
             cells, bad = columns.parse(values, kind, order)
             finding = columns.doubts(column.name, values, kind, bad, f"{CLEAN} ({self.source})")
             if finding:
