@@ -106,7 +106,7 @@ def _pixels(
     """Return a block for one image a row."""
     width = len(names)
     sides = size or (math.isqrt(width),) * 2
-    if width not in [channels * sides[0] * sides[1] for channels in (1, 3, 4)] and (size or not _square(width)):
+    if width not in [channels * sides[0] * sides[1] for channels in (1, 3, 4)] and not _square(width):
         raise DataError(
             f"{source}: a row of pixels must make up a square image, or one of --size HEIGHTxWIDTH, but there are"
             f" {width} columns beside {target!r}; say --size, or choose another --kind"

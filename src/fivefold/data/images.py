@@ -114,15 +114,7 @@ def _pixel_columns(source: Path, params: Images) -> Labelled:
     special = params.split.column if params.split.by == "column" and params.split.column in frame else None
     need(frame, {params.target: "target"}, source)
     pixels = frame.drop(columns=[params.target, *([special] if special else [])])
-    width = pixels.shape[1]
-    side = max(math.isqrt(width), 1)
-    height, across = params.size or (side, side)
-    channels = width // (height * across)
-    if channels * height * across != width or channels not in (1, 3, 4):
-        raise DataError(
-            f"{source}: pixel columns must make up a square image, but there are {width}; say `size: [height, width]`,"
-            " or drop the columns that are no pixels"
-        )
+    height, across, channels = _layout(pixels.shape[1], params, source)
     try:
         values = pixels.to_numpy(dtype=np.float64)
     except ValueError as error:
@@ -135,6 +127,25 @@ def _pixel_columns(source: Path, params: Images) -> Labelled:
     parts = None if special is None else frame[special].to_numpy()
     shape = (len(frame), height, across) if channels == 1 else (len(frame), height, across, channels)
     return Labelled(values.astype(np.uint8).reshape(shape), frame[params.target].to_numpy(), params.target, parts)
+
+
+def _layout(width: int, params: Images, source: Path) -> tuple[int, int, int]:
+    """Return height, width and channels of the images that rows of so many pixels are.
+
+    They are of the size that is said if they can be, with the channels that are said or grey; else squares, which are
+    resized; else of the size that is said, in colour.
+    """
+    said = 1 if params.channels == "auto" else params.channels
+    exact = [(*params.size, c) for c in (said, 1, 3, 4) if c * math.prod(params.size) == width] if params.size else []
+    sides = [(math.isqrt(width // c), c) for c in (1, 3, 4)]
+    squares = [(side, side, c) for side, c in sides if side and side * side * c == width]
+    fitting = [*(layout for layout in exact if layout[2] in (said, 1)), *squares, *exact]
+    if not fitting:
+        raise DataError(
+            f"{source}: pixel columns must make up a square image, but there are {width}; say `size: [height, width]`,"
+            " or drop the columns that are no pixels"
+        )
+    return fitting[0]
 
 
 def _shaped(pixels: Array, source: Path, params: Images) -> Array:

@@ -149,7 +149,8 @@ class Images(Strict):
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
         default=None,
         description="height and width to resize to; left out, all images must have one size. Of a table of pixels: the"
-        " height and width that its rows have; left out, they are squares",
+        " height and width that its rows have; if they are squares of another size, that to resize them to; left out,"
+        " they are squares",
     )
     channels: Literal["auto", 1, 3, 4] = Field(
         default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that a training image has"
