@@ -8,7 +8,7 @@ from .encoding import doubts
 from .findings import Finding, graded
 from .read import read
 from .records import Dataset
-from .splitting import split
+from .splitting import shares, split
 
 
 def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
@@ -20,7 +20,9 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
     raw = read(params)
     found = [*doubts(Path(params.source), params.format), *raw.findings]
     graded(found, params.checks)  # what reading found stops before anything is made of it
-    dataset = raw.encode(split(raw.keys, params.split, seed))
+    parts = split(raw.keys, params.split, seed)
+    found += shares(raw.keys, params.split, parts)
+    dataset = raw.encode(parts)
     del raw  # a table is as large as what was made of it
     graded(dataset.findings, params.checks)
     return dataset, graded([*found, *dataset.findings, *check(dataset, params.checks)], params.checks)

@@ -16,9 +16,13 @@ from sklearn.model_selection import (
 
 from ..errors import DataError, one_line
 from ..params.splits import GivenSplit, GroupSplit, Part, RowSplit, Split, TimeSplit
+from .findings import Finding
 from .records import Keys, Parts
 
 Index = NDArray[np.int64]
+
+FAR_OFF = 0.1
+"""Share of the rows asked for by which a set may be larger or smaller without a word."""
 
 
 def split(keys: Keys, params: Split, seed: int) -> Parts:
@@ -43,6 +47,22 @@ def split(keys: Keys, params: Split, seed: int) -> Parts:
         ) from None
     suffice(keys, parts, stratified=params.by == "stratified")
     return parts
+
+
+def shares(keys: Keys, params: Split, parts: Parts) -> tuple[Finding, ...]:
+    """Return what to say of a split in time whose sets are not as large as was asked for, since times repeat."""
+    if not isinstance(params, TimeSplit) or keys.time is None:
+        return ()
+    n = len(keys.y)
+    asked = {"validation": _rows(params.validation, n), "test": _rows(params.test, n)}
+    if all(abs(len(parts[name]) - rows) <= FAR_OFF * rows for name, rows in asked.items()):
+        return ()
+    each = " and ".join(
+        f"{len(parts[name])} {name} rows ({len(parts[name]) / n:.1%}) instead of {rows} ({rows / n:.1%})"
+        for name, rows in asked.items()
+    )
+    text = f"rows of one time stay together in the later set, which gives {each}"
+    return (Finding(rule="split_shares", level="note", text=text),)
 
 
 def folds(keys: Keys, parts: Parts, by: str, k: int, seed: int) -> Iterator[tuple[Index, Index]]:

@@ -11,6 +11,7 @@ Rule = Literal[
     "constant",
     "duplicates",
     "split_overlap",
+    "split_shares",
     "identifier",
     "leakage",
     "class_balance",
