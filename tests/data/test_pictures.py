@@ -274,7 +274,9 @@ class TestCorrupt:
     def test_a_file_that_is_no_image_is_refused(self, tmp_path: Path, pack: Any, content: bytes, reason: str) -> None:
         source = pack(tmp_path, {**CLASSES, "cat/0.png": content})
         refuse(source, f"{source}: {NOT_READ}{reason}")
-        refuse(source, "remove it; or set `checks: {corrupt: warning}`", checks={"corrupt": "error"})
+        refuse(
+            source, "remove it; to go on all the same, set `checks: {corrupt: warning}`", checks={"corrupt": "error"}
+        )
 
     def test_several_are_counted(self, tmp_path: Path) -> None:
         source = folder(tmp_path, {**CLASSES, "cat/0.png": b"", "dog/3.png": b""})

@@ -362,7 +362,7 @@ REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
     (
         csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]),
         {},
-        "30 of 34 steps are missing, the first at 2024-01-03T00:00:00.000: interpolate fills them in; say a longer `step`",
+        "30 of 34 steps are missing, the first at 2024-01-03T00:00:00.000: interpolate fills them in; say a longer",
     ),
     (csv([1, 2, 100, 300]), {"step": "MS"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'MS'"),
     (csv([1, 2, 100, 300]), {"step": "-1"}, ": times are numbers, so `step` must be one above 0 or auto, but is '-1'"),

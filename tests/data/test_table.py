@@ -15,7 +15,7 @@ from fivefold.data.read import read
 from fivefold.data.records import Array
 from fivefold.errors import DataError
 from fivefold.params.datasets import Column, Format, Missing
-from fivefold.params.splits import GivenSplit, GroupSplit, TimeSplit
+from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import encoded, table_block, whole
@@ -142,6 +142,23 @@ class TestTarget:
             read(table_block(tmp_path / "a.csv", task="regression"))
 
 
+def test_every_error_names_the_file(source: Path) -> None:
+    for changes in ({"split": RowSplit(by="random", validation=50, test=50)}, {"checks": {"class_balance": "error"}}):
+        with pytest.raises(DataError, match=rf"\A{re.escape(str(source))}: "):
+            prepare(table_block(source, drop=("site", "part"), **changes), 0)
+    with pytest.raises(
+        DataError, match=r"a.csv: class_balance: .*; to go on all the same, set `checks: {class_balance: w"
+    ):
+        prepare(table_block(source, checks={"class_balance": "error"}), 0)
+
+
+def test_words_are_not_scaled(source: Path) -> None:
+    said = r"`normalize` scales numbers, but column 'colour' is categorical; leave `normalize: minmax` out of `columns`"
+    with pytest.raises(DataError, match=said):
+        prepare(table_block(source, columns={"colour": Column(normalize="minmax")}), 0)
+    prepare(table_block(source, columns={"colour": Column(normalize="none"), "flag": Column(normalize="minmax")}), 0)
+
+
 class TestRowsLeftOut:
     FRAME = pd.DataFrame(
         {"a": [1, 1, np.nan, 2, 1], "b": ["x", "x", "y", None, "x"], "y": ["u", "u", "v", "v", "v"]},
@@ -214,6 +231,13 @@ class TestRowsLeftOut:
         block = table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop"))
         with pytest.raises(DataError, match=r"training rows must be of two classes or more, but all are of 'u'; bring"):
             prepare(block, 0)
+
+    def test_each_bad_cell_is_shown_with_its_row(self, tmp_path: Path) -> None:
+        cells = [*map(str, range(58)), "inf", "oops"]
+        frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
+        said = r"mixed_types: column 'a' must hold .*, but 'inf' stands in row 59, 'oops' in row 60 \(2 rows\);"
+        with pytest.raises(DataError, match=said):
+            prepare(table_block(written(frame, tmp_path / "a.csv")), 0)
 
     def test_a_bad_cell_that_is_no_error_becomes_a_gap(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index != 3, np.inf), rank=FRAME["rank"])

@@ -245,12 +245,16 @@ def doubts(name: str, values: pd.Series, kind: ColumnType, bad: NDArray[np.int64
     if not len(bad):
         return None
     cell = values.iloc[int(bad[0])]
-    number = kind == "numeric" and pd.notna(pd.to_numeric(cell, errors="coerce"))
-    rows = ", ".join(str(i + 1) for i in bad[:NAMED]) + (", ..." if len(bad) > NAMED else "")
+    number = kind == "numeric" and bool(pd.to_numeric(values.iloc[bad], errors="coerce").notna().all())
+    rows: dict[str, list[str]] = {}
+    for i in bad[:NAMED]:
+        rows.setdefault(shown(values.iloc[int(i)]), []).append(str(i + 1))
+    cells = [f"{text} {'stands ' * (not at)}in row {', '.join(r)}" for at, (text, r) in enumerate(rows.items())]
+    more = ", ..." if len(bad) > NAMED else ""
     rule = (
         f"finite numbers up to {LARGEST:g}" if kind == "numeric" else {"date": "ISO dates"}.get(kind, f"{kind} values")
     )
-    text = f"column {name!r} must hold {rule}, but {shown(cell)} stands in row {rows}"
+    text = f"column {name!r} must hold {rule}, but {', '.join(cells)}{more}"
     count = f" ({len(bad)} rows)" if len(bad) > 1 else ""
     remedy = spelt_otherwise(cell) + remedy
     return Finding(rule="non_finite" if number else "mixed_types", level="error", text=f"{text}{count}; {remedy}")

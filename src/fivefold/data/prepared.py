@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..errors import DataError
 from ..params.datasets import Dataset as DatasetParams
 from .checks import check
 from .encoding import doubts
@@ -17,6 +18,13 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
     Raises:
         DataError: the source breaks a rule, its rows do not suffice, or a check finds an error.
     """
+    try:
+        return _prepared(params, seed)
+    except DataError as error:
+        raise error.of(params.source) from None
+
+
+def _prepared(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]:
     raw = read(params)
     found = [*doubts(Path(params.source), params.format), *raw.findings]
     graded(found, params.checks)  # what reading found stops before anything is made of it

@@ -58,7 +58,7 @@ class RawSequences(Arrays):
         steps = ~np.isnan(self.x[parts["train"]]).all(axis=(0, 2))
         length = int(np.flatnonzero(steps)[-1]) + 1
         schema = self.schema.model_copy(update={"shape": (length, *self.schema.shape[1:])})
-        longer = ~np.isnan(self.x[:, length:]).all(axis=(1, 2))
+        longer = np.asarray(~np.isnan(self.x[:, length:]).all(axis=(1, 2)))
         cut = {name: int(longer[parts[name]].sum()) for name in ("validation", "test")}
         dataset = replace(self, x=self.x[:, :length], schema=schema).divided(parts)
         if not any(cut.values()):
@@ -123,7 +123,9 @@ def _long(source: Path, params: Sequences) -> Found:
     known = sorted({params.target, special} & set(values))
     if known:
         raise DataError(f"{source}: {known[0]!r} is told or splits, so it is no value; take it out of `values`")
-    matrix = np.column_stack([numbers(frame[name], source) for name in values])
+    found = [name for name in values if pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    others = f"name those of values: `values: [{', '.join(found)}]`" if found else "name another column"
+    matrix = np.column_stack([numbers(frame[name], source, f"clean it, or {others}") for name in values])
     codes, names = pd.factorize(frame[params.series])
     if (codes < 0).any():
         raise DataError(f"{source}: every row must have a series, but row {int((codes < 0).argmax()) + 1} has none")

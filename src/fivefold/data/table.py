@@ -63,6 +63,13 @@ class RawTable:
         kinds = {
             name: columns.infer(self.frame[name].iloc[train], said.get(name, ColumnParams())) for name in self.names
         }
+        for name, (kind, _) in kinds.items():
+            method = said[name].normalize if name in said else None
+            if kind == "categorical" and method not in (None, "none"):
+                raise DataError(
+                    f"{self.source}: `normalize` scales numbers, but column {name!r} is categorical; leave"
+                    f" `normalize: {method}` out of `columns`, or say its type there"
+                )
         validate(self.frame, {**kinds, **self._of_targets()}, said, self.source)
         remedy = "impute instead, or name empty columns under `drop`"
         parts, gaps = leave_out(parts, self._gaps(kinds), self.keys, "missing", self.source, remedy)

@@ -102,10 +102,10 @@ def positive(values: Array, name: str, origin: object) -> None:
         )
 
 
-def numbers(values: pd.Series, origin: object) -> Array:
+def numbers(values: pd.Series, origin: object, remedy: str = "clean it, or name another column") -> Array:
     """Return a column as float64; a `DataError` names the first row that is no usable number."""
     parsed, bad = parse(values, "numeric")
-    finding = doubts(str(values.name), values, "numeric", bad, "clean it, or name another column")
+    finding = doubts(str(values.name), values, "numeric", bad, remedy)
     if finding:
         raise DataError(f"{origin}: {finding.text}")
     return np.asarray(parsed)

@@ -22,8 +22,8 @@ Rule = Literal[
     "mixed_types",
     "corrupt",
     "missing_steps",
-    "cut",
     "encoding",
+    "cut",
 ]
 Level = Literal["error", "warning", "note", "off"]
 Levels = Annotated[

@@ -69,7 +69,7 @@ class Missing(Strict):
     numeric: Literal["median", "mean", "most_frequent", "constant", "drop"] = Field(
         default="median", description="drop leaves the row out of the set that it was drawn into"
     )
-    constant: float = Field(default=0.0, description="for numeric: constant")
+    constant: float = Field(default=0.0, description="for numeric: constant, and only then")
     categorical: Literal["own", "most_frequent", "drop"] = Field(
         default="own", description="own: missing is a category of its own"
     )
@@ -77,6 +77,15 @@ class Missing(Strict):
     target: Literal["error", "drop"] = Field(
         default="error", description="drop leaves rows without a target out, before rows are divided"
     )
+
+    @field_validator("constant")
+    @classmethod
+    def _of_numeric(cls, constant: float, info: ValidationInfo) -> float:
+        kind = info.data.get("numeric", "constant")
+        if kind != "constant":
+            text = "Input should be left out, or `numeric` be constant and not {kind}"
+            raise PydanticCustomError("constant", text, {"kind": kind})
+        return constant
 
 
 class Table(Strict):
@@ -227,7 +236,7 @@ class Text(Strict):
     min_count: int = Field(default=2, gt=0, description="times that a token must stand in training rows to be known")
     length: int = Field(gt=0, description="tokens a record; longer texts are cut, shorter ones padded")
     format: Format = Format()
-    split: Split | TimeSplit
+    split: Split
     checks: Levels
 
 
