@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -26,15 +27,17 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's dataset-fashion-mnist puts it; files of the same sizes are made where it is not installed."""
 PAIRS = 9
 """Times that the images are unpacked and prepared, in turn."""
-CSV_BYTES = 10**9
 COLUMNS = 20
 BLOCK = 20_000
 """Rows of the table that are drawn; they repeat, but for their first cell."""
 
+Lines = tuple[list[str], list[str]]
+"""Names of columns, and rows as they stand in a CSV."""
+
 
 def prepare_images(source: Path) -> None:
-    """Read, divide, check and save, as the stage does."""
-    block = Images(
+    """Read, divide, check, scale and save, as the stage does."""
+    block: Dataset = Images(
         kind="images",
         source=str(source),
         task="classification",
@@ -43,6 +46,7 @@ def prepare_images(source: Path) -> None:
         checks={},
     )
     dataset, _ = prepare(block, 0)
+    fit_scaling(dataset.train.x, dataset.schema, block)
     with tempfile.TemporaryDirectory() as folder:
         save_dataset(dataset, Path(folder))
 
@@ -78,20 +82,48 @@ def write_images(folder: Path) -> Path:
     return folder
 
 
-def write_table(path: Path) -> int:
-    """Write a CSV of numbers of six decimals, a column of words and a target; return its rows."""
-    rng = np.random.default_rng(0)
+def numbers(rng: np.random.Generator) -> Lines:
+    """Return rows of numbers of six decimals and a column of words; a first cell that never repeats comes later."""
     words = np.array(["Aachen", "Berlin", "Celle", "Dresden"])[rng.integers(0, 4, BLOCK)]
-    targets = np.array(["no", "yes"])[rng.integers(0, 2, BLOCK)]
-    numbers = rng.normal(size=(BLOCK, COLUMNS - 1))
-    ends = [
-        ",".join([*(f"{value:.6f}" for value in row), word, target])
-        for row, word, target in zip(numbers, words, targets, strict=True)
-    ]
+    cells = rng.normal(size=(BLOCK, COLUMNS - 1))
+    rows = [",".join([*(f"{value:.6f}" for value in row), word]) for row, word in zip(cells, words, strict=True)]
+    return [*(f"x{i}" for i in range(COLUMNS)), "city"], rows
+
+
+def words(rng: np.random.Generator) -> Lines:
+    """Return rows of 8 words, 4 dates and 3 whole numbers, behind the first cell."""
+    letters = np.array([*"abcdefghijklmnopqrst"])
+    known = np.array(["".join(rng.choice(letters, size)) for size in rng.integers(4, 12, 500)])
+    days = (np.datetime64("2015-01-01") + rng.integers(0, 3_000, (BLOCK, 4))).astype(str)
+    cells = (known[rng.integers(0, 500, (BLOCK, 8))], days, rng.integers(0, 10**6, (BLOCK, 2)).astype(str))
+    names = ["n0", *(f"w{i}" for i in range(8)), *(f"d{i}" for i in range(4)), "n1", "n2"]
+    return names, [",".join(row) for row in np.concatenate(cells, axis=1).tolist()]
+
+
+def digits(rng: np.random.Generator) -> Lines:
+    """Return rows of 100 whole numbers of one digit, behind the first cell."""
+    cells = rng.integers(0, 10, (BLOCK, 100)).astype(str).tolist()
+    return ["n", *(f"n{i}" for i in range(100))], [",".join(row) for row in cells]
+
+
+TABLES: dict[str, tuple[Callable[[np.random.Generator], Lines], int]] = {
+    "numbers": (numbers, 10**9),
+    "words": (words, 10**9 // 4),
+    "digits": (digits, 10**9 // 4),
+}
+"""What makes each table, and how many bytes of it are written."""
+
+
+def write_table(path: Path, kind: str) -> int:
+    """Write a CSV that ends with a target; return its rows."""
+    rng = np.random.default_rng(0)
+    made, size = TABLES[kind]
+    head, cells = made(rng)
+    ends = [f"{row},{target}" for row, target in zip(cells, rng.choice(["no", "yes"], BLOCK), strict=True)]
     rows = 0
     with path.open("w") as file:
-        file.write(",".join([*(f"x{i}" for i in range(COLUMNS)), "city", "y"]) + "\n")
-        while file.tell() < CSV_BYTES:
+        file.write(",".join([*head, "y"]) + "\n")
+        while file.tell() < size:
             file.write("".join(f"{(rows + i) / 7:.6f},{end}\n" for i, end in enumerate(ends)))
             rows += BLOCK
     return rows
@@ -109,53 +141,64 @@ def prepare_table(source: Path) -> None:
         normalize="standard",
         checks={},
     )
-    started = time.perf_counter()
+    before, started = peak(), time.perf_counter()
     dataset, _ = prepare(block, 0)
     fit_scaling(dataset.train.x, dataset.schema, block)
     out = source.parent / "out"
     out.mkdir()
     save_dataset(dataset, out)
+    print(json.dumps({"gibibytes": peak(), "before": before, "seconds": time.perf_counter() - started}))
+
+
+def peak() -> float:
+    """Return the most memory that this process has taken, GiB."""
     unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
-    print(json.dumps({"gibibytes": peak, "seconds": time.perf_counter() - started}))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
-def memory_of_table(folder: Path) -> dict[str, float]:
-    """Return what `prepare_table` prints in a process of its own, and the size of the table."""
-    path = folder / "a.csv"
-    rows = write_table(path)
-    # a process begins with the peak of the one that started it: here it is small yet
-    command = [sys.executable, "-m", "benchmarks.bench_prepare", str(path)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return {**json.loads(done.stdout), "rows": rows, "columns": COLUMNS + 2, "bytes": path.stat().st_size}
+def memory_of_table(kind: str) -> dict[str, float]:
+    """Return what `prepare_table` prints in a process of its own, the size of the table, and what 1 GB of it takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        rows = write_table(path, kind)
+        # a process begins with the peak of the one that started it: here it is small yet
+        command = [sys.executable, "-m", "benchmarks.bench_prepare", str(path)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        found = {**json.loads(done.stdout), "rows": rows, "bytes": path.stat().st_size}
+    of_1gb = found["before"] + (found["gibibytes"] - found["before"]) * 1e9 / found["bytes"]
+    return {**found, "gibibytes_of_1gb": of_1gb}
 
 
 def main() -> int:
     os.chdir(ROOT)
-    with tempfile.TemporaryDirectory() as folder:
-        memory = memory_of_table(Path(folder))
+    tables = {kind: memory_of_table(kind) for kind in TABLES}
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         source = FASHION if FASHION.exists() else write_images(Path(folder))
         bare, whole = both_ways(source)
     rows = [
         ("unpack 70,000 images, s", median(bare)),
         ("prepare them, s", median(whole)),
-        ("prepare a CSV of 1 GB, s", memory["seconds"]),
-        ("peak memory of that, GiB", memory["gibibytes"]),
     ]
+    for kind, found in tables.items():
+        rows.append((f"prepare a CSV of {found['bytes'] / 1e9:.2f} GB of {kind}, s", found["seconds"]))
+        rows.append(("peak memory of that, GiB", found["gibibytes"]))
+        rows.append(("peak memory of 1 GB of it, GiB", found["gibibytes_of_1gb"]))
     print(table(("what", "median"), rows))
     measured = {
         "images": str(source) if source == FASHION else "made",
         "unpack_seconds": bare,
         "prepare_seconds": whole,
-        "table": memory,
+        "tables": tables,
     }
     return finish(
         "prepare",
         measured,
         [
             Result("prepare_images_per_unpack", median(whole) / median(bare), 3),
-            Result("prepare_1gb_csv_gibibytes", memory["gibibytes"], 4),
+            Result("prepare_1gb_csv_gibibytes", tables["numbers"]["gibibytes_of_1gb"], 4),
+            Result("prepare_1gb_csv_of_words_gibibytes", tables["words"]["gibibytes_of_1gb"], 4),
+            # as float64 alone they take 3.7 GiB
+            Result("prepare_1gb_csv_of_digits_gibibytes", tables["digits"]["gibibytes_of_1gb"], 6),
         ],
     )
 

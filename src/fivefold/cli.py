@@ -55,7 +55,9 @@ def add(
     kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
     dates: Annotated[str, typer.Option(help="day_first or month_first of dates; else told from them")] = "",
-    accept: Annotated[bool, typer.Option(help="cells that cannot be read are gaps, such images left out")] = False,
+    accept: Annotated[
+        bool, typer.Option(help="cells that cannot be read are gaps; such images, and rows without target, left out")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="only show what would change in params.yaml")] = False,
     in_place: Annotated[bool, typer.Option(help="refer to a source outside the project, do not copy it")] = False,
 ) -> None:
@@ -72,14 +74,15 @@ def add(
     added = look(source, target=target, name=name, kind=kind, size=size, dates=dates, in_place=in_place, accept=accept)
     show(added, console)
     copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""
+    wrote = "params.yaml and dvc.yaml written"
     console.print()
     if dry_run:
         show_difference(difference(added.before, added.after), console)
-        console.print(f"\nso it would be without --dry-run: params.yaml written{copied}", highlight=False, markup=False)
+        console.print(f"\nso it would be without --dry-run: {wrote}{copied}", highlight=False, markup=False)
         return
     write(added)
     wire(paths.root())
-    console.print(f"params.yaml written{copied}", highlight=False, markup=False)
+    console.print(f"{wrote}{copied}", highlight=False, markup=False)
     if added.copy_to:
         where = f"{added.copy_to} is a new file of git's; if it is large: dvc add {added.copy_to}"
         console.print(where, highlight=False, markup=False)

@@ -49,15 +49,23 @@ class ParamsError(InputError):
 class DataError(InputError):
     """A source file, or a value in it, breaks a rule; names the file."""
 
+    def of(self, source: str) -> "DataError":
+        """Return the same error with the file that it is about, if its text does not name it."""
+        return self if source in str(self) else DataError(f"{source}: {self}")
+
 
 class CheckError(DataError):
     """What checks of the data found; `rules` are those that it breaks, which `checks` in params.yaml may grade."""
 
     def __init__(self, texts: Sequence[str], rules: Iterable[str]) -> None:
+        self.texts, self.rules = list(texts), tuple(dict.fromkeys(rules))
         self.found = "; ".join(texts[:TOLD]) + (f" (and {len(texts) - TOLD} more)" if len(texts) > TOLD else "")
-        self.rules = tuple(dict.fromkeys(rules))
         levels = ", ".join(f"{rule}: warning" for rule in self.rules)
-        super().__init__(f"{self.found}; or set `checks: {{{levels}}}`")
+        super().__init__(f"{self.found}; to go on all the same, set `checks: {{{levels}}}`")
+
+    def of(self, source: str) -> "CheckError":
+        """Return the same error with the file that it is about, if its text does not name it."""
+        return self if source in self.found else CheckError([f"{source}: {self.texts[0]}", *self.texts[1:]], self.rules)
 
 
 class ArtifactError(FivefoldError):

@@ -30,7 +30,8 @@ def table() -> Path:
 
 def test_all_columns_are_told_at_once_with_the_option() -> None:
     said = (
-        r"\Acolumn 'age' must hold .*'thirty' stands in row 60; .*column 'size' must hold .*inf stands in row 1;[^\n]*"
+        r"\Amixed_types: column 'age' must hold .*'thirty' stands in row 60; "
+        r".*non_finite: column 'size' must hold .*inf stands in row 1;[^\n]*"
         r"; or add it with --accept: such cells are gaps\Z"
     )
     with pytest.raises(DataError, match=said):
@@ -43,6 +44,21 @@ def test_accepted_cells_are_gaps_and_the_block_says_so() -> None:
     assert "checks: {mixed_types: warning, non_finite: warning}" in found.after
     assert [f.rule for f in found.findings if f.level == "warning"][:2] == ["mixed_types", "non_finite"]
     assert "accepted: mixed_types, non_finite; `checks` in params.yaml holds it" in found.notes
+
+
+def test_rows_without_a_target_are_left_out_of_a_table_and_refused_of_sequences() -> None:
+    answers = ["", *["u", "v"] * 29, ""]
+    pd.DataFrame({"a": RANDOM.normal(size=N), "y": answers}).to_csv("mine.csv", index=False)
+    with pytest.raises(DataError, match=r"'y' is empty in 2 of 60 rows \(rows 1, 60\).* --accept to leave them out$"):
+        add(Path("mine.csv"))
+    found = add(Path("mine.csv"), accept=True)
+    assert found.block["missing"] == {"target": "drop"}
+    assert "accepted: 2 rows without y are left out; `missing` in params.yaml holds it" in found.notes
+    assert sum(map(len, found.dataset.splits().values())) == N - 2
+    steps = {"id": np.repeat(range(12), 5), "t": [*range(5)] * 12, "v": RANDOM.normal(size=N)}
+    pd.DataFrame({**steps, "y": [""] * 5 + ["u"] * 30 + ["v"] * 25}).to_csv("many.csv", index=False)
+    with pytest.raises(DataError, match=r"is empty in 5 of 60 rows .* delete these rows and add the file again$"):
+        add(Path("many.csv"), accept=True)
 
 
 def test_nothing_to_accept_leaves_no_trace() -> None:

@@ -126,12 +126,27 @@ class TestSequences:
             "classification",
         )
 
-    def test_other_names_are_known_by_what_stands_there(self, tmp_path: Path) -> None:
+    def test_other_names_that_tell(self, tmp_path: Path) -> None:
         path = csv(tmp_path, recording=np.repeat([f"r{i}" for i in range(20)], 6), ms=np.tile(np.arange(6) * 20, 20),
                    v=RANDOM.random(120), device=["a", "b"] * 60, activity=np.repeat(classes(20), 6))  # fmt: skip
         block = look(path, "activity", "")
         assert (block["kind"], block["series"], block["step"]) == ("sequences", "recording", "ms")
         assert block["values"] == ["v"]  # words are no values
+
+    def test_a_counter_of_rows_is_no_step(self, tmp_path: Path) -> None:
+        countries, continents = [f"c{i}" for i in range(20)], classes(20)
+        world = {"country": np.repeat(countries, 6), "gdp": RANDOM.random(120), "continent": np.repeat(continents, 6)}
+        assert look(csv(tmp_path, row=np.arange(120), **world), "continent", "")["kind"] == "table"
+        assert look(csv(tmp_path, row=np.arange(120), **world), "continent", "sequences")["series"] == "country"
+        visits = {"patient": np.repeat(np.arange(20), 6), "age": RANDOM.random(120), "died": np.repeat(continents, 6)}
+        for counter in ("visit_id", "index", "time"):
+            assert look(csv(tmp_path, **{counter: np.arange(120)}, **visits), "died", "")["kind"] == "table"
+
+    def test_a_year_of_each_country_is_no_step_unless_said(self, tmp_path: Path) -> None:
+        path = csv(tmp_path, country=np.repeat([f"c{i}" for i in range(20)], 6), year=np.tile(np.arange(6), 20),
+                   gdp=RANDOM.random(120), continent=np.repeat(classes(20), 6))  # fmt: skip
+        assert look(path, "continent", "")["kind"] == "table"
+        assert look(path, "continent", "sequences")["step"] == "year"
 
     def test_a_table_of_groups_is_no_set_of_sequences(self, tmp_path: Path) -> None:
         path = csv(tmp_path, site=np.repeat([f"s{i}" for i in range(10)], 6), a=RANDOM.random(60), y=classes(60))

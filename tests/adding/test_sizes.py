@@ -84,12 +84,12 @@ def test_a_size_for_what_is_no_image_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_size_tells_the_shape_of_pixels_that_are_no_square(tmp_path: Path) -> None:
-    cells = np.random.default_rng(0).integers(0, 255, (40, 4 * 9))
-    names = [f"p{i}" for i in range(36)]
+    cells = np.random.default_rng(0).integers(0, 255, (40, 4 * 10))
+    names = [f"p{i}" for i in range(40)]
     rows = [",".join([*names, "y"]), *(",".join([*map(str, row), str(i % 2)]) for i, row in enumerate(cells))]
     (tmp_path / "mine.csv").write_text("\n".join(rows))
-    block = look(tmp_path / "mine.csv", size=(4, 9)).block
-    assert (block["kind"], block["size"]) == ("images", [4, 9])
-    said = r"must make up a square image, or one of --size HEIGHTxWIDTH, but there are 36 columns beside 'y'"
+    block = look(tmp_path / "mine.csv", size=(4, 10)).block
+    assert (block["kind"], block["size"]) == ("images", [4, 10])
+    said = r"must make up a square image, or one of --size HEIGHTxWIDTH, but there are 40 columns beside 'y'"
     with pytest.raises(DataError, match=said):
         look(tmp_path / "mine.csv", size=(5, 9))

@@ -103,8 +103,8 @@ def test_a_cell_that_is_no_number_stops_with_its_row_and_the_rule(
     tmp_path: Path, content: bytes, line: str, rule: str
 ) -> None:
     (tmp_path / "a.csv").write_bytes(content)
-    whole = rf"\Acolumn 'a' must hold finite numbers up to 1e\+37, but {re.escape(line)}[^\n]*"
-    with pytest.raises(DataError, match=rf"{whole}; or set `checks: {{{rule}: warning}}`\Z"):
+    whole = rf"\A{rule}: column 'a' must hold finite numbers up to 1e\+37, but {re.escape(line)}[^\n]*"
+    with pytest.raises(DataError, match=rf"{whole}; to go on all the same, set `checks: {{{rule}: warning}}`\Z"):
         graded(encoded(table_block(tmp_path / "a.csv")).findings, {})
 
 

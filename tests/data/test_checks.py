@@ -349,16 +349,25 @@ class TestLevels:
         assert graded([NOTE, ERROR], {"mixed_types": "off", "duplicates": "off"}) == []
 
     def test_an_error_stops_with_the_remedy(self) -> None:
-        with pytest.raises(DataError, match=r"\A'hot' stands in row 2; or set `checks: {mixed_types: warning}`\Z"):
+        with pytest.raises(
+            DataError,
+            match=r"\Amixed_types: 'hot' stands in row 2; to go on all the same, set `checks: {mixed_types: war",
+        ):
             graded([NOTE, ERROR], {})
 
     def test_any_rule_may_be_made_an_error_and_all_are_told(self) -> None:
-        said = r"\Aa never changes; 2 rows repeat; or set `checks: {constant: warning, duplicates: warning}`\Z"
+        said = (
+            r"\Aconstant: a never changes; duplicates: 2 rows repeat; to go on all the same, set `checks: {constant:"
+            r" warning, duplicates: warning}`\Z"
+        )
         with pytest.raises(DataError, match=said):
             graded([WARNING, NOTE], {"constant": "error", "duplicates": "error"})
 
     def test_of_many_errors_ten_are_told_and_the_others_counted(self) -> None:
-        with pytest.raises(DataError, match=r"\A('hot' stands in row 2; ?){9}'hot' .* row 2 \(and 3 more\); or set"):
+        with pytest.raises(
+            DataError,
+            match=r"\A(mixed_types: 'hot' stands in row 2; ?){9}mixed_types: 'hot' .* row 2 \(and 3 more\); to go",
+        ):
             graded([ERROR] * 13, {})
 
     @pytest.fixture
@@ -372,7 +381,9 @@ class TestLevels:
         assert ("constant", "warning") in {(f.rule, f.level) for f in findings}
         _, findings = prepare(table_block(source, checks={"constant": "off"}), 0)
         assert "constant" not in {f.rule for f in findings}
-        message = r"\Asame never changes; name it under `drop`; or set `checks: {constant: warning}`\Z"
+        message = (
+            r"a.csv: constant: same never changes; name it under `drop`; to go on all the same, set `checks: {const"
+        )
         with pytest.raises(DataError, match=message):
             prepare(table_block(source, checks={"constant": "error"}), 0)
 

@@ -137,7 +137,7 @@ class TestDates:
         assert bad.tolist() == [1, 2]
         finding = columns.doubts("a", values, "date", bad, "clean it")
         assert finding is not None
-        text = "column 'a' must hold ISO dates, but '2024-02-30' stands in row 2, 3 (2 rows); clean it"
+        text = "column 'a' must hold ISO dates, but '2024-02-30' stands in row 2, 'soon' in row 3 (2 rows); clean it"
         assert (finding.rule, finding.level, finding.text) == ("mixed_types", "error", text)
 
 

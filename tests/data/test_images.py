@@ -142,10 +142,30 @@ class TestPixelColumns:
         dataset, _ = prepare(block, 0)
         assert (dataset.schema.shape, dataset.test.rows.tolist()) == ((1, 2, 2), [15, 16, 17, 18, 19])
 
-    @pytest.mark.parametrize(("size", "shape"), [((1, 4), (1, 1, 4)), ((4, 1), (1, 4, 1)), ((1, 1), (4, 1, 1))])
+    @pytest.mark.parametrize(("size", "shape"), [((1, 4), (1, 1, 4)), ((4, 1), (1, 4, 1))])
     def test_size_says_how_pixels_lie(self, tmp_path: Path, size: tuple[int, int], shape: tuple[int, ...]) -> None:
         schema, _ = whole(images_block(self.written(tmp_path, "a.csv"), target="digit", size=size))
         assert schema.shape == shape
+
+    @pytest.mark.parametrize(
+        ("width", "size", "channels", "shape"),
+        [
+            (784, None, "auto", (1, 28, 28)),
+            (784, (14, 14), "auto", (1, 14, 14)),  # resized, not cut into four
+            (784, (14, 14), 4, (4, 14, 14)),
+            (784, (14, 14), 3, (3, 14, 14)),
+            (784, (14, 56), "auto", (1, 14, 56)),
+            (192, None, "auto", (3, 8, 8)),
+            (192, (4, 4), "auto", (3, 4, 4)),
+            (60, (4, 5), "auto", (3, 4, 5)),
+        ],
+    )
+    def test_a_size_is_that_of_rows_or_to_resize_squares_to(
+        self, tmp_path: Path, width: int, size: tuple[int, int] | None, channels: Any, shape: tuple[int, ...]
+    ) -> None:
+        frame = pd.DataFrame(noise(6, width), columns=[f"p{i}" for i in range(width)]).assign(digit=[3, 7] * 3)
+        block = images_block(self.written(tmp_path, "a.csv", frame), target="digit", size=size, channels=channels)
+        assert whole(block)[0].shape == shape
 
     @pytest.mark.parametrize(
         ("change", "line"),

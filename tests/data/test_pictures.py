@@ -231,6 +231,13 @@ class TestModes:
         _, records = whole(images_block(folder(tmp_path / "b", {**files, "dog/1.png": encoded(colour)})))
         assert records.x.reshape(3, 3).tolist() == [[9, 9, 9]] * 3
 
+    def test_channels_are_those_of_training_images(self, tmp_path: Path) -> None:
+        grey, alpha = encoded(np.full((1, 1), 9, np.uint8)), encoded(np.full((1, 1, 4), 9, np.uint8))
+        files = {f"train/{name}/{i}.png": grey for name in ("cat", "dog") for i in range(4)}
+        source = folder(tmp_path, {**files, "test/cat/0.png": alpha, "test/dog/0.png": grey})
+        dataset, _ = prepare(images_block(source, split=GIVEN), 0)
+        assert (dataset.schema.shape, dataset.test.x.ravel().tolist()) == ((1, 1, 1), [9, 9])
+
     def test_images_of_two_sizes_are_resized_or_refused(self, tmp_path: Path) -> None:
         source = folder(tmp_path, {"cat/0.png": encoded(noise(4, 5)), "dog/0.png": encoded(noise(7, 3))})
         line = "images must have one size, but have 2, from 4x5 to 7x3; set `size: [height, width]` to resize them"
@@ -267,7 +274,9 @@ class TestCorrupt:
     def test_a_file_that_is_no_image_is_refused(self, tmp_path: Path, pack: Any, content: bytes, reason: str) -> None:
         source = pack(tmp_path, {**CLASSES, "cat/0.png": content})
         refuse(source, f"{source}: {NOT_READ}{reason}")
-        refuse(source, "remove it; or set `checks: {corrupt: warning}`", checks={"corrupt": "error"})
+        refuse(
+            source, "remove it; to go on all the same, set `checks: {corrupt: warning}`", checks={"corrupt": "error"}
+        )
 
     def test_several_are_counted(self, tmp_path: Path) -> None:
         source = folder(tmp_path, {**CLASSES, "cat/0.png": b"", "dog/3.png": b""})

@@ -57,6 +57,12 @@ X = [[[10, -1], [20, -2], [NAN, NAN]], [[1, -10], [2, -20], [3, -30]]]
 
 
 class TestLong:
+    def test_words_among_the_values_are_named_with_the_remedy(self, tmp_path: Path) -> None:
+        text = "\n".join(line + "," + ("split" if not i else "train") for i, line in enumerate(LONG.splitlines()))
+        said = r"column 'split' must hold .* 'train' stands in row 1, .*, or name those of values: `values: \[u, v\]`"
+        with pytest.raises(DataError, match=said):
+            of(written(tmp_path, text))
+
     def test_rows_become_padded_sequences_in_the_order_of_their_steps(self, tmp_path: Path) -> None:
         found = of(written(tmp_path, LONG))
         np.testing.assert_array_equal(found.x, X)

@@ -359,7 +359,11 @@ REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
     (csv([1, 2, 3, 4, 5.5, 6]), {}, ": times must lie on even steps, but 5.5 (1 such rows) does not; say `step`, or"),
     (csv([1, 1.0001, 2, 3, 4]), {"step": "1"}, ": times must lie on even steps, but 1.0001 (1 such rows) does not;"),
     (csv(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04T06:30"]), {}, ": times must lie on even steps, but 2"),
-    (csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]), {}, "but 30 of 34 steps of 1 day would"),
+    (
+        csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]),
+        {},
+        "30 of 34 steps are missing, the first at 2024-01-03T00:00:00.000: interpolate fills them in; say a longer",
+    ),
     (csv([1, 2, 100, 300]), {"step": "MS"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'MS'"),
     (csv([1, 2, 100, 300]), {"step": "-1"}, ": times are numbers, so `step` must be one above 0 or auto, but is '-1'"),
     (csv([1, 2, 3, 4]), {"step": "nan"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'nan';"),

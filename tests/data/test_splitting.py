@@ -95,6 +95,20 @@ class TestNumbersOfRows:
         ):
             split(keys_of(60, 40), changed, 0)
 
+    def test_sets_that_take_all_rows_are_counted(self) -> None:
+        params = RowSplit(validation=200, test=200, by="random")
+        said = (
+            "each set must get 1 row or more, but of 344 rows validation takes 200 and test takes 200; bring more rows"
+        )
+        with pytest.raises(DataError, match=said):
+            split(keys_of(200, 144), params, 0)
+        with pytest.raises(DataError, match=r"but of 60 rows validation takes 60; bring more rows or change the"):
+            split(
+                keys_of(60, 40, given=np.array(["train"] * 60 + ["test"] * 40)),
+                GivenSplit(by="column", validation=60),
+                0,
+            )
+
 
 class TestStratified:
     def test_it_keeps_the_share_of_each_class(self) -> None:
@@ -112,7 +126,7 @@ class TestStratified:
 
     def test_too_few_rows_for_every_class_are_refused(self) -> None:
         message = (
-            r"three sets must each get rows of each class, but 20 rows do not suffice: [^\n]*; bring more rows or ch"
+            r"each set must get 4 rows or more, one of each class, but of 20 rows validation takes 4 and test takes 2"
         )
         with pytest.raises(DataError, match=message):
             split(keys_of(5, 5, 5, 5), STRATIFIED, 0)

@@ -15,7 +15,7 @@ from fivefold.data.read import read
 from fivefold.data.records import Array
 from fivefold.errors import DataError
 from fivefold.params.datasets import Column, Format, Missing
-from fivefold.params.splits import GivenSplit, GroupSplit, TimeSplit
+from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import encoded, table_block, whole
@@ -142,6 +142,23 @@ class TestTarget:
             read(table_block(tmp_path / "a.csv", task="regression"))
 
 
+def test_every_error_names_the_file(source: Path) -> None:
+    for changes in ({"split": RowSplit(by="random", validation=50, test=50)}, {"checks": {"class_balance": "error"}}):
+        with pytest.raises(DataError, match=rf"\A{re.escape(str(source))}: "):
+            prepare(table_block(source, drop=("site", "part"), **changes), 0)
+    with pytest.raises(
+        DataError, match=r"a.csv: class_balance: .*; to go on all the same, set `checks: {class_balance: w"
+    ):
+        prepare(table_block(source, checks={"class_balance": "error"}), 0)
+
+
+def test_words_are_not_scaled(source: Path) -> None:
+    said = r"`normalize` scales numbers, but column 'colour' is categorical; leave `normalize: minmax` out of `columns`"
+    with pytest.raises(DataError, match=said):
+        prepare(table_block(source, columns={"colour": Column(normalize="minmax")}), 0)
+    prepare(table_block(source, columns={"colour": Column(normalize="none"), "flag": Column(normalize="minmax")}), 0)
+
+
 class TestRowsLeftOut:
     FRAME = pd.DataFrame(
         {"a": [1, 1, np.nan, 2, 1], "b": ["x", "x", "y", None, "x"], "y": ["u", "u", "v", "v", "v"]},
@@ -176,11 +193,51 @@ class TestRowsLeftOut:
             assert left.splits()[name].rows.tolist() == [row for row in records.rows if row % 7 != 3]
             assert not np.isnan(left.splits()[name].x).any()
 
+    def test_of_copies_in_two_sets_the_held_out_one_is_left_out_and_both_are_told(self, tmp_path: Path) -> None:
+        part = ["test", "test", "dev", "train", "train", "train", "dev", "test", "test"]
+        frame = pd.DataFrame({"a": [1, 2, 2, 1, 1, 3, 5, 5, 6], "part": part, "y": [*"uvvuuvuuv"]})
+        block = table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part"))
+        dataset, findings = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
+        assert [records.rows.tolist() for records in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
+        text = "`duplicates: drop` leaves out 4 rows: 1 train, 0 validation, 3 test"
+        assert ("duplicates", "note", text) in [(f.rule, f.level, f.text) for f in findings]
+
+    def test_rows_with_gaps_are_counted_in_each_set(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(size=FRAME["size"].where(FRAME["part"] != "dev").where(FRAME.index != 3))
+        frame.loc[frame["part"].eq("dev").idxmax(), "size"] = 1.0
+        split = GivenSplit(by="column", column="part")
+        block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=Missing(numeric="drop"))
+        dev = int((FRAME["part"] == "dev").sum()) - 1
+        text = f"`missing: drop` leaves out {dev + 1} rows: 1 train, {dev} validation, 0 test"
+        assert text in [finding.text for finding in prepare(block, 0)[1]]
+
+    def test_rows_without_a_target_are_refused_or_left_out_before_the_split(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
+        block = table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part"))
+        with pytest.raises(DataError, match=r"row 3 of column 'y' is empty \(9 in all\); .* `missing: {target: drop}`"):
+            read(block)
+        block = block.model_copy(update={"missing": Missing(target="drop")})
+        dataset, findings = prepare(block, 0)
+        rows = np.concatenate([records.rows for records in dataset.splits().values()])
+        assert sorted(rows) == [i for i in range(N) if i % 9 != 2]
+        assert "`missing: {target: drop}` leaves out 9 rows without y" in [finding.text for finding in findings]
+        frame.loc[7, "part"] = "elsewhere"
+        written(frame, tmp_path / "a.csv")
+        with pytest.raises(DataError, match=r"column 'part' must say train, .* but row 8 says 'elsewhere'"):
+            read(block)
+
     def test_what_is_left_must_be_of_two_classes(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
         block = table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop"))
         with pytest.raises(DataError, match=r"training rows must be of two classes or more, but all are of 'u'; bring"):
             prepare(block, 0)
+
+    def test_each_bad_cell_is_shown_with_its_row(self, tmp_path: Path) -> None:
+        cells = [*map(str, range(58)), "inf", "oops"]
+        frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
+        said = r"mixed_types: column 'a' must hold .*, but 'inf' stands in row 59, 'oops' in row 60 \(2 rows\);"
+        with pytest.raises(DataError, match=said):
+            prepare(table_block(written(frame, tmp_path / "a.csv")), 0)
 
     def test_a_bad_cell_that_is_no_error_becomes_a_gap(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index != 3, np.inf), rank=FRAME["rank"])

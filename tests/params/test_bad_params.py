@@ -142,7 +142,22 @@ BAD = [
         "site",
         "datasets.cells.split.by must be one of 'stratified', 'random', 'group', 'time',",
     ),
-    ("datasets.cells.split.column", "a", "datasets.cells.split.column is not a known key, but holds 'a'; did you mean"),
+    ("datasets.cells.split.column", "a", "datasets.cells.split.column is not a known key, but holds 'a'; remove it"),
+    (
+        "datasets.cells",
+        {**TEXT, "target": "y", "normalize": "minmax"},
+        "datasets.cells.normalize is not a known key, but holds 'minmax'; remove it; params.schema.json lists the keys",
+    ),
+    (
+        "datasets.cells.split.tets",
+        0.1,
+        "datasets.cells.split.tets is not a known key, but holds 0.1; did you mean 'test'",
+    ),
+    (
+        "datasets.cells.missing",
+        {"constant": 5.0},
+        "datasets.cells.missing.constant must be left out, or `numeric` be constant and not median, but is 5.0",
+    ),
     (
         "datasets.cells.split",
         {"by": "group", "validation": 0.1, "test": 0.1},

@@ -61,7 +61,8 @@ def add(
 
     size: HEIGHTxWIDTH to resize images to; empty infers whether and to what.
     dates: iso, day_first or month_first; empty infers it.
-    accept: what checks find wrong becomes a warning: such cells are gaps, such images are left out.
+    accept: what checks find wrong becomes a warning: such cells are gaps, such images are left out; and so are
+        rows of a table without a target.
     in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
 
     Raises:
@@ -76,7 +77,7 @@ def add(
     check_name(name)
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
-    found = look(source, target, kind, parse_size(size), dates)
+    found = look(source, target, kind, parse_size(size), dates, accept=accept)
     notes, empty = found.notes, list[str]()
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":

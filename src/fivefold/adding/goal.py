@@ -3,11 +3,13 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from ..data import columns
+from ..data.records import Array
 from ..errors import DataError
 from ..params.datasets import Column
 
@@ -49,21 +51,24 @@ def check_target(frame: pd.DataFrame, target: str, source: Path) -> None:
     )
 
 
-def check_gaps(target: pd.Series, task: str, source: Path) -> None:
-    """Refuse rows without a target, before anything else is said of them."""
+def gaps_of(target: pd.Series, task: str) -> Array:
+    """Return which rows have no target, (n,)."""
     empty = target.isna()
     if task == "regression" and not pd.api.types.is_numeric_dtype(target.dtype):
         empty |= target.astype(str).str.strip().str.lower().isin(columns.GAPS)
-    rows = np.flatnonzero(empty.to_numpy()) + 1
-    if not len(rows):
-        return
+    return np.asarray(empty)
+
+
+def refuse_gaps(target: pd.Series, empty: Array, source: Path, *, table: bool = True) -> NoReturn:
+    """Refuse rows without a target, of which there are some; of a table they can be left out."""
+    rows = np.flatnonzero(empty) + 1
     which = "row" if len(rows) == 1 else "rows"
     remedy = "fill them in, or delete these rows and add the file again"
     if len(rows) > len(target) / 2:
         remedy = "is another column meant by --target? if not, delete these rows"
     raise DataError(
         f"{source}: every row must have a target, but column {target.name!r} is empty in {len(rows)} of {len(target)}"
-        f" rows ({which} {listed(rows.tolist())}): {remedy}"
+        f" rows ({which} {listed(rows.tolist())}): {remedy}{', or say --accept to leave them out' if table else ''}"
     )
 
 

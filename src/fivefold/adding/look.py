@@ -39,18 +39,21 @@ OWN: dict[str, tuple[tuple[str, ...], str]] = {
 """What is no table: of which kinds it can be, and where its target is."""
 
 
-def look(source: Path, target: str = "", kind: str = "", size: Size | None = None, dates: str = "") -> Found:
+def look(
+    source: Path, target: str = "", kind: str = "", size: Size | None = None, dates: str = "", *, accept: bool = False
+) -> Found:
     """Return a dataset block for `source`; `target` and `kind` are inferred where empty.
 
     size: height and width of images, to which they are resized.
     dates: what comes first in dates, as `format.dates` says it; inferred where empty.
+    accept: rows of a table without a target are left out.
 
     Raises:
         DataError: it cannot be told what the source is, or which column is the target; or an option does not fit it.
     """
     if kind and kind not in KINDS:
         raise DataError(f"--kind must be one of {', '.join(KINDS)}, but is {kind!r}; choose one of them")
-    found = _look(source, target, kind, size, dates)
+    found = _look(source, target, kind, size, dates, accept=accept)
     if size is None:
         return found
     if found.block["kind"] != "images":
@@ -58,7 +61,7 @@ def look(source: Path, target: str = "", kind: str = "", size: Size | None = Non
     return Found({**found.block, "size": list(size)}, found.notes)
 
 
-def _look(source: Path, target: str, kind: str, size: Size | None, dates: str) -> Found:
+def _look(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool) -> Found:
     form = _form(source)
     if form in OWN:
         _check_options(form, target, kind)
@@ -86,7 +89,7 @@ def _look(source: Path, target: str, kind: str, size: Size | None, dates: str) -
             f"{source} must be {', '.join(SUFFIXES)}, .txt, .ts, .npz, .zip or a folder of images, but is none of them;"
             " convert it"
         )
-    return _of_frame(source, target, kind, size, dates)
+    return _of_frame(source, target, kind, size, dates, accept=accept)
 
 
 def _form(source: Path) -> str:
@@ -166,7 +169,7 @@ def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
     return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
 
 
-def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: str) -> Found:
+def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool) -> Found:
     form, doubts = (Format(), ()) if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
     frame = read_frame(source, form)
     odd = cells_that_are_none(frame)
@@ -178,7 +181,7 @@ def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: st
     form = form.model_copy(update={"dates": dates_of(frame, dates, source)})
     frame = iso_dates(frame, form)
     said = form.model_dump(exclude_defaults=True)
-    found = of_columns(frame, source, target, kind, size)
+    found = of_columns(frame, source, target, kind, size, accept=accept)
     block = dict(found.block)
     taken = block.pop("kind")
     notes = (*doubts, *found.notes, *(() if taken == "table" else _taken(taken, kind)))

@@ -12,7 +12,7 @@ from ..data import columns
 from ..data.columns import infer
 from ..errors import shown
 from ..params.datasets import Column
-from .signs import SERIES, STEPS, is_even, is_numeric
+from .signs import STEPS, begin_again, is_even, is_numeric, says_series
 
 FEW = 0.01
 """Share of rows up to which flaws are slips."""
@@ -66,9 +66,11 @@ def panel(frame: pd.DataFrame, target: str) -> tuple[str, str] | None:
 
 def steps_with_slips(frame: pd.DataFrame, names: list[str], target: str) -> str:
     """Return the flaw of a table that is almost one of sequences, where names of columns say that it is."""
-    ids = [name for name in names if name.lower() in SERIES and 1 < frame[name].nunique() <= len(frame) / LONG]
+    ids = [name for name in names if says_series(name) and 1 < frame[name].nunique() <= len(frame) / LONG]
     steps = [name for name in names if name.lower() in STEPS]
     for series, step in ((series, step) for series in ids for step in steps if series != step):
+        if not begin_again(frame, series, step):
+            continue
         twice = frame.duplicated([series, step]).to_numpy()
         labels = frame.groupby(series)[target].nunique(dropna=False)
         changed = labels[labels > 1]

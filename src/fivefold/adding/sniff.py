@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from ..data.encoding import guess_encoding
+from ..data.encoding import guess
 from ..data.frame import separator_of
 from ..params.datasets import Format
 from .marks import marks
@@ -28,7 +28,7 @@ def sniff(source: Path) -> tuple[Format, tuple[str, ...]]:
 
     What cannot be told is as usual.
     """
-    encoding = guess_encoding(source)
+    encoding = guess(source).encoding
     try:
         with gzip.open(source) if source.name.lower().endswith(".gz") else source.open("rb") as file:
             text = file.read(BEGINNING).decode(encoding, errors="ignore").lstrip("\ufeff")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from .goal import TARGETS, check_gaps, check_target, find_target, listed, task_of
+from .goal import TARGETS, check_target, find_target, gaps_of, listed, refuse_gaps, task_of
 from .groups import group_of, says_ids
 from .near import panel, steps_with_slips, times_that_repeat
 from .signs import are_pixels, is_even, is_fold, is_numeric, is_time, known_season, says_parts, season, step_columns
@@ -33,8 +33,13 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None = None) -> Found:
-    """Return a dataset block for a table of columns, of the kind that it is."""
+def of_columns(
+    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None = None, *, accept: bool = False
+) -> Found:
+    """Return a dataset block for a table of columns, of the kind that it is.
+
+    accept: rows of a table without a target are left out.
+    """
     split = next((name for name in frame if says_parts(frame[name])), None)
     if target:
         check_target(frame, target, source)
@@ -44,8 +49,21 @@ def of_columns(frame: pd.DataFrame, source: Path, target: str, kind: str, size: 
         if block:
             return Found(block)
     target = target or find_target(frame, split, source)
+    empty = gaps_of(frame[target], task_of(frame[target]))
+    if not empty.any():
+        return _with_target(frame, source, target, kind, size, split)
+    found = _with_target(frame[~empty], source, target, kind, size, split) if accept and not empty.all() else None
+    if found is None or found.block["kind"] != "table":
+        refuse_gaps(frame[target], empty, source, table=found is None and kind in ("", "table"))
+    note = f"accepted: {empty.sum()} rows without {target} are left out; `missing` in params.yaml holds it"
+    return Found({**found.block, "missing": {"target": "drop"}}, (*found.notes, note))
+
+
+def _with_target(
+    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None, split: str | None
+) -> Found:
+    """Return a block for a table of columns each of whose rows has a target."""
     task = task_of(frame[target])
-    check_gaps(frame[target], task, source)
     if kind in ("", "sequences"):
         found = _sequences(frame, target, split, sure=bool(kind), source=source)
         if found:
@@ -88,7 +106,7 @@ def _pixels(
     """Return a block for one image a row."""
     width = len(names)
     sides = size or (math.isqrt(width),) * 2
-    if width not in [channels * sides[0] * sides[1] for channels in (1, 3, 4)] and (size or not _square(width)):
+    if width not in [channels * sides[0] * sides[1] for channels in (1, 3, 4)] and not _square(width):
         raise DataError(
             f"{source}: a row of pixels must make up a square image, or one of --size HEIGHTxWIDTH, but there are"
             f" {width} columns beside {target!r}; say --size, or choose another --kind"
@@ -163,9 +181,9 @@ def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: boo
 
 def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Found | None:
     """Return a block if rows are steps of many sequences: id and step stand together once, an id has one target."""
-    found = next(step_columns(frame, [name for name in frame if name not in (target, split)], target), None)
+    names = [name for name in frame if name not in (target, split)]
+    found = next(step_columns(frame, names, target, sure=sure), None)
     if found is None:
-        names = [name for name in frame if name not in (target, split)]
         flaw = steps_with_slips(frame, names, target)
         if flaw:
             raise DataError(

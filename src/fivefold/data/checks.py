@@ -10,7 +10,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ..params.checks import Level, Rule
 from .findings import Finding
-from .records import Array, Dataset
+from .records import Array, Dataset, Records
+from .step_checks import FAR, constant_steps, leaking_exogenous, outlying_steps, still
 
 IMBALANCE = 10.0
 """Rows of the most common class per row of the rarest above which a note becomes a warning."""
@@ -42,8 +43,8 @@ SUSPECTS = 20
 MANY = 1_000
 """Categories that hardly repeat from which they are an error: each would become a feature."""
 
-FAR = 10.0
-"""Quartile ranges beyond the quartiles from which a value is an outlier."""
+
+BALANCE: tuple[Rule, ...] = ("class_balance", "small_class", "absent_class", "unseen_class")
 
 
 def check(dataset: Dataset, levels: Mapping[Rule, Level] = MappingProxyType({})) -> Iterator[Finding]:
@@ -51,17 +52,21 @@ def check(dataset: Dataset, levels: Mapping[Rule, Level] = MappingProxyType({}))
 
     levels: of rules, where params.yaml says one; what is only for rules that are off is not looked for.
     """
-    if dataset.schema.task in ("forecasting", "language"):
-        return  # windows overlap, and the next token is a class that may be rare
     kind = dataset.schema.kind
+    alone = dataset.schema.task not in ("forecasting", "language")  # windows overlap, and a next token may be rare
+    steps = kind in ("sequences", "series")
     looks: list[tuple[Callable[[Dataset], Iterator[Finding]], bool, tuple[Rule, ...]]] = [
-        (_duplicates, True, ("duplicates", "split_overlap")),
-        (_balance, bool(dataset.schema.classes), ("class_balance", "small_class", "absent_class", "unseen_class")),
+        (_duplicates, alone, ("duplicates", "split_overlap")),
+        (_balance, alone and bool(dataset.schema.classes), BALANCE),
         (_missing, kind == "table", ("missing",)),
         (_identifiers, kind == "table", ("identifier",)),
         (_outliers, kind == "table", ("outliers",)),
+        (outlying_steps, steps, ("outliers",)),
         (_leaks, kind == "table", ("leakage",)),
+        (_still_leaks, kind == "sequences", ("leakage",)),
+        (leaking_exogenous, kind == "series", ("leakage",)),
         (_constant, kind in ("table", "images"), ("constant",)),
+        (constant_steps, steps, ("constant",)),
     ]
     for look, applies, rules in looks:
         if applies and any(levels.get(rule) != "off" for rule in rules):
@@ -229,6 +234,16 @@ def _leaks(dataset: Dataset) -> Iterator[Finding]:
             target = dataset.schema.target
             text = f"{name} alone tells {target} ({measure} {score:.3f}): is it known beforehand? if not, `drop` it"
             yield Finding(rule="leakage", level="warning", text=text, column=name)
+
+
+def _still_leaks(dataset: Dataset) -> Iterator[Finding]:
+    """Look at the columns of sequences that do not change within one, as at those of a table."""
+    same = still(dataset.train)
+    names = tuple(np.array(dataset.schema.features)[same].tolist())
+    if names:
+        schema = dataset.schema.model_copy(update={"features": names})
+        train = Records(dataset.train.x[:, 0, same], dataset.train.y, dataset.train.rows)
+        yield from _leaks(Dataset(schema, train, dataset.validation, dataset.test))
 
 
 def _jumps(column: Array, y: Array, classes: bool) -> float:

@@ -126,6 +126,15 @@ def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tup
     """
     if kind == "categorical":
         return _text(values), np.array([], np.int64)
+    if not isinstance(values.dtype, pd.StringDtype):
+        return _parsed(values, kind, order)
+    places, spellings = pd.factorize(values)  # each spelling once: words and dates repeat
+    cells, bad = _parsed(pd.Series(spellings, dtype=values.dtype), kind, order)
+    nothing = np.datetime64("NaT") if kind == "date" else np.nan
+    return np.append(cells, nothing)[places], np.flatnonzero(np.isin(places, bad)) if len(bad) else bad
+
+
+def _parsed(values: pd.Series, kind: ColumnType, order: Sequence[str]) -> tuple[Any, NDArray[np.int64]]:
     if kind == "numeric" and pd.api.types.is_numeric_dtype(values.dtype):
         out: Array = values.to_numpy(dtype=np.float64, na_value=np.nan)
         gap = np.isnan(out)
@@ -153,11 +162,12 @@ def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tup
 
 def _text(values: pd.Series) -> pd.Series:
     """Return cells as text, missing where nothing stands; 3, not 3.0, so that no other cell changes a name."""
+    if not pd.api.types.is_float_dtype(values.dtype):
+        return values.astype(str).where(~values.isna())
     text = values.astype(str).astype(object)
-    if pd.api.types.is_float_dtype(values.dtype):
-        cells = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        whole = (cells == np.round(cells)) & (np.abs(cells) <= WHOLE)
-        text[whole] = cells[whole].astype(np.int64).astype(str)
+    cells = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    whole = (cells == np.round(cells)) & (np.abs(cells) <= WHOLE)
+    text[whole] = cells[whole].astype(np.int64).astype(str)
     return text.astype(str).where(~values.isna())
 
 
@@ -189,8 +199,8 @@ def fit(name: str, kind: ColumnType, cells: Any, order: Sequence[str] = (), rare
         case "ordinal":
             return Column(name=name, type=kind, categories=tuple(order))
         case "date":
-            table = _parts(cells)
-            changing = [part for part in DATE_PARTS if np.unique(table[part][~np.isnan(table[part])]).size > 1]
+            known = cells[~np.isnat(cells)]
+            changing = [part for part in DATE_PARTS if np.unique(_part(known, part)).size > 1]
             return Column(name=name, type=kind, parts=tuple(changing or DATE_PARTS[:1]))
     return Column(name=name, type=kind)
 
@@ -200,21 +210,27 @@ def encode(cells: Any, column: Column) -> Array:
     match column.type:
         case "categorical":
             index = {name: float(i) for i, name in enumerate(column.categories)}
-            codes = cells.map(index).to_numpy(dtype=np.float64, na_value=np.nan)
-            unknown = np.isnan(codes) & ~cells.isna().to_numpy()
-            return np.where(unknown, float(len(index)), codes)[:, None]
+            places, words = pd.factorize(cells)  # -1 of a gap
+            codes = np.array([*(index.get(word, len(index)) for word in words), np.nan])
+            return np.asarray(codes[places])[:, None]
         case "date":
-            table = _parts(cells)
-            return np.column_stack([table[part] for part in column.parts])
+            return np.column_stack([_part(cells, part) for part in column.parts])
     return np.asarray(cells, np.float64)[:, None]
 
 
-def _parts(times: Array) -> dict[str, Array]:
+def _part(times: Array, part: str) -> Array:
+    """Return one of `DATE_PARTS` of each time."""
     stamps = pd.Series(times)
-    hour = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
-    days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    found = {"days": days, "month": stamps.dt.month, "weekday": stamps.dt.day_of_week, "hour": hour}
-    return {name: part.to_numpy(dtype=np.float64, na_value=np.nan) for name, part in found.items()}
+    match part:
+        case "days":
+            found = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
+        case "hour":
+            found = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
+        case "month":
+            found = stamps.dt.month
+        case _:
+            found = stamps.dt.day_of_week
+    return np.asarray(found.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def spelt_otherwise(cell: object) -> str:
@@ -229,12 +245,16 @@ def doubts(name: str, values: pd.Series, kind: ColumnType, bad: NDArray[np.int64
     if not len(bad):
         return None
     cell = values.iloc[int(bad[0])]
-    number = kind == "numeric" and pd.notna(pd.to_numeric(cell, errors="coerce"))
-    rows = ", ".join(str(i + 1) for i in bad[:NAMED]) + (", ..." if len(bad) > NAMED else "")
+    number = kind == "numeric" and bool(pd.to_numeric(values.iloc[bad], errors="coerce").notna().all())
+    rows: dict[str, list[str]] = {}
+    for i in bad[:NAMED]:
+        rows.setdefault(shown(values.iloc[int(i)]), []).append(str(i + 1))
+    cells = [f"{text} {'stands ' * (not at)}in row {', '.join(r)}" for at, (text, r) in enumerate(rows.items())]
+    more = ", ..." if len(bad) > NAMED else ""
     rule = (
         f"finite numbers up to {LARGEST:g}" if kind == "numeric" else {"date": "ISO dates"}.get(kind, f"{kind} values")
     )
-    text = f"column {name!r} must hold {rule}, but {shown(cell)} stands in row {rows}"
+    text = f"column {name!r} must hold {rule}, but {', '.join(cells)}{more}"
     count = f" ({len(bad)} rows)" if len(bad) > 1 else ""
     remedy = spelt_otherwise(cell) + remedy
     return Finding(rule="non_finite" if number else "mixed_types", level="error", text=f"{text}{count}; {remedy}")

@@ -3,35 +3,101 @@
 import codecs
 import gzip
 import zlib
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+from ..errors import DataError
 from ..params.datasets import Format
+from .findings import Finding
+
+TEXTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
+
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+PIECE = 2**20
+"""Bytes that are looked at at once."""
+
+
+class Guess(NamedTuple):
+    """What a file looks like; for one that is not UTF-8 also the line of the first byte that shows it."""
+
+    encoding: str
+    line: int = 0
 
 
 def encoding_of(source: Path, form: Format) -> str:
     """Return what a dataset's `format` says, or what the file looks like."""
-    return guess_encoding(source) if form.encoding == "auto" else form.encoding
+    return guess(source).encoding if form.encoding == "auto" else form.encoding
 
 
-def guess_encoding(source: Path) -> str:
+def doubts(source: Path, form: Format) -> tuple[Finding, ...]:
+    """Return what a person should know of a text whose encoding was told from its bytes."""
+    found = guess(source) if form.encoding == "auto" else Guess(form.encoding)
+    if not found.line:
+        return ()
+    text = (
+        f"not UTF-8, as a byte in line {found.line} shows: read as {found.encoding}; if words look odd, save the"
+        " file as UTF-8"
+    )
+    return (Finding(rule="encoding", level="note", text=text),)
+
+
+def guess(source: Path) -> Guess:
     """Return utf-16 where its mark stands first, latin-1 for another text that is not UTF-8, else utf-8.
 
     What holds zero bytes without that mark is no text.
+
+    Raises:
+        DataError: most of the text is UTF-8, and few bytes are not; names the line of the first.
     """
-    if source.suffix in (".parquet", ".sklearn"):
-        return "utf-8"
-    piece = b""
+    if not source.is_file() or not source.name.lower().endswith(TEXTS):
+        return Guess("utf-8")
+    stat = source.stat()
+    return _guess(source, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)  # several ask, and each time a large file would be read for seconds
+def _guess(source: Path, changed: int, size: int) -> Guess:
     decoder = codecs.getincrementaldecoder("utf-8")()
+    line, first = 1, True
     try:
-        with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
-            piece = file.read(2**20)
-            if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return "utf-16"
-            while piece:
+        for piece in _pieces(source):
+            if first and piece.startswith(UTF16):
+                return Guess("utf-16")
+            first = False
+            try:
                 decoder.decode(piece)
-                piece = file.read(2**20)
-    except UnicodeDecodeError:
-        return "utf-8" if b"\0" in piece else "latin-1"
+            except UnicodeDecodeError as error:
+                if b"\0" in piece:
+                    break
+                line += error.object[: error.start].count(b"\n")
+                return _not_utf8(source, line, error.object[error.start])
+            line += piece.count(b"\n")
     except (OSError, EOFError, zlib.error):
         pass  # a torn file: reading it says so, as of one that ends within a character
-    return "utf-8"
+    return Guess("utf-8")
+
+
+def _not_utf8(source: Path, line: int, byte: int) -> Guess:
+    """Return latin-1, unless more characters are UTF-8 than bytes are not: by chance latin-1 hardly looks like it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    bad = good = 0
+    for piece in _pieces(source):
+        text = decoder.decode(piece)
+        wrong = text.count("\ufffd")
+        bad += wrong
+        good += len(text) - len(text.encode("ascii", "ignore")) - wrong
+    if good > bad:
+        raise DataError(
+            f"{source} must be UTF-8, as most of it is, but line {line} holds byte 0x{byte:02x}, which is none ({bad}"
+            " such bytes); mend it, or set `format: {encoding: latin-1}`"
+        )
+    return Guess("latin-1", line)
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    with gzip.open(source) if source.suffix.lower() == ".gz" else source.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece

@@ -28,5 +28,5 @@ def graded(findings: Iterable[Finding], levels: Mapping[Rule, Level]) -> list[Fi
     found = sorted((f for f in given if f.level != "off"), key=lambda f: order.index(f.level))
     errors = [f for f in found if f.level == "error"]
     if errors:
-        raise CheckError([f.text for f in errors], [f.rule for f in errors])
+        raise CheckError([f"{f.rule}: {f.text}" for f in errors], [f.rule for f in errors])
     return found

@@ -5,6 +5,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from ..errors import DataError, one_line
 from ..params.datasets import Format
 from .bundled import load_bundled
 from .encoding import encoding_of
+from .pieces import read_pieces
 from .spelling import iso_dates, plain_numbers
 
 UNREADABLE = (
@@ -89,7 +91,7 @@ def separator_of(source: Path, form: Format) -> str:
 
 
 def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
-    how = {
+    how: dict[str, Any] = {
         "sep": separator_of(source, form),
         "encoding": encoding_of(source, form),
         "keep_default_na": False,
@@ -114,17 +116,8 @@ def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
                 )
         names = first.tolist() if form.header else [str(i) for i in range(len(first))]
         # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
-        frame = pd.read_csv(
-            source,
-            header=0 if form.header else None,
-            names=names,
-            dtype={name: str for name in names if name in words},
-            index_col=False,
-            low_memory=False,
-            na_values=[""],
-            decimal=form.decimal,
-            **how,
-        )
+        how |= {"header": 0 if form.header else None, "index_col": False, "na_values": [""], "decimal": form.decimal}
+        frame = read_pieces(source, names, words, how)
     return frame if (form.decimal, form.thousands) == (".", "") else plain_numbers(frame, form, words, source)
 
 

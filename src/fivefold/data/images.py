@@ -4,6 +4,7 @@ Shapes: n images, c channels, h x w pixels.
 """
 
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ from .bundled import load_bundled
 from .frame import need, read_frame
 from .npz import read_npz
 from .pictures import Labelled, read_folder
-from .pixels import resized
+from .pixels import as_channels, resized
 from .raw import Arrays
-from .records import Array, Keys
+from .records import Array, Dataset, Keys, Parts
 from .roles import given_parts
 from .schema import Schema
 from .target import encode_target
@@ -26,7 +27,26 @@ from .target import encode_target
 TABLES = (".csv", ".csv.gz", ".parquet")
 
 
-def read_images(source: Path, params: Images) -> Arrays:
+@dataclass(frozen=True)
+class RawImages(Arrays):
+    """Images with as many channels as one of them has; how many are kept is learnt from training images.
+
+    channels: of each image by itself, (n,); None if all have as many.
+    """
+
+    channels: Array | None = None
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return the images, divided, with the most channels that a training image has."""
+        if self.channels is None:
+            return self.divided(parts)
+        x = as_channels(self.x.transpose(0, 2, 3, 1), int(self.channels[parts["train"]].max()))
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        schema = self.schema.model_copy(update={"shape": x.shape[1:]})
+        return replace(self, x=x, schema=schema).divided(parts)
+
+
+def read_images(source: Path, params: Images) -> RawImages:
     """Read images and their labels: x (n, c, h, w) uint8, y (n,).
 
     Raises:
@@ -50,7 +70,9 @@ def read_images(source: Path, params: Images) -> Arrays:
         classes=classes,
         values=() if classes else (found.target,),
     )
-    return Arrays(Keys(y, classes, given=_given(found, source, params)), schema, x, np.arange(len(x)), found.findings)
+    keys = Keys(y, classes, given=_given(found, source, params))
+    channels = found.channels if params.channels == "auto" else None
+    return RawImages(keys, schema, x, np.arange(len(x)), found.findings, channels=channels)
 
 
 def _read(source: Path, params: Images) -> Labelled:
@@ -92,15 +114,7 @@ def _pixel_columns(source: Path, params: Images) -> Labelled:
     special = params.split.column if params.split.by == "column" and params.split.column in frame else None
     need(frame, {params.target: "target"}, source)
     pixels = frame.drop(columns=[params.target, *([special] if special else [])])
-    width = pixels.shape[1]
-    side = max(math.isqrt(width), 1)
-    height, across = params.size or (side, side)
-    channels = width // (height * across)
-    if channels * height * across != width or channels not in (1, 3, 4):
-        raise DataError(
-            f"{source}: pixel columns must make up a square image, but there are {width}; say `size: [height, width]`,"
-            " or drop the columns that are no pixels"
-        )
+    height, across, channels = _layout(pixels.shape[1], params, source)
     try:
         values = pixels.to_numpy(dtype=np.float64)
     except ValueError as error:
@@ -113,6 +127,25 @@ def _pixel_columns(source: Path, params: Images) -> Labelled:
     parts = None if special is None else frame[special].to_numpy()
     shape = (len(frame), height, across) if channels == 1 else (len(frame), height, across, channels)
     return Labelled(values.astype(np.uint8).reshape(shape), frame[params.target].to_numpy(), params.target, parts)
+
+
+def _layout(width: int, params: Images, source: Path) -> tuple[int, int, int]:
+    """Return height, width and channels of the images that rows of so many pixels are.
+
+    They are of the size that is said if they can be, with the channels that are said or grey; else squares, which are
+    resized; else of the size that is said, in colour.
+    """
+    said = 1 if params.channels == "auto" else params.channels
+    exact = [(*params.size, c) for c in (said, 1, 3, 4) if c * math.prod(params.size) == width] if params.size else []
+    sides = [(math.isqrt(width // c), c) for c in (1, 3, 4)]
+    squares = [(side, side, c) for side, c in sides if side and side * side * c == width]
+    fitting = [*(layout for layout in exact if layout[2] in (said, 1)), *squares, *exact]
+    if not fitting:
+        raise DataError(
+            f"{source}: pixel columns must make up a square image, but there are {width}; say `size: [height, width]`,"
+            " or drop the columns that are no pixels"
+        )
+    return fitting[0]
 
 
 def _shaped(pixels: Array, source: Path, params: Images) -> Array:
@@ -128,21 +161,7 @@ def _shaped(pixels: Array, source: Path, params: Images) -> Array:
             f"{source}: x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is {pixels.shape};"
             " reshape it"
         )
-    pixels = _as_channels(pixels, params.channels)
+    pixels = as_channels(pixels, params.channels)
     if params.size and pixels.shape[1:3] != params.size:
         pixels = resized(pixels, params.size)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-
-
-def _as_channels(pixels: Array, wanted: str | int) -> Array:
-    """Convert (n, h, w, c) to other channels: grey by the weights of ITU-R 601, opaque where alpha lacks."""
-    have = pixels.shape[-1]
-    if wanted in ("auto", have):
-        return pixels
-    if wanted == 1:
-        grey = pixels[..., :3].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-        return np.round(grey).astype(np.uint8)[..., None]
-    colour = np.repeat(pixels, 3, axis=-1) if have == 1 else pixels[..., :3]
-    if wanted == 3:
-        return colour
-    return np.concatenate([colour, np.full_like(colour[..., :1], 255)], axis=-1)

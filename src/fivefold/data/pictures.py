@@ -63,12 +63,16 @@ File = tuple[PurePosixPath, Callable[[], IO[bytes]]]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images (n, h, w) or (n, h, w, c), a label each, and in which part they came if the source has parts."""
+    """Images (n, h, w) or (n, h, w, c), a label each, and in which part they came if the source has parts.
+
+    channels: that each image had by itself, (n,), before all got as many.
+    """
 
     pixels: Array
     labels: Array
     target: str
     parts: Array | None = None
+    channels: Array | None = None
     findings: tuple[Finding, ...] = ()
 
 
@@ -102,7 +106,8 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
     parts = [_part(name) for name in names]
     given = np.array(parts) if all(parts) else None
     labels = np.array([name.parent.name for name in names])
-    return Labelled(stacked(images, source), labels, "label", given, tuple(_left_out(corrupt, others)))
+    channels = np.array([image.shape[2] for image in images])
+    return Labelled(stacked(images, source), labels, "label", given, channels, tuple(_left_out(corrupt, others)))
 
 
 def _left_out(corrupt: Sequence[tuple[PurePosixPath, str]], others: Sequence[PurePosixPath]) -> Iterator[Finding]:

@@ -21,6 +21,20 @@ def plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
+def as_channels(pixels: Array, wanted: str | int) -> Array:
+    """Convert (n, h, w, c) to other channels: grey by the weights of ITU-R 601, opaque where alpha lacks."""
+    have = pixels.shape[-1]
+    if wanted in ("auto", have):
+        return pixels
+    if wanted == 1:
+        grey = pixels[..., :3].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+        return np.round(grey).astype(np.uint8)[..., None]
+    colour = np.repeat(pixels, 3, axis=-1) if have == 1 else pixels[..., :3]
+    if wanted == 3:
+        return colour
+    return np.concatenate([colour, np.full_like(colour[..., :1], 255)], axis=-1)
+
+
 def resized(pixels: Array, size: tuple[int, int]) -> Array:
     """Return images (n, h, w, c) uint8 of another height and width."""
     out = np.empty((len(pixels), *size, pixels.shape[-1]), np.uint8)

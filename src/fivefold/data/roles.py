@@ -29,7 +29,7 @@ def given_parts(values: pd.Series, origin: object) -> Array:
     if parts.isna().any():
         row = int(np.flatnonzero(parts.isna().to_numpy())[0])
         raise DataError(
-            f"{origin}: column {values.name!r} must say train, validation or test, but row {row + 1} says"
+            f"{origin}: column {values.name!r} must say train, validation or test, but row {values.index[row] + 1} says"
             f" {shown(values.iloc[row])}; mend it, or split another way"
         )
     for part in ("train", "test"):
@@ -45,7 +45,7 @@ def groups_of(values: pd.Series, origin: object) -> Array:
     gaps = np.flatnonzero(values.isna().to_numpy())
     if len(gaps):
         raise DataError(
-            f"{origin}: every row must have a group, but row {gaps[0] + 1} of column {values.name!r} is empty"
-            f" ({len(gaps)} such rows); fill it in"
+            f"{origin}: every row must have a group, but row {values.index[gaps[0]] + 1} of column {values.name!r} is"
+            f" empty ({len(gaps)} such rows); fill it in"
         )
     return np.asarray(pd.factorize(values)[0])

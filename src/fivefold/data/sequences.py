@@ -26,11 +26,14 @@ from .records import Array, Dataset, Keys, Parts
 from .roles import given_parts
 from .schema import Schema
 from .target import encode_target, numbers
-from .times import moments
+from .times import EVEN, moments
 from .ts import read_ts
 
 LARGEST = 2**31
 """Cells of a padded array: a wrong column of series or steps would ask for more than memory holds."""
+
+MOST = 0.9
+"""Share of steps that are as far apart as usual from which the others are gaps."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Found:
     labels: pd.Series
     groups: pd.Series | None = None
     given: pd.Series | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,14 @@ class RawSequences(Arrays):
         steps = ~np.isnan(self.x[parts["train"]]).all(axis=(0, 2))
         length = int(np.flatnonzero(steps)[-1]) + 1
         schema = self.schema.model_copy(update={"shape": (length, *self.schema.shape[1:])})
-        return replace(self, x=self.x[:, :length], schema=schema).divided(parts)
+        longer = np.asarray(~np.isnan(self.x[:, length:]).all(axis=(1, 2)))
+        cut = {name: int(longer[parts[name]].sum()) for name in ("validation", "test")}
+        dataset = replace(self, x=self.x[:, :length], schema=schema).divided(parts)
+        if not any(cut.values()):
+            return dataset
+        each = " and ".join(f"{count} of {len(parts[name])} {name}" for name, count in cut.items() if count)
+        text = f"{each} sequences are longer than the longest of training, {length} steps, and are cut"
+        return replace(dataset, findings=(Finding(rule="cut", level="note", text=text),))
 
 
 def read_sequences(source: Path, params: Sequences) -> RawSequences:
@@ -90,7 +101,7 @@ def read_sequences(source: Path, params: Sequences) -> RawSequences:
         classes=classes,
         values=() if classes else (str(found.labels.name),),
     )
-    return RawSequences(keys, schema, x, np.arange(len(x)), findings)
+    return RawSequences(keys, schema, x, np.arange(len(x)), (*found.findings, *findings))
 
 
 def _blocks(blocks: list[Array], labels: pd.Series, given: pd.Series | None = None) -> Found:
@@ -112,7 +123,9 @@ def _long(source: Path, params: Sequences) -> Found:
     known = sorted({params.target, special} & set(values))
     if known:
         raise DataError(f"{source}: {known[0]!r} is told or splits, so it is no value; take it out of `values`")
-    matrix = np.column_stack([numbers(frame[name], source) for name in values])
+    found = [name for name in values if pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    others = f"name those of values: `values: [{', '.join(found)}]`" if found else "name another column"
+    matrix = np.column_stack([numbers(frame[name], source, f"clean it, or {others}") for name in values])
     codes, names = pd.factorize(frame[params.series])
     if (codes < 0).any():
         raise DataError(f"{source}: every row must have a series, but row {int((codes < 0).argmax()) + 1} has none")
@@ -126,6 +139,13 @@ def _long(source: Path, params: Sequences) -> Found:
             f"{source}: a sequence must have each step once, but {shown(row[params.series])} has {params.step}"
             f" {shown(row[params.step])} twice; remove one, or name another column under `step`"
         )
+    lacking = _lacking(steps, codes) if steps.dtype.kind != "i" else np.arange(0)
+    findings: tuple[Finding, ...] = ()
+    if len(lacking):
+        series, step = (shown(frame[name].iloc[lacking[0]]) for name in (params.series, params.step))
+        count = len(set(codes[lacking]))
+        text = f"{count} of {len(names)} sequences lack steps within, the first {series} after {params.step} {step}"
+        findings = (Finding(rule="missing_steps", level="warning", text=text),)
     starts = np.flatnonzero(np.r_[True, np.diff(codes) != 0])
     lengths = np.diff(np.r_[starts, len(codes)])
     return Found(
@@ -135,7 +155,21 @@ def _long(source: Path, params: Sequences) -> Found:
         _one_each(frame[params.target], starts, lengths, names, source),
         groups=_one_each(frame[special], starts, lengths, names, source) if split.by == "group" else None,
         given=_one_each(frame[special], starts, lengths, names, source) if split.by == "column" else None,
+        findings=findings,
     )
+
+
+def _lacking(steps: Array, codes: Array) -> Array:
+    """Return the positions of steps whose next one is farther away than usual; none where steps are not even.
+
+    steps: in order within each sequence. codes: which sequence each belongs to.
+    """
+    apart = np.where(np.diff(codes) == 0, np.diff(steps).astype(np.float64), np.nan)
+    usual = np.nanmedian(apart) if not np.isnan(apart).all() else np.nan
+    even = np.abs(apart - usual) <= EVEN * usual
+    if even.sum() < MOST * (~np.isnan(apart)).sum():
+        return np.arange(0)
+    return np.flatnonzero(apart >= 2 * usual * (1 - EVEN))
 
 
 def _steps(column: pd.Series, source: Path) -> Array:

@@ -92,11 +92,6 @@ def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Ar
     Steps before a column begins, and steps after a target ends, are left out.
     """
     place, grid = places(times, params.step, source)
-    if params.step == "auto" and len(grid) > 2 * len(times):
-        raise DataError(
-            f"{source}: times must lie on even steps, but {len(grid) - len(times)} of {len(grid)} steps of"
-            f" {step_of(grid)} would be missing; say `step`, or resample the series"
-        )
     full = np.full((len(grid), values.shape[1]), np.nan)
     full[place] = values
     known = ~np.isnan(full)
@@ -108,7 +103,10 @@ def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Ar
     if absent:
         at = grid[np.setdiff1d(np.arange(len(grid)), place)[0]]
         text = f"{absent} of {len(grid)} steps are missing, the first at {at}: {params.missing} fills them in"
-        findings.append(Finding(rule="missing_steps", level="warning", text=text))
+        most = absent > len(grid) / 2
+        if most:  # what is learnt would be what was filled in
+            text = f"{source}: {text}; say a longer `step` than {step_of(grid)}, or resample the series"
+        findings.append(Finding(rule="missing_steps", level="error" if most else "warning", text=text))
     gaps = int(np.isnan(values).sum())
     if gaps:
         text = f"{gaps} of {values.size} cells are missing: {params.missing} fills them in"

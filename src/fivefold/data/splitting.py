@@ -16,9 +16,13 @@ from sklearn.model_selection import (
 
 from ..errors import DataError, one_line
 from ..params.splits import GivenSplit, GroupSplit, Part, RowSplit, Split, TimeSplit
+from .findings import Finding
 from .records import Keys, Parts
 
 Index = NDArray[np.int64]
+
+FAR_OFF = 0.1
+"""Share of the rows asked for by which a set may be larger or smaller without a word."""
 
 
 def split(keys: Keys, params: Split, seed: int) -> Parts:
@@ -28,21 +32,31 @@ def split(keys: Keys, params: Split, seed: int) -> Parts:
         DataError: there are too few rows, in all, of one class or of one group, for three sets.
     """
     n = len(keys.y)
-    try:
-        match params:
-            case GivenSplit():
-                parts = _given(keys, params, seed)
-            case TimeSplit():
-                parts = _by_time(keys, _rows(params.validation, n), _rows(params.test, n))
-            case RowSplit() | GroupSplit():
-                parts = _drawn(keys, params, seed)
-    except ValueError as error:
-        raise DataError(
-            f"three sets must each get rows of each class, but {n} rows do not suffice: {one_line(error)};"
-            " bring more rows or change the shares under `split`"
-        ) from None
+    match params:
+        case GivenSplit():
+            parts = _given(keys, params, seed)
+        case TimeSplit():
+            parts = _by_time(keys, _rows(params.validation, n), _rows(params.test, n))
+        case RowSplit() | GroupSplit():
+            parts = _drawn(keys, params, seed)
     suffice(keys, parts, stratified=params.by == "stratified")
     return parts
+
+
+def shares(keys: Keys, params: Split, parts: Parts) -> tuple[Finding, ...]:
+    """Return what to say of a split in time whose sets are not as large as was asked for, since times repeat."""
+    if not isinstance(params, TimeSplit) or keys.time is None:
+        return ()
+    n = len(keys.y)
+    asked = {"validation": _rows(params.validation, n), "test": _rows(params.test, n)}
+    if all(abs(len(parts[name]) - rows) <= FAR_OFF * rows for name, rows in asked.items()):
+        return ()
+    each = " and ".join(
+        f"{len(parts[name])} {name} rows ({len(parts[name]) / n:.1%}) instead of {rows} ({rows / n:.1%})"
+        for name, rows in asked.items()
+    )
+    text = f"rows of one time stay together in the later set, which gives {each}"
+    return (Finding(rule="split_shares", level="note", text=text),)
 
 
 def folds(keys: Keys, parts: Parts, by: str, k: int, seed: int) -> Iterator[tuple[Index, Index]]:
@@ -111,6 +125,7 @@ def _given(keys: Keys, params: GivenSplit, seed: int) -> Parts:
         labels = keys.y[rows] if keys.classes and counts.min() > 1 else None
         if labels is not None:
             size = max(size, len(classes))  # a row of each class
+        _fits(len(rows), {"validation": size}, 1 if labels is None else len(classes))
         train, validation = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
         parts |= {"train": np.sort(train), "validation": np.sort(validation)}
     return parts
@@ -130,18 +145,33 @@ def _drawn(keys: Keys, params: RowSplit | GroupSplit, seed: int) -> Parts:
         train, validation = _groups(rest, keys, held, seed)
     else:
         n = len(everything)
+        held, tested = _rows(params.validation, n), _rows(params.test, n)
         labels = None
         if params.by == "stratified":
             labels = keys.y
-            _no_rare_class(keys)
-        rest, test = train_test_split(everything, test_size=_rows(params.test, n), random_state=seed, stratify=labels)
+            _no_rare_class(keys, everything, 3)
+        _fits(n, {"validation": held, "test": tested}, len(keys.classes) if params.by == "stratified" else 1)
+        rest, test = train_test_split(everything, test_size=tested, random_state=seed, stratify=labels)
+        if labels is not None:
+            _no_rare_class(keys, rest, 2)
         train, validation = train_test_split(
             rest,
-            test_size=_rows(params.validation, n),
+            test_size=held,
             random_state=seed,
             stratify=None if labels is None else labels[rest],
         )
     return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
+
+
+def _fits(n: int, takes: dict[str, int], needed: int) -> None:
+    """Refuse sets that take more rows than there are, or of which one gets fewer than `needed`."""
+    sets = {**takes, "train": n - sum(takes.values())}
+    if min(sets.values()) < needed:
+        each = " and ".join(f"{name} takes {rows}" for name, rows in takes.items())
+        why = "1 row or more" if needed == 1 else f"{needed} rows or more, one of each class"
+        raise DataError(
+            f"each set must get {why}, but of {n} rows {each}; bring more rows or change the shares under `split`"
+        )
 
 
 def _groups(rows: Index, keys: Keys, test: int, seed: int) -> tuple[Index, Index]:
@@ -171,12 +201,13 @@ def suffice(keys: Keys, parts: Parts, *, stratified: bool = False) -> None:
             )
 
 
-def _no_rare_class(keys: Keys) -> None:
-    """Refuse to stratify by a class of fewer than three rows."""
-    counts = np.bincount(keys.y.astype(np.int64), minlength=len(keys.classes))
+def _no_rare_class(keys: Keys, rows: Index, needed: int) -> None:
+    """Refuse to stratify `rows` by a class of which there are fewer than `needed`."""
+    counts = np.bincount(keys.y[rows].astype(np.int64), minlength=len(keys.classes))
     rarest = int(counts.argmin())
-    if counts[rarest] < 3:
+    if counts[rarest] < needed:
+        left = "" if len(rows) == len(keys.y) else " beside test rows"
         raise DataError(
-            f"a stratified split needs 3 rows or more of each class, but class {keys.classes[rarest]!r} has"
-            f" {counts[rarest]}; remove the class, bring more rows, or split `by: random`"
+            f"a stratified split needs {needed} rows or more of each class{left}, but class {keys.classes[rarest]!r}"
+            f" has {counts[rarest]}; remove the class, bring more rows, or split `by: random`"
         )

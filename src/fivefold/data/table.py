@@ -11,14 +11,14 @@ from ..params.datasets import Column as ColumnParams
 from ..params.datasets import Table
 from ..params.splits import GivenSplit, RowSplit
 from . import columns
+from .dropping import leave_out, repeats
 from .findings import Finding
 from .frame import need, read_frame
 from .records import SPLITS, Array, Dataset, Keys, Parts
 from .roles import given_parts, groups_of
 from .rules import Kinds, validate
 from .schema import Column, Further, Schema
-from .splitting import suffice
-from .target import encode_also, encode_target, suffice_also
+from .target import encode_also, encode_target, has_target, suffice_also
 from .times import moments
 
 CLEAN = "clean it, say its type under `columns`, or name it under `drop`"
@@ -45,6 +45,8 @@ class RawTable:
     def encode(self, parts: Parts) -> Dataset:
         """Return float64 rows: types of columns and category tables are those of training rows.
 
+        Columns leave `frame` as they become numbers, since a large table does not fit into memory twice.
+
         Rows that `missing` drops are left out of the set that they were drawn into, since the type of a column says
         what is a gap in it.
 
@@ -52,12 +54,25 @@ class RawTable:
             DataError: a cell breaks a rule of `columns`, or too few rows are left.
         """
         said, params = self.params.columns, self.params
+        left_out: tuple[Finding, ...] = ()
+        if params.duplicates == "drop":
+            same = repeats(self.frame, [*self.names, params.target, *params.also], self.rows, parts)
+            remedy = "say `duplicates: keep`, or bring more rows"
+            parts, left_out = leave_out(parts, same, self.keys, "duplicates", self.source, remedy)
         train = self.rows[parts["train"]]
         kinds = {
             name: columns.infer(self.frame[name].iloc[train], said.get(name, ColumnParams())) for name in self.names
         }
+        for name, (kind, _) in kinds.items():
+            method = said[name].normalize if name in said else None
+            if kind == "categorical" and method not in (None, "none"):
+                raise DataError(
+                    f"{self.source}: `normalize` scales numbers, but column {name!r} is categorical; leave"
+                    f" `normalize: {method}` out of `columns`, or say its type there"
+                )
         validate(self.frame, {**kinds, **self._of_targets()}, said, self.source)
-        parts = self._without_gaps(kinds, parts)
+        remedy = "impute instead, or name empty columns under `drop`"
+        parts, gaps = leave_out(parts, self._gaps(kinds), self.keys, "missing", self.source, remedy)
         if self.keys.also is not None:
             suffice_also(self.keys.also, self.also, parts)
         train = self.rows[parts["train"]]
@@ -79,31 +94,20 @@ class RawTable:
         )
         x, findings = self._filled(fitted, kinds, parts)
         sets = (self.keys.records(x[name], self.rows, parts[name]) for name in SPLITS)
-        return Dataset(schema, *sets, findings=findings)
+        return Dataset(schema, *sets, findings=(*left_out, *gaps, *findings))
 
     def _of_targets(self) -> Kinds:
         """Return what each target is as a column."""
         found = [Further(name=self.params.target, classes=self.keys.classes), *self.also]
         return {target.name: ("categorical" if target.classes else "numeric", ()) for target in found}
 
-    def _without_gaps(self, kinds: Kinds, parts: Parts) -> Parts:
-        """Leave out the rows with a gap in a column of which `missing` says drop."""
+    def _gaps(self, kinds: Kinds) -> Array:
+        """Return (n,) which rows have a gap in a column of which `missing` says drop."""
         missing, gap = self.params.missing, np.zeros(len(self.frame), bool)
         for name, (kind, order) in kinds.items():
             if (missing.categorical if kind == "categorical" else missing.numeric) == "drop":
                 gap |= np.asarray(pd.isna(columns.parse(self.frame[name], kind, order)[0]))
-        if not gap.any():
-            return parts
-        left = {name: index[~gap[self.rows[index]]] for name, index in parts.items()}
-        drawn = {name: index for name, index in left.items() if len(parts[name])}
-        for name, index in drawn.items():
-            if not len(index):
-                raise DataError(
-                    f"{self.source}: `missing: drop` leaves no row of the {name} set; impute instead, or name empty"
-                    " columns under `drop`"
-                )
-        suffice(self.keys, drawn)
-        return left
+        return gap[self.rows]
 
     def _filled(self, fitted: list[Column], kinds: Kinds, parts: Parts) -> tuple[dict[str, Array], tuple[Finding, ...]]:
         """Return the features of each set, and the cells of any set that mean nothing; one column at a time."""
@@ -113,7 +117,7 @@ class RawTable:
         start = 0
         for column in fitted:
             kind, order = kinds[column.name]
-            values = self.frame[column.name]
+            values = self.frame.pop(column.name)
             cells, bad = columns.parse(values, kind, order)
             finding = columns.doubts(column.name, values, kind, bad, f"{CLEAN} ({self.source})")
             if finding:
@@ -141,23 +145,26 @@ def read_table(source: Path, params: Table) -> RawTable:
     need(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
     need(frame, {params.target: "target"} | ({special: "split.column"} if special else {}), source)
     need(frame, dict.fromkeys(params.also, "also"), source)
-    y, classes = encode_target(frame[params.target], params.task, source)
     others, also = encode_also(frame, params.also, source)
     targets = [params.target, *params.also]
     left_out = {*targets, special, *params.drop}
     names = tuple(name for name in frame.columns if name not in left_out)
     if not names:
         raise DataError(f"{source} must have a feature beside {params.target!r}, but has none; bring more columns")
-    keep = np.ones(len(frame), bool)
-    if params.duplicates == "drop":
-        keep = ~frame.duplicated([*names, *targets]).to_numpy()
-    kept = np.flatnonzero(keep)
+    known = has_target(frame[params.target], params.task, source)
+    findings: tuple[Finding, ...] = ()
+    if params.missing.target == "drop" and not known.all():
+        text = f"`missing: {{target: drop}}` leaves out {(~known).sum()} rows without {params.target}"
+        findings = (Finding(rule="missing", level="note", text=text),)
+    kept = np.flatnonzero(known) if findings else np.arange(len(frame))
+    remedy = "fill in or remove these rows, or set `missing: {target: drop}`"
+    y, classes = encode_target(frame[params.target].iloc[kept], params.task, source, remedy=remedy)
     keys = Keys(
-        y[kept],
+        y,
         classes,
         groups=groups_of(frame[special].iloc[kept], source) if params.split.by == "group" else None,
         time=moments(frame[special].iloc[kept], source) if params.split.by == "time" else None,
         given=given_parts(frame[special].iloc[kept], source) if isinstance(params.split, GivenSplit) else None,
         also=None if others is None else others[kept],
     )
-    return RawTable(params, source, frame, names, keys, kept, also=also)
+    return RawTable(params, source, frame, names, keys, kept, findings, also)

@@ -12,12 +12,24 @@ from .records import Array, Parts
 from .schema import Further, Schema
 
 
-def encode_target(values: pd.Series, task: Task, origin: object, key: str = "target") -> tuple[Array, tuple[str, ...]]:
+def has_target(values: pd.Series, task: Task, origin: object) -> Array:
+    """Return whether each row has a target, (n,); a `DataError` names the first that is no number in a regression."""
+    return ~np.isnan(numbers(values, origin)) if task == "regression" else values.notna().to_numpy()
+
+
+def encode_target(
+    values: pd.Series,
+    task: Task,
+    origin: object,
+    key: str = "target",
+    remedy: str = "fill in or remove these rows",
+) -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
 
     values: (n,), classes of any type or numbers, of all rows: a split by class, and what scores count, ask for every
     class before there are training rows.
     key: of params.yaml, which names the column.
+    remedy: what to do about rows without a target.
     Returns int64 indices into the sorted class names, or float64 values and no names.
 
     Raises:
@@ -28,7 +40,7 @@ def encode_target(values: pd.Series, task: Task, origin: object, key: str = "tar
     if missing.any():
         raise DataError(
             f"{origin}: every row must have a target, but row {np.flatnonzero(missing)[0] + 1} of column"
-            f" {values.name!r} is empty ({missing.sum()} in all); fill in or remove these rows"
+            f" {values.name!r} is empty ({missing.sum()} in all); {remedy}"
         )
     if values.nunique() < 2:
         only = shown(values.iloc[0]) if len(values) else "nothing"
@@ -57,7 +69,7 @@ def encode_also(
     columns, found = [], []
     for name, task in tasks.items():
         values = frame[name]
-        known = ~np.isnan(numbers(values, origin)) if task == "regression" else values.notna().to_numpy()
+        known = has_target(values, task, origin)
         y, classes = encode_target(values[known], task, origin, "also")
         column = np.full(len(frame), np.nan)
         column[known] = y
@@ -104,10 +116,10 @@ def positive(values: Array, name: str, origin: object) -> None:
         )
 
 
-def numbers(values: pd.Series, origin: object) -> Array:
+def numbers(values: pd.Series, origin: object, remedy: str = "clean it, or name another column") -> Array:
     """Return a column as float64; a `DataError` names the first row that is no usable number."""
     parsed, bad = parse(values, "numeric")
-    finding = doubts(str(values.name), values, "numeric", bad, "clean it, or name another column")
+    finding = doubts(str(values.name), values, "numeric", bad, remedy)
     if finding:
         raise DataError(f"{origin}: {finding.text}")
     return np.asarray(parsed)

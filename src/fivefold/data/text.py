@@ -99,7 +99,12 @@ class RawTexts:
         for name in SPLITS:
             x = numbered(cut[name], vocabulary, self.params.length, len(cut[name]))
             sets.append(self.keys.records(x, rows, parts[name]))
-        return Dataset(schema, *sets)
+        longer = sum(len(tokens) > self.params.length for tokens in cut["train"])
+        if not longer:
+            return Dataset(schema, *sets)
+        share = f"{longer / len(cut['train']):.1%} of training texts"
+        text = f"{share} are longer than {self.params.length} tokens and are cut; a larger `length` keeps more"
+        return Dataset(schema, *sets, findings=(Finding(rule="cut", level="note", text=text),))
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ def moments(column: pd.Series, source: Path) -> Array:
     if len(gaps):
         cell = column.iloc[int(gaps[0])]
         raise DataError(
-            f"{source}: column {column.name!r} must hold an ISO date or a number in every row, but row {gaps[0] + 1}"
-            f" holds {shown(cell)}; {spelt_otherwise(cell)}mend it, or name another column"
+            f"{source}: column {column.name!r} must hold an ISO date or a number in every row, but row"
+            f" {column.index[gaps[0]] + 1} holds {shown(cell)}; {spelt_otherwise(cell)}mend it, or name another column"
         )
     if kind == "date":
         local, _ = parse(_local(column), kind)

@@ -11,6 +11,7 @@ Rule = Literal[
     "constant",
     "duplicates",
     "split_overlap",
+    "split_shares",
     "identifier",
     "leakage",
     "class_balance",
@@ -22,6 +23,7 @@ Rule = Literal[
     "mixed_types",
     "corrupt",
     "missing_steps",
+    "encoding",
     "cut",
 ]
 Level = Literal["error", "warning", "note", "off"]

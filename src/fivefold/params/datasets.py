@@ -29,7 +29,9 @@ class Format(Strict):
         default="iso", description="iso: 2020-12-31; day_first: 31.12.2020 or 31/12/20; month_first: 12/31/2020"
     )
     encoding: Literal["auto", "utf-8", "latin-1", "utf-16"] = Field(
-        default="auto", description="auto: utf-16 if it begins with its mark, latin-1 if it is not UTF-8"
+        default="auto",
+        description="auto: utf-16 if it begins with its mark, latin-1 if it is not UTF-8; but if most of it"
+        " is, that is an error",
     )
 
     @field_validator("thousands")
@@ -67,11 +69,23 @@ class Missing(Strict):
     numeric: Literal["median", "mean", "most_frequent", "constant", "drop"] = Field(
         default="median", description="drop leaves the row out of the set that it was drawn into"
     )
-    constant: float = Field(default=0.0, description="for numeric: constant")
+    constant: float = Field(default=0.0, description="for numeric: constant, and only then")
     categorical: Literal["own", "most_frequent", "drop"] = Field(
         default="own", description="own: missing is a category of its own"
     )
     indicator: bool = Field(default=False, description="one more column for each with gaps: 1 where it was missing")
+    target: Literal["error", "drop"] = Field(
+        default="error", description="drop leaves rows without a target out, before rows are divided"
+    )
+
+    @field_validator("constant")
+    @classmethod
+    def _of_numeric(cls, constant: float, info: ValidationInfo) -> float:
+        kind = info.data.get("numeric", "constant")
+        if kind != "constant":
+            text = "Input should be left out, or `numeric` be constant and not {kind}"
+            raise PydanticCustomError("constant", text, {"kind": kind})
+        return constant
 
 
 class Table(Strict):
@@ -100,7 +114,10 @@ class Table(Strict):
         description="what to know of single columns; of targets only min, max and values",
     )
     missing: Missing = Missing()
-    duplicates: Literal["keep", "drop"] = Field(default="keep", description="drop keeps the first of equal rows")
+    duplicates: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="drop keeps the first of equal rows of a set, and of those in several sets the training row",
+    )
     clip: float = Field(
         default=0.0, ge=0, description="clip beyond this many quartile ranges from the quartiles; 0 does not clip"
     )
@@ -141,10 +158,11 @@ class Images(Strict):
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
         default=None,
         description="height and width to resize to; left out, all images must have one size. Of a table of pixels: the"
-        " height and width that its rows have; left out, they are squares",
+        " height and width that its rows have; if they are squares of another size, that to resize them to; left out,"
+        " they are squares",
     )
     channels: Literal["auto", 1, 3, 4] = Field(
-        default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that an image has"
+        default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that a training image has"
     )
     task: Literal["classification", "regression"]
     split: Split
@@ -218,7 +236,7 @@ class Text(Strict):
     min_count: int = Field(default=2, gt=0, description="times that a token must stand in training rows to be known")
     length: int = Field(gt=0, description="tokens a record; longer texts are cut, shorter ones padded")
     format: Format = Format()
-    split: Split | TimeSplit
+    split: Split
     checks: Levels
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from ruamel.yaml.error import YAMLError
 
 from .. import paths
 from ..errors import ParamsError, shown
-from .base import Strict
 from .root import Params, conflicts
 
 Tree = dict[str, Any]
@@ -58,7 +57,7 @@ def parse(tree: Tree) -> Params:
         # through JSON, where a list may become a tuple although the schema is strict
         params = Params.model_validate_json(json.dumps(full))
     except ValidationError as error:
-        raise ParamsError(_sentence(error, full)) from None
+        raise ParamsError(_sentence(error)) from None
     for key, problem in conflicts(params):
         raise ParamsError(f"params.yaml: {key}: {problem}")
     return params
@@ -111,14 +110,15 @@ def _with_inherited_training(tree: Tree) -> Tree:
     return {**tree, "models": merged}
 
 
-def _sentence(error: ValidationError, tree: Tree) -> str:
+def _sentence(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     # a fault in the base shows again in every model that inherits it: the base comes first
     first = min(problems, key=lambda problem: problem["loc"][0] == "models")
     location = first["loc"]
     if first["type"].startswith("union_tag"):
         location = (*location, first["ctx"]["discriminator"].strip("'"))
-    key = ".".join(_dotted(location, tree)) or "the whole"
+    path, keys = _located(location)
+    key = ".".join(path) or "the whole"
     if first["loc"][-1:] == ("[key]",) and len(first["loc"]) == 3:
         key = f"a name under `{first['loc'][0]}`"
     value = first["input"]
@@ -127,7 +127,7 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
             text = f"{key} is required, but is missing; add it"
         case "extra_forbidden":
             wrong = str(first["loc"][-1])
-            near = get_close_matches(wrong, _known_keys() - {wrong}, n=1)
+            near = get_close_matches(wrong, keys, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else "remove it; params.schema.json lists the keys"
             text = f"{key} is not a known key, but holds {shown(value)}; {remedy}"
         case "union_tag_invalid":
@@ -141,15 +141,29 @@ def _sentence(error: ValidationError, tree: Tree) -> str:
     return f"params.yaml: {text}{more}".replace("\n", r"\n")
 
 
-def _dotted(location: tuple[int | str, ...], tree: Any) -> Iterator[str]:
-    """Drop from a pydantic location what no key in the file stands for: the tags of unions."""
+def _located(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
+    """Return the keys of the file that lead to a pydantic location, and those that may stand where it ends.
+
+    A location also names the tags of unions, for which no key stands in the file: the schema says which they are.
+    """
+    node: Any = Params.model_json_schema()
+    blocks, path, keys = node["$defs"], list[str](), set[str]()
     for depth, part in enumerate(location):
-        if (isinstance(tree, Mapping) and part in tree) or (isinstance(tree, list) and isinstance(part, int)):
-            tree = tree[part]  # type: ignore[index]
-        elif depth < len(location) - 1 or part == "[key]":
+        node = _resolved(node, blocks)
+        if part in (tags := node.get("discriminator", {}).get("mapping", {})):
+            node = {"$ref": tags[part]} if isinstance(tags[part], str) else tags[part]
             continue
-        yield str(part)
+        keys = set(node.get("properties", {}))
+        inner = [*node.get("patternProperties", {}).values(), node.get("additionalProperties"), node.get("items")]
+        child = node.get("properties", {}).get(part) or next(filter(None, inner), None)
+        if child is not None or (depth == len(location) - 1 and part != "[key]"):
+            path.append(str(part))
+            node = child or {}
+    return path, keys
 
 
-def _known_keys(block: type[Strict] = Strict) -> set[str]:
-    return set(block.model_fields).union(*map(_known_keys, block.__subclasses__()))
+def _resolved(node: Any, blocks: Tree) -> Any:
+    """Return what a node of the JSON schema refers to; of something or null, the something."""
+    while "$ref" in node or "anyOf" in node:
+        node = blocks[node["$ref"].rpartition("/")[2]] if "$ref" in node else node["anyOf"][0]
+    return node

@@ -3,7 +3,7 @@
 Shapes: n rows, f columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
@@ -12,6 +12,9 @@ from ..data.records import Array
 from ..data.schema import Schema
 from ..params.datasets import Dataset, Images, Missing, Sequences, Series, Table
 from .chain import Chain, Step
+
+BLOCK = 8
+"""Columns that are scaled at once."""
 
 
 def fit_scaling(x: Array, schema: Schema, params: Dataset) -> Chain:
@@ -57,7 +60,7 @@ def _table(x: Array, schema: Schema, params: Table) -> Chain:
         types += ["boolean"] * len(index)
     fill = _fill(x, schema, types, params.missing)
     chain = chain.then(Step("impute", {"fill": fill}))
-    x = np.where(np.isnan(x), fill, x)
+    x = _filled(x, fill)
     numeric = np.array([kind in ("numeric", "date", "ordinal") for kind in types])
     if params.clip:
         low, high = _limits(x, numeric, params.clip)
@@ -97,6 +100,12 @@ def _fill(x: Array, schema: Schema, types: Sequence[str], missing: Missing) -> A
     return fill
 
 
+def _filled(x: Array, fill: Array) -> Array:
+    """Return x (n, f) with `fill` (f,) in its gaps: x itself if it has none, since it is large."""
+    gaps = np.isnan(x)
+    return np.where(gaps, fill, x) if gaps.any() else x
+
+
 def _usual(column: Array, strategy: str, constant: float) -> float:
     """Return what stands in for a gap in a column (n,), 0 where nothing is known.
 
@@ -116,7 +125,7 @@ def _usual(column: Array, strategy: str, constant: float) -> float:
 
 def _limits(x: Array, numeric: Array, ranges: float) -> tuple[Array, Array]:
     """Return how far values may lie: so many quartile ranges beyond the quartiles; a column without range is free."""
-    lower, upper = np.quantile(x, [0.25, 0.75], axis=0)
+    lower, upper = np.array([np.quantile(column, [0.25, 0.75]) for column in x.T]).T
     spread = upper - lower
     free = ~numeric | (spread == 0)
     return np.where(free, -np.inf, lower - ranges * spread), np.where(free, np.inf, upper + ranges * spread)
@@ -128,8 +137,7 @@ def _columns(x: Array, methods: Sequence[str]) -> tuple[Array, Array]:
     unknown = np.isnan(x).all(axis=0)
     if unknown.any():
         x = np.where(unknown, 0.0, x)  # a column without any value stays as it is
-    for method in sorted(set(methods) - {"none"}):
-        chosen = np.array([m == method for m in methods])
+    for method, chosen in _blocks(methods):
         part = x[:, chosen]
         match method:
             case "standard":
@@ -142,6 +150,14 @@ def _columns(x: Array, methods: Sequence[str]) -> tuple[Array, Array]:
                 robust = RobustScaler().fit(part)
                 shift[chosen], scale[chosen] = robust.center_, 1 / robust.scale_
     return shift, scale
+
+
+def _blocks(methods: Sequence[str]) -> Iterator[tuple[str, Array]]:
+    """Yield each method with a few of its columns: scikit-learn copies what it is given, and more than once."""
+    for method in sorted(set(methods) - {"none"}):
+        chosen = np.flatnonzero(np.array(methods) == method)
+        for block in np.array_split(chosen, -(-len(chosen) // BLOCK)):
+            yield method, block
 
 
 def _one_hot(

@@ -1,0 +1,69 @@
+"""The encoding of a text is told from its bytes, and said where it may be wrong."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from fivefold.data.encoding import PIECE, guess
+from fivefold.data.prepared import prepare
+from fivefold.errors import DataError
+from fivefold.params.datasets import Format
+
+from ..conftest import table_block
+
+UMLAUTS = "Größe,Köln\n"
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.tsv", "a.txt"])
+@pytest.mark.parametrize(
+    ("data", "encoding", "line"),
+    [
+        (b"a,b\n1,2\n", "utf-8", 0),
+        (UMLAUTS.encode(), "utf-8", 0),
+        (UMLAUTS.encode("utf-16"), "utf-16", 0),
+        (UMLAUTS.encode("latin-1"), "latin-1", 1),
+        (b"a\nb\n\nCaf\xe9\n", "latin-1", 4),
+        (b"a\n" * (PIECE // 2) + b"\xe9\n", "latin-1", PIECE // 2 + 1),
+        ("Ã©".encode("latin-1") + UMLAUTS.encode("latin-1"), "latin-1", 1),  # looks like UTF-8, by chance
+        (b"a\n\xff\0\n", "utf-8", 0),
+        (UMLAUTS.encode()[:3], "utf-8", 0),
+    ],
+)
+def test_the_encoding_is_told_from_the_bytes(tmp_path: Path, name: str, data: bytes, encoding: str, line: int) -> None:
+    assert guess(written(tmp_path / name, data)) == (encoding, line)
+
+
+def test_a_file_that_changes_is_looked_at_again(tmp_path: Path) -> None:
+    assert guess(written(tmp_path / "a.csv", b"a\n")).encoding == "utf-8"
+    assert guess(written(tmp_path / "a.csv", b"a\n\xe9\n")).encoding == "latin-1"
+
+
+ROWS = "".join(f"{i},{'Köln' if i % 2 else 'Bonn'},{'ja' if i % 3 else 'nein'}\n" for i in range(60))
+
+
+def test_a_bad_byte_in_a_text_that_is_mostly_utf8_is_named(tmp_path: Path) -> None:
+    data = ("a,b,y\n" + ROWS).encode().replace(b"4,Bonn", b"4,B\xf6nn")
+    path = written(tmp_path / "a.csv", data)
+    said = (
+        f"{path} must be UTF-8, as most of it is, but line 6 holds byte 0xf6, which is none (6 such bytes); mend it, or"
+    )
+    with pytest.raises(DataError, match=re.escape(said)):
+        prepare(table_block(path), 0)
+    dataset, findings = prepare(table_block(path, format=Format(encoding="latin-1")), 0)
+    assert "Bönn" in dataset.schema.columns[1].categories
+    assert "encoding" not in [finding.rule for finding in findings]
+
+
+def test_an_encoding_that_was_told_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", ("a,b,y\n" + ROWS).encode("latin-1"))
+    dataset, findings = prepare(table_block(path), 0)
+    assert dataset.schema.columns[1].categories == ("Bonn", "Köln")
+    text = "not UTF-8, as a byte in line 3 shows: read as latin-1; if words look odd, save the file as UTF-8"
+    assert ("encoding", "note", text) in [(f.rule, f.level, f.text) for f in findings]
