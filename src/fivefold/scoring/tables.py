@@ -30,10 +30,14 @@ def tables(schema: Schema, test: Records, p: Array, history: pd.DataFrame) -> di
         told = {"actual": y.ravel(), "predicted": middle(schema, p).ravel()}
         shown = {"learning_curve": learning, "predicted": pd.DataFrame(told)}
         return shown | ({"forecast": forecast(schema, test, p)} if schema.horizon else {})
-    names = np.array(schema.classes)
     return {
         "learning_curve": learning,
-        "confusion": pd.DataFrame({"actual": names[y], "predicted": names[p.argmax(axis=1)]}),
+        "confusion": pd.DataFrame(
+            {
+                "actual": pd.Categorical.from_codes(y, schema.classes),
+                "predicted": pd.Categorical.from_codes(p.argmax(axis=1), schema.classes),
+            }
+        ),
         "roc": _roc(schema, y, p),
         "calibration": pd.DataFrame(calibration(y, p)),
     }
