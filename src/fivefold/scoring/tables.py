@@ -10,7 +10,7 @@ from ..data.goals import goals
 from ..data.records import Array, Records
 from ..data.schema import Schema
 from ..training.doctor.course import Measured
-from .metrics import by_level, calibration, middle, naive
+from .metrics import by_level, calibration, middle, naive, opposed
 
 CURVE_POINTS = 201
 ROC = ("class", "area", "false_positive_rate", "true_positive_rate")
@@ -76,15 +76,10 @@ def forecast(schema: Schema, test: Records, p: Array) -> pd.DataFrame:
 
 def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
     """Return columns class, area, false_positive_rate, true_positive_rate; each class against the rest, even steps."""
-    # of two classes one curve says all
-    indices = range(1, 2) if len(schema.classes) == 2 else range(len(schema.classes))
     even = np.linspace(0, 1, CURVE_POINTS)
     curves = []
-    for index in indices:
-        truth = y == index
-        if truth.all() or not truth.any():
-            continue  # a class without test rows, or the only one, has no curve
-        false_positive, true_positive, _ = metrics.roc_curve(truth, p[:, index])
+    for index in opposed(y, len(schema.classes)):
+        false_positive, true_positive, _ = metrics.roc_curve(y == index, p[:, index])
         rates = np.concatenate(([0.0], np.interp(even, false_positive, true_positive)))
         curve = {
             "class": schema.classes[index],
