@@ -19,7 +19,7 @@ from .choosing import Choice, Choosing, choose, rows_to_fit, stability
 class Selected:
     """What a selection does to features, and the table that explains it.
 
-    steps: none, one `take` or one `project`.
+    steps: none, or one `take` or `project`; of sequences behind a `take` that leaves their mask out.
     table: a row per feature, or per component of a PCA, best first: feature, score, p_value, kept, and stability, the
         share of resamples that keep the feature; NaN where there is none. A component's score is its share of the
         variance.
@@ -38,9 +38,9 @@ def fit_selection(
 ) -> Selected:
     """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
 
-    Of several targets the first is looked at.
+    Of several targets the first is looked at. The mask of sequences is no feature: it has no score, and is not kept.
 
-    names: of the features along the last axis, where they have names.
+    names: of the columns of a table after scaling.
 
     Raises:
         DataError: more is asked for than there are features, chi2 meets a negative feature, or nothing would be kept.
@@ -49,21 +49,27 @@ def fit_selection(
         return Selected((), _table([]), "score", f"{len(schema.vocabulary)} tokens, in texts of {schema.shape[0]}")
     flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
     names = feature_names(schema, x.shape[1:], names)
+    if schema.kind == "sequences":
+        real = np.flatnonzero(np.arange(flat.shape[1]) % x.shape[-1] < len(schema.features))
+        flat, unmasked = flat[:, real], (Step("take", {"index": real}),)
+    else:
+        unmasked = ()
     match params:
-        case Pca():
-            return _pca(flat, params, seed)
         case KeepAll():
             # nothing is chosen; the table still shows which features tell most by themselves
             all_kept = KBest(method="k_best", score="f", k=len(names), stability=0)
             return replace(_chosen(flat, y, schema, names, all_kept, seed), steps=())
+        case Pca():
+            selected = _pca(flat, params, seed)
         case _:
-            return _chosen(flat, y, schema, names, params, seed)
+            selected = _chosen(flat, y, schema, names, params, seed)
+    return replace(selected, steps=(*unmasked, *selected.steps))
 
 
 def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = ()) -> list[str]:
     """Return a name for each feature of a flattened record of `shape`.
 
-    Columns; pixels as c<channel>_y<row>_x<column>; values of a sequence as <name>_t<step>.
+    Columns; pixels as c<channel>_y<row>_x<column>; values of a sequence or series as <name>_t<step>, without the mask.
     """
     match schema.kind:
         case "images":
@@ -71,7 +77,7 @@ def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = (
         case "table":
             return list(names or schema.features)
         case _:
-            return [f"{name}_t{step}" for step in range(shape[0]) for name in names]
+            return [f"{name}_t{step}" for step in range(shape[0]) for name in schema.features]
 
 
 def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosing, seed: int) -> Selected:
