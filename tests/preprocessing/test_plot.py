@@ -97,13 +97,25 @@ class TestSelection:
         np.testing.assert_allclose([bar.get_height() for bar in axes.patches], share)
         np.testing.assert_allclose(axes.lines[0].get_ydata(), [share[0], share[:2].sum(), share.sum()])
 
-    def test_an_infinite_score_is_as_long_as_the_longest(self, drawn: list[Figure]) -> None:
+    def test_an_infinite_score_is_as_long_as_the_longest_and_says_so(self, drawn: list[Figure]) -> None:
         x, y, schema = rows(60, 2)
         x[:, 1], x[:, 2] = y, x[:, 2] + y
         plot_selection(fit_selection(x, y, schema, KeepAll(method="none"), 0), schema, "m", Path())
-        best, second, *_ = [bar.get_width() for bar in drawn[0].axes[0].patches][::-1]
+        axes = drawn[0].axes[0]
+        best, second, *_ = [bar.get_width() for bar in axes.patches][::-1]
         assert np.isfinite(best)
         assert best == second > 0
+        assert [text.get_text() for text in axes.texts] == ["", "", "", "∞"]
+        assert axes.get_xlabel() == "F; infinite ones as the largest"
+
+    def test_a_pixel_of_infinite_score_is_not_blank(self, drawn: list[Figure]) -> None:
+        x, y = np.random.default_rng(0).normal(size=(40, 1, 3, 3)), np.arange(40) % 2
+        x[:, 0, 1, 1] = y
+        schema = schema_of((1, 3, 3), 2)
+        plot_selection(fit_selection(x, y, schema, KeepAll(method="none"), 0), schema, "m", Path())
+        shown, scale = drawn[0].axes
+        assert np.isfinite(shown.images[0].get_array().filled(np.nan)).all()
+        assert scale.get_ylabel() == "F; infinite ones as the largest"
 
     def test_names_that_pictures_take_for_something_else(self, tmp_path: Path) -> None:
         x, y, schema = rows(60, 2)
