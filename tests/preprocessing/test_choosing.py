@@ -84,6 +84,14 @@ class TestVariance:
         x = np.concatenate([X, np.full((len(X), 1), 0.1)], axis=1)
         assert kept(fitted(Variance(method="variance", threshold=0), x)) == list(range(13))
 
+    def test_a_variance_at_the_threshold_is_not_above_it_however_it_is_rounded(self) -> None:
+        random = np.random.default_rng(0)
+        raw = random.normal(size=(333, 20)) * 10.0 ** np.arange(20)
+        x = np.float32((raw - raw.mean(axis=0)) / raw.std(axis=0))
+        x[:, 0] *= 1.001
+        assert 0 < (x.var(axis=0, dtype=np.float64) > 1)[1:].sum() < 19
+        assert kept(fitted(Variance(method="variance", threshold=1), x, np.arange(333) % 2)) == [0]
+
     def test_a_threshold_that_keeps_nothing_names_the_largest_variance(self) -> None:
         largest = f"{X.var(axis=0).max():.3g}"
         message = rf"less than the largest variance of a normalized feature, {largest}, but is 0\.5; lower it"

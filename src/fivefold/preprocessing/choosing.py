@@ -35,6 +35,9 @@ CELLS = 2_000_000
 RESAMPLES = 20
 """Where nobody says how many; a costly method does without."""
 
+ROUNDING = 1e-6
+"""Share by which a variance must be above the threshold: that of float32 numbers is not known better."""
+
 RESAMPLE = 2_000
 """Rows of a resample, at most."""
 
@@ -69,7 +72,8 @@ def choose(x: Array, y: Array, params: Choosing, classes: bool, seed: int) -> Ch
                 with suppress(ValueError):  # nothing is kept
                     selector.fit(x)
                 variances = selector.variances_
-                return Choice(variances > params.threshold, variances, np.nan, np.argsort(-variances, kind="stable"))
+                kept = variances > params.threshold * (1 + ROUNDING)
+                return Choice(kept, variances, np.nan, np.argsort(-variances, kind="stable"))
             case L1():
                 return _l1(x, y, params, classes, seed)
             case Rfe():
