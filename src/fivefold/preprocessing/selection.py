@@ -25,12 +25,14 @@ class Selected:
         variance.
     score: what the column `score` is, for a plot's axis.
     summary: what became of the features, in a few words.
+    hint: what else could be asked for, to stand behind the summary.
     """
 
     steps: tuple[Step, ...]
     table: pd.DataFrame
     score: str
     summary: str
+    hint: str = ""
 
 
 def fit_selection(
@@ -91,10 +93,11 @@ def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosi
     share = stability(x, y, params, classes, seed)
     step = Step("take", {"index": np.flatnonzero(choice.kept)})
     fewer = f", judged by {len(fitted)} of {len(x)} rows" if len(fitted) < len(x) else ""
-    unasked = "; `stability` left out or 0: its column is empty" if np.isnan(share).all() else ""
-    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}{unasked}"
+    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}"
+    costly = params.stability is None and np.isnan(share).all()
+    hint = "; set select.stability to see how surely each is kept" if costly else ""
     table = _table(names, choice.scores, choice.p_value, choice.kept, share).iloc[choice.order]
-    return Selected((step,), table, _label(params), summary)
+    return Selected((step,), table, _label(params), summary, hint)
 
 
 def _possible(x: Array, names: list[str], params: Choosing) -> None:
