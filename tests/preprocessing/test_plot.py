@@ -108,6 +108,16 @@ class TestSelection:
         assert [text.get_text() for text in axes.texts] == ["", "", "", "∞"]
         assert axes.get_xlabel() == "F; infinite ones as the largest"
 
+    @pytest.mark.parametrize(("best", "scale"), [(9e2, "linear"), (1e8, "log")])
+    def test_bars_far_apart_are_seen(self, drawn: list[Figure], best: float, scale: str) -> None:
+        selected, schema = selection(KeepAll(method="none"))
+        selected.table["score"] = [best, 3.0, 1.0, np.nan]
+        plot_selection(selected, schema, "m", Path())
+        axes = drawn[0].axes[0]
+        assert axes.get_xscale() == scale
+        low, high = axes.get_xlim()
+        assert low < 1 < best < high
+
     def test_a_pixel_of_infinite_score_is_not_blank(self, drawn: list[Figure]) -> None:
         x, y = np.random.default_rng(0).normal(size=(40, 1, 3, 3)), np.arange(40) % 2
         x[:, 0, 1, 1] = y
@@ -182,11 +192,14 @@ class TestMap:
         plot_map(fit_selection(x, y, schema, KeepAll(method="none"), 0), x, y, schema, "m", 0, tmp_path / "map.png")
         assert (tmp_path / "map.png").exists()
 
-    def test_text_has_no_map(self, tmp_path: Path) -> None:
-        schema = schema_of((2,), 2).model_copy(update={"kind": "text", "vocabulary": ("", "?")})
-        x, y = np.ones((10, 2), int), np.arange(10) % 2
+    def test_text_has_no_map(self, drawn: list[Figure]) -> None:
+        schema = schema_of((2,), 2).model_copy(update={"kind": "text", "vocabulary": ("", "?", "\n", "so")})
+        x, y = np.array([[2, 3], [2, 1], [2, 1]]), np.array([0, 1, 1])
         selected = fit_selection(x, y, schema, KeepAll(method="none"), 0)
-        plot_map(selected, x, y, schema, "m", 0, tmp_path / "map.png")
-        assert not (tmp_path / "map.png").exists()
-        plot_selection(selected, schema, "m", tmp_path / "selection.png")
-        assert imread(tmp_path / "selection.png").std() > 0.01
+        plot_map(selected, x, y, schema, "m", 0, Path())
+        assert drawn == []
+        plot_selection(selected, schema, "m", Path())
+        axes = drawn[0].axes[0]
+        assert [label.get_text() for label in axes.get_yticklabels()] == [r"'\n'", "?", "so"]
+        assert [bar.get_width() for bar in axes.patches] == pytest.approx([0, 1, 2])
+        assert axes.get_xlabel() == "chi squared of counts"

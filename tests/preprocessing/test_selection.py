@@ -13,6 +13,7 @@ from sklearn.feature_selection import (
 
 from fivefold.data.records import Array
 from fivefold.data.schema import Schema
+from fivefold.data.windows import windows
 from fivefold.errors import DataError
 from fivefold.params.selection import KBest, KeepAll, Pca, Rfe, Selection, Variance
 from fivefold.preprocessing.chain import Chain
@@ -211,7 +212,35 @@ class TestOtherKinds:
         both = [fit_selection(X, y, REGRESSION, params, 0).table for y in (VALUES, two)]
         assert both[0].equals(both[1])
 
-    def test_text_keeps_its_tokens(self) -> None:
-        schema = sequences().model_copy(update={"kind": "text", "vocabulary": ("", "?", "so")})
-        selected = fit_selection(np.zeros((3, 4), int), np.zeros(3), schema, KeepAll(method="none"), 0)
-        assert (selected.steps, len(selected.table), selected.summary) == ((), 0, "3 tokens, in texts of 2")
+
+class TestText:
+    SCHEMA = sequences().model_copy(
+        update={"kind": "text", "vocabulary": ("", "?", "so", "good", "bad"), "shape": (6,)}
+    )
+    X = np.random.default_rng(0).integers(0, 4, (50, 6))
+
+    def test_the_table_tells_which_tokens_tell_most(self) -> None:
+        y = np.arange(50) % 3
+        x = np.where((self.X == 3) & (y == 1)[:, None], 2, self.X)  # that are never good
+        schema = self.SCHEMA.model_copy(update={"task": "classification", "classes": ("a", "b", "c"), "values": ()})
+        selected = fit_selection(x, y, schema, KeepAll(method="none"), 0)
+        tokens, labels = x[x > 0], np.repeat(y, 6).reshape(x.shape)[x > 0]
+        scores = np.nan_to_num(chi2(np.eye(5)[tokens], labels)[0])
+        assert (selected.steps, selected.summary, selected.score) == (
+            (),
+            "5 tokens, in texts of 6",
+            "chi squared of counts",
+        )
+        assert selected.table.feature.tolist() == ["good", "so", "?", "bad"]
+        np.testing.assert_allclose(selected.table.score, scores[[3, 2, 1, 4]])
+
+    @pytest.mark.parametrize("task", ["regression", "language"])
+    def test_without_classes_of_texts_it_counts_them(self, task: str) -> None:
+        schema = self.SCHEMA.model_copy(update={"task": task})
+        x = windows(self.X.ravel(), 6) if task == "language" else self.X
+        table = fit_selection(x, np.zeros(len(x)), schema, KeepAll(method="none"), 0).table
+        counts = np.bincount(self.X.ravel(), minlength=5)[1:]
+        assert dict(zip(table.feature, table.score, strict=True)) == dict(
+            zip(schema.vocabulary[1:], counts, strict=True)
+        )
+        assert table.score.is_monotonic_decreasing

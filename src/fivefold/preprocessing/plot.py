@@ -21,6 +21,9 @@ from .selection import Selected, feature_names
 BARS = 20
 """Features shown at most, best first."""
 
+APART = 1_000
+"""Times that the longest bar may be the shortest before the scale is logarithmic: short ones would not be seen."""
+
 LONGEST = 32
 """Letters of a name that are shown."""
 
@@ -82,9 +85,9 @@ def _bars(selected: Selected) -> Figure:
     axes.set_yticks(places, [_short(feature) for feature in table.feature])
     axes.set_xlabel(label)
     axes.margins(y=0.01)
-    if table.empty:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "every token is kept", ha="center", transform=axes.transAxes)
+    positive = scores[scores > 0]
+    if len(positive) and positive.max() > APART * positive.min():
+        axes.set(xscale="log", xlim=(positive.min() / 2, positive.max() * 2))
     if table.stability.notna().any():
         right = axes.secondary_yaxis("right")
         right.set_yticks(places, [f"{share:.0%}" for share in table.stability])
@@ -184,6 +187,10 @@ def _size(rows: Array) -> float:
 
 
 def _short(name: str) -> str:
-    """Return a name as a picture shows it: cut, its dollars no mathematics, an underscore at its start no secret."""
+    """Return a name as a picture shows it: cut, its dollars no mathematics, an underscore at its start no secret.
+
+    A token of white space stands in quotes.
+    """
+    name = repr(name) if name.isspace() else name
     cut = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
     return cut.replace("$", r"\$").replace("_", "\u200b_", 1) if cut.startswith("_") else cut.replace("$", r"\$")

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 from ..data.records import Array
 from ..data.schema import Schema
+from ..data.windows import joined
 from ..errors import DataError
 from ..params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from .chain import Step
@@ -48,7 +49,7 @@ def fit_selection(
         DataError: more is asked for than there are features, chi2 meets a negative feature, or nothing would be kept.
     """
     if schema.kind == "text":
-        return Selected((), _table([]), "score", f"{len(schema.vocabulary)} tokens, in texts of {schema.shape[0]}")
+        return _tokens(x, y, schema)
     flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
     names = feature_names(schema, x.shape[1:], names)
     if schema.kind == "sequences":
@@ -80,6 +81,25 @@ def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = (
             return list(names or schema.features)
         case _:
             return [f"{name}_t{step}" for step in range(shape[0]) for name in schema.features]
+
+
+def _tokens(x: Array, y: Array, schema: Schema) -> Selected:
+    """Nothing is chosen of a text; the table shows which tokens tell most by themselves, or the most frequent ones.
+
+    They tell by chi squared: how far a token's counts in the classes are from the classes' shares of all tokens.
+    """
+    size = len(schema.vocabulary)
+    if schema.task == "classification":
+        of_class = (x[y == label].ravel() for label in range(len(schema.classes)))
+        counts = np.stack([np.bincount(tokens, minlength=size)[1:] for tokens in of_class])  # 0 is padding
+        expected = counts.sum(axis=1, keepdims=True) / counts.sum() * counts.sum(axis=0)
+        parts = np.divide((counts - expected) ** 2, expected, out=np.zeros_like(expected), where=expected > 0)
+        scores, label = parts.sum(axis=0), "chi squared of counts"
+    else:
+        tokens = joined(x) if schema.task == "language" else x
+        scores, label = np.bincount(tokens.ravel(), minlength=size)[1:], "count in training rows"
+    table = _table(list(schema.vocabulary[1:]), scores).iloc[np.argsort(-scores, kind="stable")]
+    return Selected((), table, label, f"{size} tokens, in texts of {schema.shape[0]}")
 
 
 def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosing, seed: int) -> Selected:
