@@ -3,6 +3,7 @@
 import json
 
 from fivefold import paths
+from fivefold.data.findings import folded
 from fivefold.data.prepared import prepare
 from fivefold.data.storage import save_dataset
 from fivefold.params.load import load_params
@@ -23,7 +24,7 @@ def main(name: str) -> None:
         (folder / "checks.json").write_text(json.dumps([f.model_dump() for f in findings], indent=2) + "\n")
     rows = ", ".join(f"{len(records)} {part}" for part, records in dataset.splits().items())
     print(f"{name}: {rows} rows of shape {dataset.schema.shape}")
-    for finding in findings:
+    for finding in folded(findings):
         print(f"  {finding.level:8} {finding.rule}: {finding.text}")
 
 
