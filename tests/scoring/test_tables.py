@@ -12,7 +12,7 @@ from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 
 from ..conftest import schema_of
 
-HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [1.0, 0.5], "val/loss": [1.1, 0.7], "lr": [0.1, 0.1]})
+HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5], "val/loss": [1.1, 0.7], "lr": [0.1, 0.1]})
 
 
 def drawn(n: int, k: int) -> tuple[Array, Array]:

@@ -22,7 +22,7 @@ def tables(schema: Schema, test: Records, p: Array, history: pd.DataFrame) -> di
     Of several targets the leading one is shown.
     """
     y, p, schema = test.y, goals(schema)[0].told(test, p), goals(schema)[0].schema
-    columns = {"epoch": history["epoch"] + 1, "train": history["train/loss"], "val": history["val/loss"]}
+    columns = {"epoch": history["epoch"], "train": history["train/loss"], "val": history["val/loss"]}
     learning = pd.DataFrame(columns)
     if schema.task == "language":
         return {"learning_curve": learning}

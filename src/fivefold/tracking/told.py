@@ -50,7 +50,7 @@ def history(report: Report, name: str) -> None:
     measured = json.loads((paths.model(name) / "doctor.json").read_text())["measured"]
     tell = report.history(len(rows))
     for row in rows:
-        epoch = int(row.pop("epoch"))
+        epoch = int(row.pop("epoch")) - 1
         tell(epoch, row | metrics_of(measured, epoch), row is rows[-1])
 
 
@@ -60,7 +60,7 @@ def evaluation(report: Report, name: str) -> None:
     facts = json.loads((paths.model(name) / "model.json").read_text())
     scores = json.loads((folder / "metrics.json").read_text())
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
-    report.metrics(facts["epochs"], flat)
+    report.metrics(facts["epochs"] + 1, flat)
     report.tags(**{"mlflow.note.content": _note(facts, scores)})
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         report.artifact(path, "evaluation")
