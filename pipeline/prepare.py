@@ -21,6 +21,7 @@ def main(name: str) -> None:
     with publishing(paths.prepared(name)) as folder:
         save_dataset(dataset, folder)
         scaling.save(folder / "scaling.safetensors")
+        (folder / "dataset.json").write_text(block.model_dump_json(indent=2) + "\n")
         (folder / "checks.json").write_text(json.dumps([f.model_dump() for f in findings], indent=2) + "\n")
     rows = ", ".join(f"{len(records)} {part}" for part, records in dataset.splits().items())
     print(f"{name}: {rows} rows of shape {dataset.schema.shape}")

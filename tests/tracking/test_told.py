@@ -1,4 +1,4 @@
-"""What is told of a training stands in what its stages wrote: counted as the screen counts, with how data were prepared."""
+"""What is told of a training is what its stages wrote: counted as the screen counts, with how data were prepared."""
 
 import json
 from pathlib import Path
@@ -66,3 +66,22 @@ def test_scores_stand_behind_the_last_epoch(report: Report) -> None:
     (paths.report("m") / "predictions.parquet").write_text("")
     told.evaluation(report, "m")
     assert measured(report, "test/accuracy") == [(4, 1.0)]
+
+
+def test_how_data_were_prepared_is_told_by_dotted_key(report: Report) -> None:
+    told.inputs(report, {"seed": 1, "dataset": "d"})
+    (values,) = (event.values for event in report.spool.read() if isinstance(event, events.Values))
+    assert values["dataset"] == "d"
+    assert (
+        values.items()
+        >= {
+            "data.kind": "table",
+            "data.normalize": "standard",
+            "data.split.by": "random",
+            "data.split.test": "0.2",
+            "data.missing.numeric": "median",
+            "data.drop": '["b"]',
+        }.items()
+    )
+    assert json.loads(values["data.columns"])["a"]["min"] == 0  # one value, however many columns are named
+    assert "data.also" not in values  # is empty

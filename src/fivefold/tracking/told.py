@@ -23,9 +23,15 @@ DONE = "told.{}"
 def inputs(report: Report, params: dict[str, Any]) -> None:
     """Tell with which parameters and on which rows a model is trained."""
     source = paths.prepared(params["dataset"])
-    report.params(params)
+    report.params(params | {"data": _prepared(json.loads((source / "dataset.json").read_text()))})
     report.dataset(params["dataset"], source, load_dataset(source), digest(source))
     report.artifact(source / "checks.json", "data")
+
+
+def _prepared(block: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dataset's block says, without what is empty; of `columns`, which may be many, one value."""
+    said = {name: value for name, value in block.items() if value not in ("", None, [], {})}
+    return {name: json.dumps(value) if name in ("columns", "also") else value for name, value in said.items()}
 
 
 def training(report: Report, name: str) -> None:
