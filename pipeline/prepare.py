@@ -3,6 +3,7 @@
 import json
 
 from fivefold import paths
+from fivefold.data.findings import folded
 from fivefold.data.prepared import prepare
 from fivefold.data.storage import save_dataset
 from fivefold.params.load import load_params
@@ -20,10 +21,11 @@ def main(name: str) -> None:
     with publishing(paths.prepared(name)) as folder:
         save_dataset(dataset, folder)
         scaling.save(folder / "scaling.safetensors")
+        (folder / "dataset.json").write_text(block.model_dump_json(indent=2) + "\n")
         (folder / "checks.json").write_text(json.dumps([f.model_dump() for f in findings], indent=2) + "\n")
     rows = ", ".join(f"{len(records)} {part}" for part, records in dataset.splits().items())
     print(f"{name}: {rows} rows of shape {dataset.schema.shape}")
-    for finding in findings:
+    for finding in folded(findings):
         print(f"  {finding.level:8} {finding.rule}: {finding.text}")
 
 

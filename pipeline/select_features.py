@@ -24,7 +24,7 @@ def main(name: str) -> None:
         selected.table.to_csv(folder / "selection.csv", index=False)
         plot_selection(selected, dataset.schema, name, folder / "selection.png")
         plot_map(selected, x, y, dataset.schema, name, params.seed, folder / "map.png")
-    print(f"{name}: {model.select.method}, {selected.summary}")
+    print(f"{name}: {model.select.method}, {selected.summary}{selected.hint}")
 
 
 if __name__ == "__main__":

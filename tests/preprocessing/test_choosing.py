@@ -12,7 +12,7 @@ from sklearn.linear_model import Lasso, LogisticRegression, Ridge, RidgeClassifi
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Array
 from fivefold.errors import DataError
-from fivefold.params.selection import L1, KBest, Pca, Percentile, Rfe, Selection, Variance
+from fivefold.params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from fivefold.params.splits import GivenSplit
 from fivefold.preprocessing import choosing
 from fivefold.preprocessing.choosing import draw
@@ -33,6 +33,12 @@ METHODS: list[Selection] = [
     Variance(method="variance", threshold=0.04),
     L1(method="l1", strength=0.02, stability=5),
     Rfe(method="rfe", k=3, stability=5),
+]
+COSTLY: list[Selection] = [
+    KBest(method="k_best", score="mutual_info", k=3),
+    Percentile(method="percentile", score="mutual_info", percent=30),
+    L1(method="l1", strength=0.02),
+    Rfe(method="rfe", k=3),
 ]
 every_method = pytest.mark.parametrize("params", METHODS, ids=lambda params: getattr(params, "score", params.method))
 
@@ -83,6 +89,14 @@ class TestVariance:
     def test_zero_leaves_out_constant_features_only(self) -> None:
         x = np.concatenate([X, np.full((len(X), 1), 0.1)], axis=1)
         assert kept(fitted(Variance(method="variance", threshold=0), x)) == list(range(13))
+
+    def test_a_variance_at_the_threshold_is_not_above_it_however_it_is_rounded(self) -> None:
+        random = np.random.default_rng(0)
+        raw = random.normal(size=(333, 20)) * 10.0 ** np.arange(20)
+        x = np.float32((raw - raw.mean(axis=0)) / raw.std(axis=0))
+        x[:, 0] *= 1.001
+        assert 0 < (x.var(axis=0, dtype=np.float64) > 1)[1:].sum() < 19
+        assert kept(fitted(Variance(method="variance", threshold=1), x, np.arange(333) % 2)) == [0]
 
     def test_a_threshold_that_keeps_nothing_names_the_largest_variance(self) -> None:
         largest = f"{X.var(axis=0).max():.3g}"
@@ -180,6 +194,15 @@ def test_a_feature_that_tells_the_value_exactly_scores_best() -> None:
     assert selected.table.iloc[0].tolist() == ["a", np.inf, 0.0, True, 1.0]
 
 
+@pytest.mark.parametrize("y", [Y, VALUES], ids=["classes", "values"])
+def test_a_feature_that_never_changes_has_no_f(y: Array) -> None:
+    x = np.concatenate([np.full((len(X), 5), [0.1, 0.3, 0.7, 123.456, 1e-3]), X[:, :2]], axis=1)
+    for dtype in (np.float32, np.float64):
+        selected = fitted(KBest(method="k_best", score="f", k=2), x.astype(dtype), y)
+        assert np.isnan(scores(selected)[:5]).all()
+        assert kept(selected) == [5, 6]
+
+
 def test_of_equal_features_the_kept_one_stands_first() -> None:
     table = fitted(KBest(method="k_best", score="f", k=1), np.repeat(X[:, :1], 3, axis=1)).table
     assert table.kept.tolist() == [True, False, False]
@@ -219,13 +242,15 @@ class TestStability:
     def test_resamples_are_many_only_where_they_are_cheap(self) -> None:
         cheap = fitted(Variance(method="variance", threshold=0.04))
         assert set(cheap.table.stability * 20 % 1) == {0}
-        costly: list[Selection] = [
-            KBest(method="k_best", score="mutual_info", k=3),
-            Percentile(method="percentile", score="mutual_info", percent=30),
-            L1(method="l1", strength=0.02),
-            Rfe(method="rfe", k=3),
-        ]
-        assert all(fitted(params).table.stability.isna().all() for params in costly)
+        assert all(fitted(params).table.stability.isna().all() for params in COSTLY)
+
+    def test_where_none_is_drawn_unasked_the_line_says_how_to_ask_and_the_title_does_not(self) -> None:
+        hint = "; set select.stability to see how surely each is kept"
+        given = {params: fitted(params) for params in METHODS + COSTLY + [KeepAll(method="none")]}
+        assert [params for params, selected in given.items() if selected.hint == hint] == COSTLY
+        assert {selected.hint for selected in given.values()} == {"", hint}
+        assert not any("stability" in selected.summary for selected in given.values())
+        assert fitted(Rfe(method="rfe", k=3, stability=0)).hint == ""
 
     def test_none_is_asked_for(self) -> None:
         assert fitted(KBest(method="k_best", score="f", k=3, stability=0)).table.stability.isna().all()
@@ -272,10 +297,7 @@ class TestManyRows:
     def test_a_costly_method_is_fitted_on_fewer_and_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(choosing, "CELLS", 13 * 60)
         costly = fitted(Rfe(method="rfe", k=3))
-        assert (
-            costly.summary
-            == "3 of 13 features kept, judged by 58 of 178 rows; `stability` left out or 0: its column is empty"
-        )  # 19 + 23 + 16, of each class its share
+        assert costly.summary == "3 of 13 features kept, judged by 58 of 178 rows"  # 19 + 23 + 16: each class its share
         assert fitted(KBest(method="k_best", score="f", k=3)).summary == "3 of 13 features kept"
 
     @pytest.mark.parametrize("stability", [1, 4])

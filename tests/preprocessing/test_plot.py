@@ -97,13 +97,35 @@ class TestSelection:
         np.testing.assert_allclose([bar.get_height() for bar in axes.patches], share)
         np.testing.assert_allclose(axes.lines[0].get_ydata(), [share[0], share[:2].sum(), share.sum()])
 
-    def test_an_infinite_score_is_as_long_as_the_longest(self, drawn: list[Figure]) -> None:
+    def test_an_infinite_score_is_as_long_as_the_longest_and_says_so(self, drawn: list[Figure]) -> None:
         x, y, schema = rows(60, 2)
         x[:, 1], x[:, 2] = y, x[:, 2] + y
         plot_selection(fit_selection(x, y, schema, KeepAll(method="none"), 0), schema, "m", Path())
-        best, second, *_ = [bar.get_width() for bar in drawn[0].axes[0].patches][::-1]
+        axes = drawn[0].axes[0]
+        best, second, *_ = [bar.get_width() for bar in axes.patches][::-1]
         assert np.isfinite(best)
         assert best == second > 0
+        assert [text.get_text() for text in axes.texts] == ["", "", "", "∞"]
+        assert axes.get_xlabel() == "F; infinite ones as the largest"
+
+    @pytest.mark.parametrize(("best", "scale"), [(9e2, "linear"), (1e8, "log")])
+    def test_bars_far_apart_are_seen(self, drawn: list[Figure], best: float, scale: str) -> None:
+        selected, schema = selection(KeepAll(method="none"))
+        selected.table["score"] = [best, 3.0, 1.0, np.nan]
+        plot_selection(selected, schema, "m", Path())
+        axes = drawn[0].axes[0]
+        assert axes.get_xscale() == scale
+        low, high = axes.get_xlim()
+        assert low < 1 < best < high
+
+    def test_a_pixel_of_infinite_score_is_not_blank(self, drawn: list[Figure]) -> None:
+        x, y = np.random.default_rng(0).normal(size=(40, 1, 3, 3)), np.arange(40) % 2
+        x[:, 0, 1, 1] = y
+        schema = schema_of((1, 3, 3), 2)
+        plot_selection(fit_selection(x, y, schema, KeepAll(method="none"), 0), schema, "m", Path())
+        shown, scale = drawn[0].axes
+        assert np.isfinite(shown.images[0].get_array().filled(np.nan)).all()
+        assert scale.get_ylabel() == "F; infinite ones as the largest"
 
     def test_names_that_pictures_take_for_something_else(self, tmp_path: Path) -> None:
         x, y, schema = rows(60, 2)
@@ -170,11 +192,14 @@ class TestMap:
         plot_map(fit_selection(x, y, schema, KeepAll(method="none"), 0), x, y, schema, "m", 0, tmp_path / "map.png")
         assert (tmp_path / "map.png").exists()
 
-    def test_text_has_no_map(self, tmp_path: Path) -> None:
-        schema = schema_of((2,), 2).model_copy(update={"kind": "text", "vocabulary": ("", "?")})
-        x, y = np.ones((10, 2), int), np.arange(10) % 2
+    def test_text_has_no_map(self, drawn: list[Figure]) -> None:
+        schema = schema_of((2,), 2).model_copy(update={"kind": "text", "vocabulary": ("", "?", "\n", "so")})
+        x, y = np.array([[2, 3], [2, 1], [2, 1]]), np.array([0, 1, 1])
         selected = fit_selection(x, y, schema, KeepAll(method="none"), 0)
-        plot_map(selected, x, y, schema, "m", 0, tmp_path / "map.png")
-        assert not (tmp_path / "map.png").exists()
-        plot_selection(selected, schema, "m", tmp_path / "selection.png")
-        assert imread(tmp_path / "selection.png").std() > 0.01
+        plot_map(selected, x, y, schema, "m", 0, Path())
+        assert drawn == []
+        plot_selection(selected, schema, "m", Path())
+        axes = drawn[0].axes[0]
+        assert [label.get_text() for label in axes.get_yticklabels()] == [r"'\n'", "?", "so"]
+        assert [bar.get_width() for bar in axes.patches] == pytest.approx([0, 1, 2])
+        assert axes.get_xlabel() == "chi squared of counts"

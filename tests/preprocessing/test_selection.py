@@ -13,8 +13,9 @@ from sklearn.feature_selection import (
 
 from fivefold.data.records import Array
 from fivefold.data.schema import Schema
+from fivefold.data.windows import windows
 from fivefold.errors import DataError
-from fivefold.params.selection import KBest, KeepAll, Pca, Selection
+from fivefold.params.selection import KBest, KeepAll, Pca, Rfe, Selection, Variance
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.selection import Selected, feature_names, fit_selection
 
@@ -157,8 +158,7 @@ class TestFeatureNames:
         assert feature_names(schema_of(shape), shape) == ["c0_y0_x0", "c0_y0_x1", "c1_y0_x0", "c1_y0_x1"]
 
     def test_values_of_a_sequence_by_step(self) -> None:
-        names = feature_names(sequences(), (2, 3), ("u", "v", "is_step"))
-        assert names == ["u_t0", "v_t0", "is_step_t0", "u_t1", "v_t1", "is_step_t1"]
+        assert feature_names(sequences(), (2, 3)) == ["u_t0", "v_t0", "u_t1", "v_t1"]
 
 
 def sequences() -> Schema:
@@ -178,8 +178,33 @@ class TestOtherKinds:
     def test_a_step_of_a_sequence_is_selected_by_name(self) -> None:
         x = np.random.default_rng(0).normal(size=(60, 2, 3))
         params = KBest(method="k_best", score="f", k=1)
-        selected = fit_selection(x, x[:, 1, 0] ** 3, sequences(), params, 0, ("u", "v", "is_step"))
+        selected = fit_selection(x, x[:, 1, 0] ** 3, sequences(), params, 0)
         assert selected.table.feature[selected.table.kept].tolist() == ["u_t1"]
+        np.testing.assert_allclose(applied(selected, x), x[:, 1, :1], rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            KeepAll(method="none"),
+            KBest(method="k_best", score="f", k=4),
+            Variance(method="variance", threshold=0),
+            Rfe(method="rfe", k=4),
+            Pca(method="pca", components=4),
+        ],
+        ids=lambda params: params.method,
+    )
+    def test_the_mask_of_sequences_is_no_feature(self, params: Selection) -> None:
+        random = np.random.default_rng(0)
+        x, y = random.normal(size=(60, 2, 3)), np.arange(60) % 2
+        x[:, 0, 2], x[:, 1, 2] = 1, y  # every second sequence has one step
+        classes = sequences().model_copy(update={"task": "classification", "classes": ("a", "b"), "values": ()})
+        selected = fit_selection(x, y, classes, params, 0)
+        assert len(selected.table) == 4
+        assert "4 of 4 features" in selected.summary or "4 components of 4 features" in selected.summary
+        if params.method != "none":
+            changed = x.copy()
+            changed[..., 2] = random.normal(size=(60, 2))
+            np.testing.assert_array_equal(applied(selected, changed), applied(selected, x))
 
     def test_of_several_targets_the_first_is_looked_at(self) -> None:
         two = np.stack([VALUES, np.arange(len(X))], axis=1)
@@ -187,7 +212,35 @@ class TestOtherKinds:
         both = [fit_selection(X, y, REGRESSION, params, 0).table for y in (VALUES, two)]
         assert both[0].equals(both[1])
 
-    def test_text_keeps_its_tokens(self) -> None:
-        schema = sequences().model_copy(update={"kind": "text", "vocabulary": ("", "?", "so")})
-        selected = fit_selection(np.zeros((3, 4), int), np.zeros(3), schema, KeepAll(method="none"), 0)
-        assert (selected.steps, len(selected.table), selected.summary) == ((), 0, "3 tokens, in texts of 2")
+
+class TestText:
+    SCHEMA = sequences().model_copy(
+        update={"kind": "text", "vocabulary": ("", "?", "so", "good", "bad"), "shape": (6,)}
+    )
+    X = np.random.default_rng(0).integers(0, 4, (50, 6))
+
+    def test_the_table_tells_which_tokens_tell_most(self) -> None:
+        y = np.arange(50) % 3
+        x = np.where((self.X == 3) & (y == 1)[:, None], 2, self.X)  # that are never good
+        schema = self.SCHEMA.model_copy(update={"task": "classification", "classes": ("a", "b", "c"), "values": ()})
+        selected = fit_selection(x, y, schema, KeepAll(method="none"), 0)
+        tokens, labels = x[x > 0], np.repeat(y, 6).reshape(x.shape)[x > 0]
+        scores = np.nan_to_num(chi2(np.eye(5)[tokens], labels)[0])
+        assert (selected.steps, selected.summary, selected.score) == (
+            (),
+            "5 tokens, in texts of 6",
+            "chi squared of counts",
+        )
+        assert selected.table.feature.tolist() == ["good", "so", "?", "bad"]
+        np.testing.assert_allclose(selected.table.score, scores[[3, 2, 1, 4]])
+
+    @pytest.mark.parametrize("task", ["regression", "language"])
+    def test_without_classes_of_texts_it_counts_them(self, task: str) -> None:
+        schema = self.SCHEMA.model_copy(update={"task": task})
+        x = windows(self.X.ravel(), 6) if task == "language" else self.X
+        table = fit_selection(x, np.zeros(len(x)), schema, KeepAll(method="none"), 0).table
+        counts = np.bincount(self.X.ravel(), minlength=5)[1:]
+        assert dict(zip(table.feature, table.score, strict=True)) == dict(
+            zip(schema.vocabulary[1:], counts, strict=True)
+        )
+        assert table.score.is_monotonic_decreasing

@@ -49,6 +49,21 @@ class TestByHand:
         y, p = np.array([0, 0, 1]), np.array([[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]])
         assert metrics.balanced_accuracy(y, p) == pytest.approx((1 / 2 + 1) / 2)
 
+    def test_auc(self) -> None:
+        # class 0: 0.7 lies above 0.1, 0.5 and 0.2; class 1: 0.8 and 0.4 above 0.2 and 0.2; class 2: 0.6 above 0.1
+        assert metrics.auc(Y, P) == 1
+        # class 0: 0.2 lies above 0.1 alone, of 0.5, 0.1 and 0.7; class 1: 0.4 and 0.8 above 0.2; class 2: 0.1
+        # below 0.6, beside two of 0.1
+        assert metrics.auc(Y, P[::-1]) == pytest.approx((1 / 3 + 1 + 1 / 3) / 3)
+
+    def test_auc_leaves_out_a_class_without_rows(self) -> None:
+        y, p = np.array([0, 0, 1]), np.array([[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.3, 0.7, 0.0]])
+        # class 0: 0.9 lies above 0.3, 0.1 does not; class 1: 0.7 lies above both
+        assert metrics.auc(y, p) == pytest.approx((1 / 2 + 1) / 2)
+
+    def test_auc_of_rows_of_one_class_is_chance(self) -> None:
+        assert metrics.auc(np.array([1, 1]), np.array([[0.1, 0.9], [0.2, 0.8]])) == 0.5
+
     def test_bits(self) -> None:
         p = np.array([[0.5, 0], [0.25, 1], [0.125, 2], [1, 0]])
         assert metrics.bits(Y, p) == pytest.approx((1 + 2 + 3 + 0) / 4)
@@ -117,6 +132,8 @@ class TestAgainstOthers:
         assert metrics.macro_f1(y, p) == pytest.approx(reference.f1_score(y, best, average="macro"))
         exact = p.astype(float) / p.astype(float).sum(axis=1, keepdims=True)
         assert metrics.balanced_accuracy(y, p) == pytest.approx(reference.balanced_accuracy_score(y, best))
+        theirs = reference.roc_auc_score(y, exact[:, 1] if k == 2 else exact, multi_class="ovr", average="macro")
+        assert metrics.auc(y, p) == pytest.approx(theirs, rel=1e-6)
         assert metrics.brier(y, p) == pytest.approx(reference.brier_score_loss(y, exact, scale_by_half=False), rel=1e-6)
         assert metrics.log_loss(y, p) == pytest.approx(-np.log(p[np.arange(n), y].astype(float)).mean(), rel=1e-6)
 
@@ -132,7 +149,7 @@ class TestScore:
     def test_each_task_has_its_metrics_the_leading_one_first(self) -> None:
         classes = [metric.name for metric in metrics.metrics_of(schema_of((2,), 3))]
         values = [metric.name for metric in metrics.metrics_of(schema_of((2,)))]
-        assert classes == ["accuracy", "macro_f1", "balanced_accuracy", "log_loss", "brier", "ece"]
+        assert classes == ["accuracy", "macro_f1", "balanced_accuracy", "auc", "log_loss", "brier", "ece"]
         assert values == ["r2", "rmse", "mae"]
         language = schema_of((2,), 3).model_copy(update={"kind": "text", "task": "language"})
         assert [metric.name for metric in metrics.metrics_of(language)] == ["bits", "perplexity", "accuracy"]
@@ -150,7 +167,7 @@ class TestScore:
     def test_the_direction_of_a_metric_is_that_in_which_predictions_get_better(self, schema: metrics.Schema) -> None:
         y = Y if schema.classes else Y.astype(float)
         perfect = np.eye(3)[Y] if schema.classes else y[:, None]
-        poor = P if schema.classes else y[:, None] + np.array([[0.5], [-1], [0], [1]])
+        poor = P[::-1] if schema.classes else y[:, None] + np.array([[0.5], [-1], [0], [1]])
         best, worse = metrics.score(schema, y, perfect), metrics.score(schema, y, poor)
         found = {name: "higher" if best[name] > worse[name] else "lower" for name in best}
         assert found == {metric.name: metric.better for metric in metrics.metrics_of(schema)}

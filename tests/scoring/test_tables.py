@@ -7,12 +7,12 @@ from sklearn.metrics import auc, roc_auc_score
 
 from fivefold.data.records import Array, Records
 from fivefold.data.schema import Schema
-from fivefold.scoring.pictures import draw
+from fivefold.scoring.pictures import confusion, draw
 from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 
 from ..conftest import schema_of
 
-HISTORY = pd.DataFrame({"epoch": [0, 1], "train/loss": [1.0, 0.5], "val/loss": [1.1, 0.7], "lr": [0.1, 0.1]})
+HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5], "val/loss": [1.1, 0.7], "lr": [0.1, 0.1]})
 
 
 def drawn(n: int, k: int) -> tuple[Array, Array]:
@@ -77,6 +77,17 @@ class TestOtherTables:
         confusion = shown_of(schema_of((3,), 3), y, p)["confusion"]
         assert confusion.actual.tolist() == ["class0", "class2", "class1", "class2"]
         assert confusion.predicted.tolist() == ["class0", "class2", "class0", "class2"]
+
+    def test_the_confusion_picture_has_its_classes_in_the_order_of_the_schema(self) -> None:
+        order = ("1", "2", "9", "10", "11", "never")
+        schema = schema_of((3,), 6).model_copy(update={"classes": order})
+        y, p = np.array([3, 0, 2, 4, 4]), np.eye(6)[[3, 1, 2, 4, 0]]
+        axes = confusion(shown_of(schema, y, p)["confusion"], "m").axes[0]
+        for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+            assert [label.get_text() for label in labels] == ["1", "2", "9", "10", "11"]
+        shown = np.zeros((5, 5))
+        shown[[3, 0, 2, 4, 4], [3, 1, 2, 4, 0]] = 1
+        assert {text.get_position()[::-1] for text in axes.texts} == {*zip(*np.nonzero(shown), strict=True)}
 
     def test_calibration_counts_every_row_once(self) -> None:
         y, p = drawn(300, 3)

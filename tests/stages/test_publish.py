@@ -55,6 +55,28 @@ def test_two_stages_share_a_folder_and_neither_touches_the_other(tmp_path: Path)
     verify(target, "export.json")
 
 
+def test_what_a_later_run_does_not_write_goes_and_what_no_manifest_lists_stays(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for names in (("a", "map.png", "plots"), ("a",)):
+        with publishing(target) as folder:
+            for name in names:
+                (folder / name).mkdir()
+                (folder / name / "file").write_text(name)
+        if len(names) > 1:
+            (target / ".gitignore").write_text("/a")  # DVC writes it there
+    assert files(target) == {"a/file", "manifest.json", ".gitignore"}
+    verify(target)
+
+
+@pytest.mark.parametrize("torn", ["", "{", '{"files": 3}'])
+def test_a_torn_manifest_is_written_over(tmp_path: Path, torn: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.json").write_text(torn)
+    with publishing(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+    verify(tmp_path / "out")
+
+
 def test_what_a_killed_process_left_beside_the_target_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".out.manifest").mkdir()
     (tmp_path / ".out.manifest/stale").write_text("stale")

@@ -173,8 +173,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tmp_path:
 
 def test_training_stops_after_patience_epochs_without_a_better_loss(tmp_path: Path) -> None:
     fitted = run(tmp_path, max_epochs=200, patience=3, optimizer={"name": "adam", "lr": 0.1})
-    assert len(fitted.history) == fitted.kept_epoch + 1 + 3
-    assert fitted.history["val/loss"].idxmin() == fitted.kept_epoch
+    assert len(fitted.history) == fitted.kept_epoch + 3
+    assert fitted.history.set_index("epoch")["val/loss"].idxmin() == fitted.kept_epoch
 
 
 def loss_of(fitted: Fitted) -> float:
@@ -190,10 +190,11 @@ EARLY = {"max_epochs": 200, "patience": 3, "optimizer": {"name": "adam", "lr": 0
 
 def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     fitted = run(tmp_path, max_epochs=30, optimizer={"name": "adam", "lr": 0.1})
-    losses = fitted.history["val/loss"]
-    assert losses.idxmin() == fitted.kept_epoch == fitted.facts()["kept_epoch"] < 29
+    losses = fitted.history.set_index("epoch")["val/loss"]
+    assert losses.index.tolist() == list(range(1, 31))  # as the screen counts them
+    assert losses.idxmin() == fitted.kept_epoch == fitted.facts()["kept_epoch"] < 30
     assert loss_of(fitted) == pytest.approx(losses.min(), rel=1e-5)
-    assert fitted.lines()[0] == f"epoch {losses.idxmin() + 1} of 30 is kept, val/loss {losses.min():.4g}"
+    assert fitted.lines()[0] == f"epoch {losses.idxmin()} of 30 is kept, val/loss {losses.min():.4g}"
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
@@ -202,7 +203,7 @@ def test_the_last_epoch_is_kept_if_asked_for_and_patience_still_looks_at_the_los
     assert last.history.equals(best.history)  # what is kept changes nothing of the training
     losses, n = last.history["val/loss"], len(last.history)
     assert n < 200
-    assert last.kept_epoch == last.facts()["kept_epoch"] == n - 1 == best.kept_epoch + 3
+    assert last.kept_epoch == last.facts()["kept_epoch"] == n == best.kept_epoch + 3
     assert loss_of(last) == pytest.approx(losses[n - 1], rel=1e-5)  # with ema, of the averaged weights
     assert last.lines()[0] == (
         f"epoch {n} of {n} is kept, val/loss {losses[n - 1]:.4g}; the lowest is {losses.min():.4g}, in epoch {n - 3}"

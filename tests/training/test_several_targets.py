@@ -239,7 +239,7 @@ class TestTables:
         assert list(pd.read_parquet(tmp_path / "p.parquet")) == list(frame)
 
     def test_plots_show_the_leading_target(self) -> None:
-        history = pd.DataFrame({"epoch": [0, 1], "train/loss": [1.0, 0.5], "val/loss": [1.1, -0.7]})
+        history = pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5], "val/loss": [1.1, -0.7]})
         shown = tables(self.schema, self.records, self.p, history)
         assert list(shown) == ["learning_curve", "confusion", "roc", "calibration"]
         assert set(shown["confusion"].predicted) == {"class1"}

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..data.findings import folded
 from ..data.records import Array, Dataset
 from ..data.schema import Column
 from .add import Added
@@ -66,7 +67,7 @@ def _remarks(added: Added) -> Iterable[tuple[str, str]]:
         yield "note", "categories of under 1 % of the rows are merged (`rare`)"
     for note in added.notes:
         yield "note", note
-    for finding in added.findings:
+    for finding in folded(added.findings):
         yield finding.level, f"{finding.rule}: {finding.text}"
 
 

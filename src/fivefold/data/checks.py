@@ -95,7 +95,8 @@ def _constant(dataset: Dataset) -> Iterator[Finding]:
     same = (x == x[:1]).all(axis=0)
     if dataset.schema.kind == "table":
         for name in np.array(dataset.schema.features)[same]:
-            yield Finding(rule="constant", level="warning", text=f"{name} never changes; name it under `drop`")
+            text = f"{name} never changes; name it under `drop`"
+            yield Finding(rule="constant", level="warning", text=text, column=str(name))
     elif same.any():
         yield Finding(rule="constant", level="note", text=f"{same.sum()} of {same.size} pixels never change")
 
@@ -200,7 +201,7 @@ def _outliers(dataset: Dataset) -> Iterator[Finding]:
         count = ((known < lower - reach) | (known > upper + reach)).sum()
         if reach and count:
             text = f"{count} of {len(x)} values of {name} lie over {FAR:.0f} quartile ranges out; `clip` would cut them"
-            yield Finding(rule="outliers", level="note", text=text)
+            yield Finding(rule="outliers", level="note", text=text, column=name)
 
 
 def _leaks(dataset: Dataset) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """One thing that somebody should know about the data, and how serious it is."""
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 
 from ..errors import CheckError
 from ..params.base import Strict
@@ -15,6 +16,26 @@ class Finding(Strict):
     text: str
     column: str = ""
     """The column that it is about, where it is about one alone."""
+
+
+SINGLE = 3
+"""Findings of one rule, of a column each, that a screen shows one by one; of more the first, and names."""
+
+NAMED = 5
+"""Names that stand behind it at most."""
+
+
+def folded(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings as a screen shows them: many of one rule that follow each other become one with their columns."""
+    shown = []
+    for _, group in groupby(findings, key=lambda finding: (finding.rule, finding.level, bool(finding.column))):
+        first, *others = group
+        if not first.column or len(others) < SINGLE:
+            shown += [first, *others]
+            continue
+        names = ", ".join(finding.column for finding in others[:NAMED]) + (", ..." if len(others) > NAMED else "")
+        shown.append(first.model_copy(update={"text": f"{first.text}; the same of {len(others)} more: {names}"}))
+    return shown
 
 
 def graded(findings: Iterable[Finding], levels: Mapping[Rule, Level]) -> list[Finding]:

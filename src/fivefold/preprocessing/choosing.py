@@ -35,6 +35,9 @@ CELLS = 2_000_000
 RESAMPLES = 20
 """Where nobody says how many; a costly method does without."""
 
+ROUNDING = 1e-6
+"""Share by which a variance must be above the threshold: that of float32 numbers is not known better."""
+
 RESAMPLE = 2_000
 """Rows of a resample, at most."""
 
@@ -69,7 +72,8 @@ def choose(x: Array, y: Array, params: Choosing, classes: bool, seed: int) -> Ch
                 with suppress(ValueError):  # nothing is kept
                     selector.fit(x)
                 variances = selector.variances_
-                return Choice(variances > params.threshold, variances, np.nan, np.argsort(-variances, kind="stable"))
+                kept = variances > params.threshold * (1 + ROUNDING)
+                return Choice(kept, variances, np.nan, np.argsort(-variances, kind="stable"))
             case L1():
                 return _l1(x, y, params, classes, seed)
             case Rfe():
@@ -77,7 +81,7 @@ def choose(x: Array, y: Array, params: Choosing, classes: bool, seed: int) -> Ch
 
 
 def stability(x: Array, y: Array, params: Choosing, classes: bool, seed: int) -> Array:
-    """Return the share of resamples that keep each feature (f,), NaN where no resample is asked for.
+    """Return the share of resamples that keep each feature (f,), NaN where no resample is drawn.
 
     A resample is half of the rows, drawn without putting back (Meinshausen & Buehlmann 2010), at most `RESAMPLE`.
     """
@@ -110,10 +114,17 @@ def _score(name: str, classes: bool, seed: int) -> Callable[..., object]:
         case "chi2":
             score: Callable[..., object] = chi2
         case "f":
-            score = f_classif if classes else _f_of_values
+            score = partial(_varying, f_classif if classes else _f_of_values)
         case _:
             score = partial(mutual_info_classif if classes else mutual_info_regression, random_state=seed)
     return score
+
+
+def _varying(function: Callable[..., tuple[Array, Array]], x: Array, y: Array) -> tuple[Array, Array]:
+    """Scores and p of each feature; one that never changes has none, where rounding would give it any F."""
+    scores, p_value = function(x, y)
+    same = np.ptp(x, axis=0) == 0
+    return np.where(same, np.nan, scores), np.where(same, np.nan, p_value)
 
 
 def _f_of_values(x: Array, y: Array) -> tuple[Array, Array]:

@@ -21,6 +21,9 @@ from .selection import Selected, feature_names
 BARS = 20
 """Features shown at most, best first."""
 
+APART = 1_000
+"""Times that the longest bar may be the shortest before the scale is logarithmic: short ones would not be seen."""
+
 LONGEST = 32
 """Letters of a name that are shown."""
 
@@ -74,18 +77,17 @@ def plot_map(selected: Selected, x: Array, y: Array, schema: Schema, name: str, 
 def _bars(selected: Selected) -> Figure:
     """Bars of scores, best first; at the right how often a feature was kept, where that is known."""
     table = selected.table.head(BARS).iloc[::-1]
-    scores = table.score.to_numpy(dtype=np.float64, na_value=0.0)
-    finite = scores[np.isfinite(scores)]
+    scores, label = _finite(table.score.to_numpy(dtype=np.float64, na_value=0.0), selected.score)
     places = range(len(table))
     fig, axes = figure(6.4, max(2.5, 0.24 * len(table) + 1))
-    longest = finite.max(initial=0.0) or 1.0
-    axes.barh(places, np.nan_to_num(scores, posinf=longest), color=["C0" if kept else "0.82" for kept in table.kept])
+    bars = axes.barh(places, scores, color=["C0" if kept else "0.82" for kept in table.kept])
+    axes.bar_label(bars, ["∞" if np.isinf(score) else "" for score in table.score], padding=3)
     axes.set_yticks(places, [_short(feature) for feature in table.feature])
-    axes.set_xlabel(selected.score)
+    axes.set_xlabel(label)
     axes.margins(y=0.01)
-    if table.empty:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "every token is kept", ha="center", transform=axes.transAxes)
+    positive = scores[scores > 0]
+    if len(positive) and positive.max() > APART * positive.min():
+        axes.set(xscale="log", xlim=(positive.min() / 2, positive.max() * 2))
     if table.stability.notna().any():
         right = axes.secondary_yaxis("right")
         right.set_yticks(places, [f"{share:.0%}" for share in table.stability])
@@ -98,16 +100,17 @@ def _bars(selected: Selected) -> Figure:
 def _pixels(selected: Selected, schema: Schema) -> Figure:
     """Scores, a pixel that is not kept or never changes blank; beside them how often a pixel was kept, if known."""
     table = selected.table.set_index("feature").loc[feature_names(schema, schema.shape)]
-    maps = {selected.score: table.score.where(table.kept)}
+    scores, label = _finite(table.score.where(table.kept).to_numpy(), selected.score)
+    maps = {label: scores}
     if table.stability.notna().any():
-        maps["share of resamples that keep it"] = table.stability
+        maps["share of resamples that keep it"] = table.stability.to_numpy()
     channels, height, width = schema.shape
     across = channels * min(2.0, width / height)
     rows, columns = (1, len(maps)) if across <= 1 else (len(maps), 1)
     fig, first = figure(columns * (1.2 + 3.4 * across), rows * 3.8)
     first.remove()
     for axes, (label, values) in zip(fig.subplots(rows, columns, squeeze=False).flat, maps.items(), strict=True):
-        pixels = values.to_numpy(dtype=np.float64).reshape(schema.shape)
+        pixels = values.reshape(schema.shape)
         image = axes.imshow(np.concatenate(pixels, axis=1), cmap="viridis")  # channels stand side by side
         for channel in range(1, channels):
             axes.axvline(channel * width - 0.5, color="0.8", linewidth=2)
@@ -116,6 +119,13 @@ def _pixels(selected: Selected, schema: Schema) -> Figure:
         axes.spines[:].set(visible=True, color="0.8")
         fig.colorbar(image, label=label, shrink=0.85)
     return fig
+
+
+def _finite(scores: Array, label: str) -> tuple[Array, str]:
+    """Return scores that can be drawn, infinite ones as the largest of the others, and a label that says so."""
+    infinite = np.isinf(scores)
+    largest = scores[np.isfinite(scores)].max(initial=0.0) or 1.0
+    return np.where(infinite, largest, scores), f"{label}; infinite ones as the largest" if infinite.any() else label
 
 
 def _variance(selected: Selected) -> Figure:
@@ -177,6 +187,10 @@ def _size(rows: Array) -> float:
 
 
 def _short(name: str) -> str:
-    """Return a name as a picture shows it: cut, its dollars no mathematics, an underscore at its start no secret."""
+    """Return a name as a picture shows it: cut, its dollars no mathematics, an underscore at its start no secret.
+
+    A token of white space stands in quotes.
+    """
+    name = repr(name) if name.isspace() else name
     cut = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
     return cut.replace("$", r"\$").replace("_", "\u200b_", 1) if cut.startswith("_") else cut.replace("$", r"\$")

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 from ..data.records import Array
 from ..data.schema import Schema
+from ..data.windows import joined
 from ..errors import DataError
 from ..params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from .chain import Step
@@ -19,18 +20,20 @@ from .choosing import Choice, Choosing, choose, rows_to_fit, stability
 class Selected:
     """What a selection does to features, and the table that explains it.
 
-    steps: none, one `take` or one `project`.
+    steps: none, or one `take` or `project`; of sequences behind a `take` that leaves their mask out.
     table: a row per feature, or per component of a PCA, best first: feature, score, p_value, kept, and stability, the
         share of resamples that keep the feature; NaN where there is none. A component's score is its share of the
         variance.
     score: what the column `score` is, for a plot's axis.
     summary: what became of the features, in a few words.
+    hint: what else could be asked for, to stand behind the summary.
     """
 
     steps: tuple[Step, ...]
     table: pd.DataFrame
     score: str
     summary: str
+    hint: str = ""
 
 
 def fit_selection(
@@ -38,32 +41,38 @@ def fit_selection(
 ) -> Selected:
     """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
 
-    Of several targets the first is looked at.
+    Of several targets the first is looked at. The mask of sequences is no feature: it has no score, and is not kept.
 
-    names: of the features along the last axis, where they have names.
+    names: of the columns of a table after scaling.
 
     Raises:
         DataError: more is asked for than there are features, chi2 meets a negative feature, or nothing would be kept.
     """
     if schema.kind == "text":
-        return Selected((), _table([]), "score", f"{len(schema.vocabulary)} tokens, in texts of {schema.shape[0]}")
+        return _tokens(x, y, schema)
     flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
     names = feature_names(schema, x.shape[1:], names)
+    if schema.kind == "sequences":
+        real = np.flatnonzero(np.arange(flat.shape[1]) % x.shape[-1] < len(schema.features))
+        flat, unmasked = flat[:, real], (Step("take", {"index": real}),)
+    else:
+        unmasked = ()
     match params:
-        case Pca():
-            return _pca(flat, params, seed)
         case KeepAll():
             # nothing is chosen; the table still shows which features tell most by themselves
             all_kept = KBest(method="k_best", score="f", k=len(names), stability=0)
             return replace(_chosen(flat, y, schema, names, all_kept, seed), steps=())
+        case Pca():
+            selected = _pca(flat, params, seed)
         case _:
-            return _chosen(flat, y, schema, names, params, seed)
+            selected = _chosen(flat, y, schema, names, params, seed)
+    return replace(selected, steps=(*unmasked, *selected.steps))
 
 
 def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = ()) -> list[str]:
     """Return a name for each feature of a flattened record of `shape`.
 
-    Columns; pixels as c<channel>_y<row>_x<column>; values of a sequence as <name>_t<step>.
+    Columns; pixels as c<channel>_y<row>_x<column>; values of a sequence or series as <name>_t<step>, without the mask.
     """
     match schema.kind:
         case "images":
@@ -71,7 +80,26 @@ def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = (
         case "table":
             return list(names or schema.features)
         case _:
-            return [f"{name}_t{step}" for step in range(shape[0]) for name in names]
+            return [f"{name}_t{step}" for step in range(shape[0]) for name in schema.features]
+
+
+def _tokens(x: Array, y: Array, schema: Schema) -> Selected:
+    """Nothing is chosen of a text; the table shows which tokens tell most by themselves, or the most frequent ones.
+
+    They tell by chi squared: how far a token's counts in the classes are from the classes' shares of all tokens.
+    """
+    size = len(schema.vocabulary)
+    if schema.task == "classification":
+        of_class = (x[y == label].ravel() for label in range(len(schema.classes)))
+        counts = np.stack([np.bincount(tokens, minlength=size)[1:] for tokens in of_class])  # 0 is padding
+        expected = counts.sum(axis=1, keepdims=True) / counts.sum() * counts.sum(axis=0)
+        parts = np.divide((counts - expected) ** 2, expected, out=np.zeros_like(expected), where=expected > 0)
+        scores, label = parts.sum(axis=0), "chi squared of counts"
+    else:
+        tokens = joined(x) if schema.task == "language" else x
+        scores, label = np.bincount(tokens.ravel(), minlength=size)[1:], "count in training rows"
+    table = _table(list(schema.vocabulary[1:]), scores).iloc[np.argsort(-scores, kind="stable")]
+    return Selected((), table, label, f"{size} tokens, in texts of {schema.shape[0]}")
 
 
 def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosing, seed: int) -> Selected:
@@ -85,10 +113,11 @@ def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosi
     share = stability(x, y, params, classes, seed)
     step = Step("take", {"index": np.flatnonzero(choice.kept)})
     fewer = f", judged by {len(fitted)} of {len(x)} rows" if len(fitted) < len(x) else ""
-    unasked = "; `stability` left out or 0: its column is empty" if np.isnan(share).all() else ""
-    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}{unasked}"
+    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}"
+    costly = params.stability is None and np.isnan(share).all()
+    hint = "; set select.stability to see how surely each is kept" if costly else ""
     table = _table(names, choice.scores, choice.p_value, choice.kept, share).iloc[choice.order]
-    return Selected((step,), table, _label(params), summary)
+    return Selected((step,), table, _label(params), summary, hint)
 
 
 def _possible(x: Array, names: list[str], params: Choosing) -> None:

@@ -50,6 +50,18 @@ def balanced_accuracy(y: Array, p: Array) -> float:
     return float(np.mean([found[y == index].mean() for index in np.unique(y)]))
 
 
+def auc(y: Array, p: Array) -> float:
+    """Return the mean area under the ROC curves of the classes that have one; 0.5, which is chance, if none has."""
+    areas = [metrics.roc_auc_score(y == index, p[:, index]) for index in opposed(y, p.shape[1])]
+    return float(np.mean(areas)) if areas else 0.5
+
+
+def opposed(y: Array, k: int) -> list[int]:
+    """Return which of k classes have a ROC curve, against the rest: some rows, but not all; of two the second alone."""
+    indices = range(1, 2) if k == 2 else range(k)
+    return [index for index in indices if 0 < (y == index).sum() < len(y)]
+
+
 def bits(y: Array, p: Array) -> float:
     """Return the mean of -log2 of the true token's probability, p[:, 0]."""
     return float(-np.log2(np.maximum(p[:, 0], np.finfo(np.float64).tiny)).mean())
@@ -113,6 +125,7 @@ CLASSIFICATION = (
     Metric("accuracy", "higher", "share of rows", accuracy),
     Metric("macro_f1", "higher", "0 to 1", macro_f1),
     Metric("balanced_accuracy", "higher", "0 to 1", balanced_accuracy),
+    Metric("auc", "higher", "0 to 1", auc),
     Metric("log_loss", "lower", "nats", log_loss),
     Metric("brier", "lower", "0 to 2", brier),
     Metric("ece", "lower", "share of rows", ece),

@@ -62,8 +62,9 @@ def gradients(table: pd.DataFrame, model: str) -> Figure:
 
 
 def confusion(table: pd.DataFrame, model: str) -> Figure:
-    """Test rows by true and predicted class."""
-    classes = sorted({*table.actual, *table.predicted}, key=str)
+    """Test rows by true and predicted class, in the order of the schema."""
+    there = {*table.actual, *table.predicted}
+    classes = [name for name in table.actual.cat.categories if name in there]
     counts = metrics.confusion_matrix(table.actual, table.predicted, labels=classes)
     names = [textwrap.shorten(str(name), LONGEST, placeholder="…") or str(name)[:LONGEST] for name in classes]
     side = max(3.2, 0.42 * len(names) + 1.6)

@@ -10,7 +10,7 @@ from ..data.goals import goals
 from ..data.records import Array, Records
 from ..data.schema import Schema
 from ..training.doctor.course import Measured
-from .metrics import by_level, calibration, middle, naive
+from .metrics import by_level, calibration, middle, naive, opposed
 
 CURVE_POINTS = 201
 ROC = ("class", "area", "false_positive_rate", "true_positive_rate")
@@ -22,7 +22,7 @@ def tables(schema: Schema, test: Records, p: Array, history: pd.DataFrame) -> di
     Of several targets the leading one is shown.
     """
     y, p, schema = test.y, goals(schema)[0].told(test, p), goals(schema)[0].schema
-    columns = {"epoch": history["epoch"] + 1, "train": history["train/loss"], "val": history["val/loss"]}
+    columns = {"epoch": history["epoch"], "train": history["train/loss"], "val": history["val/loss"]}
     learning = pd.DataFrame(columns)
     if schema.task == "language":
         return {"learning_curve": learning}
@@ -30,10 +30,14 @@ def tables(schema: Schema, test: Records, p: Array, history: pd.DataFrame) -> di
         told = {"actual": y.ravel(), "predicted": middle(schema, p).ravel()}
         shown = {"learning_curve": learning, "predicted": pd.DataFrame(told)}
         return shown | ({"forecast": forecast(schema, test, p)} if schema.horizon else {})
-    names = np.array(schema.classes)
     return {
         "learning_curve": learning,
-        "confusion": pd.DataFrame({"actual": names[y], "predicted": names[p.argmax(axis=1)]}),
+        "confusion": pd.DataFrame(
+            {
+                "actual": pd.Categorical.from_codes(y, schema.classes),
+                "predicted": pd.Categorical.from_codes(p.argmax(axis=1), schema.classes),
+            }
+        ),
         "roc": _roc(schema, y, p),
         "calibration": pd.DataFrame(calibration(y, p)),
     }
@@ -72,15 +76,10 @@ def forecast(schema: Schema, test: Records, p: Array) -> pd.DataFrame:
 
 def _roc(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
     """Return columns class, area, false_positive_rate, true_positive_rate; each class against the rest, even steps."""
-    # of two classes one curve says all
-    indices = range(1, 2) if len(schema.classes) == 2 else range(len(schema.classes))
     even = np.linspace(0, 1, CURVE_POINTS)
     curves = []
-    for index in indices:
-        truth = y == index
-        if truth.all() or not truth.any():
-            continue  # a class without test rows, or the only one, has no curve
-        false_positive, true_positive, _ = metrics.roc_curve(truth, p[:, index])
+    for index in opposed(y, len(schema.classes)):
+        false_positive, true_positive, _ = metrics.roc_curve(y == index, p[:, index])
         rates = np.concatenate(([0.0], np.interp(even, false_positive, true_positive)))
         curve = {
             "class": schema.classes[index],

@@ -64,6 +64,7 @@ class Report:
     def history(self, epochs: int) -> Callable[[int, dict[str, float], bool], None]:
         """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last.
 
+        A training counts its epochs from 0; a person, and a step of MLflow's, from 1.
         What was said of an epoch since a training last finished is not said again: a resumed one repeats some.
         """
         apart = -(-epochs // POINTS)
@@ -75,8 +76,8 @@ class Report:
                 said.add(event.step)
 
         def tell(epoch: int, values: dict[str, float], last: bool) -> None:
-            if (epoch % apart == 0 or last) and epoch not in said:
-                self.metrics(epoch, values)
+            if (epoch % apart == 0 or last) and epoch + 1 not in said:
+                self.metrics(epoch + 1, values)
 
         return tell
 

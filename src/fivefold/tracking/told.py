@@ -23,9 +23,15 @@ DONE = "told.{}"
 def inputs(report: Report, params: dict[str, Any]) -> None:
     """Tell with which parameters and on which rows a model is trained."""
     source = paths.prepared(params["dataset"])
-    report.params(params)
+    report.params(params | {"data": _prepared(json.loads((source / "dataset.json").read_text()))})
     report.dataset(params["dataset"], source, load_dataset(source), digest(source))
     report.artifact(source / "checks.json", "data")
+
+
+def _prepared(block: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dataset's block says, without what is empty; of `columns`, which may be many, one value."""
+    said = {name: value for name, value in block.items() if value not in ("", None, [], {})}
+    return {name: json.dumps(value) if name in ("columns", "also") else value for name, value in said.items()}
 
 
 def training(report: Report, name: str) -> None:
@@ -50,7 +56,7 @@ def history(report: Report, name: str) -> None:
     measured = json.loads((paths.model(name) / "doctor.json").read_text())["measured"]
     tell = report.history(len(rows))
     for row in rows:
-        epoch = int(row.pop("epoch"))
+        epoch = int(row.pop("epoch")) - 1
         tell(epoch, row | metrics_of(measured, epoch), row is rows[-1])
 
 
@@ -60,7 +66,7 @@ def evaluation(report: Report, name: str) -> None:
     facts = json.loads((paths.model(name) / "model.json").read_text())
     scores = json.loads((folder / "metrics.json").read_text())
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
-    report.metrics(facts["epochs"], flat)
+    report.metrics(facts["epochs"] + 1, flat)
     report.tags(**{"mlflow.note.content": _note(facts, scores)})
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         report.artifact(path, "evaluation")

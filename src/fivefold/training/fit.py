@@ -33,8 +33,8 @@ from .trainer import trainer_of
 class Fitted:
     """A trained model, of which no facts are known yet, and how it came about.
 
-    history: a row per epoch, columns epoch, train/loss, val/loss, lr and the other metrics of the family.
-    kept_epoch: the epoch whose weights the model has, from 0.
+    history: a row per epoch, columns epoch, from 1, train/loss, val/loss, lr and the other metrics of the family.
+    kept_epoch: the epoch whose weights the model has, from 1.
     checkup: what the doctor says of the training.
     """
 
@@ -52,10 +52,10 @@ class Fitted:
 
     def lines(self) -> list[str]:
         """Return what a person is told at the end."""
-        losses = self.history["val/loss"]
-        kept = f"epoch {self.kept_epoch + 1} of {len(losses)} is kept, val/loss {losses[self.kept_epoch]:.4g}"
+        losses = self.history.set_index("epoch")["val/loss"]
+        kept = f"epoch {self.kept_epoch} of {len(losses)} is kept, val/loss {losses[self.kept_epoch]:.4g}"
         if losses.min() < losses[self.kept_epoch]:
-            kept += f"; the lowest is {losses.min():.4g}, in epoch {losses.idxmin() + 1}"
+            kept += f"; the lowest is {losses.min():.4g}, in epoch {losses.idxmin()}"
         return [kept, *self.checkup.lines()]
 
 
@@ -112,8 +112,8 @@ def fit(
     output = output_of(made.schema, training.loss, made.targets.shift, made.targets.scale)
     return Fitted(
         Saved(Deployed(Preprocess(chain), judged, output).cpu().eval(), made.schema, params.network, training.loss, {}),
-        pd.DataFrame(history.epochs).rename_axis("epoch").reset_index(),
-        kept.epoch,
+        pd.DataFrame(history.epochs, index=range(1, len(history.epochs) + 1)).rename_axis("epoch").reset_index(),
+        kept.epoch + 1,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         time.monotonic() - started,
         resume_from is not None,

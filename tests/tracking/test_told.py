@@ -1,0 +1,87 @@
+"""What is told of a training is what its stages wrote: counted as the screen counts, with how data were prepared."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fivefold import paths
+from fivefold.data.storage import save_dataset, write_manifest
+from fivefold.params.datasets import Column
+from fivefold.tracking import events, told
+from fivefold.tracking.report import Report
+
+from ..conftest import dataset_of, schema_of, table_block
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
+    """Of model `m`, trained for three epochs on dataset `d`, of which the second is kept."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    prepared, model = paths.prepared("d"), paths.model("m")
+    for folder in (prepared, model):
+        folder.mkdir(parents=True)
+    save_dataset(dataset_of(schema_of((2,), 2), *[(np.zeros((3, 2)), np.arange(3) % 2)] * 3), prepared)
+    block = table_block(columns={"a": Column(min=0)}, drop=("b",))
+    (prepared / "dataset.json").write_text(block.model_dump_json())
+    (prepared / "checks.json").write_text("[]")
+    write_manifest(prepared)
+    facts = {"fingerprint": "f", "parameters": 9, "epochs": 3, "kept_epoch": 2, "device": "cpu"}
+    facts["params"] = {"dataset": "d", "network": {"family": "mlp"}}
+    (model / "model.json").write_text(json.dumps(facts))
+    (model / "doctor.json").write_text(
+        json.dumps({"findings": [], "measured": {"gradient": {"g": [1, 2, 3]}, "dead": {}}})
+    )
+    (model / "history.csv").write_text("epoch,val/loss\n1,0.5\n2,0.25\n3,0.75\n")
+    return Report("train", "m", "f")
+
+
+def measured(report: Report, name: str) -> list[tuple[int, float]]:
+    said = (event for event in report.spool.read() if isinstance(event, events.Metrics))
+    return [(event.step, event.values[name]) for event in said if name in event.values]
+
+
+def test_epochs_are_counted_from_one_wherever_they_are_told(report: Report) -> None:
+    told.history(report, "m")
+    told.training(report, "m")
+    assert measured(report, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
+    assert measured(report, "doctor/gradient/g") == [(1, 1), (2, 2), (3, 3)]
+    tags = [event.tags for event in report.spool.read() if isinstance(event, events.Tags)]
+    assert tags[0]["kept_epoch"] == "2"
+
+
+def test_a_training_tells_the_same_steps_as_its_history_does(report: Report) -> None:
+    tell = report.history(3)
+    for epoch, loss in enumerate((0.5, 0.25, 0.75)):
+        tell(epoch, {"val/loss": loss}, epoch == 2)
+    told.history(report, "m")  # a step that was said is not said again
+    assert measured(report, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
+
+
+def test_scores_stand_behind_the_last_epoch(report: Report) -> None:
+    (paths.report("m") / "plots").mkdir(parents=True)
+    (paths.report("m") / "metrics.json").write_text(json.dumps({"test": {"accuracy": 1.0}}))
+    (paths.report("m") / "predictions.parquet").write_text("")
+    told.evaluation(report, "m")
+    assert measured(report, "test/accuracy") == [(4, 1.0)]
+
+
+def test_how_data_were_prepared_is_told_by_dotted_key(report: Report) -> None:
+    told.inputs(report, {"seed": 1, "dataset": "d"})
+    (values,) = (event.values for event in report.spool.read() if isinstance(event, events.Values))
+    assert values["dataset"] == "d"
+    assert (
+        values.items()
+        >= {
+            "data.kind": "table",
+            "data.normalize": "standard",
+            "data.split.by": "random",
+            "data.split.test": "0.2",
+            "data.missing.numeric": "median",
+            "data.drop": '["b"]',
+        }.items()
+    )
+    assert json.loads(values["data.columns"])["a"]["min"] == 0  # one value, however many columns are named
+    assert "data.also" not in values  # is empty
