@@ -144,6 +144,14 @@ class TestLinks:
         (source / "dog" / "a.png").symlink_to(source / "dog" / "0.png")
         assert len(whole(images_block(source))[1]) == 21
 
+    @pytest.mark.parametrize(
+        ("target", "said"), [("dog", "leads out or nowhere"), ("..", "names the folder ..;"), (".", "names the folder")]
+    )
+    def test_a_link_to_a_folder_above_it_is_refused(self, tmp_path: Path, target: str, said: str) -> None:
+        source = folder(tmp_path, CLASSES)
+        (source / "dog" / "loop").symlink_to(target)
+        refuse(source, f"dog/loop {said}")
+
     def test_the_folder_itself_may_be_a_link(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(folder(tmp_path, CLASSES))
         assert len(whole(images_block(tmp_path / "link"))[1]) == 20

@@ -1,7 +1,6 @@
 """From a path to blocks in params.yaml that are known to work: the dataset is prepared in memory first."""
 
 import re
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from ..errors import CheckError, DataError, ParamsError
 from ..params.base import NAME_PATTERN
 from ..params.datasets import Dataset as DatasetParams
 from ..params.load import load_params
+from ..params.root import Params
+from .copying import copy
 from .look import look
 from .model import propose
 from .sizes import parse_size
@@ -31,7 +32,7 @@ MANY = 30
 
 @dataclass(frozen=True)
 class Added:
-    """What `add` found, and params.yaml with and without it."""
+    """What `add` found, params.yaml with and without it, and what it says with it."""
 
     name: str
     block: dict[str, Any]
@@ -40,6 +41,7 @@ class Added:
     findings: list[Finding]
     before: str
     after: str
+    params: Params
     source: Path
     copy_to: Path | None
     notes: tuple[str, ...] = ()
@@ -89,22 +91,19 @@ def add(
     block["source"] = place.as_posix()
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
-    after = with_blocks(before, name, block, model)
-    return Added(name, block, model, dataset, findings, before, after, source, copy_to, notes, tuple(empty))
+    after, params = with_blocks(before, name, block, model)
+    return Added(name, block, model, dataset, findings, before, after, params, source, copy_to, notes, tuple(empty))
 
 
-def write(added: Added) -> None:
-    """Write params.yaml, and copy the source if it lies outside the project."""
+def write(added: Added, wiring: str) -> None:
+    """Copy the source if it lies outside the project, then write params.yaml, and `wiring` as dvc.yaml."""
     if added.copy_to is not None:
-        added.copy_to.parent.mkdir(parents=True, exist_ok=True)
-        partial = added.copy_to.with_name(f".{added.copy_to.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        copy = shutil.copytree if added.source.is_dir() else shutil.copyfile
-        copy(added.source, partial)
-        partial.replace(added.copy_to)
-    fresh = paths.PARAMS.with_suffix(".fresh")
-    fresh.write_text(added.after, encoding="utf-8")
-    fresh.replace(paths.PARAMS)
+        copy(added.source, added.copy_to)
+    fresh = {path: path.with_suffix(".fresh") for path in (paths.PARAMS, paths.DVC_YAML)}
+    fresh[paths.PARAMS].write_text(added.after, encoding="utf-8")
+    fresh[paths.DVC_YAML].write_text(wiring, encoding="utf-8")
+    for path, written in fresh.items():
+        written.replace(path)
 
 
 def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[str, Any], list[str]]:

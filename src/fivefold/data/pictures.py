@@ -143,10 +143,15 @@ def _in_folder(source: Path) -> tuple[list[File], list[PurePosixPath]]:
             others.append(name)
         if _hidden(name) or not (image or path.is_symlink()):
             continue
-        if path.is_symlink() and (image or path.is_dir()) and not _stays(path, source):
+        if path.is_symlink() and not _stays(path, source):
             raise DataError(
                 f"{source}: a file must stay in its folder, but the link {_named(name)} leads out or nowhere; copy what"
                 " it names there"
+            )
+        if path.is_symlink() and path.is_dir():
+            raise DataError(
+                f"{source}: a link must name a file, but {_named(name)} names the folder {path.readlink()}; copy what is"
+                " in it there, or remove the link"
             )
         if image and path.is_file():
             found.append((name, partial(_opened, path)))
