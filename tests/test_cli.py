@@ -1,7 +1,7 @@
 """The command `fivefold`: what a person mistypes ends in one line."""
 
-import socket
 import shutil
+import socket
 from pathlib import Path
 
 import pytest

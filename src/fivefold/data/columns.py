@@ -40,8 +40,8 @@ SCALES = (
 )
 MONTH, DAY = r"(0?[1-9]|1[0-2])", r"(0?[1-9]|[12]\d|3[01])"
 TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
-DATE = re.compile(rf"\d{{4}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
-"""A month or a day: 2020/21 is a season, but 2020-21-01 a mistake among days."""
+DATE = re.compile(rf"\d{{4,6}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
+"""A month or a day: 2020/21 is a season, but 2020-21-01 and 12021-01-01 mistakes among days."""
 DATE_THAT_IS = re.compile(rf"\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?")
 
 LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
@@ -212,9 +212,10 @@ def encode(cells: Any, column: Column) -> Array:
 def _parts(times: Array) -> dict[str, Array]:
     stamps = pd.Series(times)
     hour = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
-    days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    found = {"days": days, "month": stamps.dt.month, "weekday": stamps.dt.day_of_week, "hour": hour}
-    return {name: part.to_numpy(dtype=np.float64, na_value=np.nan) for name, part in found.items()}
+    found = {"month": stamps.dt.month, "weekday": stamps.dt.day_of_week, "hour": hour}
+    parts = {name: part.to_numpy(dtype=np.float64, na_value=np.nan) for name, part in found.items()}
+    # NumPy alone, for pandas counts nanoseconds, which end in 2262: 9999-12-31 is a usual "for ever"
+    return {"days": (times - np.datetime64(0, "ms")) / np.timedelta64(1, "D"), **parts}
 
 
 def spelt_otherwise(cell: object) -> str:

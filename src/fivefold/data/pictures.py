@@ -150,8 +150,8 @@ def _in_folder(source: Path) -> tuple[list[File], list[PurePosixPath]]:
             )
         if path.is_symlink() and path.is_dir():
             raise DataError(
-                f"{source}: a link must name a file, but {_named(name)} names the folder {path.readlink()}; copy what is"
-                " in it there, or remove the link"
+                f"{source}: a link must name a file, but {_named(name)} names the folder {path.readlink()}; copy what"
+                " is in it there, or remove the link"
             )
         if image and path.is_file():
             found.append((name, partial(_opened, path)))
