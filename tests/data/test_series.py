@@ -418,3 +418,18 @@ def test_real_series(name: str, time: str, target: str, steps: int) -> None:
     np.testing.assert_array_equal(dataset.test.y[:, 0], expected[-24:])
     np.testing.assert_array_equal(dataset.test.x[0, :, 0], expected[-37:-24])
     assert (len(dataset.train), len(dataset.validation)) == (steps - 13 - 48, 24)
+
+
+def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> None:
+    """With `missing: previous`, but for what stands before the window."""
+    y = np.random.default_rng(0).normal(size=60)
+    y[np.random.default_rng(1).random(60) < 0.3] = NAN
+    y[::5] = 1.0
+    params = block(series(tmp_path, np.arange(60), y=y), window=5, missing="previous")
+    found = read_series(Path(params.source), params)
+    chain = fit_scaling(found.x, found.schema, params)
+    raw = np.stack([y[i : i + 5, None] for i in range(len(found.x))])
+    begins = ~np.isnan(raw[:, 0, 0])
+    assert 5 < begins.sum() < len(raw)
+    np.testing.assert_array_equal(chain(raw[begins]), chain(found.x[begins]))
+    assert np.isfinite(chain(raw)).all()
