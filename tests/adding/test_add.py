@@ -138,3 +138,9 @@ def test_a_class_of_one_row_is_told_to_be_why_rows_are_drawn_at_random() -> None
     outcome[0] = "flat"
     said = "split at random, not stratified by class: class flat has one row, fewer than 10"
     assert any(note.startswith(said) for note in added(outcome=outcome).notes)
+
+
+def test_a_rare_class_is_seen_in_twice_as_many_epochs() -> None:
+    even, rare = (np.where(np.arange(N) % every, "up", "down") for every in (2, 30))
+    assert added(outcome=even).model["training"]["max_epochs"] == 40
+    assert added(outcome=rare).model["training"]["max_epochs"] == 80
