@@ -144,3 +144,10 @@ def test_a_rare_class_is_seen_in_twice_as_many_epochs() -> None:
     even, rare = (np.where(np.arange(N) % every, "up", "down") for every in (2, 30))
     assert added(outcome=even).model["training"]["max_epochs"] == 40
     assert added(outcome=rare).model["training"]["max_epochs"] == 80
+
+
+def test_incomes_are_learnt_by_their_logarithms() -> None:
+    found = added(outcome=np.exp(np.random.default_rng(6).normal(9, 1.5, N)))
+    assert (found.block["task"], found.block["log"]) == ("regression", True)
+    assert found.dataset.schema.log
+    assert any(note.startswith("outcome: a few values are far above the rest") for note in found.notes)

@@ -50,10 +50,10 @@ def propose(name: str, dataset: Dataset) -> Block:
 def _has_rare_class(dataset: Dataset) -> bool:
     """Say whether one class is so rare that few steps see it.
 
-    Measured on 50,000 rows of three classes, ten of the rarest, at three distances of their means: with twice the epochs
-    macro F1 is that of a logistic regression or above (0.94 to 0.89, 0.73 to 0.72, 0.43 to 0.44), as it comes 0.91, 0.65
-    and 0.44. `imbalance: weights` and `sampling` find more rows of the class, but take so many others for it that
-    macro F1 falls (sampling 0.77, 0.60, 0.43).
+    Measured on 50,000 rows of three classes, ten of the rarest, at three distances of their means: with twice the
+    epochs macro F1 is about that of a logistic regression or above (0.94 to 0.89, 0.73 to 0.72, 0.43 to 0.44), without
+    0.91, 0.65 and 0.44. `imbalance: weights` and `sampling` find more rows of the class, but take so many others for
+    it that macro F1 falls (sampling 0.77, 0.60, 0.43).
     """
     if not dataset.schema.classes:
         return False
