@@ -19,6 +19,7 @@ from ..params.datasets import Dataset as DatasetParams
 from ..params.load import load_params
 from ..params.root import Params
 from .copying import copy
+from .goal import listed
 from .look import look
 from .model import propose
 from .sizes import parse_size
@@ -46,6 +47,7 @@ class Added:
     copy_to: Path | None
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
 
 
 def add(
@@ -79,10 +81,10 @@ def add(
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
     found = look(source, target, kind, parse_size(size), dates)
-    notes, empty = found.notes, list[str]()
+    notes, empty, constant = found.notes, list[str](), list[str]()
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
-        cleaning, empty = _cleaning(block, seed, accept=accept)
+        cleaning, empty, constant = _cleaning(block, seed, accept=accept)
         block |= cleaning
     dataset, findings, allowed = _tried(block, seed, accept=accept)
     if allowed:
@@ -92,7 +94,8 @@ def add(
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
     after, params = with_blocks(before, name, block, model)
-    return Added(name, block, model, dataset, findings, before, after, params, source, copy_to, notes, tuple(empty))
+    left_out = (tuple(empty), tuple(constant))
+    return Added(name, block, model, dataset, findings, before, after, params, source, copy_to, notes, *left_out)
 
 
 def write(added: Added, wiring: str) -> None:
@@ -106,29 +109,44 @@ def write(added: Added, wiring: str) -> None:
         written.replace(path)
 
 
-def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return what a table needs, identifiers and empty columns dropped, rare ones of many categories merged.
+def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return what a table needs: columns that say nothing dropped, rare ones of many categories merged.
 
-    The second value names the empty columns.
+    The other values name the columns without any value, and those of one value.
+
+    Raises:
+        DataError: no column is left.
     """
     dataset, findings, _ = _tried({**block, "checks": {"identifier": "warning"}}, seed, accept=accept)
     schema = dataset.schema
     telling = {f.column for f in findings if f.rule == "leakage"}  # a number that tells the target is more than a name
-    empty = _empty(dataset)
-    drop = empty + [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
+    empty, constant = _silent(dataset)
+    silent = [*empty, *constant]
+    if len(silent) == len(schema.columns):
+        raise DataError(
+            f"{block['source']}: a feature must have values that differ, but none beside {schema.target!r} has:"
+            f" {listed(silent)}; clean the cells, or bring more columns"
+        )
+    drop = silent + [f.column for f in findings if f.rule == "identifier" and f.column not in {*telling, *silent}]
+    if len(drop) == len(schema.columns):
+        drop = silent  # better names than nothing
     many = any(len(c.categories) > MANY and c.type == "categorical" for c in schema.columns if c.name not in drop)
-    found: dict[str, Any] = {"drop": drop} if drop and len(drop) < len(schema.columns) else {}
-    return found | ({"rare": 0.01} if many else {}), empty
+    return ({"drop": drop} if drop else {}) | ({"rare": 0.01} if many else {}), empty, constant
 
 
-def _empty(dataset: Dataset) -> list[str]:
-    """Return the columns of a table that have no value in any row."""
-    names, place = [], 0
+def _silent(dataset: Dataset) -> tuple[list[str], list[str]]:
+    """Return the columns of a table that have no value in any row, and those that have one value in all of them."""
+    first, sets = dataset.train.x[:1], [records.x for records in dataset.splits().values()]
+    missing = np.all([np.isnan(x).all(axis=0) for x in sets], axis=0)
+    same = np.all([(x == first).all(axis=0) for x in sets], axis=0)
+    empty, constant, place = list[str](), list[str](), 0
     for column in dataset.schema.columns:
-        if all(np.isnan(records.x[:, place]).all() for records in dataset.splits().values()):
-            names.append(column.name)
-        place += len(column.features)
-    return names
+        features = slice(place, place := place + len(column.features))
+        if missing[features].all():
+            empty.append(column.name)
+        elif same[features].all():
+            constant.append(column.name)
+    return empty, constant
 
 
 def _tried(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[Dataset, list[Finding], dict[str, str]]:

@@ -30,6 +30,9 @@ UNREADABLE = (
 INDEX = "index"
 """Name of a first column that has none."""
 
+LEADING_ZERO = r"\s*[-+]?0\d"
+"""What begins like a code, not like a number."""
+
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
 
 
@@ -37,10 +40,12 @@ def read_frame(
     source: Path,
     form: Format = Format(),  # noqa: B008 (frozen)
     words: Sequence[str] = (),
+    classes: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the table that lies at `source`, its columns named by text.
 
     words: columns of a CSV that are read as they are spelt, whatever stands in them.
+    classes: columns of a CSV that are read so unless all of their cells are numbers, none like 007.
 
     A cell is missing if it is empty. Without a header, columns are named 0, 1, 2 ...; a first column without a name,
     as `DataFrame.to_csv` writes it, is called index.
@@ -55,13 +60,13 @@ def read_frame(
     parquet = source.suffix.lower() == ".parquet"
     what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
     try:
-        frame = pd.read_parquet(source) if parquet else _csv(source, form, words)
+        frame = pd.read_parquet(source) if parquet else _csv(source, form, words, classes)
     except UNREADABLE as error:
         raise DataError(f"{source} must be {what}, but is not: {_reason(error)}") from None
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
     labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
-    return iso_dates(frame.reset_index(drop=not labelled).rename(columns=str), form, words)
+    return iso_dates(frame.reset_index(drop=not labelled).rename(columns=str), form, [*words, *classes])
 
 
 def _reason(error: BaseException) -> str:
@@ -88,7 +93,8 @@ def separator_of(source: Path, form: Format) -> str:
     return "\t" if source.name.lower().endswith((".tsv", ".tsv.gz")) else form.separator
 
 
-def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
+def _csv(source: Path, form: Format, words: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
+    spelt = {*words, *classes}
     how = {
         "sep": separator_of(source, form),
         "encoding": encoding_of(source, form),
@@ -118,14 +124,18 @@ def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
             source,
             header=0 if form.header else None,
             names=names,
-            dtype={name: str for name in names if name in words},
+            dtype={name: str for name in names if name in spelt},
             index_col=False,
             low_memory=False,
             na_values=[""],
             decimal=form.decimal,
             **how,
         )
-    return frame if (form.decimal, form.thousands) == (".", "") else plain_numbers(frame, form, words, source)
+    for name in (name for name in classes if name in frame and name not in words):
+        found = pd.to_numeric(frame[name], errors="coerce")
+        if (found.notna() | frame[name].isna()).all() and not frame[name].str.match(LEADING_ZERO).any():
+            frame[name] = found
+    return frame if (form.decimal, form.thousands) == (".", "") else plain_numbers(frame, form, [*spelt], source)
 
 
 def _bundled(source: Path) -> pd.DataFrame:

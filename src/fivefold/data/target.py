@@ -11,6 +11,9 @@ from .columns import WHOLE, doubts, parse
 from .records import Array, Parts
 from .schema import Further
 
+ROWS = 20
+"""Rows from which more classes than half of them are none."""
+
 
 def encode_target(values: pd.Series, task: Task, origin: object, key: str = "target") -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
@@ -47,6 +50,12 @@ def encode_target(values: pd.Series, task: Task, origin: object, key: str = "tar
             )
         values = values.astype("int64")  # so that a class is named 3, not 3.0
     codes, uniques = pd.factorize(values, sort=True)
+    if len(values) >= ROWS and len(uniques) > len(values) / 2:
+        raise DataError(
+            f"{origin}: a class must come back in several rows, but column {values.name!r} has {len(uniques)} classes"
+            f" in {len(values)} rows, such as {shown(uniques[0])}; name another column under `{key}`, or, if these are"
+            " numbers, clean them and let it be a regression"
+        )
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
 
 
