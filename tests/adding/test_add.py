@@ -171,3 +171,21 @@ def test_labels_keep_their_zeros_and_no_type_is_advised_for_them() -> None:
 def test_a_class_for_each_row_is_refused(cell: str) -> None:
     with pytest.raises(DataError, match=rf"\A[^\n]*column 'outcome' has {N} classes in {N} rows, such as [^\n]*\Z"):
         added(outcome=[cell.format(i) for i in range(N)])
+
+
+@pytest.mark.parametrize("source", ["/", ".", ".."])
+def test_a_folder_that_holds_the_project_is_refused(source: str) -> None:
+    with pytest.raises(DataError, match=r"\Aa source must be data, but [/.]+ holds this project; name a folder"):
+        add(Path(source), name="mine")
+
+
+def test_a_folder_that_vanishes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def vanish(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "proc/7")
+
+    monkeypatch.setattr("fivefold.adding.add.look", vanish)
+    Path("proc").mkdir()
+    with pytest.raises(
+        DataError, match=r"\Aproc must be a file or folder that can be read, but is not: [^\n]+; mend that\Z"
+    ):
+        add(Path("proc"))

@@ -292,6 +292,10 @@ TSS = [
     ("@classLabel true a b\n@data\n", "must hold sequences after @data, but holds none; get it again"),
     ("@classLabel false\n@data\n1,2\n", "must say `@classLabel true` or `@targetLabel true`, but does not: nothing"),
     ("@timeStamps true\n@classLabel true a\n@data\n(0,1),(1,2):a\n", ": steps must be even, but @timeStamps is true,"),
+    (
+        "@classLabel true a b\n@data\n1,2:a\n3,4:c\n",
+        ": a label must be one that @classLabel lists, a, b, but line 4 has 'c'; mend one of them",
+    ),
     ("@classLabel true a b\n@data\n1,x:a\n", ": values must be numbers, but line 3 is not: could not convert string"),
     (
         "@classLabel true a b\n@data\n1,2:3:a\n",

@@ -74,13 +74,18 @@ def add(
     """
     if not source.exists():
         raise DataError(f"a source must be a file or folder, but {source} does not exist; mend the path")
+    if Path.cwd().resolve().is_relative_to(source.resolve()):
+        raise DataError(f"a source must be data, but {source} holds this project; name a folder of data")
     name = name or _name(source)
     if not re.fullmatch(NAME_PATTERN, name):
         raise ParamsError(f"a name must match {NAME_PATTERN}, but is {name!r}; choose another with --name")
     check_name(name)
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
-    found = look(source, target, kind, parse_size(size), dates)
+    try:
+        found = look(source, target, kind, parse_size(size), dates)
+    except OSError as error:
+        raise DataError(f"{source} must be a file or folder that can be read, but is not: {error}; mend that") from None
     notes, empty, constant = found.notes, list[str](), list[str]()
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
