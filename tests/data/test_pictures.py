@@ -200,6 +200,17 @@ class TestLinks:
         refuse(source, "a file must stay in its folder, but the link bird leads out or nowhere; copy what")
 
 
+def test_a_size_that_memory_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.get)
+    source = folder(tmp_path, CLASSES)
+    assert len(whole(images_block(source, size=(100, 100)))[1]) == 20  # 0.6 MB of 1 MB
+    line = "20 images of 200x200 must fit into a quarter of memory, 0.0 GB, but would take 0.0 GB; set a smaller `size`"
+    refuse(source, line, size=(200, 200))
+    np.savez(tmp_path / "a.npz", x=np.zeros((20, 4, 5), np.uint8), y=np.arange(20) % 2)
+    with pytest.raises(DataError, match="20 images of 300x300 must fit into a quarter of memory"):
+        whole(images_block(tmp_path / "a.npz", size=(300, 300)))
+
+
 class TestModes:
     GREY = noise(4, 5)
     WIDE = np.array([[0, 255, 256, 32768, 65535]], np.uint16)

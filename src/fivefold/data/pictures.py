@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import CheckError, DataError, one_line
 from .findings import Finding
 from .folders import classes_of, named
+from .memory import fit
 from .pixels import eight_bits, plain, stacked
 from .records import Array
 
@@ -89,6 +90,9 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
         names = [name for name, _ in files]
         classes, parts = classes_of(names, source)
         for place, (name, opened) in enumerate(files):
+            if len(images) == 1:
+                sides = "x".join(map(str, images[0].shape[:2]))
+                fit(images[0].nbytes * len(files), f"{source}: {len(files)} images of {sides}", "set a smaller `size`")
             try:
                 with opened() as file:
                     images.append(_decoded(file, size))
