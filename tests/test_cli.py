@@ -1,11 +1,17 @@
 """The command `fivefold`: what a person mistypes ends in one line."""
 
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fivefold import cli
+from fivefold.wiring import imported
+
+ROOT = Path(__file__).parents[1]
+ROWS = "size,outcome\n" + "".join(f"{i % 17},{'up' if i % 17 > 8 else 'down'}\n" for i in range(60))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -62,3 +68,90 @@ def test_rates_are_not_tried_before_the_data_is_there(
     assert code == 1
     assert told.endswith("must be there to train on, but are not; run `dvc repro select_features@mlp`\n")
     assert sorted(path.name for path in project.iterdir()) == [".dvc", "params.yaml"]
+
+
+@pytest.fixture
+def whole(project: Path) -> Path:
+    """A project to which data can be added, and rows that lie elsewhere."""
+    for file in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / file, project)
+    elsewhere = project.with_name(f"{project.name}_elsewhere")
+    elsewhere.mkdir()
+    (elsewhere / "rows.csv").write_text(ROWS)
+    return elsewhere
+
+
+def test_a_file_that_is_added_is_wired(whole: Path, project: Path) -> None:
+    cli.add(whole / "rows.csv", target="outcome")
+    assert "  rows:\n" in (project / "params.yaml").read_text()
+    assert "reports/rows/tables/confusion.csv" in (project / "dvc.yaml").read_text()
+    assert (project / "data/raw/rows.csv").read_text() == ROWS
+    written = (project / "dvc.yaml").read_text()
+    cli.wire()
+    assert (project / "dvc.yaml").read_text() == written
+
+
+def test_sources_of_the_code_are_read_once(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported.cache_clear()
+    read: list[Path] = []
+    text = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: read.append(path) or text(path, *a, **k))
+    cli.add(whole / "rows.csv", target="outcome")
+    sources = [path for path in read if path.suffix == ".py"]
+    assert len(sources) == len(set(sources))
+
+
+def test_what_fails_writes_nothing(whole: Path, project: Path) -> None:
+    """Of dvc.yaml that is none it is known before the source is copied."""
+    before = (project / "params.yaml").read_text()
+    (project / "dvc.yaml").unlink()
+    with pytest.raises(FileNotFoundError):
+        cli.add(whole / "rows.csv", target="outcome")
+    assert (project / "params.yaml").read_text() == before
+    assert sorted(path.name for path in project.iterdir()) == [".dvc", "params.yaml"]
+
+
+def test_adding_does_not_ask_for_examples(whole: Path, project: Path) -> None:
+    example = project / "examples/odd/params.yaml"
+    example.parent.mkdir(parents=True)
+    example.write_text("datasets: 3\n")
+    cli.add(whole / "rows.csv", target="outcome")
+    assert "  rows:\n" in (project / "params.yaml").read_text()
+
+
+@pytest.mark.usefixtures("whole")
+def test_an_example_that_breaks_the_schema_is_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = project / "examples/odd/params.yaml"
+    example.parent.mkdir(parents=True)
+    example.write_text("datasets: 3\n")
+    before = (project / "dvc.yaml").read_text()
+    (project / "params.yaml").write_text((project / "params.yaml").read_text().replace("  mlp:\n", "  other:\n", 1))
+    code, told = run(monkeypatch, capsys, "wire")
+    assert (code, told.count("\n")) == (2, 1)
+    assert told.startswith(f"error: {example}: ")
+    assert (project / "dvc.yaml").read_text() == before
+
+
+def test_a_folder_with_a_link_in_a_circle_leaves_nothing(
+    whole: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, shade in (("a", 30), ("b", 200)):
+        (whole / "loops" / name).mkdir(parents=True)
+        for i in range(20):
+            Image.new("L", (8, 8), shade + i).save(whole / "loops" / name / f"{i}.png")
+    (whole / "loops/a/loop").symlink_to("loops")
+    code, told = run(monkeypatch, capsys, "add", str(whole / "loops"))
+    assert (code, told.count("\n")) == (2, 1)
+    assert "the link a/loop leads out or nowhere" in told
+    assert sorted(path.name for path in project.iterdir()) == [".dvc", "dvc.yaml", "params.yaml"]
+
+
+def test_below_the_project_it_is_found(whole: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "notes").mkdir()
+    (project / "notes/rows.csv").write_text(ROWS)
+    monkeypatch.chdir(project / "notes")
+    cli.add(Path("rows.csv"), target="outcome")
+    assert "source: notes/rows.csv" in (project / "params.yaml").read_text()
+    assert not (project / "notes/params.yaml").exists()

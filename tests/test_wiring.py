@@ -50,7 +50,8 @@ def test_the_code_dependencies_are_what_the_stage_imports(stage: str) -> None:
 
 @pytest.mark.parametrize("folder", [ROOT, *(path.parent for path in examples(ROOT))], ids=lambda path: path.name)
 def test_writing_the_wiring_again_changes_nothing(folder: Path) -> None:
-    assert wired(folder / "dvc.yaml", ROOT) == (folder / "dvc.yaml").read_text(), "run `make wire`"
+    params = load_params(folder / "params.yaml")
+    assert wired(folder / "dvc.yaml", ROOT, params) == (folder / "dvc.yaml").read_text(), "run `make wire`"
 
 
 def test_an_example_finds_the_code_of_the_project() -> None:

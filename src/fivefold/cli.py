@@ -1,6 +1,7 @@
 """The command `fivefold`: what is not a stage."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,7 @@ def wire() -> None:
     """Write into dvc.yaml what stages import and which models there are to plot."""
     from .wiring import wire as write
 
-    _need_project()
+    _enter_project()
     write(paths.root())
 
 
@@ -38,11 +39,11 @@ def check() -> None:
     from .params.load import load_params
     from .wiring import wired
 
-    _need_project()
+    _enter_project()
     params = load_params()
     for dataset in params.datasets.values():
         source_of(dataset)
-    if DVC_YAML.read_text() != wired(DVC_YAML.resolve(), paths.root().resolve()):
+    if DVC_YAML.read_text() != wired(DVC_YAML.resolve(), paths.root(), params):
         raise ParamsError("dvc.yaml must list what stages import and which models there are; run `make wire`")
     print(f"in order: datasets {', '.join(params.datasets)}; models {', '.join(params.models)}; dvc.yaml")
 
@@ -68,10 +69,12 @@ def add(
     from .adding.add import write
     from .adding.show import show, show_difference
     from .adding.write import difference
-    from .wiring import wire
+    from .wiring import wired
 
+    source = Path(os.path.relpath(_enter_project() / source)) if not source.is_absolute() else source
     console = Console()
     added = look(source, target=target, name=name, kind=kind, size=size, dates=dates, in_place=in_place, accept=accept)
+    wiring = wired(DVC_YAML.resolve(), paths.root(), added.params)
     show(added, console)
     copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""
     wrote = "params.yaml and dvc.yaml written"
@@ -80,8 +83,7 @@ def add(
         show_difference(difference(added.before, added.after), console)
         console.print(f"\nso it would be without --dry-run: {wrote}{copied}", highlight=False, markup=False)
         return
-    write(added)
-    wire(paths.root())
+    write(added, wiring)
     console.print(f"{wrote}{copied}", highlight=False, markup=False)
     if added.copy_to:
         where = f"{added.copy_to} is a new file of git's; if it is large: dvc add {added.copy_to}"
@@ -107,7 +109,7 @@ def sample(
     from .generating.sample import opening, stream
     from .params.load import load_params
 
-    _need_project()
+    _enter_project()
     load_params().model(model)
     folder = paths.model(model)
     if not (folder / MANIFEST).exists():
@@ -126,7 +128,7 @@ def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml
     """Suggest a learning rate: try rates from 1e-7 to 10, a step each, on the model's own batches. Changes nothing."""
     from .rates.find import find
 
-    _need_project()
+    _enter_project()
     for line in find(model):
         print(line)
 
@@ -136,7 +138,7 @@ def sync() -> None:
     """Send to MLflow what waits in the spool, and make runs for models that were restored from DVC's cache."""
     from .tracking.sync import sync as send
 
-    _need_project()
+    _enter_project()
     for line in send():
         print(line)
 
@@ -151,13 +153,18 @@ def ui(
     """Open the MLflow UI on the project's store."""
     from .tracking.server import serve
 
-    _need_project()
+    _enter_project()
     serve(host, port)
 
 
-def _need_project() -> None:
-    if not (paths.root() / ".dvc").exists():
-        raise InputError(f"this must run within a project, but there is no .dvc in {paths.root()} or above; go there")
+def _enter_project() -> Path:
+    """Go up to the folder of params.yaml, as DVC goes to its root; return the folder that it was."""
+    root, here = paths.root(), Path.cwd()
+    if not (root / ".dvc").exists():
+        raise InputError(f"this must run within a project, but there is no .dvc in {root} or above; go there")
+    inside = (folder for folder in (here, *here.parents) if folder.is_relative_to(root))
+    os.chdir(next((folder for folder in inside if (folder / paths.PARAMS).exists()), here))
+    return here
 
 
 def main() -> None:

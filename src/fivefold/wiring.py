@@ -7,6 +7,7 @@ computes nothing and is no dependency. A module found by a family's name stands 
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ PLOTS = (
 )
 
 
-def imported(stage: str) -> set[str]:
+@cache
+def imported(stage: str) -> frozenset[str]:
     """Return the files that `pipeline/<stage>.py` imports, itself included, relative to the root."""
     found: set[str] = set()
     waiting = ["pipeline", f"pipeline.{stage}"]
@@ -46,7 +48,7 @@ def imported(stage: str) -> set[str]:
         found.add(path)
         parents = [name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)]
         waiting += [*parents, *_imports(name, ROOT / path)]
-    return {path for path in found if not _only_docstring(ROOT / path)}
+    return frozenset(path for path in found if not _only_docstring(ROOT / path))
 
 
 def code_deps(stage: str) -> list[str]:
@@ -73,9 +75,14 @@ def _file(name: str) -> str | None:
     return next((path.relative_to(ROOT).as_posix() for path in candidates if path.is_file()), None)
 
 
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _imports(name: str, path: Path) -> Iterator[str]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_parsed(path)):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
@@ -90,9 +97,8 @@ def _imports(name: str, path: Path) -> Iterator[str]:
 
 
 def _only_docstring(path: Path) -> bool:
-    body = ast.parse(path.read_text()).body
     return path.name == "__init__.py" and all(
-        isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant) for node in body
+        isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant) for node in _parsed(path).body
     )
 
 
@@ -111,8 +117,10 @@ def plots(params: Params, up: str = "") -> list[dict[str, Any]]:
 
 def wire(folder: Path) -> None:
     """Write dvc.yaml of the project in `folder`, and of each of its examples."""
-    for path in (folder / paths.DVC_YAML, *(p.with_name(paths.DVC_YAML.name) for p in examples(folder))):
-        path.write_text(wired(path, folder))
+    every = (folder / paths.DVC_YAML, *(p.with_name(paths.DVC_YAML.name) for p in examples(folder)))
+    texts = {path: wired(path, folder, load_params(path.with_name(paths.PARAMS.name))) for path in every}
+    for path, text in texts.items():
+        path.write_text(text)
 
 
 def examples(folder: Path) -> list[Path]:
@@ -120,8 +128,8 @@ def examples(folder: Path) -> list[Path]:
     return sorted((folder / "examples").glob(f"*/{paths.PARAMS}"))
 
 
-def wired(path: Path, folder: Path) -> str:
-    """Return dvc.yaml at `path`, dependencies and plots as they must be; all else in it, comments too, stays.
+def wired(path: Path, folder: Path, params: Params) -> str:
+    """Return dvc.yaml at `path`, dependencies and plots as `params` asks for; all else in it, comments too, stays.
 
     An example has the stages of the project in `folder`, and finds code there; to DVC it is a repository of its own, so
     that `dvc status` of the project does not ask for it.
@@ -131,7 +139,6 @@ def wired(path: Path, folder: Path) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     tree = yaml.load(folder / paths.DVC_YAML)
     up = "../" * len(path.parent.relative_to(folder).parts)
-    params = load_params(path.parent / paths.PARAMS)
     for stage in STAGES:
         deps = tree["stages"][stage]["do"]["deps"]
         data = [dep for dep in deps if not dep.startswith(("src/", "pipeline/"))]

@@ -122,7 +122,7 @@ def test_an_identifier_may_have_a_few_repeated_rows() -> None:
 def test_a_column_without_a_value_is_left_out_and_named() -> None:
     found = added(nothing=[None] * N)
     assert (found.block["drop"], found.empty) == (["nothing"], ("nothing",))
-    assert "left out, without any value: nothing" in screen(found)
+    assert "left out, without any value that can be read: nothing" in screen(found)
     assert "as identifiers" not in screen(found)
 
 
@@ -138,3 +138,54 @@ def test_a_class_of_one_row_is_told_to_be_why_rows_are_drawn_at_random() -> None
     outcome[0] = "flat"
     said = "split at random, not stratified by class: class flat has one row, fewer than 10"
     assert any(note.startswith(said) for note in added(outcome=outcome).notes)
+
+
+def test_a_rare_class_is_seen_in_twice_as_many_epochs() -> None:
+    even, rare = (np.where(np.arange(N) % every, "up", "down") for every in (2, 30))
+    assert added(outcome=even).model["training"]["max_epochs"] == 40
+    assert added(outcome=rare).model["training"]["max_epochs"] == 80
+
+
+def test_incomes_are_learnt_by_their_logarithms() -> None:
+    found = added(outcome=np.exp(np.random.default_rng(6).normal(9, 1.5, N)))
+    assert (found.block["task"], found.block["log"]) == ("regression", True)
+    assert found.dataset.schema.log
+    assert any(note.startswith("outcome: a few values are far above the rest") for note in found.notes)
+
+
+def test_a_column_of_one_value_is_left_out_and_named() -> None:
+    found = added(unit=["kg"] * N, zero=0)
+    assert (found.block["drop"], found.constant) == (["unit", "zero"], ("unit", "zero"))
+    assert "left out, of one value in all rows: unit, zero" in screen(found)
+
+
+def test_labels_keep_their_zeros_and_no_type_is_advised_for_them() -> None:
+    found = added(outcome=["007", "042"] * (N // 2), zip=["01234", "02345", "12345"] * (N // 3))
+    assert found.dataset.schema.classes == ("007", "042")
+    assert [note for note in found.notes if "is read as a number" in note] == [
+        "zip: 01234 is read as a number; if it is a code, set `columns: {zip: {type: categorical}}`"
+    ]
+
+
+@pytest.mark.parametrize("cell", ["${}.54", "u{}", "2020-01-01 {}"])
+def test_a_class_for_each_row_is_refused(cell: str) -> None:
+    with pytest.raises(DataError, match=rf"\A[^\n]*column 'outcome' has {N} classes in {N} rows, such as [^\n]*\Z"):
+        added(outcome=[cell.format(i) for i in range(N)])
+
+
+@pytest.mark.parametrize("source", ["/", ".", ".."])
+def test_a_folder_that_holds_the_project_is_refused(source: str) -> None:
+    with pytest.raises(DataError, match=r"\Aa source must be data, but [/.]+ holds this project; name a folder"):
+        add(Path(source), name="mine")
+
+
+def test_a_folder_that_vanishes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def vanish(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "proc/7")
+
+    monkeypatch.setattr("fivefold.adding.add.look", vanish)
+    Path("proc").mkdir()
+    with pytest.raises(
+        DataError, match=r"\Aproc must be a file or folder that can be read, but is not: [^\n]+; mend that\Z"
+    ):
+        add(Path("proc"))

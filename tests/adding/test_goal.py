@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.adding.goal import check_target, find_target, gaps_of, listed, refuse_gaps
+from fivefold.adding.goal import check_target, find_target, gaps_of, is_skewed, listed, refuse_gaps
 from fivefold.errors import DataError
 
 SOURCE = Path("mine.csv")
@@ -69,3 +69,19 @@ def test_a_column_that_is_mostly_empty_is_hardly_the_target() -> None:
 def test_few_are_listed_whole() -> None:
     assert listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
     assert listed(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, ... 10, 11, 12"
+
+
+@pytest.mark.parametrize(
+    ("values", "skewed"),
+    [
+        (np.exp(np.random.default_rng(0).normal(9, 1.5, 500)), True),
+        (np.exp(np.random.default_rng(0).normal(9, 1.5, 500)).round(2).astype(str), True),
+        (np.random.default_rng(0).uniform(1, 100, 500), False),
+        (np.random.default_rng(0).exponential(1, 500) + 1, False),
+        (np.r_[np.ones(499), 1000], False),  # one outlier
+        (np.exp(np.random.default_rng(0).normal(9, 1.5, 500)) - 1000, False),  # there is no logarithm
+    ],
+    ids=["incomes", "as text", "even", "exponential", "outlier", "negative"],
+)
+def test_a_target_with_a_long_tail_is_learnt_by_its_logarithms(values: object, skewed: bool) -> None:
+    assert is_skewed(pd.Series(values)) is skewed

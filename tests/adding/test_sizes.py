@@ -35,10 +35,14 @@ def zipped(folder: Path) -> Path:
         (
             [(20, 25), (29, 33), (40, 50)],
             (28, 32),
-            "sizes differ (20x25 to 40x50): resized to 28x32; --size changes it",
+            "sizes differ (heights 20 to 40, widths 25 to 50): resized to 28x32; --size changes it",
         ),
         ([(300, 600), (300, 600)], (64, 128), "images are large (300x600): resized to 64x128; --size changes it"),
-        ([(3, 3), (4, 4)], (8, 8), "sizes differ (3x3 to 4x4): resized to 8x8; --size changes it"),
+        (
+            [(3, 9), (4, 4)],
+            (8, 8),
+            "sizes differ (heights 3 to 4, widths 4 to 9): resized to 8x8; --size changes it",
+        ),
     ],
 )
 def test_the_median_of_sizes(
@@ -93,3 +97,9 @@ def test_a_size_tells_the_shape_of_pixels_that_are_no_square(tmp_path: Path) -> 
     said = r"must make up a square image, or one of --size HEIGHTxWIDTH, but there are 40 columns beside 'y'"
     with pytest.raises(DataError, match=said):
         look(tmp_path / "mine.csv", size=(5, 9))
+
+
+def test_a_huge_image_is_no_warning_on_the_screen(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    Image.new("1", (10_000, 10_000)).save(saved(tmp_path, (16, 16)) / "cat/huge.png")
+    assert size_for(tmp_path / "pets")[0] is not None
+    assert not recwarn

@@ -28,7 +28,7 @@ MODEL = {
 
 
 def test_every_line_that_was_there_stays_in_its_order() -> None:
-    after = with_blocks(TEXT, "mine", DATASET, MODEL)
+    after, _ = with_blocks(TEXT, "mine", DATASET, MODEL)
     assert not [line for line in difference(TEXT, after).splitlines()[2:] if line.startswith("-")]
     assert after.endswith("optimizer: {name: adamw, lr: 0.01}\n")
     assert after.index("mine:\n    kind") < after.index("\nmodels:\n")
@@ -36,7 +36,7 @@ def test_every_line_that_was_there_stays_in_its_order() -> None:
 
 def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(with_blocks(TEXT, "mine", DATASET, MODEL))
+    path.write_text(with_blocks(TEXT, "mine", DATASET, MODEL)[0])
     params = load_params(path)
     assert list(params.datasets)[-1] == "mine"
     assert params.datasets["mine"].model_dump(mode="json", exclude_unset=True) == DATASET

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fivefold.data.findings import graded
+from fivefold.data.frame import read_frame
 from fivefold.data.read import read
 from fivefold.errors import DataError
 
@@ -185,3 +186,13 @@ def test_images_of_another_suffix_are_refused(tmp_path: Path) -> None:
         DataError, match=r"\Aimages must be a folder, a \.zip, .* or \.sklearn, but source is .*; convert"
     ):
         read(images_block(tmp_path / "a.tiff"))
+
+
+def test_a_gz_that_grows_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.csv.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"a,y\n")
+        for _ in range(33):
+            file.write(b"1,2\n" * 2**19)
+    with pytest.raises(DataError, match=r"bomb\.csv\.gz must unpack to at most 64 MiB or 100 times its size, but"):
+        read_frame(path)

@@ -196,6 +196,10 @@ class TestBalance:
     def test_values_have_no_balance(self) -> None:
         assert only(of(grid(8)), "class_balance") == []
 
+    def test_a_class_that_training_rows_lack_is_not_the_rarest(self) -> None:
+        findings = of(grid(3), y=np.array([1, 2, 4]))
+        assert only(findings, "class_balance") == [("note", "1 training rows of each class")]
+
 
 def categories(n: int) -> dict[str, Any]:
     return {"a": {"type": "categorical", "categories": tuple(f"{i:05}" for i in range(n))}}

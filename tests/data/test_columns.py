@@ -243,3 +243,18 @@ def test_types_may_be_said_in_params(tmp_path: Path) -> None:
     assert schema.features == ("code", "grade", "open", "day.days", "day.weekday", "size")
     assert records.x[:, :3].tolist() == [[0, 1, 1], [1, 0, 0], [0, 2, 1]]
     assert records.x[:, 5].tolist() == [1, 3, 2]
+
+
+def test_a_date_far_away_is_one() -> None:
+    """9999-12-31 says "for ever", 0001-01-01 "never"; days by the proleptic Gregorian calendar of `datetime`."""
+    cells, bad = columns.parse(of("2020-01-01", "9999-12-31", "0001-01-01", None), "date")
+    assert len(bad) == 0
+    features = columns.encode(cells, columns.fit("a", "date", cells))
+    assert features[:, 0] == pytest.approx([18262, 2932896, -719162, NAN], nan_ok=True)
+    assert features[:, 1] == pytest.approx([1, 12, 1, NAN], nan_ok=True)
+
+
+def test_a_year_of_five_digits_is_a_mistake_among_dates() -> None:
+    values = of("2020-01-01", "12021-01-01", "2020-03-05")
+    assert columns.infer(values, Column())[0] == "date"
+    assert columns.parse(values, "date")[1].tolist() == [1]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fivefold.data.images import read_images
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Array
 from fivefold.errors import DataError
@@ -98,8 +99,34 @@ class TestPlaces:
     @pytest.mark.parametrize("pack", [folder, zipped])
     @pytest.mark.parametrize("wrap", [dict, outer])
     def test_an_image_outside_a_class_is_refused(self, tmp_path: Path, pack: Any, wrap: Any) -> None:
-        line = "every image must lie in the folder of its class, all equally deep, but"
+        line = "every image must lie in the folder of its class, but"
         refuse(pack(tmp_path, wrap({**CLASSES, "stray.png": PNG})), line)
+
+    @pytest.mark.parametrize("pack", [folder, zipped])
+    @pytest.mark.parametrize("above", ["", "animals/", "train/"])
+    def test_folders_within_that_of_a_class_say_nothing(self, tmp_path: Path, pack: Any, above: str) -> None:
+        files = ("cat/1.png", "cat/batch1/0.png", "cat/batch2/0.png", "dog/batch1/old/0.png")
+        schema, records = whole(images_block(pack(tmp_path, {above + file: PNG for file in files})))
+        assert schema.classes == ("cat", "dog")
+        assert records.y.tolist() == [0, 0, 0, 1]
+
+    def test_an_image_beside_the_parts_is_refused(self, tmp_path: Path) -> None:
+        refuse(
+            folder(tmp_path, {**PARTS, "bird/0.png": PNG}), "a part of the split where one does, but bird/0.png does"
+        )
+
+    @pytest.mark.parametrize("pack", [folder, zipped])
+    @pytest.mark.parametrize("wrap", [dict, outer])
+    def test_a_class_without_an_image_is_named(self, tmp_path: Path, pack: Any, wrap: Any) -> None:
+        source = pack(tmp_path, wrap({**CLASSES, "bird/0.bmp": PNG}))
+        if source.is_dir():
+            (next(source.rglob("cat")).parent / "fish").mkdir()
+        dataset, findings = prepare(images_block(source), 0)
+        assert dataset.schema.classes == ("cat", "dog")
+        (told,) = [finding.text for finding in findings if finding.rule == "absent_class"]
+        assert told.startswith("folders hold no image that can be read, and are no class: ")
+        assert "bird" in told
+        assert ("fish" in told) == source.is_dir()
 
     def test_an_image_in_a_part_and_no_class_is_refused(self, tmp_path: Path) -> None:
         line = "but train/stray.png does not; move it"
@@ -144,6 +171,14 @@ class TestLinks:
         (source / "dog" / "a.png").symlink_to(source / "dog" / "0.png")
         assert len(whole(images_block(source))[1]) == 21
 
+    @pytest.mark.parametrize(
+        ("target", "said"), [("dog", "leads out or nowhere"), ("..", "names the folder ..;"), (".", "names the folder")]
+    )
+    def test_a_link_to_a_folder_above_it_is_refused(self, tmp_path: Path, target: str, said: str) -> None:
+        source = folder(tmp_path, CLASSES)
+        (source / "dog" / "loop").symlink_to(target)
+        refuse(source, f"dog/loop {said}")
+
     def test_the_folder_itself_may_be_a_link(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(folder(tmp_path, CLASSES))
         assert len(whole(images_block(tmp_path / "link"))[1]) == 20
@@ -165,6 +200,17 @@ class TestLinks:
         refuse(source, "a file must stay in its folder, but the link bird leads out or nowhere; copy what")
 
 
+def test_a_size_that_memory_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.get)
+    source = folder(tmp_path, CLASSES)
+    assert len(whole(images_block(source, size=(100, 100)))[1]) == 20  # 0.6 MB of 1 MB
+    line = "20 images of 200x200 must fit into a quarter of memory, 0.0 GB, but would take 0.0 GB; set a smaller `size`"
+    refuse(source, line, size=(200, 200))
+    np.savez(tmp_path / "a.npz", x=np.zeros((20, 4, 5), np.uint8), y=np.arange(20) % 2)
+    with pytest.raises(DataError, match="20 images of 300x300 must fit into a quarter of memory"):
+        whole(images_block(tmp_path / "a.npz", size=(300, 300)))
+
+
 class TestModes:
     GREY = noise(4, 5)
     WIDE = np.array([[0, 255, 256, 32768, 65535]], np.uint16)
@@ -176,6 +222,16 @@ class TestModes:
 
     def test_sixteen_bits_are_scaled_to_eight(self, tmp_path: Path) -> None:
         assert image(tmp_path, encoded(self.WIDE)).tolist() == [[[0, 0, 1, 128, 255]]]
+
+    def test_twelve_bits_in_sixteen_are_scaled_by_their_own_range(self, tmp_path: Path) -> None:
+        """And all images alike: 420 has 9 bits."""
+        pixels = {"cat/0.png": [0, 420], "dog/0.png": [7, 100]}
+        files = {name: encoded(np.array([row], np.uint16)) for name, row in pixels.items()}
+        raw = read_images(folder(tmp_path, files), images_block())
+        assert raw.x.tolist() == [[[[0, 210]]], [[[3, 50]]]]
+        assert [(f.level, f.text) for f in raw.findings] == [
+            ("note", "2 images have 16 bits a pixel, values up to 420: divided by 2, since 8 bits are read")
+        ]
 
     def test_sixteen_bits_are_scaled_before_the_size_is_changed(self, tmp_path: Path) -> None:
         assert image(tmp_path, encoded(self.WIDE[:, 3:4]), size=(2, 2)).tolist() == [[[128, 128], [128, 128]]]

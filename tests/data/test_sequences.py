@@ -298,6 +298,10 @@ TSS = [
     ("@classLabel true a b\n@data\n", "must hold sequences after @data, but holds none; get it again"),
     ("@classLabel false\n@data\n1,2\n", "must say `@classLabel true` or `@targetLabel true`, but does not: nothing"),
     ("@timeStamps true\n@classLabel true a\n@data\n(0,1),(1,2):a\n", ": steps must be even, but @timeStamps is true,"),
+    (
+        "@classLabel true a b\n@data\n1,2:a\n3,4:c\n",
+        ": a label must be one that @classLabel lists, a, b, but line 4 has 'c'; mend one of them",
+    ),
     ("@classLabel true a b\n@data\n1,x:a\n", ": values must be numbers, but line 3 is not: could not convert string"),
     (
         "@classLabel true a b\n@data\n1,2:3:a\n",
@@ -403,3 +407,16 @@ def test_real_sequences(name: str, sizes: tuple[int, int], shape: tuple[int, int
     frame = pd.read_csv(path)
     expected = frame[frame["split"] == "test"].groupby("series", sort=False).size()
     assert lengths.tolist() == expected.tolist()
+
+
+def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> None:
+    cells = np.random.default_rng(0).normal(size=(8, 6, 2))
+    cells[np.random.default_rng(1).random(cells.shape) < 0.3] = NAN
+    cells[:, 5, 0] = 1.0  # as long as each of them is
+    rows = [(i, t, *cells[i, t], "ab"[i % 2]) for i in range(8) for t in range(6)]
+    pd.DataFrame(rows, columns=["series", "t", "u", "v", "label"]).to_csv(tmp_path / "a.csv", index=False)
+    found = of(tmp_path / "a.csv")
+    chain = fit_scaling(found.x, found.schema, block(tmp_path / "a.csv"))
+    assert np.isnan(cells).any()
+    assert not np.isnan(found.x).any()
+    np.testing.assert_array_equal(chain(cells), chain(found.x))

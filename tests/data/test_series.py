@@ -435,3 +435,34 @@ def test_real_series(name: str, time: str, target: str, steps: int) -> None:
     np.testing.assert_array_equal(dataset.test.y[:, 0], expected[-24:])
     np.testing.assert_array_equal(dataset.test.x[0, :, 0], expected[-37:-24])
     assert (len(dataset.train), len(dataset.validation)) == (steps - 13 - 48, 24)
+
+
+def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> None:
+    """With `missing: previous`, but for what stands before the window."""
+    y = np.random.default_rng(0).normal(size=60)
+    y[np.random.default_rng(1).random(60) < 0.3] = NAN
+    y[::5] = 1.0
+    params = block(series(tmp_path, np.arange(60), y=y), window=5, missing="previous")
+    found = read_series(Path(params.source), params)
+    chain = fit_scaling(found.x, found.schema, params)
+    raw = np.stack([y[i : i + 5, None] for i in range(len(found.x))])
+    begins = ~np.isnan(raw[:, 0, 0])
+    assert 5 < begins.sum() < len(raw)
+    np.testing.assert_array_equal(chain(raw[begins]), chain(found.x[begins]))
+    assert np.isfinite(chain(raw)).all()
+
+
+def test_what_was_filled_in_is_neither_learnt_nor_scored(tmp_path: Path) -> None:
+    y = np.arange(40.0) ** 2
+    y[[10, 33, 38]] = NAN
+    params = block(series(tmp_path, np.arange(40), y=y), horizon=2, validation=6, test=6)
+    dataset, findings = prepare(params, 0)
+    steps = {name: (records.rows[:, None] + [0, 1]).ravel() for name, records in dataset.splits().items()}
+    assert not {10, 33, 38} & set(np.concatenate(list(steps.values())).tolist())
+    assert steps["test"].tolist() == [34, 35, 35, 36, 36, 37]
+    assert all((records.y.ravel() == y[steps[name]]).all() for name, records in dataset.splits().items())
+    assert "5 windows are left out, since a target that they would tell is missing: none is filled in" in [
+        finding.text for finding in findings
+    ]
+    with pytest.raises(DataError, match="each set must get 2 rows or more, but test gets 1 of "):
+        prepare(block(params.source, horizon=2, validation=6, test=3), 0)

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
+import pandas as pd
 import pytest
 
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
 from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity
+from fivefold.exporting.parity import check_parity, with_gaps
 from fivefold.families.saved import load_model, save_model
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
@@ -57,8 +59,10 @@ def series(*, log: bool) -> Dataset:
 
 def chain_of(dataset: Dataset) -> Chain:
     log = (Step("log", {"which": np.array([1.0, 0])}),) if dataset.schema.log else ()
-    chain = Chain("float64", ()).then(*log)
-    steps = chain(dataset.train.x).reshape(-1, 2)
+    x = dataset.train.x
+    carry = Step("carry", {"fill": x.mean(axis=(0, 1)), "whole": np.array([1])})
+    chain = Chain("float64", ()).then(carry, *log)
+    steps = chain(x).reshape(-1, 2)
     return chain.then(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
 
 
@@ -97,6 +101,15 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     assert loaded.schema == schema
     export(loaded, test.x[:2], tmp_path / "model.onnx")
     assert max(check_parity(loaded, test.x, tmp_path / "model.onnx").values()) < 1e-5
+    gaps = with_gaps(test.x)
+    gaps[0, :, 1], gaps[1, -2:, 0], gaps[2, :2, 0] = np.nan, np.nan, np.nan
+    assert np.isnan(gaps[:, -1, 0]).sum() > 1  # to which changes are added
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    filled = [
+        [pd.Series(c).ffill().bfill().fillna(dataset.train.x[..., j].mean()) for j, c in enumerate(w.T)] for w in gaps
+    ]
+    expected = predict(saved.model, np.array(filled).transpose(0, 2, 1))
+    np.testing.assert_allclose(session.run(None, {"x": gaps})[0], expected, rtol=1e-5)
 
 
 def test_most_targets_lie_between_their_quantiles(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fivefold.preprocessing.selection import fit_selection
 from ..conftest import images_block, schema_of, table_block
 
 RANDOM = np.random.default_rng(0)
+NAN = np.nan
 TABLE = np.where(RANDOM.random((40, 6)) < 0.1, np.nan, RANDOM.normal([0, 1e9, -1e9, 5, 0, 3], size=(40, 6)))
 FILLED = np.nan_to_num(TABLE, nan=1.0)
 IMAGES = RANDOM.integers(0, 256, (20, 3, 4, 5), dtype=np.uint8)
@@ -41,6 +42,10 @@ STEPS = RANDOM.normal(size=(10, 5, 2))
 STEPS[2, 3:], STEPS[4, 1:], STEPS[6, 0, 1] = np.nan, np.nan, np.nan
 STEP_SCALE = Step("affine", {"shift": np.array([0.5, 1]), "scale": np.array([2.0, 3])})
 MASK = Step("mask", {})
+GAPS = np.where(RANDOM.random((12, 9, 3)) < 0.4, np.nan, RANDOM.normal(size=(12, 9, 3)))
+GAPS[0, 5:], GAPS[1, :, 1], GAPS[2, -1] = np.nan, np.nan, np.nan
+CARRY_WHOLE = Step("carry", {"fill": np.array([7.0, 8, 9]), "whole": np.array([1])})
+CARRY = Step("carry", {"fill": np.full(3, np.nan), "whole": np.array([0])})
 LOG = Step("log", {"which": np.arange(FILLED.shape[1]) % 2.0})
 
 CHAINS = {
@@ -51,6 +56,8 @@ CHAINS = {
     "words alone": (Chain("float64", ()).then(ONLY_WORDS), CODES),
     "mask": (Chain("float64", ()).then(MASK), STEPS),
     "sequences": (Chain("float64", ()).then(STEP_SCALE, MASK), STEPS),
+    "carry": (Chain("float64", ()).then(CARRY_WHOLE), GAPS),
+    "carry and mask": (Chain("float64", ()).then(CARRY, MASK), GAPS),
     "impute": (Chain("float64", ()).then(IMPUTE), TABLE),
     "affine": (Chain("float64", ()).then(AFFINE), FILLED),
     "unit_norm": (Chain("float64", ()).then(UNIT), FILLED),
@@ -131,6 +138,12 @@ class TestSteps:
     def test_a_step_of_gaps_is_padding_and_one_gap_is_none(self) -> None:
         x = np.array([[[1.0, np.nan], [np.nan, np.nan]]])
         assert Chain("float64", ()).then(MASK)(x).tolist() == [[[1, 0, 1], [0, 0, 0]]]
+
+    def test_a_gap_is_the_value_before_else_the_next_else_a_fill(self) -> None:
+        x = np.array([[[NAN, NAN, 5], [1, NAN, NAN], [NAN, NAN, NAN]]])
+        whole = Step("carry", {"fill": np.array([0.0, 9, 0]), "whole": np.array([1])})
+        assert whole(x).tolist() == [[[1, 9, 5], [1, 9, 5], [1, 9, 5]]]
+        np.testing.assert_array_equal(CARRY(x), [[[1, NAN, 5], [1, NAN, 5], [NAN, NAN, NAN]]])
 
     def test_names_stay_until_others_are_given(self) -> None:
         chain = Chain("float64", ()).then(names=["a", "b"])

@@ -1,7 +1,6 @@
 """From a path to blocks in params.yaml that are known to work: the dataset is prepared in memory first."""
 
 import re
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,9 @@ from ..errors import CheckError, DataError, ParamsError
 from ..params.base import NAME_PATTERN
 from ..params.datasets import Dataset as DatasetParams
 from ..params.load import load_params
+from ..params.root import Params
+from .copying import copy
+from .goal import listed
 from .look import look
 from .model import propose
 from .sizes import parse_size
@@ -31,7 +33,7 @@ MANY = 30
 
 @dataclass(frozen=True)
 class Added:
-    """What `add` found, and params.yaml with and without it."""
+    """What `add` found, params.yaml with and without it, and what it says with it."""
 
     name: str
     block: dict[str, Any]
@@ -40,10 +42,12 @@ class Added:
     findings: list[Finding]
     before: str
     after: str
+    params: Params
     source: Path
     copy_to: Path | None
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
 
 
 def add(
@@ -71,17 +75,22 @@ def add(
     """
     if not source.exists():
         raise DataError(f"a source must be a file or folder, but {source} does not exist; mend the path")
+    if Path.cwd().resolve().is_relative_to(source.resolve()):
+        raise DataError(f"a source must be data, but {source} holds this project; name a folder of data")
     name = name or _name(source)
     if not re.fullmatch(NAME_PATTERN, name):
         raise ParamsError(f"a name must match {NAME_PATTERN}, but is {name!r}; choose another with --name")
     check_name(name)
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
-    found = look(source, target, kind, parse_size(size), dates, accept=accept)
-    notes, empty = found.notes, list[str]()
+    try:
+        found = look(source, target, kind, parse_size(size), dates, accept=accept)
+    except OSError as error:
+        raise DataError(f"{source} must be a file or folder that can be read, but is not: {error}; mend that") from None
+    notes, empty, constant = found.notes, list[str](), list[str]()
     block = {"kind": found.block["kind"], "source": str(source), **found.block}
     if block["kind"] == "table":
-        cleaning, empty = _cleaning(block, seed, accept=accept)
+        cleaning, empty, constant = _cleaning(block, seed, accept=accept)
         block |= cleaning
     dataset, findings, allowed = _tried(block, seed, accept=accept)
     if allowed:
@@ -90,47 +99,60 @@ def add(
     block["source"] = place.as_posix()
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
-    after = with_blocks(before, name, block, model)
-    return Added(name, block, model, dataset, findings, before, after, source, copy_to, notes, tuple(empty))
+    after, params = with_blocks(before, name, block, model)
+    left_out = (tuple(empty), tuple(constant))
+    return Added(name, block, model, dataset, findings, before, after, params, source, copy_to, notes, *left_out)
 
 
-def write(added: Added) -> None:
-    """Write params.yaml, and copy the source if it lies outside the project."""
+def write(added: Added, wiring: str) -> None:
+    """Copy the source if it lies outside the project, then write params.yaml, and `wiring` as dvc.yaml."""
     if added.copy_to is not None:
-        added.copy_to.parent.mkdir(parents=True, exist_ok=True)
-        partial = added.copy_to.with_name(f".{added.copy_to.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        copy = shutil.copytree if added.source.is_dir() else shutil.copyfile
-        copy(added.source, partial)
-        partial.replace(added.copy_to)
-    fresh = paths.PARAMS.with_suffix(".fresh")
-    fresh.write_text(added.after, encoding="utf-8")
-    fresh.replace(paths.PARAMS)
+        copy(added.source, added.copy_to)
+    fresh = {path: path.with_suffix(".fresh") for path in (paths.PARAMS, paths.DVC_YAML)}
+    fresh[paths.PARAMS].write_text(added.after, encoding="utf-8")
+    fresh[paths.DVC_YAML].write_text(wiring, encoding="utf-8")
+    for path, written in fresh.items():
+        written.replace(path)
 
 
-def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return what a table needs, identifiers and empty columns dropped, rare ones of many categories merged.
+def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return what a table needs: columns that say nothing dropped, rare ones of many categories merged.
 
-    The second value names the empty columns.
+    The other values name the columns without any value, and those of one value.
+
+    Raises:
+        DataError: no column is left.
     """
     dataset, findings, _ = _tried({**block, "checks": {"identifier": "warning"}}, seed, accept=accept)
     schema = dataset.schema
     telling = {f.column for f in findings if f.rule == "leakage"}  # a number that tells the target is more than a name
-    empty = _empty(dataset)
-    drop = empty + [f.column for f in findings if f.rule == "identifier" and f.column not in telling]
+    empty, constant = _silent(dataset)
+    silent = [*empty, *constant]
+    if len(silent) == len(schema.columns):
+        raise DataError(
+            f"{block['source']}: a feature must have values that differ, but none beside {schema.target!r} has:"
+            f" {listed(silent)}; clean the cells, or bring more columns"
+        )
+    drop = silent + [f.column for f in findings if f.rule == "identifier" and f.column not in {*telling, *silent}]
+    if len(drop) == len(schema.columns):
+        drop = silent  # better names than nothing
     many = any(len(c.categories) > MANY and c.type == "categorical" for c in schema.columns if c.name not in drop)
-    found: dict[str, Any] = {"drop": drop} if drop and len(drop) < len(schema.columns) else {}
-    return found | ({"rare": 0.01} if many else {}), empty
+    return ({"drop": drop} if drop else {}) | ({"rare": 0.01} if many else {}), empty, constant
 
 
-def _empty(dataset: Dataset) -> list[str]:
-    """Return the columns of a table that have no value in any row."""
-    names, place = [], 0
+def _silent(dataset: Dataset) -> tuple[list[str], list[str]]:
+    """Return the columns of a table that have no value in any row, and those that have one value in all of them."""
+    first, sets = dataset.train.x[:1], [records.x for records in dataset.splits().values()]
+    missing = np.all([np.isnan(x).all(axis=0) for x in sets], axis=0)
+    same = np.all([(x == first).all(axis=0) for x in sets], axis=0)
+    empty, constant, place = list[str](), list[str](), 0
     for column in dataset.schema.columns:
-        if all(np.isnan(records.x[:, place]).all() for records in dataset.splits().values()):
-            names.append(column.name)
-        place += len(column.features)
-    return names
+        features = slice(place, place := place + len(column.features))
+        if missing[features].all():
+            empty.append(column.name)
+        elif same[features].all():
+            constant.append(column.name)
+    return empty, constant
 
 
 def _tried(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[Dataset, list[Finding], dict[str, str]]:

@@ -19,6 +19,9 @@ TARGETS = ("target", "label", "class", "y")
 FEW = 20
 """Different whole numbers up to which a target is taken for classes."""
 
+FAR = 20.0
+"""Medians beyond which the largest value of a target has a long tail."""
+
 LISTED = 12
 """Names or rows that a message lists at most."""
 
@@ -80,6 +83,19 @@ def task_of(values: pd.Series) -> str:
         return "regression" if kind == "numeric" else "classification"
     whole = bool((known == known.round()).all())
     return "classification" if whole and known.nunique() <= min(FEW, max(2, len(known) // 5)) else "regression"
+
+
+def is_skewed(target: pd.Series) -> bool:
+    """Say whether values are learnt better by their logarithms: positive, a few of them far above the rest.
+
+    The largest is over `FAR` times the median, while the logarithms lie about evenly around their mean. In their own
+    unit a few incomes of millions would be all that the loss sees.
+    """
+    values = np.sort(columns.parse(target, "numeric")[0])
+    if not len(values) or not values[0] > 0 or values[-1] <= FAR * np.median(values):
+        return False
+    logs = np.log(values)
+    return bool(abs(((logs - logs.mean()) ** 3).mean()) < logs.std() ** 3)  # a skewness below 1
 
 
 def listed(names: Sequence[object]) -> str:

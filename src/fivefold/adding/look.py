@@ -1,6 +1,7 @@
 """What a source is: its kind, and a dataset block for it."""
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,12 +15,11 @@ from ..data.roles import PARTS
 from ..data.spelling import iso_dates
 from ..data.ts import read_ts
 from ..errors import DataError
-from ..params.datasets import Format
 from .days import dates_of
 from .goal import listed, task_of
 from .signs import cells_that_are_none
 from .sizes import Size, size_for
-from .sniff import sniff
+from .sniff import Sniffed, sniff
 from .tabular import SHARES, Block, Found, of_columns, split_of
 
 KINDS = ("table", "images", "sequences", "series", "text")
@@ -170,7 +170,8 @@ def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
 
 
 def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool) -> Found:
-    form, doubts = (Format(), ()) if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
+    sniffed = Sniffed() if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
+    form = sniffed.form
     frame = read_frame(source, form)
     odd = cells_that_are_none(frame)
     if odd:
@@ -184,8 +185,17 @@ def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: st
     found = of_columns(frame, source, target, kind, size, accept=accept)
     block = dict(found.block)
     taken = block.pop("kind")
-    notes = (*doubts, *found.notes, *(() if taken == "table" else _taken(taken, kind)))
+    doubts = (sniffed.doubt,) if sniffed.doubt else ()
+    notes = (*doubts, *_codes(sniffed, found.block), *found.notes, *(() if taken == "table" else _taken(taken, kind)))
     return Found({"kind": taken, **({"format": said} if said else {}), **block}, notes)
+
+
+def _codes(sniffed: Sniffed, block: Block) -> Iterator[str]:
+    """Yield what to say of columns whose zeros are lost; classes keep theirs, and only of a table types can be said."""
+    for name, cell in sniffed.codes.items() if block["kind"] == "table" else ():
+        if name != block["target"]:
+            remedy = f"set `columns: {{{name}: {{type: categorical}}}}`"
+            yield f"{name}: {cell} is read as a number; if it is a code, {remedy}"
 
 
 def _taken(found: str, kind: str) -> tuple[str, ...]:

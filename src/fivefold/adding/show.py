@@ -13,6 +13,7 @@ from ..data.findings import folded
 from ..data.records import Array, Dataset
 from ..data.schema import Column
 from .add import Added
+from .goal import listed
 
 COLUMNS = 20
 """Columns that are listed at most."""
@@ -60,9 +61,12 @@ def _split(added: Added) -> str:
 
 def _remarks(added: Added) -> Iterable[tuple[str, str]]:
     if added.empty:
-        yield "warning", f"left out, without any value: {', '.join(added.empty)}"
-    if left_out := [name for name in added.block.get("drop", []) if name not in added.empty]:
-        yield "note", f"left out, as identifiers: {', '.join(left_out)} (take them out of `drop` if not)"
+        yield "warning", f"left out, without any value that can be read: {listed(added.empty)}"
+    if added.constant:
+        yield "warning", f"left out, of one value in all rows: {listed(added.constant)}"
+    silent = {*added.empty, *added.constant}
+    if left_out := [name for name in added.block.get("drop", []) if name not in silent]:
+        yield "note", f"left out, as identifiers: {listed(left_out)} (take them out of `drop` if not)"
     if added.block.get("rare"):
         yield "note", "categories of under 1 % of the rows are merged (`rare`)"
     for note in added.notes:

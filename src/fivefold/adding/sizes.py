@@ -1,6 +1,7 @@
 """The size to which images are resized, where a person or the images call for it."""
 
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -51,7 +52,7 @@ def size_for(source: Path) -> tuple[Size | None, str]:
     if not differ and shrink == 1.0:
         return None, ""
     to = (_rounded(height * shrink), _rounded(width * shrink))
-    span = f"sizes differ ({heights.min()}x{widths.min()} to {heights.max()}x{widths.max()})"
+    span = f"sizes differ (heights {heights.min()} to {heights.max()}, widths {widths.min()} to {widths.max()})"
     if not differ:
         span = f"images are large ({heights[0]}x{widths[0]})"
     return to, f"{span}: resized to {to[0]}x{to[1]}; --size changes it"
@@ -82,7 +83,7 @@ def _sizes(source: Path) -> Iterator[Size]:
 
 def _size(file: IO[bytes]) -> Iterator[Size]:
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             sideways = image.getexif().get(ORIENTATION, 1) >= SIDEWAYS
     except UNREADABLE:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from .goal import TARGETS, check_target, find_target, gaps_of, listed, refuse_gaps, task_of
+from .goal import TARGETS, check_target, find_target, gaps_of, is_skewed, listed, refuse_gaps, task_of
 from .groups import group_of, says_ids
 from .near import panel, steps_with_slips, times_that_repeat
 from .signs import are_pixels, is_even, is_fold, is_numeric, is_time, known_season, says_parts, season, step_columns
@@ -82,7 +82,13 @@ def _with_target(
     notes += tuple(
         f"{name}: the number of a fold, not a feature; name it under `drop`" for name in names if is_fold(frame[name])
     )
-    return Found({"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}, notes)
+    block: Block = {"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}
+    if task == "regression" and is_skewed(frame[target]):
+        block["log"] = True
+        notes += (
+            f"{target}: a few values are far above the rest, so logarithms are learnt (`log`); take it out if not",
+        )
+    return Found(block, notes)
 
 
 def _text(frame: pd.DataFrame, texts: Texts, target: str, task: str, split: Block, notes: tuple[str, ...]) -> Found:

@@ -10,13 +10,14 @@ from ruamel.yaml import YAML
 from .. import paths
 from ..errors import ParamsError
 from ..params.load import parse, read_tree
+from ..params.root import Params
 
 WIDTH = 78
 """`dvc exp run -S` rewrites longer lines."""
 
 
-def with_blocks(text: str, name: str, dataset: dict[str, Any], model: dict[str, Any]) -> str:
-    """Return the text of params.yaml with `datasets.<name>` and `models.<name>` at the end of their sections.
+def with_blocks(text: str, name: str, dataset: dict[str, Any], model: dict[str, Any]) -> tuple[str, Params]:
+    """Return params.yaml with `datasets.<name>` and `models.<name>` at the end of their sections: its text, and itself.
 
     Raises:
         ParamsError: the name stands there already.
@@ -28,8 +29,7 @@ def with_blocks(text: str, name: str, dataset: dict[str, Any], model: dict[str, 
                 f"{section}.{name} must be a new name, but stands in params.yaml; choose another with --name"
             )
         text = _insert(text, tree, section, _lines(name, block))
-    parse(YAML(typ="safe", pure=True).load(text))
-    return text
+    return text, parse(YAML(typ="safe", pure=True).load(text))
 
 
 def difference(before: str, after: str) -> str:

@@ -157,7 +157,7 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
     if len(few):
         text = f"{_listed(few)} has fewer than {FOLDS} training rows: not enough for {FOLDS} folds"
         yield Finding(rule="small_class", level="warning", text=text)
-    common, rare = counts.argmax(), np.where(counts, counts, counts.max()).argmin()
+    common, rare = counts.argmax(), np.where(counts, counts, counts.max() + 1).argmin()
     ratio = counts[common] / counts[rare]
     if ratio == 1:
         yield Finding(rule="class_balance", level="note", text=f"{counts[common]} training rows of each class")

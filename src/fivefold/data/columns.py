@@ -40,8 +40,8 @@ SCALES = (
 )
 MONTH, DAY = r"(0?[1-9]|1[0-2])", r"(0?[1-9]|[12]\d|3[01])"
 TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
-DATE = re.compile(rf"\d{{4}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
-"""A month or a day: 2020/21 is a season, but 2020-21-01 a mistake among days."""
+DATE = re.compile(rf"\d{{4,6}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
+"""A month or a day: 2020/21 is a season, but 2020-21-01 and 12021-01-01 mistakes among days."""
 DATE_THAT_IS = re.compile(rf"\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?")
 
 LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
@@ -222,8 +222,8 @@ def _part(times: Array, part: str) -> Array:
     """Return one of `DATE_PARTS` of each time."""
     stamps = pd.Series(times)
     match part:
-        case "days":
-            found = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
+        case "days":  # NumPy alone, for pandas counts nanoseconds, which end in 2262: 9999-12-31 is a usual "for ever"
+            return np.asarray((times - np.datetime64(0, "ms")) / np.timedelta64(1, "D"))
         case "hour":
             found = stamps.dt.hour + stamps.dt.minute / 60 + stamps.dt.second / 3600
         case "month":

@@ -1,9 +1,11 @@
 """Tables from files, as they stand there: CSV, Parquet, and what scikit-learn bundles."""
 
+import gzip
 import re
 import warnings
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,15 @@ UNREADABLE = (
 INDEX = "index"
 """Name of a first column that has none."""
 
+SMALL = 64 * 2**20
+"""Bytes that any .gz may unpack to."""
+
+GROWN = 100
+"""Times that a larger one may grow: tables of text shrink to a tenth, of few values to a fiftieth."""
+
+LEADING_ZERO = r"\s*[-+]?0\d"
+"""What begins like a code, not like a number."""
+
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
 
 
@@ -39,10 +50,12 @@ def read_frame(
     source: Path,
     form: Format = Format(),  # noqa: B008 (frozen)
     words: Sequence[str] = (),
+    classes: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the table that lies at `source`, its columns named by text.
 
     words: columns of a CSV that are read as they are spelt, whatever stands in them.
+    classes: columns of a CSV that are read so unless all of their cells are numbers, none like 007.
 
     A cell is missing if it is empty. Without a header, columns are named 0, 1, 2 ...; a first column without a name,
     as `DataFrame.to_csv` writes it, is called index.
@@ -54,16 +67,31 @@ def read_frame(
         return _bundled(source)
     if not source.name.lower().endswith(SUFFIXES):
         raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, but source is {source}; convert it to CSV")
+    if source.suffix.lower() == ".gz":
+        _bounded(source)
     parquet = source.suffix.lower() == ".parquet"
     what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
     try:
-        frame = pd.read_parquet(source) if parquet else _csv(source, form, words)
+        frame = pd.read_parquet(source) if parquet else _csv(source, form, words, classes)
     except UNREADABLE as error:
         raise DataError(f"{source} must be {what}, but is not: {_reason(error)}") from None
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
     labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
-    return iso_dates(frame.reset_index(drop=not labelled).rename(columns=str), form, words)
+    return iso_dates(frame.reset_index(drop=not labelled).rename(columns=str), form, [*words, *classes])
+
+
+def _bounded(source: Path) -> None:
+    """Refuse a .gz that grows beyond what rows do: a few hundred kilobytes can hold more than memory does."""
+    allowed = max(SMALL, GROWN * source.stat().st_size)
+    with suppress(OSError, EOFError, zlib.error), gzip.open(source) as file:  # of a torn file reading it tells
+        while file.tell() <= allowed:
+            if not file.read(2**20):
+                return
+        raise DataError(
+            f"{source} must unpack to at most {SMALL >> 20} MiB or {GROWN} times its size, but makes more than"
+            f" {allowed:,} bytes; unpack it yourself if you trust it"
+        )
 
 
 def _reason(error: BaseException) -> str:
@@ -90,7 +118,8 @@ def separator_of(source: Path, form: Format) -> str:
     return "\t" if source.name.lower().endswith((".tsv", ".tsv.gz")) else form.separator
 
 
-def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
+def _csv(source: Path, form: Format, words: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
+    spelt = [*words, *classes]
     how: dict[str, Any] = {
         "sep": separator_of(source, form),
         "encoding": encoding_of(source, form),
@@ -117,8 +146,12 @@ def _csv(source: Path, form: Format, words: Sequence[str]) -> pd.DataFrame:
         names = first.tolist() if form.header else [str(i) for i in range(len(first))]
         # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
         how |= {"header": 0 if form.header else None, "index_col": False, "na_values": [""], "decimal": form.decimal}
-        frame = read_pieces(source, names, words, how)
-    return frame if (form.decimal, form.thousands) == (".", "") else plain_numbers(frame, form, words, source)
+        frame = read_pieces(source, names, spelt, how)
+    for name in (name for name in classes if name in frame and name not in words):
+        found = pd.to_numeric(frame[name], errors="coerce")
+        if (found.notna() | frame[name].isna()).all() and not frame[name].str.match(LEADING_ZERO).any():
+            frame[name] = found
+    return frame if (form.decimal, form.thousands) == (".", "") else plain_numbers(frame, form, spelt, source)
 
 
 def _bundled(source: Path) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from ..params.datasets import Images
 from . import idx
 from .bundled import load_bundled
 from .frame import need, read_frame
+from .memory import fit
 from .npz import read_npz
 from .pictures import Labelled, read_folder
 from .pixels import as_channels, resized
@@ -163,5 +164,8 @@ def _shaped(pixels: Array, source: Path, params: Images) -> Array:
         )
     pixels = as_channels(pixels, params.channels)
     if params.size and pixels.shape[1:3] != params.size:
+        size = len(pixels) * math.prod(params.size) * pixels.shape[-1]
+        what = f"{source}: {len(pixels)} images of {params.size[0]}x{params.size[1]}"
+        fit(size, what, "set a smaller `size`")
         pixels = resized(pixels, params.size)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

@@ -1,7 +1,7 @@
 """Image files, a folder for each class, in a folder or a .zip; nothing is unpacked to disk.
 
 root/cat/1.png          or, with parts given:    root/train/cat/1.png
-root/dog/7.jpg                                   root/test/dog/9.png
+root/dog/more/7.jpg                              root/test/dog/9.png
 """
 
 import io
@@ -21,9 +21,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import CheckError, DataError, one_line
 from .findings import Finding
-from .pixels import plain, stacked
+from .folders import classes_of, named
+from .memory import fit
+from .pixels import eight_bits, plain, stacked
 from .records import Array
-from .roles import PARTS
 
 NAMED = 5
 """Files that a message names at most."""
@@ -60,6 +61,9 @@ UNREADABLE = (
 File = tuple[PurePosixPath, Callable[[], IO[bytes]]]
 """The path of an image below its source, and what opens it."""
 
+Listing = tuple[list[File], list[PurePosixPath], list[PurePosixPath]]
+"""Images, images of other formats, and folders."""
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -85,29 +89,56 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
     Raises:
         DataError: there are no images, one cannot be read or has no class, their sizes differ, or a path climbs out.
     """
-    images, names, corrupt = [], [], []
-    with _files(source) as (files, others):
-        _check_folders([name for name, _ in files], source)
-        for name, opened in files:
+    images, read, corrupt = list[Array](), list[int](), []
+    with _files(source) as (files, others, folders):
+        names = [name for name, _ in files]
+        classes, parts = classes_of(names, source)
+        for place, (name, opened) in enumerate(files):
+            if len(images) == 1:
+                sides = "x".join(map(str, images[0].shape[:2]))
+                fit(images[0].nbytes * len(files), f"{source}: {len(files)} images of {sides}", "set a smaller `size`")
             try:
                 with opened() as file:
                     images.append(_decoded(file, size))
-                names.append(name)
+                read.append(place)
             except UNREADABLE as error:
                 corrupt.append((name, _reason(error)))
     if corrupt and not leave_out:
         name, reason = corrupt[0]
-        rule = f"{source}: every image must be a PNG or JPEG that can be read, but {_named(name)} is not: {reason}"
+        rule = f"{source}: every image must be a PNG or JPEG that can be read, but {named(name)} is not: {reason}"
         all_of_them = f" ({len(corrupt)} such files: {_first(corrupt)}); remove them"
         raise CheckError([rule + (all_of_them if len(corrupt) > 1 else "; remove it")], ["corrupt"])
     if not images:
-        remedy = f"convert {_named(others[0])} ({len(others)} such files)" if others else "mend `source`"
+        remedy = f"convert {named(others[0])} ({len(others)} such files)" if others else "mend `source`"
         raise DataError(f"{source} must hold PNG or JPEG files in a folder for each class, but holds none; {remedy}")
-    parts = [_part(name) for name in names]
-    given = np.array(parts) if all(parts) else None
-    labels = np.array([name.parent.name for name in names])
-    channels = np.array([image.shape[2] for image in images])
-    return Labelled(stacked(images, source), labels, "label", given, channels, tuple(_left_out(corrupt, others)))
+    pixels, scaled = eight_bits(images)
+    empty = _empty({*folders, *(name.parent for name in others)}, [names[place] for place in read])
+    return Labelled(
+        stacked(pixels, source),
+        np.array(classes)[read],
+        "label",
+        None if parts is None else np.array(parts)[read],
+        np.array([image.shape[2] for image in images]),
+        (*_left_out(corrupt, others), *_no_class(empty), *scaled),
+    )
+
+
+def _empty(folders: set[PurePosixPath], read: Sequence[PurePosixPath]) -> list[PurePosixPath]:
+    """Return innermost folders without an image that is read, unless one lies in the folder of the class above them.
+
+    cat/batch2 is none where cat/1.png is read; bird and train/bird are.
+    """
+    full = {folder for name in read for folder in name.parents}
+    inner = {folder for folder in folders if not any(folder in other.parents for other in folders)}
+    depth = min(len(name.parts) for name in read) - 1
+    return sorted(folder for folder in inner if PurePosixPath(*folder.parts[:depth]) not in full)
+
+
+def _no_class(empty: Sequence[PurePosixPath]) -> Iterator[Finding]:
+    if empty:
+        text = f"folders hold no image that can be read, and are no class: {', '.join(map(named, empty[:NAMED]))}"
+        more = f" (and {len(empty) - NAMED} more)" if len(empty) > NAMED else ""
+        yield Finding(rule="absent_class", level="warning", text=f"{text}{more}; bring images, or remove them")
 
 
 def _left_out(corrupt: Sequence[tuple[PurePosixPath, str]], others: Sequence[PurePosixPath]) -> Iterator[Finding]:
@@ -115,18 +146,18 @@ def _left_out(corrupt: Sequence[tuple[PurePosixPath, str]], others: Sequence[Pur
         text = f"{len(corrupt)} files are no images that can be read and were left out: {_first(corrupt)}"
         yield Finding(rule="corrupt", level="warning", text=text)
     if others:
-        text = f"{len(others)} images are neither PNG nor JPEG and were left out, the first {_named(others[0])}"
+        text = f"{len(others)} images are neither PNG nor JPEG and were left out, the first {named(others[0])}"
         yield Finding(rule="corrupt", level="warning", text=f"{text}; convert them")
 
 
 def _first(corrupt: Sequence[tuple[PurePosixPath, str]]) -> str:
     """Return the names of the first files that cannot be read."""
-    return ", ".join(_named(name) for name, _ in corrupt[:NAMED]) + (", ..." if len(corrupt) > NAMED else "")
+    return ", ".join(named(name) for name, _ in corrupt[:NAMED]) + (", ..." if len(corrupt) > NAMED else "")
 
 
 @contextmanager
-def _files(source: Path) -> Iterator[tuple[list[File], list[PurePosixPath]]]:
-    """Yield the images below `source`, which can be opened within the context, and those of other formats."""
+def _files(source: Path) -> Iterator[Listing]:
+    """Yield what lies below `source`; its images can be opened within the context."""
     if source.is_dir():
         yield _in_folder(source)
         return
@@ -138,24 +169,31 @@ def _files(source: Path) -> Iterator[tuple[list[File], list[PurePosixPath]]]:
         yield _in_zip(archive, source)
 
 
-def _in_folder(source: Path) -> tuple[list[File], list[PurePosixPath]]:
+def _in_folder(source: Path) -> Listing:
     found: list[File] = []
-    others = []
+    others, folders = [], []
     for path in sorted(source.rglob("*")):
         name = PurePosixPath(path.relative_to(source).as_posix())
         image = path.suffix.lower() in SUFFIXES
         if _is_other(name) and path.is_file():
             others.append(name)
+        if path.is_dir() and not _hidden(name):
+            folders.append(name)
         if _hidden(name) or not (image or path.is_symlink()):
             continue
-        if path.is_symlink() and (image or path.is_dir()) and not _stays(path, source):
+        if path.is_symlink() and not _stays(path, source):
             raise DataError(
-                f"{source}: a file must stay in its folder, but the link {_named(name)} leads out or nowhere; copy what"
+                f"{source}: a file must stay in its folder, but the link {named(name)} leads out or nowhere; copy what"
                 " it names there"
+            )
+        if path.is_symlink() and path.is_dir():
+            raise DataError(
+                f"{source}: a link must name a file, but {named(name)} names the folder {path.readlink()}; copy what"
+                " is in it there, or remove the link"
             )
         if image and path.is_file():
             found.append((name, partial(_opened, path)))
-    return found, others
+    return found, others, folders
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -169,29 +207,31 @@ def _stays(link: Path, folder: Path) -> bool:
         return False
 
 
-def _in_zip(archive: zipfile.ZipFile, source: Path) -> tuple[list[File], list[PurePosixPath]]:
+def _in_zip(archive: zipfile.ZipFile, source: Path) -> Listing:
     found: list[File] = []
-    others = []
+    others, folders = [], []
     for info in archive.infolist():
         name = PurePosixPath(info.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or "".join(name.parts[:1]).endswith(":"):
             raise DataError(
-                f"{source}: a file must stay in its folder, but {_named(name)} climbs out; do not trust this zip"
+                f"{source}: a file must stay in its folder, but {named(name)} climbs out; do not trust this zip"
             )
         if not info.filename.endswith("/") and _is_other(name):
             others.append(name)
+        if info.filename.endswith("/") and not _hidden(name):
+            folders.append(name)
         if info.filename.endswith("/") or name.suffix.lower() not in SUFFIXES or _hidden(name):
             continue
         if info.flag_bits & 1 or info.compress_type not in PACKINGS:
             how = "encrypted" if info.flag_bits & 1 else f"packed by method {info.compress_type}"
-            raise DataError(f"{source}: files must be stored or deflated, but {_named(name)} is {how}; pack it again")
+            raise DataError(f"{source}: files must be stored or deflated, but {named(name)} is {how}; pack it again")
         if info.file_size > min(LARGEST_FILE, max(2**20, SHRUNK * info.compress_size)):
             raise DataError(
                 f"{source}: an image must unpack to at most {LARGEST_FILE >> 20} MiB and {SHRUNK} times its size, but"
-                f" {_named(name)} makes {info.file_size:,} bytes of {info.compress_size:,}; do not trust this zip"
+                f" {named(name)} makes {info.file_size:,} bytes of {info.compress_size:,}; do not trust this zip"
             )
         found.append((name, partial(_unpacked, archive, info)))
-    return sorted(found, key=lambda file: file[0].parts), sorted(others)
+    return sorted(found, key=lambda file: file[0].parts), sorted(others), folders
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
@@ -207,42 +247,12 @@ def _is_other(name: PurePosixPath) -> bool:
     return name.suffix.lower() in OTHERS and not _hidden(name)
 
 
-def _named(name: PurePosixPath) -> str:
-    """Return a path as a message in one line shows it."""
-    return str(name) if str(name).isprintable() else ascii(str(name))
-
-
-def _check_folders(names: Sequence[PurePosixPath], source: Path) -> None:
-    """Refuse images outside a folder of a class."""
-    deepest = max((len(name.parts) for name in names), default=0)
-    for name in names:
-        if len(name.parts) < max(deepest, 2):
-            raise DataError(
-                f"{source}: every image must lie in the folder of its class, all equally deep, but {_named(name)} does"
-                " not; move it"
-            )
-        if not name.parent.name.isprintable():
-            raise DataError(
-                f"{source}: a class must have a name that can be shown, but {_named(name)} has none; rename"
-            )
-    if names and all(name.parent.name.lower() in PARTS for name in names):
-        raise DataError(
-            f"{source}: every image must lie in the folder of its class, but {_named(names[0])} lies in a part of"
-            " the split; make a folder for each class there"
-        )
-
-
-def _part(name: PurePosixPath) -> str:
-    """Return the part that a folder above that of the class names, empty if none does."""
-    return next((folder.lower() for folder in name.parts[:-2] if folder.lower() in PARTS), "")
-
-
 def _reason(error: BaseException) -> str:
     return "it is neither" if isinstance(error, UnidentifiedImageError) else one_line(error).rstrip(".")
 
 
 def _decoded(file: IO[bytes], size: tuple[int, int] | None) -> Array:
-    """Return one image (h, w, c) uint8, upright."""
+    """Return one image (h, w, c), upright; uint8, or uint16 if it has 16 bits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata; what cannot be decoded raises
         with Image.open(file, formats=FORMATS) as image:
@@ -253,4 +263,5 @@ def _decoded(file: IO[bytes], size: tuple[int, int] | None) -> Array:
                 ImageOps.exif_transpose(image, in_place=True)
             flat = plain(image)
     pixels = np.asarray(flat.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else flat)
+    pixels = pixels.astype(np.uint16) if flat.mode == "I" else pixels
     return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -9,13 +9,14 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError
+from .findings import Finding
 from .records import Array
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """Return an image as grey, RGB or RGBA of 8 bits a channel."""
-    if image.mode.startswith("I"):  # Pillow would clip 16 bits, not scale them
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    """Return an image as grey, RGB or RGBA of 8 bits a channel, or grey of mode I if it has 16."""
+    if image.mode.startswith("I"):
+        return image.convert("I")
     if "A" in image.getbands() or "transparency" in image.info:
         return image.convert("RGBA")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
@@ -33,6 +34,24 @@ def as_channels(pixels: Array, wanted: str | int) -> Array:
     if wanted == 3:
         return colour
     return np.concatenate([colour, np.full_like(colour[..., :1], 255)], axis=-1)
+
+
+def eight_bits(images: list[Array]) -> tuple[list[Array], tuple[Finding, ...]]:
+    """Return images as uint8, and what is to be said of it.
+
+    Those of 16 bits are all divided by the power of two that brings the largest value below 256: what cameras and
+    scanners of 12 bits write would be black if the upper 8 bits were taken.
+    """
+    wide = [image for image in images if image.dtype != np.uint8]
+    if not wide:
+        return images, ()
+    largest = max(int(image.max()) for image in wide)
+    lost = max(largest.bit_length() - 8, 0)
+    text = (
+        f"{len(wide)} images have 16 bits a pixel, values up to {largest}: divided by {2**lost}, since 8 bits are read"
+    )
+    narrow = [image if image.dtype == np.uint8 else (image >> lost).astype(np.uint8) for image in images]
+    return narrow, (Finding(rule="cut", level="note", text=text),)
 
 
 def resized(pixels: Array, size: tuple[int, int]) -> Array:

@@ -111,7 +111,7 @@ def _blocks(blocks: list[Array], labels: pd.Series, given: pd.Series | None = No
 
 def _long(source: Path, params: Sequences) -> Found:
     """Read one row a step; steps are put in order, sequences stand in the order of their first row."""
-    frame = read_frame(source, params.format)
+    frame = read_frame(source, params.format, (), [params.target] if params.task == "classification" else [])
     split = params.split
     special = "" if split.by in ("stratified", "random") else getattr(split, "column", "")
     roles = {params.series: "series", params.step: "step", params.target: "target"}

@@ -4,6 +4,7 @@ Shapes: n windows, w past steps, h future steps, f columns, k targets.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,14 +17,35 @@ from ..params.datasets import Series
 from .findings import Finding
 from .frame import need, read_frame
 from .raw import Arrays
-from .records import Array, Keys
+from .records import Array, Dataset, Keys, Parts
 from .schema import Schema
-from .splitting import split
+from .splitting import split, suffice
 from .target import numbers, positive
 from .times import moments, places, step_of, time_of
 
 
-def read_series(source: Path, params: Series) -> Arrays:
+@dataclass(frozen=True)
+class RawSeries(Arrays):
+    """Windows of a series; told (n,): whether all that a window tells stands in the source."""
+
+    told: Array = field(kw_only=True)
+
+    def encode(self, parts: Parts) -> Dataset:
+        """Return the windows, divided, but for those of which a target was filled in: that is no truth to score.
+
+        Raises:
+            DataError: too few are left.
+        """
+        left = {name: index[self.told[index]] for name, index in parts.items()}
+        dataset, untold = self.divided(left), sum(map(len, parts.values())) - sum(map(len, left.values()))
+        if not untold:
+            return dataset
+        suffice(self.keys, {name: index for name, index in left.items() if len(parts[name])})
+        text = f"{untold} windows are left out, since a target that they would tell is missing: none is filled in"
+        return replace(dataset, findings=(Finding(rule="missing", level="note", text=text),))
+
+
+def read_series(source: Path, params: Series) -> RawSeries:
     """Read windows: x (n, w, f) float64, y (n, h * k) float64, in the order of time.
 
     Targets come first among the columns of x; y holds step 1 of each target, then step 2, and so on. A row's number is
@@ -60,13 +82,12 @@ def read_series(source: Path, params: Series) -> Arrays:
         )
     x = sliding_window_view(values, params.window, axis=0)[:n].transpose(0, 2, 1)  # (n, w, f)
     season = _season_ago(values, params, n) if params.season else None
+    known = np.asarray(_ahead(~np.isnan(values), params).all(axis=1))
     if np.isnan(values).any():
         keys = Keys(np.zeros(n), overlap=params.horizon - 1)
         cuts = [split(keys, params.split, 0)[name][0] + params.window for name in ("validation", "test")]
         x, values = _filled(values, params, cuts)
-    k = len(params.targets)
-    ahead = sliding_window_view(values[params.window :, :k], params.horizon, axis=0)[:n]  # (n, k, h)
-    y = np.ascontiguousarray(ahead.transpose(0, 2, 1)).reshape(n, -1)
+    y = _ahead(values, params)
     told = tuple(f"{name}+{step}" for step in range(1, params.horizon + 1) for name in params.targets)
     schema = Schema(
         kind="series",
@@ -83,7 +104,7 @@ def read_series(source: Path, params: Series) -> Arrays:
         log=params.log,
     )
     rows = np.arange(n) + first + params.window
-    return Arrays(Keys(y, overlap=params.horizon - 1), schema, x, rows, findings, season)
+    return RawSeries(Keys(y, overlap=params.horizon - 1), schema, x, rows, findings, season, told=known)
 
 
 def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Array, Array, int, tuple[Finding, ...]]:
@@ -120,6 +141,13 @@ def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Ar
         findings.append(Finding(rule="missing", level="warning", text=text))
     kept = slice(first, max(end, first))
     return full[kept], grid[kept], first, tuple(findings)
+
+
+def _ahead(values: Array, params: Series) -> Array:
+    """Return of values (steps, f) those that each window tells, (n, h * k)."""
+    targets = values[params.window :, : len(params.targets)]
+    ahead = sliding_window_view(targets, params.horizon, axis=0)  # (n, k, h)
+    return np.ascontiguousarray(ahead.transpose(0, 2, 1)).reshape(len(ahead), -1)
 
 
 def _season_ago(values: Array, params: Series, n: int) -> Array:

@@ -134,13 +134,14 @@ class RawTable:
 def read_table(source: Path, params: Table) -> RawTable:
     """Read a table; of its features nothing is learnt or understood yet.
 
-    Columns of words, as params.yaml says, are read as they are spelt: 007 and not 7.
+    Columns of words, as params.yaml says, and classes are read as they are spelt: 007 and not 7.
 
     Raises:
         DataError: the file is no table, lacks a column that params.yaml names, or has no feature.
     """
     words = [name for name, said in params.columns.items() if said.order or said.type in ("categorical", "ordinal")]
-    frame = read_frame(source, params.format, words)
+    tasks = {params.target: params.task, **params.also}
+    frame = read_frame(source, params.format, words, [name for name, task in tasks.items() if task == "classification"])
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
     need(frame, {params.target: "target"} | ({special: "split.column"} if special else {}), source)

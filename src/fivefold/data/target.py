@@ -11,6 +11,9 @@ from .columns import WHOLE, doubts, parse
 from .records import Array, Parts
 from .schema import Further, Schema
 
+ROWS = 20
+"""Rows from which more classes than half of them are none."""
+
 
 def has_target(values: pd.Series, task: Task, origin: object) -> Array:
     """Return whether each row has a target, (n,); a `DataError` names the first that is no number in a regression."""
@@ -59,6 +62,12 @@ def encode_target(
             )
         values = values.astype("int64")  # so that a class is named 3, not 3.0
     codes, uniques = pd.factorize(values, sort=True)
+    if len(values) >= ROWS and len(uniques) > len(values) / 2:
+        raise DataError(
+            f"{origin}: a class must come back in several rows, but column {values.name!r} has {len(uniques)} classes"
+            f" in {len(values)} rows, such as {shown(uniques[0])}; name another column under `{key}`, or, if these are"
+            " numbers, clean them and let it be a regression"
+        )
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
 
 

@@ -150,7 +150,8 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     """
     if params.task == "language":
         return _language(source, params, encoding_of(source, params.format))
-    frame = read_frame(source, params.format, [params.text])
+    classes = [params.target] if params.task == "classification" else []
+    frame = read_frame(source, params.format, [params.text], classes)
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, {params.text: "text", params.target: "target"} | ({special: "split.column"} if special else {}), source)
     texts = frame[params.text]
@@ -160,10 +161,10 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguage:
     if empty.any():
         text = f"{empty.sum()} texts are empty, the first in row {int(empty.argmax()) + 1}"
         findings.append(Finding(rule="missing", level="warning", text=text))
-    y, classes = encode_target(frame[params.target], params.task, source)
+    y, named = encode_target(frame[params.target], params.task, source)
     keys = Keys(
         y,
-        classes,
+        named,
         groups=groups_of(frame[special], source) if params.split.by == "group" else None,
         time=moments(frame[special], source) if params.split.by == "time" else None,
         given=given_parts(frame[special], source) if params.split.by == "column" else None,

@@ -103,7 +103,7 @@ def _calendar(stamps: pd.DatetimeIndex, step: str, source: Path) -> Array:
     """Return every time from the first to the last."""
     offset = _inferred(stamps) if step == "auto" else _offset(step, source)
     shortest = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(hours=1)
-    _bounded((stamps[-1] - stamps[0]) / shortest + 1, step, source)
+    _bounded((stamps[-1] - stamps[0]).total_seconds() / shortest.total_seconds() + 1, step, source)
     return np.asarray(pd.date_range(stamps[0], stamps[-1], freq=offset).to_numpy(dtype=stamps.dtype))
 
 

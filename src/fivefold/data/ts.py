@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, one_line
+from ..errors import DataError, one_line, shown
 from .records import Array
 from .target import numbers
 
@@ -38,6 +38,7 @@ def read_ts(source: Path) -> tuple[list[Array], pd.Series]:
             f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict; get"
             " another file"
         )
+    known = {word for line in lines[:start] if line.lower().startswith("@classlabel") for word in line.split()[2:]}
     blocks: list[Array] = []
     labels: list[str] = []
     for number, line in enumerate(lines[start + 1 :], start + 2):
@@ -60,6 +61,11 @@ def read_ts(source: Path) -> tuple[list[Array], pd.Series]:
             )
         blocks.append(np.array(rows, np.float64).T)
         labels.append(label.strip())
+        if known and labels[-1] not in known | {"", "?"}:
+            raise DataError(
+                f"{source}: a label must be one that @classLabel lists, {', '.join(sorted(known))}, but line {number}"
+                f" has {shown(labels[-1])}; mend one of them"
+            )
     if not blocks:
         raise DataError(f"{source} must hold sequences after @data, but holds none; get it again")
     target = pd.Series(labels, name="label").replace(["", "?"], None)

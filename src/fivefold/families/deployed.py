@@ -30,15 +30,26 @@ class Preprocess(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (b, ...) float32 of raw records x; tokens as they are."""
+        return self.features(self.filled(x))
+
+    def filled(self, x: Tensor) -> Tensor:
+        """Return raw records (b, ...) in the chain's type, gaps within steps filled in: forecasts are added to them."""
         x = x.to(self.dtype)
+        return self._step(0, "carry", x) if self.kinds[:1] == ["carry"] else x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features (b, ...) of what `filled` gave."""
         if self.dtype == torch.int32:
             return x
         for i, kind in enumerate(self.kinds):
-            x = self._step(i, kind, x)
+            if kind != "carry":
+                x = self._step(i, kind, x)
         return x.to(torch.float32)
 
     def _step(self, i: int, kind: Kind, x: Tensor) -> Tensor:
         match kind:
+            case "carry":
+                return _carried(x, self._array("fill", i), self._array("whole", i))
             case "indicate":
                 gaps = torch.isnan(x.index_select(1, self._array("index", i)))
                 return torch.cat([x, gaps.to(x.dtype)], dim=1)
@@ -68,6 +79,20 @@ class Preprocess(nn.Module):
 
     def _array(self, name: str, i: int) -> Tensor:
         return cast(Tensor, getattr(self, f"{name}_{i}"))
+
+
+def _carried(x: Tensor, fill: Tensor, whole: Tensor) -> Tensor:
+    known, length = ~torch.isnan(x), x.shape[1]
+    step = torch.arange(length, device=x.device)[:, None]
+    before = torch.where(known, step, -1)
+    reach = 1
+    while reach < length:  # ONNX has no running maximum: this one doubles its reach
+        earlier = functional.pad(before[:, :-reach], (0, 0, reach, 0), value=-1)
+        before, reach = torch.maximum(before, earlier), 2 * reach
+    first = torch.where(known, step, length - 1).amin(dim=1, keepdim=True)
+    values = x.gather(1, torch.where(before < 0, first, before))
+    last = before[:, -1:].amax(dim=2, keepdim=True)  # (b, t, f) -> (b, 1, 1)
+    return torch.where((step <= last) | (whole == 1), torch.where(torch.isnan(values), fill, values), x)
 
 
 class Classify(nn.Module):
@@ -156,5 +181,6 @@ class Deployed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return probabilities or values (b, k) of raw records x (b, ...)."""
-        y: Tensor = self.output(self.network(self.preprocess(x)), x)
+        x = self.preprocess.filled(x)
+        y: Tensor = self.output(self.network(self.preprocess.features(x)), x)
         return y

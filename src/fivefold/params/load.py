@@ -24,7 +24,7 @@ def load_params(path: Path = paths.PARAMS) -> Params:
     Raises:
         ParamsError: the file is missing, is not YAML, or breaks the schema; the first offence is named.
     """
-    return parse(read_tree(path))
+    return parse(read_tree(path), path)
 
 
 def read_tree(path: Path = paths.PARAMS) -> Tree:
@@ -45,44 +45,44 @@ def read_tree(path: Path = paths.PARAMS) -> Tree:
     return tree
 
 
-def parse(tree: Tree) -> Params:
-    """Check a tree as `read_tree` returns it.
+def parse(tree: Tree, path: Path = paths.PARAMS) -> Params:
+    """Check a tree as `read_tree` returns it of `path`.
 
     Raises:
         ParamsError: the first offence, with dotted key, value, rule and remedy.
     """
-    _plain(tree)
+    _plain(tree, path)
     full = _with_inherited_training(tree)
     try:
         # through JSON, where a list may become a tuple although the schema is strict
         params = Params.model_validate_json(json.dumps(full))
     except ValidationError as error:
-        raise ParamsError(_sentence(error)) from None
+        raise ParamsError(f"{path}: {_sentence(error)}") from None
     for key, problem in conflicts(params):
-        raise ParamsError(f"params.yaml: {key}: {problem}")
+        raise ParamsError(f"{path}: {key}: {problem}")
     return params
 
 
-def _plain(value: object, key: str = "the whole", above: tuple[int, ...] = ()) -> None:
+def _plain(value: object, path: Path, key: str = "the whole", above: tuple[int, ...] = ()) -> None:
     """Refuse what YAML can say and JSON cannot: dates, binary, keys that are no text, a block within itself."""
     if id(value) in above:
-        raise ParamsError(f"params.yaml: {key} must not contain itself, but does; write it out without an alias")
+        raise ParamsError(f"{path}: {key} must not contain itself, but does; write it out without an alias")
     match value:
         case dict():
             for inner, part in value.items():
-                _plain(inner, f"a key of {key}")
-                _plain(part, inner if key == "the whole" else f"{key}.{inner}", (*above, id(value)))
+                _plain(inner, path, f"a key of {key}")
+                _plain(part, path, inner if key == "the whole" else f"{key}.{inner}", (*above, id(value)))
                 if not isinstance(inner, str):
-                    raise ParamsError(f"params.yaml: a key of {key} must be text, but is {inner!r}; put it in quotes")
+                    raise ParamsError(f"{path}: a key of {key} must be text, but is {inner!r}; put it in quotes")
         case list():
             for i, part in enumerate(value):
-                _plain(part, f"{key}.{i}", (*above, id(value)))
+                _plain(part, path, f"{key}.{i}", (*above, id(value)))
         case str() if value.isprintable() or value.isascii():
             pass
         case None | bool() | int() | float():
             pass
         case _:
-            raise ParamsError(f"params.yaml: {key} must be plain text or a number, but is {value!r}; put it in quotes")
+            raise ParamsError(f"{path}: {key} must be plain text or a number, but is {value!r}; put it in quotes")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
@@ -138,7 +138,7 @@ def _sentence(error: ValidationError) -> str:
             rule = re.sub(r"^\w+ should |,? after validation.*", "", said)
             text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {shown(value)}; change it"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"params.yaml: {text}{more}".replace("\n", r"\n")
+    return f"{text}{more}".replace("\n", r"\n")
 
 
 def _located(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:

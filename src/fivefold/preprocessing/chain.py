@@ -16,13 +16,17 @@ from safetensors.numpy import save_file
 from ..data.records import Array
 from ..errors import ArtifactError
 
-Kind = Literal["indicate", "impute", "clip", "log", "affine", "one_hot", "unit_norm", "mask", "take", "project"]
+Kind = Literal[
+    "carry", "indicate", "impute", "clip", "log", "affine", "one_hot", "unit_norm", "mask", "take", "project"
+]
 
 
 @dataclass(frozen=True)
 class Step:
     """One step and its fitted arrays.
 
+    carry:     fill (f,), whole (1,)          of (n, t, f), a gap becomes the value before, else the next, else fill;
+                                              behind the last step that has a value only where whole is 1, not 0
     indicate:  index (g,)                     append g columns: 1 where the column at index is missing, else 0
     impute:    fill (f,)                      a missing value becomes fill
     clip:      low, high (f,)                 values beyond become low or high
@@ -42,6 +46,8 @@ class Step:
         """Apply the step to x (n, ...)."""
         arrays = self.arrays
         match self.kind:
+            case "carry":
+                return _carried(x, arrays["fill"], arrays["whole"])
             case "indicate":
                 return np.concatenate([x, np.isnan(x[:, arrays["index"]])], axis=1, dtype=x.dtype)
             case "impute":
@@ -74,6 +80,16 @@ class Step:
             self.kind,
             {name: a if a.dtype.kind == "i" else a.astype(dtype) for name, a in self.arrays.items()},
         )
+
+
+def _carried(x: Array, fill: Array, whole: Array) -> Array:
+    known = ~np.isnan(x)
+    step = np.arange(x.shape[1])[:, None]
+    before = np.maximum.accumulate(np.where(known, step, -1), axis=1)
+    source = np.where(before < 0, known.argmax(axis=1, keepdims=True), before)
+    values = np.take_along_axis(x, source, axis=1)
+    last = before[:, -1:].max(axis=2, keepdims=True)  # (n, t, f) -> (n, 1, 1)
+    return np.where((step <= last) | (whole == 1), np.where(np.isnan(values), fill, values), x)
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,23 @@ def fit_scaling(x: Array, schema: Schema, params: Dataset) -> Chain:
         case Images():
             return Chain("float32", ()).then(*_image_steps(x, params.normalize))
         case Sequences() | Series():
-            chain = Chain("float64", ()).then(*_logs(schema, params))
-            steps = x.reshape(-1, x.shape[-1])
-            for step in chain.steps:
+            logs, steps = _logs(schema, params), x.reshape(-1, x.shape[-1])
+            for step in logs:
                 steps = step(steps)
             scaled = _affine(*_columns(steps[~np.isnan(steps).all(axis=1)], [params.normalize] * x.shape[-1]))
-            names = (*schema.features, "is_step") if isinstance(params, Sequences) else schema.features
-            mask = (Step("mask", {}),) if isinstance(params, Sequences) else ()
-            return chain.then(scaled, *mask, names=names)
+            if isinstance(params, Series):
+                chain = Chain("float64", ()).then(_carry(x.mean(axis=(0, 1)), whole=True), *logs, scaled)
+                return chain.then(names=schema.features)
+            # what is missing in all of a sequence is left to the mask, and steps behind its end stay missing
+            chain = Chain("float64", ()).then(_carry(np.full(x.shape[-1], np.nan), whole=False), scaled)
+            return chain.then(Step("mask", {}), names=(*schema.features, "is_step"))
         case _:
             return Chain("int32", ())  # tokens are numbers already
+
+
+def _carry(fill: Array, *, whole: bool) -> Step:
+    """Return the step that fills in gaps; rows were read without, but an exported model is given what there is."""
+    return Step("carry", {"fill": fill, "whole": np.array([whole], np.int64)})
 
 
 def _logs(schema: Schema, params: Sequences | Series) -> tuple[Step, ...]:
