@@ -97,16 +97,6 @@ class TestShipping:
         info = shipper.client.get_run(run_id).info
         assert (info.start_time, info.end_time) == (5, 7)
 
-    def test_more_parameters_than_mlflow_takes_at_once_all_arrive(self) -> None:
-        spool = started()
-        values = {f"data.{i}": "x" * 7000 for i in range(250)}
-        spool.append(events.Values(values=values))
-        shipper = ship.Shipper(spool)
-        shipper.ship()
-        assert shipper.run_id
-        found = shipper.client.get_run(shipper.run_id).data.params
-        assert found == {name: value[:6000] for name, value in values.items()}
-
     def test_a_run_left_without_a_last_word_is_marked_killed(self) -> None:
         spool = started()
         spool.append(events.State(status="RUNNING", time=0))

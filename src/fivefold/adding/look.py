@@ -109,7 +109,7 @@ def _check_options(form: str, target: str, kind: str) -> None:
 
 def _language() -> Block:
     split = {"by": "time", "validation": 0.05, "test": 0.1}
-    return {"kind": "text", "task": "language", "level": "character", "length": 32, "split": split}
+    return {"kind": "text", "task": "language", "level": "character", "lowercase": False, "length": 128, "split": split}
 
 
 def _images(*, by_source: bool) -> Block:

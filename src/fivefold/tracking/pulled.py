@@ -11,6 +11,7 @@ from ..errors import ArtifactError, ParamsError, TrackingError, one_line
 from ..families.saved import load_model
 from ..families.source import Source
 from ..params.start import Start
+from .beside import environment
 
 
 def pulled(name: str, start: Start) -> Source:
@@ -23,7 +24,7 @@ def pulled(name: str, start: Start) -> Source:
     """
     with TemporaryDirectory() as place:
         command = [sys.executable, "-m", "fivefold.tracking.pull", start.model_dump_json(), place]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
         if done.returncode:
             said = done.stderr.strip().rpartition("\n")[2]
             kind = ParamsError if done.returncode == ParamsError.exit_code else TrackingError

@@ -14,6 +14,7 @@ from typing import Any
 from ..data.records import Dataset
 from ..stages.guard import Stopped
 from . import events
+from .beside import environment
 from .lineage import dvc_digest, tags
 from .spool import Spool
 
@@ -125,7 +126,7 @@ def reporting(stage: str, model: str, fingerprint: str, *, wait: bool = False) -
     report = Report(stage, model, fingerprint)
     # a session of its own: Ctrl-C must not end it before it has told MLflow
     command = [sys.executable, "-m", "fivefold.tracking.ship", fingerprint]
-    shipper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    shipper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=environment())
     if not wait:
         os.setpriority(os.PRIO_PROCESS, shipper.pid, 10)  # the stage has what it needs of the processor first
     try:

@@ -7,7 +7,7 @@ last word (kill -9) is marked KILLED; when training goes on, it is the same run.
 import select
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -24,9 +24,6 @@ PAUSE = 0.5
 
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
-
-PARAMS = 100
-"""Parameters that it takes."""
 
 
 class Shipper:
@@ -59,10 +56,6 @@ class Shipper:
             status = "KILLED" if self.training else "FINISHED"
             self.client.set_terminated(self.run_id, status, end_time=int(time.time() * 1000))
 
-    def _params(self, said: Sequence[Param]) -> None:
-        for i in range(0, len(said), PARAMS):
-            self.client.log_batch(self._run(), params=said[i : i + PARAMS])
-
     def _metrics(self, said: Iterable[events.Metrics]) -> None:
         points = [Metric(name, value, e.time, e.step) for e in said for name, value in e.values.items()]
         for i in range(0, len(points), BATCH):
@@ -78,7 +71,7 @@ class Shipper:
             case events.State():
                 self.client.set_terminated(self._run(), event.status, end_time=event.time)
             case events.Values():
-                self._params([Param(name, value[:6000]) for name, value in event.values.items()])
+                self.client.log_batch(self._run(), params=[Param(k, v[:6000]) for k, v in event.values.items()])
             case events.Tags():
                 self.client.log_batch(self._run(), tags=[RunTag(k, v) for k, v in event.tags.items()])
             case events.Input():
