@@ -20,8 +20,9 @@ from .raw import Arrays
 from .records import Array, Dataset, Keys, Parts
 from .schema import Schema
 from .splitting import split, suffice
+from .steps import step_of, time_of
 from .target import numbers, positive
-from .times import moments, places, step_of, time_of
+from .times import moments, places
 
 
 @dataclass(frozen=True)
