@@ -21,6 +21,12 @@ TABLES = [
     ("a.csv", b"", " must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
     ("a.csv", b"a,y\n", " must have rows and columns, but has 0 rows; bring more"),
     ("a.csv", b"y\nu\nv\n", " must have a feature beside 'y', but has none; bring more columns"),
+    (
+        "a.csv",
+        b"a,b,a,a,y\n1,2,3,4,u\n",
+        ": every column must have a name of its own, but 'a' stands 3 times; rename it",
+    ),
+    ("a.csv", b"\x89PNG\r\n\x00\x01,\n1,2\n", " must be CSV in UTF-8 with one header, but is not: it holds zero bytes"),
     ("a.csv", b"a,b\n1,2\n", ": target must name a column, but 'y' is none; the columns are a, b"),
     ("a.csv", b"a;y\n1;u\n", ": target must name a column, but 'y' is none; the columns are a;y"),
     ("a.csv", b"a,y\n1,u\n2,\n3,\n", ": every row must have a target, but row 2 of column 'y' is empty (2 in all);"),
