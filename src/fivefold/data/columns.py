@@ -121,7 +121,7 @@ def _spellings(cells: pd.Series) -> tuple[pd.Series, Array]:
     """
     counts = np.ones(len(cells), np.int64)
     if cells.iloc[:FIRST].nunique() <= WORDS:
-        found = cells.value_counts()
+        found = cells.value_counts(sort=False)
         cells, counts = pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy()
     stripped = cells.str.strip()
     known = ~stripped.str.lower().isin(GAPS)
