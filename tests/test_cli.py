@@ -134,6 +134,15 @@ def test_an_example_that_breaks_the_schema_is_named(
     assert (project / "dvc.yaml").read_text() == before
 
 
+def test_a_folder_that_is_copied_is_called_one(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, shade in (("a", 30), ("b", 200)):
+        (whole / "pets" / name).mkdir(parents=True)
+        for i in range(20):
+            Image.new("L", (8, 8), shade + i).save(whole / "pets" / name / f"{i}.png")
+    cli.add(whole / "pets")
+    assert "data/raw/pets is a new folder of git's" in capsys.readouterr().out
+
+
 def test_a_folder_with_a_link_in_a_circle_leaves_nothing(
     whole: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,7 +86,8 @@ def add(
     write(added, wiring)
     console.print(f"{wrote}{copied}", highlight=False, markup=False)
     if added.copy_to:
-        where = f"{added.copy_to} is a new file of git's; if it is large: dvc add {added.copy_to}"
+        what = "folder" if added.copy_to.is_dir() else "file"
+        where = f"{added.copy_to} is a new {what} of git's; if it is large: dvc add {added.copy_to}"
         console.print(where, highlight=False, markup=False)
     console.print(f"next: [bold]dvc repro evaluate@{added.name}[/bold]")
     console.print(f"or, to have it exported and registered too: [bold]dvc repro export@{added.name}[/bold]")

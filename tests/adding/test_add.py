@@ -189,3 +189,8 @@ def test_a_folder_that_vanishes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         DataError, match=r"\Aproc must be a file or folder that can be read, but is not: [^\n]+; mend that\Z"
     ):
         add(Path("proc"))
+
+
+def test_a_name_loses_its_accents_not_its_letters() -> None:
+    pd.DataFrame(CELLS, columns=["size", "outcome"]).to_csv("Été 2020.csv", index=False)
+    assert add(Path("Été 2020.csv"), target="outcome").name == "ete_2020"

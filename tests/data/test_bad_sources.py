@@ -21,12 +21,21 @@ TABLES = [
     ("a.csv", b"", " must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
     ("a.csv", b"a,y\n", " must have rows and columns, but has 0 rows; bring more"),
     ("a.csv", b"y\nu\nv\n", " must have a feature beside 'y', but has none; bring more columns"),
+    (
+        "a.csv",
+        b"a,b,a,a,y\n1,2,3,4,u\n",
+        ": every column must have a name of its own, but 'a' stands 3 times; rename it",
+    ),
     ("a.csv", b"a,b\n1,2\n", ": target must name a column, but 'y' is none; the columns are a, b"),
     ("a.csv", b"a;y\n1;u\n", ": target must name a column, but 'y' is none; the columns are a;y"),
     ("a.csv", b"a,y\n1,u\n2,\n3,\n", ": every row must have a target, but row 2 of column 'y' is empty (2 in all);"),
     ("a.csv", b"a,y\n1,u\n2,u\n", ": the target must take two values or more, but column 'y' holds only 'u'; name"),
     ("a.csv", b"a,y\n1,0.5\n2,1\n", ": classes must be names or whole numbers, but column 'y' holds"),
-    ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", " must be CSV in UTF-8 with one header, but is not: byte 0 is none of a"),
+    (
+        "a.csv",
+        b"\x89PNG\r\n\x1a\n\x00\x00",
+        " must be CSV in UTF-8 with one header, but is not: it holds zero bytes, as no text does; bring",
+    ),
     (
         "a.csv",
         "a,y\n1,u\n2,v\n".encode("utf-16-le"),

@@ -375,7 +375,7 @@ def csv(times: list[Any], cells: list[Any] | None = None) -> str:
 
 REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
     ("", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
-    (b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: byte "),
+    (b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: it holds zero bytes"),
     ("t\n1\n2\n3\n", {}, ": targets must name a column, but 'y' is none; the columns are t"),
     ("y\n1\n2\n3\n", {}, ": time must name a column, but 't' is none; the columns are y"),
     (csv([1, 2]), {"exogenous": ("z",)}, ": exogenous must name a column, but 'z' is none; the columns are t, y"),

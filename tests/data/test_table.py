@@ -68,7 +68,7 @@ class TestFormats:
     def test_a_header_that_was_forgotten_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1,1,u\n2,3,v\n")
         with pytest.raises(
-            DataError, match=r"every column must have a name of its own, but '1' is none; .*`format: {header: f"
+            DataError, match=r"every column must have a name of its own, but '1' stands 2 times; .*`format: {header: f"
         ):
             read(table_block(tmp_path / "a.csv", target="u"))
 

@@ -295,8 +295,18 @@ REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "up to 1e+37, but inf stands in row 2",
     ),
     ("a.csv", ABC, {"min_count": 9}, ": a token must stand 9 times in training rows to be known, but none does; lower"),
-    ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: byte "),
-    ("a.csv", gzip.compress(ABC.encode(), mtime=0), {}, "must be CSV in UTF-8 with one header, but is not: byte "),
+    (
+        "a.csv",
+        b"\x89PNG\r\n\x1a\n\0\0\xff",
+        {},
+        "must be CSV in UTF-8 with one header, but is not: it holds zero bytes",
+    ),
+    (
+        "a.csv",
+        gzip.compress(ABC.encode(), mtime=0),
+        {},
+        "must be CSV in UTF-8 with one header, but is not: it holds zero bytes",
+    ),
     ("a.csv.gz", ABC, {}, "must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
     (
         "a.csv.gz",

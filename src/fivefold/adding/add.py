@@ -1,6 +1,7 @@
 """From a path to blocks in params.yaml that are known to work: the dataset is prepared in memory first."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,7 +178,8 @@ def _consequence(rules: Iterable[str]) -> str:
 
 def _name(source: Path) -> str:
     known = source.name if source.name.strip(".") else source.resolve().name  # of `.` and `..`
-    stem = known.split(".")[0].lower()
+    plain = unicodedata.normalize("NFKD", known).encode("ascii", "ignore").decode()  # été becomes ete
+    stem = plain.split(".")[0].lower()
     return re.sub(r"[^a-z0-9_-]+", "_", stem).strip("_-")[:63]
 
 

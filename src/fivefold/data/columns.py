@@ -87,22 +87,26 @@ def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str,
 
 
 def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
-    stripped = cells.str.strip()
-    known = stripped[~stripped.str.lower().isin(GAPS)]
-    few = known.iloc[:FIRST].nunique() <= WORDS  # of a million texts that costs a second
-    spelled = known.unique() if few else []
-    words = {word.lower() for word in spelled} if len(spelled) <= WORDS else set()
+    known, counts = _spellings(cells)
+    words = {word.lower() for word in known} if len(known) <= WORDS else set()
+
+    def share(found: pd.Series) -> float:
+        return float(counts[found.to_numpy(dtype=bool)].sum() / counts.sum())
+
     if words and any(words <= {a, b} for a, b in zip(TRUE, FALSE, strict=True)):
         return "boolean", ()
-    if not len(known) or _are_numbers(known):
+    if not len(known):
+        return "numeric", ()
+    like = known.str.match(LIKE_NUMBER)  # only these are tried, since a text takes long to fail
+    if share(like) >= MIXED and share(like & pd.to_numeric(known.where(like), errors="coerce").notna()) >= MIXED:
         return "numeric", ()
     dates = known.str.fullmatch(DATE) | known.str.fullmatch(OTHER_DATE)
-    if dates.all() and known.str.fullmatch(DATE_THAT_IS).mean() >= MIXED:
+    if dates.all() and share(known.str.fullmatch(DATE_THAT_IS)) >= MIXED:
         return "date", ()
     # written otherwise than we read them: parsing refuses them with their rows, where categories would lose them
-    if known.str.fullmatch(OTHER_NUMBER).mean() >= MIXED:
+    if share(known.str.fullmatch(OTHER_NUMBER)) >= MIXED:
         return "numeric", ()
-    if known.str.fullmatch(OTHER_DATE).mean() >= MIXED:
+    if share(known.str.fullmatch(OTHER_DATE)) >= MIXED:
         return "date", ()
     for scale in SCALES:
         if len(words) > 1 and words <= set(scale):
@@ -110,12 +114,18 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
     return "categorical", ()
 
 
-def _are_numbers(known: pd.Series) -> bool:
-    """Say whether most cells are numbers; only those that begin like one are tried, since a text takes long to fail."""
-    like = known.str.match(LIKE_NUMBER)
-    if like.mean() < MIXED:
-        return False
-    return bool(pd.to_numeric(known[like], errors="coerce").notna().sum() >= MIXED * len(known))
+def _spellings(cells: pd.Series) -> tuple[pd.Series, Array]:
+    """Return what stands in cells that are no gaps, and how often: each of few spellings once, of many each cell.
+
+    A table may have thousands of columns, and a column a million texts.
+    """
+    counts = np.ones(len(cells), np.int64)
+    if cells.iloc[:FIRST].nunique() <= WORDS:
+        found = cells.value_counts(sort=False)
+        cells, counts = pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy()
+    stripped = cells.str.strip()
+    known = ~stripped.str.lower().isin(GAPS)
+    return stripped[known], counts[known.to_numpy()]
 
 
 def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:

@@ -74,7 +74,7 @@ def read_frame(
     try:
         frame = pd.read_parquet(source) if parquet else _csv(source, form, words, classes)
     except UNREADABLE as error:
-        raise DataError(f"{source} must be {what}, but is not: {_reason(error)}") from None
+        raise DataError(f"{source} must be {what}, but is not: {_reason(error, source)}") from None
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
     labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
@@ -94,7 +94,7 @@ def _bounded(source: Path) -> None:
         )
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, source: Path) -> str:
     """Return what is wrong and what to do, in our words where pandas' are known."""
     said = one_line(error)
     if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said):
@@ -106,11 +106,18 @@ def _reason(error: BaseException) -> str:
         return "it is empty; bring rows"
     if isinstance(error, pd.errors.ParserWarning):
         return "lines have more cells than the header has names; name every column, or set `format: {header: false}`"
+    if isinstance(error, UnicodeDecodeError) and b"\0" in _beginning(source):
+        return "it holds zero bytes, as no text does; bring text"
     if isinstance(error, UnicodeDecodeError):
         return (
             f"byte {error.start} is none of a text in it; set `format: {{encoding: ...}}` to latin-1, utf-8 or utf-16"
         )
     return f"{said}; mend the file"
+
+
+def _beginning(source: Path) -> bytes:
+    with gzip.open(source) if source.suffix.lower() == ".gz" else source.open("rb") as file:
+        return bytes(file.read(2**20))
 
 
 def separator_of(source: Path, form: Format) -> str:
@@ -139,8 +146,10 @@ def _csv(source: Path, form: Format, words: Sequence[str], classes: Sequence[str
                 first[0] = INDEX
             odd = [name for name in first if not name.strip() or (first == name).sum() > 1]
             if odd:
+                count = int((first == odd[0]).sum())
+                told = f"stands {count} times" if count > 1 else "is none"
                 raise DataError(
-                    f"{source}: every column must have a name of its own, but {odd[0]!r} is none; rename it, or set"
+                    f"{source}: every column must have a name of its own, but {odd[0]!r} {told}; rename it, or set"
                     " `format: {header: false}`"
                 )
         names = first.tolist() if form.header else [str(i) for i in range(len(first))]
