@@ -11,7 +11,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -53,6 +53,7 @@ class Case:
     network: dict[str, Any]
     make: Callable[[], nn.Module]
     channels_last: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -165,6 +166,7 @@ def ours(case: Case, data: Dataset, work: Path) -> None:
             "batch_size": case.batch,
             "optimizer": {"name": "adamw", "lr": 1e-3},
             "accelerator": "cpu",
+            **case.training,
         },
     }
     model = Model.model_validate_json(json.dumps(tree))

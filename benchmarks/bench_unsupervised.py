@@ -1,0 +1,147 @@
+"""Training autoencoders against a loop written by hand over tensors in memory, one thread, interleaved, whole fits."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fivefold.data.records import Dataset
+
+from .bench_training import IMAGES, Case, dataset_of, in_turn, ours
+from .measure import Result, finish, table
+
+
+@dataclass(frozen=True)
+class Told(Case):
+    """A case whose loss is of the records; `loss` is that of what `make` gives."""
+
+    loss: Callable[[Any, Tensor], Tensor] = functional.mse_loss
+
+
+def dense() -> nn.Module:
+    """784-128-32-128-784."""
+    widths = ((784, 128), (128, 32), (32, 128), (128, 784))
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in widths:
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    del layers[4:5], layers[-1]  # no activation of the code and of what is told
+    return nn.Sequential(*layers, nn.Unflatten(1, (1, 28, 28)))
+
+
+class Variational(nn.Module):
+    """784-128-(32, 32)-128-784."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU())
+        self.mean, self.log_variance = nn.Linear(128, 32), nn.Linear(128, 32)
+        self.decoder = nn.Sequential(nn.Linear(32, 128), nn.ReLU(), nn.Linear(128, 784), nn.Unflatten(1, (1, 28, 28)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what is told, and mean and log variance of the code."""
+        hidden = self.encoder(x)
+        mean, log_variance = self.mean(hidden), self.log_variance(hidden)
+        return self.decoder(mean + torch.randn_like(mean) * (log_variance / 2).exp()), mean, log_variance
+
+
+def bound(out: tuple[Tensor, Tensor, Tensor], x: Tensor) -> Tensor:
+    """Return the negative bound a pixel, under Bernoulli's likelihood."""
+    told, mean, log_variance = out
+    nats = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
+    return functional.binary_cross_entropy_with_logits(told, x.clamp(0, 1)) + nats / 784
+
+
+def convolutional() -> nn.Module:
+    """Two convolutions with stride, a code of 32, two transposed convolutions."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(1568, 32),
+        nn.Linear(32, 1568),
+        nn.Unflatten(1, (32, 7, 7)),
+        nn.ReLU(),
+        nn.ConvTranspose2d(32, 16, 3, 2, 1, output_padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(16, 1, 3, 2, 1, output_padding=1),
+    )
+
+
+SMALL: dict[str, Any] = IMAGES | {"rows": 3200, "epochs": 3}
+FLAT: dict[str, Any] = {"family": "autoencoder", "hidden": [128], "latent": 32, "activation": "relu"}
+BOUND: dict[str, Any] = FLAT | {"variant": {"name": "variational"}, "output": "sigmoid"}
+CONV: dict[str, Any] = FLAT | {"design": "conv", "hidden": [16, 32]}
+BCE: dict[str, Any] = {"loss": {"name": "bce"}}
+CASES = (
+    Told("autoencoder dense", 1.1, **IMAGES, network=FLAT, make=dense),
+    Told("autoencoder variational", 1.1, **IMAGES, network=BOUND, make=Variational, loss=bound, training=BCE),
+    Told("autoencoder conv", 1.1, **SMALL, network=CONV, make=convolutional, channels_last=True),
+)
+
+
+def by_hand(case: Told, data: Dataset) -> None:
+    """Train as a person would write it."""
+    torch.manual_seed(0)
+    network = case.make()
+    x, held_out = torch.from_numpy(data.train.x), torch.from_numpy(data.validation.x)
+    if case.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+        x, held_out = (part.contiguous(memory_format=torch.channels_last) for part in (x, held_out))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
+    for _ in range(case.epochs):
+        total = torch.zeros(())
+        network.train()
+        for index in torch.randperm(len(x)).split(case.batch):
+            rows = x[index]
+            loss = case.loss(network(rows), rows)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(index)
+        network.eval()
+        with torch.no_grad():
+            case.loss(network(held_out), held_out)
+
+
+def measure(case: Told, work: Path) -> dict[str, Any]:
+    """Return seconds of whole fits, and the median of their ratios."""
+    data = dataset_of(case)
+    rounds = list(in_turn((lambda: ours(case, data, work), lambda: by_hand(case, data))))[1:]
+    mine, theirs = ([pair[i] for pair in rounds] for i in (0, 1))
+    ratio = median(one / other for one, other in rounds)
+    return {"steps": case.steps, "ours_seconds": mine, "by_hand_seconds": theirs, "ratio": ratio}
+
+
+def main() -> int:
+    """Measure every case, print the table, keep the result."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        measured = {case.name: measure(case, Path(folder)) for case in CASES}
+    rows = [
+        (
+            name,
+            found["steps"],
+            *(1e3 * median(found[key]) / found["steps"] for key in ("by_hand_seconds", "ours_seconds")),
+            found["ratio"],
+        )
+        for name, found in measured.items()
+    ]
+    print(table(("whole fit", "steps", "by hand, ms a step", "ours, ms a step", "time"), rows))
+    results = [
+        Result(f"{case.name.replace(' ', '_')}_time_of_by_hand", measured[case.name]["ratio"], case.hold)
+        for case in CASES
+    ]
+    return finish("unsupervised", measured, results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
