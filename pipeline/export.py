@@ -6,6 +6,7 @@ from fivefold import paths
 from fivefold.data.storage import load_dataset
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
+from fivefold.families.interface import inputs_of, interface_of
 from fivefold.families.saved import load_model
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
@@ -20,7 +21,7 @@ def main(name: str) -> None:
     with reporting("export", name, saved.facts["fingerprint"], wait=True) as report:
         with publishing(paths.model(name), "export.json") as folder:
             path = folder / "model.onnx"
-            export(saved, test.x[:2], path)
+            export(saved, inputs_of(interface_of(saved.network, saved.schema), test.x, 2), path)
             parity = check_parity(saved, test.x, path)
             (folder / "parity.json").write_text(json.dumps(parity, indent=2) + "\n")
         told.exported(report, name)

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from . import paths
 from .params.load import load_params
+from .params.models import Model
 from .params.root import Params
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,9 @@ CHECK = "check"
 STAGES = ("prepare", "select_features", "train", "evaluate", "export")
 FAMILY = "${item.network.family}"
 FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/families").glob("*/params.py"))
+
+RECORDS = "records"
+"""What an autoencoder tells, whatever the task of its dataset."""
 
 PLOTS = (
     # title, table, tasks (none: any), x, y, template: one of DVC's, or .dvc/plots/<template>.json
@@ -32,6 +36,7 @@ PLOTS = (
     ("calibration", "calibration", ("classification",), "confidence", "accuracy", "scatter"),
     ("forecast", "forecast", ("forecasting",), "step", ["actual", "predicted"], "linear"),
     ("predicted and actual", "predicted", ("regression", "forecasting"), "actual", "predicted", "scatter"),
+    ("rate and distortion", "compression", (RECORDS,), "rate", ["autoencoder", "pca"], "linear"),
 )
 
 
@@ -107,12 +112,16 @@ def plots(params: Params, up: str = "") -> list[dict[str, Any]]:
     own = {path.stem: f"{up}.dvc/plots/{path.name}" for path in (ROOT / ".dvc/plots").glob("*.json")}
     drawn = []
     for title, table, tasks, x, y, template in PLOTS:
-        models = [name for name, m in params.models.items() if not tasks or params.datasets[m.dataset].task in tasks]
+        models = [name for name, model in params.models.items() if not tasks or _task(model, params) in tasks]
         # a list for each file: YAML would write one list that stands twice as an alias
         files = {f"{paths.report(name)}/tables/{table}.csv": y.copy() if isinstance(y, list) else y for name in models}
         if files:
             drawn.append({title: {"template": own.get(template, template), "x": x, "y": files}})
     return drawn
+
+
+def _task(model: Model, params: Params) -> str:
+    return RECORDS if model.network.family == "autoencoder" else params.datasets[model.dataset].task
 
 
 def wire(folder: Path) -> None:

@@ -17,13 +17,16 @@ from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError, ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
+from fivefold.families.autoencoder.objective import Rebuilding
+from fivefold.families.autoencoder.params import Autoencoder
 from fivefold.families.cnn.params import OF_IMAGES, OF_STEPS, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
-from fivefold.families.deployed import Deployed, Preprocess
 from fivefold.families.find import build_network
+from fivefold.families.interface import inputs_of, interface_of
 from fivefold.families.mlp.params import Mlp
-from fivefold.families.rnn.params import Cell, Pool, Rnn
-from fivefold.families.saved import Saved, load_model, network_shape, output_of, save_model
-from fivefold.params.losses import Auto
+from fivefold.families.rnn.params import Pool, Rnn
+from fivefold.families.saved import Saved, deployed, last_part, load_model, network_shape, output_of, save_model
+from fivefold.params.choices import Cell
+from fivefold.params.losses import Auto, Plain
 from fivefold.params.models import Network
 from fivefold.preprocessing.chain import Chain, Step
 
@@ -34,6 +37,8 @@ LOSS = Auto(name="auto")
 TOKENS = 30
 TABLE, GREY, DIGIT, ODD, STEPS = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17), (7, 3)
 CNN: Any = {"family": "cnn"}
+AUTO: Any = {"family": "autoencoder", "latent": 24}
+MAKES: Any = {"variant": {"name": "variational"}, "purpose": {"name": "generation"}}
 
 
 class Case(NamedTuple):
@@ -136,13 +141,43 @@ CASES = {
     "gru of tokens, attention": Case(
         Rnn(family="rnn", cell="gru", pool="attention", hidden=(32,), embedding=16), (9,), kind="tokens"
     ),
+    "autoencoder": Case(Autoencoder(**AUTO), TABLE, classes=0),
+    "autoencoder of words": Case(Autoencoder(**AUTO, activation="silu", norm="batch"), TABLE, 0, "words"),
+    "autoencoder of images, flat": Case(Autoencoder(**AUTO, hidden=(), code="tanh"), ODD),
+    "autoencoder of sequences, flat": Case(Autoencoder(**AUTO), STEPS, kind="sequences"),
+    "autoencoder conv": Case(Autoencoder(**AUTO, design="conv", hidden=(8, 16), init="kaiming"), DIGIT),
+    "autoencoder conv, batch norm": Case(
+        Autoencoder(**AUTO, design="conv", hidden=(16, 32), norm="batch", activation="elu"), ODD
+    ),
+    "autoencoder recurrent": Case(
+        Autoencoder(**AUTO, design="recurrent", hidden=(24, 16), activation="tanh"), STEPS, kind="sequences"
+    ),
+    "autoencoder recurrent lstm": Case(
+        Autoencoder(**AUTO, design="recurrent", hidden=(24,), cell="lstm"), STEPS, kind="series"
+    ),
+    "autoencoder denoising": Case(Autoencoder(**AUTO, variant={"name": "denoising"}), TABLE),
+    "autoencoder sparse": Case(Autoencoder(**AUTO, variant={"name": "sparse"}), TABLE),
+    "autoencoder contractive": Case(Autoencoder(**AUTO, variant={"name": "contractive"}), TABLE),
+    "autoencoder contractive conv": Case(
+        Autoencoder(**AUTO, design="conv", hidden=(8,), variant={"name": "contractive"}), DIGIT
+    ),
+    "autoencoder variational": Case(Autoencoder(**AUTO, variant={"name": "variational"}), TABLE),
+    "autoencoder that reduces": Case(
+        Autoencoder(**AUTO, variant={"name": "variational"}, purpose={"name": "reduction"}), TABLE
+    ),
+    "autoencoder that generates": Case(Autoencoder(**AUTO, **MAKES, design="conv", hidden=(8,)), ODD),
+    "autoencoder that generates words": Case(Autoencoder(**AUTO, **MAKES), TABLE, 0, "words"),
+    "autoencoder that detects": Case(Autoencoder(**AUTO, purpose={"name": "anomaly"}), DIGIT),
+    "autoencoder that detects sequences": Case(
+        Autoencoder(**AUTO, design="recurrent", hidden=(16,), purpose={"name": "anomaly"}), STEPS, kind="sequences"
+    ),
 }
 
 
 def test_every_family_has_a_case() -> None:
     folder = Path(fivefold.families.__file__).parent
     families = {path.parent.name for path in folder.glob("*/params.py")}
-    assert families >= {"mlp", "cnn", "rnn"}
+    assert families >= {"mlp", "cnn", "rnn", "autoencoder"}
     assert {case.params.family for case in CASES.values()} == families
 
 
@@ -175,7 +210,9 @@ def records(case: Case) -> Array:
             steps[np.arange(case.shape[0]) >= random.integers(1, case.shape[0] + 1, (ROWS, 1))] = np.nan
         return steps
     if len(case.shape) > 1:
-        return random.integers(0, 256, (ROWS, *case.shape), dtype=np.uint8)
+        c, height, width = case.shape
+        blocks = random.integers(0, 256, (ROWS, c, 4, 4), dtype=np.uint8)  # no network could tell noise again
+        return blocks.repeat(-(-height // 4), axis=2).repeat(-(-width // 4), axis=3)[:, :, :height, :width]
     x = random.normal(50, 10, (ROWS, *case.shape))
     if case.kind == "words":
         x[:, -1] = np.arange(ROWS) % 3
@@ -231,16 +268,38 @@ def features(case: Case) -> Tensor:
     return torch.from_numpy(chain_of(case)(records(case)))
 
 
-def loss_of(case: Case, out: Tensor) -> Tensor:
+def given(case: Case) -> Array:
+    """What the whole model takes: raw records, or noise."""
+    return inputs_of(interface_of(case.params, schema_for(case)), records(case), ROWS)
+
+
+def seen(case: Case) -> Tensor:
+    """What the network takes when it is deployed."""
+    noise = interface_of(case.params, schema_for(case)).input == "z"
+    return torch.from_numpy(given(case)) if noise else features(case)
+
+
+def loss_of(case: Case, network: nn.Module) -> Tensor:
+    """What training makes small; in evaluation mode what validation shows."""
+    x = features(case)
+    if isinstance(case.params, Autoencoder):
+        torch.manual_seed(0)  # a variational code is drawn
+        shape = network_shape(schema_for(case), chain_of(case), LOSS)
+        objective = Rebuilding(case.params, Plain(name="mse"), shape).train(network.training)
+        return objective(network.parts(x), x)
+    out = network(x)
     if case.classes:
         return functional.cross_entropy(out, torch.arange(ROWS) % case.classes)
     return functional.mse_loss(out, torch.linspace(-1, 1, ROWS)[:, None].expand_as(out))
 
 
 def saved_of(case: Case, seed: int = 0) -> Saved:
-    schema = schema_for(case)
-    output = output_of(schema, LOSS, np.full(case.values, 100.0), np.full(case.values, 7.0))
-    model = Deployed(Preprocess(chain_of(case)), network_of(case, seed), output).eval()
+    schema, chain = schema_for(case), chain_of(case)
+    if isinstance(case.params, Autoencoder):
+        output = last_part(case.params, schema, chain, LOSS)
+    else:
+        output = output_of(schema, LOSS, np.full(case.values, 100.0), np.full(case.values, 7.0))
+    model = deployed(case.params, schema, chain, network_of(case, seed), output).eval()
     return Saved(model, schema, case.params, LOSS, {"name": "m", "fingerprint": "f", "kept_epoch": 3})
 
 
@@ -253,38 +312,46 @@ def outputs(module: nn.Module, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 class TestFamily:
     def test_it_gives_its_outputs_for_each_row(self, case: Case) -> None:
-        out = outputs(network_of(case), features(case))
-        assert out.shape == (ROWS, case.classes or case.values)
+        out = outputs(network_of(case), seen(case))
+        if not isinstance(case.params, Autoencoder):
+            assert out.shape == (ROWS, case.classes or case.values)
         assert out.dtype == torch.float32
         assert out.isfinite().all()
 
+    def test_the_whole_model_gives_what_its_interface_says(self, case: Case) -> None:
+        interface = interface_of(case.params, schema_for(case))
+        x = given(case)
+        assert (x.shape[1:], str(x.dtype)) == (interface.takes, interface.takes_dtype)
+        told = outputs(saved_of(case).model, torch.from_numpy(x))
+        assert (tuple(told.shape[1:]), str(told.dtype)) == (interface.gives, f"torch.{interface.gives_dtype}")
+
     def test_every_parameter_gets_a_gradient(self, case: Case) -> None:
         network = network_of(case).train()
-        loss_of(case, network(features(case))).backward()
+        loss_of(case, network).backward()
         gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
         assert gradients
         silent = [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
         assert silent == []
 
     def test_it_learns_one_batch_by_heart(self, case: Case) -> None:
-        network, x = network_of(case), features(case)
-        start = loss_of(case, outputs(network, x))
+        network = network_of(case)
+        start = loss_of(case, network.eval()).detach()
         optimizer = torch.optim.Adam(network.train().parameters(), lr=0.01)
         for _ in range(200):
             optimizer.zero_grad()
-            loss_of(case, network(x)).backward()
+            loss_of(case, network).backward()
             optimizer.step()
-        assert loss_of(case, outputs(network, x)) < 0.05 * start
+        assert loss_of(case, network.eval()) < 0.05 * start
 
     def test_saving_and_loading_gives_equal_predictions(self, case: Case, tmp_path: Path) -> None:
-        saved, x = saved_of(case), torch.from_numpy(records(case))
+        saved, x = saved_of(case), torch.from_numpy(given(case))
         before = outputs(saved.model, x)
         save_model(saved, tmp_path)
         write_manifest(tmp_path)
         torch.manual_seed(99)  # weights that are not read would show
         loaded = load_model(tmp_path)
         assert not any(module.training for module in loaded.model.modules())
-        assert torch.equal(outputs(loaded.model, x), before)
+        torch.testing.assert_close(outputs(loaded.model, x), before, rtol=0, atol=0, equal_nan=True)
         assert (loaded.schema, loaded.network) == (saved.schema, saved.network)
         assert loaded.facts["kept_epoch"] == 3
 
@@ -294,13 +361,13 @@ class TestFamily:
         assert any(not torch.equal(first[name], other[name]) for name in first)
 
     def test_a_batch_of_one_equals_its_row_in_a_batch_of_many(self, case: Case) -> None:
-        network, x = network_of(case), features(case)
+        network, x = network_of(case), seen(case)
         alone = torch.cat([outputs(network, x[i : i + 1]) for i in range(ROWS)])
         torch.testing.assert_close(alone, outputs(network, x), rtol=1e-4, atol=1e-5)
 
     def test_onnx_gives_what_pytorch_gives_at_other_batch_sizes(self, case: Case, tmp_path: Path) -> None:
         saved, x = saved_of(case), records(case)
-        export(saved, x[:2], tmp_path / "model.onnx")
+        export(saved, given(case)[:2], tmp_path / "model.onnx")
         differences = check_parity(saved, x, tmp_path / "model.onnx")
         assert set(differences) == {"1", "7", "64"}
         assert max(differences.values()) < 1e-5

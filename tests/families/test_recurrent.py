@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fivefold.families.rnn.recurrent import CELLS
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -18,7 +19,6 @@ from fivefold.families.find import build_network
 from fivefold.families.rnn.network import RecurrentNetwork
 from fivefold.families.rnn.params import Cell, Rnn
 from fivefold.families.rnn.pooling import pooling
-from fivefold.families.rnn.recurrent import CELLS
 from fivefold.families.saved import Saved
 from fivefold.families.shape import Shape
 from fivefold.params.losses import Auto

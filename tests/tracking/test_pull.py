@@ -53,11 +53,12 @@ def register(folder: Path, seed: int = 0, **changes: object) -> None:
         "sha256": str(seed),
         "training": tuple(spool.keep(path) for path in sorted(trained.iterdir())),
         "trained": digest(trained),
-        "shape": (3,),
+        "takes": (3,),
         "example": "[[1, 2, 3]]",
         **changes,
     }
-    told = {"model": "fivefold-old", "dtype": "float32", "output": "y", "outputs": 3, "output_dtype": "float32"}
+    told = {"model": "fivefold-old", "input": "x", "takes_dtype": "float32", "output": "y", "gives": (3,)}
+    told |= {"gives_dtype": "float32"}
     spool.append(events.Version.model_validate({**told, "requirements": ("onnx",), "tags": {}, **facts}))
     Shipper(spool).ship()
     assert not any((spool.folder / "files").iterdir())

@@ -10,27 +10,28 @@ import torch
 
 from ..data.goals import gives
 from ..data.records import Array
+from ..families.interface import interface_of
 from ..families.saved import Saved
-
-INPUT = "x"
 
 
 def export(saved: Saved, example: Array, path: Path) -> None:
     """Write the model as ONNX, any number of rows a call.
 
-    example: two raw records or more, (n, ...): the graph takes their type and the shape of one.
+    example: two raw records or rows of noise, or more, (n, ...): the graph takes their type and the shape of one.
     The file's metadata says what it takes and gives, as JSON under the key `fivefold`.
     """
+    interface = interface_of(saved.network, saved.schema)
     # what the exporter says while it works is about operators of packages that are not installed
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for room in ("torch.onnx", "onnxscript"):
+        logging.getLogger(room).setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
             saved.model,
             (torch.from_numpy(example.copy()),),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("rows")},),
-            input_names=[INPUT],
-            output_names=[saved.schema.output],
+            input_names=[interface.input],
+            output_names=[interface.output],
             verbose=False,
         )
     if program is None:
@@ -43,13 +44,13 @@ def export(saved: Saved, example: Array, path: Path) -> None:
         "fingerprint": saved.facts["fingerprint"],
         "takes": {
             "features": schema.features,
-            "shape": schema.shape,
-            "dtype": str(example.dtype),
+            "shape": interface.takes,
+            "dtype": interface.takes_dtype,
             "columns": [column.model_dump() for column in schema.columns],
             "tokens": schema.tokens,
             "vocabulary": schema.vocabulary,
         },
-        "gives": gives(schema),
+        "gives": gives(schema) | {"name": interface.output, "shape": interface.gives},
     }
     onnx.helper.set_model_props(model, {"fivefold": json.dumps(facts)})
     onnx.checker.check_model(model, full_check=True)

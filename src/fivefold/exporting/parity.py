@@ -9,10 +9,10 @@ from torch import nn
 
 from ..data.records import Array
 from ..errors import ParityError
-from ..families.deployed import Rescale, SideBySide
+from ..families.deployed import Classify, Rescale, SideBySide, Sigmoid
+from ..families.interface import inputs_of, interface_of
 from ..families.saved import Saved
 from ..scoring.predict import predict
-from .graph import INPUT
 
 BATCHES = (1, 7, 64)
 TOLERANCE = 1e-4
@@ -24,20 +24,22 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
 
     Where the model fills in gaps, the same records are compared with gaps as well.
 
-    Returns the largest absolute difference by batch size: of probabilities, or of values in deviations of the target.
+    Returns the largest difference by batch size: of probabilities, of values in deviations of the target, of records in
+    the unit that features have, of codes and errors; as a share of the number told where that is larger.
 
     Raises:
         ParityError: a difference is above 1e-4.
     """
+    interface = interface_of(saved.network, saved.schema)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     fills = {"carry", "impute"} & set(saved.model.preprocess.kinds)
     differences: dict[str, float] = {}
     for size, records in product(BATCHES, (x, with_gaps(x)) if fills else (x,)):
-        rows = np.resize(np.arange(len(x)), size)  # starts again at row 0 if there are fewer
-        batch = np.ascontiguousarray(records[rows])
-        (found,) = session.run(None, {INPUT: batch})
+        batch = inputs_of(interface, records, size)
+        (found,) = session.run(None, {interface.input: batch})
         expected = predict(saved.model, batch)
-        apart = float((np.abs(found - expected) / _unit(saved.model.output, expected)).max())
+        alike = (np.isnan(found) == np.isnan(expected)).all()
+        apart = float(np.nanmax(np.abs(found - expected) / _unit(saved.model.output, expected))) if alike else np.inf
         differences[str(size)] = max(apart, differences.get(str(size), 0.0))
     worst = max(differences, key=lambda size: differences[size])
     if not differences[worst] <= TOLERANCE:
@@ -57,11 +59,15 @@ def with_gaps(x: Array) -> Array:
 
 
 def _unit(output: nn.Module, values: Array) -> Array:
-    """Return what counts as one: a probability, or a deviation of the target, which of logarithms grows with it."""
+    """Return what counts as one: a probability, a deviation of the target, or the size of a large number itself."""
     if isinstance(output, SideBySide):
         parts = ((part, values[:, columns]) for part, columns in zip(output.parts, output.columns, strict=True))
         return np.concatenate([_unit(part, told) * np.ones_like(told) for part, told in parts], axis=1)
-    if not isinstance(output, Rescale):
+    if isinstance(output, Classify | Sigmoid):
         return np.ones(1)
+    if not isinstance(output, Rescale):
+        undo = getattr(output, "undo", None)  # of records that are told again
+        unit = 1 if undo is None else undo.unit().numpy()
+        return np.asarray(np.maximum(np.nan_to_num(np.abs(values)), unit))
     scale = np.repeat(output.state_dict()["scale"].numpy(), output.levels)
     return np.asarray(scale * np.abs(values) if output.log else scale)

@@ -171,16 +171,27 @@ Output = Classify | Sigmoid | Rescale | SideBySide
 
 
 class Deployed(nn.Module):
-    """Preprocessing, network and output in one: raw records (b, ...) -> probabilities or values (b, k)."""
+    """Preprocessing, network and output in one: raw records (b, ...) -> what a user is told of each.
 
-    def __init__(self, preprocess: Preprocess, network: nn.Module, output: Output) -> None:
+    Args:
+        output: what the network gives, and the raw records -> probabilities or values (b, k), records, codes or errors.
+        from_noise: whether the network makes records of noise (b, l), which needs no preprocessing.
+    """
+
+    def __init__(
+        self, preprocess: Preprocess, network: nn.Module, output: nn.Module, *, from_noise: bool = False
+    ) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.network = network
         self.output = output
+        self.from_noise = from_noise
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return probabilities or values (b, k) of raw records x (b, ...)."""
+        """Return what is told of raw records x (b, ...), or made of noise."""
+        if self.from_noise:
+            made: Tensor = self.output(self.network(x), x)
+            return made
         x = self.preprocess.filled(x)
         y: Tensor = self.output(self.network(self.preprocess.features(x)), x)
         return y

@@ -90,7 +90,7 @@ def initialise(network: nn.Module, init: Init, activation: Activation) -> None:
     if init == "default":
         return
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
             match init:
                 case "zero":
                     nn.init.zeros_(module.weight)

@@ -4,14 +4,15 @@ Shapes: b rows, k classes or values, q quantile levels, t steps of a text.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from ..data.schema import Schema
 from ..params.losses import Bce, CrossEntropy, Focal, Huber, Loss, Plain, Quantile
+from .judge import Judge
 
 
-class Objective(nn.Module):
+class Objective(Judge):
     """Outputs (b, k) and targets -> the mean loss over rows.
 
     Targets are class indices (b,) int64, or shares of classes (b, k) float32, or values (b, k) float32. For a text's
@@ -46,10 +47,6 @@ class Objective(nn.Module):
             return None
         guess = (out[..., 0] > 0).long() if isinstance(self.loss, Bce) else out.argmax(-1)
         return (guess == y).float().mean()
-
-    def learnt(self) -> dict[str, float]:
-        """Return what the objective itself has learnt, by name: nothing."""
-        return {}
 
     def _of_classes(self, out: Tensor, y: Tensor) -> Tensor:
         match self.loss:

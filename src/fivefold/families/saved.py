@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from ..data.goals import gives, goals
 from ..data.naive import places
@@ -19,8 +21,10 @@ from ..errors import ArtifactError
 from ..params.losses import Bce, Loss
 from ..params.models import Network
 from ..preprocessing.chain import Chain, Step
+from .autoencoder.params import Autoencoder
 from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid
 from .find import build_network
+from .interface import interface_of
 from .objective import outputs_of
 from .shape import Shape
 
@@ -62,6 +66,7 @@ def save_model(saved: Saved, folder: Path) -> None:
         },
         "schema": saved.schema.model_dump(mode="json"),
         "gives": gives(saved.schema),
+        "interface": interface_of(saved.network, saved.schema)._asdict(),
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
 
@@ -81,7 +86,7 @@ def load_model(folder: Path) -> Saved:
         weights = load_file(folder / "weights.safetensors")
         chain = _chain(facts["preprocess"], weights)
         built = build_network(network, network_shape(schema, chain, loss))
-        model = Deployed(Preprocess(chain), built, output_of(schema, loss))
+        model = deployed(network, schema, chain, built, last_part(network, schema, chain, loss))
         model.load_state_dict(weights)
     except (KeyError, ValidationError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -100,6 +105,22 @@ def network_shape(schema: Schema, chain: Chain, loss: Loss) -> Shape:
         masked=any(step.kind == "mask" for step in chain.steps),
         categories=chain.categories(),
     )
+
+
+def deployed(network: Network, schema: Schema, chain: Chain, built: nn.Module, output: nn.Module) -> Deployed:
+    """Return the whole model of a network that was built."""
+    noise = interface_of(network, schema).input == "z"
+    return Deployed(Preprocess(chain), built, output, from_noise=noise)
+
+
+def last_part(network: Network, schema: Schema, chain: Chain, loss: Loss) -> nn.Module:
+    """Return the last part of a model, its numbers yet to be learnt or loaded."""
+    if isinstance(network, Autoencoder):
+        part: nn.Module = import_module(f"fivefold.families.{network.family}.deployed").last_part(
+            network, schema, chain
+        )
+        return part
+    return output_of(schema, loss)
 
 
 def output_of(schema: Schema, loss: Loss, shift: Array | None = None, scale: Array | None = None) -> Output:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
+from .judge import Judge
 from .memory import Portions
-from .objective import Objective
-from .together import Together
+
+How = Literal["forward", "every_step", "parts"]
+"""The method of a network that training calls: what it tells; that after each step of a text; what an autoencoder's
+objective looks at."""
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
 
@@ -48,10 +51,11 @@ class Supervised(pl.LightningModule):
 
     Args:
         network: (b, ...) -> (b, k).
-        objective: outputs and targets -> mean loss.
+        objective: what the network gives, and targets -> mean loss.
         stepper: called with network and its moving average or None.
         steps: batches of an epoch.
-        all_steps: whether rows are pieces of a text, whose next token is learnt at all steps at once.
+        how: which method of the network is trained; at every_step rows are pieces of a text, whose next token is learnt
+            at all steps at once.
         average: whether to keep a moving average of the weights, and judge that.
         precision: 32, bf16 or 16.
         faster: whether to compile the network.
@@ -61,11 +65,11 @@ class Supervised(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        objective: Objective | Together,
+        objective: Judge,
         stepper: Callable[[nn.Module, nn.Module | None], Stepper],
         *,
         steps: int,
-        all_steps: bool = False,
+        how: How = "forward",
         average: bool = False,
         precision: str = "32",
         faster: bool = False,
@@ -78,10 +82,10 @@ class Supervised(pl.LightningModule):
         self.objective = objective
         self.stepper_of = stepper
         self.steps = steps
-        self.all_steps = all_steps
+        self.how = how
         self.precision = precision
         self.augment = augment
-        tell = _tells(network, self.all_steps)
+        tell = _tells(network, how)
         self.tells = (torch.compile(tell) if faster else tell,)  # in a tuple: else it were a second part of the module
         self.sums = {"train": _Sums(), "val": _Sums()}
         self.judging = Portions(VALIDATION_ROWS)
@@ -110,6 +114,7 @@ class Supervised(pl.LightningModule):
     def training_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
         """Go through the batches of an epoch."""
         self.stepper.number = self.current_epoch * self.steps
+        self.objective.at(self.current_epoch)
         for x, y, n in epoch:
             if self.augment is not None and len(x):
                 x, y = self.augment(x, y)
@@ -128,20 +133,20 @@ class Supervised(pl.LightningModule):
         found = []
         for rows, told in zip(torch.split(x, most), torch.split(y, most), strict=True):
             with self._precision():
-                out = _tells(self.judged, self.all_steps)(rows)
+                out = _tells(self.judged, self.how)(rows)
             targets = self._targets(rows, told)
-            found.append((self.objective(out.float(), targets), len(rows), self.objective.hits(out, targets)))
+            found.append((self.objective(_exact(out), targets), len(rows), self.objective.hits(out, targets)))
         return found
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         with self._precision():
             out = self.tells[0](x)
-        loss: Tensor = self.objective(out.float(), self._targets(x, y))
+        loss: Tensor = self.objective(_exact(out), self._targets(x, y))
         return loss
 
     def _targets(self, x: Tensor, y: Tensor) -> Tensor:
         """Return what is to be told: of a text the token after each, x being all but the last."""
-        return torch.cat([x[:, 1:].long(), y[:, None]], dim=1) if self.all_steps else y
+        return torch.cat([x[:, 1:].long(), y[:, None]], dim=1) if self.how == "every_step" else y
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.precision == "32":
@@ -170,8 +175,15 @@ class Supervised(pl.LightningModule):
         self.sums[split] = _Sums()
 
 
-def _tells(network: nn.Module, all_steps: bool) -> Callable[[Tensor], Tensor]:
-    return network.every_step if all_steps else network  # type: ignore[return-value]
+def _tells(network: nn.Module, how: How) -> Callable[[Tensor], Any]:
+    return network if how == "forward" else getattr(network, how)
+
+
+def _exact(out: Any) -> Any:
+    """Return what a network gave in float32: a tensor, or a named tuple of them."""
+    if isinstance(out, Tensor):
+        return out.float()
+    return type(out)(*(None if part is None else part.float() for part in out))
 
 
 class _Sums:

@@ -12,12 +12,13 @@ from ..data.goals import Goal, goals
 from ..data.schema import Schema
 from ..params.losses import Auto, Loss
 from ..params.tasks import Fixed, Tasks
+from .judge import Judge
 from .objective import Objective
 
 USUAL = Auto(name="auto")
 
 
-class Together(nn.Module):
+class Together(Judge):
     """Outputs (b, k) and targets (b, m) -> the mean over rows of what their targets cost, each times its weight.
 
     Targets are class indices or values, NaN where missing: what is missing costs nothing. A mean over rows is that of

@@ -4,3 +4,4 @@ from typing import Literal
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
 Init = Literal["default", "zero", "normal", "uniform", "xavier", "kaiming", "orthogonal"]
+Cell = Literal["rnn", "lstm", "gru"]

@@ -66,3 +66,4 @@ Loss = Annotated[
 
 OF_CLASSES = ("auto", "cross_entropy", "focal", "bce")
 OF_VALUES = ("auto", "mse", "mae", "huber", "quantile")
+OF_RECORDS = ("auto", "mse", "mae", "huber", "bce")

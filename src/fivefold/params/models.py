@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..families.autoencoder.params import Autoencoder
 from ..families.cnn.params import Cnn
 from ..families.mlp.params import Mlp
 from ..families.rnn.params import Rnn
@@ -14,7 +15,7 @@ from .base import Name, Strict
 from .selection import Selection
 from .training import Training
 
-Network = Annotated[Mlp | Cnn | Rnn, Field(discriminator="family")]
+Network = Annotated[Mlp | Cnn | Rnn | Autoencoder, Field(discriminator="family")]
 
 
 class Model(Strict):

@@ -13,6 +13,7 @@ from .datasets import Dataset
 from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
 from .optimizers import OneCycle
+from .rebuilt import conflicts_of_autoencoder
 from .selection import KBest, Percentile
 from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
@@ -59,6 +60,12 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
+        if model.network.family == "autoencoder":
+            own = conflicts_of_autoencoder(model.network, model, dataset)
+            found += [Conflict(f"{at}.{key}", problem) for key, problem in own]
+            steps = (*_of_steps(model.training), *_of_batches(model))
+            found += [Conflict(f"{at}.training.{key}", problem) for key, problem in steps]
+            continue
         found += [Conflict(f"{at}.training.{key}", problem) for key, problem in _of_training(model.training, dataset)]
         found += [Conflict(f"{at}.training.{key}", problem) for key, problem in _of_batches(model)]
         if dataset.kind in ("text", "series") and model.select.method != "none":
@@ -74,12 +81,7 @@ def conflicts(params: Params) -> list[Conflict]:
 
 def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, str]]:
     yield from conflicts_of_tasks(training, dataset)
-    optimizer = training.optimizer
-    if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
-        yield (
-            "optimizer.nesterov",
-            "nesterov looks ahead by the momentum, but that is 0; raise momentum or leave nesterov out",
-        )
+    yield from _of_steps(training)
     if training.imbalance != "none" and dataset.task != "classification":
         yield "imbalance", f"imbalance is of classes, but the task is {dataset.task}; choose none"
     possible = OF_CLASSES if dataset.task in ("classification", "language") else OF_VALUES
@@ -95,13 +97,6 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
             f"a season must lie within the window, but season is {dataset.season} and window {dataset.window}; set"
             " both in the dataset",
         )
-    schedule = training.schedule
-    if not isinstance(schedule, OneCycle) and schedule.warmup >= training.max_epochs:
-        yield (
-            "schedule.warmup",
-            f"a warmup must end before the training, but takes {schedule.warmup:g} epochs where max_epochs is"
-            f" {training.max_epochs}; shorten it, or raise max_epochs",
-        )
     augment = training.augment
     if augment.of_images and dataset.kind != "images":
         yield (
@@ -116,6 +111,22 @@ def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, st
         yield f"augment.{min(warps)}", "it alters past steps and not those to be told; leave it out, jitter can stay"
     if augment.mixes and dataset.kind == "text":
         yield f"augment.{augment.mixes[0]}", "words cannot be blended; leave it out"
+
+
+def _of_steps(training: Training) -> Iterator[tuple[str, str]]:
+    """Yield what excludes each other whatever is learnt."""
+    optimizer, schedule = training.optimizer, training.schedule
+    if optimizer.name == "sgd" and optimizer.nesterov and not optimizer.momentum:
+        yield (
+            "optimizer.nesterov",
+            "nesterov looks ahead by the momentum, but that is 0; raise momentum or leave nesterov out",
+        )
+    if not isinstance(schedule, OneCycle) and schedule.warmup >= training.max_epochs:
+        yield (
+            "schedule.warmup",
+            f"a warmup must end before the training, but takes {schedule.warmup:g} epochs where max_epochs is"
+            f" {training.max_epochs}; shorten it, or raise max_epochs",
+        )
     if training.devices > 1 and training.accelerator == "mps":
         yield "devices", f"mps is one device, but devices is {training.devices}; choose devices 1 or accelerator cpu"
 

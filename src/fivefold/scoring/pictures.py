@@ -1,7 +1,7 @@
 """The tables of a report as pictures."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ LONGEST = 18
 
 
 @mpl.rc_context(STYLE)  # a legend asks for it when it is made
-def draw(tables: dict[str, pd.DataFrame], model: str, folder: Path) -> None:
-    """Write `<name>.png` into the new `folder` for each table."""
+def draw(pictures: Mapping[str, Callable[[], Figure]], folder: Path) -> None:
+    """Write `<name>.png` into the new `folder` for each picture."""
     folder.mkdir()
-    for name, table in tables.items():
-        save(PICTURES[name](table, model), folder / f"{name}.png")
+    for name, picture in pictures.items():
+        save(picture(), folder / f"{name}.png")
 
 
 def learning_curve(table: pd.DataFrame, model: str) -> Figure:
@@ -140,6 +140,49 @@ def forecast(table: pd.DataFrame, model: str) -> Figure:
     return fig
 
 
+def errors(table: pd.DataFrame, model: str) -> Figure:
+    """How many test rows have which error, by what they are."""
+    kinds = list(dict.fromkeys(table.kind))
+    kinds = sorted(kinds) if set(kinds) == {"normal", "anomaly"} else ["all"]
+    fig, axes = figure(6.0, 3.4)
+    edges = np.histogram_bin_edges(table.error, bins=40).tolist()
+    for kind in kinds:
+        values = table.error if kind == "all" else table.error[table.kind == kind]
+        axes.hist(values, bins=edges, alpha=0.6 if len(kinds) > 1 else 1, label=kind)
+    if "threshold" in table:
+        axes.axvline(table.threshold.iloc[0], color="0.4", linewidth=0.8, linestyle=":", label="threshold")
+    axes.set(xlabel="mean squared error of a record", ylabel="test rows")
+    title(fig, f"{model}: errors")
+    if len(kinds) > 1 or "threshold" in table:
+        axes.legend()
+    return fig
+
+
+def compression(table: pd.DataFrame, model: str) -> Figure:
+    """Error against the bits that a record is kept in, beside a PCA."""
+    fig, axes = figure(5.4, 3.8)
+    axes.plot(table.rate, table.autoencoder, marker="o", markersize=3, label="autoencoder")
+    axes.plot(table.rate, table.pca, marker="o", markersize=3, color="0.6", label="PCA of the same size")
+    axes.set(xlabel="bits a number of the record", ylabel="mean squared error", yscale="log")
+    title(fig, f"{model}: rate and distortion")
+    axes.legend()
+    return fig
+
+
+def codes(table: pd.DataFrame, model: str) -> Figure:
+    """Test rows in the plane of their codes, coloured by class."""
+    names = sorted(set(table["class"]), key=str)
+    fig, axes = figure(5.6, 4.4)
+    for i, each in enumerate(names):
+        rows = table[table["class"] == each]
+        axes.scatter(rows.x, rows.y, s=8, alpha=0.7, linewidths=0, color=mpl.colormaps["tab20"](i % 20), label=each)
+    axes.set(xlabel="first axis of the codes", ylabel="second axis")
+    title(fig, f"{model}: codes of test rows")
+    if 1 < len(names) <= 20:
+        fig.legend(fontsize="small", loc="outside right upper", markerscale=2)
+    return fig
+
+
 PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
     "learning_curve": learning_curve,
     "gradients": gradients,
@@ -148,4 +191,7 @@ PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
     "calibration": calibration,
     "predicted": predicted,
     "forecast": forecast,
+    "errors": errors,
+    "compression": compression,
+    "codes": codes,
 }

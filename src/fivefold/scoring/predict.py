@@ -21,10 +21,10 @@ LANGUAGE_ROWS = 20_000
 
 
 def predict(model: Deployed, x: Array) -> Array:
-    """Return probabilities or values (n, k) of raw records x (n, ...).
+    """Return what a model tells of raw records x (n, ...): probabilities or values (n, k), records, codes, errors.
 
     Raises:
-        TrainingError: a prediction is not finite; scores would hide it.
+        TrainingError: a prediction is not finite; scores would hide it. Of a step that a record lacks none is.
     """
     return np.concatenate(list(_batches(model, x)))
 
@@ -57,10 +57,18 @@ def _batches(model: Deployed, x: Array) -> Iterator[Array]:
     with torch.inference_mode():
         for start in range(0, len(x), size):
             out = model(torch.from_numpy(x[start : start + size].copy())).numpy()
-            wrong = np.flatnonzero(~np.isfinite(out).all(axis=1))
+            wrong = np.flatnonzero(~_meant(out, x[start : start + size]))
             if len(wrong):
                 raise TrainingError(
                     f"predictions must be finite, but row {start + wrong[0] + 1} gives {out[wrong[0]]} ({len(wrong)} of"
                     f" {len(out)} rows); lower training.optimizer.lr, or look at the row's values"
                 )
             yield out
+
+
+def _meant(out: Array, x: Array) -> Array:
+    """Return which rows (n,) of what was told of records x are finite, but for steps that a record lacks."""
+    known = np.isfinite(out)
+    if out.shape == x.shape and x.dtype.kind == "f":
+        known |= np.isnan(x).all(axis=-1, keepdims=True)
+    return np.asarray(known.reshape(len(out), -1).all(axis=1))

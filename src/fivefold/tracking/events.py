@@ -83,12 +83,13 @@ class Version(Strict):
     training: tuple[str, ...] = Field(description="places of what train wrote, its manifest among them")
     trained: str = Field(description="digest of all that train wrote")
     model: str
-    shape: tuple[int, ...] = Field(description="of one record, without the batch")
-    dtype: str
+    input: str = Field(description="name of the graph's input")
+    takes: tuple[int, ...] = Field(description="shape of one record of it")
+    takes_dtype: str
     output: str = Field(description="name of the graph's output")
-    outputs: int = Field(description="numbers a record")
-    output_dtype: str
-    example: str = Field(description="JSON of a few raw records")
+    gives: tuple[int, ...] = Field(description="shape of one record of it")
+    gives_dtype: str
+    example: str = Field(description="JSON of a few rows of the input")
     requirements: tuple[str, ...]
     tags: dict[str, str]
 

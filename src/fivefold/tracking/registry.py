@@ -47,7 +47,7 @@ def _digests(event: events.Version) -> dict[str, str]:
 
 
 def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool) -> str:
-    dtype = np.dtype(event.dtype)
+    dtype = np.dtype(event.takes_dtype)
     mlflow.set_tracking_uri(client.tracking_uri)
     # a model is logged to the experiment that is set, not to that of the run it is logged for
     mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)
@@ -60,10 +60,10 @@ def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool)
         onnx_model=onnx.load(spool.file(event.place)),
         onnx_execution_providers=["CPUExecutionProvider"],
         signature=ModelSignature(
-            Schema([TensorSpec(dtype, (-1, *event.shape), "x")]),
-            Schema([TensorSpec(np.dtype(event.output_dtype), (-1, event.outputs), event.output)]),
+            Schema([TensorSpec(dtype, (-1, *event.takes), event.input)]),
+            Schema([TensorSpec(np.dtype(event.gives_dtype), (-1, *event.gives), event.output)]),
         ),
-        input_example={"x": np.array(json.loads(event.example), dtype)},
+        input_example={event.input: np.array(json.loads(event.example), dtype)},
         pip_requirements=list(event.requirements),
     )
     for place in event.training:

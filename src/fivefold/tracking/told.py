@@ -6,8 +6,8 @@ from importlib.metadata import version
 from typing import Any
 
 from .. import paths
-from ..data.schema import Schema
 from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
+from ..families.interface import Interface, inputs_of
 from ..training.doctor.course import metrics_of
 from .report import Report, key
 
@@ -97,7 +97,7 @@ def exported(report: Report, name: str) -> None:
     facts = json.loads((folder / "model.json").read_text())
     listed = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
     scores = json.loads((paths.report(name) / "metrics.json").read_text())["test"]
-    schema = Schema.from_json(json.dumps(facts["schema"]), paths.model(name) / "model.json")
+    takes = Interface.of(facts["interface"])
     x = load_dataset(paths.prepared(facts["params"]["dataset"])).test.x
     report.version(
         path,
@@ -105,12 +105,8 @@ def exported(report: Report, name: str) -> None:
         sha256=sha256(path),
         trained=digest(folder),
         model=f"fivefold-{name}",
-        shape=x.shape[1:],
-        dtype=str(x.dtype),
-        output=schema.output,
-        outputs=schema.n_outputs,
-        output_dtype=schema.output_dtype,
-        example=json.dumps(x[:EXAMPLE_ROWS].tolist()),
+        **takes._asdict(),
+        example=json.dumps(inputs_of(takes, x, EXAMPLE_ROWS).tolist()),
         requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME),
         tags={
             "fivefold.fingerprint": facts["fingerprint"],

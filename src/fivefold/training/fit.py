@@ -12,9 +12,8 @@ import torch
 
 from ..data.records import Dataset
 from ..errors import TrainingError
-from ..families.deployed import Deployed, Preprocess
 from ..families.memory import memory_needed
-from ..families.saved import Saved, output_of
+from ..families.saved import Saved, deployed
 from ..families.source import Source
 from ..params.models import Model
 from ..preprocessing.chain import Chain
@@ -109,9 +108,10 @@ def fit(
                 raise TrainingError(f"{error}; {doctor.remedy(history.epochs)}") from None
     made.module.load_state_dict(kept.weights)
     judged = made.module.judged.to(memory_format=torch.contiguous_format)
-    output = output_of(made.schema, training.loss, made.targets.shift, made.targets.scale)
+    schema = made.learning.schema
+    model = deployed(params.network, schema, chain, judged, made.learning.output(judged))
     return Fitted(
-        Saved(Deployed(Preprocess(chain), judged, output).cpu().eval(), made.schema, params.network, training.loss, {}),
+        Saved(model.cpu().eval(), schema, params.network, training.loss, {}),
         pd.DataFrame(history.epochs, index=range(1, len(history.epochs) + 1)).rename_axis("epoch").reset_index(),
         kept.epoch + 1,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

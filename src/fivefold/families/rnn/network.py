@@ -6,15 +6,14 @@ Shapes: b rows, t steps, f features a step, e numbers a token, d units a step, k
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from ...errors import ParamsError
 from ..layers import ACTIVATIONS, initialise
+from ..recurrent import Recurrent, Steps, initialise_cells, lengths_of
 from ..shape import Shape
 from .params import Rnn
 from .pooling import pooling
-from .recurrent import Recurrent, initialise_cells
 
 
 def build(params: Rnn, shape: Shape) -> nn.Module:
@@ -91,18 +90,6 @@ class RecurrentNetwork(nn.Module):
         return steps, lengths
 
 
-class Steps(nn.Module):
-    """Steps (b, t, f), of which the last feature may say which are real -> those without it, and lengths (b,)."""
-
-    def __init__(self, masked: bool) -> None:
-        super().__init__()
-        self.masked = masked
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return steps and lengths; None if all steps are real."""
-        return (x[:, :, :-1], lengths_of(x[:, :, -1])) if self.masked else (x, None)
-
-
 class Tokens(nn.Module):
     """Token indices (b, t), which may come as floating numbers, 0 being padding -> (b, t, e), and lengths (b,)."""
 
@@ -113,12 +100,3 @@ class Tokens(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return embedded tokens and lengths."""
         return self.table(x.long()), lengths_of(x)
-
-
-def lengths_of(real: Tensor) -> Tensor:
-    """Return the number (b,) of the last step, from 1, that is not 0 in (b, t); 1 for a row without any.
-
-    So a row that is all padding is one step of zeros: its outputs are finite, and mean nothing.
-    """
-    number = torch.arange(1, real.shape[1] + 1, device=real.device)
-    return (number * (real != 0)).amax(dim=1).clamp_min(1)

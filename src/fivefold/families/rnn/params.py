@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...params.base import Strict
-from ...params.choices import Activation, Init
+from ...params.choices import Activation, Cell, Init
 
-Cell = Literal["rnn", "lstm", "gru"]
 Pool = Literal["last", "mean", "max", "attention"]
 Size = Annotated[int, Field(gt=0)]
 

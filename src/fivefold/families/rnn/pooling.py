@@ -6,6 +6,7 @@ Shapes: b rows, t steps, d units a step.
 import torch
 from torch import Tensor, nn
 
+from ..recurrent import last
 from .params import Pool
 
 
@@ -35,14 +36,6 @@ class Last(nn.Module):
             return last(steps, lengths)
         ahead, back = steps.chunk(2, dim=2)
         return torch.cat([last(ahead, lengths), back[:, 0]], dim=1)
-
-
-def last(steps: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return the last real step (b, d) of each row of steps (b, t, d)."""
-    if lengths is None:
-        return steps[:, -1]
-    at = (lengths - 1)[:, None, None].expand(-1, 1, steps.shape[2])
-    return steps.gather(1, at).squeeze(1)
 
 
 class Mean(nn.Module):

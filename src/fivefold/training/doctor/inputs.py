@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ...data.schema import Schema
+from ...families.judge import Judge
 from ...families.objective import Objective
 from ...families.together import Together
 from ...params.losses import Bce, Huber, Plain, Quantile
@@ -25,7 +26,7 @@ def inputs_of(
     names: tuple[str, ...],
     train: Rows,
     validation: Rows,
-    objective: Objective | Together,
+    objective: Judge,
     *,
     balanced: bool,
 ) -> Inputs:
@@ -59,8 +60,11 @@ def _sizes(schema: Schema, x: Tensor) -> Tensor | None:
     return sample.square().mean([dim for dim in range(x.ndim) if dim != axis]).sqrt()
 
 
-def constant_loss(objective: Objective | Together, train: Tensor, validation: Tensor, *, balanced: bool) -> float:
+def constant_loss(objective: Judge, train: Tensor, validation: Tensor, *, balanced: bool) -> float:
     """Return the loss of validation targets if for each row the network gave the same, fitted to training targets."""
+    if not isinstance(objective, Objective | Together):
+        told: float = objective.constant(train, validation[:: 1 + validation.numel() // NUMBERS])  # type: ignore[operator]
+        return told
     out = _constant(objective, train, balanced=balanced).to(validation.device)
     rows = validation[:: 1 + len(validation) * len(out) // NUMBERS]
     return float(objective(out.expand(len(rows), -1), rows).detach())

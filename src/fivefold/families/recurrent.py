@@ -8,7 +8,7 @@ Shapes: b rows, t steps, f features a step, h units, d units of all directions: 
 import torch
 from torch import Tensor, nn
 
-from .params import Cell
+from ..params.choices import Cell
 
 CELLS: dict[Cell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 FORGET = 1
@@ -60,3 +60,32 @@ def initialise_cells(network: nn.Module) -> None:
                 continue
             for gate in gates:
                 (nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_)(gate)
+
+
+class Steps(nn.Module):
+    """Steps (b, t, f), of which the last feature may say which are real -> those without it, and lengths (b,)."""
+
+    def __init__(self, masked: bool) -> None:
+        super().__init__()
+        self.masked = masked
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return steps and lengths; None if all steps are real."""
+        return (x[:, :, :-1], lengths_of(x[:, :, -1])) if self.masked else (x, None)
+
+
+def lengths_of(real: Tensor) -> Tensor:
+    """Return the number (b,) of the last step, from 1, that is not 0 in (b, t); 1 for a row without any.
+
+    So a row that is all padding is one step of zeros: its outputs are finite, and mean nothing.
+    """
+    number = torch.arange(1, real.shape[1] + 1, device=real.device)
+    return (number * (real != 0)).amax(dim=1).clamp_min(1)
+
+
+def last(steps: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return the last real step (b, d) of each row of steps (b, t, d)."""
+    if lengths is None:
+        return steps[:, -1]
+    at = (lengths - 1)[:, None, None].expand(-1, 1, steps.shape[2])
+    return steps.gather(1, at).squeeze(1)

@@ -1,0 +1,1 @@
+"""Networks that tell a record from few numbers, and so learn what it is made of."""

@@ -1,0 +1,80 @@
+"""The last part of an autoencoder's model, by its purpose: what its network gives -> what a user is told.
+
+Shapes: b rows, l numbers of a code.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ...data.schema import Schema
+from ...preprocessing.chain import Chain
+from ..undo import Undo
+from .params import Autoencoder, Detect, Generate, Reduce
+
+
+class Code(nn.Module):
+    """Codes (b, l), as they are."""
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return the codes."""
+        return outputs
+
+
+class Decide(nn.Module):
+    """Errors (b, 1) -> (b, 2): the error, and 1 where it is above the threshold, else 0."""
+
+    threshold: Tensor
+
+    def __init__(self, threshold: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("threshold", torch.tensor(threshold))
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return errors and decisions."""
+        return torch.cat([outputs, (outputs > self.threshold).to(outputs.dtype)], dim=1)
+
+
+class Rebuild(nn.Module):
+    """Features told -> raw records (b, ...); of padded steps nothing is told, as in the record."""
+
+    def __init__(self, chain: Chain, *, images: bool) -> None:
+        super().__init__()
+        self.undo = Undo(chain, images=images)
+        self.masked = any(step.kind == "mask" for step in chain.steps)
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return raw records, in the shape of x."""
+        told: Tensor = self.undo(outputs)
+        if not self.masked:
+            return told
+        return torch.where(torch.isnan(x).all(dim=-1, keepdim=True), torch.nan, told)
+
+
+class Sample(nn.Module):
+    """Features told from noise -> raw records (b, ...)."""
+
+    def __init__(self, chain: Chain, *, images: bool) -> None:
+        super().__init__()
+        self.undo = Undo(chain, images=images)
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return raw records."""
+        told: Tensor = self.undo(outputs)
+        return told
+
+
+def last_part(params: Autoencoder, schema: Schema, chain: Chain, threshold: float = 0.0) -> nn.Module:
+    """Return the last part of a model.
+
+    Raises:
+        ParamsError: records must be told in their own units, and the preprocessing cannot be undone.
+    """
+    images = schema.kind == "images"
+    match params.purpose:
+        case Reduce():
+            return Code()
+        case Detect():
+            return Decide(threshold)
+        case Generate():
+            return Sample(chain, images=images)
+    return Rebuild(chain, images=images)

@@ -1,0 +1,52 @@
+"""What a whole model takes and gives: the signature of its exported file and of its registered versions."""
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from ..data.records import Array
+from ..data.schema import Schema
+from ..params.models import Network
+from .autoencoder.params import Autoencoder, Detect, Generate, Reduce
+
+RAW = {"images": "uint8", "text": "int32"}
+"""Type of raw records by kind; else float64."""
+
+
+class Interface(NamedTuple):
+    """Names, shapes without rows, and NumPy types of input and output."""
+
+    input: str
+    takes: tuple[int, ...]
+    takes_dtype: str
+    output: str
+    gives: tuple[int, ...]
+    gives_dtype: str
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Self:
+        """Return what stands in `model.json`."""
+        return cls(**facts | {name: tuple(facts[name]) for name in ("takes", "gives")})
+
+
+def interface_of(network: Network, schema: Schema) -> Interface:
+    """Return what a model of `network` takes and gives: raw records or noise, predictions, records, codes or errors."""
+    records = (schema.shape, RAW.get(schema.kind, "float64"))
+    if not isinstance(network, Autoencoder):
+        return Interface("x", *records, schema.output, (schema.n_outputs,), schema.output_dtype)
+    told = (schema.shape, "float32" if schema.kind == "images" else "float64")
+    match network.purpose:
+        case Generate():
+            return Interface("z", (network.latent,), "float32", "samples", *told)
+        case Reduce():
+            return Interface("x", *records, "codes", (network.latent,), "float32")
+        case Detect():
+            return Interface("x", *records, "anomaly", (2,), "float32")
+    return Interface("x", *records, "reconstruction", *told)
+
+
+def inputs_of(interface: Interface, x: Array, n: int) -> Array:
+    """Return n rows of what a model takes, (n, ...): raw records x, from the first again if they are few, or noise."""
+    if interface.input == "z":
+        return np.random.default_rng(0).standard_normal((n, *interface.takes)).astype(interface.takes_dtype)
+    return np.ascontiguousarray(x[np.resize(np.arange(len(x)), n)])

@@ -1,0 +1,118 @@
+"""Pictures of records: as they are, and as a network tells them."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..data.records import Array
+from ..families.autoencoder.params import Denoising
+from ..families.saved import Saved
+from ..plotting import figure, title
+from .denoised import noise_of, spoilt
+from .records import Told, tell
+
+SHOWN = 12
+"""Records of a picture."""
+
+SIDE = 8
+"""Columns of a grid."""
+
+
+def images(name: str, test: Told) -> Figure:
+    """Test images above what is told of them."""
+    return _rows(f"{name}: test rows, and what is told of them", {"record": test.truth, "told": test.told})
+
+
+def cleaned(name: str, saved: Saved, variant: Denoising, x: Array, seed: int) -> Figure:
+    """Test images, spoilt ones, and what is told of those."""
+    truth = tell(saved.model, x).truth
+    noise = noise_of(saved, variant, truth)
+    shown = {"record": truth, "noisy": spoilt(saved, noise, x, seed), "told": tell(saved.model, x, noise, seed).told}
+    return _rows(f"{name}: test rows, with noise, and what is told of those", shown)
+
+
+def heat(name: str, test: Told) -> Figure:
+    """The test images that are told worst, what is told of them, and where the error lies."""
+    worst = np.argsort(-test.errors, kind="stable")[:SHOWN]
+    truth, told = test.truth[worst], test.told[worst]
+    shown = {"record": truth, "told": told, "error": ((truth - told) ** 2).mean(axis=1, keepdims=True)}
+    return _rows(f"{name}: the test rows told worst, and where the error lies", shown)
+
+
+def grid(text: str, records: Array, bounds: tuple[float, float]) -> Figure:
+    """Images (n, c, h, w) in rows of eight; bounds: what is black, and what is white."""
+    height = -(-len(records) // SIDE)
+    fig, axes = figure(SIDE * 0.7, height * 0.7 + 0.5)
+    blank = height * SIDE - len(records)
+    tiles = np.pad(_pixels(records, bounds), ((0, blank), (0, 1), (0, 1), (0, 0)), constant_values=1)
+    tiles = tiles.reshape(height, SIDE, *tiles.shape[1:])
+    sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(height * tiles.shape[2], SIDE * tiles.shape[3], -1)
+    axes.imshow(sheet.squeeze(-1) if sheet.shape[-1] == 1 else sheet, cmap="gray", vmin=0, vmax=1)
+    axes.set_axis_off()
+    title(fig, text)
+    return fig
+
+
+def steps(name: str, test: Told) -> Figure:
+    """The first value of six test sequences, and what is told of it."""
+    fig, first = figure(7.5, 4.5)
+    first.remove()
+    panels = fig.subplots(2, 3).ravel()
+    for panel, i in zip(panels, range(len(test.truth)), strict=False):
+        length = len(test.truth[i]) if test.real is None else int(test.real[i].sum())
+        panel.plot(test.truth[i, :length, 0], color="black", linewidth=1, label="record")
+        panel.plot(test.told[i, :length, 0], color="C0", linewidth=1, label="told")
+    for panel in panels[len(test.truth) :]:
+        panel.set_axis_off()
+    fig.legend(*panels[0].get_legend_handles_labels(), ncols=2, fontsize="small", loc="outside lower center")
+    title(fig, f"{name}: the first value of test rows, and what is told of it")
+    return fig
+
+
+def columns(name: str, test: Told, features: list[str]) -> Figure:
+    """The share of each feature's variance that is told, the best first; of thirty features at most."""
+    truth = test.truth.reshape(len(test.truth), -1)
+    left = ((truth - test.told.reshape(truth.shape)) ** 2).mean(0)
+    variance = truth.var(0)
+    share = np.where(variance > 0, 1 - left / np.where(variance > 0, variance, 1), 1)
+    names = features if len(features) == len(share) else [f"feature {i}" for i in range(len(share))]
+    order = np.argsort(-share, kind="stable")[:30]
+    fig, axes = figure(6.0, 1.2 + 0.22 * len(order))
+    axes.barh(range(len(order)), np.maximum(share[order], 0), height=0.7)
+    axes.set_yticks(range(len(order)), [names[i] for i in order], fontsize="small")
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the variance that is told", xlim=(0, 1))
+    title(fig, f"{name}: test rows")
+    return fig
+
+
+def _rows(text: str, shown: dict[str, Array]) -> Figure:
+    """Draw images in a row each, named at the left; the error's in other colours, each row by its own."""
+    fig, first = figure(SHOWN * 0.62, len(shown) * 0.75 + 0.5)
+    first.remove()
+    count = min(SHOWN, *(len(each) for each in shown.values()))
+    panels = fig.subplots(len(shown), count, squeeze=False)
+    bounds = bounds_of(next(iter(shown.values()))[:count])
+    for line, (name, images) in zip(panels, shown.items(), strict=True):
+        for panel, image in zip(line, images, strict=False):
+            panel.set_xticks([])
+            panel.set_yticks([])
+            panel.spines[:].set_visible(False)
+            if name == "error":
+                panel.imshow(image[0], cmap="inferno")
+                continue
+            pixels = _pixels(image[None], bounds)[0]
+            panel.imshow(pixels[..., 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=1)
+        line[0].set_ylabel(name)
+    title(fig, text)
+    return fig
+
+
+def bounds_of(records: Array) -> tuple[float, float]:
+    """Return the smallest and the largest number of records."""
+    return float(records.min()), float(records.max())
+
+
+def _pixels(records: Array, bounds: tuple[float, float]) -> Array:
+    """Return images (n, c, h, w) as (n, h, w, c) between 0 and 1; of four channels the first three."""
+    low, high = bounds
+    return np.asarray(np.clip((records - low) / ((high - low) or 1), 0, 1).transpose(0, 2, 3, 1)[..., :3])

@@ -1,0 +1,116 @@
+"""What is an autoencoder's own: its size, its code, its errors, its noise."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from fivefold.errors import ParamsError
+from fivefold.families.autoencoder.network import AutoencoderNetwork, build
+from fivefold.families.autoencoder.noise import Noise
+from fivefold.families.autoencoder.params import Autoencoder, Denoising
+from fivefold.families.shape import Shape
+
+
+def network(shape: Shape, **changes: Any) -> AutoencoderNetwork:
+    torch.manual_seed(0)
+    built = build(Autoencoder(family="autoencoder", **changes), shape)
+    assert isinstance(built, AutoencoderNetwork)
+    return built.eval()
+
+
+def count(built: AutoencoderNetwork) -> int:
+    return sum(p.numel() for p in built.parameters())
+
+
+def test_the_tutorial_s_784_32_784_has_50992_parameters() -> None:
+    tutorial = network(Shape((1, 28, 28), 1), hidden=(), latent=32, code="relu", output="sigmoid")
+    assert count(tutorial) == 784 * 32 + 32 + 32 * 784 + 784 == 50_992
+
+
+def test_a_variational_one_has_a_second_head() -> None:
+    plain, variational = (network(Shape((4,), 1), latent=3, variant={"name": v}) for v in ("plain", "variational"))
+    assert count(variational) - count(plain) == 128 * 3 + 3
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 5), (28, 28), (33, 17), (2, 9)])
+def test_convolutions_come_back_to_any_size(size: tuple[int, int]) -> None:
+    built = network(Shape((3, *size), 1), design="conv", hidden=(4,))
+    assert built.decode(torch.zeros(2, 16)).shape == (2, 3, *size)
+
+
+def test_an_image_that_cannot_be_halved_is_refused() -> None:
+    text = re.escape("network.hidden may hold 2 layers for images of 3x9 pixels, since each halves them, but holds 3")
+    with pytest.raises(ParamsError, match=text):
+        network(Shape((1, 3, 9), 1), design="conv", hidden=(4, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("shape", "design", "text"),
+    [
+        (Shape((4,), 1), "conv", "network.design conv needs images, but a record has shape (4,)"),
+        (Shape((1, 8, 8), 1), "recurrent", "network.design recurrent needs steps, but a record has shape (1, 8, 8)"),
+        (Shape((9,), 1, tokens=30), "dense", "network.family autoencoder tells numbers, but a record is text"),
+    ],
+)
+def test_records_that_a_design_is_not_for(shape: Shape, design: str, text: str) -> None:
+    with pytest.raises(ParamsError, match=re.escape(text)):
+        network(shape, design=design)
+
+
+def test_errors_are_of_each_record_and_pass_over_padding() -> None:
+    built = network(Shape((6, 3), 1, masked=True), design="recurrent", hidden=(8,))
+    x = torch.cat([torch.randn(5, 6, 2), torch.ones(5, 6, 1)], dim=2)
+    x[2, 3:] = 0
+    told = built.decode(built.encode(x))
+    golden = [(told[i, : 3 if i == 2 else 6] - x[i, : 3 if i == 2 else 6, :2]).square().mean() for i in range(5)]
+    torch.testing.assert_close(built.errors(x), torch.stack(golden))
+
+
+def test_padding_changes_no_code() -> None:
+    built = network(Shape((9, 3), 1, masked=True), design="recurrent", hidden=(8,), cell="lstm")
+    x = torch.cat([torch.randn(5, 9, 2), torch.ones(5, 9, 1)], dim=2)
+    x[:, 4:] = 0
+    other = x.clone()
+    other[:, 4:, :2] = 99
+    torch.testing.assert_close(built.encode(other), built.encode(x))
+
+
+class TestNoise:
+    X = torch.rand(200, 50, generator=torch.Generator().manual_seed(0)) + 0.5
+
+    def spoilt(self, noise: str, amount: float, x: torch.Tensor, *, masked: bool = False) -> torch.Tensor:
+        module = Noise(Denoising(name="denoising", noise=noise, amount=amount), masked=masked, low=-7.0, high=7.0)
+        return module.spoil(x, torch.Generator().manual_seed(1))
+
+    def test_gaussian_noise_has_its_deviation(self) -> None:
+        apart = self.spoilt("gaussian", 0.3, self.X) - self.X
+        assert float(apart.std()) == pytest.approx(0.3, rel=0.02)
+        assert float(apart.mean()) == pytest.approx(0, abs=0.02)
+
+    def test_masking_takes_its_share(self) -> None:
+        found = self.spoilt("masking", 0.25, self.X)
+        assert float((found == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
+        assert torch.equal(found[found != 0], self.X[found != 0])
+
+    def test_salt_and_pepper_are_the_extremes(self) -> None:
+        found = self.spoilt("salt_and_pepper", 0.4, self.X)
+        assert [float((found == v).float().mean()) for v in (-7, 7)] == pytest.approx([0.2, 0.2], abs=0.02)
+        rest = found.abs() != 7
+        assert torch.equal(found[rest], self.X[rest])
+
+    @pytest.mark.parametrize("noise", ["gaussian", "masking", "salt_and_pepper"])
+    def test_a_mask_and_padding_stay(self, noise: str) -> None:
+        x = torch.cat([torch.randn(20, 6, 2), torch.ones(20, 6, 1)], dim=2)
+        x[:, 4:] = 0
+        found = self.spoilt(noise, 0.5, x, masked=True)
+        assert torch.equal(found[:, :, 2], x[:, :, 2])
+        assert not found[:, 4:].any()
+        assert not torch.equal(found, x)
+
+    def test_a_training_batch_keeps_what_is_to_be_told(self) -> None:
+        module = Noise(Denoising(name="denoising"), masked=False, low=0, high=1)
+        x, y = module(self.X, self.X)
+        assert torch.equal(y, self.X)
+        assert not torch.equal(x, self.X)

@@ -1,0 +1,89 @@
+"""Preprocessing run backwards gives the records again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fivefold.data.records import Array
+from fivefold.errors import ParamsError
+from fivefold.families.undo import Undo
+from fivefold.params.datasets import Missing, Series
+from fivefold.params.splits import TimeSplit
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.scaling import fit_scaling
+
+from ..conftest import images_block, schema_of, table_block, whole
+
+
+def undone(chain: Chain, x: Array, *, images: bool = False) -> Array:
+    features = chain(x)
+    if any(step.kind == "mask" for step in chain.steps):
+        features = features[..., :-1]
+    undo = Undo(chain, images=images)
+    return np.asarray(undo(torch.from_numpy(features)).numpy())
+
+
+@pytest.mark.parametrize("normalize", ["standard", "minmax", "robust", "none"])
+def test_numbers_come_back(normalize: str) -> None:
+    x = np.random.default_rng(0).normal(50, 10, (40, 5))
+    chain = fit_scaling(x, schema_of((5,)), table_block(normalize=normalize))
+    np.testing.assert_allclose(undone(chain, x), x, rtol=1e-5)
+
+
+def test_words_flags_and_gaps_come_back(tmp_path: object) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "colour": random.choice(["red", "green", "blue"], 60),
+            "size": random.normal(3, 1, 60),
+            "sold": random.random(60) < 0.5,
+            "shop": random.choice(["north", "south"], 60),
+            "y": random.normal(size=60),
+        }
+    )
+    frame.loc[::7, "size"] = np.nan
+    path = f"{tmp_path}/a.csv"
+    frame.to_csv(path, index=False)
+    block = table_block(path, task="regression", missing=Missing(indicator=True), clip=5.0)
+    schema, records = whole(block)
+    back = undone(fit_scaling(records.x, schema, block), records.x)
+    known = ~np.isnan(records.x)
+    np.testing.assert_allclose(back[known], records.x[known], rtol=1e-5, atol=1e-6)
+    assert np.isfinite(back).all()
+
+
+@pytest.mark.parametrize("normalize", ["standard", "minmax", "none"])
+def test_pixels_come_back_within_their_range(normalize: str) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (9, 3, 4, 5), dtype=np.uint8)
+    chain = fit_scaling(x, schema_of((3, 4, 5), 2), images_block(normalize=normalize))
+    back = undone(chain, x, images=True)
+    np.testing.assert_allclose(back, x, atol=1e-3)
+    beyond = Undo(chain, images=True)(torch.full((1, 3, 4, 5), 1e4))
+    assert (beyond == 255).all()
+
+
+def test_logarithms_come_back() -> None:
+    x = np.exp(np.random.default_rng(0).normal(size=(30, 4, 2)))
+    schema = schema_of((4, 2)).model_copy(update={"kind": "series", "features": ("a", "b")})
+    block = Series(
+        kind="series",
+        source="a.csv",
+        task="forecasting",
+        time="t",
+        targets=("a",),
+        exogenous=("b",),
+        window=4,
+        log=True,
+        split=TimeSplit(validation=2, test=2, by="time"),
+        normalize="standard",
+    )
+    np.testing.assert_allclose(undone(fit_scaling(x, schema, block), x), x, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("step", "key"), [(Step("unit_norm", {}), "normalize: l2"), (Step("take", {"index": np.array([0])}), "select")]
+)
+def test_what_cannot_be_undone_is_refused(step: Step, key: str) -> None:
+    with pytest.raises(ParamsError, match=rf"records must be told in their own units, but {key} cannot be undone"):
+        Undo(Chain("float64", (step,)), images=False)

@@ -1,0 +1,90 @@
+"""What cannot be of an autoencoder is said before anything runs."""
+
+from typing import Any
+
+import pytest
+
+from fivefold.errors import ParamsError
+from fivefold.params.load import parse
+
+from .example import example
+
+VAE = {"variant": {"name": "variational"}}
+
+
+def block(dataset: str = "pens", training: dict[str, Any] | None = None, select: str = "none", **network: Any) -> Any:
+    tree = example()
+    tree["models"]["auto"] = {
+        "dataset": dataset,
+        "select": {"method": "none"} if select == "none" else {"method": "pca", "components": 2},
+        "network": {"family": "autoencoder", **network},
+        "training": training or {},
+    }
+    return tree
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {},
+        {"design": "conv", "hidden": [4], "output": "sigmoid"},
+        {**VAE, "purpose": {"name": "generation"}},
+        {"variant": {"name": "denoising"}, "purpose": {"name": "denoising"}},
+        {"purpose": {"name": "anomaly", "normal": ["a"]}},
+        {"code": "sigmoid", "variant": {"name": "sparse", "penalty": "kl"}},
+    ],
+)
+def test_what_suits_is_taken(network: dict[str, Any]) -> None:
+    params = parse(block(**network))
+    assert params.models["auto"].network.family == "autoencoder"
+
+
+@pytest.mark.parametrize(
+    ("network", "training", "dataset", "text"),
+    [
+        ({"design": "recurrent"}, {}, "pens", "network.design: recurrent does not suit pens, which is of kind images"),
+        (
+            {"design": "conv"},
+            {},
+            "cells",
+            "network.design: conv does not suit cells, which is of kind table; choose",
+        ),
+        ({"output": "sigmoid"}, {}, "mixes", "network.output: sigmoid tells numbers between 0 and 1, but normalize is"),
+        ({"purpose": {"name": "generation"}}, {}, "pens", "generation draws codes, which variant plain cannot; choose"),
+        (
+            {"purpose": {"name": "denoising"}},
+            {},
+            "pens",
+            "denoising is learnt from noise, but variant is plain; choose",
+        ),
+        ({"variant": {"name": "sparse", "penalty": "kl"}}, {}, "pens", "kl is of codes between 0 and 1, but code is"),
+        ({**VAE, "code": "relu"}, {}, "pens", "a variational code is a normal distribution's, so linear, but is relu"),
+        (VAE, {"loss": {"name": "mae"}}, "pens", "training.loss.name: a likelihood is mse or bce, but not mae; choose"),
+        ({}, {"loss": {"name": "bce"}}, "pens", "bce is of numbers between 0 and 1; set network.output to sigmoid"),
+        ({}, {"loss": {"name": "focal"}}, "pens", "records can have auto, mse, mae, huber, bce, but not focal; choose"),
+        ({}, {"imbalance": "weights"}, "pens", "training.imbalance: is of targets, but an autoencoder tells records"),
+        (
+            {},
+            {"augment": {"rotation": 5}},
+            "pens",
+            "training.augment: an autoencoder would tell altered records",
+        ),
+        (
+            {"purpose": {"name": "anomaly", "normal": ["a"]}},
+            {},
+            "mixes",
+            "normal: names classes, but the task is",
+        ),
+        ({}, {"accumulate": 99}, "pens", "training.accumulate: a batch of 16 rows cannot go through in 99 parts"),
+    ],
+)
+def test_what_does_not_suit_is_refused(network: dict[str, Any], training: Any, dataset: str, text: str) -> None:
+    with pytest.raises(ParamsError) as error:
+        parse(block(dataset, training, **network))
+    assert text in str(error.value)
+    assert "models.auto." in str(error.value)
+
+
+def test_features_are_not_selected_twice() -> None:
+    with pytest.raises(ParamsError, match=r"models\.auto\.network\.family: an autoencoder finds its own features; set"):
+        parse(block(select="pca"))

@@ -1,0 +1,235 @@
+"""Scores of autoencoders, against PCA, scikit-learn, torchmetrics and closed forms."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.metrics import roc_auc_score
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from fivefold.data.records import Dataset, Records
+from fivefold.data.schema import Schema
+from fivefold.families.autoencoder.params import Autoencoder
+from fivefold.families.find import build_network
+from fivefold.families.saved import Saved, deployed, last_part, network_shape
+from fivefold.params.losses import Auto
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.scoring.judge import judge
+from fivefold.scoring.of_records import UNITS
+from fivefold.scoring.records import Linear, quantised, tell
+from fivefold.scoring.report import Report
+from fivefold.training.fit import fit
+
+CHAIN = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
+HISTORY = pd.DataFrame({"epoch": [1], "train/loss": [1.0], "val/loss": [1.0]})
+MEASURED: Any = {"gradient": {"layer": [1.0]}}
+
+
+def dataset(size: int = 12, n: int = 150) -> Dataset:
+    """Images of two classes, each a blend of a few patterns: a corner that is light, and a cross."""
+    random = np.random.default_rng(0)
+    y = np.arange(n) % 2
+    patterns = random.random((2, 3, size, size))
+    weights = random.random((n, 3))
+    x = np.einsum("nk,nkhw->nhw", weights, patterns[y])[:, None] / 3 * 255
+    records = Records(x.astype(np.uint8), y, np.arange(n))
+    schema = Schema(
+        kind="images", task="classification", target="t", features=(), shape=(1, size, size), classes=("a", "b")
+    )
+    ends = (n // 2, 3 * n // 4, n)
+    return Dataset(schema, *(records.take(np.arange(a, b)) for a, b in zip((0, *ends), ends, strict=False)))
+
+
+def saved(data: Dataset, **network: Any) -> Saved:
+    params = Autoencoder.model_validate_json(json.dumps({"family": "autoencoder", "latent": 4, **network}))
+    torch.manual_seed(0)
+    built = build_network(params, network_shape(data.schema, CHAIN, Auto(name="auto")))
+    output = last_part(params, data.schema, CHAIN, Auto(name="auto"))
+    model = deployed(params, data.schema, CHAIN, built, output).eval()
+    return Saved(model, data.schema, params, Auto(name="auto"), {"name": "m", "params": {"seed": 3}})
+
+
+def linear(data: Dataset, **network: Any) -> Saved:
+    """An autoencoder that is a PCA: its weights are the components."""
+    found = saved(data, hidden=[], **network)
+    flat = CHAIN(data.train.x).reshape(len(data.train), -1)
+    pca = PCA(4, random_state=3).fit(flat.astype(np.float64))
+    inner = found.model.network
+    with torch.no_grad():
+        inner.to_code.weight.copy_(torch.from_numpy(pca.components_))
+        inner.to_code.bias.copy_(torch.from_numpy(-pca.components_ @ pca.mean_))
+        inner.decoder.layers[-1].weight.copy_(torch.from_numpy(pca.components_.T))
+        inner.decoder.layers[-1].bias.copy_(torch.from_numpy(pca.mean_))
+    return found
+
+
+def report(found: Saved, data: Dataset) -> Report:
+    return judge("m", found, data, HISTORY, MEASURED)
+
+
+def test_an_autoencoder_that_is_a_pca_scores_like_one() -> None:
+    data = dataset()
+    scores = report(linear(data), data).scores
+    for part in ("test", "val", "train"):
+        assert scores[part]["mse"] == pytest.approx(scores[part]["pca_mse"], rel=1e-3)
+        assert scores[part]["knn_accuracy"] == scores[part]["pca_knn_accuracy"]
+    assert scores["train"]["mse"] == pytest.approx(_left(data), rel=1e-3)
+
+
+def _left(data: Dataset) -> float:
+    """The variance that four components leave, by singular values."""
+    flat = CHAIN(data.train.x).reshape(len(data.train), -1).astype(np.float64)
+    values = np.linalg.svd(flat - flat.mean(0), compute_uv=False)
+    return float((values[4:] ** 2).sum() / flat.size)
+
+
+def test_every_score_has_a_unit_and_a_line() -> None:
+    data = dataset()
+    found = report(saved(data), data)
+    assert set(found.scores["test"]) <= set(UNITS)
+    assert len(found.lines) == len(found.scores["test"])
+    assert found.lines[0].startswith("mse ")
+
+
+def test_codes_stand_in_a_table_for_every_row() -> None:
+    data = dataset()
+    found = saved(data)
+    frame = report(found, data).predictions
+    assert list(frame.columns) == ["row", "set", "target", "error", "code_0", "code_1", "code_2", "code_3"]
+    assert frame["set"].value_counts().to_dict() == {"train": 75, "validation": 37, "test": 38}
+    with torch.no_grad():
+        codes = found.model.network.encode(torch.from_numpy(CHAIN(data.test.x))).numpy()
+    np.testing.assert_allclose(frame[frame["set"] == "test"].filter(like="code_").to_numpy(), codes, rtol=1e-5)
+
+
+def test_more_bits_a_number_lose_less() -> None:
+    data = dataset()
+    table = report(linear(data), data).tables["compression"]
+    assert table.rate.to_list() == pytest.approx([bits * 4 / 144 for bits in (1, 2, 3, 4, 5, 6, 8)])
+    assert (table.autoencoder.diff().dropna() <= 1e-9).all()
+    np.testing.assert_allclose(table.autoencoder, table.pca, rtol=0.05)
+
+
+def test_quantised_codes_are_even_steps_within_bounds() -> None:
+    codes = np.array([[-1.0, 0.2], [0.5, 0.7], [9.0, 0.4]])
+    found = quantised(codes, np.array([0.0, 0.2]), np.array([1.0, 0.2]), 1)
+    assert found[:, 0].tolist() == [0, 0, 1]
+    assert found[:, 1].tolist() == [0.2, 0.2, 0.2]  # one value in training: nothing is to be kept of it
+    assert quantised(codes, np.array([0.0, 0.0]), np.array([1.0, 1.0]), 8)[1, 0] == pytest.approx(128 / 255)
+
+
+class TestAnomalies:
+    def test_errors_are_scored_like_scikit_learn_scores_them(self) -> None:
+        data = dataset()
+        found = saved(data, purpose={"name": "anomaly", "normal": ["a"]})
+        found.model.output.threshold.fill_(0.1)
+        scores, frame = report(found, data).scores["test"], report(found, data).predictions
+        test = frame[frame["set"] == "test"]
+        assert next(iter(scores)) == "auroc"
+        assert scores["auroc"] == pytest.approx(roc_auc_score(test.target == "b", test.error))
+        assert scores["flagged_anomalies"] == pytest.approx((test.error > 0.1)[test.target == "b"].mean())
+        odd = int((test.target == "b").sum())
+        worst = test.sort_values("error", ascending=False, kind="stable").head(odd)
+        assert scores["precision_at_k"] == pytest.approx((worst.target == "b").mean())
+        assert (test.anomaly == (test.error > 0.1)).all()
+
+    def test_rows_without_classes_have_a_share_that_is_flagged(self) -> None:
+        data = dataset()
+        found = saved(data, purpose={"name": "anomaly"})
+        found.model.output.threshold.fill_(0.1)
+        assert next(iter(report(found, data).scores["test"])) == "flagged"
+
+    def test_a_trained_one_takes_its_threshold_from_normal_validation_rows(self, tmp_path: Path) -> None:
+        data = dataset()
+        tree = {
+            "dataset": "d",
+            "select": {"method": "none"},
+            "network": {
+                "family": "autoencoder",
+                "latent": 3,
+                "purpose": {"name": "anomaly", "normal": ["a"], "quantile": 0.8},
+            },
+            "training": {"max_epochs": 30, "patience": 0, "optimizer": {"name": "adamw", "lr": 0.003}},
+        }
+        fitted = fit(
+            "m",
+            Model.model_validate_json(json.dumps(tree)),
+            data,
+            CHAIN,
+            seed=0,
+            checkpoints=tmp_path,
+            on_epoch=lambda *_: None,
+        )
+        held_out = data.validation.take(np.flatnonzero(data.validation.y == 0))
+        errors = tell(fitted.saved.model, held_out.x).errors
+        threshold = float(fitted.saved.model.output.get_buffer("threshold"))
+        assert threshold == pytest.approx(np.quantile(errors, 0.8), rel=1e-4)
+        with torch.no_grad():
+            told = fitted.saved.model(torch.from_numpy(data.test.x)).numpy()
+        np.testing.assert_allclose(told[:, 0], tell(fitted.saved.model, data.test.x).errors, rtol=1e-4)
+        assert (told[:, 1] == (told[:, 0] > threshold)).all()
+        assert told[data.test.y == 1, 1].mean() > told[data.test.y == 0, 1].mean() + 0.5
+
+
+def test_noise_that_is_taken_away_is_told_in_decibels() -> None:
+    data = dataset(size=16)
+    found = saved(data, variant={"name": "denoising", "amount": 0.2})
+    scores = report(found, data).scores["test"]
+    clean = tell(found.model, data.test.x)
+    span = float(clean.truth.max() - clean.truth.min())
+    from fivefold.scoring.denoised import noise_of, spoilt
+
+    noise = noise_of(found, found.network.variant, clean.truth)
+    noisy = torch.from_numpy(spoilt(found, noise, data.test.x, 3))
+    told = torch.from_numpy(tell(found.model, data.test.x, noise, 3).told)
+    truth = torch.from_numpy(clean.truth)
+    assert float((noisy - truth).std()) == pytest.approx(0.2, rel=0.05)
+    for name, images in (("psnr", told), ("psnr_noisy", noisy)):
+        assert scores[name] == pytest.approx(float(peak_signal_noise_ratio(images, truth, data_range=span)), rel=1e-4)
+    golden = float(structural_similarity_index_measure(told, truth, data_range=span))
+    assert scores["ssim"] == pytest.approx(golden, rel=1e-4)
+    assert scores["gain"] == pytest.approx(scores["psnr"] - scores["psnr_noisy"])
+
+
+def test_the_bound_of_a_code_without_information_is_a_normal_likelihood() -> None:
+    data = dataset()
+    found = saved(data, variant={"name": "variational"}, purpose={"name": "generation"})
+    with torch.no_grad():  # the code says nothing, and the mean is told
+        for layer in (found.model.network.to_code, found.model.network.to_log_variance):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        last = found.model.network.decoder.layers[-1]
+        last.weight.zero_()
+        last.bias.fill_(0.25)
+    scores = report(found, data).scores["test"]
+    square = ((CHAIN(data.test.x).astype(np.float64) - 0.25) ** 2).reshape(len(data.test), -1)
+    golden = -144 / 2 * (math.log(2 * math.pi * square.mean()) + 1)
+    assert scores["elbo"] == pytest.approx(golden, rel=1e-5)
+    assert (scores["divergence"], scores["active"]) == (pytest.approx(0, abs=1e-6), 0)
+
+
+@pytest.mark.parametrize("variant", ["plain", "denoising", "variational"])
+def test_every_picture_is_drawn(variant: str) -> None:
+    data = dataset()
+    found = report(saved(data, variant={"name": variant}), data)
+    assert {"records", "worst", "codes", "errors", "compression", "learning_curve", "gradients"} <= set(found.pictures)
+    assert ("samples" in found.pictures) == (variant == "variational")
+    assert ("denoised" in found.pictures) == (variant == "denoising")
+    for picture in found.pictures.values():
+        picture()
+
+
+def test_linear_is_fitted_to_training_rows_alone() -> None:
+    data = dataset()
+    found = saved(data)
+    train, test = tell(found.model, data.train.x), tell(found.model, data.test.x)
+    golden = PCA(4, random_state=3).fit(train.flat.astype(np.float64))
+    back = golden.inverse_transform(golden.transform(test.flat))
+    np.testing.assert_allclose(Linear.fit(train, 3).errors(test), ((test.flat - back) ** 2).mean(1), rtol=1e-4)

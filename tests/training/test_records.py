@@ -1,0 +1,110 @@
+"""Autoencoders are trained like other networks: resumed, seeded, told by the doctor, on normal rows alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fivefold.data.records import Dataset, Records
+from fivefold.data.schema import Schema
+from fivefold.errors import ParamsError
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.training.fit import Fitted, fit
+
+CHAIN = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(6), "scale": np.ones(6)}))
+VARIANTS = {
+    "variational": {"name": "variational", "warmup": 3},
+    "denoising": {"name": "denoising"},
+    "contractive": {"name": "contractive"},
+}
+
+
+class InterruptedEpochError(Exception):
+    pass
+
+
+def dataset(odd: float = 0.0) -> Dataset:
+    """Rows of six numbers that two tell; of the second class `odd` is added to all."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(160, 2)) @ random.normal(size=(2, 6)) + 0.1 * random.normal(size=(160, 6))
+    y = np.arange(160) % 2
+    schema = Schema(
+        kind="table",
+        task="classification",
+        target="t",
+        features=tuple("abcdef"),
+        shape=(6,),
+        classes=("fine", "odd"),
+    )
+    records = Records(x + odd * y[:, None], y, np.arange(160))
+    return Dataset(schema, *(records.take(np.arange(*span)) for span in ((0, 100), (100, 130), (130, 160))))
+
+
+def run(folder: Path, *, data: Dataset | None = None, each: Callable[[int], None] = int, **network: Any) -> Fitted:
+    tree = {
+        "dataset": "d",
+        "select": {"method": "none"},
+        "network": {"family": "autoencoder", "hidden": [16], "latent": 2, **network},
+        "training": {
+            "max_epochs": 8,
+            "patience": 0,
+            "checkpoint_seconds": 0,
+            "optimizer": {"name": "adamw", "lr": 0.01},
+        },
+    }
+    model = Model.model_validate_json(json.dumps(tree))
+    tell = {"seed": 1, "checkpoints": folder, "on_epoch": lambda epoch, *_: each(epoch)}
+    return fit("m", model, data or dataset(), CHAIN, **tell)
+
+
+def weights(fitted: Fitted) -> dict[str, torch.Tensor]:
+    return fitted.saved.model.state_dict()
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, variant: dict[str, Any]) -> None:
+    def interrupt(epoch: int) -> None:
+        if epoch == 4:
+            raise InterruptedEpochError
+
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "a", each=interrupt, variant=variant)
+    resumed, whole = run(tmp_path / "a", variant=variant), run(tmp_path / "b", variant=variant)
+    assert resumed.resumed
+    assert not whole.resumed
+    assert all(torch.equal(weights(whole)[name], value) for name, value in weights(resumed).items())
+    assert resumed.history.equals(whole.history)
+
+
+def test_records_are_learnt_and_their_target_is_not(tmp_path: Path) -> None:
+    data = dataset()
+    other = Dataset(data.schema, *(Records(r.x, 1 - r.y, r.rows) for r in data.splits().values()))
+    one, two = run(tmp_path / "a", data=data), run(tmp_path / "b", data=other)
+    assert one.history["val/loss"].iloc[-1] < 0.5 * one.history["val/loss"].iloc[0]
+    assert one.history.equals(two.history)
+
+
+def test_a_detector_learns_normal_rows_alone(tmp_path: Path) -> None:
+    purpose = {"name": "anomaly", "normal": ["fine"]}
+    plain, moved = (run(tmp_path / str(odd), data=dataset(odd), purpose=purpose) for odd in (0.0, 9.0))
+    assert plain.history.equals(moved.history)  # whatever rows of other classes are
+    assert all(torch.equal(weights(plain)[name], value) for name, value in weights(moved).items())
+
+
+def test_a_normal_class_that_the_dataset_lacks_is_refused(tmp_path: Path) -> None:
+    text = r"models\.m\.network\.purpose\.normal must name classes of the dataset, fine, odd, but holds 'good'; mend it"
+    with pytest.raises(ParamsError, match=text):
+        run(tmp_path, purpose={"name": "anomaly", "normal": ["good"]})
+
+
+def test_validation_rows_are_spoilt_alike_in_every_epoch(tmp_path: Path) -> None:
+    tree = {"name": "denoising", "amount": 5.0}
+    once = run(tmp_path / "a", variant=tree)
+    again = run(tmp_path / "b", variant=tree)
+    assert once.history.equals(again.history)
+    assert float(once.history["val/loss"].iloc[-1]) > float(run(tmp_path / "c").history["val/loss"].iloc[-1])
