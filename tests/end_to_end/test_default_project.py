@@ -93,6 +93,7 @@ def test_the_scores_reach_the_bars(finished: Project) -> None:
     assert test["mlp"]["accuracy"] >= 0.95
     assert test["cnn"]["accuracy"] >= 0.97
     assert test["mlp_regression"]["r2"] >= 0.85
+    assert test["autoencoder"]["mse"] < 0.8 * test["autoencoder"]["pca_mse"]
     assert test["lstm"]["rmse"] <= 20 < test["lstm"]["persistence_rmse"] < test["lstm"]["seasonal_rmse"]
 
 
