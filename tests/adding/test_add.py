@@ -180,7 +180,7 @@ def test_a_folder_that_holds_the_project_is_refused(source: str) -> None:
 
 
 def test_a_folder_that_vanishes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def vanish(*_: object) -> None:
+    def vanish(*_: object, **__: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "proc/7")
 
     monkeypatch.setattr("fivefold.adding.add.look", vanish)

@@ -396,7 +396,7 @@ class TestLevels:
         y = ["u", "v"] * 25 + ["u", "w"] * 5
         pd.DataFrame({"a": RANDOM.normal(size=60), "part": part, "y": y}).to_csv(tmp_path / "b.csv", index=False)
         split = GivenSplit(by="column", column="part")
-        message = r"\Atraining rows have none of w, .*; or set `checks: {unseen_class: warning}`\Z"
+        message = r"b\.csv: unseen_class: training rows have none of w, .*, set `checks: {unseen_class: warning}`\Z"
         with pytest.raises(DataError, match=message):
             prepare(table_block(tmp_path / "b.csv", split=split), 0)
         _, findings = prepare(table_block(tmp_path / "b.csv", split=split, checks={"unseen_class": "warning"}), 0)

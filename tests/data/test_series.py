@@ -445,8 +445,8 @@ class TestRefused:
         path = series(tmp_path, range(20), y=np.arange(20.0), z=level)
         changes = {"targets": ("y", "z"), "horizon": horizon, "validation": 3, "test": 4}
         line = (
-            "training rows must have two values or more of a target, but column 'z' holds only 2.5; name another column"
-            " under `targets`, bring more rows, or split another way"
+            f"{path}: training rows must have two values or more of a target, but column 'z' holds only 2.5; name"
+            " another column under `targets`, bring more rows, or split another way"
         )
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
             prepare(block(path, **changes), 0)

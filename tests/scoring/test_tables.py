@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,7 +10,7 @@ from sklearn.metrics import auc, roc_auc_score
 from fivefold.data.records import Array, Records
 from fivefold.data.schema import Schema
 from fivefold.plotting import STYLE
-from fivefold.scoring.pictures import confusion, draw, forecast
+from fivefold.scoring.pictures import PICTURES, confusion, draw, forecast
 from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 
 from ..conftest import schema_of
@@ -117,7 +118,8 @@ class TestOtherTables:
     @pytest.mark.parametrize("norms", [[0.5], [1e-9, 3.0, 0.0], [None, None], [0.0], [0.1] * 300])
     def test_gradients_of_any_size_are_drawn(self, tmp_path: Path, norms: list[float | None]) -> None:
         layers = {f"layers.{i}": norms for i in range(10)}
-        draw({"gradients": gradients({"gradient": layers})}, "m", tmp_path / "plots")
+        picture = partial(PICTURES["gradients"], gradients({"gradient": layers}), "m")
+        draw({"gradients": picture}, tmp_path / "plots")
         assert (tmp_path / "plots/gradients.png").stat().st_size > 5000
 
     def test_tables_are_written_by_name(self, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class RawImages(Arrays):
 
     channels: Array | None = None
 
-    def encode(self, parts: Parts) -> Dataset:
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
         """Return the images, divided, with the most channels that a training image has."""
         if self.channels is None:
             return self.divided(parts)

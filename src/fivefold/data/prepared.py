@@ -31,7 +31,7 @@ def _prepared(params: DatasetParams, seed: int) -> tuple[Dataset, list[Finding]]
     graded(found, params.checks)  # what reading found stops before anything is made of it
     parts = split(raw.keys, params.split, seed)
     found += shares(raw.keys, params.split, parts)
-    dataset = raw.encode(parts)
+    dataset = raw.encode(parts, last=True)
     del raw  # a table is as large as what was made of it
     graded(dataset.findings, params.checks)
     if dataset.schema.values:

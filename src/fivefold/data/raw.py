@@ -24,8 +24,12 @@ class Raw(Protocol):
         """What reading found."""
         ...
 
-    def encode(self, parts: Parts) -> Dataset:
-        """Return the rows as arrays, divided, and what was found on the way."""
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
+        """Return the rows as arrays, divided, and what was found on the way.
+
+        last: nothing will be asked of the source any more, so what it holds may go as arrays are made of it: a large
+            table does not fit into memory twice.
+        """
         ...
 
 
@@ -43,7 +47,7 @@ class Arrays:
     findings: tuple[Finding, ...] = ()
     season: Array | None = None
 
-    def encode(self, parts: Parts) -> Dataset:
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
         """Return the rows, divided."""
         return self.divided(parts)
 

@@ -53,7 +53,7 @@ class Found:
 class RawSequences(Arrays):
     """Padded sequences; how many steps a record has is learnt from training rows, and longer ones are cut."""
 
-    def encode(self, parts: Parts) -> Dataset:
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
         """Return the rows, divided, as long as the longest of training rows."""
         steps = ~np.isnan(self.x[parts["train"]]).all(axis=(0, 2))
         length = int(np.flatnonzero(steps)[-1]) + 1

@@ -31,7 +31,7 @@ class RawSeries(Arrays):
 
     told: Array = field(kw_only=True)
 
-    def encode(self, parts: Parts) -> Dataset:
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
         """Return the windows, divided, but for those of which a target was filled in: that is no truth to score.
 
         Raises:

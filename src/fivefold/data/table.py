@@ -42,10 +42,10 @@ class RawTable:
     findings: tuple[Finding, ...] = ()
     also: tuple[Further, ...] = ()
 
-    def encode(self, parts: Parts) -> Dataset:
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
         """Return float64 rows: types of columns and category tables are those of training rows.
 
-        Columns leave `frame` as they become numbers, since a large table does not fit into memory twice.
+        last: columns leave `frame` as they become numbers.
 
         Rows that `missing` drops are left out of the set that they were drawn into, since the type of a column says
         what is a gap in it.
@@ -92,7 +92,7 @@ class RawTable:
             columns=tuple(fitted),
             log=self.params.log,
         )
-        x, findings = self._filled(fitted, kinds, parts)
+        x, findings = self._filled(fitted, kinds, parts, last=last)
         sets = (self.keys.records(x[name], self.rows, parts[name]) for name in SPLITS)
         return Dataset(schema, *sets, findings=(*left_out, *gaps, *findings))
 
@@ -109,7 +109,9 @@ class RawTable:
                 gap |= np.asarray(pd.isna(columns.parse(self.frame[name], kind, order)[0]))
         return gap[self.rows]
 
-    def _filled(self, fitted: list[Column], kinds: Kinds, parts: Parts) -> tuple[dict[str, Array], tuple[Finding, ...]]:
+    def _filled(
+        self, fitted: list[Column], kinds: Kinds, parts: Parts, *, last: bool
+    ) -> tuple[dict[str, Array], tuple[Finding, ...]]:
         """Return the features of each set, and the cells of any set that mean nothing; one column at a time."""
         width = sum(len(column.features) for column in fitted)
         x = {name: np.empty((len(parts[name]), width)) for name in SPLITS}
@@ -117,7 +119,7 @@ class RawTable:
         start = 0
         for column in fitted:
             kind, order = kinds[column.name]
-            values = self.frame.pop(column.name)
+            values = self.frame.pop(column.name) if last else self.frame[column.name]
             cells, bad = columns.parse(values, kind, order)
             finding = columns.doubts(column.name, values, kind, bad, f"{CLEAN} ({self.source})")
             if finding:

@@ -78,7 +78,7 @@ class RawTexts:
     keys: Keys
     findings: tuple[Finding, ...]
 
-    def encode(self, parts: Parts) -> Dataset:
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
         """Return records of tokens; the vocabulary is that of training rows."""
         how = how_cut(self.params)
         cut = {name: [tokenise(text, how) for text in self.texts.iloc[parts[name]]] for name in SPLITS}
@@ -116,7 +116,7 @@ class RawLanguage:
     keys: Keys
     findings: tuple[Finding, ...] = ()
 
-    def encode(self, parts: Parts) -> Dataset:
+    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
         """Return views of the tokens; the vocabulary is that of the tokens before the validation part."""
         length, how = self.params.length, how_cut(self.params)
         end = int(parts["train"][-1]) + length + 1
