@@ -269,7 +269,7 @@ class TestScaling:
 
 CSVS = [
     ("", "must be CSV in UTF-8 with one header, but is not: it is empty"),
-    (b"\x89PNG\r\n\x1a\n\0\0\xff", "must be CSV in UTF-8 with one header, but is not: byte "),
+    (b"\x89PNG\r\n\x1a\n\0\0\xff", "must be CSV in UTF-8 with one header, but is not: it holds zero bytes"),
     ("label\nu\nv\n", ": series must name a column, but 'series' is none; the columns are label"),
     ("series,t,label\na,1,u\nb,1,v\n", "must have a column of values beside series, t, label, but has none; bring one"),
     ("series,t,u,label\na,1,1,u\n,1,2,v\n", ": every row must have a series, but row 2 has none"),
