@@ -1,6 +1,7 @@
 """What a forecast is a difference from, its logarithm and its quantiles: learnt, saved and exported alike."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+import torch
 
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
@@ -16,7 +18,9 @@ from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity, with_gaps
 from fivefold.families.saved import load_model, save_model
 from fivefold.params.models import Model
+from fivefold.params.selection import KBest, Pca, Selection
 from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.selection import fit_selection
 from fivefold.scoring.metrics import middle, naive, rmse
 from fivefold.scoring.predict import predict
 from fivefold.training.fit import Fitted, fit
@@ -66,7 +70,7 @@ def chain_of(dataset: Dataset) -> Chain:
     return chain.then(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
 
 
-def trained(dataset: Dataset, folder: Path, **training: Any) -> Fitted:
+def trained(dataset: Dataset, folder: Path, chain: Chain | None = None, **training: Any) -> Fitted:
     tree = {
         "dataset": "d",
         "select": {"method": "none"},
@@ -74,7 +78,8 @@ def trained(dataset: Dataset, folder: Path, **training: Any) -> Fitted:
         "training": {"max_epochs": 150, "patience": 0, "optimizer": {"name": "adam", "lr": 0.01}, **training},
     }
     model = Model.model_validate_json(json.dumps(tree))
-    return fit("m", model, dataset, chain_of(dataset), seed=1, checkpoints=folder, on_epoch=lambda *_: None)
+    chain = chain or chain_of(dataset)
+    return fit("m", model, dataset, chain, seed=1, checkpoints=folder, on_epoch=lambda *_: None)
 
 
 def error(schema: Schema, y: Array, p: Array) -> float:
@@ -110,6 +115,29 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     ]
     expected = predict(saved.model, np.array(filled).transpose(0, 2, 1))
     np.testing.assert_allclose(session.run(None, {"x": gaps})[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "select",
+    [KBest(method="k_best", score="f", k=4, stability=0), Pca(method="pca", components=2)],
+    ids=lambda select: select.method,
+)
+@pytest.mark.parametrize("base", ["last", "season"])
+def test_a_base_is_read_from_the_window_whatever_is_selected(tmp_path: Path, select: Selection, base: str) -> None:
+    dataset, test = series(log=False), series(log=False).test
+    scaled = chain_of(dataset)
+    selected = fit_selection(scaled(dataset.train.x), dataset.train.y, dataset.schema, select, 0)
+    fitted = trained(dataset, tmp_path, scaled.then(*selected.steps), base=base)
+    saved = replace(fitted.saved, facts={"name": "m", "fingerprint": "f"})
+    p = predict(saved.model, test.x)
+    with torch.no_grad():
+        outputs = saved.model.network(torch.from_numpy(scaled.then(*selected.steps)(test.x))).double().numpy()
+    before = naive(saved.schema, test)["persistence" if base == "last" else "seasonal"]
+    train = dataset.train
+    change = train.y - naive(saved.schema, train)["persistence" if base == "last" else "seasonal"]
+    np.testing.assert_allclose(p, before + outputs * change.std(axis=0) + change.mean(axis=0), rtol=1e-6)
+    export(saved, test.x[:2], tmp_path / "model.onnx")
+    assert max(check_parity(saved, test.x, tmp_path / "model.onnx").values()) < 1e-5
 
 
 def test_most_targets_lie_between_their_quantiles(tmp_path: Path) -> None:

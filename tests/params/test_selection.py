@@ -46,6 +46,49 @@ def test_chi2_compares_classes(block: dict[str, Any]) -> None:
         parse(changed("models.line.select", block))
 
 
+SERIES = {
+    "kind": "series", "source": "s.csv", "task": "forecasting", "time": "t", "targets": ["a"], "window": 8,
+    "split": {"by": "time", "validation": 9, "test": 9}, "normalize": "standard",
+}  # fmt: skip
+TEXT = {
+    "kind": "text", "source": "t.csv", "task": "classification", "target": "y", "length": 8,
+    "split": {"by": "random", "validation": 9, "test": 9},
+}  # fmt: skip
+
+
+def selecting(dataset: dict[str, Any], network: dict[str, Any], **training: Any) -> dict[str, Any]:
+    """The example with a model that selects half of the features of another dataset."""
+    tree = changed("datasets.more", dataset)
+    tree["models"]["more"] = {"dataset": "more", "select": PERCENTILE, "network": network, "training": training}
+    return tree
+
+
+def test_steps_of_a_series_are_selected_for_an_mlp_and_for_no_other_network() -> None:
+    parse(selecting(SERIES, {"family": "mlp"}, base="last"))
+    for network in ({"family": "rnn"}, {"family": "cnn", "design": "tcn"}):
+        with pytest.raises(
+            ParamsError, match=r"models\.more\.network\..* select\.method is percentile; choose family mlp"
+        ):
+            parse(selecting(SERIES, network))
+
+
+def test_tokens_of_a_text_cannot_be_selected() -> None:
+    line = (
+        "models.more.select.method: tokens of a text are in order and cannot be selected; choose select {method: none}"
+    )
+    with pytest.raises(ParamsError, match=re.escape(line)):
+        parse(selecting(TEXT, {"family": "mlp"}))
+
+
+def test_what_is_selected_of_a_window_cannot_be_altered_as_one() -> None:
+    line = (
+        "models.more.training.augment.jitter: it alters whole images or windows, but select.method is percentile;"
+        " choose select {method: none}, or leave it out"
+    )
+    with pytest.raises(ParamsError, match=re.escape(line)):
+        parse(selecting(SERIES, {"family": "mlp"}, augment={"jitter": 0.1}))
+
+
 @pytest.mark.parametrize("block", [PERCENTILE, {"method": "variance", "threshold": 0}, {"method": "rfe", "k": 3}])
 def test_cnn_takes_no_selection(block: dict[str, Any]) -> None:
     with pytest.raises(

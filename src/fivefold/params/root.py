@@ -68,15 +68,23 @@ def conflicts(params: Params) -> list[Conflict]:
             continue
         found += [Conflict(f"{at}.training.{key}", problem) for key, problem in _of_training(model.training, dataset)]
         found += [Conflict(f"{at}.training.{key}", problem) for key, problem in _of_batches(model)]
-        if dataset.kind in ("text", "series") and model.select.method != "none":
-            problem = f"features of {dataset.kind} are in order and cannot be selected; choose select {{method: none}}"
-            found.append(Conflict(f"{at}.select.method", problem))
+        found += [Conflict(f"{at}.{key}", problem) for key, problem in _of_selection(model, dataset)]
         found += [Conflict(f"{at}.network.{key}", problem) for key, problem in _of_network(model, dataset)]
-        chi2 = isinstance(model.select, KBest | Percentile) and model.select.score == "chi2"
-        if chi2 and dataset.task != "classification":
-            problem = f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
-            found.append(Conflict(f"{at}.select.score", problem))
     return found
+
+
+def _of_selection(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    select, augment = model.select, model.training.augment
+    if dataset.kind == "text" and select.method != "none":
+        yield "select.method", "tokens of a text are in order and cannot be selected; choose select {method: none}"
+    if isinstance(select, KBest | Percentile) and select.score == "chi2" and dataset.task != "classification":
+        yield "select.score", f"chi2 compares classes, but the task is {dataset.task}; choose f or mutual_info"
+    if select.method != "none" and (altered := (*augment.of_images, *augment.of_sequences)):
+        yield (
+            f"training.augment.{altered[0]}",
+            f"it alters whole images or windows, but select.method is {select.method}; choose select {{method: none}},"
+            " or leave it out",
+        )
 
 
 def _of_training(training: Training, dataset: Dataset) -> Iterator[tuple[str, str]]:
