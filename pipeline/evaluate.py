@@ -5,10 +5,10 @@ import json
 import pandas as pd
 
 from fivefold import paths
-from fivefold.data.goals import goals
 from fivefold.data.storage import load_dataset
 from fivefold.families.saved import load_model
-from fivefold.scoring.metrics import metrics_of, naive_scores, scores_of
+from fivefold.scoring.lines import lines
+from fivefold.scoring.metrics import scores_of
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.predict import fewer, judged
 from fivefold.scoring.tables import gradients, predictions, save_tables, tables
@@ -38,12 +38,7 @@ def main(name: str) -> None:
             save_tables(shown, folder / "tables")
             draw(shown, name, folder / "plots")
         told.evaluation(report, name)
-    for goal in goals(schema):
-        for metric in metrics_of(goal.schema):
-            value = scores["test"][goal.prefix + metric.name]
-            print(f"{name}: test {goal.prefix}{metric.name} {value:.4f} ({metric.unit}, {metric.better} is better)")
-    for naive in naive_scores(schema, test):
-        print(f"{name}: test {naive} {scores['test'][naive]:.4f}, which needs no network")
+    print(*(f"{name}: test {line}" for line in lines(schema, scores["test"])), sep="\n")
 
 
 if __name__ == "__main__":

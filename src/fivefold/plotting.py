@@ -14,6 +14,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.titlesize": "medium",
     "axes.titleweight": "bold",
+    "date.converter": "concise",
     "font.size": 9,
     "legend.frameon": False,
 }

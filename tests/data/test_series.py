@@ -14,6 +14,7 @@ from fivefold.data.prepared import prepare
 from fivefold.data.raw import Arrays
 from fivefold.data.records import Array, Dataset
 from fivefold.data.series import read_series
+from fivefold.data.steps import last_times, step_of, time_of
 from fivefold.errors import DataError
 from fivefold.params.datasets import Series
 from fivefold.params.splits import TimeSplit
@@ -73,6 +74,42 @@ def texts(found: Arrays) -> list[str]:
 def test_the_step_and_the_span_are_said(tmp_path: Path, times: Any, step: str, span: tuple[str, str]) -> None:
     schema = of(series(tmp_path, times)).schema
     assert (schema.step, schema.span) == (step, span)
+
+
+GRIDS = [
+    *(pd.date_range("2023-01-01", periods=40, freq=f) for f in ("MS", "ME", "QE", "YE", "W", "D", "B", "BMS")),
+    *(pd.date_range("2023-01-05 12:00", periods=40, freq=f) for f in ("h", "15min", "36h", "7s", "250ms", "10us")),
+    pd.date_range("2023-01-05", periods=40, freq=pd.DateOffset(months=1)),
+    np.arange(1700, 1740),
+    np.arange(40) / 3,
+    np.linspace(-1, 1, 40),
+]
+
+
+@pytest.mark.parametrize("times", GRIDS, ids=lambda times: str(getattr(times, "freqstr", times[1])))
+@pytest.mark.parametrize("n", [1, 12, 40])
+def test_the_last_times_follow_from_step_and_span(times: Any, n: int) -> None:
+    grid = np.asarray(times)
+    found = last_times(step_of(grid), (time_of(grid, 0), time_of(grid, -1)), n)
+    assert found is not None
+    if grid.dtype.kind == "M":
+        assert found.astype("datetime64[us]").tolist() == grid[-n:].astype("datetime64[us]").tolist()
+    else:
+        np.testing.assert_allclose(found, grid[-n:], rtol=1e-6, atol=1e-6)
+
+
+def test_ends_of_business_months_may_be_two_days_off() -> None:
+    grid = np.asarray(pd.date_range("2023-01-01", periods=40, freq="BME"))
+    found = last_times(step_of(grid), (time_of(grid, 0), time_of(grid, -1)), 40)
+    assert found is not None
+    assert np.abs(found - grid).max() <= np.timedelta64(2, "D")
+
+
+def test_of_steps_that_are_only_about_so_long_no_time_is_told() -> None:
+    twice = np.asarray(pd.date_range("2023-01-01", periods=40, freq="SMS"))
+    assert step_of(twice) == "about 16 days"
+    assert last_times(step_of(twice), ("2023-01-01", "2024-08-15"), 5) is None
+    assert last_times("", (), 5) is None
 
 
 def test_the_span_is_of_the_steps_that_are_kept(tmp_path: Path) -> None:

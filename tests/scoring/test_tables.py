@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +8,8 @@ from sklearn.metrics import auc, roc_auc_score
 
 from fivefold.data.records import Array, Records
 from fivefold.data.schema import Schema
-from fivefold.scoring.pictures import draw
+from fivefold.plotting import STYLE
+from fivefold.scoring.pictures import draw, forecast
 from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 
 from ..conftest import schema_of
@@ -166,3 +168,40 @@ class TestForecast:
             "predicted": [4.5, 5.5, 8.5, 9.5], "persistence": [3, 3, 7, 7],
             "seasonal": [-3, -2, 1, 2],
         }  # fmt: skip
+
+    def test_the_time_of_a_step_stands_beside_it_and_outer_quantiles_have_their_level(self) -> None:
+        known = {"step": "1 month", "span": ("1949-01-31", "1949-10-31"), "levels": (0.1, 0.5, 0.9)}
+        records = Records(np.zeros((2, 4, 1)), np.array([[4.0, 5], [8, 9]]), np.array([7, 8]))
+        p = np.arange(12.0).reshape(2, 6)
+        table = tables(self.SCHEMA.model_copy(update=known), records, p, HISTORY)["forecast"]
+        assert table.time.astype(str).tolist() == ["1949-08-31", "1949-09-30", "1949-09-30", "1949-10-31"]
+        assert table[["q0.1", "predicted", "q0.9"]].to_numpy().tolist() == p.reshape(4, 3).tolist()
+
+    @pytest.mark.parametrize(
+        ("step", "span", "ticks"),
+        [
+            ("1 year", ("1990-12-31", "1999-12-31"), {"1996", "1999"}),
+            ("1", ("1990", "1999"), {"1996", "1999"}),
+            ("", (), {"6", "9"}),
+        ],
+        ids=["dates", "numbers", "unknown"],
+    )
+    def test_the_picture_names_target_times_and_levels(self, step: str, span: tuple[str, ...], ticks: set[str]) -> None:
+        update = {"step": step, "span": span, "levels": (0.05, 0.5, 0.95), "values": ("a+1",), "horizon": 1}
+        schema = self.SCHEMA.model_copy(update=update)
+        records = Records(np.zeros((4, 4, 1)), np.arange(4.0)[:, None], np.arange(6, 10))
+        table = tables(schema, records, np.arange(12.0).reshape(4, 3), HISTORY)["forecast"]
+        with mpl.rc_context(STYLE):
+            fig = forecast(table, "m")
+            fig.draw_without_rendering()
+            (axes,) = fig.axes
+            assert ticks & {tick.get_text() for tick in axes.get_xticklabels()}
+        assert axes.get_ylabel() == "a"
+        assert axes.get_xlabel() == ("" if step else "step of the series")
+        assert fig.get_suptitle() == "m: forecasts of the test part, one step ahead"
+        assert [text.get_text() for text in fig.legends[0].get_texts()] == [
+            "actual",
+            "forecast",
+            "quantiles 0.05 to 0.95",
+            "the step before",
+        ]

@@ -19,8 +19,9 @@ from .raw import Arrays
 from .records import Array, Keys
 from .schema import Schema
 from .splitting import split
+from .steps import step_of, time_of
 from .target import numbers, positive
-from .times import moments, places, step_of, time_of
+from .times import moments, places
 
 
 def read_series(source: Path, params: Series) -> Arrays:

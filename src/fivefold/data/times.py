@@ -11,6 +11,7 @@ from ..errors import DataError, shown
 from ..params.datasets import Column
 from .columns import infer, parse, spelt_otherwise
 from .records import Array
+from .steps import monthly
 
 MOST_STEPS = 50_000_000
 """Steps that a series may have once its missing ones are there: a wrong `step` would ask for more than memory holds."""
@@ -125,50 +126,13 @@ def _inferred(stamps: pd.DatetimeIndex) -> pd.offsets.BaseOffset:
         return pd.offsets.Day()
     usual = pd.Timedelta(pd.Series(np.diff(stamps.to_numpy())).mode().iloc[0])
     months = int(pd.Series(np.diff(stamps.year * 12 + stamps.month)).mode().iloc[0])
-    if usual >= pd.Timedelta(days=28) and months:
-        if (stamps.day == stamps.day[0]).all() and stamps.day[0] <= 28:
-            return pd.DateOffset(months=months)
-        for ends in (pd.offsets.MonthEnd(months), pd.offsets.BMonthEnd(months), pd.offsets.BMonthBegin(months)):
-            if all(ends.is_on_offset(stamp) for stamp in stamps):
-                return ends
+    offset = monthly(stamps, months) if usual >= pd.Timedelta(days=28) and months else None
+    if offset is not None:
+        return offset
     week = stamps[-1] - stamps[0] >= pd.Timedelta(days=7)
     if usual == pd.Timedelta(days=1) and week and (stamps.day_of_week < 5).all():
         return pd.offsets.BDay()
     return pd.tseries.frequencies.to_offset(usual)
-
-
-def step_of(grid: Array) -> str:
-    """Return the distance of two even steps as a person says it: 1 month, 15 minutes, 0.5."""
-    gaps = np.unique(np.diff(grid))
-    if grid.dtype.kind != "M":
-        return f"{np.median(gaps):g}"
-    if len(gaps) == 1:
-        return _spoken(pd.Timedelta(gaps[0]))
-    months = np.unique(np.diff(grid.astype("datetime64[M]")).astype(int))
-    if len(months) > 1 or not months[0]:
-        return "1 business day"
-    return _counted(months[0] // 12, "year") if months[0] % 12 == 0 else _counted(months[0], "month")
-
-
-def time_of(grid: Array, place: int) -> str:
-    """Return one of even steps as a person writes it; without a time of day if all are midnight."""
-    if grid.dtype.kind != "M":
-        return f"{grid[place]:.10g}"
-    days = grid.astype("datetime64[D]")
-    return str(days[place] if (days == grid).all() else pd.Timestamp(grid[place]))
-
-
-def _spoken(gap: pd.Timedelta) -> str:
-    """Return a span of time by the largest unit of which it is a multiple."""
-    for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second"), ("ms", "millisecond")):
-        count = gap / pd.Timedelta(1, unit)
-        if count == int(count):
-            return _counted(int(count), word)
-    return str(gap)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _bounded(count: float, step: str, source: Path) -> None:

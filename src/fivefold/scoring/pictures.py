@@ -118,19 +118,23 @@ def predicted(table: pd.DataFrame, model: str) -> Figure:
 
 
 def forecast(table: pd.DataFrame, model: str) -> Figure:
-    """Actual and forecast values over the steps of the test part, one step ahead, beside naive forecasts."""
+    """Actual and forecast values over the test part, one step ahead, beside naive forecasts."""
     first = table[table.value == table.value.iloc[0]]
+    x = first.get("time", first.step)
     fig, axes = figure(7.5, 3.6)
-    axes.plot(first.step, first.actual, color="black", linewidth=1.2, label="actual")
-    axes.plot(first.step, first.predicted, color="C0", label="forecast")
-    if "low" in first:
-        axes.fill_between(first.step, first.low, first.high, color="C0", alpha=0.2, linewidth=0, label="quantiles")
+    axes.plot(x, first.actual, color="black", linewidth=1.2, label="actual")
+    axes.plot(x, first.predicted, color="C0", label="forecast")
+    levels = [name for name in first if name.startswith("q")]
+    if levels:
+        label = f"quantiles {levels[0][1:]} to {levels[-1][1:]}"
+        axes.fill_between(x, first[levels[0]], first[levels[-1]], color="C0", alpha=0.2, linewidth=0, label=label)
     for naive, label, line in (("persistence", "the step before", ":"), ("seasonal", "a season ago", "--")):
         if naive in first:
-            axes.plot(first.step, first[naive], color="0.6", linewidth=0.8, linestyle=line, label=label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="step of the series", ylabel=str(first.value.iloc[0]))
-    title(fig, f"{model}: forecasts of the test part")
+            axes.plot(x, first[naive], color="0.6", linewidth=0.8, linestyle=line, label=label)
+    if x.dtype.kind != "M" and (x == x.round()).all():
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="" if "time" in first else "step of the series", ylabel=first.value.iloc[0].removesuffix("+1"))
+    title(fig, f"{model}: forecasts of the test part, one step ahead")
     fig.legend(ncols=5, fontsize="small", loc="outside lower center")
     return fig
 

@@ -9,6 +9,7 @@ from sklearn import metrics
 from ..data.goals import goals
 from ..data.records import Array, Records
 from ..data.schema import Schema
+from ..data.steps import last_times
 from ..training.doctor.course import Measured
 from .metrics import by_level, calibration, middle, naive
 
@@ -49,13 +50,16 @@ def gradients(measured: Measured) -> pd.DataFrame:
 def forecast(schema: Schema, test: Records, p: Array) -> pd.DataFrame:
     """Return a row per step and value told: step in the source, name, steps ahead, actual, predicted and naive values.
 
-    Of quantiles also the lowest and the highest, `low` and `high`.
+    Also the time of the step where the series' steps are known, and of quantiles the lowest and the highest, `q0.1`.
     """
     k = len(schema.values)
     ahead = np.arange(k) // (k // schema.horizon)
+    step = (test.rows[:, None] + ahead).ravel()
+    times = last_times(schema.step, schema.span, step.max() - step.min() + 1)  # the last step is a test row's
     frame = pd.DataFrame(
         {
-            "step": (test.rows[:, None] + ahead).ravel(),
+            "step": step,
+            **({} if times is None else {"time": times[step - step.min()]}),
             "value": np.tile(schema.values, len(test)),
             "ahead": np.tile(ahead + 1, len(test)),
             "actual": test.y.ravel(),
@@ -63,8 +67,8 @@ def forecast(schema: Schema, test: Records, p: Array) -> pd.DataFrame:
         }
     )
     if schema.levels:
-        levels = by_level(schema, p)
-        frame["low"], frame["high"] = levels[:, :, 0].ravel(), levels[:, :, -1].ravel()
+        for place in (0, -1):
+            frame[f"q{schema.levels[place]:g}"] = by_level(schema, p)[:, :, place].ravel()
     for name, values in naive(schema, test).items():
         frame[name] = values.ravel()
     return frame
