@@ -11,8 +11,10 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from fivefold.cli import app
 from fivefold.params.datasets import Dataset
 from fivefold.params.models import Model
+from fivefold.wiring import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -92,6 +94,23 @@ def test_a_block_that_a_document_shows_is_valid(block: str) -> None:
     else:
         base = {"dataset": "d", "select": {"method": "none"}, "network": {"family": "mlp"}, "training": {}}
         Model.model_validate_json(json.dumps(base | shown))
+
+
+def test_every_room_and_every_benchmark_has_its_line() -> None:
+    told = set(re.findall(r"^\| `(\w+)/?`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    rooms = {path.parent.name for path in (ROOT / "src/fivefold").glob("*/__init__.py")}
+    benchmarks = {path.stem for path in (ROOT / "benchmarks").glob("bench_*.py")}
+    assert len(rooms) >= 12
+    assert len(benchmarks) >= 7
+    assert rooms | benchmarks <= told
+
+
+def test_the_changelog_names_every_family_and_command() -> None:
+    told = (ROOT / "CHANGELOG.md").read_text()
+    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    assert {"add", "lr", "sample"} <= commands
+    assert [name for name in commands - {"schema", "wire", "check"} if f"`fivefold {name}`" not in told] == []
+    assert [name for name in FAMILIES if f"`{name}`" not in told] == []
 
 
 def test_every_dependency_has_its_line_of_reason() -> None:
