@@ -37,10 +37,14 @@ def results(folder: Path) -> str:
 
 
 def means(example: str) -> dict[str, str]:
-    """Return what `benchmarks.bench_accuracy` measured of an example's models: mean and deviation over seeds."""
+    """Return what `benchmarks.bench_accuracy` measured of an example's models: mean and deviation over seeds.
+
+    What it took from their reports is no other seed.
+    """
     path = RESULTS / "accuracy.json"
     entries = json.loads(path.read_text())["measured"] if path.exists() else {}
-    return {key.partition("/")[2]: _mean(entry) for key, entry in entries.items() if key.startswith(f"{example}/")}
+    own = {key: entry for key, entry in entries.items() if "reported" not in entry}
+    return {key.partition("/")[2]: _mean(entry) for key, entry in own.items() if key.startswith(f"{example}/")}
 
 
 def _mean(entry: dict[str, Any]) -> str:

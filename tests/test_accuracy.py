@@ -1,9 +1,13 @@
 """What `benchmarks.bench_accuracy` measures is measured on the right rows, and what it says is what it kept."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks import bench_accuracy as accuracy
+from benchmarks import measure, readme
 from benchmarks.measure import ROOT, Result
 from fivefold.params.load import load_params
 
@@ -37,6 +41,30 @@ def test_bars_are_of_models_that_exist() -> None:
     }
     assert set(accuracy.BARS) <= models
     assert len(models) >= 12
+
+
+def test_a_report_stands_for_what_was_never_measured_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"dataset": "italy", "metric": "accuracy", "mean": 0.99, "deviation": None, "folds": None, "runs": [{}]}
+    (tmp_path / "accuracy.json").write_text(json.dumps({"measured": {"ucr/italy_lstm": own}}))
+    for module in (accuracy, measure, readme):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["bench_accuracy", "--reported", "ucr", "fashion_mnist_gpu"])
+    assert accuracy.main() == 0
+    kept = json.loads((tmp_path / "accuracy.json").read_text())["measured"]
+    assert list(kept) == ["ucr/italy_lstm", "ucr/leaf_resnet", "ucr/pickup_resnet"]
+    assert kept["ucr/italy_lstm"] == own
+    report = "examples/ucr/reports/leaf_resnet/metrics.json"
+    scores = json.loads((ROOT / report).read_text())["test"]
+    leaf = kept["ucr/leaf_resnet"]
+    assert (leaf["reported"], leaf["mean"], leaf["metric"]) == (report, scores["accuracy"], "accuracy")
+    assert leaf["runs"] == [{"seed": 42, "scores": scores}]
+    assert readme.means("ucr") == {"italy_lstm": "accuracy 0.9900, 1 seed"}
+    told = capsys.readouterr().out
+    assert "fashion_mnist_gpu/fashion_resnet is skipped: examples/fashion_mnist_gpu/reports/" in told
+    assert "1, reported" in told
+    assert "RESULT ucr/leaf_resnet" in told
 
 
 @pytest.mark.parametrize(
