@@ -52,11 +52,10 @@ def fit_selection(
         return _tokens(x, y, schema)
     flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
     names = feature_names(schema, x.shape[1:], names)
+    unmasked: tuple[Step, ...] = ()
     if schema.kind == "sequences":
         real = np.flatnonzero(np.arange(flat.shape[1]) % x.shape[-1] < len(schema.features))
         flat, unmasked = flat[:, real], (Step("take", {"index": real}),)
-    else:
-        unmasked = ()
     match params:
         case KeepAll():
             # nothing is chosen; the table still shows which features tell most by themselves
