@@ -1,12 +1,11 @@
 """Selected features -> models/<model>/: weights, what rebuilds the network, history, what the doctor says."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from fivefold import paths
 from fivefold.data.storage import digest, load_dataset, verify
-from fivefold.families.saved import save_model
+from fivefold.families.expert import judge_of
 from fivefold.params.load import load_params
 from fivefold.preprocessing.chain import Chain
 from fivefold.stages.publish import publishing
@@ -31,10 +30,11 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     load_family(model.network.family)
     start = pulled(name, model.training.start) if model.training.start else None
-    origin = {"start": start.facts} if start else {}
+    judge = judge_of(model.network)
+    origin = {role: other.facts for role, other in (("start", start), ("judge", judge)) if other}
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
     checkpoints = paths.work("train", name) / identity
-    train = partial(fit, name, model, dataset, chain, start, seed=params.seed, checkpoints=checkpoints)
+    train = partial(fit, name, model, dataset, chain, start, judge, seed=params.seed, checkpoints=checkpoints)
     return train, {**origin, "name": name, "fingerprint": identity, "params": tree}
 
 
@@ -46,9 +46,7 @@ def main(name: str) -> None:
         with followers(known["params"]["training"]["devices"], partial(give_up, "train")):
             fitted = train(on_epoch=report.history(known["params"]["training"]["max_epochs"]))
         with publishing(paths.model(name)) as folder:
-            save_model(replace(fitted.saved, facts=known | fitted.facts()), folder)
-            fitted.history.to_csv(folder / "history.csv", index=False)
-            (folder / "doctor.json").write_text(fitted.checkup.to_json())
+            fitted.save(folder, known)
         report.metrics(len(fitted.history), {"train/seconds": fitted.seconds})
         report.tags(resumed=str(fitted.resumed).lower())
         told.training(report, name)

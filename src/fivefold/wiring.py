@@ -16,7 +16,6 @@ from ruamel.yaml import YAML
 
 from . import paths
 from .params.load import load_params
-from .params.models import Model
 from .params.root import Params
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +37,10 @@ PLOTS = (
     ("predicted and actual", "predicted", ("regression", "forecasting"), "actual", "predicted", "scatter"),
     ("rate and distortion", "compression", (RECORDS,), "rate", ["autoencoder", "pca"], "linear"),
 )
+
+
+LOSSES = {"gan": ["critic", "generator"]}
+"""Columns of `learning_curve` by family; of others those in `PLOTS`."""
 
 
 @cache
@@ -112,16 +115,25 @@ def plots(params: Params, up: str = "") -> list[dict[str, Any]]:
     own = {path.stem: f"{up}.dvc/plots/{path.name}" for path in (ROOT / ".dvc/plots").glob("*.json")}
     drawn = []
     for title, table, tasks, x, y, template in PLOTS:
-        models = [name for name, model in params.models.items() if not tasks or _task(model, params) in tasks]
+        models = [name for name in params.models if not tasks or _task(params, name) in tasks]
         # a list for each file: YAML would write one list that stands twice as an alias
-        files = {f"{paths.report(name)}/tables/{table}.csv": y.copy() if isinstance(y, list) else y for name in models}
+        files = {f"{paths.report(name)}/tables/{table}.csv": _columns(params, name, y) for name in models}
         if files:
             drawn.append({title: {"template": own.get(template, template), "x": x, "y": files}})
     return drawn
 
 
-def _task(model: Model, params: Params) -> str:
-    return RECORDS if model.network.family == "autoencoder" else params.datasets[model.dataset].task
+def _task(params: Params, name: str) -> str:
+    """Return what a model is for: the task of its dataset, or telling records, or making them."""
+    model = params.models[name]
+    own = {"autoencoder": RECORDS, "gan": "samples"}
+    return own.get(model.network.family, params.datasets[model.dataset].task)
+
+
+def _columns(params: Params, name: str, y: str | list[str]) -> str | list[str]:
+    """Return what is drawn of a model's table."""
+    own = LOSSES.get(params.models[name].network.family, y) if isinstance(y, list) else y
+    return own.copy() if isinstance(own, list) else own
 
 
 def wire(folder: Path) -> None:

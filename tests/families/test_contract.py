@@ -21,6 +21,9 @@ from fivefold.families.autoencoder.objective import Rebuilding
 from fivefold.families.autoencoder.params import Autoencoder
 from fivefold.families.cnn.params import OF_IMAGES, OF_STEPS, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from fivefold.families.find import build_network
+from fivefold.families.gan.losses import critic_loss, generator_loss
+from fivefold.families.gan.network import GanNetwork
+from fivefold.families.gan.params import Gan
 from fivefold.families.interface import inputs_of, interface_of
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.rnn.params import Pool, Rnn
@@ -38,6 +41,7 @@ TOKENS = 30
 TABLE, GREY, DIGIT, ODD, STEPS = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17), (7, 3)
 CNN: Any = {"family": "cnn"}
 AUTO: Any = {"family": "autoencoder", "latent": 24}
+GAN: Any = {"family": "gan", "latent": 12}
 MAKES: Any = {"variant": {"name": "variational"}, "purpose": {"name": "generation"}}
 
 
@@ -171,13 +175,28 @@ CASES = {
     "autoencoder that detects sequences": Case(
         Autoencoder(**AUTO, design="recurrent", hidden=(16,), purpose={"name": "anomaly"}), STEPS, kind="sequences"
     ),
+    "gan": Case(Gan(**GAN), TABLE, classes=0),
+    "gan of labelled rows": Case(Gan(**GAN, hidden=(32, 16), condition="label"), TABLE),
+    "gan of images, flat": Case(Gan(**GAN, norm="spectral", condition="projection"), DIGIT),
+    "gan of images of a label, flat": Case(Gan(**GAN, hidden=(64, 64), norm="batch", condition="label"), ODD),
+    "gan dcgan": Case(Gan(**GAN, design="dcgan", hidden=(16, 32)), DIGIT, classes=0),
+    "gan dcgan of a label": Case(Gan(**GAN, design="dcgan", hidden=(8, 16, 32), condition="label"), ODD),
+    "gan resnet": Case(Gan(**GAN, design="resnet", hidden=(16, 32), condition="projection"), DIGIT),
+    "gan resnet of 33x17 colours": Case(
+        Gan(**GAN, design="resnet", hidden=(16, 16, 16), condition="label", norm="none"), ODD
+    ),
+    "gan stylegan": Case(Gan(**GAN, design="stylegan", hidden=(16, 32)), DIGIT),
+    "gan stylegan of a label": Case(Gan(**GAN, design="stylegan", hidden=(8, 16), condition="label"), ODD),
 }
+
+STARTED = {name: case for name, case in CASES.items() if not isinstance(case.params, Gan)}
+"""Networks that may start from another one, and that a doctor looks into."""
 
 
 def test_every_family_has_a_case() -> None:
     folder = Path(fivefold.families.__file__).parent
     families = {path.parent.name for path in folder.glob("*/params.py")}
-    assert families >= {"mlp", "cnn", "rnn", "autoencoder"}
+    assert families >= {"mlp", "cnn", "rnn", "autoencoder", "gan"}
     assert {case.params.family for case in CASES.values()} == families
 
 
@@ -280,8 +299,12 @@ def seen(case: Case) -> Tensor:
 
 
 def loss_of(case: Case, network: nn.Module) -> Tensor:
-    """What training makes small; in evaluation mode what validation shows."""
+    """What training makes small; in evaluation mode what validation shows. Of a gan: the critic's, against noise."""
     x = features(case)
+    if isinstance(network, GanNetwork):
+        noise, asked = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)), classes_of(case)
+        told = network.critic(torch.cat([x, noise]), torch.cat([asked, asked]))
+        return critic_loss(case.params.loss, told[:ROWS], told[ROWS:])
     if isinstance(case.params, Autoencoder):
         torch.manual_seed(0)  # a variational code is drawn
         shape = network_shape(schema_for(case), chain_of(case), LOSS)
@@ -293,9 +316,23 @@ def loss_of(case: Case, network: nn.Module) -> Tensor:
     return functional.mse_loss(out, torch.linspace(-1, 1, ROWS)[:, None].expand_as(out))
 
 
+def classes_of(case: Case) -> Tensor:
+    """What a gan is asked for: one 1 among zeros for each row, or nothing."""
+    asked = interface_of(case.params, schema_for(case)).classes
+    return torch.from_numpy(given(case)[:, case.params.latent :]) if asked else torch.zeros(ROWS, 0)
+
+
+def losses_of(case: Case, network: nn.Module) -> Tensor:
+    """What training makes small, that of a generator too."""
+    loss = loss_of(case, network)
+    if isinstance(network, GanNetwork):
+        loss = loss + generator_loss(case.params.loss, network.critic(network(seen(case)), classes_of(case)))
+    return loss
+
+
 def saved_of(case: Case, seed: int = 0) -> Saved:
     schema, chain = schema_for(case), chain_of(case)
-    if isinstance(case.params, Autoencoder):
+    if isinstance(case.params, Autoencoder | Gan):
         output = last_part(case.params, schema, chain, LOSS)
     else:
         output = output_of(schema, LOSS, np.full(case.values, 100.0), np.full(case.values, 7.0))
@@ -313,7 +350,7 @@ def outputs(module: nn.Module, x: Tensor) -> Tensor:
 class TestFamily:
     def test_it_gives_its_outputs_for_each_row(self, case: Case) -> None:
         out = outputs(network_of(case), seen(case))
-        if not isinstance(case.params, Autoencoder):
+        if not isinstance(case.params, Autoencoder | Gan):
             assert out.shape == (ROWS, case.classes or case.values)
         assert out.dtype == torch.float32
         assert out.isfinite().all()
@@ -327,7 +364,7 @@ class TestFamily:
 
     def test_every_parameter_gets_a_gradient(self, case: Case) -> None:
         network = network_of(case).train()
-        loss_of(case, network).backward()
+        losses_of(case, network).backward()
         gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
         assert gradients
         silent = [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]

@@ -6,10 +6,10 @@ from torch import nn
 
 from fivefold.families.depth import layers_of
 
-from .test_contract import CASES, Case, features, network_of
+from .test_contract import STARTED, Case, features, network_of
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", STARTED.values(), ids=STARTED)
 class TestFamily:
     def test_all_of_its_state_is_in_one_layer_each(self, case: Case) -> None:
         network = network_of(case)

@@ -101,6 +101,29 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, optimizer: s
     assert same(resumed, whole)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_resumed_training_of_convolutions_is_an_uninterrupted_one(tmp_path: Path, optimizer: str) -> None:
+    """Their weights lie in memory with channels last, and so must what the optimiser keeps of them."""
+    tree = model(optimizer={"name": optimizer, "lr": 0.02}).model_dump(mode="json")
+    tree["network"] = {"family": "cnn", "design": "stack", "channels": [4, 6], "dense": [8]}
+    chosen = Model.model_validate_json(json.dumps(tree))
+    random = np.random.default_rng(0)
+    schema = SCHEMA.model_copy(update={"kind": "images", "features": (), "shape": (3, 8, 8)})
+    x, y = random.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), random.integers(0, 2, 60)
+    records = Records(x, y, np.arange(60))
+    data = Dataset(schema, *(records.take(np.arange(*span)) for span in ((0, 40), (40, 50), (50, 60))))
+    chain = Chain("float32", ()).then(Step("affine", {"shift": np.array(128.0), "scale": np.array(1 / 64)}))
+
+    def trained(folder: str, each: Callable[[int], None] = int) -> Fitted:
+        told = {"checkpoints": tmp_path / folder, "on_epoch": lambda epoch, *_: each(epoch)}
+        return fit("m", chosen, data, chain, seed=1, **told)
+
+    whole = trained("whole")
+    with pytest.raises(InterruptedEpochError):
+        trained("parts", interrupt_at(3))
+    assert same(trained("parts"), whole)
+
+
 def test_a_resumed_training_in_16_bits_is_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = CHAIN.then(Step("affine", {"shift": np.zeros(3), "scale": np.full(3, 1e3)}))  # gradients overflow at first
     monkeypatch.setitem(globals(), "CHAIN", large)

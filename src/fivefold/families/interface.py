@@ -8,6 +8,7 @@ from ..data.records import Array
 from ..data.schema import Schema
 from ..params.models import Network
 from .autoencoder.params import Autoencoder, Detect, Generate, Reduce
+from .gan.params import Gan
 
 RAW = {"images": "uint8", "text": "int32"}
 """Type of raw records by kind; else float64."""
@@ -22,6 +23,8 @@ class Interface(NamedTuple):
     output: str
     gives: tuple[int, ...]
     gives_dtype: str
+    classes: int = 0
+    """Of noise: how many of its last numbers ask for a class, one 1 and the rest 0."""
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Self:
@@ -32,9 +35,12 @@ class Interface(NamedTuple):
 def interface_of(network: Network, schema: Schema) -> Interface:
     """Return what a model of `network` takes and gives: raw records or noise, predictions, records, codes or errors."""
     records = (schema.shape, RAW.get(schema.kind, "float64"))
+    told = (schema.shape, "float32" if schema.kind == "images" else "float64")
+    if isinstance(network, Gan):
+        classes = len(schema.classes) if network.conditional else 0
+        return Interface("z", (network.latent + classes,), "float32", "samples", *told, classes)
     if not isinstance(network, Autoencoder):
         return Interface("x", *records, schema.output, (schema.n_outputs,), schema.output_dtype)
-    told = (schema.shape, "float32" if schema.kind == "images" else "float64")
     match network.purpose:
         case Generate():
             return Interface("z", (network.latent,), "float32", "samples", *told)
@@ -48,5 +54,8 @@ def interface_of(network: Network, schema: Schema) -> Interface:
 def inputs_of(interface: Interface, x: Array, n: int) -> Array:
     """Return n rows of what a model takes, (n, ...): raw records x, from the first again if they are few, or noise."""
     if interface.input == "z":
-        return np.random.default_rng(0).standard_normal((n, *interface.takes)).astype(interface.takes_dtype)
+        z = np.random.default_rng(0).standard_normal((n, *interface.takes)).astype(interface.takes_dtype)
+        if interface.classes:
+            z[:, -interface.classes :] = np.eye(interface.classes)[np.arange(n) % interface.classes]
+        return z
     return np.ascontiguousarray(x[np.resize(np.arange(len(x)), n)])

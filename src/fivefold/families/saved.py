@@ -24,6 +24,7 @@ from ..preprocessing.chain import Chain, Step
 from .autoencoder.params import Autoencoder
 from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid
 from .find import build_network
+from .gan.params import Gan
 from .interface import interface_of
 from .objective import outputs_of
 from .shape import Shape
@@ -104,6 +105,7 @@ def network_shape(schema: Schema, chain: Chain, loss: Loss) -> Shape:
         len(schema.vocabulary),
         masked=any(step.kind == "mask" for step in chain.steps),
         categories=chain.categories(),
+        classes=len(schema.classes),
     )
 
 
@@ -115,7 +117,7 @@ def deployed(network: Network, schema: Schema, chain: Chain, built: nn.Module, o
 
 def last_part(network: Network, schema: Schema, chain: Chain, loss: Loss) -> nn.Module:
     """Return the last part of a model, its numbers yet to be learnt or loaded."""
-    if isinstance(network, Autoencoder):
+    if isinstance(network, Autoencoder | Gan):
         part: nn.Module = import_module(f"fivefold.families.{network.family}.deployed").last_part(
             network, schema, chain
         )

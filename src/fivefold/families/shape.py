@@ -16,3 +16,5 @@ class Shape(NamedTuple):
     """Whether the last value of each step of a sequence says that it is one, 1, or padding, 0; padding comes last."""
     categories: tuple[int, ...] = ()
     """Of a table whose last features are categories: how many features, one 1 and the rest 0, each of them takes."""
+    classes: int = 0
+    """Classes of the records, which a network may be asked for; 0 if they have values."""

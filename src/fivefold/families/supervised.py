@@ -5,18 +5,18 @@ Shapes: b rows, k outputs, t steps of a text.
 
 import math
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from functools import partial
 from typing import Any, Literal, Protocol
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
 from .judge import Judge
 from .memory import Portions
+from .precision import mixed
+from .trained import Sums, Trained
 
 How = Literal["forward", "every_step", "parts"]
 """The method of a network that training calls: what it tells; that after each step of a text; what an autoencoder's
@@ -26,8 +26,6 @@ LossOf = Callable[[Tensor, Tensor], Tensor]
 
 VALIDATION_ROWS = 1024
 """That go through the network at a time: it changes no number, so it is large."""
-
-PRECISIONS = {"bf16": torch.bfloat16, "16": torch.float16}
 
 
 class Stepper(Protocol):
@@ -43,7 +41,7 @@ class Stepper(Protocol):
         """Go one step and return the mean loss of the batch, of n rows over all devices."""
 
 
-class Supervised(pl.LightningModule):
+class Supervised(Trained):
     """Trains a network to tell the targets of its rows.
 
     Logs per epoch `train/loss`, `val/loss`, for classes `val/accuracy`, and what the objective has learnt. Sums stay on
@@ -87,7 +85,7 @@ class Supervised(pl.LightningModule):
         self.augment = augment
         tell = _tells(network, how)
         self.tells = (torch.compile(tell) if faster else tell,)  # in a tuple: else it were a second part of the module
-        self.sums = {"train": _Sums(), "val": _Sums()}
+        self.sums = {"train": Sums(), "val": Sums()}
         self.judging = Portions(VALIDATION_ROWS)
         self.scaled: dict[str, Any] = {}
 
@@ -132,14 +130,14 @@ class Supervised(pl.LightningModule):
         """Return mean loss, number and share of hits of rows, at most so many at a time."""
         found = []
         for rows, told in zip(torch.split(x, most), torch.split(y, most), strict=True):
-            with self._precision():
+            with mixed(self.device, self.precision):
                 out = _tells(self.judged, self.how)(rows)
             targets = self._targets(rows, told)
             found.append((self.objective(_exact(out), targets), len(rows), self.objective.hits(out, targets)))
         return found
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
-        with self._precision():
+        with mixed(self.device, self.precision):
             out = self.tells[0](x)
         loss: Tensor = self.objective(_exact(out), self._targets(x, y))
         return loss
@@ -147,11 +145,6 @@ class Supervised(pl.LightningModule):
     def _targets(self, x: Tensor, y: Tensor) -> Tensor:
         """Return what is to be told: of a text the token after each, x being all but the last."""
         return torch.cat([x[:, 1:].long(), y[:, None]], dim=1) if self.how == "every_step" else y
-
-    def _precision(self) -> AbstractContextManager[object]:
-        if self.precision == "32":
-            return nullcontext()
-        return torch.autocast(self.device.type, PRECISIONS[self.precision])
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's scores: Lightning validates inside the training epoch, after its last batch.
@@ -172,7 +165,7 @@ class Supervised(pl.LightningModule):
             self.log(f"{split}/accuracy", sums[1] / sums[2])
         if split == "val":
             self.log_dict(self.objective.learnt())
-        self.sums[split] = _Sums()
+        self.sums[split] = Sums()
 
 
 def _tells(network: nn.Module, how: How) -> Callable[[Tensor], Any]:
@@ -184,28 +177,3 @@ def _exact(out: Any) -> Any:
     if isinstance(out, Tensor):
         return out.float()
     return type(out)(*(None if part is None else part.float() for part in out))
-
-
-class _Sums:
-    """Loss and hits of the rows seen so far in an epoch, on their device."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.loss: Tensor | float = 0.0
-        self.hits: Tensor | float = 0.0
-
-    def add(self, loss: Tensor, rows: int, hits: Tensor | None = None) -> None:
-        """Add a batch: its mean loss, its rows, and the share that were right if that was counted."""
-        self.rows += rows
-        self.loss = self.loss + loss * rows
-        if hits is not None:
-            self.hits = self.hits + hits * rows
-
-    def over(self, module: pl.LightningModule) -> list[float]:
-        """Return loss, hits and rows, added up over all devices."""
-        own = [float(self.loss), float(self.hits), float(self.rows)]
-        if module.trainer.world_size == 1:
-            return own
-        sums = torch.tensor(own, dtype=torch.float64, device=module.device)
-        found: list[float] = module.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        return found

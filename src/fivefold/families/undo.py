@@ -74,3 +74,16 @@ class Undo(nn.Module):
 
     def _array(self, name: str, i: int) -> Tensor:
         return cast(Tensor, getattr(self, f"{name}_{i}"))
+
+
+class Sample(nn.Module):
+    """Features told from noise -> raw records (b, ...)."""
+
+    def __init__(self, chain: Chain, *, images: bool) -> None:
+        super().__init__()
+        self.undo = Undo(chain, images=images)
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return raw records."""
+        told: Tensor = self.undo(outputs)
+        return told

@@ -9,13 +9,14 @@ from pydantic import Field
 
 from ..families.autoencoder.params import Autoencoder
 from ..families.cnn.params import Cnn
+from ..families.gan.params import Gan
 from ..families.mlp.params import Mlp
 from ..families.rnn.params import Rnn
 from .base import Name, Strict
 from .selection import Selection
 from .training import Training
 
-Network = Annotated[Mlp | Cnn | Rnn | Autoencoder, Field(discriminator="family")]
+Network = Annotated[Mlp | Cnn | Rnn | Autoencoder | Gan, Field(discriminator="family")]
 
 
 class Model(Strict):

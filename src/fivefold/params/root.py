@@ -9,6 +9,7 @@ from ..errors import ParamsError
 from ..families.cnn.params import OF_IMAGES, OF_STEPS, Cnn, Fcn, Vgg
 from ..families.rnn.params import Rnn
 from .base import Frozen, Name, Strict
+from .contests import conflicts_of_gan
 from .datasets import Dataset
 from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
@@ -60,8 +61,12 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
-        if model.network.family == "autoencoder":
-            own = conflicts_of_autoencoder(model.network, model, dataset)
+        if model.network.family in ("autoencoder", "gan"):
+            own = (
+                conflicts_of_gan(model.network, model, dataset, params.models)
+                if model.network.family == "gan"
+                else conflicts_of_autoencoder(model.network, model, dataset)
+            )
             found += [Conflict(f"{at}.{key}", problem) for key, problem in own]
             steps = (*_of_steps(model.training), *_of_batches(model))
             found += [Conflict(f"{at}.training.{key}", problem) for key, problem in steps]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from .. import paths
 from ..data.storage import load_dataset
-from ..errors import ArtifactError, TrainingError
+from ..errors import ArtifactError, ParamsError, TrainingError
 from ..params.load import load_params, read_tree
 from ..preprocessing.chain import Chain
 from ..tracking.pulled import pulled
@@ -20,9 +20,14 @@ def find(name: str) -> Iterator[str]:
     Raises:
         ArtifactError: the stages before training have not run.
         TrainingError: the loss does not fall at any rate.
+        ParamsError: there is no such model, or it learns from another network and not down a loss.
     """
     params = load_params()
     model = params.model(name)
+    if model.network.family == "gan":
+        raise ParamsError(
+            f"fivefold lr follows one loss, but models.{name} is a gan, which has two; try rates from 0.0001 to 0.001"
+        )
     source, chain = paths.prepared(model.dataset), paths.selected(name) / "preprocess.safetensors"
     if not chain.exists() or not source.exists():
         raise ArtifactError(

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from ..data.records import Array, Dataset
 from ..families.memory import memory_needed
 from ..families.source import Source
-from ..families.supervised import LossOf, Stepper
+from ..families.supervised import LossOf, Stepper, Supervised
 from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..training.assemble import Clock, assemble
@@ -125,7 +125,7 @@ def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int, s
     with memory_needed():
         device = trainer_of(params.training, []).strategy.root_device
         made = assemble(name, params, dataset, chain, source, Clock(seed, lambda: epoch), device=device)
-        module = made.module.to(device).train()
+        module = cast(Supervised, made.module).to(device).train()
         thaw = Thaw(params.training.start)
         thaw.layers = made.taken
         thaw.set(0)

@@ -4,16 +4,25 @@ import pandas as pd
 
 from ..data.records import Dataset
 from ..families.autoencoder.params import Autoencoder
+from ..families.expert import Expert
+from ..families.gan.params import Gan
 from ..families.saved import Saved
 from ..training.doctor.course import Measured
-from . import of_records, of_targets
+from . import of_records, of_samples, of_targets
 from .report import Report
 
 
-def judge(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured) -> Report:
+def judge(
+    name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured, expert: Expert | None = None
+) -> Report:
     """Return the report of model `name` on the rows it was trained, chosen and tested with.
 
     history: a row an epoch, as train wrote it. measured: what the doctor saw.
+    expert: the classifier by which a generator's records are compared with rows.
     """
-    report = of_records.report if isinstance(saved.network, Autoencoder) else of_targets.report
-    return report(name, saved, dataset, history, measured)
+    match saved.network:
+        case Gan():
+            return of_samples.report(name, saved, dataset, history, expert)
+        case Autoencoder():
+            return of_records.report(name, saved, dataset, history, measured)
+    return of_targets.report(name, saved, dataset, history, measured)

@@ -89,6 +89,7 @@ class Version(Strict):
     output: str = Field(description="name of the graph's output")
     gives: tuple[int, ...] = Field(description="shape of one record of it")
     gives_dtype: str
+    classes: int = Field(default=0, description="how many of the last numbers of the input ask for a class")
     example: str = Field(description="JSON of a few rows of the input")
     requirements: tuple[str, ...]
     tags: dict[str, str]

@@ -52,7 +52,7 @@ def training(report: Report, name: str) -> None:
 def history(report: Report, name: str) -> None:
     """Tell each epoch's metrics again."""
     with (paths.model(name) / "history.csv").open() as file:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
     measured = json.loads((paths.model(name) / "doctor.json").read_text())["measured"]
     tell = report.history(len(rows))
     for row in rows:
@@ -84,6 +84,8 @@ def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
     """Return the run's description in MLflow's UI: what it is and how well it does, in Markdown."""
     network = facts["params"]["network"]["family"]
     head = f"`{network}` with {facts['parameters']:,} parameters on `{facts['params']['dataset']}`"
+    if "judge" in facts:
+        head += ", as `{model}` (weights {digest:.12}) sees what it makes".format(**facts["judge"])
     rows = [
         f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
     ]

@@ -5,10 +5,10 @@ Shapes: n rows, k outputs.
 
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from ..families.find import build_network
 from ..families.saved import network_shape
 from ..families.source import Source, take
 from ..families.supervised import VALIDATION_ROWS, Supervised
+from ..families.trained import Trained
 from ..params.models import Model
 from ..preprocessing.chain import Chain
 from .batches import Batches, Order, drawn, shuffled, strided
@@ -42,17 +43,19 @@ class Clock(NamedTuple):
 class Assembled:
     """What a training needs beside a trainer.
 
-    learning: what is learnt of the rows.
-    inputs: what the doctor is to know of the rows.
+    schema: of the data as this training has it told.
+    output: the trained network -> the last part of its model.
+    inputs: what the doctor is to know of the rows; None if nothing.
     taken: layers that come from a trained model, without the last one.
     """
 
-    learning: Learning
-    module: Supervised
+    schema: Schema
+    module: Trained
     batches: Batches
     validation: Batches
-    inputs: Inputs
-    taken: list[Layer]
+    output: Callable[[nn.Module], nn.Module]
+    inputs: Inputs | None = None
+    taken: list[Layer] = field(default_factory=list)
 
 
 def assemble(
@@ -87,7 +90,7 @@ def assemble(
     module = _module(params, learning, network, batches)
     balanced = training.imbalance != "none"
     inputs = inputs_of(schema, chain.names, learning.train, learning.held_out, learning.objective, balanced=balanced)
-    return Assembled(learning, module, batches, validation, inputs, taken)
+    return Assembled(schema, module, batches, validation, learning.output, inputs, taken)
 
 
 def _started(
@@ -126,17 +129,17 @@ def _batches(
     )
 
 
-def load_family(family: str) -> type[Supervised]:
+def load_family(family: str) -> type[Trained]:
     """Import all code of a family and return its module: before a fingerprint is taken, which is of what is loaded."""
     for file in pkgutil.iter_modules(import_module(f"fivefold.families.{family}").__path__):
         import_module(f"fivefold.families.{family}.{file.name}")
-    kind: type[Supervised] = import_module(f"fivefold.families.{family}.module").Module
+    kind: type[Trained] = import_module(f"fivefold.families.{family}.module").Module
     return kind
 
 
 def _module(params: Model, learning: Learning, network: nn.Module, batches: Batches) -> Supervised:
     training = params.training
-    return load_family(params.network.family)(
+    return cast(type[Supervised], load_family(params.network.family))(
         network.to(memory_format=torch.channels_last),
         learning.objective,
         partial(

@@ -19,16 +19,18 @@ Metrics = dict[str, float]
 
 
 class Kept(pl.Callback):
-    """Keep the weights of one epoch; stop after `patience` epochs without a lower `val/loss`.
+    """Keep the weights of one epoch; stop after `patience` epochs without a lower `metric`.
+
+    An epoch in which the metric is NaN was not looked at, and is passed over.
 
     Attributes:
-        loss, best: the lowest `val/loss`, and its epoch.
+        lowest, best: the lowest `metric`, and its epoch.
         epoch, weights: what is kept: of that epoch, or of the newest one if `keep` is last.
     """
 
-    def __init__(self, patience: int, keep: Literal["best", "last"] = "best") -> None:
-        self.patience, self.keep = patience, keep
-        self.loss = math.inf
+    def __init__(self, patience: int, keep: Literal["best", "last"] = "best", metric: str = "val/loss") -> None:
+        self.patience, self.keep, self.metric = patience, keep, metric
+        self.lowest = math.inf
         self.best = self.epoch = -1
         self.weights: dict[str, Tensor] = {}
 
@@ -38,10 +40,10 @@ class Kept(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the epoch that was just validated."""
-        loss = float(trainer.callback_metrics["val/loss"])
-        lower = loss < self.loss
+        value = float(trainer.callback_metrics[self.metric])
+        lower = value < self.lowest
         if lower:
-            self.loss, self.best = loss, trainer.current_epoch
+            self.lowest, self.best = value, trainer.current_epoch
         if lower or self.keep == "last":
             self.epoch = trainer.current_epoch
             self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
@@ -53,11 +55,11 @@ class Kept(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold."""
-        return {"loss": self.loss, "best": self.best, "epoch": self.epoch, "weights": self.weights}
+        return {"lowest": self.lowest, "best": self.best, "epoch": self.epoch, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a checkpoint stood."""
-        self.loss, self.best = state_dict["loss"], state_dict["best"]
+        self.lowest, self.best = state_dict["lowest"], state_dict["best"]
         self.epoch, self.weights = state_dict["epoch"], state_dict["weights"]
 
 
@@ -70,9 +72,10 @@ class Plateaus(pl.Callback):
         self.since = 0
         self.scale = 1.0
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Supervised) -> None:  # type: ignore[override]
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hand the share to the stepper."""
-        pl_module.stepper.scale = self.scale
+        if isinstance(pl_module, Supervised):
+            pl_module.stepper.scale = self.scale
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the epoch that was just validated."""
@@ -94,7 +97,7 @@ class Plateaus(pl.Callback):
 
 
 class History(pl.Callback):
-    """Collect the metrics of each epoch, and hand each on as it comes."""
+    """Collect the metrics of each epoch, and hand each on as it comes; what is NaN was not measured."""
 
     def __init__(self, on_epoch: Callable[[int, Metrics, bool], None]) -> None:
         self.epochs: list[Metrics] = []
@@ -102,7 +105,7 @@ class History(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the epoch: validation has run, since Lightning validates inside the training epoch."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if not value.isnan()}
         metrics["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         self.epochs.append(metrics)
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs

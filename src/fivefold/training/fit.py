@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,36 @@ import torch
 
 from ..data.records import Dataset
 from ..errors import TrainingError
+from ..families.expert import Expert
 from ..families.memory import memory_needed
-from ..families.saved import Saved, deployed
+from ..families.saved import Saved, deployed, save_model
 from ..families.source import Source
 from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
-from .assemble import Clock, assemble
+from .assemble import Clock
 from .callbacks import Checkpoints, History, Kept, Metrics, Plateaus, Seeded
 from .checkpoints import newest
-from .doctor.callback import Doctor
 from .doctor.course import Checkup
 from .progress import EpochProgress
 from .thaw import Thaw
 from .trainer import trainer_of
+from .ways import way_of
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A trained model, of which no facts are known yet, and how it came about.
 
-    history: a row per epoch, columns epoch, from 1, train/loss, val/loss, lr and the other metrics of the family.
+    history: a row per epoch, columns epoch, from 1, lr and the metrics of the family, NaN where one was not measured.
+    metric: the one by which an epoch is kept.
     kept_epoch: the epoch whose weights the model has, from 1.
     checkup: what the doctor says of the training.
     """
 
     saved: Saved
     history: pd.DataFrame
+    metric: str
     kept_epoch: int
     device: str
     seconds: float
@@ -49,12 +52,18 @@ class Fitted:
         """Return what is to be known of the model, plain JSON values."""
         return {"epochs": len(self.history), "kept_epoch": self.kept_epoch, "device": self.device}
 
+    def save(self, folder: Path, known: dict[str, Any]) -> None:
+        """Write weights, what rebuilds the network, history and what the doctor says; known: facts beside its own."""
+        save_model(replace(self.saved, facts=known | self.facts()), folder)
+        self.history.to_csv(folder / "history.csv", index=False)
+        (folder / "doctor.json").write_text(self.checkup.to_json())
+
     def lines(self) -> list[str]:
         """Return what a person is told at the end."""
-        losses = self.history.set_index("epoch")["val/loss"]
-        kept = f"epoch {self.kept_epoch} of {len(losses)} is kept, val/loss {losses[self.kept_epoch]:.4g}"
-        if losses.min() < losses[self.kept_epoch]:
-            kept += f"; the lowest is {losses.min():.4g}, in epoch {losses.idxmin()}"
+        values = self.history.set_index("epoch")[self.metric]
+        kept = f"epoch {self.kept_epoch} of {len(values)} is kept, {self.metric} {values[self.kept_epoch]:.4g}"
+        if values.min() < values[self.kept_epoch]:
+            kept += f"; the lowest is {values.min():.4g}, in epoch {values.idxmin()}"
         return [kept, *self.checkup.lines()]
 
 
@@ -64,6 +73,7 @@ def fit(
     dataset: Dataset,
     chain: Chain,
     source: Source | None = None,
+    judge: Expert | None = None,
     *,
     seed: int,
     checkpoints: Path,
@@ -72,6 +82,7 @@ def fit(
     """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
 
     source: whose weights it begins with, as `params.training.start` says.
+    judge: the classifier that `params.network.judge` names.
     on_epoch: called with the number of each finished epoch, from 0, its metrics, and whether it is the last.
 
     Raises:
@@ -90,7 +101,8 @@ def fit(
             on_epoch(epoch, metrics | doctor.metrics(), last)
             progress.update(epoch, metrics)
 
-        kept, history, doctor = Kept(training.patience, training.keep), History(tell), Doctor(params)
+        way = way_of(params, source, judge)
+        kept, history, doctor = Kept(training.patience, training.keep, way.metric), History(tell), way.doctor(params)
         written = Checkpoints(checkpoints, training.checkpoint_seconds)
         thaw = Thaw(training.start)
         trainer = trainer_of(
@@ -99,7 +111,7 @@ def fit(
         device, part, parts = trainer.strategy.root_device, trainer.global_rank, trainer.world_size
         clock = Clock(seed, lambda: trainer.current_epoch)
         with memory_needed():
-            made = assemble(name, params, dataset, chain, source, clock, device=device, part=part, parts=parts)
+            made = way.assemble(name, params, dataset, chain, clock=clock, device=device, part=part, parts=parts)
             doctor.inputs = made.inputs
             thaw.layers = made.taken
             try:
@@ -108,11 +120,12 @@ def fit(
                 raise TrainingError(f"{error}; {doctor.remedy(history.epochs)}") from None
     made.module.load_state_dict(kept.weights)
     judged = made.module.judged.to(memory_format=torch.contiguous_format)
-    schema = made.learning.schema
-    model = deployed(params.network, schema, chain, judged, made.learning.output(judged))
+    schema = made.schema
+    model = deployed(params.network, schema, chain, judged, made.output(judged))
     return Fitted(
         Saved(model.cpu().eval(), schema, params.network, training.loss, {}),
         pd.DataFrame(history.epochs, index=range(1, len(history.epochs) + 1)).rename_axis("epoch").reset_index(),
+        way.metric,
         kept.epoch + 1,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         time.monotonic() - started,

@@ -177,9 +177,14 @@ def _finished(network: Autoencoder, part: nn.Module, held_out: Tensor, judged: n
 
 
 def _laid_out(x: Array, schema: Schema, device: torch.device) -> Tensor:
-    """Return features on the device: images with channels last, as convolutions are fastest; of windows one row."""
+    """Return features on the device; of windows one row."""
     if schema.task == "language":
         return torch.from_numpy(joined(x)).to(device).unfold(0, x.shape[1], 1)  # (n + t - 1,) seen as (n, t)
+    return laid_out(x, device)
+
+
+def laid_out(x: Array, device: torch.device) -> Tensor:
+    """Return features on the device: images with channels last, as convolutions are fastest."""
     features = torch.from_numpy(np.require(x, requirements="W"))  # a file's memory is copied
     return (features.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else features).to(device)
 

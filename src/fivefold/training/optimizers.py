@@ -1,12 +1,13 @@
 """Optimisers by the names used in params.yaml."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..families.depth import layers_of
-from ..params.optimizers import Adam, Rmsprop, Sgd
+from ..params.optimizers import Adam, Optimizer, Rmsprop, Sgd
 from ..params.training import Training
 
 
@@ -18,12 +19,17 @@ def optimizer_of(network: nn.Module, params: Training, beside: Sequence[nn.Param
     Weight decay applies to matrices and filters, not to biases and norms (tensors of one dimension).
     """
     chosen = params.optimizer
-    groups = []
+    groups: list[dict[str, Any]] = []
     for weights, share in _shares(network, params.start.decay if params.start else 1.0):
         rest = {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0, "lr": share * chosen.lr}
         groups += [{**rest, "params": _matrices(weights), "weight_decay": chosen.weight_decay}, rest]
     groups.append({"params": list(beside), "weight_decay": 0.0, "lr": chosen.lr})
-    groups = [group for group in groups if group["params"]]
+    optimizer = _optimizer([group for group in groups if group["params"]], chosen)
+    optimizer.register_load_state_dict_post_hook(_lay_like_weights)
+    return optimizer
+
+
+def _optimizer(groups: list[dict[str, Any]], chosen: Optimizer) -> torch.optim.Optimizer:
     match chosen:
         case Adam():
             betas = (chosen.beta1, chosen.beta2)
@@ -35,6 +41,17 @@ def optimizer_of(network: nn.Module, params: Training, beside: Sequence[nn.Param
             return torch.optim.SGD(groups, lr=chosen.lr, momentum=chosen.momentum, nesterov=chosen.nesterov, fused=True)
         case Rmsprop():
             return torch.optim.RMSprop(groups, lr=chosen.lr, momentum=chosen.momentum, alpha=chosen.alpha)
+
+
+def _lay_like_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Have what an optimiser keeps of each weight lie in memory as the weight does: fused steps take it for granted.
+
+    Convolutions have their channels last, but a checkpoint is written in the order of rows.
+    """
+    for weight, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                kept[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def _shares(network: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], float]]:

@@ -14,7 +14,7 @@ from fivefold.families.shape import Shape
 from fivefold.training.doctor import probe
 from fivefold.training.doctor.probe import LAYERS, Probe, activations_of, layers_of
 
-from ...families.test_contract import CASES, Case, features, network_of
+from ...families.test_contract import STARTED, Case, features, network_of
 
 
 def small(activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -145,7 +145,7 @@ def test_of_large_tensors_a_part_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     assert parts["update"]["0"] == pytest.approx(whole["update"]["0"], rel=0.9)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", STARTED.values(), ids=STARTED)
 def test_a_step_that_is_looked_at_is_the_step(case: Case) -> None:
     network, x = network_of(case), features(case)
     again = copy.deepcopy(network)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...data.schema import Schema
 from ...preprocessing.chain import Chain
-from ..undo import Undo
+from ..undo import Sample, Undo
 from .params import Autoencoder, Detect, Generate, Reduce
 
 
@@ -48,19 +48,6 @@ class Rebuild(nn.Module):
         if not self.masked:
             return told
         return torch.where(torch.isnan(x).all(dim=-1, keepdim=True), torch.nan, told)
-
-
-class Sample(nn.Module):
-    """Features told from noise -> raw records (b, ...)."""
-
-    def __init__(self, chain: Chain, *, images: bool) -> None:
-        super().__init__()
-        self.undo = Undo(chain, images=images)
-
-    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return raw records."""
-        told: Tensor = self.undo(outputs)
-        return told
 
 
 def last_part(params: Autoencoder, schema: Schema, chain: Chain, threshold: float = 0.0) -> nn.Module:

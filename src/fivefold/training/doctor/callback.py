@@ -18,7 +18,7 @@ class Doctor(pl.Callback):
         inputs: what the network is given; to be set before training starts.
     """
 
-    inputs: Inputs
+    inputs: Inputs | None
     probe: Probe
 
     def __init__(self, params: Model) -> None:
@@ -53,7 +53,8 @@ class Doctor(pl.Callback):
 
     def checkup(self, epochs: list[dict[str, float]]) -> Checkup:
         """Return what there is to say of a training with these metrics by epoch."""
-        return Checkup(diagnose(self._course(epochs)), self.inputs.constant, self.measured)
+        course = self._course(epochs)
+        return Checkup(diagnose(course), course.inputs.constant, self.measured)
 
     def remedy(self, epochs: list[dict[str, float]]) -> str:
         """Return what to do about a loss that is not finite, after epochs with these metrics."""
@@ -61,6 +62,7 @@ class Doctor(pl.Callback):
 
     def _course(self, epochs: list[dict[str, float]]) -> Course:
         training = self.params.training
+        assert self.inputs is not None
         return Course(
             train=[metrics["train/loss"] for metrics in epochs],
             val=[metrics["val/loss"] for metrics in epochs],

@@ -82,7 +82,7 @@ class Checkup:
     """What the doctor says of a training."""
 
     findings: tuple[Finding, ...]
-    constant: float
+    constant: float | None
     measured: Measured = field(default_factory=dict)
 
     def lines(self) -> list[str]:

@@ -1,0 +1,92 @@
+"""A trained classifier as a judge of records: what it sees in them, and which class it takes them for.
+
+Shapes: b rows, d numbers that it sees in a record, k classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .. import paths
+from ..data.storage import digest
+from ..errors import ParamsError
+from ..params.models import Network
+from .gan.params import Gan
+from .saved import Saved, load_model
+
+
+@dataclass(frozen=True)
+class Expert:
+    """A classifier of ours that judges.
+
+    model: its name in params.yaml.
+    digest: SHA-256 that stands for all that its training wrote.
+    """
+
+    model: str
+    digest: str
+    saved: Saved
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a model that it judges must know of it; plain JSON values."""
+        return {"model": self.model, "digest": self.digest}
+
+
+def judge_of(network: Network) -> Expert | None:
+    """Return the judge that a network names, as it was trained last; None if it names none.
+
+    Raises:
+        ArtifactError: it was not trained, or was altered.
+    """
+    if not isinstance(network, Gan) or network.judge is None:
+        return None
+    folder = paths.model(network.judge)
+    return Expert(network.judge, digest(folder), load_model(folder))
+
+
+class Seen(NamedTuple):
+    """What a classifier sees in records, (b, d), and how likely it takes each class for, (b, k)."""
+
+    features: Tensor
+    probabilities: Tensor
+
+
+def expert_of(saved: Saved) -> Callable[[Tensor], Seen]:
+    """Return what gives, of raw records (b, ...), the input of a classifier's last dense layer, and its probabilities.
+
+    Raises:
+        ParamsError: the network has no dense layer.
+    """
+    dense = [module for module in saved.model.network.modules() if isinstance(module, nn.Linear)]
+    if not dense:
+        raise ParamsError(
+            f"a judge must have a dense layer, but {saved.facts['name']} of family {saved.network.family} has none;"
+            " choose another for network.judge"
+        )
+    caught: list[Tensor] = []
+
+    def catch(_: nn.Module, given: tuple[Any, ...]) -> None:
+        caught[:] = [given[0]]
+
+    dense[-1].register_forward_pre_hook(catch)
+
+    @torch.no_grad()
+    def look(x: Tensor) -> Seen:
+        told = saved.model(x)
+        return Seen(caught[0].flatten(1), told)
+
+    return look
+
+
+def features_of(saved: Saved) -> Callable[[Tensor], Tensor]:
+    """Return what gives, of raw records (b, ...), what a classifier sees in them, (b, d).
+
+    Raises:
+        ParamsError: the network has no dense layer.
+    """
+    look = expert_of(saved)
+    return lambda x: look(x).features

@@ -1,0 +1,94 @@
+"""A deep convolutional generator and its critic, which halves an image as often as the generator doubles it.
+
+Source: Radford, Metz & Chintala 2016: kernels of 4, batch norm but at the critic's input and the generator's output,
+weights from a normal distribution of deviation 0.02. An odd side is halved rounded down.
+Shapes: b rows, w numbers of noise and class, c channels, y x x pixels.
+"""
+
+import math
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from ...errors import ParamsError
+from .dense import SLOPE
+from .params import Gan
+
+DEVIATION = 0.02
+"""Of the first weights."""
+
+
+class ConvMaker(nn.Module):
+    """(b, w) -> (b, c, y, x)."""
+
+    def __init__(self, params: Gan, width: int, told: tuple[int, ...]) -> None:
+        super().__init__()
+        steps = sizes(params, told)
+        channels = (told[0], *params.hidden)
+        small = (channels[-1], *steps[-1])
+        layers: list[nn.Module] = [
+            nn.Linear(width, math.prod(small), bias=False),
+            nn.Unflatten(1, small),
+            nn.BatchNorm2d(small[0]),
+            nn.ReLU(),
+        ]
+        for i in range(len(params.hidden), 0, -1):
+            odd = steps[i - 1][0] % 2, steps[i - 1][1] % 2
+            last = i == 1
+            layers += [nn.ConvTranspose2d(channels[i], channels[i - 1], 4, 2, 1, output_padding=odd, bias=last)]
+            layers += [] if last else [nn.BatchNorm2d(channels[i - 1]), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        start(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return what is made, before its activation."""
+        out: Tensor = self.layers(z)
+        return out
+
+
+class ConvBody(nn.Module):
+    """(b, c, y, x) -> (b, width)."""
+
+    def __init__(self, params: Gan, seen: tuple[int, ...]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i, (before, after) in enumerate(pairwise((seen[0], *params.hidden))):
+            normed = params.critic_norm == "batch" and i > 0
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=not normed)]
+            layers += [nn.BatchNorm2d(after)] if normed else []
+            layers += [nn.LeakyReLU(SLOPE)]
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.width = params.hidden[-1] * math.prod(sizes(params, seen)[-1])
+        start(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the last layer, flat."""
+        out: Tensor = self.layers(x)
+        return out
+
+
+def start(part: nn.Module) -> None:
+    """Set the first weights in place."""
+    for module in part.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=DEVIATION)
+
+
+def sizes(params: Gan, told: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return height and width before the critic's first layer, and after each.
+
+    Raises:
+        ParamsError: there is no layer, or an image of one pixel would be halved.
+    """
+    if not params.hidden:
+        raise ParamsError(f"network.hidden must name a layer of design {params.design}, but is empty; name one")
+    found = [(told[1], told[2])]
+    for count in range(len(params.hidden)):
+        y, x = found[-1]
+        if min(y, x) < 2:
+            raise ParamsError(
+                f"network.hidden may hold {count} layers for images of {told[1]}x{told[2]} pixels, since each halves"
+                f" them, but holds {len(params.hidden)}; shorten it"
+            )
+        found.append((y // 2, x // 2))
+    return found

@@ -1,0 +1,120 @@
+"""A generator of records from noise, and the critic that it learns from.
+
+Source: Goodfellow et al. 2014; Radford et al. 2016 (dcgan); Miyato et al. 2018 (resnet); Karras et al. 2020 (stylegan);
+Mirza & Osindero 2014 and Miyato & Koyama 2018 (classes).
+Shapes: b rows, l numbers of noise, k classes (0: none are asked for), r what a record is.
+"""
+
+from typing import Protocol
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ...errors import ParamsError
+from ..shape import Shape
+from .conditions import Asked, Joined
+from .convolutions import ConvBody, ConvMaker
+from .dense import DenseBody, DenseMaker
+from .params import Gan
+from .residual import ResidualBody, ResidualMaker
+from .style import StyleBody, StyleMaker
+
+
+class Maker(Protocol):
+    """(b, w) numbers of noise and class -> (b, *r)."""
+
+    def __call__(self, params: Gan, width: int, told: tuple[int, ...]) -> nn.Module:
+        """Return one for records `told`."""
+
+
+class Body(Protocol):
+    """Records -> (b, width)."""
+
+    def __call__(self, params: Gan, seen: tuple[int, ...]) -> nn.Module:
+        """Return one for records of shape `seen`."""
+
+
+DESIGNS: dict[str, tuple[Maker, Body]] = {
+    "dense": (DenseMaker, DenseBody),
+    "dcgan": (ConvMaker, ConvBody),
+    "resnet": (ResidualMaker, ResidualBody),
+    "stylegan": (StyleMaker, StyleBody),
+}
+
+
+def build(params: Gan, shape: Shape) -> nn.Module:
+    """Return both networks for records of `shape`.
+
+    Raises:
+        ParamsError: the design is not one of such records.
+    """
+    if shape.tokens or shape.masked:
+        raise ParamsError(
+            "network.family gan makes images and rows of numbers, but a record is text or steps; choose another family"
+        )
+    if shape.categories:
+        raise ParamsError(
+            "network.family gan makes numbers, but a record has categorical columns; name them under `drop`"
+        )
+    if params.design != "dense" and len(shape.features) != 3:
+        raise ParamsError(
+            f"network.design {params.design} needs images, but a record has shape {shape.features}; choose dense"
+        )
+    if params.conditional and not shape.classes:
+        raise ParamsError(f"network.condition {params.condition} needs classes, but the records have none; choose none")
+    return GanNetwork(params, shape)
+
+
+class GanNetwork(nn.Module):
+    """Noise (b, l), of a conditional one with a 1 among k zeros behind it, (b, l + k) -> features (b, *r)."""
+
+    def __init__(self, params: Gan, shape: Shape) -> None:
+        super().__init__()
+        classes = shape.classes if params.conditional else 0
+        self.latent, self.classes = params.latent, classes
+        self.generator = Generator(params, classes, shape.features)
+        self.critic = Critic(params, classes, shape.features)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return what the generator makes."""
+        made: Tensor = self.generator(z)
+        return made
+
+
+class Generator(nn.Module):
+    """(b, l + k) -> (b, *r)."""
+
+    def __init__(self, params: Gan, classes: int, told: tuple[int, ...]) -> None:
+        super().__init__()
+        self.asked = Asked(params, classes)
+        self.body = DESIGNS[params.design][0](params, self.asked.width, told)
+        self.squashes = params.output == "sigmoid"
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return features of records."""
+        made: Tensor = self.body(self.asked(z))
+        return made.sigmoid() if self.squashes else made
+
+
+class Critic(nn.Module):
+    """Features (b, *r) and classes (b, k) -> (b,), the higher the more like a real record of that class."""
+
+    def __init__(self, params: Gan, classes: int, told: tuple[int, ...]) -> None:
+        super().__init__()
+        self.centres = params.output == "sigmoid"
+        self.joined = Joined(params, classes, told)
+        self.body = DESIGNS[params.design][1](params, self.joined.told)
+        width: int = self.body.width  # type: ignore[assignment]
+        self.head = nn.Linear(width, 1)
+        projects = params.condition == "projection"
+        self.project = nn.Linear(classes, width, bias=False) if projects else None
+        if params.critic_norm == "spectral":
+            for module in self.modules():
+                if isinstance(module, nn.Linear | nn.Conv2d):
+                    spectral_norm(module)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Return how real each record seems."""
+        h = self.body(self.joined(2 * x - 1 if self.centres else x, c))  # (b, width)
+        told: Tensor = self.head(h)[:, 0]  # (b,)
+        return told if self.project is None else told + (self.project(c) * h).sum(1)

@@ -1,0 +1,88 @@
+"""What cannot be where two networks learn from each other: an adversarial one."""
+
+from collections.abc import Iterator, Mapping
+
+from ..families.gan.params import Clipped, Gan, Penalised
+from .datasets import Dataset
+from .models import Model
+from .optimizers import Plateau
+
+LEFT_OUT = {"imbalance": "none", "base": "none", "compile": False, "start": None}
+"""Of training, what is of other families alone."""
+
+
+def conflicts_of_gan(
+    network: Gan, model: Model, dataset: Dataset, models: Mapping[str, Model]
+) -> Iterator[tuple[str, str]]:
+    """Yield each key of a model, and why it cannot be with the rest of the model, its dataset or other models."""
+    for key, problem in (*_of_records(network, model, dataset), *_of_network(network)):
+        yield f"network.{key}", problem
+    if network.judge is not None and (problem := _of_judge(network.judge, model, dataset, models)):
+        yield "network.judge", problem
+    yield from _of_training(network, model)
+
+
+def _of_records(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield what does not suit the records."""
+    if dataset.kind not in ("images", "table"):
+        yield (
+            "family",
+            f"gan makes images and rows of numbers, but {model.dataset} is of kind {dataset.kind}; choose another"
+            " family",
+        )
+        return
+    if model.select.method != "none":
+        yield "family", "a gan makes whole records; set select {method: none}"
+    if network.design != "dense" and dataset.kind != "images":
+        yield "design", f"{network.design} makes images, but {model.dataset} is of kind {dataset.kind}; choose dense"
+    if network.output == "sigmoid" and dataset.normalize != "minmax":
+        yield "output", f"sigmoid makes numbers between 0 and 1, but normalize is {dataset.normalize}; choose minmax"
+    if dataset.normalize == "l2":
+        yield "family", "l2 loses the size of a row, which cannot be made again; choose another normalize"
+    if network.conditional and dataset.task != "classification":
+        yield "condition", f"{network.condition} needs classes, but the task is {dataset.task}; choose none"
+    if network.augment is not None and dataset.kind != "images":
+        yield "augment", f"it alters images, but {model.dataset} is of kind {dataset.kind}; leave it out"
+
+
+def _of_network(network: Gan) -> Iterator[tuple[str, str]]:
+    """Yield what excludes each other in the network's own block."""
+    if isinstance(network.loss, Penalised) and network.norm == "batch":
+        yield "norm", "the penalty is of each record alone, but batch norm mixes them; choose none or spectral"
+    if isinstance(network.loss, Clipped) and network.norm == "spectral":
+        yield "norm", "spectral holds the critic as clipping does; choose none, or another loss"
+
+
+def _of_judge(judge: str, model: Model, dataset: Dataset, models: Mapping[str, Model]) -> str:
+    """Return why a model cannot be the judge of another; empty if it can."""
+    if judge not in models:
+        return f"must name a model, but is {judge!r}; params.yaml has {', '.join(models)}"
+    other = models[judge]
+    if other.network.family in ("gan", "autoencoder"):
+        return f"must name a classifier, but {judge} is of family {other.network.family}; choose another"
+    if other.dataset != model.dataset:
+        return f"must name a classifier of {model.dataset}, but {judge} is of {other.dataset}; choose another"
+    if dataset.task != "classification":
+        return f"must name a classifier, but {judge} tells values; choose another, or leave it out"
+    return ""
+
+
+def _of_training(network: Gan, model: Model) -> Iterator[tuple[str, str]]:
+    training = model.training
+    if training.loss.name != "auto":
+        yield "training.loss.name", f"a gan's loss is network.loss, so it must be auto, but is {training.loss.name}"
+    for key, nothing in LEFT_OUT.items():
+        if getattr(training, key) != nothing:
+            yield f"training.{key}", "is not of two networks that learn from each other; leave it out"
+    if training.augment.active:
+        yield "training.augment", "a gan would make altered records; leave it out, or choose network.augment"
+    if isinstance(training.schedule, Plateau):
+        yield "training.schedule.name", "plateau follows a loss, but a gan has two; choose constant or cosine"
+    if 0 < training.patience < network.evaluate_every:
+        yield (
+            "training.patience",
+            f"records are looked at every {network.evaluate_every} epochs, so it must be as much or 0, but is"
+            f" {training.patience}; raise it, or lower network.evaluate_every",
+        )
+    if training.precision != "32" and (network.r1 or isinstance(network.loss, Penalised)):
+        yield "training.precision", f"slopes need 32 bits, but it is {training.precision}; leave it out"

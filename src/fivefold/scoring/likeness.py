@@ -1,0 +1,104 @@
+"""How like real rows made ones are: distance, fidelity, variety, and what a classifier can tell apart.
+
+Source: Heusel et al. 2017 (Frechet distance); Kynkaanniemi et al. 2019 (precision, recall); Naeem et al. 2020 (density,
+coverage); Lopez-Paz & Oquab 2017 (two samples).
+Shapes: n, m rows, d numbers that are seen in a record.
+"""
+
+import numpy as np
+import torch
+
+from ..data.records import Array
+from ..families.likeness import kid
+
+NEIGHBOURS = 5
+"""Of a row, whose distance is the radius of what is like it."""
+
+BLOCK = 1000
+"""Rows whose distances from all others are in memory at a time."""
+
+WIDEST = 2048
+"""Numbers of a record from which the Frechet distance takes too long."""
+
+
+def likeness(real: Array, made: Array, seed: int) -> dict[str, float]:
+    """Return how like rows (n, d) of real records those (m, d) of made ones are."""
+    wide = real.shape[1] > WIDEST
+    return {
+        **({} if wide else {"fid": fid(real, made)}),
+        "kid": kid(torch.from_numpy(real), torch.from_numpy(made)),
+        **manifold(real, made),
+        "two_sample": two_sample(real, made, seed),
+    }
+
+
+def fid(real: Array, made: Array) -> float:
+    """Return the squared Frechet distance of two normal distributions, those of rows (n, d) and (m, d)."""
+    real, made = real.astype(np.float64), made.astype(np.float64)
+    apart = ((real.mean(0) - made.mean(0)) ** 2).sum()
+    own, theirs = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (real, made))
+    roots = np.sqrt(np.linalg.eigvals(own @ theirs).astype(np.complex128)).real  # of the product, whose root has them
+    return float(apart + np.trace(own) + np.trace(theirs) - 2 * roots.sum())
+
+
+def manifold(real: Array, made: Array) -> dict[str, float]:
+    """Return precision, recall, density and coverage of made rows (m, d), by the neighbours of real ones (n, d).
+
+    precision: share of made rows within the radius of a real one. recall: the other way round. density: real rows
+    within whose radius a made one lies, in those that a real row would have. coverage: share of real rows with a made
+    one within their radius.
+    """
+    k = min(NEIGHBOURS, len(real) - 1, len(made) - 1)
+    radius, their_radius = _radius(real, k), _radius(made, k)
+    times, recalled, nearest = [], np.zeros(len(real), bool), np.full(len(real), np.inf)
+    for start in range(0, len(made), BLOCK):
+        apart = _distances(real, made[start : start + BLOCK])  # (n, block)
+        times.append((apart < radius[:, None]).sum(0))
+        recalled |= (apart < their_radius[None, start : start + BLOCK]).any(1)
+        nearest = np.minimum(nearest, apart.min(1))
+    counts = np.concatenate(times)
+    return {
+        "precision": float((counts > 0).mean()),
+        "recall": float(recalled.mean()),
+        "density": float(counts.mean() / k),
+        "coverage": float((nearest < radius).mean()),
+    }
+
+
+def two_sample(real: Array, made: Array, seed: int) -> float:
+    """Return how often a linear classifier tells held-out rows of the two (n, d), (m, d) apart; 0.5 if it cannot."""
+    size = min(len(real), len(made))
+    random = np.random.default_rng(seed)
+    pairs = [rows[random.permutation(len(rows))[:size]] for rows in (real, made)]
+    learnt, asked = (np.concatenate([rows[part::2] for rows in pairs]) for part in (0, 1))
+    which = [np.repeat([0, 1], [len(rows[part::2]) for rows in pairs]) for part in (0, 1)]
+    return accuracy(learnt, which[0], asked, which[1])
+
+
+def accuracy(x: Array, y: Array, held_out: Array, truth: Array) -> float:
+    """Return how often a linear classifier of rows (n, d) and their classes tells those of held-out rows (m, d)."""
+    from sklearn.linear_model import LogisticRegression  # paid for by models that make records alone
+
+    shift, scale = x.mean(0), x.std(0)
+    scale = np.where(scale > 0, scale, 1)
+    model = LogisticRegression(max_iter=200, tol=1e-3).fit((x - shift) / scale, y)
+    return float((model.predict((held_out - shift) / scale) == truth).mean())
+
+
+def entropy(shares: Array) -> float:
+    """Return the entropy of shares (k,) that add up to 1, in bits."""
+    some = shares[shares > 0]
+    return float(-(some * np.log2(some)).sum())
+
+
+def _radius(rows: Array, k: int) -> Array:
+    """Return the distance (n,) of each row (n, d) from its k-th neighbour."""
+    parts = [
+        np.partition(_distances(rows[start : start + BLOCK], rows), k, axis=1)[:, k]  # the first is itself
+        for start in range(0, len(rows), BLOCK)
+    ]
+    return np.concatenate(parts)
+
+
+def _distances(x: Array, y: Array) -> Array:
+    return torch.cdist(torch.from_numpy(x).double(), torch.from_numpy(y).double()).numpy()

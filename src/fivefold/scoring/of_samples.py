@@ -1,0 +1,154 @@
+"""The report of a generator: how like real rows its records are, beside how like them other real rows are.
+
+What a judge of our own sees compares neither with what other judges see, nor with numbers that others publish.
+Shapes: n rows, k classes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..data.records import SPLITS, Array, Dataset, Records
+from ..families.expert import Expert
+from ..families.saved import Saved
+from . import sample_pictures as pictures
+from .likeness import accuracy, entropy, likeness
+from .report import Report
+from .samples import Viewer, Views, conditional, make, noise_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROWS = 10_000
+"""Real rows of a set that are compared at most, and records that are made to compare with them."""
+
+BESIDE = {"test": "validation", "validation": "test", "train": "validation"}
+"""A set, and the real rows that are compared with it in place of records: the floor."""
+
+SHORT = {"test": "test", "validation": "val", "train": "train"}
+
+FLOOR = "{}_floor"
+"""A score of real rows in place of records."""
+
+UNITS = {
+    "fid": "Frechet distance; lower is better",
+    "kid": "kernel distance; lower is better",
+    "precision": "share of records that are like real rows; higher is better",
+    "recall": "share of real rows that are like records; higher is better",
+    "density": "real rows that a record is like, in those that a real one is like; 1 is good",
+    "coverage": "share of real rows with a record near them; higher is better",
+    "two_sample": "share that a linear classifier tells from real rows; 0.5 is best",
+    "entropy": "bits, of the classes that the judge sees",
+    "agreement": "share in which the judge sees the class that was asked for; higher is better",
+    "taught": "accuracy of a linear classifier that learnt from records alone; higher is better",
+}
+
+
+class Made(NamedTuple):
+    """Raw records that were made, (n, ...), the classes asked for, (n,) or (0,), and what is seen in them."""
+
+    records: Array
+    asked: Array
+    seen: Views
+
+
+class Compared(NamedTuple):
+    """Real rows of each set, what is seen in them, and as many records with classes as often."""
+
+    rows: dict[str, Records]
+    seen: dict[str, Views]
+    made: dict[str, Made]
+
+
+def report(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, judge: Expert | None) -> Report:
+    """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""
+    seed = int(saved.facts["params"]["seed"])
+    compared = _compared(saved, dataset, Viewer(saved, judge), seed)
+    scores = {SHORT[part]: _scores(compared, part, seed) for part in ("test", "validation", "train")}
+    tables = _tables(saved, history, compared)
+    drawn: dict[str, Callable[[], Figure]] = {
+        each: partial(pictures.PICTURES[each], table, name) for each, table in tables.items()
+    }
+    drawn |= pictures.of_records(name, saved, compared.made["test"].records, dataset.test.x, seed)
+    return Report(
+        scores, _predictions(saved, compared.made["test"]), tables, drawn, _lines(scores["test"], judge)
+    )
+
+
+def _compared(saved: Saved, dataset: Dataset, view: Viewer, seed: int) -> Compared:
+    rows, made = {}, {}
+    for i, part in enumerate(SPLITS):
+        every = dataset.splits()[part]
+        rows[part] = every.take(np.sort(np.random.default_rng(seed).permutation(len(every))[:ROWS]))
+        asked = np.asarray(rows[part].y) if conditional(saved) else np.arange(0)
+        records = make(saved, noise_of(saved, len(rows[part]), seed + i, asked))
+        made[part] = Made(records, asked, view(records))
+    return Compared(rows, {part: view(each.x) for part, each in rows.items()}, made)
+
+
+def _scores(compared: Compared, part: str, seed: int) -> dict[str, float]:
+    """Return the scores of one set, each followed by its floor."""
+    other = BESIDE[part]
+    real, made, floor = compared.seen[part], compared.made[part], compared.seen[other]
+    found = likeness(real.features, made.seen.features, seed)
+    floors = likeness(real.features, floor.features, seed)
+    if len(real.classes):
+        found["entropy"], floors["entropy"] = (
+            entropy(_shares(classes)) for classes in (made.seen.classes, real.classes)
+        )
+    if len(made.asked) and len(real.classes):
+        found["agreement"] = float((made.seen.classes == made.asked).mean())
+        floors["agreement"] = float((floor.classes == compared.rows[other].y).mean())
+    if len(made.asked):
+        truth, teachers = compared.rows[part].y, compared.made["train"]
+        best = "train" if part != "train" else other
+        found["taught"] = accuracy(teachers.seen.features, teachers.asked, real.features, truth)
+        floors["taught"] = accuracy(compared.seen[best].features, compared.rows[best].y, real.features, truth)
+    pairs = ((name, value, floors[name]) for name, value in found.items())
+    return {key: value for name, own, least in pairs for key, value in ((name, own), (FLOOR.format(name), least))}
+
+
+def _shares(classes: Array) -> Array:
+    """Return how often each class is among (n,)."""
+    return np.unique(classes, return_counts=True)[1] / len(classes)
+
+
+def _tables(saved: Saved, history: pd.DataFrame, compared: Compared) -> dict[str, pd.DataFrame]:
+    columns = {
+        "epoch": history["epoch"],
+        **{name.partition("/")[2]: history[name] for name in ("train/critic", "train/generator")},
+        **{name.partition("/")[2]: history[name] for name in ("val/kid", "val/diversity")},
+    }
+    tables = {"learning_curve": pd.DataFrame(columns)}
+    if len(compared.seen["test"].classes):
+        k = len(saved.schema.classes)
+        seen = (compared.seen["test"].classes, compared.made["test"].seen.classes)
+        real, made = (np.bincount(classes, minlength=k) / len(classes) for classes in seen)
+        tables["classes"] = pd.DataFrame({"class": saved.schema.classes, "real": real, "made": made})
+    return tables
+
+
+def _predictions(saved: Saved, made: Made) -> pd.DataFrame:
+    """Return a row per record: the class that was asked for and the one that is seen, and the columns of a table."""
+    names = np.array(saved.schema.classes)
+    frame = pd.DataFrame({"row": np.arange(len(made.records))})
+    if len(made.asked):
+        frame["asked"] = names[made.asked]
+    if len(made.seen.classes):
+        frame["seen"] = names[made.seen.classes]
+    if saved.schema.kind == "table":
+        frame = frame.join(pd.DataFrame(made.records, columns=list(saved.schema.features)))
+    return frame
+
+
+def _lines(scores: dict[str, float], judge: Expert | None) -> list[str]:
+    lines = [
+        f"{each} {scores[each]:.4f}, of real rows {scores[FLOOR.format(each)]:.4f} ({unit})"
+        for each, unit in UNITS.items()
+        if each in scores
+    ]
+    by = f"as {judge.model} ({judge.digest[:12]}) sees them" if judge else "by their own features"
+    return [*lines, f"records are compared {by}; other judges see other numbers"]

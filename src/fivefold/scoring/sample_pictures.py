@@ -1,0 +1,87 @@
+"""Pictures of what a generator makes, and of how it came about.
+
+Shapes: n rows, c channels, h x w pixels, k classes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..data.records import Array
+from ..families.saved import Saved
+from ..plotting import figure, title
+from .record_pictures import SIDE, bounds_of, grid
+from .samples import conditional, make, noise_of
+
+MOST = 16
+"""Classes that have a row of their own."""
+
+DOTS = 1000
+"""Rows of a scatter."""
+
+
+def of_records(name: str, saved: Saved, made: Array, real: Array, seed: int) -> dict[str, Callable[[], Figure]]:
+    """Return pictures of made records (n, ...) and real ones: grids of images, a plane of the columns of a table."""
+    if saved.schema.kind != "images":
+        return {"samples": partial(plane, name, made, real, list(saved.schema.features))}
+    classes = min(len(saved.schema.classes), MOST) if conditional(saved) else 0
+    asked = np.repeat(np.arange(classes), SIDE)
+    n = len(asked) or SIDE * SIDE
+    records = make(saved, noise_of(saved, n, seed, asked))
+    text = f"{name}: records made of noise" + (", each class in a row" if classes else "")
+    rows = np.asarray(real[: SIDE * SIDE]).astype(np.float64)
+    return {
+        "samples": partial(grid, text, records, bounds_of(rows)),
+        "real": partial(grid, f"{name}: test rows", rows, bounds_of(rows)),
+    }
+
+
+def plane(name: str, made: Array, real: Array, features: list[str]) -> Figure:
+    """Made and real rows of a table by their first two columns."""
+    fig, axes = figure(4.6, 4.4)
+    for rows, label, colour in ((real, "real", "0.6"), (made, "made", "C0")):
+        across = rows[:DOTS, 1] if rows.shape[1] > 1 else np.zeros(len(rows[:DOTS]))
+        axes.scatter(rows[:DOTS, 0], across, s=8, alpha=0.6, linewidths=0, color=colour, label=label)
+    axes.set(xlabel=features[0], ylabel=features[1] if len(features) > 1 else "")
+    axes.legend(fontsize="small")
+    title(fig, f"{name}: records made of noise, and test rows")
+    return fig
+
+
+def learning_curve(table: pd.DataFrame, model: str) -> Figure:
+    """Losses of both players over epochs, and below them the distance of records from held-out rows."""
+    fig, first = figure(6.0, 5.0)
+    first.remove()
+    above, below = fig.subplots(2, 1, sharex=True)
+    for player in ("critic", "generator"):
+        above.plot(table.epoch, table[player], label=player)
+    seen = table.dropna()
+    below.plot(seen.epoch, seen.kid, marker=".", label="KID, lower is better")
+    below.plot(seen.epoch, seen.diversity, marker=".", label="diversity, 1 is that of real rows")
+    above.set(ylabel="loss")
+    below.set(xlabel="epoch")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (above, below):
+        axes.legend(fontsize="small")
+    title(fig, f"{model}: the contest")
+    return fig
+
+
+def classes(table: pd.DataFrame, model: str) -> Figure:
+    """How often the judge sees each class, in records and in test rows."""
+    fig, axes = figure(max(4.0, 0.5 * len(table) + 1), 3.4)
+    place = np.arange(len(table))
+    axes.bar(place - 0.2, table.real, width=0.4, color="0.7", label="test rows")
+    axes.bar(place + 0.2, table.made, width=0.4, label="records")
+    axes.set_xticks(place, [str(name)[:18] for name in table["class"]])
+    axes.set(ylabel="share")
+    axes.legend(fontsize="small")
+    title(fig, f"{model}: classes that the judge sees")
+    return fig
+
+
+PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {"learning_curve": learning_curve, "classes": classes}

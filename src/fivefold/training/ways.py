@@ -1,0 +1,37 @@
+"""Where the training of one kind of network differs from that of another."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from ..families.expert import Expert
+from ..families.gan.params import Gan
+from ..families.source import Source
+from ..params.models import Model
+from . import assemble, contest
+from .assemble import Assembled
+from .doctor.callback import Doctor
+from .doctor.referee import Referee
+
+
+class Way(NamedTuple):
+    """How a network is trained.
+
+    metric: of an epoch, by which it is kept; the lower the better.
+    assemble: puts together what is trained.
+    doctor: looks on.
+    """
+
+    metric: str
+    assemble: Callable[..., Assembled]
+    doctor: Callable[[Model], Doctor | Referee]
+
+
+def way_of(params: Model, source: Source | None, judge: Expert | None) -> Way:
+    """Return how the network of `params` is trained: down a loss, or against another network.
+
+    source: whose weights it begins with. judge: by which what a generator makes is compared with rows.
+    """
+    if isinstance(params.network, Gan):
+        return Way("val/kid", partial(contest.assemble, judge=judge), Referee)
+    return Way("val/loss", partial(assemble.assemble, source=source), Doctor)

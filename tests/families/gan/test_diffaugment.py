@@ -1,0 +1,61 @@
+"""Images are altered each by itself, within bounds, and gradients pass through."""
+
+import pytest
+import torch
+
+from fivefold.families.gan.diffaugment import DiffAugment
+from fivefold.families.gan.params import Augmentation
+
+ALONE = {
+    "brightness": {"brightness": 0.5, "translation": 0, "cutout": 0},
+    "translation": {"brightness": 0, "translation": 0.25, "cutout": 0},
+    "cutout": {"brightness": 0, "translation": 0, "cutout": 0.5},
+}
+
+
+def altered(x: torch.Tensor, name: str) -> torch.Tensor:
+    torch.manual_seed(0)
+    out: torch.Tensor = DiffAugment(Augmentation(**ALONE[name]))(x)
+    assert out.shape == x.shape
+    return out
+
+
+@pytest.mark.parametrize("shape", [(16, 1, 8, 8), (16, 3, 33, 17)])
+@pytest.mark.parametrize("name", ALONE)
+def test_gradients_pass_through_and_images_are_altered_each_by_itself(name: str, shape: tuple[int, ...]) -> None:
+    x = torch.rand(shape[:1]).reshape(-1, 1, 1, 1).expand(shape).clone() + 1
+    x.requires_grad_()
+    out = altered(x, name)
+    out.sum().backward()
+    assert x.grad is not None
+    assert (x.grad.flatten(1).sum(1) > 0).all()
+    assert len(torch.unique((out / x).detach().flatten(1), dim=0)) > 8
+
+
+def test_brightness_is_added() -> None:
+    added = altered(torch.zeros(200, 2, 4, 4), "brightness")
+    assert torch.equal(added, added[:, :1, :1, :1].expand_as(added))
+    assert float(added.abs().max()) == pytest.approx(0.25, abs=0.02)
+
+
+def test_translation_moves_whole_pixels_by_up_to_its_share() -> None:
+    x = torch.zeros(300, 1, 8, 12)
+    x[:, :, 4, 6] = 1
+    places = altered(x, "translation").nonzero()
+    assert len(places) == 300
+    assert sorted(places[:, 2].unique().tolist()) == [2, 3, 4, 5, 6]
+    assert sorted(places[:, 3].unique().tolist()) == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_cutout_blanks_a_rectangle_of_half_the_sides() -> None:
+    out = altered(torch.ones(300, 2, 8, 12), "cutout")
+    assert torch.equal(out[:, 0], out[:, 1])
+    blank = (out[:, 0] == 0).sum((1, 2))
+    assert int(blank.max()) == 4 * 6
+    assert (blank > 0).all()
+    assert (out[:, 0].amin(0) == 0).all()  # anywhere
+
+
+def test_options_that_are_0_do_nothing() -> None:
+    x = torch.randn(4, 1, 8, 8)
+    assert torch.equal(DiffAugment(Augmentation(brightness=0, translation=0, cutout=0))(x), x)

@@ -1,0 +1,86 @@
+"""Losses and penalties against closed forms, worked out in NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fivefold.families.gan.losses import critic_loss, generator_loss, gradient_penalty, r1
+from fivefold.families.gan.params import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
+
+REAL, MADE = np.array([-1.5, 0.2, 3.0]), np.array([-2.0, 0.5, 0.0])
+NO, YES = np.log(1 + np.exp(MADE)).mean(), np.log(1 + np.exp(-MADE)).mean()  # cross-entropy of made ones: no; yes
+TRUE, FALSE = np.log(1 + np.exp(-REAL)).mean(), np.log(1 + np.exp(REAL)).mean()
+
+LOSSES: list[tuple[Contest, float, float]] = [
+    (Minimax(name="minimax"), TRUE + NO, -NO),
+    (Minimax(name="minimax", smoothing=0.1), 0.9 * TRUE + 0.1 * FALSE + NO, -NO),
+    (NonSaturating(name="non_saturating"), TRUE + NO, YES),
+    (NonSaturating(name="non_saturating", smoothing=0.25), 0.75 * TRUE + 0.25 * FALSE + NO, YES),
+    (LeastSquares(name="least_squares"), (2.5**2 + 0.8**2 + 2**2 + 4.25) / 6, (3**2 + 0.5**2 + 1) / 6),
+    (LeastSquares(name="least_squares", smoothing=0.2), (2.3**2 + 0.6**2 + 2.2**2 + 4.25) / 6, (9 + 0.25 + 1) / 6),
+    (Hinge(name="hinge"), (2.5 + 0.8 + 0) / 3 + (0 + 1.5 + 1) / 3, 0.5),
+    (Clipped(name="wasserstein_clip"), -0.5 - 1.7 / 3, 0.5),
+    (Penalised(name="wasserstein_gp"), -0.5 - 1.7 / 3, 0.5),
+]
+
+
+@pytest.mark.parametrize(("loss", "critic", "generator"), LOSSES, ids=[str(case[0]) for case in LOSSES])
+def test_a_loss_is_its_closed_form(loss: Contest, critic: float, generator: float) -> None:
+    real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
+    assert float(critic_loss(loss, real, made)) == pytest.approx(critic)
+    assert float(generator_loss(loss, made)) == pytest.approx(generator)
+
+
+def test_torch_agrees_on_cross_entropies() -> None:
+    real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
+    cross = functional.binary_cross_entropy_with_logits
+    smooth = torch.full_like(real, 0.9)
+    expected = cross(real, smooth) + cross(made, torch.zeros_like(made))
+    assert torch.allclose(critic_loss(Minimax(name="minimax", smoothing=0.1), real, made), expected)
+
+
+def linear(*weights: float) -> nn.Linear:
+    layer = nn.Linear(len(weights), 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([weights]))
+    return layer
+
+
+@pytest.mark.parametrize(("weights", "slope"), [((3.0, 4.0), 5.0), ((0.6, 0.8), 1.0), ((0.0, 0.5), 0.5)])
+def test_the_slope_of_a_linear_critic_is_the_norm_of_its_weights(weights: tuple[float, float], slope: float) -> None:
+    critic, (real, made) = linear(*weights), torch.randn(2, 7, 2)
+    assert float(gradient_penalty(lambda x: critic(x)[:, 0], real, made).detach()) == pytest.approx(
+        (slope - 1) ** 2, abs=1e-6
+    )
+    assert float(r1(lambda x: critic(x)[:, 0], real).detach()) == pytest.approx(slope**2 / 2)
+
+
+def test_the_penalty_is_taken_between_real_and_made_records() -> None:
+    real, made = torch.zeros(500, 1, 2, 2), torch.ones(500, 1, 2, 2)
+    seen: list[torch.Tensor] = []
+
+    def tell(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.detach())
+        return x.flatten(1).sum(1)
+
+    gradient_penalty(tell, real, made)
+    (between,) = seen
+    assert torch.equal(between, between[:, :, :1, :1].expand_as(between))  # one share a record
+    assert 0 <= float(between.min()) < 0.02 < 0.98 < float(between.max()) <= 1
+    assert float(between.mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_gradient_of_a_penalty_moves_a_critic_towards_slope_1() -> None:
+    critic = linear(3.0, 4.0)
+    gradient_penalty(lambda x: critic(x)[:, 0], torch.randn(5, 2), torch.randn(5, 2)).backward()
+    assert critic.weight.grad is not None  # of (5 - 1)^2: 2 (5 - 1) w / 5
+    torch.testing.assert_close(critic.weight.grad, torch.tensor([[4.8, 6.4]]))
+
+
+def test_a_critic_without_slope_has_a_finite_gradient() -> None:
+    critic = linear(0.0, 0.0)
+    gradient_penalty(lambda x: critic(x)[:, 0], torch.randn(5, 2), torch.randn(5, 2)).backward()
+    assert critic.weight.grad is not None
+    assert critic.weight.grad.isfinite().all()

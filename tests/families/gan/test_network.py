@@ -1,0 +1,124 @@
+"""What is an adversarial network's own: the tutorials' sizes, spectral norm, modulated weights, odd images."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fivefold.errors import ParamsError
+from fivefold.families.find import build_network
+from fivefold.families.gan.network import GanNetwork
+from fivefold.families.gan.params import Gan
+from fivefold.families.gan.style import Modulated as ModulatedConvolution
+from fivefold.families.gan.style import StyleBody, StyleMaker
+from fivefold.families.shape import Shape
+
+GREY, ODD = Shape((1, 28, 28), 10, classes=10), Shape((3, 33, 17), 10, classes=10)
+
+
+def network_of(shape: Shape = GREY, **params: Any) -> GanNetwork:
+    torch.manual_seed(0)
+    network = build_network(Gan(family="gan", **params), shape)
+    assert isinstance(network, GanNetwork)
+    return network
+
+
+def size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_defaults_are_the_tutorials_networks() -> None:
+    network = network_of()
+    assert size(network.generator) == 100 * 256 + 256 + 256 * 784 + 784 == 227_344
+    assert size(network.critic) == 784 * 256 + 256 + 256 + 1 == 201_217
+
+
+def test_dcgan_has_as_many_parameters_as_counted_by_hand() -> None:
+    network = network_of(design="dcgan", hidden=(64, 128), latent=100)
+    made = 100 * 128 * 49 + 2 * 128 + 128 * 64 * 16 + 2 * 64 + 64 * 16 + 1
+    assert size(network.generator) == made
+    assert size(network.critic) == 64 * 16 + 64 + 64 * 128 * 16 + 2 * 128 + 128 * 49 + 1
+
+
+@pytest.mark.parametrize("design", ["dcgan", "resnet", "stylegan"])
+@pytest.mark.parametrize("sides", [(8, 8), (9, 8), (31, 10), (33, 17)])
+@pytest.mark.parametrize("condition", ["none", "label", "projection"])
+def test_images_of_any_size_are_made_and_judged(design: str, sides: tuple[int, int], condition: str) -> None:
+    shape = Shape((3, *sides), 5, classes=5)
+    network = network_of(shape, design=design, hidden=(4, 6, 8), latent=7, condition=condition)
+    k = 0 if condition == "none" else 5
+    made = network(torch.randn(4, 7 + k))
+    assert made.shape == (4, 3, *sides)
+    assert network.critic(made, torch.eye(5)[:4, :k]).shape == (4,)
+
+
+@pytest.mark.parametrize("condition", ["label", "projection"])
+@pytest.mark.parametrize("design", ["dense", "dcgan", "resnet", "stylegan"])
+def test_the_class_matters_to_both_players(design: str, condition: str) -> None:
+    network = network_of(ODD, design=design, hidden=(8,), latent=7, condition=condition).eval()
+    z, one, other = torch.randn(4, 7), torch.eye(10)[[1] * 4], torch.eye(10)[[2] * 4]
+    made = network(torch.cat([z, one], dim=1))
+    assert not torch.allclose(made, network(torch.cat([z, other], dim=1)))
+    assert not torch.allclose(network.critic(made, one), network.critic(made, other))
+
+
+@pytest.mark.parametrize(
+    ("shape", "params", "said"),
+    [
+        (Shape((9,), 2, tokens=9), {}, "makes images and rows of numbers, but a record is text or steps"),
+        (Shape((7, 3), 2, masked=True), {}, "makes images and rows of numbers, but a record is text or steps"),
+        (Shape((7,), 2, categories=(3,)), {}, "makes numbers, but a record has categorical columns; name them"),
+        (Shape((7,), 2), {"design": "dcgan"}, r"network.design dcgan needs images, but a record has shape \(7,\)"),
+        (Shape((7,), 1), {"condition": "label"}, "network.condition label needs classes, but the records have none"),
+        (GREY, {"design": "dcgan", "hidden": (8,) * 5}, "may hold 4 layers for images of 28x28 pixels, since each"),
+        (GREY, {"design": "resnet", "hidden": ()}, "must name a layer of design resnet, but is empty; name one"),
+    ],
+)
+def test_records_that_do_not_suit_are_refused(shape: Shape, params: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParamsError, match=said):
+        network_of(shape, **params)
+
+
+def test_spectral_norm_brings_the_largest_singular_value_of_every_layer_to_1() -> None:
+    critic = network_of(Shape((3, 16, 16), 10, classes=10), design="resnet", hidden=(6, 8)).critic.train()
+    for _ in range(200):
+        critic(torch.randn(2, 3, 16, 16), torch.zeros(2, 0))  # a step of the power method each
+    layers = [m for m in critic.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    assert len(layers) == 7
+    for layer in layers:
+        largest = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)
+        assert float(largest) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_a_modulated_convolution_is_one_with_weights_of_its_own_for_each_record(demodulate: bool) -> None:
+    torch.manual_seed(0)
+    layer = ModulatedConvolution(3, 5, 4, 3, demodulate=demodulate)
+    x, style = torch.randn(6, 3, 9, 7), torch.randn(6, 4)
+    expected = []
+    for record, scale in zip(x, layer.affine(style), strict=True):
+        weight = layer.weight * scale[None, :, None, None]
+        if demodulate:
+            weight = weight / (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        expected.append(functional.conv2d(record[None], weight, padding=1))
+    torch.testing.assert_close(layer(x, style), torch.cat(expected))
+
+
+def test_the_noise_of_a_style_based_generator_is_drawn_in_training_alone() -> None:
+    params = Gan(family="gan", design="stylegan", hidden=(8, 8), latent=6)
+    maker, z = StyleMaker(params, 6, (1, 8, 8)), torch.randn(3, 6)
+    with torch.no_grad():
+        for layer in maker.layers:
+            layer.strength.fill_(1.0)  # type: ignore[operator, union-attr]
+    assert not torch.equal(maker.train()(z), maker(z))
+    assert torch.equal(maker.eval()(z), maker(z))
+
+
+def test_a_style_based_critic_sees_how_much_a_batch_varies() -> None:
+    body = StyleBody(Gan(family="gan", design="stylegan", hidden=(8, 8)), (1, 8, 8))
+    x = torch.randn(4, 1, 8, 8)
+    same = x[:1].expand(4, -1, -1, -1)
+    assert torch.allclose(body(same)[:1], body(x[:1]), atol=1e-4)  # neither varies
+    assert not torch.allclose(body(x)[:1], body(x[:1]), atol=1e-4)

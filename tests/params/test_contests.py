@@ -1,0 +1,162 @@
+"""What cannot be where two networks learn from each other."""
+
+from typing import Any
+
+import pytest
+
+from fivefold.errors import ParamsError
+from fivefold.families.gan.params import Gan
+from fivefold.params.load import parse
+
+from .example import Tree, example
+
+LETTERS = {
+    "kind": "text",
+    "source": "a.csv",
+    "task": "classification",
+    "target": "y",
+    "text": "t",
+    "length": 4,
+    "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
+}
+
+
+def tree(dataset: str = "pens", **changes: Any) -> Tree:
+    """The example with a gan on one of its datasets; keys with two underscores are dotted."""
+    found = example()
+    found["datasets"]["letters"] = LETTERS
+    found["models"]["maker"] = {
+        "dataset": dataset,
+        "select": {"method": "none"},
+        "network": {"family": "gan"},
+        "training": {"optimizer": {"name": "adam", "lr": 0.001}},
+    }
+    for key, value in changes.items():
+        node, (*above, last) = found["models"]["maker"], key.split("__")
+        for part in above:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return found
+
+
+def said(dataset: str = "pens", **changes: Any) -> str:
+    with pytest.raises(ParamsError) as caught:
+        parse(tree(dataset, **changes))
+    return str(caught.value).removeprefix("params.yaml: models.maker.")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"network__judge": "wide", "network__condition": "projection"},
+        {"network__design": "dcgan", "network__augment": {}, "network__output": "sigmoid"},
+        {"network__loss": {"name": "wasserstein_gp", "penalty": 1.0}, "network__norm": "spectral"},
+        {"dataset": "cells", "network__condition": "label"},
+        {"dataset": "mixes"},
+    ],
+)
+def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
+    parse(tree(**changes))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "changes", "text"),
+    [
+        ("letters", {}, "network.family: gan makes images and rows of numbers, but letters is of kind text; choose"),
+        (
+            "mixes",
+            {"network__condition": "label"},
+            "network.condition: label needs classes, but the task is regression",
+        ),
+        (
+            "cells",
+            {"network__design": "dcgan"},
+            "network.design: dcgan makes images, but cells is of kind table; choose",
+        ),
+        ("cells", {"network__augment": {}}, "network.augment: it alters images, but cells is of kind table; leave it"),
+        (
+            "mixes",
+            {"network__output": "sigmoid"},
+            "network.output: sigmoid makes numbers between 0 and 1, but normalize",
+        ),
+        (
+            "pens",
+            {"select": {"method": "pca", "components": 2}},
+            "network.family: a gan makes whole records; set select",
+        ),
+        ("pens", {"network__loss": {"name": "hinge", "smoothing": 0.1}}, "network.loss.smoothing is not a known key"),
+        ("pens", {"network__loss": {"name": "minimax", "penalty": 1.0}}, "network.loss.penalty is not a known key"),
+        ("pens", {"network__loss": {"name": "wasserstein_gp", "clip": 0.1}}, "network.loss.clip is not a known key"),
+        ("pens", {"network__augment": {"zoom": 0.1}}, "network.augment.zoom is not a known key, but holds 0.1; remove"),
+        (
+            "pens",
+            {"network__loss": {"name": "wasserstein_gp"}, "network__norm": "batch"},
+            "network.norm: the penalty is of each record alone, but batch norm mixes them; choose none or spectral",
+        ),
+        (
+            "pens",
+            {"network__loss": {"name": "wasserstein_clip"}, "network__norm": "spectral"},
+            "network.norm: spectral holds the critic as clipping does; choose none, or another loss",
+        ),
+        (
+            "pens",
+            {"network__judge": "nobody"},
+            "network.judge: must name a model, but is 'nobody'; params.yaml has flat,",
+        ),
+        ("pens", {"network__judge": "flat"}, "network.judge: must name a classifier of pens, but flat is of cells;"),
+        (
+            "pens",
+            {"network__judge": "maker"},
+            "network.judge: must name a classifier, but maker is of family gan; choose",
+        ),
+        ("mixes", {"network__judge": "line"}, "network.judge: must name a classifier, but line tells values; choose"),
+        (
+            "pens",
+            {"training__loss": {"name": "mse"}},
+            "training.loss.name: a gan's loss is network.loss, so it must be",
+        ),
+        ("pens", {"training__imbalance": "weights"}, "training.imbalance: is not of two networks that learn from each"),
+        ("pens", {"training__compile": True}, "training.compile: is not of two networks that learn from each other;"),
+        ("pens", {"training__start": {"model": "wide"}}, "training.start: is not of two networks that learn from each"),
+        ("pens", {"training__augment": {"rotation": 9.0}}, "training.augment: a gan would make altered records; leave"),
+        (
+            "pens",
+            {"training__schedule": {"name": "plateau"}},
+            "training.schedule.name: plateau follows a loss, but a gan",
+        ),
+        (
+            "pens",
+            {"training__patience": 3},
+            "training.patience: records are looked at every 5 epochs, so it must be as",
+        ),
+        (
+            "pens",
+            {"training__precision": "bf16", "network__r1": 1.0},
+            "training.precision: slopes need 32 bits, but it is bf16; leave it out",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(dataset: str, changes: dict[str, Any], text: str) -> None:
+    line = said(dataset, **changes)
+    assert "\n" not in line
+    assert line.removeprefix("network.").startswith(text.removeprefix("network."))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "norm"),
+    [
+        ({}, "none"),
+        ({"design": "dcgan"}, "batch"),
+        ({"design": "resnet"}, "spectral"),
+        ({"design": "stylegan"}, "none"),
+        ({"design": "dcgan", "loss": {"name": "wasserstein_gp"}}, "none"),
+        ({"design": "dcgan", "loss": {"name": "wasserstein_clip"}}, "none"),
+        ({"design": "resnet", "norm": "batch"}, "batch"),
+        ({"design": "resnet", "loss": {"name": "wasserstein_gp"}, "norm": "spectral"}, "spectral"),
+    ],
+)
+def test_the_critic_s_norm_is_that_of_its_source_if_nothing_else_is_asked_for(
+    chosen: dict[str, Any], norm: str
+) -> None:
+    assert Gan(family="gan", **chosen).critic_norm == norm

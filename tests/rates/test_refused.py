@@ -1,0 +1,25 @@
+"""A model that does not learn down one loss has no learning rate to suggest."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from fivefold.errors import ParamsError
+from fivefold.params.load import read_tree
+from fivefold.rates.find import find
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_gan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = read_tree(ROOT / "params.yaml")
+    maker = {"dataset": "digits", "select": {"method": "none"}, "network": {"family": "gan"}}
+    tree["models"]["maker"] = {**maker, "training": {"schedule": {"name": "constant"}}}
+    with (tmp_path / "params.yaml").open("w") as file:
+        YAML().dump(tree, file)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ParamsError, match=r"\Afivefold lr follows one loss, but models.maker is a gan, which has two; try"
+    ):
+        next(find("maker"))

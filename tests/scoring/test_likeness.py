@@ -1,0 +1,107 @@
+"""Distances of real and made rows: against torchmetrics, and against loops over pairs."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from fivefold.data.records import Array
+from fivefold.families import likeness as pairs
+from fivefold.families.likeness import kid, spread
+from fivefold.scoring import likeness
+from fivefold.scoring.likeness import accuracy, entropy, fid, manifold, two_sample
+
+
+class Flat(nn.Module):
+    """What torchmetrics is to see in an image: its pixels."""
+
+    num_features = 12
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).float()
+
+
+def rows(n: int, seed: int, shift: float = 0.0) -> Array:
+    random = np.random.default_rng(seed)
+    return (random.normal(size=(n, 12)) @ random.normal(size=(12, 12)) + shift).astype(np.float32)
+
+
+REAL, MADE = rows(60, 0), rows(70, 1, 0.5)
+
+
+def images(x: Array) -> Tensor:
+    return torch.from_numpy(x).reshape(-1, 3, 2, 2)
+
+
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance`")
+def test_both_distances_are_those_of_torchmetrics() -> None:
+    frechet = FrechetInceptionDistance(feature=Flat(), input_img_size=(3, 2, 2)).set_dtype(torch.float64)
+    kernel = KernelInceptionDistance(feature=Flat(), subsets=1, subset_size=60)
+    for metric in (frechet, kernel):
+        metric.update(images(REAL), real=True)
+        metric.update(images(MADE[:60]), real=False)
+    assert fid(REAL, MADE[:60]) == pytest.approx(float(frechet.compute()), rel=1e-4)
+    assert kid(torch.from_numpy(REAL), torch.from_numpy(MADE[:60])) == pytest.approx(
+        float(kernel.compute()[0]), rel=1e-4
+    )
+
+
+def test_the_frechet_distance_of_two_normal_distributions_has_a_closed_form() -> None:
+    x = np.array([[-1.0, 0], [1, 0], [0, -1], [0, 1]])  # variance 2/3 each, none together
+    y = 3 * x + [5, 0]
+    assert fid(x, y) == pytest.approx(25 + 2 * (np.sqrt(6) - np.sqrt(2 / 3)) ** 2)
+    assert fid(x, x) == pytest.approx(0, abs=1e-9)
+
+
+def test_blocks_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
+    whole = kid(real, made), spread(real), manifold(REAL, MADE)
+    monkeypatch.setattr(pairs, "ROWS", 7)
+    monkeypatch.setattr(likeness, "BLOCK", 11)
+    parts = kid(real, made), spread(real), manifold(REAL, MADE)
+    assert parts[:2] == pytest.approx(whole[:2])
+    assert parts[2] == pytest.approx(whole[2])
+
+
+def test_the_mean_distance_of_two_rows() -> None:
+    assert spread(torch.tensor([[0.0], [3.0], [7.0]])) == pytest.approx((3 + 4 + 7) / 3)
+
+
+def test_precision_recall_density_and_coverage_are_those_of_a_loop_over_pairs() -> None:
+    real, made = REAL[:, :2], MADE[:, :2]
+
+    def radius(points: Array, i: int) -> float:
+        return sorted(float(np.linalg.norm(points[i] - other)) for other in points)[5]  # itself is the first
+
+    near = np.array([[np.linalg.norm(x - y) < radius(real, i) for y in made] for i, x in enumerate(real)])
+    theirs = np.array([[np.linalg.norm(x - y) < radius(made, j) for j, y in enumerate(made)] for x in real])
+    assert manifold(real, made) == pytest.approx(
+        {
+            "precision": near.any(0).mean(),
+            "recall": theirs.any(1).mean(),
+            "density": near.sum() / (5 * len(made)),
+            "coverage": near.any(1).mean(),
+        }
+    )
+
+
+def test_rows_of_one_distribution_cannot_be_told_apart_and_others_can() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(400, 3)), random.normal(size=(500, 3))
+    assert two_sample(x, y, 0) == pytest.approx(0.5, abs=0.1)
+    assert two_sample(x, y + 3, 0) > 0.95
+    assert manifold(x, y)["density"] == pytest.approx(1, abs=0.15)
+
+
+def test_a_classifier_that_learnt_classes_tells_them() -> None:
+    random = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    x = np.eye(3)[y] * 4 + random.normal(size=(300, 3))
+    assert accuracy(x[:150], y[:150], x[150:], y[150:]) > 0.9
+
+
+def test_entropy_in_bits() -> None:
+    assert entropy(np.full(8, 1 / 8)) == pytest.approx(3)
+    assert entropy(np.array([1.0, 0.0])) == 0

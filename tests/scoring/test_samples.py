@@ -1,0 +1,105 @@
+"""The report of a generator: what its records are compared with, and what is told of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fivefold.data.records import Dataset
+from fivefold.families.expert import Expert
+from fivefold.families.saved import Saved
+from fivefold.scoring.judge import judge
+from fivefold.scoring.pictures import draw
+from fivefold.scoring.report import Report
+from fivefold.scoring.samples import make, noise_of
+
+from ..families.test_contract import CASES, Case, records, saved_of, schema_for
+
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2],
+        "train/critic": [1.3, 1.2],
+        "train/generator": [0.7, 0.8],
+        "val/kid": [np.nan, 0.1],
+        "val/diversity": [np.nan, 0.9],
+    }
+)
+
+
+def dataset(case: Case) -> Dataset:
+    from ..conftest import dataset_of
+
+    random = np.random.default_rng(0)
+    x = np.concatenate([np.nan_to_num(records(case), nan=50.0).astype(records(case).dtype)] * 3)
+    y = random.integers(0, case.classes, len(x)) if case.classes else random.normal(size=len(x))
+    parts = [(x[part], y[part]) for part in (slice(0, 30), slice(30, 45), slice(45, 60))]
+    return dataset_of(schema_for(case), *parts)
+
+
+def with_seed(saved: Saved) -> Saved:
+    saved.facts["params"] = {"seed": 0}
+    return saved
+
+
+def report_of(case: Case, expert: Expert | None) -> Report:
+    return judge("m", with_seed(saved_of(case)), dataset(case), HISTORY, {"gradient": {}}, expert)
+
+
+EXPERT = Expert("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
+OWN = ["fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
+
+
+@pytest.mark.parametrize(
+    ("case", "expert", "scores"),
+    [
+        ("gan", None, OWN),
+        ("gan of labelled rows", None, [*OWN, "taught"]),
+        ("gan dcgan", None, OWN),
+        ("gan stylegan", EXPERT, [*OWN, "entropy"]),
+        ("gan resnet", EXPERT, [*OWN, "entropy", "agreement", "taught"]),
+    ],
+)
+def test_every_score_stands_beside_that_of_real_rows(
+    case: str, expert: Expert | None, scores: list[str], tmp_path: Path
+) -> None:
+    found = report_of(CASES[case], expert)
+    assert list(found.scores) == ["test", "val", "train"]
+    expected = [name for score in scores for name in (score, f"{score}_floor")]
+    assert all(list(each) == expected for each in found.scores.values())
+    assert all(np.isfinite(list(each.values())).all() for each in found.scores.values())
+    draw(found.pictures, tmp_path / "plots")
+    drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
+    assert drawn == {*found.tables, "samples"} | ({"real"} if case not in ("gan", "gan of labelled rows") else set())
+    assert drawn >= ({"classes"} if expert else set())
+
+
+def test_records_are_told_row_by_row_with_the_class_asked_for_and_the_one_seen() -> None:
+    case = CASES["gan of labelled rows"]
+    frame = report_of(case, None).predictions
+    assert list(frame) == ["row", "asked", *"abcdefghijkl"]
+    assert len(frame) == 15
+    assert list(report_of(CASES["gan resnet"], EXPERT).predictions) == ["row", "asked", "seen"]
+
+
+def test_the_judge_is_named_where_there_is_one() -> None:
+    assert report_of(CASES["gan resnet"], EXPERT).lines[-1] == (
+        "records are compared as net (0123456789ab) sees them; other judges see other numbers"
+    )
+    assert report_of(CASES["gan"], None).lines[-1].startswith("records are compared by their own features")
+
+
+def test_the_same_rows_are_as_like_as_can_be() -> None:
+    scores = report_of(CASES["gan dcgan"], None).scores["test"]
+    assert scores["kid_floor"] < scores["kid"]
+    assert scores["fid_floor"] < scores["fid"]
+
+
+def test_noise_asks_for_classes_and_is_the_same_for_the_same_seed() -> None:
+    saved = saved_of(CASES["gan resnet"])
+    z = noise_of(saved, 4, 7, np.array([3, 0, 9, 3]))
+    assert z.shape == (4, 22)
+    assert z[:, 12:].argmax(1).tolist() == [3, 0, 9, 3]
+    assert z[:, 12:].sum() == 4
+    assert np.array_equal(make(saved, z), make(saved, noise_of(saved, 4, 7, np.array([3, 0, 9, 3]))))
+    assert not np.array_equal(z[:, :12], noise_of(saved, 4, 8, np.array([3, 0, 9, 3]))[:, :12])

@@ -1,0 +1,227 @@
+"""Two networks that learn from each other: what they find, what is kept, that a resumed training is the same."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fivefold.data.records import Array, Dataset, Records
+from fivefold.data.schema import Schema
+from fivefold.errors import ParamsError, TrainingError
+from fivefold.families.expert import Expert
+from fivefold.params.models import Model
+from fivefold.preprocessing.chain import Chain, Step
+from fivefold.scoring.samples import make, noise_of
+from fivefold.training.doctor.referee import Referee
+from fivefold.training.fit import Fitted, fit
+
+from ..conftest import schema_of
+from .test_fit import InterruptedEpochError, interrupt_at, same
+
+MODES = 3 * np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
+"""Means of eight Gaussians of deviation 0.1, on a ring."""
+
+POINTS = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(2), "scale": np.full(2, 0.5)}))
+PIXELS = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
+
+
+def divided(schema: Schema, x: Array, y: Array) -> Dataset:
+    n = len(x)
+    records = Records(x, y, np.arange(n))
+    return Dataset(
+        schema, *(records.take(np.arange(*span)) for span in ((0, n // 2), (n // 2, n * 3 // 4), (n * 3 // 4, n)))
+    )
+
+
+def ring(n: int = 4096) -> Dataset:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 8, n)
+    return divided(schema_of((2,), 8), MODES[y] + random.normal(0, 0.1, (n, 2)), y)
+
+
+def images(n: int = 160) -> Dataset:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, n)
+    x = np.zeros((n, 1, 8, 8), np.uint8)
+    x[y == 0, :, :4], x[y == 1, :, :, :4] = 255, 255
+    return divided(schema_of((1, 8, 8), 2), x, y)
+
+
+def model(network: dict[str, Any], **training: Any) -> Model:
+    tree = {
+        "dataset": "d",
+        "select": {"method": "none"},
+        "network": {"family": "gan", "latent": 4, "hidden": [16], "evaluate_every": 2, **network},
+        "training": {
+            "max_epochs": 6,
+            "patience": 0,
+            "batch_size": 16,
+            "optimizer": {"name": "adam", "lr": 0.001, "beta1": 0.5},
+            "checkpoint_seconds": 0,
+            **training,
+        },
+    }
+    return Model.model_validate_json(json.dumps(tree))
+
+
+def run(
+    folder: Path,
+    chosen: Model,
+    data: Dataset | None = None,
+    *,
+    seed: int = 1,
+    judge: Expert | None = None,
+    each: Callable[[int], None] = int,
+) -> Fitted:
+    data = data or images()
+    chain = PIXELS if data.schema.kind == "images" else POINTS
+    told = lambda epoch, *_: each(epoch)  # noqa: E731
+    return fit("m", chosen, data, chain, None, judge, seed=seed, checkpoints=folder, on_epoch=told)
+
+
+def made_of(fitted: Fitted, n: int, asked: Array | None = None) -> Array:
+    return make(fitted.saved, noise_of(fitted.saved, n, 0, np.arange(0) if asked is None else asked))
+
+
+RING: dict[str, Any] = {"hidden": [64, 64], "loss": {"name": "wasserstein_gp", "penalty": 0.3}, "critic_rate": 2.0}
+
+
+def test_all_eight_gaussians_of_a_ring_are_found(tmp_path: Path) -> None:
+    lasting = {"max_epochs": 120, "batch_size": 128, "ema": 0.995, "keep": "last"}  # KID's kernel cannot see a ring
+    chosen = model({**RING, "evaluate_every": 30}, optimizer={"name": "adam", "lr": 0.003, "beta1": 0.5}, **lasting)
+    fitted = run(tmp_path, chosen, ring())
+    apart = np.linalg.norm(made_of(fitted, 1000)[:, None] - MODES, axis=2)  # (n, 8)
+    near = apart.min(1) < 0.5  # five deviations
+    counts = np.bincount(apart.argmin(1)[near], minlength=8)
+    assert (counts >= 50).all(), counts
+    assert near.mean() > 0.65
+    assert fitted.checkup.findings == ()
+
+
+def test_the_alarm_fires_on_a_run_made_to_collapse_and_stops_nothing(tmp_path: Path) -> None:
+    chosen = model({"loss": {"name": "minimax"}, "critic_rate": 1e-4}, max_epochs=10, batch_size=128)
+    fitted = run(tmp_path, chosen, ring(1024))
+    assert len(fitted.history) == 10
+    (found,) = fitted.checkup.findings
+    assert found.rule == "mode_collapse"
+    assert found.text.startswith("samples differ by ")
+    assert found.text.endswith(
+        "mode collapse; try network.loss wasserstein_gp, network.norm spectral, network.r1 or a lower"
+        " training.optimizer.lr (now 0.001)"
+    )
+    assert f"doctor, problem: {found.text}" in fitted.lines()
+
+
+def epochs(*diversity: float | None) -> list[dict[str, float]]:
+    return [{"train/critic": 1.0} | ({} if value is None else {"val/diversity": value}) for value in diversity]
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ((None, 0.9, None, 0.8), None),
+        ((None, 0.1, None, 0.8), None),
+        (
+            (0.9, None, None, 0.2, None, 0.03),
+            "samples differ by 3% of what real rows do since epoch 4: mode collapse; try",
+        ),
+        ((0.1, 0.9, 0.2), "samples differ by 20% of what real rows do since epoch 3: mode collapse; try"),
+    ],
+)
+def test_the_alarm_says_since_when(seen: tuple[float | None, ...], said: str | None) -> None:
+    found = Referee(model({})).checkup(epochs(*seen)).findings
+    assert [finding.text[: len(said or "")] for finding in found] == ([said] if said else [])
+
+
+PLAYERS: dict[str, dict[str, Any]] = {
+    "dense": {},
+    "dcgan, two steps of the critic": {"design": "dcgan", "hidden": [4, 8], "n_critic": 2, "condition": "projection"},
+    "resnet, penalty": {"design": "resnet", "hidden": [4], "loss": {"name": "wasserstein_gp"}, "norm": "spectral"},
+    "stylegan, r1, augmented": {"design": "stylegan", "hidden": [4], "r1": 1.0, "r1_every": 3, "augment": {}},
+    "clipped, noise": {"loss": {"name": "wasserstein_clip"}, "instance_noise": 0.2, "condition": "label"},
+}
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("network", PLAYERS.values(), ids=PLAYERS)
+def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, network: dict[str, Any], ema: float) -> None:
+    chosen = model({**network, "critic_rate": 2.0}, ema=ema, schedule={"name": "cosine"})
+    whole = run(tmp_path / "whole", chosen)
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", chosen, each=interrupt_at(3))
+    resumed = run(tmp_path / "parts", chosen)
+    assert resumed.resumed
+    assert same(resumed, whole)
+    assert not same(run(tmp_path / "other", chosen, seed=2), whole)
+
+
+def test_the_kept_epoch_is_that_of_the_lowest_distance_among_those_looked_at(tmp_path: Path) -> None:
+    fitted = run(tmp_path, model({"evaluate_every": 3}, max_epochs=7))
+    distances = fitted.history["val/kid"]
+    assert distances.notna().to_list() == [False, False, True, False, False, True, True]
+    assert fitted.history["train/critic"].notna().all()
+    assert fitted.kept_epoch == distances.idxmin() + 1
+    assert fitted.lines()[0].startswith(f"epoch {fitted.kept_epoch} of 7 is kept, val/kid {distances.min():.4g}")
+
+
+def test_training_stops_after_patience_epochs_without_a_lower_distance(tmp_path: Path) -> None:
+    fitted = run(
+        tmp_path, model({"critic_rate": 1e-6}, max_epochs=40, patience=4, optimizer={"name": "adam", "lr": 1e-9})
+    )
+    assert len(fitted.history) == fitted.kept_epoch + 4
+
+
+def test_what_is_kept_of_averaged_weights_is_the_average(tmp_path: Path) -> None:
+    plain, averaged = (run(tmp_path / str(ema), model({}, ema=ema, keep="last")) for ema in (0.0, 0.9))
+    one, other = (fitted.saved.model.state_dict() for fitted in (plain, averaged))
+    differ = {name.split(".")[1] for name in one if not torch.equal(one[name], other[name])}
+    assert differ == {"generator"}  # the critic learns from the generator itself
+
+
+def test_a_clipped_critic_stays_within_its_bounds(tmp_path: Path) -> None:
+    fitted = run(tmp_path, model({"loss": {"name": "wasserstein_clip", "clip": 0.02}}))
+    critic = fitted.saved.model.network.get_submodule("critic")
+    assert max(float(p.detach().abs().max()) for p in critic.parameters()) == pytest.approx(0.02)
+
+
+def test_records_of_a_class_can_be_asked_for(tmp_path: Path) -> None:
+    chosen = model(
+        {"condition": "projection", "hidden": [32], "output": "sigmoid"},
+        max_epochs=40,
+        optimizer={"name": "adam", "lr": 0.003, "beta1": 0.5},
+    )
+    fitted = run(tmp_path, chosen)
+    asked = np.arange(100) % 2
+    made = made_of(fitted, 100, asked).reshape(100, 8, 8)
+    lower, right = made[:, 4:, :4].mean((1, 2)), made[:, :4, 4:].mean((1, 2))
+    assert ((lower > right) == (asked == 1)).mean() > 0.95
+
+
+def test_records_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
+    tree = model({}).model_dump(mode="json") | {"network": {"family": "mlp", "hidden": [8]}}
+    classifier = run(tmp_path / "judge", Model.model_validate_json(json.dumps(tree)))
+    judge = Expert("mlp", "digest", classifier.saved)
+    own, judged = run(tmp_path / "own", model({})), run(tmp_path / "judged", model({"judge": "mlp"}), judge=judge)
+    assert judged.history["train/critic"].equals(own.history["train/critic"])  # to look changes nothing
+    assert not judged.history["val/kid"].equals(own.history["val/kid"])
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path) -> None:
+    chosen = model({"loss": {"name": "least_squares"}}, optimizer={"name": "sgd", "lr": 1e12})
+    with pytest.raises(
+        TrainingError, match=r"train/\w+ must be finite, but is \w+ in epoch \d; lower training.optimizer"
+    ):
+        run(tmp_path, chosen)
+
+
+def test_a_single_validation_row_is_refused(tmp_path: Path) -> None:
+    data = images()
+    one = Dataset(data.schema, data.train, data.validation.take(np.arange(1)), data.test)
+    with pytest.raises(
+        ParamsError, match=r"compared with validation rows, two at least, but d has 1; change its split"
+    ):
+        run(tmp_path, model({}), one)
