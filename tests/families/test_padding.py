@@ -5,12 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .test_contract import CASES, Case, features, network_of
+from .test_contract import CASES, STARTED, Case, features, network_of
 
 IN_ORDER = {"mlp of sequences", "mlp of tokens in order"}
 """Networks that see every place of a record, so that padding must lie where it lay in training."""
 
-PADDED = {name: case for name, case in CASES.items() if case.kind in ("sequences", "tokens") and name not in IN_ORDER}
+PADDED = {name: case for name, case in STARTED.items() if case.kind in ("sequences", "tokens") and name not in IN_ORDER}
 MASKED = {name: case for name, case in PADDED.items() if case.kind == "sequences"}
 
 in_both_modes = pytest.mark.parametrize("training", [False, True], ids=["predicting", "training"])

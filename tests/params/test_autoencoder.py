@@ -62,7 +62,7 @@ def test_what_suits_is_taken(network: dict[str, Any]) -> None:
         (VAE, {"loss": {"name": "mae"}}, "pens", "training.loss.name: a likelihood is mse or bce, but not mae; choose"),
         ({}, {"loss": {"name": "bce"}}, "pens", "bce is of numbers between 0 and 1; set network.output to sigmoid"),
         ({}, {"loss": {"name": "focal"}}, "pens", "records can have auto, mse, mae, huber, bce, but not focal; choose"),
-        ({}, {"imbalance": "weights"}, "pens", "training.imbalance: is of targets, but an autoencoder tells records"),
+        ({}, {"imbalance": "weights"}, "pens", "training.imbalance: is of networks that learn targets, but an"),
         (
             {},
             {"augment": {"rotation": 5}},

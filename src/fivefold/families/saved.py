@@ -50,7 +50,7 @@ class Saved:
 
 def save_model(saved: Saved, folder: Path) -> None:
     """Write the model into `folder`, moved to the CPU."""
-    model = saved.model.cpu()
+    model, interface = saved.model.cpu(), interface_of(saved.network, saved.schema)
     save_file(
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
         folder / "weights.safetensors",
@@ -66,8 +66,8 @@ def save_model(saved: Saved, folder: Path) -> None:
             "steps": list(preprocess.kinds),
         },
         "schema": saved.schema.model_dump(mode="json"),
-        "gives": gives(saved.schema),
-        "interface": interface_of(saved.network, saved.schema)._asdict(),
+        "gives": gives(saved.schema) | {"name": interface.output, "shape": interface.gives},
+        "interface": interface._asdict(),
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
 

@@ -17,8 +17,8 @@ from .datasets import Dataset
 from .losses import OF_RECORDS
 from .models import Model
 
-LEFT_OUT = {"imbalance": "none", "base": "none"}
-"""Of training, what is of targets alone."""
+LEFT_OUT = {"imbalance": "none", "base": "none", "start": None}
+"""Of training, what is of networks alone that learn targets."""
 
 
 def conflicts_of_autoencoder(network: Autoencoder, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -37,7 +37,7 @@ def conflicts_of_autoencoder(network: Autoencoder, model: Model, dataset: Datase
         yield "training.loss.name", f"a likelihood is mse or bce, but not {training.loss.name}; choose one of them"
     for key, nothing in LEFT_OUT.items():
         if getattr(training, key) != nothing:
-            yield f"training.{key}", "is of targets, but an autoencoder tells records; leave it out"
+            yield f"training.{key}", "is of networks that learn targets, but an autoencoder tells records; leave it out"
     if training.augment.active:
         yield "training.augment", "an autoencoder would tell altered records; leave it out, or choose variant denoising"
 

@@ -73,9 +73,7 @@ def report(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, jud
         each: partial(pictures.PICTURES[each], table, name) for each, table in tables.items()
     }
     drawn |= pictures.of_records(name, saved, compared.made["test"].records, dataset.test.x, seed)
-    return Report(
-        scores, _predictions(saved, compared.made["test"]), tables, drawn, _lines(scores["test"], judge)
-    )
+    return Report(scores, _predictions(saved, compared.made["test"]), tables, drawn, _lines(scores["test"], judge))
 
 
 def _compared(saved: Saved, dataset: Dataset, view: Viewer, seed: int) -> Compared:
