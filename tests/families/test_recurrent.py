@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fivefold.families.rnn.recurrent import CELLS
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -16,6 +15,7 @@ from fivefold.exporting.parity import check_parity
 from fivefold.families.deployed import Deployed, Preprocess, Rescale
 from fivefold.families.every_step import EveryStep
 from fivefold.families.find import build_network
+from fivefold.families.recurrent import CELLS
 from fivefold.families.rnn.network import RecurrentNetwork
 from fivefold.families.rnn.params import Cell, Rnn
 from fivefold.families.rnn.pooling import pooling
