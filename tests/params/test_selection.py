@@ -24,7 +24,10 @@ BAD = [
     ({"method": "rfe", "k": 0}, "k must be greater than 0, but is 0; change it"),
     ({"method": "rfe", "k": 3, "step": 1}, "step must be less than 1, but is 1; change it"),
     ({"method": "rfe", "k": 3, "steps": 0.1}, "steps is not a known key, but holds 0.1; did you mean 'step'?"),
-    ({"method": "lasso"}, "method must be one of 'none', 'k_best', 'percentile', 'variance', 'l1', 'rfe', 'pca', 'autoencoder', but"),
+    (
+        {"method": "lasso"},
+        "method must be one of 'none', 'k_best', 'percentile', 'variance', 'l1', 'rfe', 'pca', 'autoencoder', but",
+    ),
 ]
 
 
