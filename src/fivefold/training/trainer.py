@@ -12,7 +12,6 @@ from ..stages.rank import world
 from .checkpoints import SafeCheckpoints
 from .devices import Alike, Sharing, environment
 
-
 NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
 """Lightning sets it for processes that fork. Without a GPU, every step of an optimiser then looks for the driver's
 library on disk: about a tenth of a small network's step."""
