@@ -58,6 +58,8 @@ def _of_judge(judge: str, model: Model, dataset: Dataset, models: Mapping[str, M
     if judge not in models:
         return f"must name a model, but is {judge!r}; params.yaml has {', '.join(models)}"
     other = models[judge]
+    if dataset.task == "unsupervised":
+        return f"must name a classifier of {model.dataset}, but its task is unsupervised; leave it out"
     if other.network.family in ("gan", "autoencoder"):
         return f"must name a classifier, but {judge} is of family {other.network.family}; choose another"
     if other.dataset != model.dataset:

@@ -41,7 +41,8 @@ def fit_selection(
 ) -> Selected:
     """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
 
-    Of several targets the first is looked at. The mask of sequences is no feature: it has no score, and is not kept.
+    Of several targets the first is looked at; with none, y is (n, 0). The mask of sequences is no feature: it has no
+    score, and is not kept.
 
     names: of the columns of a table after scaling.
 
@@ -50,13 +51,15 @@ def fit_selection(
     """
     if schema.kind == "text":
         return _tokens(x, y, schema)
-    flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
+    flat, y = x.reshape(len(x), -1), leading(y)
     names = feature_names(schema, x.shape[1:], names)
     unmasked: tuple[Step, ...] = ()
     if schema.kind == "sequences":
         real = np.flatnonzero(np.arange(flat.shape[1]) % x.shape[-1] < len(schema.features))
         flat, unmasked = flat[:, real], (Step("take", {"index": real}),)
     match params:
+        case KeepAll() if not schema.target:
+            return _kept(flat, names)
         case KeepAll():
             # nothing is chosen; the table still shows which features tell most by themselves
             all_kept = KBest(method="k_best", score="f", k=len(names), stability=0)
@@ -80,6 +83,18 @@ def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = (
             return list(names or schema.features)
         case _:
             return [f"{name}_t{step}" for step in range(shape[0]) for name in schema.features]
+
+
+def leading(y: Array) -> Array:
+    """Return the first of targets y (n,) or (n, k); of none, (n, 0), what there is."""
+    return y if y.ndim == 1 or not y.shape[1] else y[:, 0]
+
+
+def _kept(x: Array, names: list[str]) -> Selected:
+    """Nothing is chosen and nothing is to be told; the table shows which features vary most."""
+    variance = x.var(axis=0, dtype=np.float64)
+    table = _table(names, variance).iloc[np.argsort(-variance, kind="stable")]
+    return Selected((), table, "variance", f"{len(names)} of {len(names)} features kept")
 
 
 def _tokens(x: Array, y: Array, schema: Schema) -> Selected:
