@@ -6,11 +6,16 @@ import numpy as np
 
 from ..data.checks import IMBALANCE
 from ..data.records import Dataset
+from ..data.schema import Schema
 
 Block = dict[str, Any]
 
 READ = 8_000_000
 """Tokens that a language model reads in all its epochs: some five minutes of a CPU."""
+
+
+WIDE = 16
+"""Pixels of an image's shorter side from which convolutions tell it from a code."""
 
 
 def propose(name: str, dataset: Dataset) -> Block:
@@ -19,6 +24,8 @@ def propose(name: str, dataset: Dataset) -> Block:
     network: Block = {"family": "mlp", "hidden": [64, 32], "dropout": 0.1}
     training: Block = {"batch_size": 32 if rows < 2_000 else 128}
     match schema.kind:
+        case _ if schema.task == "unsupervised":
+            network = _autoencoder(schema)
         case "images":
             if min(schema.shape[1:]) >= 4:
                 network = {"family": "cnn", "design": "stack", "channels": [16, 32], "dense": [128], "dropout": 0.2}
@@ -50,6 +57,19 @@ def propose(name: str, dataset: Dataset) -> Block:
         "network": network,
         "training": {"max_epochs": epochs, **training},
     }
+
+
+def _autoencoder(schema: Schema) -> Block:
+    """Return a network that tells records by a code: of a table's row a third of its numbers, two at least."""
+    if schema.kind == "sequences":
+        own: Block = {"design": "recurrent", "hidden": [64], "latent": 16}
+    elif schema.kind == "images" and min(schema.shape[1:]) >= WIDE:
+        own = {"design": "conv", "hidden": [32, 64], "latent": 32}
+    elif schema.kind == "images":
+        own = {"hidden": [256, 128], "latent": 16}
+    else:
+        own = {"hidden": [64, 32], "latent": int(np.clip(schema.shape[0] // 3, 2, 32))}
+    return {"family": "autoencoder", **own}
 
 
 def _has_rare_class(dataset: Dataset) -> bool:
