@@ -60,13 +60,17 @@ def propose(name: str, dataset: Dataset) -> Block:
 
 
 def _autoencoder(schema: Schema) -> Block:
-    """Return a network that tells records by a code: of a table's row a third of its numbers, two at least."""
-    if schema.kind == "sequences":
-        own: Block = {"design": "recurrent", "hidden": [64], "latent": 16}
-    elif schema.kind == "images" and min(schema.shape[1:]) >= WIDE:
-        own = {"design": "conv", "hidden": [32, 64], "latent": 32}
+    """Return a network that tells records by a code: of a table's row a third of its columns, two at least.
+
+    Of sequences a dense one: of days of 24 steps and gestures of 361 its error was 0.010 and 0.17, where that of a
+    recurrent one with as long a code was 0.033 and 0.74.
+    """
+    if schema.kind == "images" and min(schema.shape[1:]) >= WIDE:
+        own: Block = {"design": "conv", "hidden": [32, 64], "latent": 32}
     elif schema.kind == "images":
         own = {"hidden": [256, 128], "latent": 16}
+    elif schema.kind == "sequences":
+        own = {"hidden": [128, 64], "latent": 16}
     else:
         own = {"hidden": [64, 32], "latent": int(np.clip(schema.shape[0] // 3, 2, 32))}
     return {"family": "autoencoder", **own}
