@@ -53,7 +53,10 @@ def of_columns(
         check_target(frame, target, source)
     kind = kind or ("images" if size else "")  # a size is that of images
     if alone:
-        return _with_target(frame.assign(**{"": 0}), source, "", kind, size, split)
+        alike = _with_target(frame.assign(**{"": 0}), source, "", kind, size, split)
+        labels = (name for name in frame if name.lower() in TARGETS and name != split)
+        notes = (f"{name}: learnt like other columns; if it is a label, take it out of the data" for name in labels)
+        return Found(alike.block, (*alike.notes, *notes))
     if kind in ("", "series"):
         block = _series(frame, target, sure=bool(kind), source=source)
         if block:
