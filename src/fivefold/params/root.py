@@ -20,6 +20,7 @@ from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
 from .training import Training
 from .unsupervised import conflicts_of_learner, conflicts_of_target
+from .uses import conflicts_of_uses
 
 
 class Params(Strict):
@@ -65,9 +66,10 @@ def conflicts(params: Params) -> list[Conflict]:
         if unlearnt := [*conflicts_of_learner(model, dataset)]:
             found += [Conflict(f"{at}.{key}", problem) for key, problem in unlearnt]
             continue
+        found += [Conflict(f"{at}.{key}", why) for key, why in conflicts_of_uses(name, model, dataset, params.models)]
         if model.network.family in ("autoencoder", "gan"):
             own = (
-                conflicts_of_gan(model.network, model, dataset, params.models)
+                conflicts_of_gan(model.network, model, dataset)
                 if model.network.family == "gan"
                 else conflicts_of_autoencoder(model.network, model, dataset)
             )

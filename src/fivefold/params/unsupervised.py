@@ -8,7 +8,7 @@ from .models import Model
 WITHOUT = ("autoencoder", "gan")
 """Families that learn from records alone."""
 
-BLIND = ("none", "variance", "pca")
+BLIND = ("none", "variance", "pca", "autoencoder")
 """Selections that look at no target."""
 
 
