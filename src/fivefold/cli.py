@@ -54,6 +54,9 @@ def add(
     target: Annotated[str, typer.Option(help="column to predict; needed unless its name tells")] = "",
     name: Annotated[str, typer.Option(help="name of dataset and model; else that of the file")] = "",
     kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
+    task: Annotated[
+        str, typer.Option(help="unsupervised if nothing is to be predicted, and so there is no target; else inferred")
+    ] = "",
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
     dates: Annotated[str, typer.Option(help="day_first or month_first of dates; else told from them")] = "",
     accept: Annotated[
@@ -73,7 +76,8 @@ def add(
 
     source = Path(os.path.relpath(_enter_project() / source)) if not source.is_absolute() else source
     console = Console()
-    added = look(source, target=target, name=name, kind=kind, size=size, dates=dates, in_place=in_place, accept=accept)
+    said = {"target": target, "name": name, "kind": kind, "task": task, "size": size, "dates": dates}
+    added = look(source, **said, in_place=in_place, accept=accept)
     wiring = wired(DVC_YAML.resolve(), paths.root(), added.params)
     show(added, console)
     copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""

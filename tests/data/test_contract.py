@@ -96,10 +96,27 @@ def text(folder: Path, r: Rows) -> dict[str, Any]:
     return {"source": "a.csv", "target": "label", "length": 6, "split": DRAWN}
 
 
+def alone(write: Callable[[Path, Rows], dict[str, Any]]) -> Callable[[Path, Rows], dict[str, Any]]:
+    """The same records without their answer, as a kind of its own."""
+
+    def written(folder: Path, r: Rows) -> dict[str, Any]:
+        said = write(folder, r)
+        if write is images:
+            np.savez(folder / "a.npz", x=np.load(folder / "a.npz")["x"])
+        else:
+            pd.read_csv("a.csv").drop(columns=["answer", "label"], errors="ignore").to_csv("a.csv", index=False)
+        said.pop("target", None)
+        return {**said, "kind": write.__name__, "task": "unsupervised", "split": {**DRAWN, "by": "random"}}
+
+    written.__name__ = f"unlabelled_{write.__name__}"
+    return written
+
+
 KINDS = (table, images, sequences, series, text)
+ALONE = tuple(map(alone, (table, images, sequences)))
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+@pytest.fixture(params=(*KINDS, *ALONE), ids=lambda kind: kind.__name__)
 def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kind:
     monkeypatch.chdir(tmp_path)
     return Kind(request.param.__name__, request.param)
@@ -180,8 +197,16 @@ class TestEveryKind:
     def test_the_schema_survives_json(self, kind: Kind) -> None:
         schema = prepared(kind, rows(1))[0].schema
         assert type(schema).from_json(schema.model_dump_json(), "here") == schema
-        assert schema.n_outputs == (2 if kind.name != "series" else len(schema.values))
+        told = {"series": len(schema.values)} | dict.fromkeys((write.__name__ for write in ALONE), 0)
+        assert schema.n_outputs == told.get(kind.name, 2)
 
+    @pytest.mark.parametrize("kind", ALONE, indirect=True, ids=lambda kind: kind.__name__)
+    def test_without_a_target_nothing_is_to_be_told(self, kind: Kind) -> None:
+        dataset, _ = prepared(kind, rows(1))
+        assert (dataset.schema.target, dataset.schema.classes, dataset.schema.values) == ("", (), ())
+        assert all(records.y.shape == (len(records), 0) for records in dataset.splits().values())
+
+    @pytest.mark.parametrize("kind", KINDS, indirect=True, ids=lambda kind: kind.__name__)
     def test_the_answer_is_learnt_and_a_permuted_one_is_not(self, kind: Kind, tmp_path: Path) -> None:
         assert score(kind, rows(1), tmp_path / "learnt") > (0.5 if kind.name == "series" else 0.85)
         random = np.random.default_rng(7)

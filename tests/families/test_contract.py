@@ -46,7 +46,7 @@ MAKES: Any = {"variant": {"name": "variational"}, "purpose": {"name": "generatio
 
 
 class Case(NamedTuple):
-    """Settings of a network, the shape of its records, its classes (0: values), and what its records are.
+    """Settings of a network, the shape of its records, its classes (0: values, or nothing), and what its records are.
 
     kind: "" of a table or images; words: a table with a column of categories; tokens; sequences, padded; series, not.
     """
@@ -271,7 +271,9 @@ def chain_of(case: Case) -> Chain:
 
 def schema_for(case: Case) -> Schema:
     schema = schema_of(case.shape, case.classes)
-    if not case.classes:
+    if not case.classes and isinstance(case.params, Autoencoder | Gan):
+        schema = schema.model_copy(update={"task": "unsupervised", "target": "", "values": ()})
+    elif not case.classes:
         schema = schema.model_copy(update={"values": tuple(f"y{i}" for i in range(case.values))})
     if case.kind == "tokens":
         schema = schema.model_copy(update={"kind": "text", "vocabulary": tuple(f"word{i}" for i in range(TOKENS))})

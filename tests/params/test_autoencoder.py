@@ -89,3 +89,14 @@ def test_what_does_not_suit_is_refused(network: dict[str, Any], training: Any, d
 def test_features_are_not_selected_twice() -> None:
     with pytest.raises(ParamsError, match=r"models\.auto\.network\.family: an autoencoder finds its own features; set"):
         parse(block(select="pca"))
+
+
+def test_a_selection_that_looks_at_a_target_needs_one() -> None:
+    tree = block()
+    tree["datasets"]["pens"] |= {"task": "unsupervised", "split": {"validation": 0.2, "test": 0.2, "by": "random"}}
+    tree["models"] = {"auto": tree["models"]["auto"]}
+    assert parse(tree).datasets["pens"].task == "unsupervised"
+    tree["models"]["auto"]["select"] = {"method": "rfe", "k": 3}
+    text = r"models\.auto\.select\.method: rfe looks at a target, but pens has none, since its task is unsupervised;"
+    with pytest.raises(ParamsError, match=text):
+        parse(tree)

@@ -31,6 +31,13 @@ CELLS = {
     "target": "yes",
     "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
 }
+ALONE = {
+    "kind": "table",
+    "source": "a.csv",
+    "task": "unsupervised",
+    "split": {**SHARES, "test": 0.2},
+    "normalize": "none",
+}
 TEXT = {
     "kind": "text",
     "source": "a.csv",
@@ -296,6 +303,38 @@ BAD = [
         "models.line.network",
         {"family": "rnn"},
         "models.line.network.family: rnn reads steps in order, but mixes is of kind table and select.method is none;",
+    ),
+    (
+        "datasets.cells",
+        {key: value for key, value in CELLS.items() if key != "target"} | {"normalize": "none"},
+        "datasets.cells.target: classification needs a column to predict, but target is empty; name it, or set `task:",
+    ),
+    (
+        "datasets.cells",
+        {**ALONE, "target": "yes"},
+        "datasets.cells.target: an unsupervised task has no target; leave it out, or choose classification or regr",
+    ),
+    (
+        "datasets.cells",
+        {**ALONE, "missing": {"target": "drop"}},
+        "datasets.cells.missing.target: an unsupervised task has no target; leave it out, or choose classification or",
+    ),
+    (
+        "datasets.cells",
+        {**ALONE, "split": CELLS["split"]},
+        "datasets.cells.split.by: stratified needs classes, but the task is unsupervised; choose random",
+    ),
+    (
+        "datasets.cells",
+        {**TEXT, "task": "unsupervised"},
+        "datasets.cells.task must be 'classification', 'regression' or",
+    ),
+    ("datasets.cells", {**SERIES, "task": "unsupervised"}, "datasets.cells.task must be 'forecasting', but is 'unsu"),
+    (
+        "datasets.mixes",
+        ALONE,
+        "models.line.network.family: mlp learns a target, but mixes has none, since its task is unsupervised; choose"
+        " autoencoder or gan, or set task and target",
     ),
     ("datasets.mixes.split", SHARES, "datasets.mixes.split: validation and test must leave training rows, but take"),
 ]

@@ -149,3 +149,17 @@ def test_the_critic_s_norm_is_that_of_its_source_if_nothing_else_is_asked_for(
     chosen: dict[str, Any], norm: str
 ) -> None:
     assert Gan(family="gan", **chosen).critic_norm == norm
+
+
+def test_without_a_target_there_is_no_class_to_ask_for_and_no_judge() -> None:
+    found = tree("mixes")
+    found["datasets"]["mixes"] |= {"task": "unsupervised"}
+    del found["datasets"]["mixes"]["target"], found["models"]["line"]
+    assert parse(found).models["maker"].dataset == "mixes"
+    found["models"]["maker"]["uses"] = "flat"
+    text = "models.maker.uses: a judge must be a classifier of mixes, but its task is unsupervised; set it to none"
+    with pytest.raises(ParamsError, match=text):
+        parse(found)
+    found["models"]["maker"] |= {"uses": "none", "network": {"family": "gan", "condition": "label"}}
+    with pytest.raises(ParamsError, match=r"condition: label needs classes, but the task is unsupervised; choose none"):
+        parse(found)

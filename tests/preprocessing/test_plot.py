@@ -46,6 +46,23 @@ def test_pictures_are_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...
         assert imread(one).std() > 0.03
 
 
+@pytest.mark.parametrize("params", [METHODS[0], METHODS[3], METHODS[6]], ids=lambda params: params.method)
+@pytest.mark.parametrize("shape", [(3,), (1, 4, 5)])
+def test_without_a_target_pictures_show_what_varies(tmp_path: Path, shape: tuple[int, ...], params: Selection) -> None:
+    x = np.random.default_rng(0).normal(size=(20, *shape)) * np.arange(1, np.prod(shape) + 1).reshape(shape)
+    x.reshape(20, -1)[:, 0] = 1  # a feature that never changes
+    schema = schema_of(shape).model_copy(update={"task": "unsupervised", "target": "", "values": ()})
+    selected = fit_selection(x, np.empty((20, 0)), schema, params, 0)
+    if params.method == "none":
+        assert selected.steps == ()
+        assert selected.table["kept"].all()
+        np.testing.assert_allclose(selected.table["score"], sorted(x.reshape(20, -1).var(axis=0), reverse=True))
+    plot_selection(selected, schema, "m", tmp_path / "one.png")
+    plot_map(selected, x, np.empty((20, 0)), schema, "m", 0, tmp_path / "map.png")
+    assert imread(tmp_path / "one.png").std() > 0.03
+    assert imread(tmp_path / "map.png").std() > 0.03
+
+
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that would have been saved."""

@@ -234,3 +234,20 @@ def test_linear_is_fitted_to_training_rows_alone() -> None:
     golden = PCA(4, random_state=3).fit(train.flat.astype(np.float64))
     back = golden.inverse_transform(golden.transform(test.flat))
     np.testing.assert_allclose(Linear.fit(train, 3).errors(test), ((test.flat - back) ** 2).mean(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("purpose", ["reconstruction", "reduction", "anomaly"])
+def test_without_a_target_no_score_asks_for_one(purpose: str) -> None:
+    labelled = dataset()
+    schema = labelled.schema.model_copy(update={"task": "unsupervised", "target": "", "classes": ()})
+    nothing = (Records(each.x, np.empty((len(each), 0)), each.rows) for each in labelled.splits().values())
+    data = Dataset(schema, *nothing)
+    found = report(saved(data, purpose={"name": purpose}), data)
+    asks = {"knn_accuracy", "pca_knn_accuracy", "auroc", "pca_auroc", "average_precision", "precision_at_k"}
+    assert not asks & set(found.scores["test"])
+    assert ("flagged" in found.scores["test"]) == (purpose == "anomaly")
+    assert found.scores["test"]["mse"] == report(saved(labelled), labelled).scores["test"]["mse"]
+    assert "target" not in found.predictions
+    assert set(found.tables["codes"]["class"]) == {"rows"}
+    for draw in found.pictures.values():
+        draw()

@@ -85,9 +85,12 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, variant: dic
 def test_records_are_learnt_and_their_target_is_not(tmp_path: Path) -> None:
     data = dataset()
     other = Dataset(data.schema, *(Records(r.x, 1 - r.y, r.rows) for r in data.splits().values()))
-    one, two = run(tmp_path / "a", data=data), run(tmp_path / "b", data=other)
+    schema = data.schema.model_copy(update={"task": "unsupervised", "target": "", "classes": ()})
+    none = Dataset(schema, *(Records(r.x, np.empty((len(r), 0)), r.rows) for r in data.splits().values()))
+    one, two, three = (run(tmp_path / name, data=each) for name, each in (("a", data), ("b", other), ("c", none)))
     assert one.history["val/loss"].iloc[-1] < 0.5 * one.history["val/loss"].iloc[0]
     assert one.history.equals(two.history)
+    assert one.history.equals(three.history)
 
 
 def test_a_detector_learns_normal_rows_alone(tmp_path: Path) -> None:

@@ -61,11 +61,13 @@ def add(
     in_place: bool = False,
     accept: bool = False,
     dates: str = "",
+    task: str = "",
 ) -> Added:
     """Look at `source` and make blocks for it; nothing is written.
 
     size: HEIGHTxWIDTH to resize images to; empty infers whether and to what.
     dates: iso, day_first or month_first; empty infers it.
+    task: unsupervised if nothing is to be predicted; empty infers it.
     accept: what checks find wrong becomes a warning: such cells are gaps, such images are left out; and so are
         rows of a table without a target.
     in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
@@ -85,7 +87,7 @@ def add(
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
     try:
-        found = look(source, target, kind, parse_size(size), dates, accept=accept)
+        found = look(source, target, kind, parse_size(size), dates, accept=accept, task=task)
     except OSError as error:
         raise DataError(f"{source} must be a file or folder that can be read, but is not: {error}; mend that") from None
     notes, empty, constant = found.notes, list[str](), list[str]()
@@ -130,9 +132,10 @@ def _cleaning(block: dict[str, Any], seed: int, *, accept: bool) -> tuple[dict[s
     empty, constant = _silent(dataset)
     silent = [*empty, *constant]
     if len(silent) == len(schema.columns):
+        beside = f" beside {schema.target!r}" if schema.target else ""
         raise DataError(
-            f"{block['source']}: a feature must have values that differ, but none beside {schema.target!r} has:"
-            f" {listed(silent)}; clean the cells, or bring more columns"
+            f"{block['source']}: a feature must have values that differ, but none{beside} has: {listed(silent)}; clean"
+            " the cells, or bring more columns"
         )
     drop = silent + [f.column for f in findings if f.rule == "identifier" and f.column not in {*telling, *silent}]
     if len(drop) == len(schema.columns):

@@ -38,7 +38,7 @@ def find_target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
     last = [name for name in frame if name != split][-1]
     raise DataError(
         f"{source}: say which column to predict with --target; the columns are {listed(frame.columns)}"
-        f" (for the last one: --target {_quoted(last)})"
+        f" (for the last one: --target {_quoted(last)}); or, if nothing is to be predicted: --task unsupervised"
     )
 
 

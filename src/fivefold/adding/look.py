@@ -15,6 +15,7 @@ from ..data.roles import PARTS
 from ..data.spelling import iso_dates
 from ..data.ts import read_ts
 from ..errors import DataError
+from .alone import NOTE, check_task, lie_flat, without_target
 from .days import dates_of
 from .goal import listed, task_of
 from .signs import cells_that_are_none
@@ -40,9 +41,16 @@ OWN: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def look(
-    source: Path, target: str = "", kind: str = "", size: Size | None = None, dates: str = "", *, accept: bool = False
+    source: Path,
+    target: str = "",
+    kind: str = "",
+    size: Size | None = None,
+    dates: str = "",
+    *,
+    accept: bool = False,
+    task: str = "",
 ) -> Found:
-    """Return a dataset block for `source`; `target` and `kind` are inferred where empty.
+    """Return a dataset block for `source`; `target`, `kind` and `task` are inferred where empty.
 
     size: height and width of images, to which they are resized.
     dates: what comes first in dates, as `format.dates` says it; inferred where empty.
@@ -53,7 +61,10 @@ def look(
     """
     if kind and kind not in KINDS:
         raise DataError(f"--kind must be one of {', '.join(KINDS)}, but is {kind!r}; choose one of them")
-    found = _look(source, target, kind, size, dates, accept=accept)
+    check_task(task, target, kind)
+    found = _look(source, target, kind, size, dates, accept=accept, alone=bool(task))
+    if task:
+        found = without_target(found, source)
     if size is None:
         return found
     if found.block["kind"] != "images":
@@ -61,18 +72,18 @@ def look(
     return Found({**found.block, "size": list(size)}, found.notes)
 
 
-def _look(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool) -> Found:
+def _look(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool, alone: bool) -> Found:
     form = _form(source)
     if form in OWN:
         _check_options(form, target, kind)
     if form == ".txt":
         return Found(_language())
     if form == PAIR:
-        _, labels, _ = pairs.read_pair(source)
-        return Found(_labelled("sequences", labels, by_source=True))
+        _, labels, _ = pairs.read_pair(source, labelled=False)
+        return _labelled("sequences", labels, source, by_source=True)
     if form == ".ts":
-        _, labels = read_ts(source)
-        return Found(_labelled("sequences", labels, by_source=False))
+        _, labels = read_ts(source, labelled=False)
+        return _labelled("sequences", labels, source, by_source=False)
     if form == ".npz":
         return _npz(source, kind)
     if source.is_file() and idx.holds(source):
@@ -89,7 +100,7 @@ def _look(source: Path, target: str, kind: str, size: Size | None, dates: str, *
             f"{source} must be {', '.join(SUFFIXES)}, .txt, .ts, .npz, .zip or a folder of images, but is none of them;"
             " convert it"
         )
-    return _of_frame(source, target, kind, size, dates, accept=accept)
+    return _of_frame(source, target, kind, size, dates, accept=accept, alone=alone)
 
 
 def _form(source: Path) -> str:
@@ -119,19 +130,18 @@ def _images(*, by_source: bool) -> Block:
 
 def _folder(source: Path, size: Size | None) -> Found:
     """Return a block for images in folders, or for IDX files."""
-    block = _images(by_source=len(idx.parts(source)) > 1 or _has_parts(source))
+    names = _names(source)
+    found = Found(_images(by_source=len(idx.parts(source)) > 1 or _has_parts(source)))
+    if lie_flat(names) or not idx.has_labels(source):
+        found = without_target(found, source, NOTE)
     if idx.holds(source) or size is not None:
-        return Found(block)
-    tables = sorted(name for name in _names(source) if name.lower().endswith((*SUFFIXES, ".npz", ".ts", ".txt")))
+        return found
+    tables = sorted(name for name in names if name.lower().endswith((*SUFFIXES, ".npz", ".ts", ".txt")))
     wanted, why = size_for(source)
-    if (
-        wanted is None
-        and tables
-        and not any(name.lower().endswith((".png", ".jpg", ".jpeg")) for name in _names(source))
-    ):
+    if wanted is None and tables and not any(name.lower().endswith((".png", ".jpg", ".jpeg")) for name in names):
         what = "unpack it, and add one of them" if source.is_file() else "add one of them"
         raise DataError(f"{source} must hold PNG or JPEG files, but holds {listed(tables)} and no image; {what}")
-    return Found({**block, "size": list(wanted)}, (why,)) if wanted else Found(block)
+    return Found({**found.block, "size": list(wanted)}, (*found.notes, why)) if wanted else found
 
 
 def _names(source: Path) -> list[str]:
@@ -155,21 +165,30 @@ def _has_parts(source: Path) -> bool:
 
 
 def _npz(source: Path, kind: str) -> Found:
-    arrays = read_npz(source)
+    arrays = read_npz(source, labelled=False)
     x, by_source = arrays["x"], "split" in arrays
     images = x.dtype == np.uint8 and x.ndim in (3, 4)
     wanted = kind or ("images" if images else "sequences")
-    return Found(_labelled(wanted, pd.Series(arrays["y"].ravel()), by_source=by_source), _taken(wanted, kind))
+    labels = pd.Series(arrays["y"].ravel()) if "y" in arrays else pd.Series([None] * len(x), dtype=object)
+    found = _labelled(wanted, labels, source, by_source=by_source)
+    return Found(found.block, (*found.notes, *_taken(wanted, kind)))
 
 
-def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
-    """Return a block of records with a label or a value each; words are classes, though they be 1 and 2."""
+def _labelled(kind: str, labels: pd.Series, source: Path, *, by_source: bool) -> Found:
+    """Return a block of records with a label or a value each, or with none; words are classes, though they be 1 and 2.
+
+    labels: missing where there are none.
+    """
     task = task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification"
     split = dict(GIVEN) if by_source else split_of(labels, task)
-    return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
+    normalize = "minmax" if kind == "images" else "standard"
+    found = Found({"kind": kind, "task": task, "split": split, "normalize": normalize})
+    return without_target(found, source, NOTE) if labels.isna().all() else found
 
 
-def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool) -> Found:
+def _of_frame(
+    source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool, alone: bool
+) -> Found:
     sniffed = Sniffed() if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
     form = sniffed.form
     frame = read_frame(source, form)
@@ -182,7 +201,7 @@ def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: st
     form = form.model_copy(update={"dates": dates_of(frame, dates, source)})
     frame = iso_dates(frame, form)
     said = form.model_dump(exclude_defaults=True)
-    found = of_columns(frame, source, target, kind, size, accept=accept)
+    found = of_columns(frame, source, target, kind, size, accept=accept, alone=alone)
     block = dict(found.block)
     taken = block.pop("kind")
     doubts = (sniffed.doubt,) if sniffed.doubt else ()
@@ -193,7 +212,7 @@ def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: st
 def _codes(sniffed: Sniffed, block: Block) -> Iterator[str]:
     """Yield what to say of columns whose zeros are lost; classes keep theirs, and only of a table types can be said."""
     for name, cell in sniffed.codes.items() if block["kind"] == "table" else ():
-        if name != block["target"]:
+        if name != block.get("target"):
             remedy = f"set `columns: {{{name}: {{type: categorical}}}}`"
             yield f"{name}: {cell} is read as a number; if it is a code, {remedy}"
 

@@ -27,7 +27,8 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 def show(added: Added, console: Console) -> None:
     """Print what was inferred: rows, columns with types, classes, and what the checks found."""
     dataset, schema = added.dataset, added.dataset.schema
-    console.print(Text.assemble((added.name, "bold"), f": {schema.kind}, {schema.task} of {schema.target}"))
+    told = f" of {schema.target}" if schema.target else ""
+    console.print(Text.assemble((added.name, "bold"), f": {schema.kind}, {schema.task}{told}"))
     parts = ", ".join(f"{len(records):,} {part}" for part, records in dataset.splits().items())
     rows = {"series": "windows", "text": "texts", "table": "rows"}.get(schema.kind, schema.kind)
     if schema.task == "language":
@@ -89,6 +90,8 @@ def _columns(dataset: Dataset) -> Table:
     if hidden:
         kinds = ", ".join(f"{count} {kind}" for kind, count in hidden.most_common())
         table.add_row("...", "", "", f"and {hidden.total()} more: {kinds}" if len(hidden) > 1 else f"and {kinds} more")
+    if not dataset.schema.target:
+        return table
     table.add_section()
     table.add_row(Text(_cut(dataset.schema.target)), "target", "", Text(_target(dataset)), style="bold")
     return table
@@ -129,7 +132,7 @@ def _facts(added: Added) -> Table:
             table.add_row(Text(_cut(name)), f"{role}, {_number(seen.min())} to {_number(seen.max())} in training rows")
     if schema.vocabulary:
         table.add_row("vocabulary", f"{len(schema.vocabulary):,} tokens ({schema.tokens.replace('_', ' ')})")
-    if schema.task not in ("language", "forecasting"):
+    if schema.task in ("classification", "regression"):
         table.add_row(Text(_cut(schema.target), "bold"), Text(_target(dataset), "bold"))
     return table
 

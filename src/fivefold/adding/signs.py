@@ -20,6 +20,7 @@ def step_columns(frame: pd.DataFrame, names: list[str], target: str, *, sure: bo
 
     Their names have to tell it, and steps to begin again in each sequence: else a counter of rows beside any column
     that determines the target would do.
+    target: empty if there is none.
     sure: a person says that there are sequences, so columns of other names may be it whose steps rise.
     """
     ids = sorted(names, key=lambda name: not says_series(name))
@@ -28,7 +29,7 @@ def step_columns(frame: pd.DataFrame, names: list[str], target: str, *, sure: bo
         rows = frame[series].map(frame[series].value_counts())
         if not (1 < frame[series].nunique() < len(frame)) or frame[series].isna().any():
             continue
-        once = frame.drop_duplicates([series, target])[series].is_unique
+        once = not target or frame.drop_duplicates([series, target])[series].is_unique
         for step in (name for name in steps if once and name != series):
             named = says_series(series) and step.lower() in STEPS and (sure or begin_again(frame, series, step))
             # each sequence has five steps or more, which stand in order

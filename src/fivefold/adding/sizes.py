@@ -66,7 +66,7 @@ def _sizes(source: Path) -> Iterator[Size]:
     """Yield the upright size of each image whose header can be read."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
-            if _is_image(PurePosixPath(path.relative_to(source).as_posix())) and path.is_file():
+            if is_image(PurePosixPath(path.relative_to(source).as_posix())) and path.is_file():
                 with path.open("rb") as file:
                     yield from _size(file)
         return
@@ -74,7 +74,7 @@ def _sizes(source: Path) -> Iterator[Size]:
         with zipfile.ZipFile(source) as archive:
             for info in archive.infolist():
                 readable = not info.flag_bits & 1 and info.compress_type in PACKINGS
-                if readable and _is_image(PurePosixPath(info.filename)):
+                if readable and is_image(PurePosixPath(info.filename)):
                     with archive.open(info) as packed:
                         yield from _size(packed)
     except UNREADABLE:
@@ -91,6 +91,7 @@ def _size(file: IO[bytes]) -> Iterator[Size]:
     yield (width, height) if sideways else (height, width)
 
 
-def _is_image(name: PurePosixPath) -> bool:
+def is_image(name: PurePosixPath) -> bool:
+    """Say whether a file is read as an image, by its name."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
     return name.suffix.lower() in SUFFIXES and not hidden

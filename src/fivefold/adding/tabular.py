@@ -34,16 +34,29 @@ class Found:
 
 
 def of_columns(
-    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None = None, *, accept: bool = False
+    frame: pd.DataFrame,
+    source: Path,
+    target: str,
+    kind: str,
+    size: Size | None = None,
+    *,
+    accept: bool = False,
+    alone: bool = False,
 ) -> Found:
     """Return a dataset block for a table of columns, of the kind that it is.
 
     accept: rows of a table without a target are left out.
+    alone: there is no target; the block is that of a column beside the others that is never told.
     """
     split = next((name for name in frame if says_parts(frame[name])), None)
     if target:
         check_target(frame, target, source)
     kind = kind or ("images" if size else "")  # a size is that of images
+    if alone:
+        alike = _with_target(frame.assign(**{"": 0}), source, "", kind, size, split)
+        labels = (name for name in frame if name.lower() in TARGETS and name != split)
+        notes = (f"{name}: learnt like other columns; if it is a label, take it out of the data" for name in labels)
+        return Found(alike.block, (*alike.notes, *notes))
     if kind in ("", "series"):
         block = _series(frame, target, sure=bool(kind), source=source)
         if block:
@@ -115,7 +128,7 @@ def _pixels(
     if width not in [channels * sides[0] * sides[1] for channels in (1, 3, 4)] and not _square(width):
         raise DataError(
             f"{source}: a row of pixels must make up a square image, or one of --size HEIGHTxWIDTH, but there are"
-            f" {width} columns beside {target!r}; say --size, or choose another --kind"
+            f" {width} columns{f' beside {target!r}' if target else ''}; say --size, or choose another --kind"
         )
     task = task_of(frame[target])
     divided = split_of(frame[target], task, split)
@@ -193,8 +206,8 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
         flaw = steps_with_slips(frame, names, target)
         if flaw:
             raise DataError(
-                f"{source}: a sequence must have each step once and one {target}, but {flaw}; mend such rows, or say"
-                " --kind table to have rows drawn at random"
+                f"{source}: a sequence must have each step once{f' and one {target}' if target else ''}, but {flaw};"
+                " mend such rows, or say --kind table to have rows drawn at random"
             )
         if sure:
             raise DataError(

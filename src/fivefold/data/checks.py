@@ -54,6 +54,7 @@ def check(dataset: Dataset, levels: Mapping[Rule, Level] = MappingProxyType({}))
     """
     kind = dataset.schema.kind
     alone = dataset.schema.task not in ("forecasting", "language")  # windows overlap, and a next token may be rare
+    told = dataset.schema.task != "unsupervised"
     steps = kind in ("sequences", "series")
     looks: list[tuple[Callable[[Dataset], Iterator[Finding]], bool, tuple[Rule, ...]]] = [
         (_duplicates, alone, ("duplicates", "split_overlap")),
@@ -62,8 +63,8 @@ def check(dataset: Dataset, levels: Mapping[Rule, Level] = MappingProxyType({}))
         (_identifiers, kind == "table", ("identifier",)),
         (_outliers, kind == "table", ("outliers",)),
         (outlying_steps, steps, ("outliers",)),
-        (_leaks, kind == "table", ("leakage",)),
-        (_still_leaks, kind == "sequences", ("leakage",)),
+        (_leaks, told and kind == "table", ("leakage",)),
+        (_still_leaks, told and kind == "sequences", ("leakage",)),
         (leaking_exogenous, kind == "series", ("leakage",)),
         (_constant, kind in ("table", "images"), ("constant",)),
         (constant_steps, steps, ("constant",)),

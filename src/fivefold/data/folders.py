@@ -19,16 +19,14 @@ def classes_of(names: Sequence[PurePosixPath], source: Path) -> tuple[list[str],
     Raises:
         DataError: an image lies outside the folder of a class or a part, or a class has no name that can be shown.
     """
-    above = _telling([name.parent.parts for name in names])
-    parts = None
+    above, parts = _telling([name.parent.parts for name in names]), parts_of(names)
     inside = [bool(folders) and folders[0].lower() in PARTS for folders in above]
-    if inside and all(inside):
-        parts = [folders[0].lower() for folders in above]
+    if parts:
         above = _telling([folders[1:] for folders in above])
         if not any(above):
             raise DataError(
                 f"{source}: every image must lie in the folder of its class, but {named(names[0])} lies in a part of"
-                " the split; make a folder for each class there"
+                " the split; make a folder for each class there, or set `task: unsupervised`"
             )
     elif any(here and len(folders) > 1 for here, folders in zip(inside, above, strict=True)):
         beside = named(names[inside.index(False)])
@@ -38,11 +36,18 @@ def classes_of(names: Sequence[PurePosixPath], source: Path) -> tuple[list[str],
     for name, folders in zip(names, above, strict=True):
         if not folders:
             raise DataError(
-                f"{source}: every image must lie in the folder of its class, but {named(name)} does not; move it"
+                f"{source}: every image must lie in the folder of its class, but {named(name)} does not; move it, or"
+                " set `task: unsupervised`"
             )
         if not folders[0].isprintable():
             raise DataError(f"{source}: a class must have a name that can be shown, but {named(name)} has none; rename")
     return [folders[0] for folders in above], parts
+
+
+def parts_of(names: Sequence[PurePosixPath]) -> list[str] | None:
+    """Return the part of each image, train, test and the like; None unless all lie in the folder of one."""
+    tops = [folders[0].lower() if folders else "" for folders in _telling([name.parent.parts for name in names])]
+    return tops if tops and set(tops) <= set(PARTS) else None
 
 
 def _telling(above: list[Folders]) -> list[Folders]:

@@ -1,4 +1,4 @@
-"""IDX files, the layout of MNIST: pairs of images and labels, gzipped or not, in one folder.
+"""IDX files, the layout of MNIST: pairs of images and labels, or images alone, gzipped or not, in one folder.
 
 Source: LeCun's description of the format: two zero bytes, the type, the number of dimensions, their sizes, big-endian.
 """
@@ -32,17 +32,28 @@ def parts(source: Path) -> list[str]:
     return list(_pairs(source))
 
 
-def read(source: Path) -> Labelled:
+def has_labels(source: Path) -> bool:
+    """Say whether the images of every part of `source` have labels beside them."""
+    return all(names.exists() for _, names in _pairs(source).values())
+
+
+def read(source: Path, *, labelled: bool) -> Labelled:
     """Read every pair: train-images-idx3-ubyte and train-labels-idx1-ubyte, t10k-..., with or without .gz.
+
+    labelled: else images alone.
 
     Raises:
         DataError: a file is no IDX file, is torn, or a pair does not fit.
     """
     pixels, labels, given = [], [], []
     for part, (images, names) in sorted(_pairs(source).items(), key=lambda pair: pair[0] != "train"):
-        if not names.exists():
-            raise DataError(f"{images} must have its labels beside it, but {names.name} is not there; put it there")
-        x, y = load(images, 3), load(names, 1)
+        if labelled and not names.exists():
+            raise DataError(
+                f"{images} must have its labels beside it, but {names.name} is not there; put it there, or set"
+                " `task: unsupervised`"
+            )
+        x = load(images, 3)
+        y = load(names, 1) if labelled else np.zeros(len(x))
         if len(x) != len(y):
             raise DataError(
                 f"{images} must have as many labels as images, but has {len(y)} for {len(x)}; get both again"

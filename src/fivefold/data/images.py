@@ -1,4 +1,4 @@
-"""Images with labels, from whatever they lie in: folders, zips, IDX files, .npz, tables of pixels.
+"""Images, with labels or without, from whatever they lie in: folders, zips, IDX files, .npz, tables of pixels.
 
 Shapes: n images, c channels, h x w pixels.
 """
@@ -23,7 +23,7 @@ from .raw import Arrays
 from .records import Array, Dataset, Keys, Parts
 from .roles import given_parts
 from .schema import Schema
-from .target import encode_target
+from .target import encode_target, target_column
 
 TABLES = (".csv", ".csv.gz", ".parquet")
 
@@ -48,12 +48,13 @@ class RawImages(Arrays):
 
 
 def read_images(source: Path, params: Images) -> RawImages:
-    """Read images and their labels: x (n, c, h, w) uint8, y (n,).
+    """Read images and their labels: x (n, c, h, w) uint8, y (n,), or (n, 0) if the task is unsupervised.
 
     Raises:
         DataError: the source is none of the formats, or its parts do not fit each other.
     """
-    found = _read(source, params)
+    labelled = params.task != "unsupervised"
+    found = _read(source, params, labelled=labelled)
     x = _shaped(found.pixels, source, params)
     if found.labels.shape != (len(x),):
         raise DataError(
@@ -62,35 +63,38 @@ def read_images(source: Path, params: Images) -> RawImages:
         )
     labels = pd.Series(found.labels, name=found.target)
     y, classes = encode_target(labels, params.task, source)
+    target = found.target if labelled else ""
     schema = Schema(
         kind="images",
         task=params.task,
-        target=found.target,
+        target=target,
         features=(),
         shape=x.shape[1:],
         classes=classes,
-        values=() if classes else (found.target,),
+        values=(target,) if labelled and not classes else (),
     )
     keys = Keys(y, classes, given=_given(found, source, params))
     channels = found.channels if params.channels == "auto" else None
     return RawImages(keys, schema, x, np.arange(len(x)), found.findings, channels=channels)
 
 
-def _read(source: Path, params: Images) -> Labelled:
+def _read(source: Path, params: Images, *, labelled: bool) -> Labelled:
     if source.suffix == ".sklearn":
         bunch, target = load_bundled(source)
         if not hasattr(bunch, "images"):
             raise DataError(f"{source} must name images, but names a table; set `kind: table`, or name digits")
         return Labelled(bunch.images.astype(np.uint8), bunch.target, target)
     if source.suffix == ".npz":
-        arrays = read_npz(source)
-        return Labelled(arrays["x"], arrays["y"], "label", arrays.get("split"))
+        arrays = read_npz(source, labelled=labelled)
+        labels = arrays["y"] if labelled else np.zeros(arrays["x"].shape[:1])
+        return Labelled(arrays["x"], labels, "label", arrays.get("split"))
     if source.name.endswith(TABLES):
-        return _pixel_columns(source, params)
+        return _pixel_columns(source, params, [params.target] if labelled else [])
     if idx.holds(source):
-        return idx.read(source)
+        return idx.read(source, labelled=labelled)
     if source.is_dir() or source.suffix == ".zip":
-        return read_folder(source, params.size, params.checks.get("corrupt", "error") != "error")
+        leave_out = params.checks.get("corrupt", "error") != "error"
+        return read_folder(source, params.size, leave_out, labelled=labelled)
     raise DataError(
         "images must be a folder, a .zip, IDX files, .npz, .csv, .csv.gz, .parquet or .sklearn, but source is"
         f" {source}; convert it"
@@ -109,12 +113,12 @@ def _given(found: Labelled, source: Path, params: Images) -> Array | None:
     return given_parts(pd.Series(found.parts, name="split"), source)
 
 
-def _pixel_columns(source: Path, params: Images) -> Labelled:
-    """Read one image a row: every column but the label is a pixel, row by row of the image."""
+def _pixel_columns(source: Path, params: Images, targets: list[str]) -> Labelled:
+    """Read one image a row: every column but the label, if there is one, is a pixel, row by row of the image."""
     frame = read_frame(source, params.format)
     special = params.split.column if params.split.by == "column" and params.split.column in frame else None
-    need(frame, {params.target: "target"}, source)
-    pixels = frame.drop(columns=[params.target, *([special] if special else [])])
+    need(frame, dict.fromkeys(targets, "target"), source)
+    pixels = frame.drop(columns=[*targets, *([special] if special else [])])
     height, across, channels = _layout(pixels.shape[1], params, source)
     try:
         values = pixels.to_numpy(dtype=np.float64)
@@ -127,7 +131,8 @@ def _pixel_columns(source: Path, params: Images) -> Labelled:
         )
     parts = None if special is None else frame[special].to_numpy()
     shape = (len(frame), height, across) if channels == 1 else (len(frame), height, across, channels)
-    return Labelled(values.astype(np.uint8).reshape(shape), frame[params.target].to_numpy(), params.target, parts)
+    labels = target_column(frame, targets).to_numpy()
+    return Labelled(values.astype(np.uint8).reshape(shape), labels, params.target, parts)
 
 
 def _layout(width: int, params: Images, source: Path) -> tuple[int, int, int]:

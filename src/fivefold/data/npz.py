@@ -1,4 +1,4 @@
-"""Arrays x and y from an .npz, without trusting what the archive claims."""
+"""Arrays x, and y if there are labels, from an .npz, without trusting what the archive claims."""
 
 import struct
 import zipfile
@@ -20,8 +20,10 @@ UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, struct.e
 OPTIONAL = ("lengths", "split")
 
 
-def read_npz(source: Path) -> dict[str, Array]:
+def read_npz(source: Path, *, labelled: bool) -> dict[str, Array]:
     """Return arrays x, y and those of `OPTIONAL` that are there; bytes as text.
+
+    labelled: whether y must be there too.
 
     Raises:
         DataError: the file is no archive of plain arrays, lacks x or y, or would unpack to far more than it is.
@@ -34,14 +36,15 @@ def read_npz(source: Path) -> dict[str, Array]:
                     raise ValueError(f"{info.filename} makes {info.file_size:,} bytes of {info.compress_size:,}")
                 if info.compress_type not in PACKINGS:
                     raise ValueError(f"{info.filename} is packed by method {info.compress_type}")
-            read = {name: arrays[name] for name in ("x", "y", *OPTIONAL) if name not in OPTIONAL or name in arrays}
+            needed = ("x", "y") if labelled else ("x",)
+            read = {name: arrays[name] for name in ("x", "y", *OPTIONAL) if name in needed or name in arrays}
             odd = [name for name, array in read.items() if not isinstance(array, np.ndarray)]
             if odd:
                 raise ValueError(f"{odd[0]} is no array")
     except KeyError:
-        raise DataError(
-            f"{source} must hold arrays x and y, but lacks one of them; save both with numpy.savez"
-        ) from None
+        both = "arrays x and y, but lacks one of them; save both with numpy.savez, or x alone for `task: unsupervised`"
+        one = "an array x, but lacks it; save it with numpy.savez"
+        raise DataError(f"{source} must hold {both if labelled else one}") from None
     except UNREADABLE as error:
         raise DataError(
             f"{source} must be an .npz of plain arrays, but is not: {one_line(error)}; save it again"

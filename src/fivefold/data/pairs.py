@@ -39,8 +39,8 @@ def pair_of(folder: Path) -> tuple[Path, Path]:
     return next(iter(found.values()))
 
 
-def read_pair(folder: Path) -> tuple[list[Array], pd.Series, pd.Series]:
-    """Return the steps (t, f) of each sequence, their labels, and train or test for each.
+def read_pair(folder: Path, *, labelled: bool) -> tuple[list[Array], pd.Series, pd.Series]:
+    """Return the steps (t, f) of each sequence, their labels, and train or test for each; `labelled` as of `read_ts`.
 
     Raises:
         DataError: there is not one pair, a file is torn, or the two differ in their dimensions.
@@ -48,7 +48,7 @@ def read_pair(folder: Path) -> tuple[list[Array], pd.Series, pd.Series]:
     blocks: list[Array] = []
     labels, given = [], []
     for path, part in zip(pair_of(folder), ("train", "test"), strict=True):
-        more, names = read_ts(path) if path.suffix.lower() == ".ts" else _read_lines(path)
+        more, names = read_ts(path, labelled=labelled) if path.suffix.lower() == ".ts" else _read_lines(path)
         if blocks and more[0].shape[1] != blocks[0].shape[1]:
             raise DataError(
                 f"{path} must have as many dimensions as its training sequences, {blocks[0].shape[1]}, but has"

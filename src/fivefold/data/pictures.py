@@ -1,4 +1,4 @@
-"""Image files, a folder for each class, in a folder or a .zip; nothing is unpacked to disk.
+"""Image files, a folder for each class or however they lie, in a folder or a .zip; nothing is unpacked to disk.
 
 root/cat/1.png          or, with parts given:    root/train/cat/1.png
 root/dog/more/7.jpg                              root/test/dog/9.png
@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import CheckError, DataError, one_line
 from .findings import Finding
-from .folders import classes_of, named
+from .folders import classes_of, named, parts_of
 from .memory import fit
 from .pixels import eight_bits, plain, stacked
 from .records import Array
@@ -69,6 +69,7 @@ Listing = tuple[list[File], list[PurePosixPath], list[PurePosixPath]]
 class Labelled:
     """Images (n, h, w) or (n, h, w, c), a label each, and in which part they came if the source has parts.
 
+    labels: (n,); where none are asked for, zeros.
     channels: that each image had by itself, (n,), before all got as many.
     """
 
@@ -80,11 +81,12 @@ class Labelled:
     findings: tuple[Finding, ...] = ()
 
 
-def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> Labelled:
+def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool, *, labelled: bool) -> Labelled:
     """Read every image below `source`, in the order of their paths; the folder that it lies in is its label.
 
     size: (h, w) to resize to; None refuses images of several sizes.
     leave_out: whether an image that cannot be read is left out, with a finding that names it.
+    labelled: else images may lie anywhere below `source`.
 
     Raises:
         DataError: there are no images, one cannot be read or has no class, their sizes differ, or a path climbs out.
@@ -92,7 +94,7 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
     images, read, corrupt = list[Array](), list[int](), []
     with _files(source) as (files, others, folders):
         names = [name for name, _ in files]
-        classes, parts = classes_of(names, source)
+        classes, parts = classes_of(names, source) if labelled else (np.zeros(len(names)), parts_of(names))
         for place, (name, opened) in enumerate(files):
             if len(images) == 1:
                 sides = "x".join(map(str, images[0].shape[:2]))
@@ -110,9 +112,11 @@ def read_folder(source: Path, size: tuple[int, int] | None, leave_out: bool) -> 
         raise CheckError([rule + (all_of_them if len(corrupt) > 1 else "; remove it")], ["corrupt"])
     if not images:
         remedy = f"convert {named(others[0])} ({len(others)} such files)" if others else "mend `source`"
-        raise DataError(f"{source} must hold PNG or JPEG files in a folder for each class, but holds none; {remedy}")
+        where = " in a folder for each class" if labelled else ""
+        raise DataError(f"{source} must hold PNG or JPEG files{where}, but holds none; {remedy}")
     pixels, scaled = eight_bits(images)
-    empty = _empty({*folders, *(name.parent for name in others)}, [names[place] for place in read])
+    below = {*folders, *(name.parent for name in others)} if labelled else set()
+    empty = _empty(below, [names[place] for place in read])
     return Labelled(
         stacked(pixels, source),
         np.array(classes)[read],

@@ -21,7 +21,7 @@ Parts = dict[str, NDArray[np.int64]]
 class Keys:
     """What a split may look at, a value a row; what a source has not is None.
 
-    y: class indices or values, (n,) or (n, outputs).
+    y: class indices or values, (n,) or (n, outputs); (n, 0) where there is nothing to be told.
     groups: which rows belong together.
     time: what orders rows.
     given: train, validation or test.
@@ -48,7 +48,7 @@ class Records:
     """Rows of a dataset, in raw units.
 
     x: (n, *shape); float64 with NaN for what is missing, uint8 (images), int32 (tokens of a text).
-    y: (n,) int64 class indices, (n,) float64 values, or (n, outputs) float64 values.
+    y: (n,) int64 class indices, (n,) float64 values, or (n, outputs) float64 values; (n, 0) of an unsupervised task.
     rows: (n,) int64, position in the source, from 0.
     groups: (n,) int64, which rows belong together; None if the split does not ask.
     also: (n, m) float64, class indices or values of further targets, NaN where missing; None if there are none.

@@ -45,15 +45,16 @@ class Schema(Strict):
     kind: Literal["table", "images", "sequences", "series", "text"]
     task: Task
     target: str
+    """Empty of an unsupervised task."""
     features: tuple[str, ...]
     """Names along the last axis of one record, table, sequences and series; empty for images and text."""
     shape: tuple[int, ...]
     """Shape of one record: (features,) of a table, (channels, height, width) of images, (steps, features) of sequences
     and series, (tokens,) of text."""
     classes: tuple[str, ...]
-    """Class names in the order of the target's indices; empty where values are told."""
+    """Class names in the order of the target's indices; empty where values are told, or nothing."""
     values: tuple[str, ...] = ()
-    """Names of the values that are told, in order; empty for classes."""
+    """Names of the values that are told, in order; empty for classes, and where nothing is told."""
     also: tuple[Further, ...] = ()
     """Targets that are told beside the leading one, which is all that the fields above speak of."""
     columns: tuple[Column, ...] = ()

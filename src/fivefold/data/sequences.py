@@ -1,4 +1,4 @@
-"""Sequences of steps, each with a label or a value: long tables, UCR/UEA .ts files and pairs of files, .npz.
+"""Sequences of steps, with a label or a value each or with none: long tables, UCR/UEA .ts and pairs of files, .npz.
 
 A record is padded at its end with steps that are missing in every column, to the longest of training rows; so x alone
 says how long it is. A column that one sequence lacks wholly is missing in all its steps, and a chain's mask makes it
@@ -25,7 +25,7 @@ from .raw import Arrays
 from .records import Array, Dataset, Keys, Parts
 from .roles import given_parts
 from .schema import Schema
-from .target import encode_target, numbers
+from .target import encode_target, numbers, target_column
 from .times import EVEN, moments
 from .ts import read_ts
 
@@ -69,17 +69,17 @@ class RawSequences(Arrays):
 
 
 def read_sequences(source: Path, params: Sequences) -> RawSequences:
-    """Read sequences: x (n, t, f) float64, NaN behind the end of shorter ones; y (n,).
+    """Read sequences: x (n, t, f) float64, NaN behind the end of shorter ones; y (n,), or (n, 0) if unsupervised.
 
     Raises:
         DataError: the file is of no known format, or a label differs within a sequence.
     """
     if source.is_dir():
-        found = _blocks(*read_pair(source))
+        found = _blocks(*read_pair(source, labelled=bool(params.targets)))
     elif source.suffix == ".ts":
-        found = _blocks(*read_ts(source))
+        found = _blocks(*read_ts(source, labelled=bool(params.targets)))
     elif source.suffix == ".npz":
-        found = _npz(source)
+        found = _npz(source, labelled=bool(params.targets))
     else:
         found = _long(source, params)
     if params.split.by == "group" and found.groups is None:
@@ -92,14 +92,15 @@ def read_sequences(source: Path, params: Sequences) -> RawSequences:
         groups=None if found.groups is None else pd.factorize(found.groups)[0],
         given=None if found.given is None else given_parts(found.given, source),
     )
+    target = str(found.labels.name) if params.targets else ""
     schema = Schema(
         kind="sequences",
         task=params.task,
-        target=str(found.labels.name),
+        target=target,
         features=found.features,
         shape=x.shape[1:],
         classes=classes,
-        values=() if classes else (str(found.labels.name),),
+        values=(target,) if target and not classes else (),
     )
     return RawSequences(keys, schema, x, np.arange(len(x)), (*found.findings, *findings))
 
@@ -114,13 +115,13 @@ def _long(source: Path, params: Sequences) -> Found:
     frame = read_frame(source, params.format, (), [params.target] if params.task == "classification" else [])
     split = params.split
     special = "" if split.by in ("stratified", "random") else getattr(split, "column", "")
-    roles = {params.series: "series", params.step: "step", params.target: "target"}
+    roles = {params.series: "series", params.step: "step", **dict.fromkeys(params.targets, "target")}
     need(frame, roles | ({special: "split.column"} if special else {}), source)
     need(frame, dict.fromkeys(params.values, "values"), source)
     values = params.values or tuple(name for name in frame.columns if name not in {*roles, special})
     if not values:
         raise DataError(f"{source} must have a column of values beside {', '.join(roles)}, but has none; bring one")
-    known = sorted({params.target, special} & set(values))
+    known = sorted({*params.targets, special} & set(values))
     if known:
         raise DataError(f"{source}: {known[0]!r} is told or splits, so it is no value; take it out of `values`")
     found = [name for name in values if pd.api.types.is_numeric_dtype(frame[name].dtype)]
@@ -152,7 +153,7 @@ def _long(source: Path, params: Sequences) -> Found:
         matrix,
         lengths,
         values,
-        _one_each(frame[params.target], starts, lengths, names, source),
+        _one_each(target_column(frame, params.targets), starts, lengths, names, source),
         groups=_one_each(frame[special], starts, lengths, names, source) if split.by == "group" else None,
         given=_one_each(frame[special], starts, lengths, names, source) if split.by == "column" else None,
         findings=findings,
@@ -209,11 +210,12 @@ def _one_each(column: pd.Series, starts: Array, lengths: Array, names: Sequence[
     return column.iloc[starts].reset_index(drop=True)
 
 
-def _npz(source: Path) -> Found:
+def _npz(source: Path, *, labelled: bool) -> Found:
     """Read arrays x (n, t) or (n, t, f), y (n,), and, where sequences are shorter than t, lengths (n,)."""
-    arrays = read_npz(source)
+    arrays = read_npz(source, labelled=labelled)
     x: Array = arrays["x"]
-    y, lengths, split = arrays["y"], arrays.get("lengths"), arrays.get("split")
+    y = arrays["y"] if labelled else np.zeros(x.shape[:1])
+    lengths, split = arrays.get("lengths"), arrays.get("split")
     if x.ndim == 2:
         x = x[:, :, None]
     whole = x.ndim == 3 and x.dtype.kind in "fiu" and x.size and y.shape == x.shape[:1] and y.dtype.kind in "fiubUS"

@@ -1,4 +1,4 @@
-"""Tables: columns of numbers, words and dates, one or more of them targets."""
+"""Tables: columns of numbers, words and dates, one or more of them targets, or none."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from .records import SPLITS, Array, Dataset, Keys, Parts
 from .roles import given_parts, groups_of
 from .rules import Kinds, validate
 from .schema import Column, Further, Schema
-from .target import encode_also, encode_target, has_target, suffice_also
+from .target import encode_also, encode_target, has_target, suffice_also, target_column
 from .times import moments
 
 CLEAN = "clean it, say its type under `columns`, or name it under `drop`"
@@ -56,7 +56,7 @@ class RawTable:
         said, params = self.params.columns, self.params
         left_out: tuple[Finding, ...] = ()
         if params.duplicates == "drop":
-            same = repeats(self.frame, [*self.names, params.target, *params.also], self.rows, parts)
+            same = repeats(self.frame, [*self.names, *params.targets], self.rows, parts)
             remedy = "say `duplicates: keep`, or bring more rows"
             parts, left_out = leave_out(parts, same, self.keys, "duplicates", self.source, remedy)
         train = self.rows[parts["train"]]
@@ -87,7 +87,7 @@ class RawTable:
             features=tuple(feature for column in fitted for feature in column.features),
             shape=(sum(len(column.features) for column in fitted),),
             classes=self.keys.classes,
-            values=() if self.keys.classes else (params.target,),
+            values=() if self.keys.classes else params.targets[:1],
             also=self.also,
             columns=tuple(fitted),
             log=self.params.log,
@@ -146,22 +146,23 @@ def read_table(source: Path, params: Table) -> RawTable:
     frame = read_frame(source, params.format, words, [name for name, task in tasks.items() if task == "classification"])
     special = "" if isinstance(params.split, RowSplit) else params.split.column
     need(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
-    need(frame, {params.target: "target"} | ({special: "split.column"} if special else {}), source)
+    need(frame, dict.fromkeys(params.targets[:1], "target") | ({special: "split.column"} if special else {}), source)
     need(frame, dict.fromkeys(params.also, "also"), source)
     others, also = encode_also(frame, params.also, source)
-    targets = [params.target, *params.also]
-    left_out = {*targets, special, *params.drop}
+    left_out = {*params.targets, special, *params.drop}
     names = tuple(name for name in frame.columns if name not in left_out)
     if not names:
-        raise DataError(f"{source} must have a feature beside {params.target!r}, but has none; bring more columns")
-    known = has_target(frame[params.target], params.task, source)
+        beside = f" beside {params.target!r}" if params.target else ""
+        raise DataError(f"{source} must have a feature{beside}, but has none; bring more columns")
+    told = target_column(frame, params.targets)
+    known = has_target(told, params.task, source)
     findings: tuple[Finding, ...] = ()
     if params.missing.target == "drop" and not known.all():
         text = f"`missing: {{target: drop}}` leaves out {(~known).sum()} rows without {params.target}"
         findings = (Finding(rule="missing", level="note", text=text),)
     kept = np.flatnonzero(known) if findings else np.arange(len(frame))
     remedy = "fill in or remove these rows, or set `missing: {target: drop}`"
-    y, classes = encode_target(frame[params.target].iloc[kept], params.task, source, remedy=remedy)
+    y, classes = encode_target(told.iloc[kept], params.task, source, remedy=remedy)
     keys = Keys(
         y,
         classes,

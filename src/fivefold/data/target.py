@@ -1,6 +1,6 @@
 """The target column as numbers, and columns of further targets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,11 @@ from .schema import Further, Schema
 
 ROWS = 20
 """Rows from which more classes than half of them are none."""
+
+
+def target_column(frame: pd.DataFrame, targets: Sequence[str]) -> pd.Series:
+    """Return the leading target of those named; where none is, a column that says nothing."""
+    return frame[targets[0]] if targets else pd.Series(0.0, frame.index, name="")
 
 
 def has_target(values: pd.Series, task: Task, origin: object) -> Array:
@@ -33,11 +38,14 @@ def encode_target(
     class before there are training rows.
     key: of params.yaml, which names the column.
     remedy: what to do about rows without a target.
-    Returns int64 indices into the sorted class names, or float64 values and no names.
+    Returns int64 indices into the sorted class names, or float64 values and no names; of an unsupervised task (n, 0)
+    and no names, whatever the values are.
 
     Raises:
         DataError: a value is missing, is not a number (regression), or all are equal.
     """
+    if task == "unsupervised":
+        return np.empty((len(values), 0)), ()
     found = numbers(values, origin) if task == "regression" else None
     missing = values.isna().to_numpy() if found is None else np.isnan(found)
     if missing.any():

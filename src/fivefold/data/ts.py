@@ -13,8 +13,10 @@ from .records import Array
 from .target import numbers
 
 
-def read_ts(source: Path) -> tuple[list[Array], pd.Series]:
+def read_ts(source: Path, *, labelled: bool) -> tuple[list[Array], pd.Series]:
     """Return the steps (t, f) of each sequence, and their labels.
+
+    labelled: whether there must be labels; those that are not there are missing.
 
     Raises:
         DataError: the file is torn, has times of its own, no label, or lines that differ in their dimensions.
@@ -33,10 +35,11 @@ def read_ts(source: Path) -> tuple[list[Array], pd.Series]:
             f"{source}: steps must be even, but @timeStamps is true, so that each value has a time of its own; bring"
             " values without times"
         )
-    if not told & {"@classlabel", "@targetlabel"}:
+    there = bool(told & {"@classlabel", "@targetlabel"})
+    if labelled and not there:
         raise DataError(
             f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict; get"
-            " another file"
+            " another file, or set `task: unsupervised`"
         )
     known = {word for line in lines[:start] if line.lower().startswith("@classlabel") for word in line.split()[2:]}
     blocks: list[Array] = []
@@ -44,7 +47,7 @@ def read_ts(source: Path) -> tuple[list[Array], pd.Series]:
     for number, line in enumerate(lines[start + 1 :], start + 2):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        *dimensions, label = line.split(":")
+        *dimensions, label = line.split(":") if there else (*line.split(":"), "")
         try:
             rows = [
                 [np.nan if cell.strip() in ("?", "NaN", "") else float(cell) for cell in d.split(",")]
@@ -56,8 +59,8 @@ def read_ts(source: Path) -> tuple[list[Array], pd.Series]:
             ) from None
         if not rows or len({len(row) for row in rows}) > 1 or (blocks and len(rows) != blocks[0].shape[1]):
             raise DataError(
-                f"{source}: a line must have as many dimensions as the first, all of one length, and a label, but line"
-                f" {number} has not; mend it"
+                f"{source}: a line must have as many dimensions as the first, all of one length,"
+                f"{' and a label,' if there else ''} but line {number} has not; mend it"
             )
         blocks.append(np.array(rows, np.float64).T)
         labels.append(label.strip())

@@ -10,9 +10,10 @@ from .base import Frozen, Strict
 from .checks import Levels
 from .splits import Split, TimeSplit
 
-Task = Literal["classification", "regression", "forecasting", "language"]
+Task = Literal["classification", "regression", "forecasting", "language", "unsupervised"]
 Scaling = Literal["standard", "minmax", "robust", "none"]
 
+UNSUPERVISED = "unsupervised: nothing is to be predicted, and there is no target"
 PER_COLUMN = "standard: mean 0, deviation 1; minmax: to [0, 1]; robust: median 0, quartile range 1"
 
 
@@ -89,15 +90,15 @@ class Missing(Strict):
 
 
 class Table(Strict):
-    """Rows of named columns; one of them is the target, or more."""
+    """Rows of named columns; one of them is the target, or more, or none."""
 
     kind: Literal["table"]
     source: str = Field(
         description="path of a .csv, .csv.gz or .parquet, or of a .sklearn file that names bundled data"
     )
     format: Format = Format()
-    task: Literal["classification", "regression"]
-    target: str = Field(description="name of the column to predict")
+    task: Literal["classification", "regression", "unsupervised"] = Field(description=UNSUPERVISED)
+    target: str = Field(default="", description="name of the column to predict")
     log: bool = Field(
         default=False, description="learn the logarithm of the target: for prices and the like; it must be positive"
     )
@@ -130,6 +131,11 @@ class Table(Strict):
     )
     checks: Levels
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the columns to predict, the leading one first."""
+        return () if self.task == "unsupervised" else (self.target, *self.also)
+
     @field_validator("columns")
     @classmethod
     def _no_feature(cls, columns: Mapping[str, Column], info: ValidationInfo) -> Mapping[str, Column]:
@@ -146,12 +152,13 @@ class Table(Strict):
 
 
 class Images(Strict):
-    """Images with a label each."""
+    """Images, with a label each or with none."""
 
     kind: Literal["images"]
     source: str = Field(
         description="a folder or .zip with a folder of PNG or JPEG for each class; a folder of IDX files; .npz with"
-        " arrays x and y; .csv, .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data"
+        " arrays x and y; .csv, .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data."
+        " unsupervised: the same without labels, or with labels that are not looked at"
     )
     format: Format = Format()
     target: str = Field(default="", description="label column of a table of pixels")
@@ -164,7 +171,7 @@ class Images(Strict):
     channels: Literal["auto", 1, 3, 4] = Field(
         default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that a training image has"
     )
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "regression", "unsupervised"] = Field(description=UNSUPERVISED)
     split: Split
     normalize: Literal["standard", "minmax", "none"] = Field(
         description="per channel over the training images; standard: mean 0, deviation 1; minmax: to [0, 1]"
@@ -173,14 +180,15 @@ class Images(Strict):
 
 
 class Sequences(Strict):
-    """Sequences of steps, of any length, with a label or value each."""
+    """Sequences of steps, of any length, with a label or value each or with none."""
 
     kind: Literal["sequences"]
     source: str = Field(
         description="long form, one row a step: .csv, .csv.gz or .parquet; UCR/UEA .ts; a folder with the pair"
-        " NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, as UCR gives them; .npz with arrays x and y"
+        " NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, as UCR gives them; .npz with arrays x and y. unsupervised:"
+        " the same without labels, or, but of a long form, with labels that are not looked at"
     )
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "regression", "unsupervised"] = Field(description=UNSUPERVISED)
     target: str = Field(default="label", description="long form: column of the label, one value a sequence")
     series: str = Field(default="series", description="long form: column that says to which sequence a step belongs")
     step: str = Field(default="t", description="long form: column by which steps are in order")
@@ -190,6 +198,11 @@ class Sequences(Strict):
     split: Split
     normalize: Scaling = Field(description=f"per value column over the steps of training sequences; {PER_COLUMN}")
     checks: Levels
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Name of the column to predict, if there is one."""
+        return () if self.task == "unsupervised" else (self.target,)
 
 
 class Series(Strict):

@@ -19,6 +19,7 @@ from .selection import KBest, Percentile
 from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
 from .training import Training
+from .unsupervised import conflicts_of_learner, conflicts_of_target
 from .uses import conflicts_of_uses
 
 
@@ -62,6 +63,9 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
+        if unlearnt := [*conflicts_of_learner(model, dataset)]:
+            found += [Conflict(f"{at}.{key}", problem) for key, problem in unlearnt]
+            continue
         found += [Conflict(f"{at}.{key}", why) for key, why in conflicts_of_uses(name, model, dataset, params.models)]
         if model.network.family in ("autoencoder", "gan"):
             own = (
@@ -174,8 +178,9 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
             "split.by",
             f"{dataset.task} of {dataset.kind} can be split by {', '.join(possible)}, but not by {split.by}",
         )
-    if dataset.task == "regression" and split.by == "stratified":
-        yield "split.by", "stratified needs classes, but the task is regression; choose random"
+    if dataset.task in ("regression", "unsupervised") and split.by == "stratified":
+        yield "split.by", f"stratified needs classes, but the task is {dataset.task}; choose random"
+    yield from conflicts_of_target(dataset)
     if split.by == "time" and not split.column and (dataset.kind == "table" or dataset.task == "classification"):
         yield "split.column", "a split by time needs a column to order by, but names none; name it"
     if split.by != "column":

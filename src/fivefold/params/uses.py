@@ -63,7 +63,12 @@ def _of_encoder(model: Model, other: Model) -> Iterator[tuple[str, str]]:
 
 
 def _of_judge(model: Model, dataset: Dataset, other: Model) -> Iterator[tuple[str, str]]:
-    if other.network.family in MAKERS:
+    if dataset.task == "unsupervised":
+        yield (
+            "uses",
+            f"a judge must be a classifier of {model.dataset}, but its task is unsupervised; set it to {NOTHING}",
+        )
+    elif other.network.family in MAKERS:
         yield (
             "uses",
             f"a judge must be a classifier, but {model.uses} is of family {other.network.family}; name another",

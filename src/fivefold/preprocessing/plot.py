@@ -16,7 +16,7 @@ from ..data.records import Array
 from ..data.schema import Schema
 from ..plotting import STYLE, figure, save, title
 from .choosing import draw
-from .selection import Selected, feature_names
+from .selection import Selected, feature_names, leading
 
 BARS = 20
 """Features shown at most, best first."""
@@ -54,11 +54,12 @@ def plot_selection(selected: Selected, schema: Schema, name: str, path: Path) ->
 def plot_map(selected: Selected, x: Array, y: Array, schema: Schema, name: str, seed: int, path: Path) -> None:
     """Draw training rows x (n, ...), as normalized, in the plane of most variance of what is selected of them.
 
-    Their targets y (n,) or (n, k) are the colour, of several the first. Text has no such plane and gets no picture.
+    Their targets y (n,) or (n, k) are the colour, of several the first; of none, (n, 0), all have one. Text has no such
+    plane and gets no picture.
     """
     if schema.kind == "text":
         return
-    y = y if y.ndim == 1 else y[:, 0]
+    y = leading(y)
     random = np.random.default_rng(seed)
     rows = random.permutation(draw(y, min(1.0, DOTS / len(y)), bool(schema.classes), random))  # no class lies on top
     place, labels = _plane(selected, x[rows], random)
@@ -66,9 +67,11 @@ def plot_map(selected: Selected, x: Array, y: Array, schema: Schema, name: str, 
     axes.set(xlabel=labels[0], ylabel=labels[1])
     if schema.classes:
         _by_class(axes, place, y[rows], schema.classes)
+    elif not schema.values:
+        axes.scatter(place[0], place[1], s=_size(rows), alpha=0.8, linewidths=0)
     else:
         dots = axes.scatter(place[0], place[1], c=y[rows], s=_size(rows), alpha=0.8, linewidths=0, cmap="viridis")
-        fig.colorbar(dots, label=_short((schema.values or (schema.target,))[0]), shrink=0.85)
+        fig.colorbar(dots, label=_short(schema.values[0]), shrink=0.85)
     shown = f"{len(rows)} of {len(x)}" if len(rows) < len(x) else f"{len(x)}"
     title(fig, f"{name}: map of {shown} training rows")
     save(fig, path)

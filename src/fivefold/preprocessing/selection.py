@@ -49,7 +49,8 @@ def fit_selection(
 ) -> Selected:
     """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
 
-    Of several targets the first is looked at. The mask of sequences is no feature: it has no score, and is not kept.
+    Of several targets the first is looked at; with none, y is (n, 0). The mask of sequences is no feature: it has no
+    score, and is not kept.
 
     names: of the columns of a table after scaling. encoder: of the autoencoder that is used, if one is.
 
@@ -58,7 +59,7 @@ def fit_selection(
     """
     if schema.kind == "text":
         return _tokens(x, y, schema)
-    flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
+    flat, y = x.reshape(len(x), -1), leading(y)
     if isinstance(params, Encoded):
         return _encoded(x, y, schema, encoder, seed)
     names = feature_names(schema, x.shape[1:], names)
@@ -88,6 +89,11 @@ def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = (
             return list(names or schema.features)
         case _:
             return [f"{name}_t{step}" for step in range(shape[0]) for name in schema.features]
+
+
+def leading(y: Array) -> Array:
+    """Return the first of targets y (n,) or (n, k); of none, (n, 0), what there is."""
+    return y if y.ndim == 1 or not y.shape[1] else y[:, 0]
 
 
 def _tokens(x: Array, y: Array, schema: Schema) -> Selected:
@@ -129,7 +135,11 @@ def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosi
 
 
 def _all_kept(x: Array, y: Array, schema: Schema, names: list[str], seed: int) -> Selected:
-    """Nothing is chosen; the table still shows which features tell most by themselves."""
+    """Nothing is chosen; the table still shows which features tell most by themselves, or with no target vary most."""
+    if not schema.target:
+        variance = x.var(axis=0, dtype=np.float64)
+        table = _table(names, variance).iloc[np.argsort(-variance, kind="stable")]
+        return Selected((), table, "variance", f"{len(names)} of {len(names)} features kept")
     return _chosen(x, y, schema, names, KBest(method="k_best", score="f", k=len(names), stability=0), seed)
 
 
