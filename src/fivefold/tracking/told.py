@@ -8,6 +8,7 @@ from typing import Any
 from .. import paths
 from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
 from ..families.interface import Interface, inputs_of
+from ..training import film
 from ..training.doctor.course import metrics_of
 from .report import Report, key
 
@@ -45,6 +46,8 @@ def training(report: Report, name: str) -> None:
     for file in ("model.json", "history.csv", "doctor.json"):
         report.artifact(paths.model(name) / file, "training")
     findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
+    for finding in findings:
+        report.alarm(finding["rule"], finding["text"])
     report.tags(doctor=", ".join(finding["rule"] for finding in findings) or "found nothing wrong")
     report.tags(**{DONE.format("train"): "true"})
 
@@ -58,6 +61,13 @@ def history(report: Report, name: str) -> None:
     for row in rows:
         epoch = int(row.pop("epoch")) - 1
         tell(epoch, row | metrics_of(measured, epoch), row is rows[-1])
+
+
+def sheets(report: Report, name: str) -> None:
+    """Tell again what a model that makes images made, epoch by epoch."""
+    tell = report.sheets()
+    for epoch, grid in film.read(paths.model(name) / film.FILE).items():
+        tell(epoch, grid)
 
 
 def evaluation(report: Report, name: str) -> None:

@@ -66,6 +66,11 @@ class Module(Trained):
         self.scaled: dict[str, Any] = {}
 
     @property
+    def kept(self) -> nn.Module:
+        """The generator as it is kept."""
+        return self.network.generator if self.averaged is None else self.averaged
+
+    @property
     def judged(self) -> nn.Module:
         """Both players, the generator as it is kept."""
         if self.averaged is None:
@@ -166,8 +171,7 @@ class Module(Trained):
             self.sums[player] = Sums()
         done = self.current_epoch + 1
         due = done % self.params.evaluate_every == 0 or done == self.epochs
-        generator = self.network.generator if self.averaged is None else self.averaged
-        self.log_dict(self.looks(generator) if due else {"val/kid": math.nan, "val/diversity": math.nan})
+        self.log_dict(self.looks(self.kept) if due else {"val/kid": math.nan, "val/diversity": math.nan})
 
 
 def _learn(weights: list[Tensor], learn: bool) -> None:
