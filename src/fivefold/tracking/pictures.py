@@ -24,7 +24,7 @@ def log(client: MlflowClient, run_id: str, event: events.Image, spool: Spool) ->
         print(f"passed over: {origin} is not the picture that was drawn", flush=True)
         return
     uuid = uuid5(NAMESPACE_OID, f"{run_id}/{event.key}/{event.step}")
-    name = NAME.format(key=event.key, step=event.step, uuid=uuid)
+    name = NAME.format(key=event.key.replace("/", "~"), step=event.step, uuid=uuid)
     with TemporaryDirectory() as folder:
         whole, shown = Path(folder) / f"{name}.png", Path(folder) / f"{name}+compressed.webp"
         whole.write_bytes(origin.read_bytes())

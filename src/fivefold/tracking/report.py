@@ -84,7 +84,7 @@ class Report:
         return tell
 
     def sheets(self) -> Callable[[int, bytes], None]:
-        """Return what to call with an epoch, from 1, and a picture of what the model makes then, PNG.
+        """Return what to call with an epoch, 0 before the first, and a picture of what the model makes then, PNG.
 
         Nothing is said again, as by `history`.
         """

@@ -17,7 +17,7 @@ from .checkpoints import NAME
 from .film import Film
 
 FRAMES = 50
-"""Pictures of a training at most, but for the first and the last."""
+"""Pictures of a training at most, beside the first and the last."""
 
 Metrics = dict[str, float]
 
@@ -125,7 +125,9 @@ class History(pl.Callback):
 
 
 class Filmed(pl.Callback):
-    """Have pictures drawn of what a model makes: after the first epoch, every `every`-th and the last.
+    """Have pictures drawn of what a model makes: before it has learnt, after every `every`-th epoch and the last.
+
+    The first stands at 0, where MLflow's slider stands at first.
 
     Attributes:
         draw: draws one; to be set before training starts; None: there is nothing to see.
@@ -139,13 +141,20 @@ class Filmed(pl.Callback):
         self.every = 1
         self.film: Film = {}
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the first, unless a checkpoint had it."""
+        if not self.film:
+            self._draw(trainer, 0)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw one if it is time; must stand before what tells of the epoch or writes checkpoints."""
-        if self.draw is None or not trainer.is_global_zero:
-            return
         done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
         apart = self.every * -(-epochs // (self.every * FRAMES))
-        if done == 1 or done % apart == 0 or done == epochs or trainer.should_stop:
+        if done % apart == 0 or done == epochs or trainer.should_stop:
+            self._draw(trainer, done)
+
+    def _draw(self, trainer: pl.Trainer, done: int) -> None:
+        if self.draw is not None and trainer.is_global_zero:
             self.film[done] = self.draw()
             self.on_sheet(done, self.film[done])
 

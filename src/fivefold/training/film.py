@@ -15,8 +15,8 @@ from ..data.records import Array
 FILE = "samples.zip"
 """In the folder of a model; empty where it makes no images."""
 
-KEY = "samples"
-"""Of the series of pictures in MLflow."""
+KEY = "samples/grid"
+"""Of the series of pictures in MLflow: a section of its own."""
 
 SIDE = 8
 """Images across, and down at most."""
@@ -27,7 +27,7 @@ WIDTH = 256
 NAME = "epoch-{:05d}.png"
 
 Film = dict[int, bytes]
-"""Number of an epoch, from 1 -> a grid as PNG."""
+"""Number of an epoch, from 1 and 0 before the first -> a grid as PNG."""
 
 
 def sheet(images: Array) -> bytes:
