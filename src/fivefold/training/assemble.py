@@ -93,7 +93,7 @@ def assemble(
     module = _module(params, learning, network, batches)
     balanced = training.imbalance != "none"
     inputs = inputs_of(schema, chain.names, learning.train, learning.held_out, learning.objective, balanced=balanced)
-    showing = of_autoencoder(params, schema, chain, module, clock.seed)
+    showing = of_autoencoder(params, dataset, chain, module, clock.seed)
     return Assembled(schema, module, batches, validation, learning.output, inputs, taken, showing)
 
 

@@ -27,7 +27,7 @@ from .assemble import Assembled, Clock, load_family
 from .batches import Batches, Order, shuffled
 from .descent import Descent
 from .learning import laid_out
-from .showing import Showing, draw, fixed
+from .showing import Showing, bounds_of, draw, fixed
 
 
 def assemble(
@@ -85,8 +85,8 @@ def assemble(
     )
     showing = None
     if schema.kind == "images":
-        seen = fixed(network.latent, k, clock.seed).to(device)
-        showing = Showing(lambda: draw(module.kept, module.kept, output, seen), network.evaluate_every)
+        seen, bounds = fixed(network.latent, k, clock.seed).to(device), bounds_of(dataset)
+        showing = Showing(lambda: draw(module.kept, module.kept, output, seen, bounds), network.evaluate_every)
     one = Batches(held_out[:1], held_c[:1], 1)
     return Assembled(schema, module, batches, one, lambda _: output, showing=showing)
 

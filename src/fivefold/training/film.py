@@ -22,7 +22,10 @@ SIDE = 8
 """Images across, and down at most."""
 
 WIDTH = 256
-"""Pixels that a grid is wide at least: small images are enlarged by whole numbers."""
+"""Pixels that the images of a row are wide at least: small ones are enlarged by whole numbers."""
+
+LINE = 2
+"""Pixels between images."""
 
 NAME = "epoch-{:05d}.png"
 
@@ -30,20 +33,21 @@ Film = dict[int, bytes]
 """Number of an epoch, from 1 and 0 before the first -> a grid as PNG."""
 
 
-def sheet(images: Array) -> bytes:
-    """Return images (n, c, h, w) from 0 to 255 as a grid of `SIDE` across, row by row, PNG.
+def sheet(images: Array, low: float, high: float) -> bytes:
+    """Return images (n, c, h, w) as a grid of `SIDE` across, row by row, PNG; low is black, high is white.
 
     Of two channels the first is seen, of four the first three.
     """
     colours = images[:, : 3 if images.shape[1] >= 3 else 1]
+    colours = ((colours - low) / ((high - low) or 1) * 255).round().clip(0, 255).astype(np.uint8)
+    times = -(-WIDTH // (SIDE * images.shape[3]))
+    colours = colours.repeat(times, 2).repeat(times, 3)
     n, c, h, w = colours.shape
     down = -(-n // SIDE)
-    tiles = np.full((down * SIDE, h + 1, w + 1, c), 255, np.uint8)  # a white line below and beside each
-    tiles[:n, :h, :w] = colours.round().clip(0, 255).transpose(0, 2, 3, 1)
-    grid = tiles.reshape(down, SIDE, h + 1, w + 1, c).transpose(0, 2, 1, 3, 4)
-    grid = grid.reshape(down * (h + 1), SIDE * (w + 1), c)[:-1, :-1]
-    times = -(-WIDTH // grid.shape[1])
-    grid = grid.repeat(times, 0).repeat(times, 1)
+    tiles = np.full((down * SIDE, h + LINE, w + LINE, c), 255, np.uint8)
+    tiles[:n, :h, :w] = colours.transpose(0, 2, 3, 1)
+    grid = tiles.reshape(down, SIDE, h + LINE, w + LINE, c).transpose(0, 2, 1, 3, 4)
+    grid = grid.reshape(down * (h + LINE), SIDE * (w + LINE), c)[:-LINE, :-LINE]
     file = io.BytesIO()
     Image.fromarray(grid if c == 3 else grid[..., 0]).save(file, "PNG")
     return file.getvalue()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..data.schema import Schema
+from ..data.records import Dataset
 from ..families.autoencoder.params import Autoencoder, Generate
 from ..families.saved import last_part
 from ..families.trained import Trained
@@ -35,10 +35,12 @@ def fixed(latent: int, classes: int, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def draw(network: nn.Module, tell: Callable[[Tensor], Tensor], output: nn.Module, z: Tensor) -> bytes:
+def draw(
+    network: nn.Module, tell: Callable[[Tensor], Tensor], output: nn.Module, z: Tensor, bounds: tuple[float, float]
+) -> bytes:
     """Return a grid of what `tell`, which is of `network`, makes of noise z (n, l + k); nothing of a training changes.
 
-    output: what is told -> raw records.
+    output: what is told -> raw records. bounds: what of those is black, and what is white.
     """
     learning = [module for module in network.modules() if module.training]
     network.eval()
@@ -46,15 +48,21 @@ def draw(network: nn.Module, tell: Callable[[Tensor], Tensor], output: nn.Module
     for module in learning:
         module.training = True
     images: Tensor = output.to(told.device)(told, z)
-    return film.sheet(images.float().cpu().numpy())
+    return film.sheet(images.float().cpu().numpy(), *bounds)
 
 
-def of_autoencoder(params: Model, schema: Schema, chain: Chain, module: Trained, seed: int) -> Showing | None:
+def bounds_of(dataset: Dataset) -> tuple[float, float]:
+    """Return the least and the largest number of training images."""
+    x = dataset.train.x
+    return float(x.min()), float(x.max())
+
+
+def of_autoencoder(params: Model, dataset: Dataset, chain: Chain, module: Trained, seed: int) -> Showing | None:
     """Return how one that makes images of noise is looked at; None of others."""
-    network = params.network
+    network, schema = params.network, dataset.schema
     if not isinstance(network, Autoencoder) or not isinstance(network.purpose, Generate) or schema.kind != "images":
         return None
     output = last_part(network, schema, chain, params.training.loss)
     tell = cast(Callable[[Tensor], Tensor], module.judged.decode)
-    z = fixed(network.latent, 0, seed)
-    return Showing(lambda: draw(module.judged, tell, output, z.to(module.device)), 1)
+    z, bounds = fixed(network.latent, 0, seed), bounds_of(dataset)
+    return Showing(lambda: draw(module.judged, tell, output, z.to(module.device), bounds), 1)
