@@ -161,11 +161,11 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, network: dic
 
 def test_the_kept_epoch_is_that_of_the_lowest_distance_among_those_looked_at(tmp_path: Path) -> None:
     fitted = run(tmp_path, model({"evaluate_every": 3}, max_epochs=7))
-    distances = fitted.history["val/kid"]
+    distances = fitted.history["val/energy"]
     assert distances.notna().to_list() == [False, False, True, False, False, True, True]
     assert fitted.history["train/critic"].notna().all()
     assert fitted.kept_epoch == distances.idxmin() + 1
-    assert fitted.lines()[0].startswith(f"epoch {fitted.kept_epoch} of 7 is kept, val/kid {distances.min():.4g}")
+    assert fitted.lines()[0].startswith(f"epoch {fitted.kept_epoch} of 7 is kept, val/energy {distances.min():.4g}")
 
 
 def test_training_stops_after_patience_epochs_without_a_lower_distance(tmp_path: Path) -> None:

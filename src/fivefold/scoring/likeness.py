@@ -1,21 +1,23 @@
 """How like real rows made ones are: distance, fidelity, variety, and what a classifier can tell apart.
 
-Source: Heusel et al. 2017 (Frechet distance); Kynkaanniemi et al. 2019 (precision, recall); Naeem et al. 2020 (density,
-coverage); Lopez-Paz & Oquab 2017 (two samples).
+Source: Szekely & Rizzo 2013 (energy distance); Heusel et al. 2017 (Frechet distance); Kynkaanniemi et al. 2019
+(precision, recall); Naeem et al. 2020 (density, coverage); Lopez-Paz & Oquab 2017 (two samples).
 Shapes: n, m rows, d numbers that are seen in a record.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from ..data.records import Array
-from ..families.likeness import kid
+from ..families.likeness import energy, kid
 
 NEIGHBOURS = 5
 """Of a row, whose distance is the radius of what is like it."""
 
 BLOCK = 1000
-"""Rows whose distances from all others are in memory at a time."""
+"""Rows whose distances from as many others are in memory at a time."""
 
 WIDEST = 2048
 """Numbers of a record from which the Frechet distance takes too long."""
@@ -24,9 +26,11 @@ WIDEST = 2048
 def likeness(real: Array, made: Array, seed: int) -> dict[str, float]:
     """Return how like rows (n, d) of real records those (m, d) of made ones are."""
     wide = real.shape[1] > WIDEST
+    pair = torch.from_numpy(real), torch.from_numpy(made)
     return {
+        "energy": energy(*pair),
         **({} if wide else {"fid": fid(real, made)}),
-        "kid": kid(torch.from_numpy(real), torch.from_numpy(made)),
+        "kid": kid(*pair),
         **manifold(real, made),
         "two_sample": two_sample(real, made, seed),
     }
@@ -50,13 +54,11 @@ def manifold(real: Array, made: Array) -> dict[str, float]:
     """
     k = min(NEIGHBOURS, len(real) - 1, len(made) - 1)
     radius, their_radius = _radius(real, k), _radius(made, k)
-    times, recalled, nearest = [], np.zeros(len(real), bool), np.full(len(real), np.inf)
-    for start in range(0, len(made), BLOCK):
-        apart = _distances(real, made[start : start + BLOCK])  # (n, block)
-        times.append((apart < radius[:, None]).sum(0))
-        recalled |= (apart < their_radius[None, start : start + BLOCK]).any(1)
-        nearest = np.minimum(nearest, apart.min(1))
-    counts = np.concatenate(times)
+    counts, recalled, nearest = np.zeros(len(made), int), np.zeros(len(real), bool), np.full(len(real), np.inf)
+    for rows, others, distances in _blocks(real, made):
+        counts[others] += (distances < radius[rows, None]).sum(0)
+        recalled[rows] |= (distances < their_radius[None, others]).any(1)
+        nearest[rows] = np.minimum(nearest[rows], distances.min(1))
     return {
         "precision": float((counts > 0).mean()),
         "recall": float(recalled.mean()),
@@ -93,12 +95,17 @@ def entropy(shares: Array) -> float:
 
 def _radius(rows: Array, k: int) -> Array:
     """Return the distance (n,) of each row (n, d) from its k-th neighbour."""
-    parts = [
-        np.partition(_distances(rows[start : start + BLOCK], rows), k, axis=1)[:, k]  # the first is itself
-        for start in range(0, len(rows), BLOCK)
-    ]
-    return np.concatenate(parts)
+    nearest = np.full((len(rows), k + 1), np.inf)  # the first is itself
+    for part, _, distances in _blocks(rows, rows):
+        every = np.concatenate([nearest[part], distances], axis=1)
+        nearest[part] = np.partition(every, k, axis=1)[:, : k + 1]
+    return nearest[:, k]
 
 
-def _distances(x: Array, y: Array) -> Array:
-    return torch.cdist(torch.from_numpy(x).double(), torch.from_numpy(y).double()).numpy()
+def _blocks(x: Array, y: Array) -> Iterator[tuple[slice, slice, Array]]:
+    """Yield which rows of x (n, d) and of y (m, d), and their distances; `BLOCK` of either at most."""
+    for i in range(0, len(x), BLOCK):
+        part = torch.from_numpy(x[i : i + BLOCK]).double()
+        for j in range(0, len(y), BLOCK):
+            others = torch.from_numpy(y[j : j + BLOCK]).double()
+            yield slice(i, i + len(part)), slice(j, j + len(others)), torch.cdist(part, others).numpy()

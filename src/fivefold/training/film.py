@@ -19,7 +19,7 @@ KEY = "samples/grid"
 """Of the series of pictures in MLflow: a section of its own."""
 
 SIDE = 8
-"""Images across, and down at most."""
+"""Images across."""
 
 WIDTH = 256
 """Pixels that the images of a row are wide at least: small ones are enlarged by whole numbers."""

@@ -18,6 +18,9 @@ from ..params.models import Model
 from ..preprocessing.chain import Chain
 from . import film
 
+MOST = 16
+"""Classes that have a row of their own."""
+
 
 class Showing(NamedTuple):
     """How a model that makes images is looked at: draws a grid of them, PNG; epochs between two looks."""
@@ -28,7 +31,7 @@ class Showing(NamedTuple):
 
 def fixed(latent: int, classes: int, seed: int) -> Tensor:
     """Return the noise of a grid, (n, l + k), the same for the same seed: each class in a row of its own."""
-    rows = min(classes, film.SIDE) or film.SIDE
+    rows = min(classes, MOST) or film.SIDE
     drawn = torch.randn(rows * film.SIDE, latent, generator=torch.Generator().manual_seed(seed))
     asked = torch.arange(rows).repeat_interleave(film.SIDE)
     return torch.cat([drawn, functional.one_hot(asked, classes).float()], dim=1) if classes else drawn
