@@ -44,7 +44,14 @@ def with_seed(saved: Saved) -> Saved:
 
 
 def report_of(case: Case, expert: Expert | None) -> Report:
-    return judge("m", with_seed(saved_of(case)), dataset(case), HISTORY, {"gradient": {}}, expert)
+    return judge(
+        "m",
+        with_seed(saved_of(case)),
+        dataset(case),
+        HISTORY,
+        {"gradient": {"generator.0": [1.0, 2.0], "critic.0": [0.5, None]}},
+        expert,
+    )
 
 
 EXPERT = Expert("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))

@@ -22,7 +22,7 @@ def judge(
     """
     match saved.network:
         case Gan():
-            return of_samples.report(name, saved, dataset, history, expert)
+            return of_samples.report(name, saved, dataset, history, measured, expert)
         case Autoencoder():
             return of_records.report(name, saved, dataset, history, measured, expert)
     return of_targets.report(name, saved, dataset, history, measured)

@@ -38,9 +38,8 @@ def likeness(real: Array, made: Array, seed: int) -> dict[str, float]:
 
 def fid(real: Array, made: Array) -> float:
     """Return the squared Frechet distance of two normal distributions, those of rows (n, d) and (m, d)."""
-    real, made = real.astype(np.float64), made.astype(np.float64)
-    apart = ((real.mean(0) - made.mean(0)) ** 2).sum()
-    own, theirs = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (real, made))
+    (here, own), (there, theirs) = _moments(real), _moments(made)
+    apart = ((here - there) ** 2).sum()
     roots = np.sqrt(np.linalg.eigvals(own @ theirs).astype(np.complex128)).real  # of the product, whose root has them
     return float(apart + np.trace(own) + np.trace(theirs) - 2 * roots.sum())
 
@@ -91,6 +90,15 @@ def entropy(shares: Array) -> float:
     """Return the entropy of shares (k,) that add up to 1, in bits."""
     some = shares[shares > 0]
     return float(-(some * np.log2(some)).sum())
+
+
+def _moments(rows: Array) -> tuple[Array, Array]:
+    """Return mean (d,) and covariance (d, d) of rows (n, d)."""
+    mean, products = rows.mean(0, dtype=np.float64), np.zeros((rows.shape[1], rows.shape[1]))
+    for i in range(0, len(rows), BLOCK):
+        off = rows[i : i + BLOCK] - mean
+        products += off.T @ off
+    return mean, products / (len(rows) - 1)
 
 
 def _radius(rows: Array, k: int) -> Array:

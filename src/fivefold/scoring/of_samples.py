@@ -14,10 +14,12 @@ import pandas as pd
 from ..data.records import SPLITS, Array, Dataset, Records
 from ..families.expert import Expert
 from ..families.saved import Saved
+from ..training.doctor.course import Measured
 from . import sample_pictures as pictures
 from .likeness import accuracy, entropy, likeness
 from .report import Report
 from .samples import Viewer, Views, conditional, joined, made_of, noise_of
+from .tables import gradients
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,12 +66,14 @@ class Compared(NamedTuple):
     made: dict[str, Made]
 
 
-def report(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, judge: Expert | None) -> Report:
+def report(
+    name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured, judge: Expert | None
+) -> Report:
     """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""
     seed = int(saved.facts["params"]["seed"])
     compared = compare(saved, dataset, judge, seed)
     scores = {SHORT[part]: scores_of(compared, part, seed) for part in ("test", "validation", "train")}
-    tables = _tables(saved, history, compared)
+    tables = _tables(saved, history, measured, compared)
     drawn: dict[str, Callable[[], Figure]] = {
         each: partial(pictures.PICTURES[each], table, name) for each, table in tables.items()
     }
@@ -123,13 +127,13 @@ def _shares(classes: Array) -> Array:
     return np.unique(classes, return_counts=True)[1] / len(classes)
 
 
-def _tables(saved: Saved, history: pd.DataFrame, compared: Compared) -> dict[str, pd.DataFrame]:
+def _tables(saved: Saved, history: pd.DataFrame, measured: Measured, compared: Compared) -> dict[str, pd.DataFrame]:
     columns = {
         "epoch": history["epoch"],
         **{name.partition("/")[2]: history[name] for name in ("train/critic", "train/generator")},
         **{name.partition("/")[2]: history[name] for name in ("val/energy", "val/kid", "val/diversity")},
     }
-    tables = {"learning_curve": pd.DataFrame(columns)}
+    tables = {"learning_curve": pd.DataFrame(columns), "gradients": gradients(measured)}
     if len(compared.seen["test"].classes):
         k = len(saved.schema.classes)
         seen = (compared.seen["test"].classes, compared.made["test"].seen.classes)

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from ..data.records import Array
 from ..families.saved import Saved
 from ..plotting import figure, title
+from .pictures import gradients
 from .record_pictures import SIDE, bounds_of, grid
 from .samples import conditional, make, noise_of
 
@@ -88,4 +89,8 @@ def classes(table: pd.DataFrame, model: str) -> Figure:
     return fig
 
 
-PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {"learning_curve": learning_curve, "classes": classes}
+PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
+    "learning_curve": learning_curve,
+    "gradients": gradients,
+    "classes": classes,
+}

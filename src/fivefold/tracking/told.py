@@ -77,7 +77,8 @@ def evaluation(report: Report, name: str) -> None:
     scores = json.loads((folder / "metrics.json").read_text())
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
     report.metrics(facts["epochs"] + 1, flat)
-    report.tags(**{"mlflow.note.content": _note(facts, scores)})
+    findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
+    report.tags(**{"mlflow.note.content": _note(facts, scores, findings)})
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         report.artifact(path, "evaluation")
     for path in sorted((folder / "plots").iterdir()):
@@ -90,8 +91,8 @@ def _start(facts: dict[str, Any]) -> dict[str, str]:
     return {"start": "{model} version {version}".format(**facts["start"])} if "start" in facts else {}
 
 
-def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
-    """Return the run's description in MLflow's UI: what it is and how well it does, in Markdown."""
+def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
+    """Return the run's description in MLflow's UI: what it is, what the doctor says, how well it does, in Markdown."""
     network = facts["params"]["network"]["family"]
     head = f"`{network}` with {facts['parameters']:,} parameters on `{facts['params']['dataset']}`"
     if "judge" in facts:
@@ -99,7 +100,8 @@ def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
     rows = [
         f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
     ]
-    return "\n".join([head, "", "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
+    said = [f"**doctor, {finding['level']}**: {finding['text']}\n" for finding in findings]
+    return "\n".join([head, "", *said, "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
 
 
 def exported(report: Report, name: str) -> None:
