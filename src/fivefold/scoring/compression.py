@@ -1,8 +1,8 @@
 """How few bits a record can be kept in, and what is lost by it: codes in even steps, by an entropy code.
 
-A number of a code is rounded to a multiple of its step, counted from its mean; the steps of all numbers grow together,
-in the inverse of how much a change of the number changes the record, so that each loses as much. What a symbol costs is
-told by how often it stands among training rows: the rate is what such a code would spend on test rows.
+A number of a code is cut into even steps around its mean; the steps of all numbers grow together, in the inverse of how
+much a change of the number changes the record, so that each loses as much. What a symbol stands for, and what it costs,
+is told by training rows: their mean there, and how many there are. The rate is what that table spends on test rows.
 Source: Gersho & Gray 1992, sections 5 and 9 (even steps with an entropy code).
 Shapes: n rows, l numbers of a code, r what a record is.
 """
@@ -24,6 +24,9 @@ STEPS = np.exp2(np.arange(2, -6.5, -0.5))
 POINTS = 16
 """Rates of a curve, evenly spaced."""
 
+ENDLESS = 1e30
+"""Step of a number that changes nothing: all its values are one symbol."""
+
 ROWS = 128
 """Rows by which one learns how much a number changes records."""
 
@@ -43,19 +46,37 @@ class Coder(NamedTuple):
         changes = sensitivity(codes[:: max(1, len(codes) // ROWS)][:ROWS], deviation, decode)
         largest = (deviation * changes).max()
         told = deviation * changes > 1e-6 * largest  # the others change nothing
-        return cls(codes, mean, np.where(told, largest / np.where(told, changes, 1), np.inf))
+        return cls(codes, mean, np.where(told, largest / np.where(told, changes, 1), ENDLESS))
 
     def keep(self, codes: Array, factor: float) -> tuple[Array, float]:
         """Return codes (n, l) as they come back from a file, and bits a row that they take there.
 
         What is beyond the symbols of training rows is told as the outermost one.
         """
-        step = self.step * factor
-        learnt = np.rint((self.codes - self.mean) / step).astype(np.int64)
-        low, high = learnt.min(0), learnt.max(0)
-        symbols = np.rint((codes - self.mean) / step).astype(np.int64).clip(low, high)
-        bits = sum(_cost(learnt[:, i] - low[i], symbols[:, i] - low[i]) for i in range(codes.shape[1]))
-        return self.mean + np.where(symbols, symbols * step, 0), bits
+        kept, bits = np.empty(codes.shape), 0.0
+        for i, (mean, step) in enumerate(zip(self.mean, self.step * factor, strict=True)):
+            learnt, symbols = (np.rint((each[:, i] - mean) / step).astype(np.int64) for each in (self.codes, codes))
+            low, high = learnt.min(), learnt.max()
+            table = _table(learnt - low, self.codes[:, i], mean + step * np.arange(low, high + 1))
+            symbols = symbols.clip(low, high) - low
+            kept[:, i] = table.values[symbols]
+            bits += float(table.costs[symbols].mean())
+        return kept, bits
+
+
+class Table(NamedTuple):
+    """What each symbol of a number stands for, and the bits that it costs, (k,)."""
+
+    values: Array
+    costs: Array
+
+
+def _table(symbols: Array, values: Array, middles: Array) -> Table:
+    """Return the table of symbols (n,) from 0 that stand for values (n,): their mean, or the middle of a step's own."""
+    counts = np.bincount(symbols, minlength=len(middles))
+    means = np.bincount(symbols, values, len(middles)) / np.maximum(counts, 1)
+    shares = (counts + 0.5) / (counts + 0.5).sum()  # one that was never seen costs more, but can be told
+    return Table(np.where(counts > 0, means, middles), -np.log2(shares))
 
 
 def sensitivity(codes: Array, deviation: Array, decode: Decode) -> Array:
@@ -91,9 +112,3 @@ def beside(curves: dict[str, pd.DataFrame], numbers: int) -> pd.DataFrame:
         best = each.sort_values("bits").assign(lost=lambda frame: frame.lost.cummin())
         told[name] = np.exp(np.interp(rate, best.bits / numbers, np.log(np.maximum(best.lost, 1e-12))))
     return pd.DataFrame(told)
-
-
-def _cost(learnt: Array, symbols: Array) -> float:
-    """Return bits a row of symbols (n,), told by the counts of those that were learnt (m,); both from 0."""
-    counts = np.bincount(learnt) + 0.5  # none costs more than can be paid
-    return float(-np.log2(counts[symbols] / counts.sum()).mean())
