@@ -12,7 +12,7 @@ from fivefold.data.records import Array
 from fivefold.families import likeness as pairs
 from fivefold.families.likeness import energy, kid, spread
 from fivefold.scoring import likeness
-from fivefold.scoring.likeness import accuracy, entropy, fid, manifold, two_sample
+from fivefold.scoring.likeness import accuracy, by_distance, entropy, fid, two_sample
 
 
 class Flat(nn.Module):
@@ -58,10 +58,10 @@ def test_the_frechet_distance_of_two_normal_distributions_has_a_closed_form() ->
 
 def test_blocks_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
-    whole = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), manifold(REAL, MADE)
+    whole = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
     monkeypatch.setattr(pairs, "ROWS", 7)
     monkeypatch.setattr(likeness, "BLOCK", 11)
-    parts = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), manifold(REAL, MADE)
+    parts = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
     assert parts[:4] == pytest.approx(whole[:4])
     assert parts[4] == pytest.approx(whole[4])
 
@@ -78,8 +78,9 @@ def test_precision_recall_density_and_coverage_are_those_of_a_loop_over_pairs() 
 
     near = np.array([[np.linalg.norm(x - y) < radius(real, i) for y in made] for i, x in enumerate(real)])
     theirs = np.array([[np.linalg.norm(x - y) < radius(made, j) for j, y in enumerate(made)] for x in real])
-    assert manifold(real, made) == pytest.approx(
+    assert by_distance(real, made) == pytest.approx(
         {
+            "energy": energy(torch.from_numpy(real), torch.from_numpy(made)),
             "precision": near.any(0).mean(),
             "recall": theirs.any(1).mean(),
             "density": near.sum() / (5 * len(made)),
@@ -93,7 +94,7 @@ def test_rows_of_one_distribution_cannot_be_told_apart_and_others_can() -> None:
     x, y = random.normal(size=(400, 3)), random.normal(size=(500, 3))
     assert two_sample(x, y, 0) == pytest.approx(0.5, abs=0.1)
     assert two_sample(x, y + 3, 0) > 0.95
-    assert manifold(x, y)["density"] == pytest.approx(1, abs=0.15)
+    assert by_distance(x, y)["density"] == pytest.approx(1, abs=0.15)
 
 
 def test_a_classifier_that_learnt_classes_tells_them() -> None:

@@ -5,13 +5,11 @@ Source: Szekely & Rizzo 2013 (energy distance); Heusel et al. 2017 (Frechet dist
 Shapes: n, m rows, d numbers that are seen in a record.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
 from ..data.records import Array
-from ..families.likeness import energy, kid
+from ..families.likeness import kid
 
 NEIGHBOURS = 5
 """Of a row, whose distance is the radius of what is like it."""
@@ -26,12 +24,12 @@ WIDEST = 2048
 def likeness(real: Array, made: Array, seed: int) -> dict[str, float]:
     """Return how like rows (n, d) of real records those (m, d) of made ones are."""
     wide = real.shape[1] > WIDEST
-    pair = torch.from_numpy(real), torch.from_numpy(made)
+    near = by_distance(real, made)
     return {
-        "energy": energy(*pair),
+        "energy": near.pop("energy"),
         **({} if wide else {"fid": fid(real, made)}),
-        "kid": kid(*pair),
-        **manifold(real, made),
+        "kid": kid(torch.from_numpy(real), torch.from_numpy(made)),
+        **near,
         "two_sample": two_sample(real, made, seed),
     }
 
@@ -44,21 +42,28 @@ def fid(real: Array, made: Array) -> float:
     return float(apart + np.trace(own) + np.trace(theirs) - 2 * roots.sum())
 
 
-def manifold(real: Array, made: Array) -> dict[str, float]:
-    """Return precision, recall, density and coverage of made rows (m, d), by the neighbours of real ones (n, d).
+def by_distance(real: Array, made: Array) -> dict[str, float]:
+    """Return all that distances of pairs tell of real rows (n, d) and made ones (m, d); each is found once.
 
-    precision: share of made rows within the radius of a real one. recall: the other way round. density: real rows
-    within whose radius a made one lies, in those that a real row would have. coverage: share of real rows with a made
-    one within their radius.
+    energy: as `families.likeness.energy` has it. precision: share of made rows within the radius of a real one. recall:
+    the other way round. density: real rows within whose radius a made one lies, in those that a real row would have.
+    coverage: share of real rows with a made one within their radius.
     """
-    k = min(NEIGHBOURS, len(real) - 1, len(made) - 1)
-    radius, their_radius = _radius(real, k), _radius(made, k)
-    counts, recalled, nearest = np.zeros(len(made), int), np.zeros(len(real), bool), np.full(len(real), np.inf)
-    for rows, others, distances in _blocks(real, made):
-        counts[others] += (distances < radius[rows, None]).sum(0)
-        recalled[rows] |= (distances < their_radius[None, others]).any(1)
-        nearest[rows] = np.minimum(nearest[rows], distances.min(1))
+    n, m = len(real), len(made)
+    k = min(NEIGHBOURS, n - 1, m - 1)
+    (radius, own), (their_radius, theirs) = _among(real, k), _among(made, k)
+    counts, recalled, nearest = np.zeros(m, int), np.zeros(n, bool), np.full(n, np.inf)
+    across = 0.0
+    for i in range(0, n, BLOCK):
+        for j in range(0, m, BLOCK):
+            rows, others = slice(i, i + BLOCK), slice(j, j + BLOCK)
+            apart = _distances(real[rows], made[others])
+            across += float(apart.sum()) / (n * m)
+            counts[others] += (apart < radius[rows, None]).sum(0)
+            recalled[rows] |= (apart < their_radius[None, others]).any(1)
+            nearest[rows] = np.minimum(nearest[rows], apart.min(1))
     return {
+        "energy": (2 * across - own - theirs) / own if own else 0.0,
         "precision": float((counts > 0).mean()),
         "recall": float(recalled.mean()),
         "density": float(counts.mean() / k),
@@ -101,19 +106,19 @@ def _moments(rows: Array) -> tuple[Array, Array]:
     return mean, products / (len(rows) - 1)
 
 
-def _radius(rows: Array, k: int) -> Array:
-    """Return the distance (n,) of each row (n, d) from its k-th neighbour."""
-    nearest = np.full((len(rows), k + 1), np.inf)  # the first is itself
-    for part, _, distances in _blocks(rows, rows):
-        every = np.concatenate([nearest[part], distances], axis=1)
-        nearest[part] = np.partition(every, k, axis=1)[:, : k + 1]
-    return nearest[:, k]
+def _among(rows: Array, k: int) -> tuple[Array, float]:
+    """Return the distance (n,) of each row (n, d) from its k-th neighbour, and the mean distance of two rows."""
+    n = len(rows)
+    nearest, total = np.full((n, k + 1), np.inf), 0.0  # the first is itself
+    for i in range(0, n, BLOCK):
+        for j in range(i, n, BLOCK):
+            apart = _distances(rows[i : i + BLOCK], rows[j : j + BLOCK])
+            for start, seen in ((i, apart), (j, apart.T)) if j > i else ((i, apart),):
+                part = slice(start, start + len(seen))
+                nearest[part] = np.partition(np.concatenate([nearest[part], seen], axis=1), k, axis=1)[:, : k + 1]
+                total += float(seen.sum())
+    return nearest[:, k], total / (n * (n - 1))
 
 
-def _blocks(x: Array, y: Array) -> Iterator[tuple[slice, slice, Array]]:
-    """Yield which rows of x (n, d) and of y (m, d), and their distances; `BLOCK` of either at most."""
-    for i in range(0, len(x), BLOCK):
-        part = torch.from_numpy(x[i : i + BLOCK]).double()
-        for j in range(0, len(y), BLOCK):
-            others = torch.from_numpy(y[j : j + BLOCK]).double()
-            yield slice(i, i + len(part)), slice(j, j + len(others)), torch.cdist(part, others).numpy()
+def _distances(x: Array, y: Array) -> Array:
+    return torch.cdist(torch.from_numpy(x).double(), torch.from_numpy(y).double()).numpy()
