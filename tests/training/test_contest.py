@@ -197,7 +197,7 @@ def test_what_is_made_is_shown_while_it_is_learnt_and_a_resumed_film_is_the_same
         tmp_path / "kept", chosen.model_copy(update={"training": chosen.training.model_copy(update={"keep": "last"})})
     )
     images = make(kept.saved, z.numpy())
-    assert np.abs(last[2:30:4, 2:30:4].astype(float) - images[0, 0, :7, :7]).max() <= 1  # enlarged four times
+    assert np.abs(last[4:60:8, 4:60:8].astype(float) - images[0, 0, :7, :7]).max() <= 1  # enlarged eight times
     assert run(tmp_path / "points", model({}), ring(64)).film == {}
 
 

@@ -21,7 +21,7 @@ KEY = "samples/grid"
 SIDE = 8
 """Images across."""
 
-WIDTH = 256
+WIDTH = 512
 """Pixels that the images of a row are wide at least: small ones are enlarged by whole numbers."""
 
 LINE = 2
