@@ -44,7 +44,8 @@ def main(name: str) -> None:
     with reporting("train", name, known["fingerprint"]) as report, report.running():
         told.inputs(report, known["params"])
         with followers(known["params"]["training"]["devices"], partial(give_up, "train")):
-            fitted = train(on_epoch=report.history(known["params"]["training"]["max_epochs"]))
+            tell = report.history(known["params"]["training"]["max_epochs"])
+            fitted = train(on_epoch=tell, on_sheet=report.sheets(), on_alarm=report.alarm)
         with publishing(paths.model(name)) as folder:
             fitted.save(folder, known)
         report.metrics(len(fitted.history), {"train/seconds": fitted.seconds})

@@ -64,7 +64,14 @@ def test_two_devices_train_what_one_trains_also_when_one_was_killed(shared: Proj
     assert told.count("epoch 100/100") == 1
     folder = shared.folder / "models/mlp"
     of_two, weights = pd.read_csv(folder / "history.csv"), load_file(folder / "weights.safetensors")
-    assert outputs(shared) == {"doctor.json", "history.csv", "manifest.json", "model.json", "weights.safetensors"}
+    assert outputs(shared) == {
+        "doctor.json",
+        "history.csv",
+        "manifest.json",
+        "model.json",
+        "samples.zip",
+        "weights.safetensors",
+    }
     until(lambda: shared.runs("mlp")[0].data.tags.get("resumed") == "true")
     assert len(shared.runs("mlp")) == 1
     shutil.rmtree(shared.folder / ".fivefold/work")

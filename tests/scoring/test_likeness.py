@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import energy_distance
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from fivefold.data.records import Array
 from fivefold.families import likeness as pairs
-from fivefold.families.likeness import kid, spread
+from fivefold.families.likeness import energy, kid, spread
 from fivefold.scoring import likeness
-from fivefold.scoring.likeness import accuracy, entropy, fid, manifold, two_sample
+from fivefold.scoring.likeness import accuracy, by_distance, entropy, fid, two_sample
 
 
 class Flat(nn.Module):
@@ -57,12 +58,12 @@ def test_the_frechet_distance_of_two_normal_distributions_has_a_closed_form() ->
 
 def test_blocks_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
-    whole = kid(real, made), spread(real), manifold(REAL, MADE)
+    whole = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
     monkeypatch.setattr(pairs, "ROWS", 7)
     monkeypatch.setattr(likeness, "BLOCK", 11)
-    parts = kid(real, made), spread(real), manifold(REAL, MADE)
-    assert parts[:2] == pytest.approx(whole[:2])
-    assert parts[2] == pytest.approx(whole[2])
+    parts = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
+    assert parts[:4] == pytest.approx(whole[:4])
+    assert parts[4] == pytest.approx(whole[4])
 
 
 def test_the_mean_distance_of_two_rows() -> None:
@@ -77,8 +78,9 @@ def test_precision_recall_density_and_coverage_are_those_of_a_loop_over_pairs() 
 
     near = np.array([[np.linalg.norm(x - y) < radius(real, i) for y in made] for i, x in enumerate(real)])
     theirs = np.array([[np.linalg.norm(x - y) < radius(made, j) for j, y in enumerate(made)] for x in real])
-    assert manifold(real, made) == pytest.approx(
+    assert by_distance(real, made) == pytest.approx(
         {
+            "energy": energy(torch.from_numpy(real), torch.from_numpy(made)),
             "precision": near.any(0).mean(),
             "recall": theirs.any(1).mean(),
             "density": near.sum() / (5 * len(made)),
@@ -92,7 +94,7 @@ def test_rows_of_one_distribution_cannot_be_told_apart_and_others_can() -> None:
     x, y = random.normal(size=(400, 3)), random.normal(size=(500, 3))
     assert two_sample(x, y, 0) == pytest.approx(0.5, abs=0.1)
     assert two_sample(x, y + 3, 0) > 0.95
-    assert manifold(x, y)["density"] == pytest.approx(1, abs=0.15)
+    assert by_distance(x, y)["density"] == pytest.approx(1, abs=0.15)
 
 
 def test_a_classifier_that_learnt_classes_tells_them() -> None:
@@ -105,3 +107,29 @@ def test_a_classifier_that_learnt_classes_tells_them() -> None:
 def test_entropy_in_bits() -> None:
     assert entropy(np.full(8, 1 / 8)) == pytest.approx(3)
     assert entropy(np.array([1.0, 0.0])) == 0
+
+
+def test_the_energy_distance_is_that_of_scipy_in_the_mean_distance_of_real_rows() -> None:
+    x, y = REAL[:, 0].astype(np.float64), MADE[:, 0].astype(np.float64)
+    biased = energy_distance(x, y) ** 2  # a row's distance from itself is counted there
+    own, theirs = (float(np.abs(each[:, None] - each).mean()) for each in (x, y))
+    n, m = len(x), len(y)
+    golden = (biased - own / (n - 1) - theirs / (m - 1)) / (own * n / (n - 1))
+    pair = torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None]
+    assert energy(*pair) == pytest.approx(golden, rel=1e-6)
+
+
+def test_the_energy_distance_sees_a_ring_that_kid_cannot_tell_from_a_normal_distribution() -> None:
+    random = np.random.default_rng(0)
+    angles = random.integers(0, 8, 2000) * np.pi / 4
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1) + random.normal(0, 0.03, (2000, 2))
+    normal = random.multivariate_normal(ring.mean(0), np.cov(ring.T), 2000)
+    halves, apart = ((torch.from_numpy(ring[:1000]), torch.from_numpy(each[1000:])) for each in (ring, normal))
+    assert abs(kid(*apart)) < 5 * abs(kid(*halves)) + 0.01
+    assert energy(*apart) > 20 * abs(energy(*halves))
+
+
+def test_one_real_row_again_and_again_is_about_as_far_as_two_real_rows_are() -> None:
+    real = torch.from_numpy(rows(400, 3))
+    assert energy(real, real[:1].repeat(400, 1)) == pytest.approx(1, abs=0.6)
+    assert energy(torch.zeros(3, 2), torch.ones(3, 2)) == 0  # real rows that are all the same are no unit

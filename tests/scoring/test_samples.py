@@ -21,6 +21,7 @@ HISTORY = pd.DataFrame(
         "epoch": [1, 2],
         "train/critic": [1.3, 1.2],
         "train/generator": [0.7, 0.8],
+        "val/energy": [np.nan, 0.2],
         "val/kid": [np.nan, 0.1],
         "val/diversity": [np.nan, 0.9],
     }
@@ -43,11 +44,18 @@ def with_seed(saved: Saved) -> Saved:
 
 
 def report_of(case: Case, expert: Expert | None) -> Report:
-    return judge("m", with_seed(saved_of(case)), dataset(case), HISTORY, {"gradient": {}}, expert)
+    return judge(
+        "m",
+        with_seed(saved_of(case)),
+        dataset(case),
+        HISTORY,
+        {"gradient": {"generator.0": [1.0, 2.0], "critic.0": [0.5, None]}},
+        expert,
+    )
 
 
 EXPERT = Expert("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
-OWN = ["fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
+OWN = ["energy", "fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """The spool: nothing is lost, nothing is sent twice, whatever ends in the middle."""
 
+import io
+import re
 import socket
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fivefold.errors import TrackingError
 from fivefold.tracking import events, ship, store
+from fivefold.tracking.report import Report
 from fivefold.tracking.spool import Spool, all_spools
 from fivefold.tracking.sync import sync
 
@@ -124,3 +128,34 @@ class TestShipping:
         shipper.close()
         assert shipper.run_id
         assert shipper.client.get_run(shipper.run_id).info.status == "FINISHED"
+
+    def test_a_picture_that_is_sent_twice_is_one_and_named_as_mlflow_names_it(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = io.BytesIO()
+        Image.new("L", (4, 4)).save(file, "PNG")
+        report = Report("train", "m", "f")
+        for _ in range(2):  # a second training of the same
+            tell = report.sheets()
+            for step in (0, 5):
+                tell(step, file.getvalue())
+            report.spool.append(events.State(status="FINISHED", time=1))
+        damaged = next(event for event in report.spool.read() if isinstance(event, events.Image))
+        report.spool.append(damaged.model_copy(update={"step": 9, "sha256": "0"}))
+        shipper = ship.Shipper(report.spool)
+        shipper.ship()
+        assert "is not the picture that was drawn" in capsys.readouterr().out
+        assert not list(report.spool.folder.glob("files/*/*"))
+        client, run_id = shipper.client, shipper.run_id
+        assert run_id
+        names = [Path(each.path).name for each in client.list_artifacts(run_id, "images")]
+        client.log_image(run_id, Image.new("L", (4, 4)), key="samples/grid", step=7)
+        theirs = [Path(each.path).name for each in client.list_artifacts(run_id, "images")]
+        pattern = r"samples~grid\+step\+{}\+timestamp\+\d+\+[0-9a-f-]{{36}}(\.png|\+compressed\.webp)"
+        assert [len([name for name in names if re.fullmatch(pattern.format(step), name)]) for step in (0, 5, 9)] == [
+            2,
+            2,
+            0,
+        ]
+        assert len([name for name in theirs if re.fullmatch(pattern.format(7), name)]) == 2
+        assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"

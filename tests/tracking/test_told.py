@@ -11,6 +11,7 @@ from fivefold.data.storage import save_dataset, write_manifest
 from fivefold.params.datasets import Column
 from fivefold.tracking import events, told
 from fivefold.tracking.report import Report
+from fivefold.training import film
 
 from ..conftest import dataset_of, schema_of, table_block
 
@@ -34,6 +35,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     (model / "doctor.json").write_text(
         json.dumps({"findings": [], "measured": {"gradient": {"g": [1, 2, 3]}, "dead": {}}})
     )
+    film.write({0: b"first", 3: b"last"}, model / film.FILE)
     (model / "history.csv").write_text("epoch,val/loss\n1,0.5\n2,0.25\n3,0.75\n")
     return Report("train", "m", "f")
 
@@ -85,3 +87,27 @@ def test_how_data_were_prepared_is_told_by_dotted_key(report: Report) -> None:
     )
     assert json.loads(values["data.columns"])["a"]["min"] == 0  # one value, however many columns are named
     assert "data.also" not in values  # is empty
+
+
+def test_pictures_of_samples_are_told_again_but_those_that_were_said(report: Report) -> None:
+    report.sheets()(0, b"first")
+    told.sheets(report, "m")
+    said = [event for event in report.spool.read() if isinstance(event, events.Image)]
+    assert [(event.step, report.spool.file(event.place).read_bytes()) for event in said] == [
+        (0, b"first"),
+        (3, b"last"),
+    ]
+
+
+def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_description(report: Report) -> None:
+    finding = {"rule": "mode_collapse", "level": "problem", "text": "samples differ by 3% of what real rows do"}
+    (paths.model("m") / "doctor.json").write_text(json.dumps({"findings": [finding], "measured": {}}))
+    (paths.report("m") / "plots").mkdir(parents=True)
+    (paths.report("m") / "metrics.json").write_text(json.dumps({"test": {"energy": 0.5}}))
+    (paths.report("m") / "predictions.parquet").write_text("")
+    told.training(report, "m")
+    told.evaluation(report, "m")
+    tags = {k: v for event in report.spool.read() if isinstance(event, events.Tags) for k, v in event.tags.items()}
+    assert tags["doctor"] == "mode_collapse"
+    assert tags["doctor.mode_collapse"] == finding["text"]
+    assert f"**doctor, problem**: {finding['text']}" in tags["mlflow.note.content"].splitlines()

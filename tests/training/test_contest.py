@@ -1,5 +1,6 @@
 """Two networks that learn from each other: what they find, what is kept, that a resumed training is the same."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
@@ -18,6 +20,7 @@ from fivefold.preprocessing.chain import Chain, Step
 from fivefold.scoring.samples import make, noise_of
 from fivefold.training.doctor.referee import Referee
 from fivefold.training.fit import Fitted, fit
+from fivefold.training.showing import fixed
 
 from ..conftest import schema_of
 from .test_fit import InterruptedEpochError, interrupt_at, same
@@ -77,11 +80,12 @@ def run(
     seed: int = 1,
     judge: Expert | None = None,
     each: Callable[[int], None] = int,
+    **told: Any,
 ) -> Fitted:
     data = data or images()
     chain = PIXELS if data.schema.kind == "images" else POINTS
-    told = lambda epoch, *_: each(epoch)  # noqa: E731
-    return fit("m", chosen, data, chain, None, judge, seed=seed, checkpoints=folder, on_epoch=told)
+    told["on_epoch"] = lambda epoch, *_: each(epoch)
+    return fit("m", chosen, data, chain, None, judge, seed=seed, checkpoints=folder, **told)
 
 
 def made_of(fitted: Fitted, n: int, asked: Array | None = None) -> Array:
@@ -92,7 +96,7 @@ RING: dict[str, Any] = {"hidden": [64, 64], "loss": {"name": "wasserstein_gp", "
 
 
 def test_all_eight_gaussians_of_a_ring_are_found(tmp_path: Path) -> None:
-    lasting = {"max_epochs": 120, "batch_size": 128, "ema": 0.995, "keep": "last"}  # KID's kernel cannot see a ring
+    lasting = {"max_epochs": 120, "batch_size": 128, "ema": 0.995}
     chosen = model({**RING, "evaluate_every": 30}, optimizer={"name": "adam", "lr": 0.003, "beta1": 0.5}, **lasting)
     fitted = run(tmp_path, chosen, ring())
     apart = np.linalg.norm(made_of(fitted, 1000)[:, None] - MODES, axis=2)  # (n, 8)
@@ -103,11 +107,18 @@ def test_all_eight_gaussians_of_a_ring_are_found(tmp_path: Path) -> None:
     assert fitted.checkup.findings == ()
 
 
-def test_the_alarm_fires_on_a_run_made_to_collapse_and_stops_nothing(tmp_path: Path) -> None:
+def test_the_alarm_fires_on_a_run_made_to_collapse_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     chosen = model({"loss": {"name": "minimax"}, "critic_rate": 1e-4}, max_epochs=10, batch_size=128)
-    fitted = run(tmp_path, chosen, ring(1024))
+    alarms: list[tuple[str, str]] = []
+    fitted = run(tmp_path, chosen, ring(1024), on_alarm=lambda *alarm: alarms.append(alarm))
     assert len(fitted.history) == 10
     (found,) = fitted.checkup.findings
+    ((rule, text),) = alarms  # said once, while there is something to be done
+    assert rule == "mode_collapse"
+    assert text.endswith(found.text.partition("mode collapse; ")[2])
+    assert f"m: doctor, problem: {text}\n" in capsys.readouterr().out
     assert found.rule == "mode_collapse"
     assert found.text.startswith("samples differ by ")
     assert found.text.endswith(
@@ -138,6 +149,59 @@ def test_the_alarm_says_since_when(seen: tuple[float | None, ...], said: str | N
     assert [finding.text[: len(said or "")] for finding in found] == ([said] if said else [])
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ((0.1,), []),  # before a generator has learnt anything its records may be alike
+        ((0.1, 0.1), ["samples differ by 10% of what real rows do since epoch 1: mode collapse; try"]),
+        ((0.1, 0.1, 0.1), []),
+        ((0.1, 0.1, None), []),
+        ((0.1, 0.1, 0.5), ["samples differ by 50% of what real rows do in epoch 3: the mode collapse is over"]),
+        ((0.1, 0.5), []),
+    ],
+)
+def test_a_collapse_is_told_when_it_is_seen_twice_and_when_it_is_over(
+    seen: tuple[float | None, ...], said: list[str]
+) -> None:
+    found = Referee(model({})).alarms(epochs(*seen))
+    assert [finding.text[: len(text)] for finding, text in zip(found, said, strict=True)] == said
+
+
+def test_a_critic_that_is_too_sure_is_named_and_one_that_leads_is_not(tmp_path: Path) -> None:
+    tree: dict[str, Any] = {"loss": {"name": "minimax"}, "critic_rate": 20.0, "hidden": [64]}
+    sure = run(tmp_path / "sure", model(tree, max_epochs=12, optimizer={"name": "sgd", "lr": 0.01}))
+    assert [finding.rule for finding in sure.checkup.findings] == ["vanishing_critic"]
+    assert sure.checkup.findings[0].text.endswith(
+        "times its largest: the critic is so sure of itself that nothing can be learnt from it; try network.loss"
+        " non_saturating, a lower network.critic_rate (now 20) or network.instance_noise"
+    )
+    leads = run(tmp_path / "leads", model({"hidden": [64]}, max_epochs=12))
+    assert leads.checkup.findings == ()
+    norms = leads.checkup.measured["gradient"]
+    assert {name.partition(".")[0] for name in norms} == {"generator", "critic"}
+    assert all(len(values) == 12 and None not in values for values in norms.values())
+
+
+def test_what_is_made_is_shown_while_it_is_learnt_and_a_resumed_film_is_the_same(tmp_path: Path) -> None:
+    chosen = model({"condition": "label", "evaluate_every": 2, "output": "sigmoid"}, max_epochs=5, ema=0.9)
+    seen: dict[int, bytes] = {}
+    whole = run(tmp_path / "whole", chosen, on_sheet=seen.__setitem__)
+    assert list(whole.film) == [0, 2, 4, 5]
+    assert seen == whole.film
+    with pytest.raises(InterruptedEpochError):
+        run(tmp_path / "parts", chosen, each=interrupt_at(3))
+    assert run(tmp_path / "parts", chosen).film == whole.film
+    last = np.asarray(Image.open(io.BytesIO(whole.film[5])))
+    z = fixed(4, 2, 1)  # each class in a row
+    assert z[:, 4:].argmax(1).tolist() == [0] * 8 + [1] * 8
+    kept = run(
+        tmp_path / "kept", chosen.model_copy(update={"training": chosen.training.model_copy(update={"keep": "last"})})
+    )
+    images = make(kept.saved, z.numpy())
+    assert np.abs(last[4:60:8, 4:60:8].astype(float) - images[0, 0, :7, :7]).max() <= 1  # enlarged eight times
+    assert run(tmp_path / "points", model({}), ring(64)).film == {}
+
+
 PLAYERS: dict[str, dict[str, Any]] = {
     "dense": {},
     "dcgan, two steps of the critic": {"design": "dcgan", "hidden": [4, 8], "n_critic": 2, "condition": "projection"},
@@ -162,11 +226,11 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, network: dic
 
 def test_the_kept_epoch_is_that_of_the_lowest_distance_among_those_looked_at(tmp_path: Path) -> None:
     fitted = run(tmp_path, model({"evaluate_every": 3}, max_epochs=7))
-    distances = fitted.history["val/kid"]
+    distances = fitted.history["val/energy"]
     assert distances.notna().to_list() == [False, False, True, False, False, True, True]
     assert fitted.history["train/critic"].notna().all()
     assert fitted.kept_epoch == distances.idxmin() + 1
-    assert fitted.lines()[0].startswith(f"epoch {fitted.kept_epoch} of 7 is kept, val/kid {distances.min():.4g}")
+    assert fitted.lines()[0].startswith(f"epoch {fitted.kept_epoch} of 7 is kept, val/energy {distances.min():.4g}")
 
 
 def test_training_stops_after_patience_epochs_without_a_lower_distance(tmp_path: Path) -> None:

@@ -112,3 +112,30 @@ def test_validation_rows_are_spoilt_alike_in_every_epoch(tmp_path: Path) -> None
     again = run(tmp_path / "b", variant=tree)
     assert once.history.equals(again.history)
     assert float(once.history["val/loss"].iloc[-1]) > float(run(tmp_path / "c").history["val/loss"].iloc[-1])
+
+
+def test_a_variational_autoencoder_that_makes_images_is_filmed(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.integers(0, 256, (60, 1, 4, 4), dtype=np.uint8)
+    schema = Schema(kind="images", task="classification", target="t", features=(), shape=(1, 4, 4), classes=("a", "b"))
+    records = Records(x, np.arange(60) % 2, np.arange(60))
+    data = Dataset(schema, *(records.take(np.arange(*span)) for span in ((0, 40), (40, 50), (50, 60))))
+    chain = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
+    network = {"family": "autoencoder", "latent": 2, "variant": {"name": "variational"}}
+    seen: dict[int, bytes] = {}
+
+    def trained(purpose: str, epochs: int) -> Fitted:
+        tree = {"dataset": "d", "select": {"method": "none"}, "network": network | {"purpose": {"name": purpose}}}
+        model = Model.model_validate_json(json.dumps(tree | {"training": {"max_epochs": epochs, "patience": 0}}))
+        folder = tmp_path / f"{purpose}{epochs}"
+        return fit("m", model, data, chain, seed=1, checkpoints=folder, on_epoch=int_of, on_sheet=seen.__setitem__)
+
+    assert list(trained("generation", 3).film) == [0, 1, 2, 3]
+    assert list(seen) == [0, 1, 2, 3]
+    assert len(set(seen.values())) == 4
+    assert list(trained("generation", 120).film)[:4] == [0, 3, 6, 9]  # not above fifty, however long it takes
+    assert trained("reconstruction", 3).film == {}
+
+
+def int_of(epoch: int, *_: object) -> None:
+    """Nothing is to be done after an epoch."""

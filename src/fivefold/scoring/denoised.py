@@ -36,7 +36,7 @@ def scores_of_noise(saved: Saved, variant: Denoising, x: Array, linear: Linear, 
     noisy = spoilt(saved, noise, x, seed)
     told = tell(saved.model, x, noise, seed).told
     span = float(clean.truth.max() - clean.truth.min())
-    straight = linear.tell(linear.codes(replace(clean, truth=noisy)), clean)
+    straight = linear.tell(linear.codes(replace(clean, truth=noisy)))
     before, after, by_pca = (
         float(10 * np.log10(span**2 / errors_of(clean.truth, each, clean.real).mean()))
         for each in (noisy, told, straight)

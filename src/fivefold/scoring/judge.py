@@ -18,11 +18,11 @@ def judge(
     """Return the report of model `name` on the rows it was trained, chosen and tested with.
 
     history: a row an epoch, as train wrote it. measured: what the doctor saw.
-    expert: the classifier by which a generator's records are compared with rows.
+    expert: the classifier by which records that are made are compared with rows.
     """
     match saved.network:
         case Gan():
-            return of_samples.report(name, saved, dataset, history, expert)
+            return of_samples.report(name, saved, dataset, history, measured, expert)
         case Autoencoder():
-            return of_records.report(name, saved, dataset, history, measured)
+            return of_records.report(name, saved, dataset, history, measured, expert)
     return of_targets.report(name, saved, dataset, history, measured)

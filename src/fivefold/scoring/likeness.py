@@ -1,7 +1,7 @@
 """How like real rows made ones are: distance, fidelity, variety, and what a classifier can tell apart.
 
-Source: Heusel et al. 2017 (Frechet distance); Kynkaanniemi et al. 2019 (precision, recall); Naeem et al. 2020 (density,
-coverage); Lopez-Paz & Oquab 2017 (two samples).
+Source: Szekely & Rizzo 2013 (energy distance); Heusel et al. 2017 (Frechet distance); Kynkaanniemi et al. 2019
+(precision, recall); Naeem et al. 2020 (density, coverage); Lopez-Paz & Oquab 2017 (two samples).
 Shapes: n, m rows, d numbers that are seen in a record.
 """
 
@@ -15,7 +15,7 @@ NEIGHBOURS = 5
 """Of a row, whose distance is the radius of what is like it."""
 
 BLOCK = 1000
-"""Rows whose distances from all others are in memory at a time."""
+"""Rows whose distances from as many others are in memory at a time."""
 
 WIDEST = 2048
 """Numbers of a record from which the Frechet distance takes too long."""
@@ -24,40 +24,46 @@ WIDEST = 2048
 def likeness(real: Array, made: Array, seed: int) -> dict[str, float]:
     """Return how like rows (n, d) of real records those (m, d) of made ones are."""
     wide = real.shape[1] > WIDEST
+    near = by_distance(real, made)
     return {
+        "energy": near.pop("energy"),
         **({} if wide else {"fid": fid(real, made)}),
         "kid": kid(torch.from_numpy(real), torch.from_numpy(made)),
-        **manifold(real, made),
+        **near,
         "two_sample": two_sample(real, made, seed),
     }
 
 
 def fid(real: Array, made: Array) -> float:
     """Return the squared Frechet distance of two normal distributions, those of rows (n, d) and (m, d)."""
-    real, made = real.astype(np.float64), made.astype(np.float64)
-    apart = ((real.mean(0) - made.mean(0)) ** 2).sum()
-    own, theirs = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (real, made))
+    (here, own), (there, theirs) = _moments(real), _moments(made)
+    apart = ((here - there) ** 2).sum()
     roots = np.sqrt(np.linalg.eigvals(own @ theirs).astype(np.complex128)).real  # of the product, whose root has them
     return float(apart + np.trace(own) + np.trace(theirs) - 2 * roots.sum())
 
 
-def manifold(real: Array, made: Array) -> dict[str, float]:
-    """Return precision, recall, density and coverage of made rows (m, d), by the neighbours of real ones (n, d).
+def by_distance(real: Array, made: Array) -> dict[str, float]:
+    """Return all that distances of pairs tell of real rows (n, d) and made ones (m, d); each is found once.
 
-    precision: share of made rows within the radius of a real one. recall: the other way round. density: real rows
-    within whose radius a made one lies, in those that a real row would have. coverage: share of real rows with a made
-    one within their radius.
+    energy: as `families.likeness.energy` has it. precision: share of made rows within the radius of a real one. recall:
+    the other way round. density: real rows within whose radius a made one lies, in those that a real row would have.
+    coverage: share of real rows with a made one within their radius.
     """
-    k = min(NEIGHBOURS, len(real) - 1, len(made) - 1)
-    radius, their_radius = _radius(real, k), _radius(made, k)
-    times, recalled, nearest = [], np.zeros(len(real), bool), np.full(len(real), np.inf)
-    for start in range(0, len(made), BLOCK):
-        apart = _distances(real, made[start : start + BLOCK])  # (n, block)
-        times.append((apart < radius[:, None]).sum(0))
-        recalled |= (apart < their_radius[None, start : start + BLOCK]).any(1)
-        nearest = np.minimum(nearest, apart.min(1))
-    counts = np.concatenate(times)
+    n, m = len(real), len(made)
+    k = min(NEIGHBOURS, n - 1, m - 1)
+    (radius, own), (their_radius, theirs) = _among(real, k), _among(made, k)
+    counts, recalled, nearest = np.zeros(m, int), np.zeros(n, bool), np.full(n, np.inf)
+    across = 0.0
+    for i in range(0, n, BLOCK):
+        for j in range(0, m, BLOCK):
+            rows, others = slice(i, i + BLOCK), slice(j, j + BLOCK)
+            apart = _distances(real[rows], made[others])
+            across += float(apart.sum()) / (n * m)
+            counts[others] += (apart < radius[rows, None]).sum(0)
+            recalled[rows] |= (apart < their_radius[None, others]).any(1)
+            nearest[rows] = np.minimum(nearest[rows], apart.min(1))
     return {
+        "energy": (2 * across - own - theirs) / own if own else 0.0,
         "precision": float((counts > 0).mean()),
         "recall": float(recalled.mean()),
         "density": float(counts.mean() / k),
@@ -91,13 +97,27 @@ def entropy(shares: Array) -> float:
     return float(-(some * np.log2(some)).sum())
 
 
-def _radius(rows: Array, k: int) -> Array:
-    """Return the distance (n,) of each row (n, d) from its k-th neighbour."""
-    parts = [
-        np.partition(_distances(rows[start : start + BLOCK], rows), k, axis=1)[:, k]  # the first is itself
-        for start in range(0, len(rows), BLOCK)
-    ]
-    return np.concatenate(parts)
+def _moments(rows: Array) -> tuple[Array, Array]:
+    """Return mean (d,) and covariance (d, d) of rows (n, d)."""
+    mean, products = rows.mean(0, dtype=np.float64), np.zeros((rows.shape[1], rows.shape[1]))
+    for i in range(0, len(rows), BLOCK):
+        off = rows[i : i + BLOCK] - mean
+        products += off.T @ off
+    return mean, products / (len(rows) - 1)
+
+
+def _among(rows: Array, k: int) -> tuple[Array, float]:
+    """Return the distance (n,) of each row (n, d) from its k-th neighbour, and the mean distance of two rows."""
+    n = len(rows)
+    nearest, total = np.full((n, k + 1), np.inf), 0.0  # the first is itself
+    for i in range(0, n, BLOCK):
+        for j in range(i, n, BLOCK):
+            apart = _distances(rows[i : i + BLOCK], rows[j : j + BLOCK])
+            for start, seen in ((i, apart), (j, apart.T)) if j > i else ((i, apart),):
+                part = slice(start, start + len(seen))
+                nearest[part] = np.partition(np.concatenate([nearest[part], seen], axis=1), k, axis=1)[:, : k + 1]
+                total += float(seen.sum())
+    return nearest[:, k], total / (n * (n - 1))
 
 
 def _distances(x: Array, y: Array) -> Array:

@@ -13,12 +13,15 @@ from sklearn import metrics
 
 from ..data.records import SPLITS, Array, Dataset
 from ..families.autoencoder.params import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
+from ..families.expert import Expert
 from ..families.saved import Saved
 from ..training.doctor.course import Measured
+from . import of_samples
 from . import record_pictures as pictures
+from .compression import beside, curve
 from .denoised import scores_of_noise
 from .pictures import PICTURES
-from .records import Linear, Told, decode, errors_of, quantised, tell
+from .records import Linear, Told, decode, errors_of, tell
 from .report import Report
 from .tables import gradients
 from .variational import Made, samples_of, scores_of_bound
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 5
 """Of a code, that say its class."""
-
-BITS = (1, 2, 3, 4, 5, 6, 8)
-"""A number of a code, of the curve of rate and distortion."""
 
 ROWS = 5_000
 """That neighbours are sought for and among, at most."""
@@ -86,17 +86,29 @@ class Seen(NamedTuple):
         return np.array(self.saved.schema.classes)
 
 
-def report(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured) -> Report:
-    """Score model `name` on the rows it was trained, chosen and tested with."""
+def report(
+    name: str,
+    saved: Saved,
+    dataset: Dataset,
+    history: pd.DataFrame,
+    measured: Measured,
+    judge: Expert | None = None,
+) -> Report:
+    """Score model `name` on the rows it was trained, chosen and tested with; images it makes as `judge` sees them."""
     seed = int(saved.facts["params"]["seed"])
     told = {each: tell(saved.model, records.x) for each, records in dataset.splits().items()}
     seen = Seen(saved, dataset, told, Linear.fit(told["train"], seed))
     scores = {SHORT[each]: _scores(seen, each, seed) for each in ("test", "validation", "train")}
+    lines = [f"{each} {value:.4f} ({UNITS[each]})" for each, value in scores["test"].items() if each in UNITS]
+    if saved.schema.kind == "images" and isinstance(seen.network.purpose, Generate):
+        compared = of_samples.compare(saved, dataset, judge, seed)
+        made = {each: of_samples.scores_of(compared, part, seed) for part, each in SHORT.items()}
+        scores = {each: made[each] | own for each, own in scores.items()}
+        lines = [*of_samples.lines_of(made["test"]), *lines, of_samples.seen_by(judge)]
     shown = _tables(seen, history, measured)
     drawn: dict[str, Callable[[], Figure]] = {
         each: partial(PICTURES[each], table, name) for each, table in shown.items()
     }
-    lines = [f"{each} {value:.4f} ({UNITS[each]})" for each, value in scores["test"].items() if each in UNITS]
     return Report(scores, _predictions(seen), shown, drawn | _pictures(name, seen, seed), lines)
 
 
@@ -222,29 +234,15 @@ def _errors(seen: Seen) -> pd.DataFrame:
 
 
 def _compression(seen: Seen) -> pd.DataFrame:
-    """Return rate and distortion of test rows, of codes and of a PCA's components, kept in so many bits a number."""
-    test, train = seen.told["test"], seen.told["train"]
-    numbers = float(np.prod(test.truth.shape[1:]))
-    rows = []
-    for bits in BITS:
-        kept = quantised(test.codes, train.codes.min(0), train.codes.max(0), bits)
-        told = errors_of_codes(seen, kept, test)
-        own, span = seen.linear.codes(test), seen.linear.codes(train)
-        straight = seen.linear.tell(quantised(own, span.min(0), span.max(0), bits), test)
-        rows.append(
-            {
-                "bits": bits,
-                "rate": bits * test.codes.shape[1] / numbers,
-                "autoencoder": told,
-                "pca": float(Told(test.truth, straight, own, test.real).errors.mean()),
-            }
-        )
-    return pd.DataFrame(rows)
+    """Return rate and distortion of test rows, of codes and of a PCA's components, kept in the same way."""
+    test, train, linear = seen.told["test"], seen.told["train"], seen.linear
 
+    def lost(told: Array) -> float:
+        return float(errors_of(test.truth, told, test.real).mean())
 
-def errors_of_codes(seen: Seen, codes: Array, rows: Told) -> float:
-    """Return the mean squared error of what codes (n, l) stand for."""
-    return float(Told(rows.truth, decode(seen.saved.model, codes), codes, rows.real).errors.mean())
+    own = curve(train.codes, test.codes, lambda codes: decode(seen.saved.model, codes), lost)
+    straight = curve(linear.codes(train), linear.codes(test), linear.tell, lost)
+    return beside({"autoencoder": own, "pca": straight}, int(np.prod(test.truth.shape[1:])))
 
 
 def _plane(seen: Seen) -> pd.DataFrame:

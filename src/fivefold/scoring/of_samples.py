@@ -14,10 +14,12 @@ import pandas as pd
 from ..data.records import SPLITS, Array, Dataset, Records
 from ..families.expert import Expert
 from ..families.saved import Saved
+from ..training.doctor.course import Measured
 from . import sample_pictures as pictures
 from .likeness import accuracy, entropy, likeness
 from .report import Report
-from .samples import Viewer, Views, conditional, make, noise_of
+from .samples import Viewer, Views, conditional, joined, made_of, noise_of
+from .tables import gradients
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +36,7 @@ FLOOR = "{}_floor"
 """A score of real rows in place of records."""
 
 UNITS = {
+    "energy": "energy distance, in the mean distance of two real rows; 0 is best",
     "fid": "Frechet distance; lower is better",
     "kid": "kernel distance; lower is better",
     "precision": "share of records that are like real rows; higher is better",
@@ -48,7 +51,7 @@ UNITS = {
 
 
 class Made(NamedTuple):
-    """Raw records that were made, (n, ...), the classes asked for, (n,) or (0,), and what is seen in them."""
+    """Records that were made: raw (n, ...), of images none; classes asked for, (n,) or (0,); what is seen in them."""
 
     records: Array
     asked: Array
@@ -63,12 +66,14 @@ class Compared(NamedTuple):
     made: dict[str, Made]
 
 
-def report(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, judge: Expert | None) -> Report:
+def report(
+    name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured, judge: Expert | None
+) -> Report:
     """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""
     seed = int(saved.facts["params"]["seed"])
-    compared = _compared(saved, dataset, Viewer(saved, judge), seed)
-    scores = {SHORT[part]: _scores(compared, part, seed) for part in ("test", "validation", "train")}
-    tables = _tables(saved, history, compared)
+    compared = compare(saved, dataset, judge, seed)
+    scores = {SHORT[part]: scores_of(compared, part, seed) for part in ("test", "validation", "train")}
+    tables = _tables(saved, history, measured, compared)
     drawn: dict[str, Callable[[], Figure]] = {
         each: partial(pictures.PICTURES[each], table, name) for each, table in tables.items()
     }
@@ -76,18 +81,26 @@ def report(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, jud
     return Report(scores, _predictions(saved, compared.made["test"]), tables, drawn, _lines(scores["test"], judge))
 
 
-def _compared(saved: Saved, dataset: Dataset, view: Viewer, seed: int) -> Compared:
-    rows, made = {}, {}
+def compare(saved: Saved, dataset: Dataset, judge: Expert | None, seed: int) -> Compared:
+    """Make as many records as there are rows of each set, and return what `judge` sees in both.
+
+    Images are made and looked at batch by batch, and not kept.
+    """
+    view, rows, made = Viewer(saved, judge), {}, {}
     for i, part in enumerate(SPLITS):
         every = dataset.splits()[part]
         rows[part] = every.take(np.sort(np.random.default_rng(seed).permutation(len(every))[:ROWS]))
         asked = np.asarray(rows[part].y) if conditional(saved) else np.arange(0)
-        records = make(saved, noise_of(saved, len(rows[part]), seed + i, asked))
-        made[part] = Made(records, asked, view(records))
+        batches = made_of(saved, noise_of(saved, len(rows[part]), seed + i, asked))
+        if saved.schema.kind == "images":
+            made[part] = Made(np.zeros((0, *saved.schema.shape)), asked, joined(map(view, batches)))
+        else:
+            records = np.concatenate([*batches])
+            made[part] = Made(records, asked, view(records))
     return Compared(rows, {part: view(each.x) for part, each in rows.items()}, made)
 
 
-def _scores(compared: Compared, part: str, seed: int) -> dict[str, float]:
+def scores_of(compared: Compared, part: str, seed: int) -> dict[str, float]:
     """Return the scores of one set, each followed by its floor."""
     other = BESIDE[part]
     real, made, floor = compared.seen[part], compared.made[part], compared.seen[other]
@@ -114,13 +127,13 @@ def _shares(classes: Array) -> Array:
     return np.unique(classes, return_counts=True)[1] / len(classes)
 
 
-def _tables(saved: Saved, history: pd.DataFrame, compared: Compared) -> dict[str, pd.DataFrame]:
+def _tables(saved: Saved, history: pd.DataFrame, measured: Measured, compared: Compared) -> dict[str, pd.DataFrame]:
     columns = {
         "epoch": history["epoch"],
         **{name.partition("/")[2]: history[name] for name in ("train/critic", "train/generator")},
-        **{name.partition("/")[2]: history[name] for name in ("val/kid", "val/diversity")},
+        **{name.partition("/")[2]: history[name] for name in ("val/energy", "val/kid", "val/diversity")},
     }
-    tables = {"learning_curve": pd.DataFrame(columns)}
+    tables = {"learning_curve": pd.DataFrame(columns), "gradients": gradients(measured)}
     if len(compared.seen["test"].classes):
         k = len(saved.schema.classes)
         seen = (compared.seen["test"].classes, compared.made["test"].seen.classes)
@@ -132,7 +145,7 @@ def _tables(saved: Saved, history: pd.DataFrame, compared: Compared) -> dict[str
 def _predictions(saved: Saved, made: Made) -> pd.DataFrame:
     """Return a row per record: the class that was asked for and the one that is seen, and the columns of a table."""
     names = np.array(saved.schema.classes)
-    frame = pd.DataFrame({"row": np.arange(len(made.records))})
+    frame = pd.DataFrame({"row": np.arange(len(made.seen.features))})
     if len(made.asked):
         frame["asked"] = names[made.asked]
     if len(made.seen.classes):
@@ -143,10 +156,19 @@ def _predictions(saved: Saved, made: Made) -> pd.DataFrame:
 
 
 def _lines(scores: dict[str, float], judge: Expert | None) -> list[str]:
-    lines = [
+    return [*lines_of(scores), seen_by(judge)]
+
+
+def lines_of(scores: dict[str, float]) -> list[str]:
+    """Return what a person is told of scores that stand beside their floors."""
+    return [
         f"{each} {scores[each]:.4f}, of real rows {scores[FLOOR.format(each)]:.4f} ({unit})"
         for each, unit in UNITS.items()
         if each in scores
     ]
+
+
+def seen_by(judge: Expert | None) -> str:
+    """Return what a person is told of who compared."""
     by = f"as {judge.model} ({judge.digest[:12]}) sees them" if judge else "by their own features"
-    return [*lines, f"records are compared {by}; other judges see other numbers"]
+    return f"records are compared {by}; other judges see other numbers"

@@ -87,9 +87,10 @@ def errors_of(truth: Array, told: Array, real: Array | None) -> Array:
 
 @dataclass(frozen=True)
 class Linear:
-    """The best that straight lines can do: a PCA of as many components as a code has numbers."""
+    """The best that straight lines can do: a PCA of as many components as a code; told: the shape of a record."""
 
     pca: "PCA"
+    told: tuple[int, ...]
 
     @classmethod
     def fit(cls, train: Told, seed: int) -> "Linear":
@@ -98,24 +99,16 @@ class Linear:
 
         flat = train.flat[:: max(1, -(-len(train.flat) // FITTED))].astype(np.float64)
         size = min(train.codes.shape[1], *flat.shape)
-        return cls(PCA(size, random_state=seed).fit(flat))
+        return cls(PCA(size, random_state=seed).fit(flat), train.truth.shape[1:])
 
     def codes(self, rows: Told) -> Array:
         """Return the components (n, l) of rows."""
         return np.asarray(self.pca.transform(rows.flat.astype(np.float64)))
 
-    def tell(self, codes: Array, rows: Told) -> Array:
-        """Return the features that components stand for, in the shape of those of rows."""
-        return np.asarray(self.pca.inverse_transform(codes).reshape(rows.truth.shape))
+    def tell(self, codes: Array) -> Array:
+        """Return the features (n, *r) that components (n, l) stand for."""
+        return np.asarray(self.pca.inverse_transform(codes).reshape(len(codes), *self.told))
 
     def errors(self, rows: Told) -> Array:
         """Return the mean squared error of each row, (n,)."""
-        return errors_of(rows.truth, self.tell(self.codes(rows), rows), rows.real)
-
-
-def quantised(codes: Array, low: Array, high: Array, bits: int) -> Array:
-    """Return codes (n, l) in 2^bits even steps from low to high (l,), as they would be kept in a file."""
-    steps = 2**bits - 1
-    width = np.where(high > low, high - low, 1)
-    share = np.round(np.clip((codes - low) / width, 0, 1) * steps) / steps
-    return np.asarray(low + share * (high - low))
+        return errors_of(rows.truth, self.tell(self.codes(rows)), rows.real)

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from ..data.records import Array
 from ..families.saved import Saved
 from ..plotting import figure, title
+from .pictures import gradients
 from .record_pictures import SIDE, bounds_of, grid
 from .samples import conditional, make, noise_of
 
@@ -53,19 +54,23 @@ def plane(name: str, made: Array, real: Array, features: list[str]) -> Figure:
 
 
 def learning_curve(table: pd.DataFrame, model: str) -> Figure:
-    """Losses of both players over epochs, and below them the distance of records from held-out rows."""
-    fig, first = figure(6.0, 5.0)
+    """Losses of both players over epochs; below them how far records are from held-out rows, and from each other."""
+    fig, first = figure(6.0, 6.0)
     first.remove()
-    above, below = fig.subplots(2, 1, sharex=True)
+    losses, distances, variety = fig.subplots(3, 1, sharex=True)
     for player in ("critic", "generator"):
-        above.plot(table.epoch, table[player], label=player)
+        losses.plot(table.epoch, table[player], label=player)
     seen = table.dropna()
-    below.plot(seen.epoch, seen.kid, marker=".", label="KID, lower is better")
-    below.plot(seen.epoch, seen.diversity, marker=".", label="diversity, 1 is that of real rows")
-    above.set(ylabel="loss")
-    below.set(xlabel="epoch")
-    below.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axes in (above, below):
+    for each, label in (("energy", "energy distance"), ("kid", "KID")):
+        above = seen[seen[each] > 0]  # about 0, either way, is as good as can be
+        distances.plot(above.epoch, above[each], marker=".", label=label)
+    variety.plot(seen.epoch, seen.diversity, marker=".", color="C2")
+    variety.axhline(1, color="0.6", linewidth=0.8, linestyle=":", label="real rows")
+    losses.set(ylabel="loss")
+    distances.set(ylabel="distance", yscale="log")
+    variety.set(xlabel="epoch", ylabel="diversity", ylim=(0, max(1.1, 1.05 * seen.diversity.max())))
+    variety.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (losses, distances, variety):
         axes.legend(fontsize="small")
     title(fig, f"{model}: the contest")
     return fig
@@ -84,4 +89,8 @@ def classes(table: pd.DataFrame, model: str) -> Figure:
     return fig
 
 
-PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {"learning_curve": learning_curve, "classes": classes}
+PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
+    "learning_curve": learning_curve,
+    "gradients": gradients,
+    "classes": classes,
+}

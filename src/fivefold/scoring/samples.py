@@ -3,7 +3,7 @@
 Shapes: n rows, l numbers of noise, k classes (0: none are asked for), d numbers that are seen in a record.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data.records import Array
 from ..families.expert import Expert, Seen, expert_of
+from ..families.gan.params import Gan
 from ..families.saved import Saved
 
 BATCH = 512
@@ -49,21 +50,32 @@ class Viewer:
 
 def conditional(saved: Saved) -> bool:
     """Return whether records of a class can be asked for."""
-    return bool(saved.model.network.classes)
+    return isinstance(saved.network, Gan) and saved.network.conditional
 
 
 def noise_of(saved: Saved, n: int, seed: int, asked: Array) -> Array:
     """Return noise for n records, (n, l + k) float32; asked: their classes, (n,), where they can be asked for."""
-    network = saved.model.network
-    latent, k = int(network.latent), int(network.classes)  # type: ignore[arg-type]
+    latent, k = int(saved.model.network.latent), len(saved.schema.classes) * conditional(saved)  # type: ignore[arg-type]
     drawn = np.random.default_rng(seed).standard_normal((n, latent))
     return np.concatenate([drawn, np.eye(k)[asked] if k else np.zeros((n, 0))], axis=1).astype(np.float32)
 
 
-@torch.inference_mode()
 def make(saved: Saved, z: Array) -> Array:
     """Return the raw records (n, ...) that a model makes of noise z (n, l + k)."""
-    return torch.cat([saved.model(part) for part in _batches(z)]).numpy()
+    return np.concatenate([*made_of(saved, z)])
+
+
+@torch.inference_mode()
+def made_of(saved: Saved, z: Array) -> Iterator[Array]:
+    """Yield the raw records that a model makes of noise z (n, l + k), batch by batch."""
+    for part in _batches(z):
+        yield saved.model(part).numpy()
+
+
+def joined(views: Iterable[Views]) -> Views:
+    """Return views of batches as one."""
+    features, classes = zip(*((each.features, each.classes) for each in views), strict=True)
+    return Views(np.concatenate(features), np.concatenate(classes))
 
 
 def _batches(x: Array) -> Iterator[Tensor]:

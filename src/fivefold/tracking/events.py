@@ -74,6 +74,21 @@ class Artifact(Strict):
         return (self.place,)
 
 
+class Image(Strict):
+    """A picture that belongs to a step, PNG; the spool has its own copy. Those of one key are shown as a series."""
+
+    kind: Literal["image"] = "image"
+    place: str
+    sha256: str
+    key: str
+    step: int
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """All copies in the spool."""
+        return (self.place,)
+
+
 class Version(Strict):
     """An exported graph to register as the next version of a model; the spool has its own copies."""
 
@@ -100,6 +115,8 @@ class Version(Strict):
         return (self.place, *self.training)
 
 
-Event = Annotated[Run | State | Values | Tags | Metrics | Input | Artifact | Version, Field(discriminator="kind")]
+Event = Annotated[
+    Run | State | Values | Tags | Metrics | Input | Artifact | Image | Version, Field(discriminator="kind")
+]
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

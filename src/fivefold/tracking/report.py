@@ -1,5 +1,6 @@
 """What stages say of their run, and the process beside them that sends it on."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 
 from ..data.records import Dataset
 from ..stages.guard import Stopped
+from ..training import film
 from . import events
 from .beside import environment
 from .lineage import dvc_digest, tags
@@ -23,6 +25,10 @@ PATIENCE = 60.0
 
 POINTS = 200
 """Points a metric gets at most: charts of thousands freeze browsers."""
+
+
+ALARM = "doctor.{}"
+"""Tag of a run: what the doctor says by one of its rules."""
 
 
 class Report:
@@ -69,18 +75,42 @@ class Report:
         What was said of an epoch since a training last finished is not said again: a resumed one repeats some.
         """
         apart = -(-epochs // POINTS)
-        said: set[int] = set()
-        for event in self.spool.read():
-            if isinstance(event, events.State) and event.status == "FINISHED":
-                said.clear()
-            elif isinstance(event, events.Metrics):
-                said.add(event.step)
+        said = self._said(events.Metrics)
 
         def tell(epoch: int, values: dict[str, float], last: bool) -> None:
             if (epoch % apart == 0 or last) and epoch + 1 not in said:
                 self.metrics(epoch + 1, values)
 
         return tell
+
+    def sheets(self) -> Callable[[int, bytes], None]:
+        """Return what to call with an epoch, 0 before the first, and a picture of what the model makes then, PNG.
+
+        Nothing is said again, as by `history`.
+        """
+        said = self._said(events.Image)
+
+        def tell(epoch: int, grid: bytes) -> None:
+            if epoch not in said:
+                place = self.spool.write(film.NAME.format(epoch), grid)
+                digest = hashlib.sha256(grid).hexdigest()
+                self.spool.append(events.Image(place=place, sha256=digest, key=film.KEY, step=epoch))
+
+        return tell
+
+    def _said(self, kind: type[events.Metrics | events.Image]) -> set[int]:
+        """Return the steps that events of a kind told of since a training last finished."""
+        said: set[int] = set()
+        for event in self.spool.read():
+            if isinstance(event, events.State) and event.status == "FINISHED":
+                said.clear()
+            elif isinstance(event, kind):
+                said.add(event.step)
+        return said
+
+    def alarm(self, rule: str, text: str) -> None:
+        """Say what the doctor says before a training has ended."""
+        self.tags(**{ALARM.format(rule): text})
 
     def dataset(self, name: str, folder: Path, dataset: Dataset, digest: str) -> None:
         """Say which rows went in; DVC's digest of `folder` where dvc.lock has it, else `digest`."""

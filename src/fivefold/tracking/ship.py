@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from ..errors import BusyError, TrackingError
 from ..stages.lock import locked
-from . import events, store
+from . import events, pictures, store
 from .registry import register
 from .spool import Spool
 
@@ -46,7 +46,7 @@ class Shipper:
             for offset, event in pairs:
                 self._one(event)
                 self.spool.mark_sent(offset)
-                if isinstance(event, events.Artifact | events.Version):
+                if isinstance(event, events.Artifact | events.Image | events.Version):
                     for place in event.places:
                         self.spool.forget(place)
 
@@ -80,6 +80,8 @@ class Shipper:
                 self.client.log_inputs(self._run(), datasets=[DatasetInput(entity, [tag])])
             case events.Artifact():
                 self.client.log_artifact(self._run(), str(self.spool.file(event.place)), event.folder or None)
+            case events.Image():
+                pictures.log(self.client, self._run(), event, self.spool)
             case events.Version():
                 register(self.client, self._run(), event, self.spool)
 

@@ -36,14 +36,23 @@ class Spool:
 
     def keep(self, path: Path) -> str:
         """Copy a file into the spool, so that it is there whenever it is sent; return where, for `file`."""
-        place = Path(secrets.token_hex(8)) / path.name
-        copy = self.folder / "files" / place
-        copy.parent.mkdir(parents=True)
-        shutil.copyfile(path, copy)
+        place = self._place(path.name)
+        shutil.copyfile(path, self.file(place))
+        return place
+
+    def write(self, name: str, content: bytes) -> str:
+        """Write a file into the spool; return where, for `file`."""
+        place = self._place(name)
+        self.file(place).write_bytes(content)
+        return place
+
+    def _place(self, name: str) -> str:
+        place = Path(secrets.token_hex(8)) / name
+        (self.folder / "files" / place).parent.mkdir(parents=True)
         return str(place)
 
     def file(self, place: str) -> Path:
-        """Return the path of a copy that `keep` made."""
+        """Return the path of a copy that `keep` or `write` made."""
         return self.folder / "files" / place
 
     def forget(self, place: str) -> None:

@@ -98,6 +98,7 @@ def _tell_again(name: str, facts: dict[str, Any], stages: list[str]) -> Spool:
         with report.running():
             told.inputs(report, facts["params"])
             told.history(report, name)
+            told.sheets(report, name)
             told.training(report, name)
     if "evaluate" in stages:
         told.evaluation(report, name)

@@ -8,6 +8,7 @@ from typing import Any
 from .. import paths
 from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
 from ..families.interface import Interface, inputs_of
+from ..training import film
 from ..training.doctor.course import metrics_of
 from .report import Report, key
 
@@ -45,6 +46,8 @@ def training(report: Report, name: str) -> None:
     for file in ("model.json", "history.csv", "doctor.json"):
         report.artifact(paths.model(name) / file, "training")
     findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
+    for finding in findings:
+        report.alarm(finding["rule"], finding["text"])
     report.tags(doctor=", ".join(finding["rule"] for finding in findings) or "found nothing wrong")
     report.tags(**{DONE.format("train"): "true"})
 
@@ -60,6 +63,13 @@ def history(report: Report, name: str) -> None:
         tell(epoch, row | metrics_of(measured, epoch), row is rows[-1])
 
 
+def sheets(report: Report, name: str) -> None:
+    """Tell again what a model that makes images made, epoch by epoch."""
+    tell = report.sheets()
+    for epoch, grid in film.read(paths.model(name) / film.FILE).items():
+        tell(epoch, grid)
+
+
 def evaluation(report: Report, name: str) -> None:
     """Tell what evaluate wrote; scores stand one step behind the last epoch, where the kept weights were scored."""
     folder = paths.report(name)
@@ -67,7 +77,8 @@ def evaluation(report: Report, name: str) -> None:
     scores = json.loads((folder / "metrics.json").read_text())
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
     report.metrics(facts["epochs"] + 1, flat)
-    report.tags(**{"mlflow.note.content": _note(facts, scores)})
+    findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
+    report.tags(**{"mlflow.note.content": _note(facts, scores, findings)})
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         report.artifact(path, "evaluation")
     for path in sorted((folder / "plots").iterdir()):
@@ -80,8 +91,8 @@ def _start(facts: dict[str, Any]) -> dict[str, str]:
     return {"start": "{model} version {version}".format(**facts["start"])} if "start" in facts else {}
 
 
-def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
-    """Return the run's description in MLflow's UI: what it is and how well it does, in Markdown."""
+def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
+    """Return the run's description in MLflow's UI: what it is, what the doctor says, how well it does, in Markdown."""
     network = facts["params"]["network"]["family"]
     head = f"`{network}` with {facts['parameters']:,} parameters on `{facts['params']['dataset']}`"
     if "judge" in facts:
@@ -89,7 +100,8 @@ def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
     rows = [
         f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
     ]
-    return "\n".join([head, "", "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
+    said = [f"**doctor, {finding['level']}**: {finding['text']}\n" for finding in findings]
+    return "\n".join([head, "", *said, "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
 
 
 def exported(report: Report, name: str) -> None:

@@ -29,6 +29,7 @@ from .descent import Descent
 from .doctor.course import Inputs
 from .doctor.inputs import inputs_of
 from .learning import Learning, learning_of, told
+from .showing import Showing, of_autoencoder
 from .targets import rarity
 
 
@@ -47,6 +48,7 @@ class Assembled:
     output: the trained network -> the last part of its model.
     inputs: what the doctor is to know of the rows; None if nothing.
     taken: layers that come from a trained model, without the last one.
+    showing: of a model that makes images.
     """
 
     schema: Schema
@@ -56,6 +58,7 @@ class Assembled:
     output: Callable[[nn.Module], nn.Module]
     inputs: Inputs | None = None
     taken: list[Layer] = field(default_factory=list)
+    showing: Showing | None = None
 
 
 def assemble(
@@ -90,7 +93,8 @@ def assemble(
     module = _module(params, learning, network, batches)
     balanced = training.imbalance != "none"
     inputs = inputs_of(schema, chain.names, learning.train, learning.held_out, learning.objective, balanced=balanced)
-    return Assembled(schema, module, batches, validation, learning.output, inputs, taken)
+    showing = of_autoencoder(params, dataset, chain, module, clock.seed)
+    return Assembled(schema, module, batches, validation, learning.output, inputs, taken, showing)
 
 
 def _started(

@@ -14,6 +14,10 @@ from ..families.supervised import Supervised
 from ..params.optimizers import Plateau, Schedule
 from .batches import mix
 from .checkpoints import NAME
+from .film import Film
+
+FRAMES = 50
+"""Pictures of a training at most, beside the first and the last."""
 
 Metrics = dict[str, float]
 
@@ -118,6 +122,51 @@ class History(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a checkpoint stood."""
         self.epochs = state_dict["epochs"]
+
+
+class Filmed(pl.Callback):
+    """Have pictures drawn of what a model makes: before it has learnt, after every `every`-th epoch and the last.
+
+    The first stands at 0, where MLflow's slider stands at first.
+
+    Attributes:
+        draw: draws one; to be set before training starts; None: there is nothing to see.
+        every: epochs between two pictures, more where they would be above `FRAMES`.
+        film: what was drawn.
+    """
+
+    def __init__(self, on_sheet: Callable[[int, bytes], None]) -> None:
+        self.on_sheet = on_sheet
+        self.draw: Callable[[], bytes] | None = None
+        self.every = 1
+        self.film: Film = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the first, unless a checkpoint had it."""
+        if not self.film:
+            self._draw(trainer, 0)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw one if it is time; must stand before what tells of the epoch or writes checkpoints."""
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        apart = self.every * -(-epochs // (self.every * FRAMES))
+        if done % apart == 0 or done == epochs or trainer.should_stop:
+            self._draw(trainer, done)
+
+    def _draw(self, trainer: pl.Trainer, done: int) -> None:
+        if self.draw is not None and trainer.is_global_zero:
+            self.film[done] = self.draw()
+            self.on_sheet(done, self.film[done])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        return {
+            "film": {epoch: torch.frombuffer(bytearray(grid), dtype=torch.uint8) for epoch, grid in self.film.items()}
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a checkpoint stood."""
+        self.film = {epoch: grid.cpu().numpy().tobytes() for epoch, grid in state_dict["film"].items()}
 
 
 class Checkpoints(pl.Callback):

@@ -27,6 +27,7 @@ from .assemble import Assembled, Clock, load_family
 from .batches import Batches, Order, shuffled
 from .descent import Descent
 from .learning import laid_out
+from .showing import Showing, bounds_of, draw, fixed
 
 
 def assemble(
@@ -82,7 +83,12 @@ def assemble(
         average=training.ema > 0,
         precision=training.precision,
     )
-    return Assembled(schema, module, batches, Batches(held_out[:1], held_c[:1], 1), lambda _: output)
+    showing = None
+    if schema.kind == "images":
+        seen, bounds = fixed(network.latent, k, clock.seed).to(device), bounds_of(dataset)
+        showing = Showing(lambda: draw(module.kept, module.kept, output, seen, bounds), network.evaluate_every)
+    one = Batches(held_out[:1], held_c[:1], 1)
+    return Assembled(schema, module, batches, one, lambda _: output, showing=showing)
 
 
 def _rows(chain: Chain, records: Records, k: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -19,8 +19,9 @@ from ..families.source import Source
 from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
+from . import film
 from .assemble import Clock
-from .callbacks import Checkpoints, History, Kept, Metrics, Plateaus, Seeded
+from .callbacks import Checkpoints, Filmed, History, Kept, Metrics, Plateaus, Seeded
 from .checkpoints import newest
 from .doctor.course import Checkup
 from .progress import EpochProgress
@@ -37,6 +38,7 @@ class Fitted:
     metric: the one by which an epoch is kept.
     kept_epoch: the epoch whose weights the model has, from 1.
     checkup: what the doctor says of the training.
+    film: what a model that makes images made of the same noise, by epoch.
     """
 
     saved: Saved
@@ -47,6 +49,7 @@ class Fitted:
     seconds: float
     resumed: bool
     checkup: Checkup
+    film: film.Film
 
     def facts(self) -> dict[str, Any]:
         """Return what is to be known of the model, plain JSON values."""
@@ -57,6 +60,7 @@ class Fitted:
         save_model(replace(self.saved, facts=known | self.facts()), folder)
         self.history.to_csv(folder / "history.csv", index=False)
         (folder / "doctor.json").write_text(self.checkup.to_json())
+        film.write(self.film, folder / film.FILE)
 
     def lines(self) -> list[str]:
         """Return what a person is told at the end."""
@@ -78,12 +82,16 @@ def fit(
     seed: int,
     checkpoints: Path,
     on_epoch: Callable[[int, Metrics, bool], None],
+    on_sheet: Callable[[int, bytes], None] = lambda *_: None,
+    on_alarm: Callable[[str, str], None] = lambda *_: None,
 ) -> Fitted:
     """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
 
     source: whose weights it begins with, as `params.training.start` says.
     judge: the classifier that `params` uses, if it judges.
     on_epoch: called with the number of each finished epoch, from 0, its metrics, and whether it is the last.
+    on_sheet: called with the number of an epoch, 0 before the first, and a picture of what the model makes, PNG.
+    on_alarm: called with a rule of the doctor's and what it says, where that cannot wait for the end.
 
     Raises:
         TrainingError: a loss is not finite, or memory does not suffice.
@@ -100,13 +108,16 @@ def fit(
             stop_if_asked()
             on_epoch(epoch, metrics | doctor.metrics(), last)
             progress.update(epoch, metrics)
+            for alarm in doctor.alarms(history.epochs):
+                progress.say(f"{name}: doctor, {alarm.level}: {alarm.text}")
+                on_alarm(alarm.rule, alarm.text)
 
         way = way_of(params, source, judge)
         kept, history, doctor = Kept(training.patience, training.keep, way.metric), History(tell), way.doctor(params)
         written = Checkpoints(checkpoints, training.checkpoint_seconds)
-        thaw = Thaw(training.start)
+        thaw, filmed = Thaw(training.start), Filmed(on_sheet)
         trainer = trainer_of(
-            training, [thaw, Seeded(seed), kept, Plateaus(training.schedule), doctor, history, written]
+            training, [thaw, Seeded(seed), kept, Plateaus(training.schedule), doctor, filmed, history, written]
         )
         device, part, parts = trainer.strategy.root_device, trainer.global_rank, trainer.world_size
         clock = Clock(seed, lambda: trainer.current_epoch)
@@ -114,6 +125,8 @@ def fit(
             made = way.assemble(name, params, dataset, chain, clock=clock, device=device, part=part, parts=parts)
             doctor.inputs = made.inputs
             thaw.layers = made.taken
+            if made.showing is not None:
+                filmed.draw, filmed.every = made.showing
             try:
                 trainer.fit(made.module, made.batches, made.validation, ckpt_path=resume_from)
             except TrainingError as error:
@@ -131,4 +144,5 @@ def fit(
         time.monotonic() - started,
         resume_from is not None,
         doctor.checkup(history.epochs),
+        filmed.film,
     )

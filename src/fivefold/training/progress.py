@@ -56,3 +56,7 @@ class EpochProgress:
         if not self.console.is_terminal and (done % step == 0 or time.monotonic() - self.told > 30):
             print(f"{self.name}  epoch {done}/{self.epochs}  {scores}", flush=True)
             self.told = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Say what cannot wait for the end."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)

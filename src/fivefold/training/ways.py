@@ -33,5 +33,6 @@ def way_of(params: Model, source: Source | None, judge: Expert | None) -> Way:
     source: whose weights it begins with. judge: by which what a generator makes is compared with rows.
     """
     if isinstance(params.network, Gan):
-        return Way("val/kid", partial(contest.assemble, judge=judge), Referee)
+        metric = "val/energy" if judge is None else "val/kid"
+        return Way(metric, partial(contest.assemble, judge=judge), Referee)
     return Way("val/loss", partial(assemble.assemble, source=source), Doctor)

@@ -8,13 +8,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..likeness import kid, spread
+from ..likeness import apart, kid, spread
 
 ROWS = 1000
 """Real rows that are looked at, at most, and records that are made."""
 
 BATCH = 500
 """Records at a time."""
+
+
+LOOKED = ("val/energy", "val/kid", "val/diversity")
+"""What is measured at a look."""
 
 
 class Looks:
@@ -32,11 +36,16 @@ class Looks:
         self.apart = spread(self.real)
 
     def __call__(self, generator: nn.Module) -> dict[str, float]:
-        """Return `val/kid`, and `val/diversity`, the mean distance of made records in that of real ones."""
+        """Return how far made records are from real ones, and how far from each other, in what real ones are.
+
+        `val/energy`, `val/kid` and `val/diversity`.
+        """
         made = self._seen(self.z, generator)
+        own, theirs = self.apart, spread(made)
         return {
+            "val/energy": (2 * apart(self.real, made) - own - theirs) / own if own else 0.0,
             "val/kid": kid(self.real, made),
-            "val/diversity": spread(made) / self.apart if self.apart else 1.0,
+            "val/diversity": theirs / own if own else 1.0,
         }
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from ..precision import mixed
 from ..supervised import Stepper
 from ..trained import Sums, Trained
 from .diffaugment import DiffAugment
-from .looks import Looks
+from .looks import LOOKED, Looks
 from .losses import critic_loss, generator_loss, gradient_penalty, r1
 from .network import GanNetwork
 from .params import Clipped, Gan, Penalised
@@ -28,8 +28,8 @@ PLAYERS = ("generator", "critic")
 class Module(Trained):
     """Trains a generator and its critic.
 
-    Logs per epoch `train/critic` and `train/generator`, and `val/kid` and `val/diversity` every `evaluate_every` epochs
-    and after the last one; NaN between. Sums stay on the device until the epoch ends.
+    Logs per epoch `train/critic` and `train/generator`, and `LOOKED` every `evaluate_every` epochs and after the last
+    one; NaN between. Sums stay on the device until the epoch ends.
 
     Args:
         network: both players.
@@ -64,6 +64,11 @@ class Module(Trained):
         self.augment = DiffAugment(params.augment) if params.augment else None
         self.sums = {player: Sums() for player in PLAYERS}
         self.scaled: dict[str, Any] = {}
+
+    @property
+    def kept(self) -> nn.Module:
+        """The generator as it is kept."""
+        return self.network.generator if self.averaged is None else self.averaged
 
     @property
     def judged(self) -> nn.Module:
@@ -166,8 +171,7 @@ class Module(Trained):
             self.sums[player] = Sums()
         done = self.current_epoch + 1
         due = done % self.params.evaluate_every == 0 or done == self.epochs
-        generator = self.network.generator if self.averaged is None else self.averaged
-        self.log_dict(self.looks(generator) if due else {"val/kid": math.nan, "val/diversity": math.nan})
+        self.log_dict(self.looks(self.kept) if due else dict.fromkeys(LOOKED, math.nan))
 
 
 def _learn(weights: list[Tensor], learn: bool) -> None:

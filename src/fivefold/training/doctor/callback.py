@@ -6,8 +6,8 @@ import pytorch_lightning as pl
 
 from ...families.supervised import Supervised
 from ...params.models import Model
-from .course import Checkup, Course, Inputs, Measured, metrics_of
-from .probe import Probe
+from .course import Checkup, Course, Finding, Inputs, Measured, metrics_of
+from .probe import Probe, note
 from .rules import diagnose, not_finite
 
 
@@ -40,16 +40,16 @@ class Doctor(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read what was measured, the epoch's last training step being done."""
-        for kind, sizes in self.probe.read().items():
-            layers = self.measured.setdefault(kind, {})
-            for name in dict.fromkeys((*layers, *sizes)):
-                values = layers.setdefault(name, [None] * self.epochs)
-                values.append(sizes.get(name))
+        note(self.probe.read(), self.measured, self.epochs)
         self.epochs += 1
 
     def metrics(self) -> dict[str, float]:
         """Return what the last epoch's metrics are beside those of the family."""
         return metrics_of(self.measured, self.epochs - 1)
+
+    def alarms(self, epochs: list[dict[str, float]]) -> tuple[Finding, ...]:
+        """Return what cannot wait for the end, after epochs with these metrics: nothing."""
+        return ()
 
     def checkup(self, epochs: list[dict[str, float]]) -> Checkup:
         """Return what there is to say of a training with these metrics by epoch."""

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from .course import Measured
+
 LAYERS = 10
 """Layers that are looked at, at most: the first, the last, and as many between."""
 SAMPLE = 2**20
@@ -148,6 +150,14 @@ class Probe:
 
         x.register_hook(note)
         return (x, *args[1:])
+
+
+def note(seen: dict[str, Sizes], measured: Measured, epochs: int) -> None:
+    """Add what was measured in an epoch to what was in those before it."""
+    for kind, sizes in seen.items():
+        layers = measured.setdefault(kind, {})
+        for name in dict.fromkeys((*layers, *sizes)):
+            layers.setdefault(name, [None] * epochs).append(sizes.get(name))
 
 
 def layers_of(network: nn.Module) -> dict[str, list[nn.Parameter]]:
