@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from ..families.autoencoder.params import Autoencoder
+from ..families.autoencoder.params import Autoencoder, Generate
+from ..families.gan.params import Gan
 from .datasets import Dataset
 from .models import NOTHING, Model
 from .selection import Encoded
 
-JUDGED = ("gan",)
-"""Families whose records a classifier can compare with real ones."""
-
-MAKERS = ("autoencoder", "gan")
+NO_CLASSIFIERS = ("autoencoder", "gan")
 """Families that tell no classes."""
 
 
@@ -31,14 +29,20 @@ def conflicts_of_uses(
         yield "uses", f"a model must not wait for itself, but {way}; set one to {NOTHING}"
     elif isinstance(model.select, Encoded):
         yield from _of_encoder(model, models[model.lender])
-    elif model.network.family in JUDGED:
+    elif _makes_records(model):
         yield from _of_judge(model, dataset, models[model.lender])
     else:
         yield (
             "uses",
-            f"an encoder is used by select {{method: autoencoder}}, and a judge by {' and '.join(JUDGED)}, but"
-            f" select.method is {model.select.method} and the family {model.network.family}; set it to {NOTHING}",
+            "an encoder is used by select {method: autoencoder}, and a judge by what makes records: a gan, or an"
+            f" autoencoder for generation; {name} is neither, so set it to {NOTHING}",
         )
+
+
+def _makes_records(model: Model) -> bool:
+    """Say whether a model makes records, which a classifier can compare with real ones."""
+    network = model.network
+    return isinstance(network, Gan) or (isinstance(network, Autoencoder) and isinstance(network.purpose, Generate))
 
 
 def _behind(name: str, models: Mapping[str, Model]) -> list[str]:
@@ -68,7 +72,7 @@ def _of_judge(model: Model, dataset: Dataset, other: Model) -> Iterator[tuple[st
             "uses",
             f"a judge must be a classifier of {model.dataset}, but its task is unsupervised; set it to {NOTHING}",
         )
-    elif other.network.family in MAKERS:
+    elif other.network.family in NO_CLASSIFIERS:
         yield (
             "uses",
             f"a judge must be a classifier, but {model.uses} is of family {other.network.family}; name another",
