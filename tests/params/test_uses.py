@@ -13,6 +13,7 @@ NONE = {"method": "none"}
 ENCODED = {"method": "autoencoder"}
 MLP = {"family": "mlp"}
 GAN = {"family": "gan"}
+MADE = {"family": "autoencoder", "variant": {"name": "variational"}, "purpose": {"name": "generation"}}
 SMALL = {"family": "autoencoder", "latent": 2}
 
 
@@ -27,7 +28,7 @@ def tree(uses: str = "none", select: Any = NONE, network: Any = MLP, dataset: st
 
 @pytest.mark.parametrize(
     "made",
-    [tree(), tree("small", ENCODED), tree("wide", network=GAN), tree(network=GAN)],
+    [tree(), tree("small", ENCODED), tree("wide", network=GAN), tree(network=GAN), tree("wide", network=MADE)],
     ids=lambda made: str(made)[-60:],
 )
 def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
@@ -41,7 +42,10 @@ def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
         (tree("nobody", ENCODED), "must name a model, or none, but is 'nobody'; params.yaml has flat, line, wide,"),
         (tree("wide", ENCODED), "must name an autoencoder, but wide is of family cnn; name another"),
         (tree("small", ENCODED, dataset="mixes"), "must name an autoencoder of mixes, but small is of pens; name"),
-        (tree("small"), "an encoder is used by select {method: autoencoder}, and a judge by gan, but select.method is"),
+        (
+            tree("small"),
+            "an encoder is used by select {method: autoencoder}, and a judge by what makes records: a gan,",
+        ),
         (tree("user", ENCODED), "a model must not wait for itself, but user uses user; set one to none"),
         (tree("flat", network=GAN), "a judge must be of pens, but flat is of cells; name another"),
         (tree("small", network=GAN), "a judge must be a classifier, but small is of family autoencoder; name another"),
