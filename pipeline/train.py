@@ -18,6 +18,7 @@ from fivefold.training.checkpoints import prune
 from fivefold.training.fingerprint import fingerprint
 from fivefold.training.fit import Fitted, fit
 from fivefold.training.followers import followers
+from fivefold.training.rows import rows_of
 
 
 def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
@@ -26,7 +27,8 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
     model = params.model(name)
     source, selected = paths.prepared(model.dataset), paths.selected(name)
     verify(selected)
-    dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
+    chain = Chain.load(selected / "preprocess.safetensors")
+    dataset, chain = rows_of(model, params.dataset(model.dataset), load_dataset(source), chain)
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     load_family(model.network.family)
     start = pulled(name, model.training.start) if model.training.start else None

@@ -85,10 +85,25 @@ def accuracy(x: Array, y: Array, held_out: Array, truth: Array) -> float:
     return float((model.predict((held_out - shift) / scale) == truth).mean())
 
 
+def explained(x: Array, y: Array, held_out: Array, truth: Array) -> float:
+    """Return R2 of boosted trees of rows (n, d) and their values on held-out rows (m, d)."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    model = HistGradientBoostingRegressor(random_state=0).fit(x, y)
+    return float(model.score(held_out, truth))
+
+
 def entropy(shares: Array) -> float:
     """Return the entropy of shares (k,) that add up to 1, in bits."""
     some = shares[shares > 0]
     return float(-(some * np.log2(some)).sum())
+
+
+def closest(rows: Array, others: Array) -> Array:
+    """Return the distance (n,) of each row (n, d) from the nearest of others (m, d)."""
+    return np.concatenate(
+        [_distances(rows[start : start + BLOCK], others).min(1) for start in range(0, len(rows), BLOCK)]
+    )
 
 
 def _radius(rows: Array, k: int) -> Array:

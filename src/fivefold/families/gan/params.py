@@ -105,6 +105,12 @@ class Gan(Strict):
         " Osindero 2014); projection: the critic compares it with its last layer (Miyato & Koyama 2018)",
     )
     embedding: int = Field(default=16, gt=0, description="numbers that stand for a class, beside the noise")
+    pac: int = Field(
+        default=1,
+        gt=0,
+        description="records that the critic judges together, which shows it what they lack in variety (Lin et al."
+        " 2018); 1: each by itself",
+    )
     n_critic: int = Field(default=1, gt=0, description="steps of the critic for each of the generator")
     critic_rate: float = Field(
         default=1.0, gt=0, description="the critic's learning rate, in those of the generator, training.optimizer.lr"
