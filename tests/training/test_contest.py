@@ -87,7 +87,7 @@ def made_of(fitted: Fitted, n: int, asked: Array | None = None) -> Array:
     return make(fitted.saved, noise_of(fitted.saved, n, 0, np.arange(0) if asked is None else asked))
 
 
-RING: dict[str, Any] = {"hidden": [64, 64], "loss": {"name": "wasserstein_gp", "penalty": 0.3}, "critic_rate": 2.0}
+RING: dict[str, Any] = {"hidden": [64, 64], "numbers": "scaled", "loss": {"name": "wasserstein_gp", "penalty": 0.3}, "critic_rate": 2.0}
 
 
 def test_all_eight_gaussians_of_a_ring_are_found(tmp_path: Path) -> None:
@@ -222,6 +222,6 @@ def test_a_single_validation_row_is_refused(tmp_path: Path) -> None:
     data = images()
     one = Dataset(data.schema, data.train, data.validation.take(np.arange(1)), data.test)
     with pytest.raises(
-        ParamsError, match=r"compared with validation rows, two at least, but d has 1; change its split"
+        ParamsError, match=r"compared with validation rows, 2 at least, but d has 1; change its split"
     ):
         run(tmp_path, model({}), one)

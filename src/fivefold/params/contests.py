@@ -36,7 +36,7 @@ def _of_records(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[
     if network.design != "dense" and dataset.kind != "images":
         yield "design", f"{network.design} makes images, but {model.dataset} is of kind {dataset.kind}; choose dense"
     if network.output == "sigmoid" and dataset.kind == "table":
-        yield "output", "sigmoid makes pixels, but numbers of a table are told by their ranks; choose linear"
+        yield "output", "sigmoid makes pixels, but a table has numbers of any size; choose linear"
     elif network.output == "sigmoid" and dataset.normalize != "minmax":
         yield "output", f"sigmoid makes numbers between 0 and 1, but normalize is {dataset.normalize}; choose minmax"
     if dataset.normalize == "l2":

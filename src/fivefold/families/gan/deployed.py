@@ -28,6 +28,6 @@ def last_part(params: Gan, schema: Schema, chain: Chain) -> nn.Module:
     Raises:
         ParamsError: the preprocessing cannot be undone.
     """
-    if schema.kind == "table":
+    if schema.kind == "table" and params.numbers == "ranks":
         return Rows(chain, chain.shape(schema.shape)[0] - sum(chain.categories()))
     return Sample(chain, images=schema.kind == "images")

@@ -85,6 +85,11 @@ class Gan(Strict):
         description="activation of what is made; sigmoid: for features between 0 and 1, which the critic then sees"
         " between -1 and 1",
     )
+    numbers: Literal["ranks", "scaled"] = Field(
+        default="ranks",
+        description="of a table: ranks: both players see numbers by the normal scores of their ranks, whatever their"
+        " distribution; scaled: as the dataset's normalize has them",
+    )
     norm: Literal["auto", "none", "batch", "spectral"] = Field(
         default="auto",
         description="of the critic; auto: batch of dcgan and spectral of resnet, none of the others, of a critic under"
