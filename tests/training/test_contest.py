@@ -87,7 +87,12 @@ def made_of(fitted: Fitted, n: int, asked: Array | None = None) -> Array:
     return make(fitted.saved, noise_of(fitted.saved, n, 0, np.arange(0) if asked is None else asked))
 
 
-RING: dict[str, Any] = {"hidden": [64, 64], "numbers": "scaled", "loss": {"name": "wasserstein_gp", "penalty": 0.3}, "critic_rate": 2.0}
+RING: dict[str, Any] = {
+    "hidden": [64, 64],
+    "numbers": "scaled",
+    "loss": {"name": "wasserstein_gp", "penalty": 0.3},
+    "critic_rate": 2.0,
+}
 
 
 def test_all_eight_gaussians_of_a_ring_are_found(tmp_path: Path) -> None:
@@ -142,6 +147,7 @@ PLAYERS: dict[str, dict[str, Any]] = {
     "dcgan, two steps of the critic": {"design": "dcgan", "hidden": [4, 8], "n_critic": 2, "condition": "projection"},
     "resnet, penalty": {"design": "resnet", "hidden": [4], "loss": {"name": "wasserstein_gp"}, "norm": "spectral"},
     "stylegan, r1, augmented": {"design": "stylegan", "hidden": [4], "r1": 1.0, "r1_every": 3, "augment": {}},
+    "packs": {"pac": 4, "condition": "label", "loss": {"name": "wasserstein_gp"}},
     "clipped, noise": {"loss": {"name": "wasserstein_clip"}, "instance_noise": 0.2, "condition": "label"},
 }
 
@@ -221,7 +227,5 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path
 def test_a_single_validation_row_is_refused(tmp_path: Path) -> None:
     data = images()
     one = Dataset(data.schema, data.train, data.validation.take(np.arange(1)), data.test)
-    with pytest.raises(
-        ParamsError, match=r"compared with validation rows, 2 at least, but d has 1; change its split"
-    ):
+    with pytest.raises(ParamsError, match=r"compared with validation rows, 2 at least, but d has 1; change its split"):
         run(tmp_path, model({}), one)

@@ -47,7 +47,7 @@ UNITS = {
     "two_sample": "share that a linear classifier tells from real rows; 0.5 is best",
     "entropy": "bits, of the classes that the judge sees",
     "agreement": "share in which the judge sees the class that was asked for; higher is better",
-    "taught": "accuracy of a linear classifier, R2 of boosted trees, that learnt from records alone; higher is better",
+    "taught": "accuracy on real rows, of values R2, of what learnt from records alone; higher is better",
     "wasserstein": "mean distance of a number's distributions, in deviations; lower is better",
     "variation": "mean share of rows that another category would have to have; lower is better",
     "correlation": "mean difference of the correlation of two features; lower is better",
