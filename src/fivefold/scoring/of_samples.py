@@ -71,7 +71,7 @@ class Made(NamedTuple):
 class Compared(NamedTuple):
     """Real rows of each set, what is seen in them, and as many records with classes as often.
 
-    features: of raw records, their targets hidden if asked to; None with a judge.
+    features: of raw records, their targets hidden if asked to.
     """
 
     rows: dict[str, Records]
