@@ -1,7 +1,8 @@
 """The rows that a network learns, and their preprocessing."""
 
+from importlib import import_module
+
 from ..data.records import Dataset
-from ..data.whole import whole
 from ..families.gan.params import Gan
 from ..params.datasets import Dataset as DatasetParams
 from ..params.models import Model
@@ -13,9 +14,11 @@ def rows_of(params: Model, block: DatasetParams, dataset: Dataset, chain: Chain)
 
     block: of the dataset; chain: fitted to its features.
     """
-    if not isinstance(params.network, Gan) or block.kind != "table":
+    network = params.network
+    if not isinstance(network, Gan) or block.kind != "table":
         return dataset, chain
-    from ..preprocessing.scaling import fit_scaling  # scikit-learn is paid for by tables that are made alone
-
-    rows = whole(dataset, asked=params.network.conditional)
-    return rows, fit_scaling(rows.train.x, rows.schema, block)
+    # scikit-learn is paid for by tables that are made alone
+    rows: tuple[Dataset, Chain] = import_module(f"fivefold.families.{network.family}.rows").whole_rows(
+        network, block, dataset
+    )
+    return rows
