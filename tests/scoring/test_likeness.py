@@ -11,7 +11,7 @@ from fivefold.data.records import Array
 from fivefold.families import likeness as pairs
 from fivefold.families.likeness import kid, spread
 from fivefold.scoring import likeness
-from fivefold.scoring.likeness import accuracy, entropy, fid, manifold, two_sample
+from fivefold.scoring.likeness import accuracy, entropy, explained, fid, manifold, two_sample
 
 
 class Flat(nn.Module):
@@ -105,3 +105,19 @@ def test_a_classifier_that_learnt_classes_tells_them() -> None:
 def test_entropy_in_bits() -> None:
     assert entropy(np.full(8, 1 / 8)) == pytest.approx(3)
     assert entropy(np.array([1.0, 0.0])) == 0
+
+
+def test_trees_tell_apart_what_no_line_parts_and_explain_values() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 2))
+    pairs = x * np.array([1, 0.1]) + np.array([0, 1]) * x[:, :1] ** 2  # a parabola, and a cloud of the same means
+    cloud = random.normal(pairs.mean(0), pairs.std(0), (400, 2))
+    assert two_sample(pairs, cloud, 0) < 0.6 < 0.8 < two_sample(pairs, cloud, 0, trees=True)
+    assert two_sample(x[:200], x[200:], 0, trees=True) == pytest.approx(0.5, abs=0.15)
+    y = np.abs(x[:, 0])
+    assert 0.9 < explained(x[:300], y[:300], x[300:], y[300:]) <= 1
+
+
+def test_a_class_that_is_alone_is_all_that_is_told() -> None:
+    x = np.arange(8.0)[:, None]
+    assert accuracy(x, np.ones(8, int), x, np.arange(8) % 4) == 0.25

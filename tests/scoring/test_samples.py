@@ -48,7 +48,7 @@ def report_of(case: Case, expert: Expert | None) -> Report:
 
 EXPERT = Expert("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
 OWN = ["fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
-OF_ROWS = ["wasserstein", "correlation", "nearest", "copies"]
+OF_ROWS = ["two_sample_trees", "wasserstein", "correlation", "nearest", "copies"]
 
 
 @pytest.mark.parametrize(

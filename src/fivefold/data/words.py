@@ -27,7 +27,7 @@ def settled(x: Array, schema: Schema) -> Array:
         values = x[:, place]
         match column.type:
             case "numeric" if column.decimals is not None:
-                out[:, place] = np.round(values, column.decimals)
+                out[:, place] = np.round(values, column.decimals) + 0.0  # no -0.0
             case "boolean" | "ordinal":
                 out[:, place] = np.clip(np.round(values), 0, max(len(column.categories) - 1, 1))
             case "date":

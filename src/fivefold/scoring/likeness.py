@@ -65,14 +65,17 @@ def manifold(real: Array, made: Array) -> dict[str, float]:
     }
 
 
-def two_sample(real: Array, made: Array, seed: int) -> float:
-    """Return how often a linear classifier tells held-out rows of the two (n, d), (m, d) apart; 0.5 if it cannot."""
+def two_sample(real: Array, made: Array, seed: int, *, trees: bool = False) -> float:
+    """Return how often a linear classifier tells held-out rows of the two (n, d), (m, d) apart; 0.5 if it cannot.
+
+    trees: boosted trees in its place, which see what no line parts.
+    """
     size = min(len(real), len(made))
     random = np.random.default_rng(seed)
     pairs = [rows[random.permutation(len(rows))[:size]] for rows in (real, made)]
     learnt, asked = (np.concatenate([rows[part::2] for rows in pairs]) for part in (0, 1))
     which = [np.repeat([0, 1], [len(rows[part::2]) for rows in pairs]) for part in (0, 1)]
-    return accuracy(learnt, which[0], asked, which[1])
+    return (by_trees if trees else accuracy)(learnt, which[0], asked, which[1])
 
 
 def accuracy(x: Array, y: Array, held_out: Array, truth: Array) -> float:
@@ -85,6 +88,14 @@ def accuracy(x: Array, y: Array, held_out: Array, truth: Array) -> float:
     scale = np.where(scale > 0, scale, 1)
     model = LogisticRegression(max_iter=200, tol=1e-3).fit((x - shift) / scale, y)
     return float((model.predict((held_out - shift) / scale) == truth).mean())
+
+
+def by_trees(x: Array, y: Array, held_out: Array, truth: Array) -> float:
+    """Return how often boosted trees of rows (n, d) and their classes tell those of held-out rows (m, d)."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(random_state=0).fit(x, y)
+    return float((model.predict(held_out) == truth).mean())
 
 
 def explained(x: Array, y: Array, held_out: Array, truth: Array) -> float:

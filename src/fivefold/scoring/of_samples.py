@@ -18,7 +18,7 @@ from ..data.words import written
 from ..families.expert import Expert
 from ..families.saved import Saved
 from . import sample_pictures as pictures
-from .likeness import accuracy, entropy, explained, likeness
+from .likeness import accuracy, entropy, explained, likeness, two_sample
 from .of_rows import Rows, histograms, of_columns, of_copies
 from .report import Report
 from .samples import Viewer, Views, conditional, features_of, make, noise_of, told
@@ -45,6 +45,7 @@ UNITS = {
     "density": "real rows that a record is like, in those that a real one is like; 1 is good",
     "coverage": "share of real rows with a record near them; higher is better",
     "two_sample": "share that a linear classifier tells from real rows; 0.5 is best",
+    "two_sample_trees": "share that boosted trees tell from real rows; 0.5 is best",
     "entropy": "bits, of the classes that the judge sees",
     "agreement": "share in which the judge sees the class that was asked for; higher is better",
     "taught": "accuracy on real rows, of values R2, of what learnt from records alone; higher is better",
@@ -125,6 +126,8 @@ def _scores(compared: Compared, part: str, seed: int) -> dict[str, float]:
     if compared.schema.kind == "table":
         rows = {name: Rows(each.x, compared.features(each.x)) for name, each in compared.rows.items()}
         theirs = Rows(made.records, compared.features(made.records))
+        for scores, each in ((found, theirs), (floors, rows[other])):
+            scores["two_sample_trees"] = two_sample(rows[part].features, each.features, seed, trees=True)
         found |= of_columns(compared.schema, rows[part], theirs) | of_copies(theirs, rows["train"])
         held_out = rows[other if part == "train" else part]
         floors |= of_columns(compared.schema, rows[part], rows[other]) | of_copies(held_out, rows["train"])
