@@ -16,6 +16,8 @@ from fivefold.families.expert import Expert
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.scoring.samples import make, noise_of
+from fivefold.training.assemble import Clock
+from fivefold.training.contest import assemble
 from fivefold.training.doctor.referee import Referee
 from fivefold.training.fit import Fitted, fit
 
@@ -214,6 +216,24 @@ def test_records_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
     own, judged = run(tmp_path / "own", model({})), run(tmp_path / "judged", model({"judge": "mlp"}), judge=judge)
     assert judged.history["train/critic"].equals(own.history["train/critic"])  # to look changes nothing
     assert not judged.history["val/kid"].equals(own.history["val/kid"])
+
+
+def test_rare_classes_are_shown_as_often_as_others_where_they_are_asked_for() -> None:
+    data = ring(800)
+    rare = Dataset(
+        data.schema,
+        data.train.take(np.flatnonzero(data.train.y % 8 < (np.arange(400) % 9))),
+        data.validation,
+        data.test,
+    )
+    shares = []
+    for imbalance in ("none", "sampling"):
+        chosen = model({"condition": "label"}, imbalance=imbalance)
+        made = assemble("m", chosen, rare, POINTS, None, Clock(1, lambda: 0), device=torch.device("cpu"))
+        (epoch,) = made.batches
+        shares.append(torch.cat([c for _, c, _ in epoch]).mean(0))
+    assert float(shares[0].min()) < 0.05
+    assert float(shares[1].min()) > 0.07  # of an eighth
 
 
 def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path) -> None:

@@ -57,12 +57,8 @@ def assemble(
     built = build_network(network, network_shape(schema, chain, training.loss))
     output = last_part(network, schema, chain, training.loss)
     k = len(schema.classes) if network.conditional else 0
-    (x, c), (held_out, held_c) = (
-        (laid_out(features, device), _classes(records, k).to(device))
-        for features, records in zip(
-            _features(chain, dataset, output, clock.seed), (dataset.train, dataset.validation), strict=True
-        )
-    )
+    x, held_out = (laid_out(features, device) for features in _features(chain, dataset, output, clock.seed))
+    c, held_c = (_classes(records, k).to(device) for records in (dataset.train, dataset.validation))
     for which, rows, least in (("training", x, max(2, network.pac)), ("validation", held_out, 2)):
         if len(rows) < least:
             raise ParamsError(
