@@ -19,7 +19,7 @@ LOOKED_AT = 10_000
 def whole(dataset: Dataset, *, asked: bool) -> Dataset:
     """Return a table's rows with their targets as last features; asked: but for the leading one, which is asked for."""
     schema = dataset.schema
-    chosen = goals(schema)[int(asked) :]
+    chosen = tuple(goal for goal in goals(schema)[int(asked) :] if goal.schema.target)
     features = (*schema.features, *(goal.schema.target for goal in chosen))
     sets = {name: _joined(records, chosen) for name, records in dataset.splits().items()}
     columns = _exact((*schema.columns, *map(_column, chosen)), sets["train"].x)
