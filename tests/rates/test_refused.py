@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_gan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = read_tree(ROOT / "params.yaml")
-    maker = {"dataset": "digits", "select": {"method": "none"}, "network": {"family": "gan"}}
+    maker = {"dataset": "digits", "uses": "none", "select": {"method": "none"}, "network": {"family": "gan"}}
     tree["models"]["maker"] = {**maker, "training": {"schedule": {"name": "constant"}}}
     with (tmp_path / "params.yaml").open("w") as file:
         YAML().dump(tree, file)

@@ -19,6 +19,7 @@ from .selection import KBest, Percentile
 from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
 from .training import Training
+from .uses import conflicts_of_uses
 
 
 class Params(Strict):
@@ -61,9 +62,10 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
+        found += [Conflict(f"{at}.{key}", why) for key, why in conflicts_of_uses(name, model, dataset, params.models)]
         if model.network.family in ("autoencoder", "gan"):
             own = (
-                conflicts_of_gan(model.network, model, dataset, params.models)
+                conflicts_of_gan(model.network, model, dataset)
                 if model.network.family == "gan"
                 else conflicts_of_autoencoder(model.network, model, dataset)
             )

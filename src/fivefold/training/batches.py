@@ -13,7 +13,7 @@ class Batches:
     """Epochs of (x, y) batches of resident tensors, each handed to Lightning as one: its loop costs more than a step.
 
     Args:
-        x, y: (n, ...), on the same device.
+        x, y: (n, ...), on the same device; one tensor where rows are told by themselves.
         batch_size: rows a batch; the last batch of an epoch is smaller if their number is no multiple of it.
         order: which rows an epoch has, and in which order; None: all, as they lie.
         n: how many rows an epoch has.
@@ -64,7 +64,8 @@ class Epoch:
             return
         for index in torch.split(of.order().to(of.x.device), of.batch_size):
             own = index[of.part :: of.parts]
-            yield of.x[own], of.y[own], len(index)
+            x = of.x[own]
+            yield x, x if of.y is of.x else of.y[own], len(index)
 
 
 def shuffled(n: int, seed: int, epoch: Callable[[], int]) -> Order:
