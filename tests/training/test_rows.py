@@ -106,7 +106,7 @@ def test_made_rows_hold_what_real_ones_do(of_classes: Trained) -> None:
     assert scores["taught"] > 0.95
     assert scores["wasserstein"] < 0.25
     assert scores["variation"] < 0.15
-    assert scores["copies"] < 0.05
+    assert scores["copies"] < scores["copies_floor"] + 0.1
 
 
 def test_every_score_of_rows_stands_beside_that_of_real_ones(of_values: Trained) -> None:
