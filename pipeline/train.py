@@ -18,6 +18,7 @@ from fivefold.training.checkpoints import prune
 from fivefold.training.fingerprint import fingerprint
 from fivefold.training.fit import Fitted, fit
 from fivefold.training.followers import followers
+from fivefold.training.rows import rows_of
 
 
 def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
@@ -26,16 +27,21 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
     model = params.model(name)
     source, selected = paths.prepared(model.dataset), paths.selected(name)
     verify(selected)
-    dataset, chain = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
+    prepared = load_dataset(source), Chain.load(selected / "preprocess.safetensors")
+    rows = rows_of(model, params.dataset(model.dataset), *prepared)
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     load_family(model.network.family)
-    start = pulled(name, model.training.start) if model.training.start else None
-    judge = judge_of(model)
-    origin = {role: other.facts for role, other in (("start", start), ("judge", judge)) if other}
+    start = model.training.start
+    others = {"start": pulled(name, start) if start else None, "judge": judge_of(model)}
+    origin = {role: other.facts for role, other in others.items() if other}
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
-    checkpoints = paths.work("train", name) / identity
-    train = partial(fit, name, model, dataset, chain, start, judge, seed=params.seed, checkpoints=checkpoints)
-    return train, {**origin, "name": name, "fingerprint": identity, "params": tree}
+    how = {"seed": params.seed, "checkpoints": paths.work("train", name) / identity}
+    return partial(fit, name, model, *rows, *others.values(), **how), {
+        **origin,
+        "name": name,
+        "fingerprint": identity,
+        "params": tree,
+    }
 
 
 def main(name: str) -> None:
@@ -44,8 +50,8 @@ def main(name: str) -> None:
     with reporting("train", name, known["fingerprint"]) as report, report.running():
         told.inputs(report, known["params"])
         with followers(known["params"]["training"]["devices"], partial(give_up, "train")):
-            tell = report.history(known["params"]["training"]["max_epochs"])
-            fitted = train(on_epoch=tell, on_sheet=report.sheets(), on_alarm=report.alarm)
+            history = report.history(known["params"]["training"]["max_epochs"])
+            fitted = train(on_epoch=history, on_sheet=report.sheets(), on_alarm=report.alarm)
         with publishing(paths.model(name)) as folder:
             fitted.save(folder, known)
         report.metrics(len(fitted.history), {"train/seconds": fitted.seconds})

@@ -99,27 +99,37 @@ def add(
 
 @app.command()
 def sample(
-    model: Annotated[str, typer.Argument(help="a trained model of params.yaml, on a text of task language")],
+    model: Annotated[str, typer.Argument(help="a trained model of params.yaml: of a text's language, or a generator")],
     prompt: Annotated[
         str | None, typer.Option(help="text to go on from; left out, a space, or the word most frequent in training")
     ] = None,
     length: Annotated[int, typer.Option(help="words or characters to write")] = 200,
     temperature: Annotated[float, typer.Option(help="below 1: likely tokens become likelier; above: rarer ones")] = 0.8,
     top_k: Annotated[int, typer.Option(help="draw from so many of the likeliest tokens; 0 draws from all")] = 0,
-    seed: Annotated[int, typer.Option(help="the same seed writes the same text")] = 0,
+    rows: Annotated[int, typer.Option(help="of a generator: records to make")] = 1000,
+    out: Annotated[
+        Path | None, typer.Option(help="of a generator: .parquet or .csv of a table, .npz or .png of images")
+    ] = None,
+    asked: Annotated[str, typer.Option("--class", help="of a generator that can be asked; else each in turn")] = "",
+    seed: Annotated[int, typer.Option(help="the same seed writes the same text, or makes the same records")] = 0,
 ) -> None:
-    """Let a language model write on from a prompt."""
+    """Let a language model write on from a prompt, or a generator make records."""
     from .data.storage import MANIFEST
     from .families.saved import load_model
+    from .generating.records import makes_records
+    from .generating.records import write as make
     from .generating.sample import opening, stream
     from .params.load import load_params
 
-    _enter_project()
+    here = _enter_project()
     load_params().model(model)
     folder = paths.model(model)
     if not (folder / MANIFEST).exists():
         raise ArtifactError(f"{folder} must hold a trained model, but does not; run `dvc repro train@{model}`")
     saved = load_model(folder)
+    if makes_records(saved):
+        print(f"{rows} records: {make(saved, rows, None if out is None else here / out, asked=asked, seed=seed)}")
+        return
     start = opening(saved) if prompt is None else prompt
     pieces = stream(saved, start, length, temperature=temperature, top_k=top_k, seed=seed)
     print(start, end="", flush=True)

@@ -177,6 +177,8 @@ CASES = {
     ),
     "gan": Case(Gan(**GAN), TABLE, classes=0),
     "gan of labelled rows": Case(Gan(**GAN, hidden=(32, 16), condition="label"), TABLE),
+    "gan of numbers and words": Case(Gan(**GAN, condition="label"), TABLE, kind="words"),
+    "gan of numbers as they are scaled, and words": Case(Gan(**GAN, numbers="scaled"), TABLE, 0, "words"),
     "gan of images, flat": Case(Gan(**GAN, norm="spectral", condition="projection"), DIGIT),
     "gan of images of a label, flat": Case(Gan(**GAN, hidden=(64, 64), norm="batch", condition="label"), ODD),
     "gan dcgan": Case(Gan(**GAN, design="dcgan", hidden=(16, 32)), DIGIT, classes=0),

@@ -55,6 +55,7 @@ def said(dataset: str = "pens", **changes: Any) -> str:
         {"network__loss": {"name": "wasserstein_gp", "penalty": 1.0}, "network__norm": "spectral"},
         {"dataset": "cells", "network__condition": "label"},
         {"dataset": "mixes"},
+        {"dataset": "cells", "network__condition": "label", "training__imbalance": "sampling", "network__pac": 2},
     ],
 )
 def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
@@ -64,7 +65,7 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("dataset", "changes", "text"),
     [
-        ("letters", {}, "network.family: gan makes images and rows of numbers, but letters is of kind text; choose"),
+        ("letters", {}, "network.family: gan makes images and rows of tables, but letters is of kind text; choose"),
         (
             "mixes",
             {"network__condition": "label"},
@@ -79,7 +80,7 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
         (
             "mixes",
             {"network__output": "sigmoid"},
-            "network.output: sigmoid makes numbers between 0 and 1, but normalize",
+            "network.output: sigmoid makes pixels, but a table has numbers of any size; choose linear",
         ),
         (
             "pens",
@@ -105,7 +106,22 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
             {"training__loss": {"name": "mse"}},
             "training.loss.name: a gan's loss is network.loss, so it must be",
         ),
-        ("pens", {"training__imbalance": "weights"}, "training.imbalance: is not of two networks that learn from each"),
+        (
+            "cells",
+            {"training__imbalance": "sampling"},
+            "training.imbalance: a gan can be shown classes alike, by sampling where condition asks for them, but it is"
+            " sampling and condition none; leave it out",
+        ),
+        (
+            "cells",
+            {"training__imbalance": "weights", "network__condition": "label"},
+            "training.imbalance: a gan can be shown classes alike, by sampling",
+        ),
+        (
+            "cells",
+            {"network__pac": 7},
+            "training.batch_size: it must be a multiple of pac times accumulate times devices, 7, but is",
+        ),
         ("pens", {"training__compile": True}, "training.compile: is not of two networks that learn from each other;"),
         ("pens", {"training__start": {"model": "wide"}}, "training.start: is not of two networks that learn from each"),
         ("pens", {"training__augment": {"rotation": 9.0}}, "training.augment: a gan would make altered records; leave"),

@@ -12,7 +12,7 @@ from fivefold.data.records import Array
 from fivefold.families import likeness as pairs
 from fivefold.families.likeness import energy, kid, spread
 from fivefold.scoring import likeness
-from fivefold.scoring.likeness import accuracy, by_distance, entropy, fid, two_sample
+from fivefold.scoring.likeness import accuracy, by_distance, entropy, explained, fid, two_sample
 
 
 class Flat(nn.Module):
@@ -133,3 +133,19 @@ def test_one_real_row_again_and_again_is_about_as_far_as_two_real_rows_are() -> 
     real = torch.from_numpy(rows(400, 3))
     assert energy(real, real[:1].repeat(400, 1)) == pytest.approx(1, abs=0.6)
     assert energy(torch.zeros(3, 2), torch.ones(3, 2)) == 0  # real rows that are all the same are no unit
+
+
+def test_trees_tell_apart_what_no_line_parts_and_explain_values() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 2))
+    pairs = x * np.array([1, 0.1]) + np.array([0, 1]) * x[:, :1] ** 2  # a parabola, and a cloud of the same means
+    cloud = random.normal(pairs.mean(0), pairs.std(0), (400, 2))
+    assert two_sample(pairs, cloud, 0) < 0.6 < 0.8 < two_sample(pairs, cloud, 0, trees=True)
+    assert two_sample(x[:200], x[200:], 0, trees=True) == pytest.approx(0.5, abs=0.15)
+    y = np.abs(x[:, 0])
+    assert 0.9 < explained(x[:300], y[:300], x[300:], y[300:]) <= 1
+
+
+def test_a_class_that_is_alone_is_all_that_is_told() -> None:
+    x = np.arange(8.0)[:, None]
+    assert accuracy(x, np.ones(8, int), x, np.arange(8) % 4) == 0.25

@@ -56,13 +56,14 @@ def report_of(case: Case, expert: Expert | None) -> Report:
 
 EXPERT = Expert("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
 OWN = ["energy", "fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
+OF_ROWS = ["two_sample_trees", "wasserstein", "correlation", "nearest", "copies"]
 
 
 @pytest.mark.parametrize(
     ("case", "expert", "scores"),
     [
-        ("gan", None, OWN),
-        ("gan of labelled rows", None, [*OWN, "taught"]),
+        ("gan", None, [*OWN, *OF_ROWS]),
+        ("gan of labelled rows", None, [*OWN, "taught", *OF_ROWS]),
         ("gan dcgan", None, OWN),
         ("gan stylegan", EXPERT, [*OWN, "entropy"]),
         ("gan resnet", EXPERT, [*OWN, "entropy", "agreement", "taught"]),
@@ -78,15 +79,19 @@ def test_every_score_stands_beside_that_of_real_rows(
     assert all(np.isfinite(list(each.values())).all() for each in found.scores.values())
     draw(found.pictures, tmp_path / "plots")
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
-    assert drawn == {*found.tables, "samples"} | ({"real"} if case not in ("gan", "gan of labelled rows") else set())
+    assert drawn == {*found.tables, "samples"} | ({"real"} if "columns" not in found.tables else set())
+    assert ("columns" in found.tables) == (case in ("gan", "gan of labelled rows"))
     assert drawn >= ({"classes"} if expert else set())
 
 
-def test_records_are_told_row_by_row_with_the_class_asked_for_and_the_one_seen() -> None:
+def test_rows_are_told_as_many_as_there_are_training_rows_and_images_with_the_class_asked_for_and_the_one_seen() -> (
+    None
+):
     case = CASES["gan of labelled rows"]
     frame = report_of(case, None).predictions
-    assert list(frame) == ["row", "asked", *"abcdefghijkl"]
-    assert len(frame) == 15
+    assert list(frame) == [*"abcdefghijkl", "y"]
+    assert frame["y"].isin([f"class{i}" for i in range(10)]).all()
+    assert len(frame) == 30
     assert list(report_of(CASES["gan resnet"], EXPERT).predictions) == ["row", "asked", "seen"]
 
 

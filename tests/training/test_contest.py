@@ -18,6 +18,8 @@ from fivefold.families.expert import Expert
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.scoring.samples import make, noise_of
+from fivefold.training.assemble import Clock
+from fivefold.training.contest import assemble
 from fivefold.training.doctor.referee import Referee
 from fivefold.training.fit import Fitted, fit
 from fivefold.training.showing import fixed
@@ -92,7 +94,12 @@ def made_of(fitted: Fitted, n: int, asked: Array | None = None) -> Array:
     return make(fitted.saved, noise_of(fitted.saved, n, 0, np.arange(0) if asked is None else asked))
 
 
-RING: dict[str, Any] = {"hidden": [64, 64], "loss": {"name": "wasserstein_gp", "penalty": 0.3}, "critic_rate": 2.0}
+RING: dict[str, Any] = {
+    "hidden": [64, 64],
+    "numbers": "scaled",
+    "loss": {"name": "wasserstein_gp", "penalty": 0.3},
+    "critic_rate": 2.0,
+}
 
 
 def test_all_eight_gaussians_of_a_ring_are_found(tmp_path: Path) -> None:
@@ -207,6 +214,7 @@ PLAYERS: dict[str, dict[str, Any]] = {
     "dcgan, two steps of the critic": {"design": "dcgan", "hidden": [4, 8], "n_critic": 2, "condition": "projection"},
     "resnet, penalty": {"design": "resnet", "hidden": [4], "loss": {"name": "wasserstein_gp"}, "norm": "spectral"},
     "stylegan, r1, augmented": {"design": "stylegan", "hidden": [4], "r1": 1.0, "r1_every": 3, "augment": {}},
+    "packs": {"pac": 4, "condition": "label", "loss": {"name": "wasserstein_gp"}},
     "clipped, noise": {"loss": {"name": "wasserstein_clip"}, "instance_noise": 0.2, "condition": "label"},
 }
 
@@ -275,6 +283,24 @@ def test_records_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
     assert not judged.history["val/kid"].equals(own.history["val/kid"])
 
 
+def test_rare_classes_are_shown_as_often_as_others_where_they_are_asked_for() -> None:
+    data = ring(800)
+    rare = Dataset(
+        data.schema,
+        data.train.take(np.flatnonzero(data.train.y % 8 < (np.arange(400) % 9))),
+        data.validation,
+        data.test,
+    )
+    shares = []
+    for imbalance in ("none", "sampling"):
+        chosen = model({"condition": "label"}, imbalance=imbalance)
+        made = assemble("m", chosen, rare, POINTS, None, Clock(1, lambda: 0), device=torch.device("cpu"))
+        (epoch,) = made.batches
+        shares.append(torch.cat([c for _, c, _ in epoch]).mean(0))
+    assert float(shares[0].min()) < 0.05
+    assert float(shares[1].min()) > 0.07  # of an eighth
+
+
 def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path) -> None:
     chosen = model({"loss": {"name": "least_squares"}}, optimizer={"name": "sgd", "lr": 1e12})
     with pytest.raises(
@@ -286,7 +312,5 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path
 def test_a_single_validation_row_is_refused(tmp_path: Path) -> None:
     data = images()
     one = Dataset(data.schema, data.train, data.validation.take(np.arange(1)), data.test)
-    with pytest.raises(
-        ParamsError, match=r"compared with validation rows, two at least, but d has 1; change its split"
-    ):
+    with pytest.raises(ParamsError, match=r"compared with validation rows, 2 at least, but d has 1; change its split"):
         run(tmp_path, model({}), one)

@@ -24,6 +24,8 @@ class Column(Strict):
     Of an ordinal column: its values, lowest first."""
     parts: tuple[str, ...] = ()
     """Of a date: those of `DATE_PARTS` that change."""
+    decimals: int | None = None
+    """Of what makes rows: digits behind the point of a number, or of a date in days; None for all that there are."""
 
     @property
     def features(self) -> tuple[str, ...]:

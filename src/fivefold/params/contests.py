@@ -7,7 +7,7 @@ from .datasets import Dataset
 from .models import Model
 from .optimizers import Plateau
 
-LEFT_OUT = {"imbalance": "none", "base": "none", "compile": False, "start": None}
+LEFT_OUT = {"base": "none", "compile": False, "start": None}
 """Of training, what is of other families alone."""
 
 
@@ -23,7 +23,7 @@ def _of_records(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[
     if dataset.kind not in ("images", "table"):
         yield (
             "family",
-            f"gan makes images and rows of numbers, but {model.dataset} is of kind {dataset.kind}; choose another"
+            f"gan makes images and rows of tables, but {model.dataset} is of kind {dataset.kind}; choose another"
             " family",
         )
         return
@@ -31,7 +31,9 @@ def _of_records(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[
         yield "family", "a gan makes whole records; set select {method: none}"
     if network.design != "dense" and dataset.kind != "images":
         yield "design", f"{network.design} makes images, but {model.dataset} is of kind {dataset.kind}; choose dense"
-    if network.output == "sigmoid" and dataset.normalize != "minmax":
+    if network.output == "sigmoid" and dataset.kind == "table":
+        yield "output", "sigmoid makes pixels, but a table has numbers of any size; choose linear"
+    elif network.output == "sigmoid" and dataset.normalize != "minmax":
         yield "output", f"sigmoid makes numbers between 0 and 1, but normalize is {dataset.normalize}; choose minmax"
     if dataset.normalize == "l2":
         yield "family", "l2 loses the size of a row, which cannot be made again; choose another normalize"
@@ -56,6 +58,19 @@ def _of_training(network: Gan, model: Model) -> Iterator[tuple[str, str]]:
     for key, nothing in LEFT_OUT.items():
         if getattr(training, key) != nothing:
             yield f"training.{key}", "is not of two networks that learn from each other; leave it out"
+    if training.imbalance != "none" and not (training.imbalance == "sampling" and network.conditional):
+        yield (
+            "training.imbalance",
+            f"a gan can be shown classes alike, by sampling where condition asks for them, but it is"
+            f" {training.imbalance} and condition {network.condition}; leave it out",
+        )
+    parts = network.pac * training.accumulate * training.devices
+    if training.batch_size % parts:
+        yield (
+            "training.batch_size",
+            f"it must be a multiple of pac times accumulate times devices, {parts}, but is {training.batch_size};"
+            " change it",
+        )
     if training.augment.active:
         yield "training.augment", "a gan would make altered records; leave it out, or choose network.augment"
     if isinstance(training.schedule, Plateau):

@@ -71,24 +71,45 @@ def by_distance(real: Array, made: Array) -> dict[str, float]:
     }
 
 
-def two_sample(real: Array, made: Array, seed: int) -> float:
-    """Return how often a linear classifier tells held-out rows of the two (n, d), (m, d) apart; 0.5 if it cannot."""
+def two_sample(real: Array, made: Array, seed: int, *, trees: bool = False) -> float:
+    """Return how often a linear classifier tells held-out rows of the two (n, d), (m, d) apart; 0.5 if it cannot.
+
+    trees: boosted trees in its place, which see what no line parts.
+    """
     size = min(len(real), len(made))
     random = np.random.default_rng(seed)
     pairs = [rows[random.permutation(len(rows))[:size]] for rows in (real, made)]
     learnt, asked = (np.concatenate([rows[part::2] for rows in pairs]) for part in (0, 1))
     which = [np.repeat([0, 1], [len(rows[part::2]) for rows in pairs]) for part in (0, 1)]
-    return accuracy(learnt, which[0], asked, which[1])
+    return (by_trees if trees else accuracy)(learnt, which[0], asked, which[1])
 
 
 def accuracy(x: Array, y: Array, held_out: Array, truth: Array) -> float:
     """Return how often a linear classifier of rows (n, d) and their classes tells those of held-out rows (m, d)."""
+    if (y == y[0]).all():  # a generator may have collapsed: there is nothing to learn
+        return float((truth == y[0]).mean())
     from sklearn.linear_model import LogisticRegression  # paid for by models that make records alone
 
     shift, scale = x.mean(0), x.std(0)
     scale = np.where(scale > 0, scale, 1)
     model = LogisticRegression(max_iter=200, tol=1e-3).fit((x - shift) / scale, y)
     return float((model.predict((held_out - shift) / scale) == truth).mean())
+
+
+def by_trees(x: Array, y: Array, held_out: Array, truth: Array) -> float:
+    """Return how often boosted trees of rows (n, d) and their classes tell those of held-out rows (m, d)."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(random_state=0).fit(x, y)
+    return float((model.predict(held_out) == truth).mean())
+
+
+def explained(x: Array, y: Array, held_out: Array, truth: Array) -> float:
+    """Return R2 of boosted trees of rows (n, d) and their values on held-out rows (m, d)."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    model = HistGradientBoostingRegressor(random_state=0).fit(x, y)
+    return float(model.score(held_out, truth))
 
 
 def entropy(shares: Array) -> float:
@@ -118,6 +139,13 @@ def _among(rows: Array, k: int) -> tuple[Array, float]:
                 nearest[part] = np.partition(np.concatenate([nearest[part], seen], axis=1), k, axis=1)[:, : k + 1]
                 total += float(seen.sum())
     return nearest[:, k], total / (n * (n - 1))
+
+
+def closest(rows: Array, others: Array) -> Array:
+    """Return the distance (n,) of each row (n, d) from the nearest of others (m, d)."""
+    return np.concatenate(
+        [_distances(rows[start : start + BLOCK], others).min(1) for start in range(0, len(rows), BLOCK)]
+    )
 
 
 def _distances(x: Array, y: Array) -> Array:

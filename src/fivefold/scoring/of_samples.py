@@ -12,13 +12,17 @@ import numpy as np
 import pandas as pd
 
 from ..data.records import SPLITS, Array, Dataset, Records
+from ..data.schema import Schema
+from ..data.whole import fitting
+from ..data.words import written
 from ..families.expert import Expert
 from ..families.saved import Saved
 from ..training.doctor.course import Measured
 from . import sample_pictures as pictures
-from .likeness import accuracy, entropy, likeness
+from .likeness import accuracy, entropy, explained, likeness, two_sample
+from .of_rows import Rows, histograms, of_columns, of_copies
 from .report import Report
-from .samples import Viewer, Views, conditional, joined, made_of, noise_of
+from .samples import Viewer, Views, conditional, features_of, joined, made_of, make, noise_of, told
 from .tables import gradients
 
 if TYPE_CHECKING:
@@ -44,33 +48,48 @@ UNITS = {
     "density": "real rows that a record is like, in those that a real one is like; 1 is good",
     "coverage": "share of real rows with a record near them; higher is better",
     "two_sample": "share that a linear classifier tells from real rows; 0.5 is best",
+    "two_sample_trees": "share that boosted trees tell from real rows; 0.5 is best",
     "entropy": "bits, of the classes that the judge sees",
     "agreement": "share in which the judge sees the class that was asked for; higher is better",
-    "taught": "accuracy of a linear classifier that learnt from records alone; higher is better",
+    "taught": "accuracy on real rows, of values R2, of what learnt from records alone; higher is better",
+    "wasserstein": "mean distance of a number's distributions, in deviations; lower is better",
+    "variation": "mean share of rows that another category would have to have; lower is better",
+    "correlation": "mean difference of the correlation of two features; lower is better",
+    "nearest": "median distance from the nearest training row; far below that of real rows it is learnt by heart",
+    "copies": "share of records that equal a training row",
 }
 
 
 class Made(NamedTuple):
-    """Records that were made: raw (n, ...), of images none; classes asked for, (n,) or (0,); what is seen in them."""
+    """Records that were made: raw (n, ...), of images none; classes asked for, (n,) or (0,); what is seen in them.
+
+    y: classes asked for, or a table's leading targets as they were made, (n,); empty if there are neither.
+    """
 
     records: Array
     asked: Array
     seen: Views
+    y: Array
 
 
 class Compared(NamedTuple):
-    """Real rows of each set, what is seen in them, and as many records with classes as often."""
+    """Real rows of each set, what is seen in them, and as many records with classes as often.
+
+    features: of raw records, their targets hidden if asked to.
+    """
 
     rows: dict[str, Records]
     seen: dict[str, Views]
     made: dict[str, Made]
+    schema: Schema
+    features: Callable[..., Array]
 
 
 def report(
     name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured, judge: Expert | None
 ) -> Report:
     """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""
-    seed = int(saved.facts["params"]["seed"])
+    seed, dataset = int(saved.facts["params"]["seed"]), fitting(dataset, saved.schema)
     compared = compare(saved, dataset, judge, seed)
     scores = {SHORT[part]: scores_of(compared, part, seed) for part in ("test", "validation", "train")}
     tables = _tables(saved, history, measured, compared)
@@ -78,7 +97,7 @@ def report(
         each: partial(pictures.PICTURES[each], table, name) for each, table in tables.items()
     }
     drawn |= pictures.of_records(name, saved, compared.made["test"].records, dataset.test.x, seed)
-    return Report(scores, _predictions(saved, compared.made["test"]), tables, drawn, _lines(scores["test"], judge))
+    return Report(scores, _predictions(saved, compared), tables, drawn, _lines(scores["test"], judge))
 
 
 def compare(saved: Saved, dataset: Dataset, judge: Expert | None, seed: int) -> Compared:
@@ -86,18 +105,19 @@ def compare(saved: Saved, dataset: Dataset, judge: Expert | None, seed: int) -> 
 
     Images are made and looked at batch by batch, and not kept.
     """
-    view, rows, made = Viewer(saved, judge), {}, {}
+    view, rows, made, schema = Viewer(saved, judge), {}, {}, saved.schema
     for i, part in enumerate(SPLITS):
         every = dataset.splits()[part]
         rows[part] = every.take(np.sort(np.random.default_rng(seed).permutation(len(every))[:ROWS]))
         asked = np.asarray(rows[part].y) if conditional(saved) else np.arange(0)
-        batches = made_of(saved, noise_of(saved, len(rows[part]), seed + i, asked))
-        if saved.schema.kind == "images":
-            made[part] = Made(np.zeros((0, *saved.schema.shape)), asked, joined(map(view, batches)))
+        z = noise_of(saved, len(rows[part]), seed + i, asked)
+        if schema.kind == "images":
+            made[part] = Made(np.zeros((0, *schema.shape)), asked, joined(map(view, made_of(saved, z))), asked)
         else:
-            records = np.concatenate([*batches])
-            made[part] = Made(records, asked, view(records))
-    return Compared(rows, {part: view(each.x) for part, each in rows.items()}, made)
+            records = make(saved, z)
+            made[part] = Made(records, asked, view(records), asked if len(asked) else told(records, schema))
+    seen = {part: view(each.x) for part, each in rows.items()}
+    return Compared(rows, seen, made, schema, partial(features_of, saved))
 
 
 def scores_of(compared: Compared, part: str, seed: int) -> dict[str, float]:
@@ -110,16 +130,37 @@ def scores_of(compared: Compared, part: str, seed: int) -> dict[str, float]:
         found["entropy"], floors["entropy"] = (
             entropy(_shares(classes)) for classes in (made.seen.classes, real.classes)
         )
-    if len(made.asked) and len(real.classes):
-        found["agreement"] = float((made.seen.classes == made.asked).mean())
+    if len(made.y) and len(real.classes):
+        found["agreement"] = float((made.seen.classes == made.y).mean())
         floors["agreement"] = float((floor.classes == compared.rows[other].y).mean())
-    if len(made.asked):
-        truth, teachers = compared.rows[part].y, compared.made["train"]
-        best = "train" if part != "train" else other
-        found["taught"] = accuracy(teachers.seen.features, teachers.asked, real.features, truth)
-        floors["taught"] = accuracy(compared.seen[best].features, compared.rows[best].y, real.features, truth)
+    best = "train" if part != "train" else other
+    if len(made.y):
+        found["taught"], floors["taught"] = _taught(compared, part, best)
+    if compared.schema.kind == "table":
+        rows = {name: Rows(each.x, compared.features(each.x)) for name, each in compared.rows.items()}
+        theirs = Rows(made.records, compared.features(made.records))
+        for scores, each in ((found, theirs), (floors, rows[other])):
+            scores["two_sample_trees"] = two_sample(rows[part].features, each.features, seed, trees=True)
+        found |= of_columns(compared.schema, rows[part], theirs) | of_copies(theirs, rows["train"])
+        held_out = rows[other if part == "train" else part]
+        floors |= of_columns(compared.schema, rows[part], rows[other]) | of_copies(held_out, rows["train"])
     pairs = ((name, value, floors[name]) for name, value in found.items())
     return {key: value for name, own, least in pairs for key, value in ((name, own), (FLOOR.format(name), least))}
+
+
+def _taught(compared: Compared, part: str, best: str) -> tuple[float, float]:
+    """Return how well the rows of a set are told by what learnt from records, and from the real rows of set `best`."""
+    teachers, truth = compared.made["train"], compared.rows[part].y
+    score = accuracy if compared.schema.classes else explained
+    if compared.schema.kind == "table":
+        hidden = partial(compared.features, hidden=True)
+        asked, lessons = hidden(compared.rows[part].x), (hidden(teachers.records), hidden(compared.rows[best].x))
+    else:
+        asked, lessons = compared.seen[part].features, (teachers.seen.features, compared.seen[best].features)
+    made, real = (
+        score(lesson, y, asked, truth) for lesson, y in zip(lessons, (teachers.y, compared.rows[best].y), strict=True)
+    )
+    return made, real
 
 
 def _shares(classes: Array) -> Array:
@@ -139,19 +180,24 @@ def _tables(saved: Saved, history: pd.DataFrame, measured: Measured, compared: C
         seen = (compared.seen["test"].classes, compared.made["test"].seen.classes)
         real, made = (np.bincount(classes, minlength=k) / len(classes) for classes in seen)
         tables["classes"] = pd.DataFrame({"class": saved.schema.classes, "real": real, "made": made})
+    if saved.schema.kind == "table":
+        rows = compared.rows["test"].x, compared.made["test"].records
+        tables["columns"] = histograms(saved.schema, *rows)
     return tables
 
 
-def _predictions(saved: Saved, made: Made) -> pd.DataFrame:
-    """Return a row per record: the class that was asked for and the one that is seen, and the columns of a table."""
+def _predictions(saved: Saved, compared: Compared) -> pd.DataFrame:
+    """Return a row per record: the class that was asked for and the one that is seen; of a table whole rows."""
     names = np.array(saved.schema.classes)
+    if saved.schema.kind == "table":
+        made = compared.made["train"]
+        return written(made.records, made.asked, saved.schema)
+    made = compared.made["test"]
     frame = pd.DataFrame({"row": np.arange(len(made.seen.features))})
     if len(made.asked):
         frame["asked"] = names[made.asked]
     if len(made.seen.classes):
         frame["seen"] = names[made.seen.classes]
-    if saved.schema.kind == "table":
-        frame = frame.join(pd.DataFrame(made.records, columns=list(saved.schema.features)))
     return frame
 
 

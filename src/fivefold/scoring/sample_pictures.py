@@ -24,6 +24,9 @@ MOST = 16
 DOTS = 1000
 """Rows of a scatter."""
 
+PANELS, ACROSS = 25, 5
+"""Columns of a table that are shown at most, and so many beside each other."""
+
 
 def of_records(name: str, saved: Saved, made: Array, real: Array, seed: int) -> dict[str, Callable[[], Figure]]:
     """Return pictures of made records (n, ...) and real ones: grids of images, a plane of the columns of a table."""
@@ -89,8 +92,36 @@ def classes(table: pd.DataFrame, model: str) -> Figure:
     return fig
 
 
+def columns(table: pd.DataFrame, model: str) -> Figure:
+    """How often test rows and records have each value of a column, the first columns of a table."""
+    every = list(dict.fromkeys(table["column"]))
+    shown = every[:PANELS]
+    wide = min(ACROSS, len(shown))
+    high = -(-len(shown) // wide)
+    fig, first = figure(wide * 2.1, high * 1.7 + 0.5)
+    first.remove()
+    for i, name in enumerate(shown):
+        part, axes = table[table["column"] == name], fig.add_subplot(high, wide, i + 1)
+        if part["word"].notna().any():
+            place = np.arange(len(part))
+            axes.bar(place - 0.2, part.real, width=0.4, color="0.7")
+            axes.bar(place + 0.2, part.made, width=0.4)
+            axes.set_xticks(place, [str(word)[:8] for word in part["word"]], rotation=30, fontsize="x-small")
+        else:
+            edges = np.append(part.low, part.high.iloc[-1])
+            axes.stairs(part.real, edges, fill=True, color="0.7")
+            axes.stairs(part.made, edges, color="C0")
+            axes.tick_params(axis="x", labelsize="x-small")
+        axes.set_yticks([])
+        axes.set_title(str(name)[:24], fontsize="small", fontweight="normal")
+    rest = f"; {len(every) - len(shown)} columns more" if len(every) > len(shown) else ""
+    title(fig, f"{model}: columns of test rows (grey) and of records (blue){rest}")
+    return fig
+
+
 PICTURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
     "learning_curve": learning_curve,
     "gradients": gradients,
     "classes": classes,
+    "columns": columns,
 }

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ..data.records import Array
+from ..data.schema import Schema
+from ..data.words import settled
 from ..families.expert import Expert, Seen, expert_of
 from ..families.gan.params import Gan
 from ..families.saved import Saved
@@ -33,6 +35,7 @@ class Viewer:
     def __init__(self, saved: Saved, judge: Expert | None) -> None:
         self.saved = saved
         self.look: Callable[[Tensor], Seen] | None = None if judge is None else expert_of(judge.saved)
+        self.width = 0 if judge is None else judge.saved.schema.shape[0]  # a table's rows have targets behind
 
     @torch.no_grad()
     def __call__(self, x: Array) -> Views:
@@ -42,7 +45,7 @@ class Viewer:
             if self.look is None:
                 features.append(self.saved.model.preprocess(rows).flatten(1))
                 continue
-            seen = self.look(rows)
+            seen = self.look(rows[:, : self.width])
             features.append(seen.features)
             classes.append(seen.probabilities.argmax(1))
         return Views(torch.cat(features).numpy(), torch.cat(classes).numpy() if classes else np.arange(0))
@@ -61,8 +64,9 @@ def noise_of(saved: Saved, n: int, seed: int, asked: Array) -> Array:
 
 
 def make(saved: Saved, z: Array) -> Array:
-    """Return the raw records (n, ...) that a model makes of noise z (n, l + k)."""
-    return np.concatenate([*made_of(saved, z)])
+    """Return the raw records (n, ...) that a model makes of noise z (n, l + k); a table's rows as they are written."""
+    made = np.concatenate([*made_of(saved, z)])
+    return settled(made, saved.schema) if saved.schema.kind == "table" else made
 
 
 @torch.inference_mode()
@@ -76,6 +80,28 @@ def joined(views: Iterable[Views]) -> Views:
     """Return views of batches as one."""
     features, classes = zip(*((each.features, each.classes) for each in views), strict=True)
     return Views(np.concatenate(features), np.concatenate(classes))
+
+
+def told(records: Array, schema: Schema) -> Array:
+    """Return the leading target of made rows (n, f), (n,): a class or a value; empty where they have none."""
+    place = _target(schema)
+    if place is None:
+        return np.arange(0)
+    return records[:, place].astype(np.int64) if schema.classes else records[:, place]
+
+
+@torch.no_grad()
+def features_of(saved: Saved, x: Array, *, hidden: bool = False) -> Array:
+    """Return the features (n, d) of raw records x (n, ...); hidden: the same target in all rows, if they have one."""
+    place = _target(saved.schema)
+    if hidden and place is not None:
+        x = np.concatenate([x[:, :place], np.zeros_like(x[:, place:])], axis=1)
+    return torch.cat([saved.model.preprocess(rows).flatten(1) for rows in _batches(x)]).numpy()
+
+
+def _target(schema: Schema) -> int | None:
+    """Return which of a table's columns (as they are encoded) is the leading target; further ones stand behind."""
+    return schema.features.index(schema.target) if schema.target in schema.features else None
 
 
 def _batches(x: Array) -> Iterator[Tensor]:

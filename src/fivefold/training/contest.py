@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..data.records import Dataset, Records
+from ..data.records import Array, Dataset, Records
 from ..errors import ParamsError
 from ..families.expert import Expert, features_of
 from ..families.find import build_network
@@ -24,10 +24,11 @@ from ..params.models import Model
 from ..params.training import Training
 from ..preprocessing.chain import Chain
 from .assemble import Assembled, Clock, load_family
-from .batches import Batches, Order, shuffled
+from .batches import Batches, Order, drawn, shuffled
 from .descent import Descent
 from .learning import laid_out
 from .showing import Showing, bounds_of, draw, fixed
+from .targets import rarity
 
 
 def assemble(
@@ -57,19 +58,23 @@ def assemble(
     built = build_network(network, network_shape(schema, chain, training.loss))
     output = last_part(network, schema, chain, training.loss)
     k = len(schema.classes) if network.conditional else 0
-    (x, c), (held_out, held_c) = (_rows(chain, records, k, device) for records in (dataset.train, dataset.validation))
-    for which, rows in (("training", x), ("validation", held_out)):
-        if len(rows) < 2:
+    x, held_out = (laid_out(features, device) for features in _features(chain, dataset, output, clock.seed))
+    c, held_c = (_classes(records, k).to(device) for records in (dataset.train, dataset.validation))
+    for which, rows, least in (("training", x, max(2, network.pac)), ("validation", held_out, 2)):
+        if len(rows) < least:
             raise ParamsError(
-                f"models.{name}: a generator's records are compared with {which} rows, two at least, but"
+                f"models.{name}: a generator's records are compared with {which} rows, {least} at least, but"
                 f" {params.dataset} has {len(rows)}; change its split"
             )
     load_family(network.family)
     looks = import_module(f"fivefold.families.{network.family}.looks")
     z = looks.noise(looks.ROWS, network.latent, held_c, torch.Generator().manual_seed(clock.seed)).to(device)
     size = training.batch_size
-    n = len(x) if len(x) < size else len(x) // size * size
-    batches = Batches(x, c, size, order=_whole(shuffled(len(x), *clock), n), n=n, part=part, parts=parts)
+    n = len(x) // network.pac * network.pac if len(x) < size else len(x) // size * size
+    order = shuffled(len(x), *clock)
+    if training.imbalance == "sampling":
+        order = drawn(rarity(schema, dataset.train.y)[np.array(dataset.train.y)], *clock)
+    batches = Batches(x, c, size, order=_whole(order, n), n=n, part=part, parts=parts)
     module = import_module(f"fivefold.families.{network.family}.module").Module(
         built.to(memory_format=torch.channels_last),
         network,
@@ -91,12 +96,19 @@ def assemble(
     return Assembled(schema, module, batches, one, lambda _: output, showing=showing)
 
 
-def _rows(chain: Chain, records: Records, k: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return features (n, *r), and one 1 among zeros for the class of each row, (n, k)."""
-    classes = (
-        functional.one_hot(torch.from_numpy(np.array(records.y)), k).float() if k else torch.zeros(len(records), 0)
-    )
-    return laid_out(chain(records.x), device), classes.to(device)
+def _features(chain: Chain, dataset: Dataset, output: nn.Module, seed: int) -> tuple[Array, Array]:
+    """Return features of training and of validation rows, (n, *r): of a table their scores, which `output` learns."""
+    train, held_out = chain(dataset.train.x), chain(dataset.validation.x)
+    scores = getattr(output, "scores", None)
+    if scores is None:
+        return train, held_out
+    random = np.random.default_rng(seed)
+    return scores.learn(train, random), scores.of(held_out, train, random)
+
+
+def _classes(records: Records, k: int) -> Tensor:
+    """Return one 1 among zeros for the class of each row, (n, k)."""
+    return functional.one_hot(torch.from_numpy(np.array(records.y)), k).float() if k else torch.zeros(len(records), 0)
 
 
 def _whole(order: Order, n: int) -> Order:
@@ -117,5 +129,5 @@ def _see(judge: Expert | None, output: nn.Module, device: torch.device) -> Calla
         return lambda x: x
     judge.saved.model.to(device)
     output.to(device)
-    features = features_of(judge.saved)
-    return lambda x: features(output(x, x))
+    features, width = features_of(judge.saved), judge.saved.schema.shape[0]
+    return lambda x: features(output(x, x)[:, :width])  # of a table without the targets

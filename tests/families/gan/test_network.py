@@ -67,9 +67,8 @@ def test_the_class_matters_to_both_players(design: str, condition: str) -> None:
 @pytest.mark.parametrize(
     ("shape", "params", "said"),
     [
-        (Shape((9,), 2, tokens=9), {}, "makes images and rows of numbers, but a record is text or steps"),
-        (Shape((7, 3), 2, masked=True), {}, "makes images and rows of numbers, but a record is text or steps"),
-        (Shape((7,), 2, categories=(3,)), {}, "makes numbers, but a record has categorical columns; name them"),
+        (Shape((9,), 2, tokens=9), {}, "makes images and rows of tables, but a record is text or steps"),
+        (Shape((7, 3), 2, masked=True), {}, "makes images and rows of tables, but a record is text or steps"),
         (Shape((7,), 2), {"design": "dcgan"}, r"network.design dcgan needs images, but a record has shape \(7,\)"),
         (Shape((7,), 1), {"condition": "label"}, "network.condition label needs classes, but the records have none"),
         (GREY, {"design": "dcgan", "hidden": (8,) * 5}, "may hold 4 layers for images of 28x28 pixels, since each"),
@@ -79,6 +78,18 @@ def test_the_class_matters_to_both_players(design: str, condition: str) -> None:
 def test_records_that_do_not_suit_are_refused(shape: Shape, params: dict[str, Any], said: str) -> None:
     with pytest.raises(ParamsError, match=said):
         network_of(shape, **params)
+
+
+@pytest.mark.parametrize(
+    ("shape", "design", "packed"), [(Shape((7,), 3, classes=3), "dense", (2, 28)), (ODD, "dcgan", (2, 12, 33, 17))]
+)
+def test_a_critic_judges_packs_of_records(shape: Shape, design: str, packed: tuple[int, ...]) -> None:
+    critic = network_of(shape, design=design, hidden=(8,), condition="label", pac=4).critic
+    x, c = torch.randn(packed), torch.zeros(2, 4 * shape.classes)
+    told = critic(x, c)
+    assert told.shape == (2,)
+    x[0, -1] += 1  # the last record of the first pack
+    assert (critic(x, c) != told).tolist() == [True, False]
 
 
 def test_spectral_norm_brings_the_largest_singular_value_of_every_layer_to_1() -> None:

@@ -124,7 +124,7 @@ class Module(Trained):
         with mixed(self.device, self.precision):
             with torch.no_grad():
                 made = self.network.generator(self._noise(c))
-            real, made = self._seen(x), self._seen(made)
+            real, made, c = self._seen(x), self._seen(made), self._packed(c)
             told = critic(real, c).float(), critic(made, c).float()
         loss = critic_loss(params.loss, *told)
         if isinstance(params.loss, Penalised):
@@ -136,7 +136,7 @@ class Module(Trained):
     def _of_generator(self, _: Tensor, c: Tensor) -> Tensor:
         """Return the generator's loss of made records of classes c (b, k)."""
         with mixed(self.device, self.precision):
-            told = self.network.critic(self._seen(self.network.generator(self._noise(c))), c)
+            told = self.network.critic(self._seen(self.network.generator(self._noise(c))), self._packed(c))
         return generator_loss(self.params.loss, told.float())
 
     def _noise(self, c: Tensor) -> Tensor:
@@ -151,7 +151,12 @@ class Module(Trained):
             x = x + torch.randn_like(x) * (self.params.instance_noise * left)
         if self.augment is not None:
             x = self.augment(x)
-        return x
+        return self._packed(x)
+
+    def _packed(self, x: Tensor) -> Tensor:
+        """Return records (b, d, ...) as (b / pac, pac d, ...)."""
+        pac = self.params.pac
+        return x.reshape(len(x) // pac, pac * x.shape[1], *x.shape[2:]) if pac > 1 else x
 
     def validation_step(self, *_: Any) -> None:
         """Nothing is to be told of single rows: `looks` has them all."""

@@ -1,7 +1,7 @@
 """A generator of records from noise, and the critic that it learns from.
 
 Source: Goodfellow et al. 2014; Radford et al. 2016 (dcgan); Miyato et al. 2018 (resnet); Karras et al. 2020 (stylegan);
-Mirza & Osindero 2014 and Miyato & Koyama 2018 (classes).
+Mirza & Osindero 2014 and Miyato & Koyama 2018 (classes); Lin et al. 2018 (packs).
 Shapes: b rows, l numbers of noise, k classes (0: none are asked for), r what a record is.
 """
 
@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ...errors import ParamsError
 from ..shape import Shape
+from .choosing import Chosen
 from .conditions import Asked, Joined
 from .convolutions import ConvBody, ConvMaker
 from .dense import DenseBody, DenseMaker
@@ -50,11 +51,7 @@ def build(params: Gan, shape: Shape) -> nn.Module:
     """
     if shape.tokens or shape.masked:
         raise ParamsError(
-            "network.family gan makes images and rows of numbers, but a record is text or steps; choose another family"
-        )
-    if shape.categories:
-        raise ParamsError(
-            "network.family gan makes numbers, but a record has categorical columns; name them under `drop`"
+            "network.family gan makes images and rows of tables, but a record is text or steps; choose another family"
         )
     if params.design != "dense" and len(shape.features) != 3:
         raise ParamsError(
@@ -72,8 +69,9 @@ class GanNetwork(nn.Module):
         super().__init__()
         classes = shape.classes if params.conditional else 0
         self.latent, self.classes = params.latent, classes
-        self.generator = Generator(params, classes, shape.features)
-        self.critic = Critic(params, classes, shape.features)
+        self.generator = Generator(params, classes, shape)
+        first, *others = shape.features
+        self.critic = Critic(params, classes * params.pac, (first * params.pac, *others))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what the generator makes."""
@@ -84,20 +82,26 @@ class GanNetwork(nn.Module):
 class Generator(nn.Module):
     """(b, l + k) -> (b, *r)."""
 
-    def __init__(self, params: Gan, classes: int, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, classes: int, shape: Shape) -> None:
         super().__init__()
         self.asked = Asked(params, classes)
-        self.body = DESIGNS[params.design][0](params, self.asked.width, told)
+        self.body = DESIGNS[params.design][0](params, self.asked.width, shape.features)
         self.squashes = params.output == "sigmoid"
+        self.chosen = Chosen(shape.categories, params.latent) if shape.categories else None
 
     def forward(self, z: Tensor) -> Tensor:
         """Return features of records."""
         made: Tensor = self.body(self.asked(z))
+        if self.chosen is not None:
+            made = self.chosen(made, z)
         return made.sigmoid() if self.squashes else made
 
 
 class Critic(nn.Module):
-    """Features (b, *r) and classes (b, k) -> (b,), the higher the more like a real record of that class."""
+    """Features (b, *r) and classes (b, k) -> (b,), the higher the more like a real record of that class.
+
+    Of packs, several records that are judged together: their channels or features in a row, and their classes.
+    """
 
     def __init__(self, params: Gan, classes: int, told: tuple[int, ...]) -> None:
         super().__init__()

@@ -85,6 +85,11 @@ class Gan(Strict):
         description="activation of what is made; sigmoid: for features between 0 and 1, which the critic then sees"
         " between -1 and 1",
     )
+    numbers: Literal["ranks", "scaled"] = Field(
+        default="ranks",
+        description="of a table: ranks: both players see numbers by the normal scores of their ranks, whatever their"
+        " distribution; scaled: as the dataset's normalize has them",
+    )
     norm: Literal["auto", "none", "batch", "spectral"] = Field(
         default="auto",
         description="of the critic; auto: batch of dcgan and spectral of resnet, none of the others, of a critic under"
@@ -105,6 +110,12 @@ class Gan(Strict):
         " Osindero 2014); projection: the critic compares it with its last layer (Miyato & Koyama 2018)",
     )
     embedding: int = Field(default=16, gt=0, description="numbers that stand for a class, beside the noise")
+    pac: int = Field(
+        default=1,
+        gt=0,
+        description="records that the critic judges together, which shows it what they lack in variety (Lin et al."
+        " 2018); 1: each by itself",
+    )
     n_critic: int = Field(default=1, gt=0, description="steps of the critic for each of the generator")
     critic_rate: float = Field(
         default=1.0, gt=0, description="the critic's learning rate, in those of the generator, training.optimizer.lr"

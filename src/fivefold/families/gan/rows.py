@@ -1,0 +1,14 @@
+"""The rows of a table that a generator learns: with their targets, as columns like the others."""
+
+from ...data.records import Dataset
+from ...data.whole import whole
+from ...params.datasets import Dataset as DatasetParams
+from ...preprocessing.chain import Chain
+from ...preprocessing.scaling import fit_scaling
+from .params import Gan
+
+
+def whole_rows(params: Gan, block: DatasetParams, dataset: Dataset) -> tuple[Dataset, Chain]:
+    """Return whole rows, but for a class that is asked for, and a preprocessing fitted to them as `block` says."""
+    rows = whole(dataset, asked=params.conditional)
+    return rows, fit_scaling(rows.train.x, rows.schema, block)

@@ -1,0 +1,76 @@
+"""Records that a model makes of noise, as a file that others read.
+
+Shapes: n rows, c channels, h x w pixels.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..data.records import Array
+from ..data.words import written
+from ..errors import InputError
+from ..families.interface import interface_of
+from ..families.saved import Saved
+from ..scoring.samples import conditional, make, noise_of
+
+SUFFIXES = {"table": (".parquet", ".csv"), "images": (".npz", ".png")}
+"""Of the files that may be written, by the kind of records; the first is usual."""
+
+
+def makes_records(saved: Saved) -> bool:
+    """Return whether a model makes records of noise that can be written."""
+    return interface_of(saved.network, saved.schema).input == "z" and saved.schema.kind in SUFFIXES
+
+
+def write(saved: Saved, n: int, out: Path | None, *, asked: str = "", seed: int = 0) -> Path:
+    """Write n made records to a file and return its path.
+
+    out: a .parquet or .csv of rows in words; of images a .npz, x (n, c, h, w) uint8 and y if classes are asked for, or
+        a .png that shows them; None: the model's name with the usual ending.
+    asked: the class of all records; empty: each class in turn, of a model that can be asked.
+
+    Raises:
+        InputError: a number is out of its range, the ending is another, or there is no such class to be asked for.
+    """
+    name, schema = saved.facts["name"], saved.schema
+    for key, value, least in (("rows", n, 1), ("seed", seed, 0)):
+        if not least <= value < 2**32:
+            raise InputError(f"{key} must be {least} or more, and below 2^32, but is {value}; change it")
+    usual = SUFFIXES[schema.kind]
+    path = out or Path(f"{name}{usual[0]}")
+    if path.suffix not in usual:
+        raise InputError(f"--out must end in {' or '.join(usual)} for {schema.kind}, but is {str(path)!r}; change it")
+    classes = _asked(saved, n, asked)
+    records = make(saved, noise_of(saved, n, seed, classes))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match path.suffix:
+        case ".parquet":
+            written(records, classes, schema).to_parquet(path, index=False)
+        case ".csv":
+            written(records, classes, schema).to_csv(path, index=False)
+        case ".npz":
+            pixels = {"x": records.round().astype(np.uint8)}
+            np.savez_compressed(path, allow_pickle=False, **pixels | ({"y": classes} if len(classes) else {}))
+        case _:
+            _draw(name, records, path)
+    return path
+
+
+def _asked(saved: Saved, n: int, asked: str) -> Array:
+    """Return the index of the class that each record is to have, (n,), or (0,) of a model that cannot be asked."""
+    name, known = saved.facts["name"], saved.schema.classes
+    if not conditional(saved):
+        if asked:
+            raise InputError(f"{name} cannot be asked for a class such as {asked!r}; set network.condition, and train")
+        return np.arange(0)
+    if asked and asked not in known:
+        raise InputError(f"--class must be one of {', '.join(known)}, but is {asked!r}; choose one")
+    return np.full(n, known.index(asked)) if asked else np.arange(n) % len(known)
+
+
+def _draw(name: str, records: Array, path: Path) -> None:
+    from ..plotting import save
+    from ..scoring.record_pictures import grid
+
+    save(grid(f"{name}: records made of noise", records, (0.0, 255.0)), path)

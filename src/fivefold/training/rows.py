@@ -1,0 +1,24 @@
+"""The rows that a network learns, and their preprocessing."""
+
+from importlib import import_module
+
+from ..data.records import Dataset
+from ..families.gan.params import Gan
+from ..params.datasets import Dataset as DatasetParams
+from ..params.models import Model
+from ..preprocessing.chain import Chain
+
+
+def rows_of(params: Model, block: DatasetParams, dataset: Dataset, chain: Chain) -> tuple[Dataset, Chain]:
+    """Return rows as the network sees them: what makes a table's rows makes targets too, as columns like the others.
+
+    block: of the dataset; chain: fitted to its features.
+    """
+    network = params.network
+    if not isinstance(network, Gan) or block.kind != "table":
+        return dataset, chain
+    # scikit-learn is paid for by tables that are made alone
+    rows: tuple[Dataset, Chain] = import_module(f"fivefold.families.{network.family}.rows").whole_rows(
+        network, block, dataset
+    )
+    return rows

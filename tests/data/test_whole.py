@@ -1,0 +1,100 @@
+"""Rows with their targets, and how they are written again: as they stood in the source."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fivefold.data.records import Dataset
+from fivefold.data.whole import fitting, whole
+from fivefold.data.words import settled, written
+from fivefold.params.datasets import Column
+
+from ..conftest import encoded, table_block
+
+ROWS = 24
+
+
+def frame() -> pd.DataFrame:
+    """A column of each kind, as it is written: words with gaps, numbers that are words, whole, exact and other ones."""
+    random = np.random.default_rng(0)
+    i = np.arange(ROWS)
+    return pd.DataFrame(
+        {
+            "colour": pd.array(np.where(i % 5 == 4, None, np.array(["red", "green"])[i % 2]), dtype="string"),
+            "shop": pd.array([[7, 12, 30][k % 3] for k in i], dtype="Int64"),
+            "size": pd.array(np.array(["small", "medium", "large"])[i % 3], dtype="string"),
+            "sold": i % 4 == 0,
+            "count": random.integers(0, 1000, ROWS),
+            "price": random.integers(100, 999, ROWS) / 100,
+            "weight": random.normal(size=ROWS),
+            "day": (np.datetime64("2020-01-01") + 40 * i).astype("datetime64[ms]"),
+            "moment": (np.datetime64("2020-01-01T00:00:00") + 4321 * i).astype("datetime64[ms]"),
+            "grade": pd.array(np.array(["01", "02", "10"])[i % 3], dtype="string"),
+            "y": random.integers(10, 99, ROWS) / 10,
+        }
+    )
+
+
+def source(folder: Path, target: str, task: str) -> Dataset:
+    frame().to_parquet(folder / "a.parquet")
+    said = {"shop": Column(type="categorical")}
+    also = {"y": "regression"} if target != "y" else {"grade": "classification"}
+    return encoded(table_block(folder / "a.parquet", task=task, target=target, columns=said, also=also))
+
+
+@pytest.mark.parametrize(("target", "task", "last"), [("y", "regression", "grade"), ("grade", "classification", "y")])
+def test_whole_rows_are_written_as_they_stood(tmp_path: Path, target: str, task: str, last: str) -> None:
+    rows = whole(source(tmp_path, target, task), asked=False)
+    assert rows.schema.features[-2:] == (target, last)
+    x = np.where(
+        np.isnan(rows.train.x), 3, rows.train.x
+    )  # what makes rows tells a gap of words as such: behind `other`
+    found = written(settled(x, rows.schema), np.arange(0), rows.schema)
+    pd.testing.assert_frame_equal(found, frame()[[*frame().columns[:-2], target, last]])
+
+
+def test_classes_that_are_asked_for_become_the_target_s_column(tmp_path: Path) -> None:
+    rows = whole(source(tmp_path, "grade", "classification"), asked=True)
+    assert "grade" not in rows.schema.features
+    x = np.nan_to_num(rows.train.x, nan=3)
+    found = written(settled(x, rows.schema), rows.train.y, rows.schema)
+    assert list(found) == [*frame().columns[:-2], "y", "grade"]
+    assert found["grade"].tolist() == frame()["grade"].tolist()
+
+
+def test_made_rows_are_rounded_and_a_date_has_its_own_parts(tmp_path: Path) -> None:
+    rows = whole(source(tmp_path, "y", "regression"), asked=False)
+    names = rows.schema.features
+    x = rows.train.x + 0.004
+    x[:, names.index("sold")] = 0.6
+    x[:, names.index("size")] = 5.2
+    x[:, names.index("day.month")] = 99
+    x[0, names.index("price")] = -1e-9
+    found = dict(zip(names, settled(x, rows.schema).T, strict=True))
+    true = dict(zip(names, rows.train.x.T, strict=True))
+    for name in ("count", "price", "day.days", "day.month"):
+        np.testing.assert_allclose(found[name][1:], true[name][1:], atol=1e-9)
+    assert (found["sold"] == 1).all()
+    assert not np.signbit(found["price"][0])
+    assert (found["size"] == 2).all()
+    np.testing.assert_allclose(found["weight"], true["weight"] + 0.004)
+
+
+def test_rows_fit_the_schema_that_a_model_learnt(tmp_path: Path) -> None:
+    rows = source(tmp_path, "grade", "classification")
+    for asked in (True, False):
+        learnt = whole(rows, asked=asked)
+        again = fitting(rows, learnt.schema)
+        assert again.schema == learnt.schema
+        np.testing.assert_array_equal(again.train.x, learnt.train.x)
+    assert fitting(rows, rows.schema) is rows
+
+
+def test_other_words_are_written_so(tmp_path: Path) -> None:
+    rows = whole(source(tmp_path, "y", "regression"), asked=False)
+    x = np.nan_to_num(rows.train.x[:3], nan=0)
+    x[:, 0] = [0, 2, 3]
+    found = written(settled(x, rows.schema), np.arange(0), rows.schema)["colour"]
+    assert found.fillna("").tolist() == ["green", "other", ""]
