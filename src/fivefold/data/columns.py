@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, shown
 from ..params.datasets import Column as ColumnParams
+from .dates import DATE, DATE_THAT_IS, OTHER_DATE, iso
 from .findings import Finding
 from .records import Array
 from .schema import DATE_PARTS, Column, ColumnType
@@ -38,17 +39,10 @@ SCALES = (
     ("bad", "ok", "good"),
     ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
 )
-MONTH, DAY = r"(0?[1-9]|1[0-2])", r"(0?[1-9]|[12]\d|3[01])"
-TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
-DATE = re.compile(rf"\d{{4,6}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
-"""A month or a day: 2020/21 is a season, but 2020-21-01 and 12021-01-01 mistakes among days."""
-DATE_THAT_IS = re.compile(rf"\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?")
-
 LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
 OTHER_NUMBER = re.compile(r"[-+]?\d+(\.\d{3})*,\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?[\d.]+ ?%")
 THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}([,. '])\d{3}(\1\d{3})*([.,]\d+)?")
-OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?")
-"""Numbers with a decimal comma, thousands or percent; dates with the day or the month first."""
+"""Numbers with a decimal comma, thousands or percent."""
 
 NAMED = 5
 """Rows that a finding names at most."""
@@ -153,7 +147,7 @@ def _parsed(values: pd.Series, kind: ColumnType, order: Sequence[str]) -> tuple[
         gap = (words.isna() | words.isin(GAPS)).to_numpy()
         match kind:
             case "date":
-                times = _times(values, words)
+                times = _times(values, words, gap)
                 return times, np.flatnonzero(np.isnat(times) & ~gap)
             case "numeric":
                 cells = pd.to_numeric(words, errors="coerce")
@@ -181,13 +175,19 @@ def _text(values: pd.Series) -> pd.Series:
     return text.astype(str).where(~values.isna())
 
 
-def _times(values: pd.Series, words: pd.Series) -> Array:
+def _times(values: pd.Series, words: pd.Series, gap: NDArray[np.bool_]) -> Array:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         times = pd.to_datetime(values, utc=True)
     else:
-        iso = words.str.upper().str.replace("/", "-")
-        times = pd.to_datetime(iso, errors="coerce", utc=True, format="ISO8601")
+        times = _iso_times(words)
+        left = times.isna() & ~gap
+        if left.any():
+            times[left] = _iso_times(iso(words[left]))
     return np.asarray(times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]"))
+
+
+def _iso_times(words: pd.Series) -> pd.Series:
+    return pd.to_datetime(words.str.upper().str.replace("/", "-"), errors="coerce", utc=True, format="ISO8601")
 
 
 def learn(values: pd.Series, kind: ColumnType, order: Sequence[str] = (), rare: float = 0.0) -> Column:
