@@ -16,11 +16,12 @@ from ..data.spelling import iso_dates
 from ..data.ts import read_ts
 from ..errors import DataError
 from .days import dates_of
+from .dividing import SHARES, split_of
 from .goal import listed, task_of
 from .signs import cells_that_are_none
 from .sizes import Size, size_for
 from .sniff import Sniffed, sniff
-from .tabular import SHARES, Block, Found, of_columns, split_of
+from .tabular import Block, Found, of_columns
 
 KINDS = ("table", "images", "sequences", "series", "text")
 

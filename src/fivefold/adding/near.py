@@ -8,11 +8,9 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from ..data import columns
-from ..data.columns import infer
 from ..errors import shown
-from ..params.datasets import Column
-from .signs import STEPS, begin_again, is_even, is_numeric, says_series
+from .clock import is_even, times_of
+from .signs import STEPS, begin_again, says_series
 
 FEW = 0.01
 """Share of rows up to which flaws are slips."""
@@ -32,10 +30,12 @@ def times_that_repeat(frame: pd.DataFrame, target: str, *, sure: bool) -> tuple[
 
     sure: a person says that it is a series, so any share of rows may be wrong.
     """
-    for name in (name for name in frame if name != target and _are_times(frame[name])):
-        times = frame[name]
+    for name in (name for name in frame if name != target):
+        times, moments = frame[name], times_of(frame[name])
+        if moments is None:
+            continue
         wrong = times.isna() | times.duplicated()
-        if not wrong.any() or not (sure or (wrong.mean() <= FEW and is_even(times[~wrong]))):
+        if not wrong.any() or not (sure or (wrong.mean() <= FEW and is_even(moments[~wrong.to_numpy()]))):
             continue
         row = int(np.flatnonzero(wrong.to_numpy())[0])
         if times.isna().iloc[row]:
@@ -49,16 +49,17 @@ def times_that_repeat(frame: pd.DataFrame, target: str, *, sure: bool) -> tuple[
 def panel(frame: pd.DataFrame, target: str) -> tuple[str, str] | None:
     """Return the columns of time and of names if rows are even steps of several series, one below the other."""
     names = [name for name in frame if name != target and 1 < frame[name].nunique() <= len(frame) / LONG]
-    for time in (name for name in frame if name != target and _are_times(frame[name])):
-        if frame[time].isna().any() or frame[time].nunique() > len(frame) / 2:
+    for time in (name for name in frame if name != target and frame[name].nunique() <= len(frame) / 2):
+        times = times_of(frame[time]) if not frame[time].isna().any() else None
+        if times is None:
             continue
         for name in (name for name in names if name != time):
-            groups = frame.groupby(name, sort=False)[time]
+            places = frame.groupby(name, sort=False).indices.values()
             long = frame[name].value_counts().min() >= LONG and not frame[name].isna().any()
             if (
                 long
                 and not frame.duplicated([name, time]).any()
-                and all(is_even(times) for _, times in islice(groups, SAMPLE))
+                and all(is_even(times[rows]) for rows in islice(places, SAMPLE))
             ):
                 return str(time), str(name)
     return None
@@ -90,12 +91,3 @@ def steps_with_slips(frame: pd.DataFrame, names: list[str], target: str) -> str:
                 f" {shown(own[target].iloc[row])} in row {place} ({len(changed)} such sequences)"
             )
     return ""
-
-
-def _are_times(values: pd.Series) -> bool:
-    """Say whether a column holds dates, or numbers under the name of a time."""
-    known = values.dropna()
-    kind, _ = infer(known, Column())
-    if kind == "date":
-        return not len(columns.parse(known, kind)[1])
-    return is_numeric(known) and str(values.name).lower() in ("year", "time", "date", "timestamp")

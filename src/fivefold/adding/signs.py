@@ -58,42 +58,10 @@ def is_numeric(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
 
 
-def is_even(times: pd.Series) -> bool:
-    """Say whether most neighbours in time are equally far apart, or a month or a year."""
-    kind, _ = columns.infer(times, Column())
-    cells, bad = columns.parse(times, kind)
-    if len(bad):
-        return False
-    apart = pd.Series(np.diff(np.sort(np.asarray(cells))))
-    if kind == "date":
-        days = apart / np.timedelta64(1, "D")
-        apart = days.where(days < 28, (days / 30.4).round())
-    return bool(len(apart) > 2 and apart.value_counts(normalize=True).iloc[0] >= 0.6)
-
-
 def is_fold(values: pd.Series) -> bool:
     """Say whether a column numbers the folds of a cross-validation."""
     named = str(values.name).lower() in ("fold", "folds", "kfold", "cv_fold", "fold_id")
     return named and is_numeric(values) and 2 <= values.nunique() <= 20
-
-
-def season(times: pd.Series) -> int:
-    """Return how many steps to look back over: a season, or a dozen where none is known."""
-    return known_season(times) or 12
-
-
-def known_season(times: pd.Series) -> int:
-    """Return the steps of a season, 0 if none: a year of months, quarters, weeks; a week of days; a day of hours."""
-    kind, _ = columns.infer(times, Column())
-    if kind != "date":
-        return 0
-    cells, _ = columns.parse(times, kind)
-    hours = float(np.median(np.diff(np.sort(cells)) / np.timedelta64(1, "h")))
-    if 28 <= hours / 24 <= 31:
-        return 12
-    if 90 <= hours / 24 <= 92:
-        return 4
-    return {0.5: 48, 1: 24, 24: 7, 24 * 7: 52}.get(hours, 0)
 
 
 def says_parts(values: pd.Series) -> bool:
@@ -102,13 +70,6 @@ def says_parts(values: pd.Series) -> bool:
         return False
     words = set(values.dropna().astype(str).str.strip().str.lower().unique()[:10])
     return {PARTS.get(word) for word in words} >= {"train", "test"}
-
-
-def is_time(values: pd.Series) -> bool:
-    """Say whether a column is a time that never repeats."""
-    kind, _ = columns.infer(values, Column())
-    named = str(values.name).lower() in ("year", "time", "date", "timestamp")
-    return values.is_unique and not values.isna().any() and (kind == "date" or (kind == "numeric" and named))
 
 
 def is_words(values: pd.Series) -> bool:

@@ -9,20 +9,19 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
+from .clock import is_even, is_time, known_season, times_of
+from .dividing import divided, split_of
 from .goal import TARGETS, check_target, find_target, gaps_of, is_skewed, listed, refuse_gaps, task_of
-from .groups import group_of, says_ids
+from .groups import says_ids
 from .near import panel, steps_with_slips, times_that_repeat
-from .signs import are_pixels, is_even, is_fold, is_numeric, is_time, known_season, says_parts, season, step_columns
+from .signs import are_pixels, is_fold, is_numeric, says_parts, step_columns
 from .sizes import Size
 from .texts import Texts, reads_as_text, texts_of
 
 Block = dict[str, Any]
 
-SHARES = {"validation": 0.15, "test": 0.15}
-
-
-ENOUGH = 10
-"""Rows of each class from which a split is stratified."""
+DOZEN = 12
+"""Past steps to look at where no season is known."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +73,15 @@ def _with_target(
     texts = texts_of(frame, names, sure=kind == "text")
     if kind == "text" and not texts.columns:
         raise DataError(f"{source} must have a column of text beside {target!r}, but has none; choose another --kind")
-    divided, notes = _divided(frame[target], task, split, frame, names)
+    by, notes = divided(frame[target], task, split, frame, names)
     if kind == "text" or (not kind and reads_as_text(texts)):
-        return _text(frame, texts, target, task, divided, notes)
+        return _text(frame, texts, target, task, by, notes)
     unread = "" if kind else ", ".join(texts.columns)
     notes += (f"{unread}: text, of which a table learns nothing; --kind text would read it, alone",) if unread else ()
     notes += tuple(
         f"{name}: the number of a fold, not a feature; name it under `drop`" for name in names if is_fold(frame[name])
     )
-    block: Block = {"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}
+    block: Block = {"kind": "table", "task": task, "target": target, "split": by, "normalize": "standard"}
     if task == "regression" and is_skewed(frame[target]):
         block["log"] = True
         notes += (
@@ -118,8 +117,8 @@ def _pixels(
             f" {width} columns beside {target!r}; say --size, or choose another --kind"
         )
     task = task_of(frame[target])
-    divided = split_of(frame[target], task, split)
-    return {"kind": "images", "target": target, "task": task, "split": divided, "normalize": "minmax"}
+    by = split_of(frame[target], task, split)
+    return {"kind": "images", "target": target, "task": task, "split": by, "normalize": "minmax"}
 
 
 def _square(width: int) -> bool:
@@ -141,11 +140,13 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
         )
     if times is None or found not in numeric:
         return None
-    words_or_events = len(numeric) + 1 < frame.shape[1] or not is_even(frame[times])
+    counted = times_of(frame[times])
+    moments = frame[times].to_numpy() if counted is None else counted
+    words_or_events = len(numeric) + 1 < frame.shape[1] or not is_even(moments)
     if not sure and (task_of(frame[found]) == "classification" or words_or_events):
         return None  # words would be lost, or rows are events, not steps
-    window = max(min(season(frame[times]) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
-    cycle = known_season(frame[times])
+    cycle = known_season(moments)
+    window = max(min((cycle or DOZEN) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
     held = int(np.clip(len(frame) // 6, 2, 10_000))
     others = [name for name in numeric if name != found]
     return {
@@ -165,19 +166,18 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
 def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: bool, source: Path) -> None:
     """Refuse rows that are a series but for a few of them, or several series, or that a person says are one."""
     forecast = target in numeric and task_of(frame[target]) == "regression"
-    several = panel(frame, target) if sure or forecast else None
+    several = panel(frame, target) if sure else None
     if several:
         time, name = several
         raise DataError(
             f"{source}: a series must be one, but each {name} has times of its own in column {time!r}, and several"
-            f" series in one file are not supported: keep the rows of one {name}; or say --kind table, and then `split:"
-            f" {{by: time, column: {time}, ...}}` in params.yaml; or give each {name} one label, as sequences have"
+            f" series in one file are not supported: keep the rows of one {name}; or say --kind table; or give each"
+            f" {name} one label, as sequences have"
         )
     near = times_that_repeat(frame, target, sure=sure)
     if near and (sure or (forecast and len(numeric) + (near[0] not in numeric) >= frame.shape[1])):
         raise DataError(
             f"{source}: a series must have each time once, but {near[1]}; remove or mend such rows, or say --kind table"
-            " to have rows drawn at random"
         )
     if sure:
         raise DataError(
@@ -207,8 +207,8 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
     task = task_of(firsts[target])
     rest = [name for name in frame if name not in (series, step, target, split)]
     once = [name for name in rest if says_ids(name) and len(frame[[series, name]].drop_duplicates()) == len(firsts)]
-    divided, notes = _divided(firsts[target], task, split, firsts, once)
-    values = [name for name in rest if is_numeric(frame[name]) and name != divided.get("column")]
+    by, notes = divided(firsts[target], task, split, firsts, once, in_time=False)
+    values = [name for name in rest if is_numeric(frame[name]) and name != by.get("column")]
     block = {
         "kind": "sequences",
         "task": task,
@@ -216,48 +216,7 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
         "series": series,
         "step": step,
         **({"values": values} if len(values) < len(rest) else {}),
-        "split": divided,
+        "split": by,
         "normalize": "standard",
     }
     return Found(block, notes)
-
-
-def _divided(
-    target: pd.Series, task: str, split: str | None, frame: pd.DataFrame, names: list[str]
-) -> tuple[Block, tuple[str, ...]]:
-    """Return how rows are divided, and what to say of it: as the source says, by groups, or drawn."""
-    found = None if split else group_of(frame, names)
-    if found is None:
-        return split_of(target, task, split), _why_random(target, task, split)
-    column, sure = found
-    by_group = {"by": "group", "column": column, **SHARES}
-    count = f"{column} repeats ({frame[column].nunique()} values in {len(frame)} rows)"
-    if sure:
-        note = (
-            f"{count}: split by it, since rows of one {column} in two sets would flatter the score; `split` changes it"
-        )
-        return by_group, (note,)
-    how = ", ".join(f"{key}: {value}" for key, value in by_group.items())
-    note = f"{count}: if rows of one {column} belong together, set `split: {{{how}}}`, or the score flatters"
-    return split_of(target, task), (note,)
-
-
-def _why_random(target: pd.Series, task: str, split: str | None) -> tuple[str, ...]:
-    """Say which class keeps a split from being stratified."""
-    counts = target.value_counts()
-    if split or task != "classification" or counts.min() >= ENOUGH:
-        return ()
-    rare = (
-        f"class {counts.index[-1]} has {counts.min()} rows"
-        if counts.min() > 1
-        else f"class {counts.index[-1]} has one row"
-    )
-    return (f"split at random, not stratified by class: {rare}, fewer than {ENOUGH}; remove it, or bring more of it",)
-
-
-def split_of(target: pd.Series, task: str, column: str | None = None) -> Block:
-    """Return how rows are divided: as a column says, else drawn."""
-    if column:
-        return {"by": "column", "column": column, "validation": SHARES["validation"]}
-    enough = task == "classification" and target.value_counts().min() >= ENOUGH
-    return {"by": "stratified" if enough else "random", **SHARES}
