@@ -27,13 +27,22 @@ YEARS = range(1500, 2200)
 
 
 def divided(
-    target: pd.Series, task: str, split: str | None, frame: pd.DataFrame, names: list[str], *, in_time: bool = True
+    target: pd.Series,
+    task: str,
+    split: str | None,
+    frame: pd.DataFrame,
+    names: list[str],
+    *,
+    time: str = "",
+    in_time: bool = True,
 ) -> tuple[Block, tuple[str, ...]]:
     """Return how rows are divided, and what to say of it.
 
     split: column that says it, None if there is none. names: columns that may tell groups and times.
-    in_time: the kind of data can be split by time.
+    time: a person says that this column divides them. in_time: the kind of data can be split by time.
     """
+    if time:
+        return {"by": "time", "column": time, **SHARES}, ()
     found = None if split else group_of(frame, names)
     if found is not None and found[1]:
         return _by_group(frame, found[0])

@@ -18,43 +18,50 @@ from ..errors import DataError
 from .days import dates_of
 from .dividing import SHARES, split_of
 from .goal import listed, task_of
+from .said import TASKS, Said
 from .signs import cells_that_are_none
 from .sizes import Size, size_for
 from .sniff import Sniffed, sniff
 from .tabular import Block, Found, of_columns
-
-KINDS = ("table", "images", "sequences", "series", "text")
 
 FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
 GIVEN = {"by": "column", "validation": SHARES["validation"]}
 """As the source says it; if it has no validation rows, so many training rows become them."""
 
 TRAINING = tuple(f"_train{suffix}" for suffix in pairs.SUFFIXES)
-OWN: dict[str, tuple[tuple[str, ...], str]] = {
-    ".txt": (("text",), "the next character is told"),
-    ".ts": (("sequences",), "the labels stand behind the values"),
-    ".npz": (("images", "sequences"), "the array y holds the labels"),
-    PAIR: (("sequences",), "the labels stand beside the values"),
-    FOLDER: (("images",), "the folder of an image is its label"),
+OWN: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    ".txt": (("text",), (), "the next character is told"),
+    ".ts": (("sequences",), TASKS[:2], "the labels stand behind the values"),
+    ".npz": (("images", "sequences"), TASKS[:2], "the array y holds the labels"),
+    PAIR: (("sequences",), TASKS[:2], "the labels stand beside the values"),
+    FOLDER: (("images",), TASKS[:1], "the folder of an image is its label"),
 }
-"""What is no table: of which kinds it can be, and where its target is."""
+"""What is no table: of which kinds it can be, which tasks it can ask, and where its target is."""
+
+CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
 def look(
-    source: Path, target: str = "", kind: str = "", size: Size | None = None, dates: str = "", *, accept: bool = False
+    source: Path,
+    target: str = "",
+    kind: str = "",
+    size: Size | None = None,
+    dates: str = "",
+    *,
+    accept: bool = False,
+    task: str = "",
+    header: bool | None = None,
+    series: str = "",
+    step: str = "",
+    time: str = "",
 ) -> Found:
-    """Return a dataset block for `source`; `target` and `kind` are inferred where empty.
-
-    size: height and width of images, to which they are resized.
-    dates: what comes first in dates, as `format.dates` says it; inferred where empty.
-    accept: rows of a table without a target are left out.
+    """Return a dataset block for `source`; what is left out, as in `Said`, is inferred.
 
     Raises:
         DataError: it cannot be told what the source is, or which column is the target; or an option does not fit it.
     """
-    if kind and kind not in KINDS:
-        raise DataError(f"--kind must be one of {', '.join(KINDS)}, but is {kind!r}; choose one of them")
-    found = _look(source, target, kind, size, dates, accept=accept)
+    said = Said(target, kind, size, dates, task, header, series, step, time, accept).resolved()
+    found = _look(source, said)
     if size is None:
         return found
     if found.block["kind"] != "images":
@@ -62,35 +69,39 @@ def look(
     return Found({**found.block, "size": list(size)}, found.notes)
 
 
-def _look(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool) -> Found:
+def _look(source: Path, said: Said) -> Found:
     form = _form(source)
     if form in OWN:
-        _check_options(form, target, kind)
+        _check_options(form, said)
+    if said.header is not None and not source.name.lower().endswith(CSV):
+        raise DataError(f"--header and --no-header are for {', '.join(CSV)}, but the source is {source}; leave it out")
     if form == ".txt":
         return Found(_language())
     if form == PAIR:
         _, labels, _ = pairs.read_pair(source)
-        return Found(_labelled("sequences", labels, by_source=True))
+        return Found(_labelled("sequences", labels, said.task, by_source=True))
     if form == ".ts":
         _, labels = read_ts(source)
-        return Found(_labelled("sequences", labels, by_source=False))
+        return Found(_labelled("sequences", labels, said.task, by_source=False))
     if form == ".npz":
-        return _npz(source, kind)
+        return _npz(source, said)
     if source.is_file() and idx.holds(source):
         raise DataError(f"{source} must come with its labels; name the folder that holds the IDX files")
     if form == FOLDER:
-        return _folder(source, size)
-    if source.suffix == ".sklearn" and kind in ("", "images") and "digits" in source.read_text(errors="replace"):
+        return _folder(source, said.size)
+    if source.suffix == ".sklearn" and said.kind in ("", "images") and "digits" in source.read_text(errors="replace"):
         _, digit = load_bundled(source)
-        if target not in ("", digit):
-            raise DataError(f"--target must be left out or be {digit} for {source}, but is {target!r}; leave it out")
+        if said.target not in ("", digit):
+            raise DataError(
+                f"--target must be left out or be {digit} for {source}, but is {said.target!r}; leave it out"
+            )
         return Found(_images(by_source=False))
     if not source.name.lower().endswith(SUFFIXES):
         raise DataError(
             f"{source} must be {', '.join(SUFFIXES)}, .txt, .ts, .npz, .zip or a folder of images, but is none of them;"
             " convert it"
         )
-    return _of_frame(source, target, kind, size, dates, accept=accept)
+    return _of_frame(source, said)
 
 
 def _form(source: Path) -> str:
@@ -99,13 +110,16 @@ def _form(source: Path) -> str:
     return FOLDER if source.is_dir() or source.suffix == ".zip" else source.suffix
 
 
-def _check_options(form: str, target: str, kind: str) -> None:
+def _check_options(form: str, said: Said) -> None:
     """Refuse options that a form of source cannot follow."""
-    kinds, where = OWN[form]
-    if kind and kind not in kinds:
-        raise DataError(f"--kind must be {' or '.join(kinds)} for {form}, but is {kind!r}; leave it out")
-    if target:
-        raise DataError(f"--target names a column, but {form} has none: {where}; leave out --target {target}")
+    kinds, tasks, where = OWN[form]
+    if said.task and said.task not in tasks:
+        may = f"must be {' or '.join(tasks)}" if tasks else "must be left out"
+        raise DataError(f"--task {may} for {form}, but is {said.task!r}; leave it out")
+    if said.kind and said.kind not in kinds:
+        raise DataError(f"--kind must be {' or '.join(kinds)} for {form}, but is {said.kind!r}; leave it out")
+    for option, name in said.columns().items():
+        raise DataError(f"{option} names a column, but {form} has none: {where}; leave out {option} {name}")
 
 
 def _language() -> Block:
@@ -155,24 +169,25 @@ def _has_parts(source: Path) -> bool:
     return {PARTS[top] for top in tops} >= {"train", "test"}
 
 
-def _npz(source: Path, kind: str) -> Found:
+def _npz(source: Path, said: Said) -> Found:
     arrays = read_npz(source)
     x, by_source = arrays["x"], "split" in arrays
     images = x.dtype == np.uint8 and x.ndim in (3, 4)
-    wanted = kind or ("images" if images else "sequences")
-    return Found(_labelled(wanted, pd.Series(arrays["y"].ravel()), by_source=by_source), _taken(wanted, kind))
+    wanted = said.kind or ("images" if images else "sequences")
+    block = _labelled(wanted, pd.Series(arrays["y"].ravel()), said.task, by_source=by_source)
+    return Found(block, _taken(wanted, said.kind))
 
 
-def _labelled(kind: str, labels: pd.Series, *, by_source: bool) -> Block:
+def _labelled(kind: str, labels: pd.Series, task: str, *, by_source: bool) -> Block:
     """Return a block of records with a label or a value each; words are classes, though they be 1 and 2."""
-    task = task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification"
+    task = task or (task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification")
     split = dict(GIVEN) if by_source else split_of(labels, task)
     return {"kind": kind, "task": task, "split": split, "normalize": "minmax" if kind == "images" else "standard"}
 
 
-def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool) -> Found:
-    sniffed = Sniffed() if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
-    form = sniffed.form
+def _of_frame(source: Path, said: Said) -> Found:
+    sniffed = sniff(source) if source.name.lower().endswith(CSV) else Sniffed()
+    form = sniffed.form if said.header is None else sniffed.form.model_copy(update={"header": said.header})
     frame = read_frame(source, form)
     odd = cells_that_are_none(frame)
     if odd:
@@ -180,15 +195,16 @@ def _of_frame(source: Path, target: str, kind: str, size: Size | None, dates: st
             f"{source}: cells must be numbers, words or dates, but column {odd[0]!r} holds {odd[1]}; give each number a"
             " column of its own, or save images in a folder for each class"
         )
-    form = form.model_copy(update={"dates": dates_of(frame, dates, source)})
+    form = form.model_copy(update={"dates": dates_of(frame, said.dates, source)})
     frame = iso_dates(frame, form)
-    said = form.model_dump(exclude_defaults=True)
-    found = of_columns(frame, source, target, kind, size, accept=accept)
+    how = form.model_dump(exclude_defaults=True)
+    found = of_columns(frame, source, said)
     block = dict(found.block)
     taken = block.pop("kind")
     doubts = (sniffed.doubt,) if sniffed.doubt else ()
-    notes = (*doubts, *_codes(sniffed, found.block), *found.notes, *(() if taken == "table" else _taken(taken, kind)))
-    return Found({"kind": taken, **({"format": said} if said else {}), **block}, notes)
+    kind = () if taken == "table" else _taken(taken, said.kind)
+    notes = (*doubts, *_codes(sniffed, found.block), *found.notes, *kind)
+    return Found({"kind": taken, **({"format": how} if how else {}), **block}, notes)
 
 
 def _codes(sniffed: Sniffed, block: Block) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Sources that are almost a series or sequences: one flaw must not make a table of them, drawn at random.
+"""Sources that are almost a series: one flaw must not make a table of them, drawn at random.
 
 Each function returns why a source is none, in words that end a message, or nothing if it is not even near.
 """
@@ -10,13 +10,9 @@ import pandas as pd
 
 from ..errors import shown
 from .clock import is_even, times_of
-from .signs import STEPS, begin_again, says_series
 
 FEW = 0.01
 """Share of rows up to which flaws are slips."""
-
-LABELS = 0.05
-"""Share of sequences up to which labels that change within one are slips."""
 
 SAMPLE = 20
 """Series of which the times are looked at."""
@@ -63,31 +59,3 @@ def panel(frame: pd.DataFrame, target: str) -> tuple[str, str] | None:
             ):
                 return str(time), str(name)
     return None
-
-
-def steps_with_slips(frame: pd.DataFrame, names: list[str], target: str) -> str:
-    """Return the flaw of a table that is almost one of sequences, where names of columns say that it is."""
-    ids = [name for name in names if says_series(name) and 1 < frame[name].nunique() <= len(frame) / LONG]
-    steps = [name for name in names if name.lower() in STEPS]
-    for series, step in ((series, step) for series in ids for step in steps if series != step):
-        if not begin_again(frame, series, step):
-            continue
-        twice = frame.duplicated([series, step]).to_numpy()
-        labels = frame.groupby(series)[target].nunique(dropna=False)
-        changed = labels[labels > 1]
-        if twice.mean() > FEW or len(changed) > max(1, LABELS * len(labels)):
-            continue
-        if twice.any():
-            row = int(np.flatnonzero(twice)[0])
-            which = f"{step} {shown(frame[step].iloc[row])} of {series} {shown(frame[series].iloc[row])}"
-            return f"{which} stands twice, again in row {row + 1} ({twice.sum()} such rows)"
-        if len(changed):
-            own = frame[frame[series] == changed.index[0]]
-            usual = own[target].mode().iloc[0]
-            row = int(np.flatnonzero((own[target] != usual).to_numpy())[0])
-            place = int(np.flatnonzero(frame.index == own.index[row])[0]) + 1
-            return (
-                f"{target} of {series} {shown(changed.index[0])} changes from {shown(usual)} to"
-                f" {shown(own[target].iloc[row])} in row {place} ({len(changed)} such sequences)"
-            )
-    return ""

@@ -1,7 +1,6 @@
 """By what a column, or a table of them, is known."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -9,48 +8,6 @@ import pandas as pd
 from ..data import columns
 from ..data.roles import PARTS
 from ..params.datasets import Column
-from .groups import says_ids
-
-SERIES = ("series", "sequence", "case", "id", "sample", "subject", "recording", "record", "trial", "session", "episode")
-STEPS = ("t", "step", "time", "index", "timestamp", "date", "frame", "timestep", "time_step", "ms", "seconds")
-
-
-def step_columns(frame: pd.DataFrame, names: list[str], target: str, *, sure: bool) -> Iterator[tuple[str, str]]:
-    """Yield pairs of columns that may be sequence and step, of which the target is constant within a sequence.
-
-    Their names have to tell it, and steps to begin again in each sequence: else a counter of rows beside any column
-    that determines the target would do.
-    sure: a person says that there are sequences, so columns of other names may be it whose steps rise.
-    """
-    ids = sorted(names, key=lambda name: not says_series(name))
-    steps = sorted(names, key=lambda name: name.lower() not in STEPS)
-    for series in ids:
-        rows = frame[series].map(frame[series].value_counts())
-        if not (1 < frame[series].nunique() < len(frame)) or frame[series].isna().any():
-            continue
-        once = frame.drop_duplicates([series, target])[series].is_unique
-        for step in (name for name in steps if once and name != series):
-            named = says_series(series) and step.lower() in STEPS and (sure or begin_again(frame, series, step))
-            # each sequence has five steps or more, which stand in order
-            rising = sure and rows.min() >= 5 and is_numeric(frame[step]) and _rises(frame, series, step)
-            if (named or rising) and not frame.duplicated([series, step]).any():
-                yield series, step
-
-
-def says_series(name: str) -> bool:
-    """Say whether a name is one of sequences."""
-    return name.lower() in SERIES or says_ids(name)
-
-
-def begin_again(frame: pd.DataFrame, series: str, step: str) -> bool:
-    """Say whether every sequence begins before any other has ended."""
-    places = pd.Series(pd.factorize(frame[step], sort=True)[0]).groupby(frame[series].to_numpy())
-    return bool(places.min().max() <= places.max().min())
-
-
-def _rises(frame: pd.DataFrame, series: str, step: str) -> bool:
-    apart = frame.groupby(series)[step].diff().dropna()
-    return bool((apart > 0).all())
 
 
 def is_numeric(values: pd.Series) -> bool:

@@ -1,21 +1,24 @@
 """A dataset block for a table of columns: of what kind it is, and which column is what."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..data.target import numbers
 from ..errors import DataError
 from .clock import is_even, is_time, known_season, times_of
 from .dividing import divided, split_of
-from .goal import TARGETS, check_target, find_target, gaps_of, is_skewed, listed, refuse_gaps, task_of
+from .goal import TARGETS, check_columns, check_task, find_target, gaps_of, is_skewed, listed, refuse_gaps, task_of
 from .groups import says_ids
-from .near import panel, steps_with_slips, times_that_repeat
-from .signs import are_pixels, is_fold, is_numeric, says_parts, step_columns
+from .near import panel, times_that_repeat
+from .said import Said
+from .signs import are_pixels, is_fold, is_numeric, says_parts
 from .sizes import Size
+from .stepping import step_columns, steps_with_slips
 from .texts import Texts, reads_as_text, texts_of
 
 Block = dict[str, Any]
@@ -32,48 +35,43 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def of_columns(
-    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None = None, *, accept: bool = False
-) -> Found:
-    """Return a dataset block for a table of columns, of the kind that it is.
-
-    accept: rows of a table without a target are left out.
-    """
+def of_columns(frame: pd.DataFrame, source: Path, said: Said) -> Found:
+    """Return a dataset block for a table of columns, of the kind that it is."""
     split = next((name for name in frame if says_parts(frame[name])), None)
-    if target:
-        check_target(frame, target, source)
-    kind = kind or ("images" if size else "")  # a size is that of images
-    if kind in ("", "series"):
-        block = _series(frame, target, sure=bool(kind), source=source)
-        if block:
-            return Found(block)
-    target = target or find_target(frame, split, source)
-    empty = gaps_of(frame[target], task_of(frame[target]))
+    check_columns(frame, said.columns(), source)
+    said = replace(said, kind=said.kind or ("images" if said.size else ""))  # a size is that of images
+    if said.kind == "series" or not (said.kind or said.task):
+        found = _series(frame, said, source)
+        if found:
+            return found
+    said = replace(said, target=said.target or find_target(frame, split, source))
+    target, kind = frame[said.target], said.kind
+    task = said.task or task_of(target)
+    check_task(target, task, source)
+    empty = gaps_of(target, task)
     if not empty.any():
-        return _with_target(frame, source, target, kind, size, split)
-    found = _with_target(frame[~empty], source, target, kind, size, split) if accept and not empty.all() else None
+        return _with_target(frame, source, said, task, split)
+    found = _with_target(frame[~empty], source, said, task, split) if said.accept and not empty.all() else None
     if found is None or found.block["kind"] != "table":
-        refuse_gaps(frame[target], empty, source, table=found is None and kind in ("", "table"))
-    note = f"accepted: {empty.sum()} rows without {target} are left out; `missing` in params.yaml holds it"
+        refuse_gaps(target, empty, source, table=found is None and kind in ("", "table"))
+    note = f"accepted: {empty.sum()} rows without {said.target} are left out; `missing` in params.yaml holds it"
     return Found({**found.block, "missing": {"target": "drop"}}, (*found.notes, note))
 
 
-def _with_target(
-    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None, split: str | None
-) -> Found:
+def _with_target(frame: pd.DataFrame, source: Path, said: Said, task: str, split: str | None) -> Found:
     """Return a block for a table of columns each of whose rows has a target."""
-    task = task_of(frame[target])
-    if kind in ("", "sequences"):
-        found = _sequences(frame, target, split, sure=bool(kind), source=source)
+    target, kind, size = said.target, said.kind, said.size
+    if kind in ("", "sequences") and not said.time:
+        found = _sequences(frame, said, split, source)
         if found:
             return found
     names = [name for name in frame if name not in (target, split)]
-    if kind == "images" or (not kind and are_pixels(frame[names])):
-        return Found(_pixels(frame, names, target, split, size, source))
+    if kind == "images" or (not kind and not said.time and are_pixels(frame[names])):
+        return Found(_pixels(frame, names, target, task, split, size, source))
     texts = texts_of(frame, names, sure=kind == "text")
     if kind == "text" and not texts.columns:
         raise DataError(f"{source} must have a column of text beside {target!r}, but has none; choose another --kind")
-    by, notes = divided(frame[target], task, split, frame, names)
+    by, notes = divided(frame[target], task, split, frame, names, time=said.time)
     if kind == "text" or (not kind and reads_as_text(texts)):
         return _text(frame, texts, target, task, by, notes)
     unread = "" if kind else ", ".join(texts.columns)
@@ -106,7 +104,7 @@ def _text(frame: pd.DataFrame, texts: Texts, target: str, task: str, split: Bloc
 
 
 def _pixels(
-    frame: pd.DataFrame, names: list[str], target: str, split: str | None, size: Size | None, source: Path
+    frame: pd.DataFrame, names: list[str], target: str, task: str, split: str | None, size: Size | None, source: Path
 ) -> Block:
     """Return a block for one image a row."""
     width = len(names)
@@ -116,7 +114,6 @@ def _pixels(
             f"{source}: a row of pixels must make up a square image, or one of --size HEIGHTxWIDTH, but there are"
             f" {width} columns beside {target!r}; say --size, or choose another --kind"
         )
-    task = task_of(frame[target])
     by = split_of(frame[target], task, split)
     return {"kind": "images", "target": target, "task": task, "split": by, "normalize": "minmax"}
 
@@ -125,9 +122,11 @@ def _square(width: int) -> bool:
     return any(width % c == 0 and math.isqrt(width // c) ** 2 == width // c for c in (1, 3, 4))
 
 
-def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Block | None:
+def _series(frame: pd.DataFrame, said: Said, source: Path) -> Found | None:
     """Return a block if rows are steps of one series: a column of times that never repeat, and numbers."""
-    times = next((name for name in frame if name != target and is_time(frame[name])), None)
+    target, sure = said.target, said.kind == "series"
+    candidates = [said.time] if said.time else [name for name in frame if name != target and is_time(frame[name])]
+    times = next(iter(candidates), None)
     numeric = [name for name in frame if name != times and pd.api.types.is_numeric_dtype(frame[name])]
     found = target or (numeric[0] if len(numeric) == 1 else next((n for n in numeric if n.lower() in TARGETS), ""))
     if times is None:
@@ -140,8 +139,9 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
         )
     if times is None or found not in numeric:
         return None
-    counted = times_of(frame[times])
-    moments = frame[times].to_numpy() if counted is None else counted
+    moments = times_of(frame[times])
+    if moments is None:
+        moments = numbers(frame[times], source, "say dates, times or numbers with --time")
     words_or_events = len(numeric) + 1 < frame.shape[1] or not is_even(moments)
     if not sure and (task_of(frame[found]) == "classification" or words_or_events):
         return None  # words would be lost, or rows are events, not steps
@@ -149,7 +149,8 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
     window = max(min((cycle or DOZEN) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
     held = int(np.clip(len(frame) // 6, 2, 10_000))
     others = [name for name in numeric if name != found]
-    return {
+    lost = [name for name in frame if name not in (times, *numeric)]
+    block = {
         "kind": "series",
         "task": "forecasting",
         "time": times,
@@ -161,6 +162,7 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
         "split": {"by": "time", "validation": held, "test": held},
         "normalize": "standard",
     }
+    return Found(block, (f"left out, as a series is of numbers: {listed(lost)}",) if lost else ())
 
 
 def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: bool, source: Path) -> None:
@@ -185,12 +187,13 @@ def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: boo
         )
 
 
-def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Found | None:
+def _sequences(frame: pd.DataFrame, said: Said, split: str | None, source: Path) -> Found | None:
     """Return a block if rows are steps of many sequences: id and step stand together once, an id has one target."""
+    target, sure = said.target, said.kind == "sequences"
     names = [name for name in frame if name not in (target, split)]
-    found = next(step_columns(frame, names, target, sure=sure), None)
+    found = step_columns(frame, names, target, said.series, said.step, sure=sure)
     if found is None:
-        flaw = steps_with_slips(frame, names, target)
+        flaw = steps_with_slips(frame, names, target, said.series, said.step, sure=sure)
         if flaw:
             raise DataError(
                 f"{source}: a sequence must have each step once and one {target}, but {flaw}; mend such rows, or say"
@@ -198,13 +201,13 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
             )
         if sure:
             raise DataError(
-                f"{source} must have a column that names the sequence and one that orders its steps, in which a target"
-                " stands once, but has not; mend the file"
+                f"{source} must have a column that names the sequence, of one {target} each, and one that orders its"
+                " steps, but none can be told; say which with --series and --step"
             )
         return None
     series, step = found
     firsts = frame.drop_duplicates(series)
-    task = task_of(firsts[target])
+    task = said.task or task_of(firsts[target])
     rest = [name for name in frame if name not in (series, step, target, split)]
     once = [name for name in rest if says_ids(name) and len(frame[[series, name]].drop_duplicates()) == len(firsts)]
     by, notes = divided(firsts[target], task, split, firsts, once, in_time=False)
@@ -219,4 +222,5 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
         "split": by,
         "normalize": "standard",
     }
-    return Found(block, notes)
+    told = () if said.series and said.step else (f"{series} names the sequence, {step} orders its steps",)
+    return Found(block, (*told, *notes))

@@ -1,0 +1,91 @@
+"""What a person says on the command line goes before what is inferred; options that exclude each other are refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fivefold.adding.look import look
+from fivefold.errors import DataError
+
+RANDOM = np.random.default_rng(0)
+N = 60
+GRADE = np.arange(N) % 5
+DAYS = [str(day.date()) for day in pd.date_range("2020-01-01", periods=N)]
+
+
+def table(folder: Path, **columns: Any) -> Path:
+    pd.DataFrame(columns).to_csv(folder / "mine.csv", index=False)
+    return folder / "mine.csv"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"task": "rank"}, "--task must be one of classification, regression, forecasting, but is 'rank'; choose"),
+        ({"kind": "series", "task": "regression"}, "a series is told ahead, so --task must be forecasting, but is"),
+        ({"kind": "table", "task": "forecasting"}, "--task forecasting is for series, but --kind table is said; leave"),
+        ({"kind": "text", "step": "day"}, "--step is for sequences, but --kind text is said; leave out one of them"),
+        ({"series": "day", "time": "x"}, "--time is for series or table or text, but --series is said; leave out one"),
+        ({"time": "dya"}, "--time must name a column, but 'dya' is none; the columns are day, x, y; is 'day' meant"),
+        ({"target": "x", "time": "x"}, "--target and --time must name two columns, but both name 'x'; mend one of"),
+        ({"target": "day", "task": "regression"}, "--task regression needs numbers, but column 'day' is date, such"),
+    ],
+)
+def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        look(table(tmp_path, day=DAYS, x=RANDOM.random(N), y=GRADE), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("a.txt", {"task": "regression"}, "--task must be left out for .txt, but is 'regression'; leave it out"),
+        ("a.zip", {"task": "regression"}, "--task must be classification for a folder or zip of images, but is"),
+        ("a.npz", {"series": "id"}, "--series names a column, but .npz has none: .*; leave out --series id"),
+        ("a.npz", {"header": False}, "--header and --no-header are for .csv, .csv.gz, .tsv, .tsv.gz, but the source"),
+    ],
+)
+def test_options_that_a_source_cannot_follow(tmp_path: Path, name: str, options: Any, said: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match=said):
+        look(tmp_path / name, **options)
+
+
+def test_the_task_is_as_said(tmp_path: Path) -> None:
+    path = table(tmp_path, x=RANDOM.random(N), y=GRADE)
+    assert look(path, "y").block["task"] == "classification"
+    assert look(path, "y", task="regression").block["split"]["by"] == "random"
+    np.savez(tmp_path / "a.npz", x=RANDOM.random((N, 4)), y=GRADE)
+    assert look(tmp_path / "a.npz", task="regression").block["task"] == "regression"
+
+
+def test_a_task_makes_a_table_or_a_series(tmp_path: Path) -> None:
+    path = table(tmp_path, day=DAYS, word=["a", "b"] * (N // 2), load=RANDOM.random(N))
+    looked = look(path, "load", task="forecasting")
+    assert (looked.block["kind"], looked.block["time"]) == ("series", "day")
+    assert looked.notes == ("left out, as a series is of numbers: word",)
+    path = table(tmp_path, day=DAYS, load=RANDOM.random(N))
+    assert look(path, "load").block["kind"] == "series"
+    assert look(path, "load", task="regression").block["kind"] == "table"
+
+
+def test_a_first_line_of_numbers_or_of_words_is_what_is_said(tmp_path: Path) -> None:
+    path = table(tmp_path, **{"2001": RANDOM.random(N), "2002": GRADE})
+    assert look(path, "1").block["format"] == {"header": False}
+    assert "format" not in look(path, "2002", header=True).block
+    (tmp_path / "words.csv").write_text("a,1\n" * 30 + "b,2\n" * 30)
+    assert look(tmp_path / "words.csv", "0", header=False).block["format"] == {"header": False}
+
+
+def test_the_column_of_times_is_as_said(tmp_path: Path) -> None:
+    path = table(tmp_path, tick=np.arange(N) * 2, x=RANDOM.random(N), load=RANDOM.random(N))
+    assert look(path, "load").block["kind"] == "table"
+    block = look(path, "load", time="tick").block
+    assert (block["kind"], block["time"], block["exogenous"]) == ("series", "tick", ["x"])
+    split = look(path, "load", "table", time="tick").block["split"]
+    assert split == {"by": "time", "column": "tick", "validation": 0.15, "test": 0.15}
+    with pytest.raises(DataError, match=r"column 'word' must hold .* 'a' stands in row 1.*with --time"):
+        look(table(tmp_path, word=["a", "b"] * (N // 2), load=RANDOM.random(N)), "load", time="word")
