@@ -89,3 +89,14 @@ def test_the_column_of_times_is_as_said(tmp_path: Path) -> None:
     assert split == {"by": "time", "column": "tick", "validation": 0.15, "test": 0.15}
     with pytest.raises(DataError, match=r"column 'word' must hold .* 'a' stands in row 1.*with --time"):
         look(table(tmp_path, word=["a", "b"] * (N // 2), load=RANDOM.random(N)), "load", time="word")
+
+
+def test_what_is_read_as_a_number_is_said(tmp_path: Path) -> None:
+    path = table(
+        tmp_path, profit=["(45)", "12"] * (N // 2), took=["01:23:45"] * N, share=["12%"] * N, y=RANDOM.random(N)
+    )
+    assert look(path, "y").notes == (
+        "read as numbers: profit '(45)' as -45, took '01:23:45' as 5025 seconds, share '12%' as 12",
+    )
+    days = table(tmp_path, day=DAYS, change=[f"{i}%" for i in range(N)], load=RANDOM.random(N))
+    assert look(days, "change").block["targets"] == ["change"]

@@ -22,6 +22,7 @@ from .said import TASKS, Said
 from .signs import cells_that_are_none
 from .sizes import Size, size_for
 from .sniff import Sniffed, sniff
+from .spelt import amounts_of
 from .tabular import Block, Found, of_columns
 
 FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
@@ -203,7 +204,9 @@ def _of_frame(source: Path, said: Said) -> Found:
     taken = block.pop("kind")
     doubts = (sniffed.doubt,) if sniffed.doubt else ()
     kind = () if taken == "table" else _taken(taken, said.kind)
-    notes = (*doubts, *_codes(sniffed, found.block), *found.notes, *kind)
+    classes = [found.block["target"]] if found.block["task"] == "classification" else []
+    written = () if taken == "text" else amounts_of(frame.drop(columns=classes))
+    notes = (*doubts, *_codes(sniffed, found.block), *written, *found.notes, *kind)
     return Found({"kind": taken, **({"format": how} if how else {}), **block}, notes)
 
 

@@ -15,6 +15,12 @@ def is_numeric(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
 
 
+def holds_numbers(values: pd.Series) -> bool:
+    """Say whether a column holds numbers, however they are written: 12% too."""
+    text = not pd.api.types.is_numeric_dtype(values.dtype)
+    return is_numeric(values) or (text and columns.infer(values, Column())[0] == "numeric")
+
+
 def is_fold(values: pd.Series) -> bool:
     """Say whether a column numbers the folds of a cross-validation."""
     named = str(values.name).lower() in ("fold", "folds", "kfold", "cv_fold", "fold_id")

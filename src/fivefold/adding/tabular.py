@@ -16,7 +16,7 @@ from .goal import TARGETS, check_columns, check_task, find_target, gaps_of, is_s
 from .groups import says_ids
 from .near import panel, times_that_repeat
 from .said import Said
-from .signs import are_pixels, is_fold, is_numeric, says_parts
+from .signs import are_pixels, holds_numbers, is_fold, says_parts
 from .sizes import Size
 from .stepping import step_columns, steps_with_slips
 from .texts import Texts, reads_as_text, texts_of
@@ -127,7 +127,7 @@ def _series(frame: pd.DataFrame, said: Said, source: Path) -> Found | None:
     target, sure = said.target, said.kind == "series"
     candidates = [said.time] if said.time else [name for name in frame if name != target and is_time(frame[name])]
     times = next(iter(candidates), None)
-    numeric = [name for name in frame if name != times and pd.api.types.is_numeric_dtype(frame[name])]
+    numeric = [name for name in frame if name != times and holds_numbers(frame[name])]
     found = target or (numeric[0] if len(numeric) == 1 else next((n for n in numeric if n.lower() in TARGETS), ""))
     if times is None:
         _no_times(frame, found, numeric, sure=sure, source=source)
@@ -211,7 +211,7 @@ def _sequences(frame: pd.DataFrame, said: Said, split: str | None, source: Path)
     rest = [name for name in frame if name not in (series, step, target, split)]
     once = [name for name in rest if says_ids(name) and len(frame[[series, name]].drop_duplicates()) == len(firsts)]
     by, notes = divided(firsts[target], task, split, firsts, once, in_time=False)
-    values = [name for name in rest if is_numeric(frame[name]) and name != by.get("column")]
+    values = [name for name in rest if holds_numbers(frame[name]) and name != by.get("column")]
     block = {
         "kind": "sequences",
         "task": task,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, shown
 from ..params.datasets import Column as ColumnParams
+from .amounts import AFTER, AMOUNT, BEFORE, amounts
 from .dates import DATE, DATE_THAT_IS, OTHER_DATE, iso
 from .findings import Finding
 from .records import Array
@@ -21,6 +22,9 @@ from .schema import DATE_PARTS, Column, ColumnType
 
 GAPS = frozenset(("na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ""))
 """What stands for a missing cell, in any case; in a column of categories only an empty cell is missing."""
+
+UNKNOWN = frozenset(("missing", "unknown", "n.a.", "#na", "<na>", "not available", ".", "..", "--"))
+"""What also does among numbers and dates, where it can be nothing else; among flags it may be a third answer."""
 
 LARGEST = 1e37
 """Networks compute in float32, which ends a little above."""
@@ -40,9 +44,9 @@ SCALES = (
     ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
 )
 LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
-OTHER_NUMBER = re.compile(r"[-+]?\d+(\.\d{3})*,\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?[\d.]+ ?%")
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}([,. '])\d{3}(\1\d{3})*([.,]\d+)?")
-"""Numbers with a decimal comma, thousands or percent."""
+OTHER_NUMBER = re.compile(rf"{BEFORE}(?:\d+(\.\d{{3}})*,\d+|\d{{1,3}}(,\d{{3}})+(\.\d+)?){AFTER}")
+THOUSANDS = re.compile(rf"{BEFORE}[1-9]\d{{0,2}}([,. '])\d{{3}}(\1\d{{3}})*([.,]\d+)?{AFTER}")
+"""Numbers with a decimal comma or thousands."""
 
 NAMED = 5
 """Rows that a finding names at most."""
@@ -92,10 +96,13 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
     if not len(known):
         return "numeric", ()
     like = known.str.match(LIKE_NUMBER)  # only these are tried, since a text takes long to fail
-    if share(like) >= MIXED and share(like & pd.to_numeric(known.where(like), errors="coerce").notna()) >= MIXED:
-        return "numeric", ()
+    written = known.str.fullmatch(AMOUNT)
+    if share(like | written) >= MIXED:
+        number = like & pd.to_numeric(known.where(like), errors="coerce").notna()
+        if share(number | written) >= MIXED:
+            return "numeric", ()
     dates = known.str.fullmatch(DATE) | known.str.fullmatch(OTHER_DATE)
-    if dates.all() and share(known.str.fullmatch(DATE_THAT_IS)) >= MIXED:
+    if (dates | known.str.lower().isin(UNKNOWN)).all() and share(known.str.fullmatch(DATE_THAT_IS)) >= MIXED:
         return "date", ()
     # written otherwise than we read them: parsing refuses them with their rows, where categories would lose them
     if share(known.str.fullmatch(OTHER_NUMBER)) >= MIXED:
@@ -144,13 +151,17 @@ def _parsed(values: pd.Series, kind: ColumnType, order: Sequence[str]) -> tuple[
         gap = np.isnan(out)
     else:
         words = _text(values).str.strip().str.lower()
-        gap = (words.isna() | words.isin(GAPS)).to_numpy()
+        gaps = GAPS | UNKNOWN if kind in ("numeric", "date") else GAPS
+        gap = (words.isna() | words.isin(gaps)).to_numpy()
         match kind:
             case "date":
                 times = _times(values, words, gap)
                 return times, np.flatnonzero(np.isnat(times) & ~gap)
             case "numeric":
                 cells = pd.to_numeric(words, errors="coerce")
+                left = cells.isna() & ~gap
+                if left.any():
+                    cells = cells.astype("float64").where(~left, amounts(words[left]))
             case "boolean":
                 truth = dict.fromkeys((*TRUE, "1"), 1.0) | dict.fromkeys((*FALSE, "0"), 0.0)
                 cells = words.map(truth)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import DataError, shown
 from ..params.datasets import Format
+from .amounts import AFTER, BEFORE
 from .dates import full_year
 
 EXPONENT = r"(?:[eE][-+]?\d+)?"
@@ -35,16 +36,17 @@ def plain_numbers(frame: pd.DataFrame, form: Format, words: Sequence[str], sourc
         DataError: numbers of a file with a decimal comma have points that look like thousands, and `format` says none.
     """
     pattern = number_pattern(form.decimal, form.thousands)
+    decorated = rf"\s*{BEFORE}(?:{pattern}){AFTER}\s*"  # the signs around digits stay, for a column's type to tell of
     for name in (name for name in frame.select_dtypes("str") if name not in words):
         cells = frame[name]
-        number = cells.str.fullmatch(pattern).fillna(False).astype(bool)
+        number, bare = (cells.str.fullmatch(how).fillna(False).astype(bool) for how in (decorated, pattern))
         if form.decimal == "," and not form.thousands:
             _no_thousands(cells[~number].dropna(), str(name), source)
         if not number.any():
             continue
         plain = cells.str.replace(form.thousands, "", regex=False) if form.thousands else cells
         cells = cells.where(~number, plain.str.replace(form.decimal, ".", regex=False))
-        frame[name] = pd.to_numeric(cells) if (number | cells.isna()).all() else cells
+        frame[name] = pd.to_numeric(cells) if (bare | cells.isna()).all() else cells
     return frame
 
 
