@@ -151,7 +151,8 @@ class Images(Strict):
     kind: Literal["images"]
     source: str = Field(
         description="a folder or .zip with a folder of PNG or JPEG for each class; a folder of IDX files; .npz with"
-        " arrays x and y; .csv, .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data"
+        " arrays x and y, or x_train, y_train, x_test, y_test as of Keras, train_images as of MedMNIST; .csv,"
+        " .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data"
     )
     format: Format = Format()
     target: str = Field(default="", description="label column of a table of pixels")
@@ -178,7 +179,8 @@ class Sequences(Strict):
     kind: Literal["sequences"]
     source: str = Field(
         description="long form, one row a step: .csv, .csv.gz or .parquet; UCR/UEA .ts; a folder with the pair"
-        " NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, as UCR gives them; .npz with arrays x and y"
+        " NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, as UCR gives them; .npz with arrays x and y, or"
+        " x_train, y_train, x_test, y_test"
     )
     task: Literal["classification", "regression"]
     target: str = Field(default="label", description="long form: column of the label, one value a sequence")
