@@ -129,9 +129,11 @@ def _pairs(
         if not sure and len(changed) > max(1, LABELS * len(ids)):
             continue
         long = np.bincount(codes).min() >= LONG
+        if not (long or step or says_series(name)):
+            continue
         many = len(ids) >= max(MANY, 2 * (y.max() + 1))
         for other in [step] if step else names:
-            if other == name or not (step or long or (says_series(name) and other.lower() in STEPS)):
+            if other == name or not (step or long or other.lower() in STEPS):
                 continue
             pair = _pair(frame, name, codes, other, tuple(changed.tolist()))
             told = pair.named and (sure or _begin_again(frame[other], codes) or pair.even)

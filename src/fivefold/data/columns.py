@@ -6,6 +6,7 @@ What `infer` and `fit` are given is learnt from: training rows alone. `parse` re
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,11 +82,30 @@ def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str,
         return "numeric", ()
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "date", ()
-    return _of_text(values.dropna().astype(str))
+    known = values.dropna()
+    return _of_text(known if isinstance(dtype, pd.StringDtype) else known.astype(str))
 
 
 def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
-    known, counts = _spellings(cells)
+    """Return what cells are: of few spellings it is asked again and again, by all that look at a table."""
+    if len(cells) > FIRST and cells.iloc[:FIRST].nunique() > WORDS:
+        return _of_spellings(cells, np.ones(len(cells), np.int64))
+    found = cells.value_counts(sort=False)
+    if len(found) > WORDS:
+        return _of_spellings(pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy())
+    return _of_few(tuple(found.index), tuple(found.tolist()))
+
+
+@lru_cache(maxsize=4096)
+def _of_few(spellings: tuple[str, ...], counts: tuple[int, ...]) -> tuple[ColumnType, tuple[str, ...]]:
+    return _of_spellings(pd.Series(spellings, dtype=object), np.array(counts, np.int64))
+
+
+def _of_spellings(cells: pd.Series, counts: Array) -> tuple[ColumnType, tuple[str, ...]]:
+    """Return what cells are that stand in so many rows each; gaps among them do not count."""
+    stripped = cells.str.strip()
+    real = ~stripped.str.lower().isin(GAPS)
+    known, counts = stripped[real], counts[real.to_numpy()]
     words = {word.lower() for word in known} if len(known) <= WORDS else set()
 
     def share(found: pd.Series) -> float:
@@ -113,20 +133,6 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
         if len(words) > 1 and words <= set(scale):
             return "ordinal", scale
     return "categorical", ()
-
-
-def _spellings(cells: pd.Series) -> tuple[pd.Series, Array]:
-    """Return what stands in cells that are no gaps, and how often: each of few spellings once, of many each cell.
-
-    A table may have thousands of columns, and a column a million texts.
-    """
-    counts = np.ones(len(cells), np.int64)
-    if cells.iloc[:FIRST].nunique() <= WORDS:
-        found = cells.value_counts(sort=False)
-        cells, counts = pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy()
-    stripped = cells.str.strip()
-    known = ~stripped.str.lower().isin(GAPS)
-    return stripped[known], counts[known.to_numpy()]
 
 
 def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:
