@@ -182,11 +182,12 @@ def test_a_folder_that_holds_the_project_is_refused(source: str) -> None:
         add(Path(source), name="mine")
 
 
-def test_a_folder_that_vanishes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("room", ["fivefold.adding.add.look", "fivefold.data.read.read_images"])
+def test_a_folder_that_vanishes_is_one_line(room: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def vanish(*_: object, **__: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "proc/7")
 
-    monkeypatch.setattr("fivefold.adding.add.look", vanish)
+    monkeypatch.setattr(room, vanish)
     Path("proc").mkdir()
     with pytest.raises(
         DataError, match=r"\Aproc must be a file or folder that can be read, but is not: [^\n]+; mend that\Z"
