@@ -16,7 +16,10 @@ N = 120
 DAYS = [str(day.date()) for day in pd.date_range("2020-01-01", periods=N)]
 EVENTS = [str(day.date()) for day in pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(N) ** 2, unit="D")]
 BY_DAY = {"by": "time", "column": "day", "validation": 0.15, "test": 0.15}
-FUTURE = "split by it, the latest are test rows, since in rows drawn at random the future would be known"
+FUTURE = (
+    "split by it, the latest are test rows, since in rows drawn at random the future would be known, and it is no"
+    " feature"
+)
 
 
 def looked(folder: Path, target: str, **columns: Any) -> Found:

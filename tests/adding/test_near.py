@@ -52,7 +52,7 @@ def test_several_series_are_not_taken_for_rows_to_draw(tmp_path: Path) -> None:
         assert looked.block["split"] == {"by": "time", "column": "day", "validation": 0.15, "test": 0.15}
         assert looked.notes == (
             "each day has several rows: split by it, the latest are test rows, since in rows drawn at random the future"
-            " would be known; `split` changes it; to forecast one station, keep only its rows",
+            " would be known, and it is no feature; `split` changes it; to forecast one station, keep only its rows",
         )
 
 

@@ -100,7 +100,8 @@ def _by_time(
     elif task == "regression" and is_time(frame[told]) and is_even(found[told]):
         others = "; --kind series would forecast from past rows"
     why = "in rows drawn at random the future would be known"
-    return by_time, (f"{order}: split by it, the latest are test rows, since {why}; `split` changes it{others}",)
+    how = f"split by it, the latest are test rows, since {why}, and it is no feature; `split` changes it"
+    return by_time, (f"{order}: {how}{others}",)
 
 
 def _moments(values: pd.Series) -> Array | None:
