@@ -57,7 +57,9 @@ def add(
     task: Annotated[str, typer.Option(help="classification, regression or forecasting; else inferred")] = "",
     series: Annotated[str, typer.Option(help="of sequences: column that names the sequence of a row")] = "",
     step: Annotated[str, typer.Option(help="of sequences: column that orders the steps")] = "",
-    time: Annotated[str, typer.Option(help="of a series: column of times; of a table: to split by time")] = "",
+    time: Annotated[
+        str, typer.Option(help="of a series: column of times, or date,time; of a table: to split by time")
+    ] = "",
     header: Annotated[
         bool | None,
         typer.Option("--header/--no-header", help="whether the first line of a CSV names columns; else told from it"),

@@ -37,7 +37,7 @@ def test_the_split_is_no_target_and_a_name_with_spaces_is_quoted() -> None:
 )
 def test_a_target_that_is_no_column_is_refused_with_the_one_that_is_meant(target: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
-        check_columns(frame("island", "species"), {"--target": target}, SOURCE)
+        check_columns(frame("island", "species"), [("--target", target)], SOURCE)
 
 
 def refused(values: pd.Series, task: str) -> str:

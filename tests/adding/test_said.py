@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from fivefold.adding.look import look
+from fivefold.data.series import read_series
 from fivefold.errors import DataError
+from fivefold.params.datasets import Series
 
 RANDOM = np.random.default_rng(0)
 N = 60
@@ -100,3 +102,29 @@ def test_what_is_read_as_a_number_is_said(tmp_path: Path) -> None:
     )
     days = table(tmp_path, day=DAYS, change=[f"{i}%" for i in range(N)], load=RANDOM.random(N))
     assert look(days, "change").block["targets"] == ["change"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "span"),
+    [
+        ("date", "clock", ("2020-01-01 00:00:00", "2020-01-10 23:00:00")),
+        ("date", "hour", ("2020-01-01 00:00:00", "2020-01-10 23:00:00")),
+        ("year", "month", ("2005-01-01", "2024-12-01")),
+    ],
+)
+def test_a_time_in_two_columns(tmp_path: Path, first: str, second: str, span: tuple[str, str]) -> None:
+    n = 240
+    columns = {
+        "date": np.repeat(DAYS[:10], 24), "clock": [f"{i % 24:02d}:00" for i in range(n)], "hour": np.arange(n) % 24,
+        "year": np.repeat(np.arange(2005, 2025), 12), "month": np.arange(n) % 12 + 1,
+    }  # fmt: skip
+    path = table(tmp_path, **{name: columns[name] for name in (first, second)}, load=RANDOM.random(n))
+    looked = look(path, "load")
+    assert looked.block["split"]["column"] == first
+    assert looked.notes[-1].endswith(f"; --time {first},{second} would make one series of them")
+    block = look(path, "load", time=f"{first}, {second}").block
+    assert (block["kind"], block["time"], block["targets"]) == ("series", [first, second], ["load"])
+    read = read_series(path, Series.model_validate({**block, "source": str(path)}, strict=False))
+    assert read.schema.span == span
+    with pytest.raises(DataError, match=r"rows of a table are divided by one column, but --time is 'date,clock'; name"):
+        look(table(tmp_path, **columns, load=RANDOM.random(n)), "load", "table", time="date,clock")

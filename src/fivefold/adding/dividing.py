@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..data.records import Array, Keys
 from ..data.splitting import split
+from ..data.times import joined
 from ..errors import DataError
 from ..params.splits import TimeSplit
 from .clock import is_even, is_time, times_of
@@ -97,6 +98,9 @@ def _by_time(
     order, others = f"rows are in order of {told}", ""
     if several:
         order, others = f"each {told} has several rows", f"; to forecast one {several[1]}, keep only its rows"
+        together = times_of(joined(frame, several))
+        if together is not None and len(np.unique(together)) == len(together) and is_even(together):
+            others = f"; --time {several[0]},{several[1]} would make one series of them"
     elif task == "regression" and is_time(frame[told]) and is_even(found[told]):
         others = "; --kind series would forecast from past rows"
     why = "in rows drawn at random the future would be known"

@@ -1,7 +1,7 @@
 """The column to predict: which it is, what it asks for, and whether every row has it."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NoReturn
@@ -43,9 +43,9 @@ def find_target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
     )
 
 
-def check_columns(frame: pd.DataFrame, named: Mapping[str, str], source: Path) -> None:
+def check_columns(frame: pd.DataFrame, named: Sequence[tuple[str, str]], source: Path) -> None:
     """Refuse an option that names no column, with the column that may be meant, or one that another names too."""
-    for option, name in named.items():
+    for option, name in named:
         if name in frame.columns:
             continue
         lower = {name.lower(): name for name in frame.columns}
@@ -55,7 +55,7 @@ def check_columns(frame: pd.DataFrame, named: Mapping[str, str], source: Path) -
             f"{source}: {option} must name a column, but {name!r} is none; the columns are {listed(frame.columns)}"
             f"{meant}"
         )
-    for (option, name), (other, again) in combinations(named.items(), 2):
+    for (option, name), (other, again) in combinations(named, 2):
         if name == again:
             raise DataError(f"{option} and {other} must name two columns, but both name {name!r}; mend one of them")
 

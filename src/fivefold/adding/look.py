@@ -119,7 +119,7 @@ def _check_options(form: str, said: Said) -> None:
         raise DataError(f"--task {may} for {form}, but is {said.task!r}; leave it out")
     if said.kind and said.kind not in kinds:
         raise DataError(f"--kind must be {' or '.join(kinds)} for {form}, but is {said.kind!r}; leave it out")
-    for option, name in said.columns().items():
+    for option, name in said.columns():
         raise DataError(f"{option} names a column, but {form} has none: {where}; leave out {option} {name}")
 
 

@@ -16,7 +16,8 @@ class Said:
     size: height and width of images, to which they are resized.
     dates: what comes first in dates, as `format.dates` says it.
     header: whether the first line of a CSV names the columns.
-    series, step: columns of sequences. time: column of a series, or by which rows of a table are divided.
+    series, step: columns of sequences.
+    time: column of a series, several with commas between, or by which rows of a table are divided.
     accept: rows of a table without a target are left out.
     """
 
@@ -59,7 +60,12 @@ class Said:
                 kind, origin = kinds[0], option
         return replace(self, kind=kind)
 
-    def columns(self) -> dict[str, str]:
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Columns of `time`: several, with commas between, are one time together."""
+        return tuple(name.strip() for name in self.time.split(",")) if self.time else ()
+
+    def columns(self) -> list[tuple[str, str]]:
         """Return the options that name a column, and what they name."""
-        named = {"--target": self.target, "--series": self.series, "--step": self.step, "--time": self.time}
-        return {option: name for option, name in named.items() if name}
+        named = [("--target", self.target), ("--series", self.series), ("--step", self.step)]
+        return [*((option, name) for option, name in named if name), *(("--time", name) for name in self.times)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.target import numbers
+from ..data.times import joined
 from ..errors import DataError
 from .clock import is_even, is_time, known_season, times_of
 from .dividing import divided, split_of
@@ -71,6 +72,8 @@ def _with_target(frame: pd.DataFrame, source: Path, said: Said, task: str, split
     texts = texts_of(frame, names, sure=kind == "text")
     if kind == "text" and not texts.columns:
         raise DataError(f"{source} must have a column of text beside {target!r}, but has none; choose another --kind")
+    if len(said.times) > 1:
+        raise DataError(f"rows of a table are divided by one column, but --time is {said.time!r}; name one of them")
     by, notes = divided(frame[target], task, split, frame, names, time=said.time)
     if kind == "text" or (not kind and reads_as_text(texts)):
         return _text(frame, texts, target, task, by, notes)
@@ -125,11 +128,11 @@ def _square(width: int) -> bool:
 def _series(frame: pd.DataFrame, said: Said, source: Path) -> Found | None:
     """Return a block if rows are steps of one series: a column of times that never repeat, and numbers."""
     target, sure = said.target, said.kind == "series"
-    candidates = [said.time] if said.time else [name for name in frame if name != target and is_time(frame[name])]
-    times = next(iter(candidates), None)
-    numeric = [name for name in frame if name != times and holds_numbers(frame[name])]
+    own = next((name for name in frame if name != target and is_time(frame[name])), None) if not said.time else None
+    times = said.times or ((own,) if own else ())
+    numeric = [name for name in frame if name not in times and holds_numbers(frame[name])]
     found = target or (numeric[0] if len(numeric) == 1 else next((n for n in numeric if n.lower() in TARGETS), ""))
-    if times is None:
+    if not times:
         _no_times(frame, found, numeric, sure=sure, source=source)
     if sure and found not in numeric:
         told = f"{found!r} is none" if found else "it is not said which"
@@ -137,23 +140,24 @@ def _series(frame: pd.DataFrame, said: Said, source: Path) -> Found | None:
             f"{source}: a series must have a column of numbers to forecast, but {told}; name one with --target:"
             f" {listed(numeric) or 'there is none'}"
         )
-    if times is None or found not in numeric:
+    if not times or found not in numeric:
         return None
-    moments = times_of(frame[times])
+    clock = joined(frame, times)
+    moments = times_of(clock)
     if moments is None:
-        moments = numbers(frame[times], source, "say dates, times or numbers with --time")
-    words_or_events = len(numeric) + 1 < frame.shape[1] or not is_even(moments)
+        moments = numbers(clock, source, "say dates, times or numbers with --time")
+    words_or_events = len(numeric) + len(times) < frame.shape[1] or not is_even(moments)
     if not sure and (task_of(frame[found]) == "classification" or words_or_events):
         return None  # words would be lost, or rows are events, not steps
     cycle = known_season(moments)
     window = max(min((cycle or DOZEN) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
     held = int(np.clip(len(frame) // 6, 2, 10_000))
     others = [name for name in numeric if name != found]
-    lost = [name for name in frame if name not in (times, *numeric)]
+    lost = [name for name in frame if name not in (*times, *numeric)]
     block = {
         "kind": "series",
         "task": "forecasting",
-        "time": times,
+        "time": times[0] if len(times) == 1 else list(times),
         "targets": [found],
         **({"exogenous": others} if others else {}),
         "window": window,

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,36 @@ MOST_STEPS = 50_000_000
 EVEN = 1e-3
 """Share of a step by which a time that is a number may be off."""
 
+DATE_PARTS = 3
+"""Year, month and day."""
+
 ZONE = re.compile(r"(:\d\d(?:\.\d+)?)(?:Z|[+-]\d\d:?\d\d)$", re.IGNORECASE)
 """The zone at the end of a time of day."""
+
+
+def joined(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Return columns that are one time together: a date and a time of day or an hour, or year, month and day.
+
+    One column stays as it is. A gap in any of several is one of all.
+    """
+    first, *rest = (frame[name] for name in names)
+    if not rest:
+        return first
+    year, text = pd.api.types.is_numeric_dtype(first.dtype), _plain(first)
+    for place, cells in enumerate(rest, start=1):
+        number = pd.api.types.is_numeric_dtype(cells.dtype)
+        if number and year and place < DATE_PARTS:
+            text = text + "-" + _plain(cells)
+        else:
+            text = text + " " + (_plain(cells).str.zfill(2) + ":00" if number else _plain(cells))
+    return text.rename(" ".join(names))
+
+
+def _plain(cells: pd.Series) -> pd.Series:
+    """Return cells as text, 7 and not 7.0."""
+    if pd.api.types.is_float_dtype(cells.dtype) and (cells.dropna() == cells.dropna().round()).all():
+        cells = cells.astype("Int64")
+    return cells.astype("str").str.strip().where(cells.notna())
 
 
 def moments(column: pd.Series, source: Path) -> Array:

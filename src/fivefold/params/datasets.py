@@ -200,7 +200,10 @@ class Series(Strict):
     kind: Literal["series"]
     source: str = Field(description="path of a .csv, .csv.gz or .parquet, one row a step")
     task: Literal["forecasting"]
-    time: str = Field(description="column of dates, times or numbers")
+    time: str | tuple[str, ...] = Field(
+        description="column of dates, times or numbers; or several that are one together: [date, time], [date, hour],"
+        " [year, month], [year, month, day]"
+    )
     targets: tuple[str, ...] = Field(min_length=1, description="columns to forecast")
     exogenous: tuple[str, ...] = Field(default=(), description="columns known up to now that may help")
     window: int = Field(gt=0, description="past steps that the network sees")
@@ -220,6 +223,11 @@ class Series(Strict):
     split: TimeSplit
     normalize: Scaling = Field(description=f"per column over the training part; {PER_COLUMN}")
     checks: Levels
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Columns that make up the time of a row."""
+        return (self.time,) if isinstance(self.time, str) else self.time
 
 
 class Text(Strict):
