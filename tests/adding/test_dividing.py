@@ -36,6 +36,8 @@ def looked(folder: Path, target: str, **columns: Any) -> Found:
         ("when", [str(day.date()) for day in pd.date_range("2020-01-05", periods=N, freq="7D")], 52),
         ("Jahr", [f"Jan {1900 + i}" for i in range(N)], 0),
         ("week", np.arange(N), 0),
+        ("Datum", [int(day.replace("-", "")) for day in DAYS], 7),
+        ("Monat", [f"{day:%b-%y}" for day in pd.date_range("1990-01-01", periods=N, freq="MS")], 12),
     ],
 )
 def test_times_that_step_evenly_beside_numbers_are_a_series(
@@ -87,3 +89,27 @@ def test_rows_of_a_patient_go_before_their_order(tmp_path: Path) -> None:
     patient = np.repeat(np.arange(N // 4), 4)
     found = looked(tmp_path, "y", day=DAYS, patient=patient, colour=["a", "b"] * (N // 2), y=RANDOM.random(N))
     assert found.block["split"]["by"] == "group"
+
+
+def test_a_time_in_several_columns_is_said(tmp_path: Path) -> None:
+    hours = pd.date_range("2020-01-01", periods=N, freq="h")
+    parts = {"Year": hours.year, "Month": hours.month, "Day": hours.day, "hour": hours.hour}
+    wind = ["N", "S"] * (N // 2)
+    found = looked(tmp_path, "load", **parts, wind=wind, load=RANDOM.random(N))
+    order = "Year, Month, Day, hour put rows in order, but they are drawn at random"
+    assert found.notes == (f"{order}: --time Year,Month,Day,hour makes a series of them",)
+    found = looked(tmp_path, "wind", **parts, wind=wind, load=RANDOM.random(N))
+    assert found.notes == (f"{order}: as one column they can be what `split` names",)
+
+
+def test_a_few_days_are_not_split_but_said(tmp_path: Path) -> None:
+    found = looked(tmp_path, "y", day=np.repeat(DAYS[:4], N // 4), x=RANDOM.random(N), y=RANDOM.random(N))
+    assert found.block["split"]["by"] == "random"
+    assert found.notes[0].startswith("day holds times, but rows are drawn at random: to tell later rows from earlier")
+
+
+def test_numbers_of_shops_are_no_hours(tmp_path: Path) -> None:
+    day, shop = np.tile(DAYS[:12], 10), np.repeat(np.arange(10), 12)
+    found = looked(tmp_path, "sales", shop=shop, day=day, sales=RANDOM.random(N))
+    assert found.block["split"] == BY_DAY
+    assert found.notes[0].endswith("; to forecast one shop, keep only its rows")

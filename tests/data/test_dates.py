@@ -29,6 +29,7 @@ def parsed(*cells: str) -> list[str]:
          ("2021-01-12", "1999-02-03", "2020-09-03", "2020-05-01")),
         (("Jan 12, 2021", "SEPTEMBER 3 2020"), ("2021-01-12", "2020-09-03")),
         (("Jan 2021", "December 2020", "2020-11"), ("2021-01-01", "2020-12-01", "2020-11-01")),
+        (("Jan-70", "Feb-05"), ("1970-01-01", "2005-02-01")),
     ],
 )  # fmt: skip
 def test_other_spellings_of_dates(cells: tuple[str, ...], days: tuple[str, ...]) -> None:
@@ -46,8 +47,10 @@ def test_words_that_only_look_like_dates(cells: list[str]) -> None:
     assert infer(pd.Series(cells, dtype="str"), Column())[0] == "categorical"
 
 
-def test_a_series_of_quarters(tmp_path: Path) -> None:
-    quarters = [f"{1960 + i // 4}Q{i % 4 + 1}" for i in range(40)]
+@pytest.mark.parametrize("form", ["{}Q{}", "{}{:02d}"])
+def test_a_series_of_quarters_or_of_months_without_marks(tmp_path: Path, form: str) -> None:
+    places = [(i // 4, i % 4) for i in range(40)]
+    quarters = [form.format(1960 + year, q + 1 if "Q" in form else 3 * q + 1) for year, q in places]
     pd.DataFrame({"quarter": quarters, "gdp": np.arange(40.0)}).to_csv(tmp_path / "gdp.csv", index=False)
     block = {
         "kind": "series", "source": str(tmp_path / "gdp.csv"), "task": "forecasting", "time": "quarter",

@@ -5,6 +5,7 @@ import pandas as pd
 
 from ..data import columns
 from ..data.records import Array
+from ..data.times import compact
 from ..params.datasets import Column
 from .groups import words_of
 
@@ -23,6 +24,9 @@ SINCE, UNTIL = 10**8, 42 * 10**8
 A_SECOND = (1, 10**3, 10**6, 10**9)
 """What is counted: seconds, and their parts."""
 
+SURE = 10
+"""Different numbers such as 20010131 that are dates, not by chance."""
+
 MOST = 0.9
 """Share of the steps that are whole minutes from which numbers without such a name count from 1970."""
 
@@ -40,8 +44,10 @@ def times_of(values: pd.Series) -> Array | None:
     named = str(values.name).lower() in NAMES
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.to_numpy(np.float64, na_value=np.nan)
-        since = _since_1970(numbers, str(values.name))
-        return since if since is not None else numbers if named else None
+        found = _since_1970(numbers, str(values.name))
+        if found is None and (named or values.nunique() >= SURE):
+            found = compact(numbers)
+        return found if found is not None else numbers if named else None
     kind, _ = columns.infer(values, Column())
     if kind != "date" and not (kind == "numeric" and named):
         return None

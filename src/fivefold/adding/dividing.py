@@ -1,17 +1,20 @@
 """How rows are divided: as the source says, by whose they are, in their order of time, or drawn."""
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..data.amounts import CLOCK
 from ..data.records import Array, Keys
 from ..data.splitting import split
 from ..data.times import joined
 from ..errors import DataError
 from ..params.splits import TimeSplit
 from .clock import is_even, is_time, times_of
-from .groups import group_of
+from .groups import group_of, words_of
 from .near import panel
 
 Block = dict[str, Any]
@@ -23,6 +26,9 @@ ENOUGH = 10
 
 MOMENTS = 10
 """Different times from which rows can be divided by them."""
+
+WITHIN = frozenset(("month", "hour", "hr"))
+"""Words of a column that says when within a year or a day a row is."""
 
 YEARS = range(1500, 2200)
 
@@ -85,42 +91,72 @@ def _by_time(
     found = {name: times for name in names if (times := _moments(frame[name])) is not None}
     several = panel(frame[[*names, str(target.name)]], str(target.name)) if task == "regression" and found else None
     column = next((name for name in found if _in_order(found[name])), several[0] if several else None)
-    told = column or next((name for name in found if found[name].dtype.kind == "M"), None)
-    if told is None:
-        return None, ()
-    by_time = {"by": "time", "column": told, **SHARES}
-    if column is None or not (found[told].dtype.kind == "M" or _are_years(found[told])):
-        how = f"to tell later rows from earlier ones, set `{_written(by_time)}`"
-        return None, (f"{told} holds times, but rows are drawn at random: {how}",)
-    lost = _unlearnt(target, task, found[told], by_time)
+    told = column or next((name for name in found if found[name].dtype.kind == "M"), "")
+    apart = _apart(frame, names)
+    if not column or not _tells(found[column]):
+        return None, _why_drawn(told, apart, task)
+    by_time = {"by": "time", "column": column, **SHARES}
+    lost = _unlearnt(target, task, found[column], by_time)
     if lost:
-        return None, (f"rows are in order of {told}, but drawn at random, since {lost}",)
-    order, others = f"rows are in order of {told}", ""
+        return None, (f"rows are in order of {column}, but drawn at random, since {lost}",)
+    order, others = f"rows are in order of {column}", ""
     if several:
-        order, others = f"each {told} has several rows", f"; to forecast one {several[1]}, keep only its rows"
-        together = times_of(joined(frame, several))
-        if together is not None and len(np.unique(together)) == len(together) and is_even(together):
-            others = f"; --time {several[0]},{several[1]} would make one series of them"
-    elif task == "regression" and is_time(frame[told]) and is_even(found[told]):
+        order, others = f"each {column} has several rows", f"; to forecast one {several[1]}, keep only its rows"
+        apart = apart or ([*several] if _is_one(frame, several) else [])
+    elif task == "regression" and is_time(frame[column]) and is_even(found[column]):
         others = "; --kind series would forecast from past rows"
+    if apart and task == "regression":
+        others = f"; --time {','.join(apart)} would make one series of them"
     why = "in rows drawn at random the future would be known"
     how = f"split by it, the latest are test rows, since {why}, and it is no feature; `split` changes it"
     return by_time, (f"{order}: {how}{others}",)
 
 
+def _tells(times: Array) -> bool:
+    """Say whether rows can be divided by times: by enough dates or years, not by seconds since some beginning."""
+    if len(np.unique(times)) < MOMENTS:
+        return False
+    return times.dtype.kind == "M" or bool((times == np.round(times)).all() and set(times) <= set(YEARS))
+
+
+def _why_drawn(told: str, apart: Sequence[str], task: str) -> tuple[str, ...]:
+    """Say of columns of times that rows are drawn whatever they hold."""
+    if apart:
+        series = f"--time {','.join(apart)} makes a series of them"
+        how = series if task == "regression" else "as one column they can be what `split` names"
+        return (f"{', '.join(apart)} put rows in order, but they are drawn at random: {how}",)
+    how = f"to tell later rows from earlier ones, set `{_written({'by': 'time', 'column': told, **SHARES})}`"
+    return (f"{told} holds times, but rows are drawn at random: {how}",) if told else ()
+
+
 def _moments(values: pd.Series) -> Array | None:
     """Return the times of a column by which rows can be divided."""
     times = None if values.isna().any() else times_of(values)
-    return times if times is not None and not pd.isna(times).any() and len(np.unique(times)) >= MOMENTS else None
+    return times if times is not None and not pd.isna(times).any() and len(np.unique(times)) > 1 else None
+
+
+def _apart(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Return columns of year, month, day, hour that put rows in order together; none if they do not."""
+    lower = {name.lower(): name for name in names}
+    found = [lower[part] for part in takewhile(lambda part: part in lower, ("year", "month", "day", "hour"))]
+    if len(found) < 2:
+        return []
+    times = times_of(joined(frame, found))
+    return found if times is not None and not pd.isna(times).any() and _in_order(times) else []
+
+
+def _is_one(frame: pd.DataFrame, names: tuple[str, str]) -> bool:
+    """Say whether the second of two columns tells when within the first a row is."""
+    cells = frame[names[1]].astype(str).str.strip()
+    if not WITHIN & words_of(names[1]) and not cells.str.fullmatch(CLOCK).all():
+        return False
+    together = times_of(joined(frame, names))
+    return together is not None and len(np.unique(together)) == len(together) and is_even(together)
 
 
 def _in_order(times: Array) -> bool:
     later = np.diff(times)
     return bool((later >= later.dtype.type(0)).all() or (later <= later.dtype.type(0)).all())
-
-
-def _are_years(times: Array) -> bool:
-    return bool((times == np.round(times)).all() and YEARS[0] <= times.min() and times.max() <= YEARS[-1])
 
 
 def _unlearnt(target: pd.Series, task: str, times: Array, block: Block) -> str:

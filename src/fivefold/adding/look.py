@@ -204,8 +204,8 @@ def _of_frame(source: Path, said: Said) -> Found:
     taken = block.pop("kind")
     doubts = (sniffed.doubt,) if sniffed.doubt else ()
     kind = () if taken == "table" else _taken(taken, said.kind)
-    classes = [found.block["target"]] if found.block["task"] == "classification" else []
-    written = () if taken == "text" else amounts_of(frame.drop(columns=classes))
+    others = [found.block["target"]] if found.block["task"] == "classification" else said.times
+    written = () if taken == "text" else amounts_of(frame.drop(columns=list(others)))
     notes = (*doubts, *_codes(sniffed, found.block), *written, *found.notes, *kind)
     return Found({"kind": taken, **({"format": how} if how else {}), **block}, notes)
 

@@ -18,9 +18,9 @@ NAMES = (
 NAMED = rf"(?:{'|'.join(chain.from_iterable((name, name[:3], f'{name[:3]}[.]') for name in NAMES))}|sept[.]?)"
 QUARTER, QUARTER_FIRST = r"\d{4}[-: /]?q[1-4]", r"q[1-4][-: /]?\d{4}"
 DAY_NAMED, NAMED_DAY = rf"{DAY}[-. /]?{NAMED}[-, /]+(\d{{4}}|\d{{2}})", rf"{NAMED} {DAY},? \d{{4}}"
-MONTH_NAMED = rf"{NAMED}[- /]\d{{4}}"
+MONTH_NAMED = rf"{NAMED}(?:[- /]\d{{4}}|-\d{{2}})"
 SPELT = rf"(?:{QUARTER}|{QUARTER_FIRST}|{MONTH_NAMED}|(?:{DAY_NAMED}|{NAMED_DAY}){TIME})"
-"""1960Q1, 1960-Q1, Q1 1960; 12-Jan-2021, 12 January 2021, Jan 12, 2021; Jan 2021."""
+"""1960Q1, 1960-Q1, Q1 1960; 12-Jan-2021, 12 January 2021, Jan 12, 2021; Jan 2021, Jan-21."""
 
 DATE = re.compile(rf"{SPELT}|\d{{4,6}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})", re.IGNORECASE)
 """A month or a day: 2020/21 is a season, but 2020-21-01 and 12021-01-01 mistakes among days."""
@@ -37,7 +37,7 @@ PARTS = tuple(
     for pattern in (
         r"(?P<year>\d{4})[-: /]?q(?P<quarter>[1-4])",
         r"q(?P<quarter>[1-4])[-: /]?(?P<year>\d{4})",
-        r"(?P<month>[a-z]{3})[a-z.]*[- /](?P<year>\d{4})",
+        r"(?P<month>[a-z]{3})[a-z.]*[- /](?P<year>\d{4}|\d{2})",
         r"(?P<day>\d{1,2})[-. /]?(?P<month>[a-z]{3})[a-z.]*[-, /]+(?P<year>\d{4}|\d{2})(?P<time>[ t].*)?",
         r"(?P<month>[a-z]{3})[a-z.]* (?P<day>\d{1,2}),? (?P<year>\d{4})(?P<time>[ t].*)?",
     )

@@ -56,7 +56,8 @@ def _plain(cells: pd.Series) -> pd.Series:
 def moments(column: pd.Series, source: Path) -> Array:
     """Return a column of times as datetime64 or as numbers.
 
-    Times with a zone become UTC, in which no clock is put back; but if all are midnight they are days, and stay them.
+    Numbers such as 20010131 are dates. Times with a zone become UTC, in which no clock is put back; but if all are
+    midnight they are days, and stay them.
 
     Raises:
         DataError: a cell is empty, or neither an ISO date nor a number.
@@ -76,7 +77,21 @@ def moments(column: pd.Series, source: Path) -> Array:
         local, _ = parse(_local(column), kind)
         if (local == local.astype("datetime64[D]")).all():
             return np.asarray(local)
-    return np.asarray(cells)
+        return np.asarray(cells)
+    days = compact(cells)
+    return np.asarray(cells) if days is None else days
+
+
+def compact(numbers: Array) -> Array | None:
+    """Return whole numbers such as 20010131 or 200101 as the dates that they are, NaN as NaT; None if one is none."""
+    known = numbers[~np.isnan(numbers)]
+    for form, (least, most) in {"%Y%m%d": (15_000_101, 22_001_231), "%Y%m": (150_001, 220_012)}.items():
+        if len(known) and (known == np.round(known)).all() and least <= known.min() and known.max() <= most:
+            text = pd.Series(numbers).astype("Int64").astype("str")
+            times = pd.to_datetime(text, format=form, errors="coerce")
+            if times.notna().sum() == len(known):
+                return np.asarray(times.to_numpy(dtype="datetime64[ms]"))
+    return None
 
 
 def _local(column: pd.Series) -> pd.Series:
