@@ -55,8 +55,17 @@ def add(
     name: Annotated[str, typer.Option(help="name of dataset and model; else that of the file")] = "",
     kind: Annotated[str, typer.Option(help="table, images, sequences, series or text; else inferred")] = "",
     task: Annotated[
-        str, typer.Option(help="unsupervised if nothing is to be predicted, and so there is no target; else inferred")
+        str, typer.Option(help="classification, regression, forecasting, or unsupervised: no target; else inferred")
     ] = "",
+    series: Annotated[str, typer.Option(help="of sequences: column that names the sequence of a row")] = "",
+    step: Annotated[str, typer.Option(help="of sequences: column that orders the steps")] = "",
+    time: Annotated[
+        str, typer.Option(help="of a series: column of times, or date,time; of a table: to split by time")
+    ] = "",
+    header: Annotated[
+        bool | None,
+        typer.Option("--header/--no-header", help="whether the first line of a CSV names columns; else told from it"),
+    ] = None,
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
     dates: Annotated[str, typer.Option(help="day_first or month_first of dates; else told from them")] = "",
     accept: Annotated[
@@ -76,8 +85,9 @@ def add(
 
     source = Path(os.path.relpath(_enter_project() / source)) if not source.is_absolute() else source
     console = Console()
-    said = {"target": target, "name": name, "kind": kind, "task": task, "size": size, "dates": dates}
-    added = look(source, **said, in_place=in_place, accept=accept)
+    columns = {"target": target, "series": series, "step": step, "time": time}
+    how = {"name": name, "kind": kind, "task": task, "size": size, "dates": dates}
+    added = look(source, **columns, **how, header=header, in_place=in_place, accept=accept)
     wiring = wired(DVC_YAML.resolve(), paths.root(), added.params)
     show(added, console)
     copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""

@@ -80,13 +80,13 @@ def test_images_that_cannot_be_read_are_named_or_left_out() -> None:
     assert sum(map(len, found.dataset.splits().values())) == 38
 
 
-def percents(**others: object) -> Path:
-    pd.DataFrame({"x": ["50.3%"] * N, **others, "y": ["u", "v"] * (N // 2)}).to_csv("mine.csv", index=False)
+def unreadable(**others: object) -> Path:
+    pd.DataFrame({"x": ["50,3%"] * N, **others, "y": ["u", "v"] * (N // 2)}).to_csv("mine.csv", index=False)
     return Path("mine.csv")
 
 
 def test_a_column_of_which_no_cell_can_be_read_is_left_out() -> None:
-    found = add(percents(a=RANDOM.normal(size=N)), accept=True)
+    found = add(unreadable(a=RANDOM.normal(size=N)), accept=True)
     assert (found.block["drop"], found.empty) == (["x"], ("x",))
     assert found.dataset.schema.features == ("a",)
     assert "checks" not in found.block
@@ -94,4 +94,4 @@ def test_a_column_of_which_no_cell_can_be_read_is_left_out() -> None:
 
 def test_nothing_but_such_columns_is_refused() -> None:
     with pytest.raises(DataError, match=r"a feature must have values that differ, but none beside 'y' has: x; clean"):
-        add(percents(), accept=True)
+        add(unreadable(), accept=True)

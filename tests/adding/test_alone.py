@@ -131,7 +131,10 @@ class TestTable:
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        ({"task": "clustering"}, "--task must be unsupervised or left out, but is 'clustering'; leave it out"),
+        (
+            {"task": "clustering"},
+            "--task must be one of classification, regression, forecasting, unsupervised, but is 'clustering'; choose",
+        ),
         ({"task": "unsupervised", "target": "a"}, "has no target, but --target names 'a'; leave out one of them"),
         ({"task": "unsupervised", "kind": "series"}, "is of table, images, sequences, but --kind is series; leave out"),
     ],
@@ -142,6 +145,6 @@ def test_options_that_exclude_each_other_are_refused(said: dict[str, str], line:
 
 
 def test_a_text_is_refused() -> None:
-    Path("novel.txt").write_text("It was a dark and stormy night. " * 100)
-    with pytest.raises(DataError, match=r"^--task unsupervised is of table, images, sequences, but novel.txt is taken"):
-        add(Path("novel.txt"), task="unsupervised")
+    pd.DataFrame({"text": [f"It was the {i}th dark and stormy night, and it rained" for i in range(N)]}).to_csv("n.csv")
+    with pytest.raises(DataError, match=r"^--task unsupervised is of table, images, sequences, but n.csv is taken for"):
+        add(Path("n.csv"), task="unsupervised")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.adding.goal import check_target, find_target, gaps_of, is_skewed, listed, refuse_gaps
+from fivefold.adding.goal import check_columns, find_target, gaps_of, is_skewed, listed, refuse_gaps
 from fivefold.errors import DataError
 
 SOURCE = Path("mine.csv")
@@ -37,7 +37,7 @@ def test_the_split_is_no_target_and_a_name_with_spaces_is_quoted() -> None:
 )
 def test_a_target_that_is_no_column_is_refused_with_the_one_that_is_meant(target: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
-        check_target(frame("island", "species"), target, SOURCE)
+        check_columns(frame("island", "species"), [("--target", target)], SOURCE)
 
 
 def refused(values: pd.Series, task: str) -> str:

@@ -1,6 +1,7 @@
 """`fivefold add` tells what a source is, from what stands in it."""
 
 import re
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,15 @@ def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
         DataError, match=r"--kind must be one of table, images, sequences, series, text, but is 'video'"
     ):
         look(csv(tmp_path, a=[1], y=[2]), "", "video")
+
+
+def test_many_columns_are_looked_at_in_a_second_or_two(tmp_path: Path) -> None:
+    words = {f"w{i}": RANDOM.choice(["a", "b", "c"], 300) for i in range(200)}
+    numbers = {f"n{i}": RANDOM.random(300).round(3) for i in range(200)}
+    path = csv(tmp_path, **words, **numbers, y=classes(300))
+    before = time.process_time()
+    assert look(path, "y", "")["kind"] == "table"
+    assert time.process_time() - before < 4  # one on this code's first machine, ten when each pair was tried
 
 
 def test_what_cannot_be_understood_is_refused_with_the_formats(tmp_path: Path) -> None:

@@ -89,3 +89,8 @@ def test_a_german_series_is_added_with_its_format(tmp_path: Path) -> None:
     block = look(path).block
     assert (block["kind"], block["time"], block["targets"]) == ("series", "day", ["load"])
     assert block["format"] == {"separator": ";", "decimal": ",", "thousands": ".", "dates": "day_first"}
+
+
+def test_brackets_and_currencies_do_not_hide_the_marks() -> None:
+    assert marks([["a"], ["(1,234.50)"], ["$950.00"], ["(12.00)"]], ",") == (".", ",", "")
+    assert marks([["a"], ["1.234,50 €"], ["-12,5 %"]], ";")[:2] == (",", ".")

@@ -40,14 +40,20 @@ def test_dates_that_often_repeat_are_a_table(tmp_path: Path) -> None:
     assert look(path, "load").block["kind"] == "table"
 
 
-@pytest.mark.parametrize("kind", ["", "series"])
-def test_several_series_are_not_taken_for_rows_to_draw(tmp_path: Path, kind: str) -> None:
+def test_several_series_are_not_taken_for_rows_to_draw(tmp_path: Path) -> None:
     path = csv(tmp_path, station=["A"] * N + ["B"] * N, day=DAYS * 2, load=RANDOM.random(2 * N))
     with pytest.raises(
         DataError, match=r"each station has times of its own in column 'day', and several series in one"
     ):
-        look(path, "load", kind)
-    assert look(path, "load", "table").block["kind"] == "table"
+        look(path, "load", "series")
+    for kind in ("", "table"):
+        looked = look(path, "load", kind)
+        assert looked.block["kind"] == "table"
+        assert looked.block["split"] == {"by": "time", "column": "day", "validation": 0.15, "test": 0.15}
+        assert looked.notes == (
+            "each day has several rows: split by it, the latest are test rows, since in rows drawn at random the future"
+            " would be known, and it is no feature; `split` changes it; to forecast one station, keep only its rows",
+        )
 
 
 def sequences(folder: Path, step: Any = None, label: Any = None) -> Path:

@@ -139,7 +139,10 @@ GREY = np.zeros((4, 5, 6), np.uint8)
 LABELS = np.array([0, 1, 0, 1])
 
 IMAGES: list[tuple[dict[str, Any], str]] = [
-    ({"x": GREY}, " must hold arrays x and y, but lacks one of them; save both with numpy.savez"),
+    (
+        {"x": GREY},
+        " must hold arrays x and y, or x_train, y_train, x_test and y_test, but holds x; save it with numpy.savez",
+    ),
     ({"x": GREY, "y": np.array([{}, 1, 2, 3], object)}, " must be an .npz of plain arrays, but is not: Object arrays"),
     ({"x": GREY, "y": LABELS[:3]}, ": y must hold one label an image, but x is (4, 5, 6) and y is (3,); mend"),
     ({"x": GREY, "y": LABELS[:, None]}, ": y must hold one label an image, but x is (4, 5, 6) and y is (4, 1); mend"),

@@ -157,7 +157,7 @@ class TestBalance:
             (
                 (6, 61),
                 "warning",
-                "61 training rows of class1 to 6 of class0; set training.imbalance, and look at macro",
+                "61 training rows of class1 to 6 of class0; look at macro_f1, not at accuracy; a classifier with ",
             ),
             ((8, 8, 8), "note", "8 training rows of each class"),
         ],

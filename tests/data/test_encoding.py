@@ -4,9 +4,11 @@ import gzip
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fivefold.data.encoding import PIECE, guess
+from fivefold.data.frame import read_frame
 from fivefold.data.prepared import prepare
 from fivefold.errors import DataError
 from fivefold.params.datasets import Format
@@ -67,3 +69,14 @@ def test_an_encoding_that_was_told_is_said(tmp_path: Path) -> None:
     assert dataset.schema.columns[1].categories == ("Bonn", "Köln")
     text = "not UTF-8, as a byte in line 3 shows: read as latin-1; if words look odd, save the file as UTF-8"
     assert ("encoding", "note", text) in [(f.rule, f.level, f.text) for f in findings]
+
+
+@pytest.mark.parametrize("encoding", ["auto", "latin-1"])
+def test_a_packed_table_is_unpacked_once_before_it_is_read(
+    tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pd.DataFrame({"a": range(50), "y": range(50)}).to_csv(tmp_path / "a.csv.gz", index=False)
+    opened, unpack = [], gzip.open
+    monkeypatch.setattr(gzip, "open", lambda *args, **how: opened.append(args) or unpack(*args, **how))
+    assert len(read_frame(tmp_path / "a.csv.gz", Format(encoding=encoding))) == 50
+    assert len(opened) == 1

@@ -95,6 +95,7 @@ class TestNpz:
         head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
             file.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + b"1234")
+            file.writestr("y.npy", b"")
         refuse(tmp_path / "a.npz", line)
 
     def test_an_archive_that_claims_gigabytes_is_not_unpacked(self, tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ TSS = [
 
 PAIR = np.arange(2)
 NPZS: list[tuple[dict[str, Any], str]] = [
-    ({"x": np.zeros((2, 3))}, "must hold arrays x and y, but lacks one of them"),
+    ({"x": np.zeros((2, 3))}, "must hold arrays x and y, or x_train, y_train, x_test and y_test, but holds x; save it"),
     ({"x": np.zeros((2, 3)), "y": np.array([{}, 1], object)}, "must be an .npz of plain arrays, but is not: Object ar"),
     ({"x": np.array([[{}], [1]], object), "y": PAIR}, "must be an .npz of plain arrays, but is not: Object arrays"),
     ({"x": np.zeros((2, 3, 1, 1)), "y": PAIR}, ": x must be numbers (n, steps) or (n, steps, values) and y (n,), but"),

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from fivefold.data.columns import infer, parse
 from fivefold.data.frame import read_frame
 from fivefold.errors import DataError
-from fivefold.params.datasets import Format
+from fivefold.params.datasets import Column, Format
 
 from ..conftest import encoded, table_block
 
@@ -86,3 +87,16 @@ def test_days_come_first_in_a_table_and_a_day_that_is_none_is_named(tmp_path: Pa
 def test_utf16_is_told_from_its_mark(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("größe,y\n1,ü\n".encode("utf-16"))
     assert read_frame(tmp_path / "a.csv").columns.tolist() == ["größe", "y"]
+
+
+@pytest.mark.parametrize(
+    ("how", "cells", "values"),
+    [
+        ({"thousands": ","}, ["(17,504.75)", "950", "$1,234"], [-17504.75, 950, 1234]),
+        ({"decimal": ",", "thousands": "."}, ["1.234,5 €", "-0,5 %", "7"], [1234.5, -0.5, 7]),
+    ],
+)
+def test_signs_around_numbers_with_marks(tmp_path: Path, how: Any, cells: list[str], values: list[float]) -> None:
+    read = column(tmp_path, cells, **how)
+    assert infer(read, Column())[0] == "numeric"
+    assert parse(read, "numeric")[0].tolist() == values

@@ -174,7 +174,7 @@ class TestTable:
     ("name", "content", "line"),
     [
         ("a.ts", "@data\n1,2:3\n", "a line must have as many dimensions as the first, all of one length, but line 2"),
-        ("a.npz", {"y": np.arange(4)}, "must hold an array x, but lacks it; save it with numpy.savez"),
+        ("a.npz", {"y": np.arange(4)}, "must hold an array x, but holds y; save it with numpy.savez"),
         ("set", {}, "must hold PNG or JPEG files, but holds none; mend `source`"),
     ],
 )

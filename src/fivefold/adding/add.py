@@ -62,14 +62,18 @@ def add(
     accept: bool = False,
     dates: str = "",
     task: str = "",
+    header: bool | None = None,
+    series: str = "",
+    step: str = "",
+    time: str = "",
 ) -> Added:
     """Look at `source` and make blocks for it; nothing is written.
 
     size: HEIGHTxWIDTH to resize images to; empty infers whether and to what.
     dates: iso, day_first or month_first; empty infers it.
-    task: unsupervised if nothing is to be predicted; empty infers it.
     accept: what checks find wrong becomes a warning: such cells are gaps, such images are left out; and so are
         rows of a table without a target.
+    task, header, series, step, time: as in `Said`.
     in_place: refer to a source outside the project where it lies; else it will be copied to data/raw.
 
     Raises:
@@ -87,7 +91,8 @@ def add(
     seed = load_params().seed
     place, copy_to = _place(source, name, in_place=in_place)
     try:
-        found = look(source, target, kind, parse_size(size), dates, accept=accept, task=task)
+        columns = {"series": series, "step": step, "time": time}
+        found = look(source, target, kind, parse_size(size), dates, accept=accept, task=task, header=header, **columns)
     except OSError as error:
         raise DataError(f"{source} must be a file or folder that can be read, but is not: {error}; mend that") from None
     notes, empty, constant = found.notes, list[str](), list[str]()

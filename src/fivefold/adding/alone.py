@@ -5,22 +5,12 @@ from pathlib import Path, PurePosixPath
 
 from ..data.roles import PARTS
 from ..errors import DataError
+from .dividing import SHARES
+from .said import RECORDS, UNSUPERVISED
 from .sizes import is_image
-from .tabular import SHARES, Found
+from .tabular import Found
 
-TASK = "unsupervised"
-KINDS = ("table", "images", "sequences")
 NOTE = "no labels were found, so nothing is to be predicted (task unsupervised)"
-
-
-def check_task(task: str, target: str, kind: str) -> None:
-    """Refuse a `--task` that is none, or that excludes a target or a kind that is said."""
-    if task not in ("", TASK):
-        raise DataError(f"--task must be {TASK} or left out, but is {task!r}; leave it out")
-    if task and kind and kind not in KINDS:
-        raise DataError(f"--task {TASK} is of {', '.join(KINDS)}, but --kind is {kind}; leave out one of them")
-    if task and target:
-        raise DataError(f"--task {TASK} has no target, but --target names {target!r}; leave out one of them")
 
 
 def without_target(found: Found, source: Path, *notes: str) -> Found:
@@ -32,14 +22,14 @@ def without_target(found: Found, source: Path, *notes: str) -> Found:
         DataError: it is of a kind from which something has to be predicted.
     """
     block = found.block
-    if block["kind"] not in KINDS:
+    if block["kind"] not in RECORDS:
         raise DataError(
-            f"--task {TASK} is of {', '.join(KINDS)}, but {source} is taken for {block['kind']}; say another --kind, or"
-            " leave out --task"
+            f"--task {UNSUPERVISED} is of {', '.join(RECORDS)}, but {source} is taken for {block['kind']}; say another"
+            " --kind, or leave out --task"
         )
     kept = {key: value for key, value in block.items() if key not in ("target", "log")}
     split = {"by": "random", **SHARES} if block["split"]["by"] == "stratified" else block["split"]
-    return Found({**kept, "task": TASK, "split": split}, (*notes, *found.notes))
+    return Found({**kept, "task": UNSUPERVISED, "split": split}, (*notes, *found.notes))
 
 
 def lie_flat(names: Iterable[str]) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.columns import OTHER_DATE
+from ..data.dates import OTHER_DATE
 from ..data.spelling import DAY_OR_MONTH, SHARE
 from ..errors import DataError, shown
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from ..data import columns
 from ..data.records import Array
-from ..errors import DataError
+from ..errors import DataError, shown
 from ..params.datasets import Column
 
 TARGETS = ("target", "label", "class", "y")
@@ -42,16 +43,31 @@ def find_target(frame: pd.DataFrame, split: str | None, source: Path) -> str:
     )
 
 
-def check_target(frame: pd.DataFrame, target: str, source: Path) -> None:
-    """Refuse a target that is no column, with the column that may be meant."""
-    if target in frame.columns:
-        return
-    lower = {name.lower(): name for name in frame.columns}
-    near = difflib.get_close_matches(target.strip().lower(), list(lower), n=1)
-    meant = f"; is {lower[near[0]]!r} meant?" if near else ""
-    raise DataError(
-        f"{source}: --target must name a column, but {target!r} is none; the columns are {listed(frame.columns)}{meant}"
-    )
+def check_columns(frame: pd.DataFrame, named: Sequence[tuple[str, str]], source: Path) -> None:
+    """Refuse an option that names no column, with the column that may be meant, or one that another names too."""
+    for option, name in named:
+        if name in frame.columns:
+            continue
+        lower = {name.lower(): name for name in frame.columns}
+        near = difflib.get_close_matches(name.strip().lower(), list(lower), n=1)
+        meant = f"; is {lower[near[0]]!r} meant?" if near else ""
+        raise DataError(
+            f"{source}: {option} must name a column, but {name!r} is none; the columns are {listed(frame.columns)}"
+            f"{meant}"
+        )
+    for (option, name), (other, again) in combinations(named, 2):
+        if name == again:
+            raise DataError(f"{option} and {other} must name two columns, but both name {name!r}; mend one of them")
+
+
+def check_task(target: pd.Series, task: str, source: Path) -> None:
+    """Refuse to tell words as values."""
+    kind, _ = columns.infer(target.dropna(), Column())
+    if task == "regression" and kind not in ("numeric", "boolean"):
+        raise DataError(
+            f"{source}: --task regression needs numbers, but column {target.name!r} is {kind}, such as"
+            f" {shown(target.dropna().iloc[0])}; say --task classification, or another --target"
+        )
 
 
 def gaps_of(target: pd.Series, task: str) -> Array:

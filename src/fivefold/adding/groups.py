@@ -34,16 +34,16 @@ def group_of(frame: pd.DataFrame, names: Iterable[str]) -> tuple[str, bool] | No
 
 def says_who(name: str) -> bool:
     """Say whether a name holds nothing but whose a row is: `patient_id`, not `customer_age`."""
-    words = _words(name)
+    words = words_of(name)
     return bool(words & WHO) and words <= WHO | MARKS
 
 
 def says_ids(name: str) -> bool:
     """Say whether a name is that of a column of names."""
-    return says_who(name) or bool(_words(name) & {"id", "uuid"})
+    return says_who(name) or bool(words_of(name) & {"id", "uuid"})
 
 
-def _words(name: str) -> frozenset[str]:
+def words_of(name: str) -> frozenset[str]:
     """Return the words of a name: of `PatientID`, `patient id` and `patientid` patient and id."""
     words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
     return frozenset(

@@ -15,29 +15,33 @@ from ..data.roles import PARTS
 from ..data.spelling import iso_dates
 from ..data.ts import read_ts
 from ..errors import DataError
-from .alone import NOTE, check_task, lie_flat, without_target
+from .alone import NOTE, lie_flat, without_target
 from .days import dates_of
+from .dividing import SHARES, split_of
 from .goal import listed, task_of
+from .said import UNSUPERVISED, Said
 from .signs import cells_that_are_none
 from .sizes import Size, size_for
 from .sniff import Sniffed, sniff
-from .tabular import SHARES, Block, Found, of_columns, split_of
-
-KINDS = ("table", "images", "sequences", "series", "text")
+from .spelt import amounts_of
+from .tabular import Block, Found, of_columns
 
 FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
 GIVEN = {"by": "column", "validation": SHARES["validation"]}
 """As the source says it; if it has no validation rows, so many training rows become them."""
 
 TRAINING = tuple(f"_train{suffix}" for suffix in pairs.SUFFIXES)
-OWN: dict[str, tuple[tuple[str, ...], str]] = {
-    ".txt": (("text",), "the next character is told"),
-    ".ts": (("sequences",), "the labels stand behind the values"),
-    ".npz": (("images", "sequences"), "the array y holds the labels"),
-    PAIR: (("sequences",), "the labels stand beside the values"),
-    FOLDER: (("images",), "the folder of an image is its label"),
+OF_LABELS = ("classification", "regression", UNSUPERVISED)
+OWN: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    ".txt": (("text",), (), "the next character is told"),
+    ".ts": (("sequences",), OF_LABELS, "the labels stand behind the values"),
+    ".npz": (("images", "sequences"), OF_LABELS, "the array y holds the labels"),
+    PAIR: (("sequences",), OF_LABELS, "the labels stand beside the values"),
+    FOLDER: (("images",), ("classification", UNSUPERVISED), "the folder of an image is its label"),
 }
-"""What is no table: of which kinds it can be, and where its target is."""
+"""What is no table: of which kinds it can be, which tasks it can ask, and where its target is."""
+
+CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
 def look(
@@ -49,21 +53,19 @@ def look(
     *,
     accept: bool = False,
     task: str = "",
+    header: bool | None = None,
+    series: str = "",
+    step: str = "",
+    time: str = "",
 ) -> Found:
-    """Return a dataset block for `source`; `target`, `kind` and `task` are inferred where empty.
-
-    size: height and width of images, to which they are resized.
-    dates: what comes first in dates, as `format.dates` says it; inferred where empty.
-    accept: rows of a table without a target are left out.
+    """Return a dataset block for `source`; what is left out, as in `Said`, is inferred.
 
     Raises:
         DataError: it cannot be told what the source is, or which column is the target; or an option does not fit it.
     """
-    if kind and kind not in KINDS:
-        raise DataError(f"--kind must be one of {', '.join(KINDS)}, but is {kind!r}; choose one of them")
-    check_task(task, target, kind)
-    found = _look(source, target, kind, size, dates, accept=accept, alone=bool(task))
-    if task:
+    said = Said(target, kind, size, dates, task, header, series, step, time, accept).resolved()
+    found = _look(source, said)
+    if said.task == UNSUPERVISED:
         found = without_target(found, source)
     if size is None:
         return found
@@ -72,35 +74,39 @@ def look(
     return Found({**found.block, "size": list(size)}, found.notes)
 
 
-def _look(source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool, alone: bool) -> Found:
+def _look(source: Path, said: Said) -> Found:
     form = _form(source)
     if form in OWN:
-        _check_options(form, target, kind)
+        _check_options(form, said)
+    if said.header is not None and not source.name.lower().endswith(CSV):
+        raise DataError(f"--header and --no-header are for {', '.join(CSV)}, but the source is {source}; leave it out")
     if form == ".txt":
         return Found(_language())
     if form == PAIR:
         _, labels, _ = pairs.read_pair(source, labelled=False)
-        return _labelled("sequences", labels, source, by_source=True)
+        return _labelled("sequences", labels, said.task, source, by_source=True)
     if form == ".ts":
         _, labels = read_ts(source, labelled=False)
-        return _labelled("sequences", labels, source, by_source=False)
+        return _labelled("sequences", labels, said.task, source, by_source=False)
     if form == ".npz":
-        return _npz(source, kind)
+        return _npz(source, said)
     if source.is_file() and idx.holds(source):
         raise DataError(f"{source} must come with its labels; name the folder that holds the IDX files")
     if form == FOLDER:
-        return _folder(source, size)
-    if source.suffix == ".sklearn" and kind in ("", "images") and "digits" in source.read_text(errors="replace"):
+        return _folder(source, said)
+    if source.suffix == ".sklearn" and said.kind in ("", "images") and "digits" in source.read_text(errors="replace"):
         _, digit = load_bundled(source)
-        if target not in ("", digit):
-            raise DataError(f"--target must be left out or be {digit} for {source}, but is {target!r}; leave it out")
+        if said.target not in ("", digit):
+            raise DataError(
+                f"--target must be left out or be {digit} for {source}, but is {said.target!r}; leave it out"
+            )
         return Found(_images(by_source=False))
     if not source.name.lower().endswith(SUFFIXES):
         raise DataError(
             f"{source} must be {', '.join(SUFFIXES)}, .txt, .ts, .npz, .zip or a folder of images, but is none of them;"
             " convert it"
         )
-    return _of_frame(source, target, kind, size, dates, accept=accept, alone=alone)
+    return _of_frame(source, said)
 
 
 def _form(source: Path) -> str:
@@ -109,13 +115,16 @@ def _form(source: Path) -> str:
     return FOLDER if source.is_dir() or source.suffix == ".zip" else source.suffix
 
 
-def _check_options(form: str, target: str, kind: str) -> None:
+def _check_options(form: str, said: Said) -> None:
     """Refuse options that a form of source cannot follow."""
-    kinds, where = OWN[form]
-    if kind and kind not in kinds:
-        raise DataError(f"--kind must be {' or '.join(kinds)} for {form}, but is {kind!r}; leave it out")
-    if target:
-        raise DataError(f"--target names a column, but {form} has none: {where}; leave out --target {target}")
+    kinds, tasks, where = OWN[form]
+    if said.task and said.task not in tasks:
+        may = f"must be {' or '.join(tasks)}" if tasks else "must be left out"
+        raise DataError(f"--task {may} for {form}, but is {said.task!r}; leave it out")
+    if said.kind and said.kind not in kinds:
+        raise DataError(f"--kind must be {' or '.join(kinds)} for {form}, but is {said.kind!r}; leave it out")
+    for option, name in said.columns():
+        raise DataError(f"{option} names a column, but {form} has none: {where}; leave out {option} {name}")
 
 
 def _language() -> Block:
@@ -128,13 +137,13 @@ def _images(*, by_source: bool) -> Block:
     return {"kind": "images", "task": "classification", "split": split, "normalize": "minmax"}
 
 
-def _folder(source: Path, size: Size | None) -> Found:
+def _folder(source: Path, said: Said) -> Found:
     """Return a block for images in folders, or for IDX files."""
     names = _names(source)
     found = Found(_images(by_source=len(idx.parts(source)) > 1 or _has_parts(source)))
-    if lie_flat(names) or not idx.has_labels(source):
+    if not said.task and (lie_flat(names) or not idx.has_labels(source)):
         found = without_target(found, source, NOTE)
-    if idx.holds(source) or size is not None:
+    if idx.holds(source) or said.size is not None:
         return found
     tables = sorted(name for name in names if name.lower().endswith((*SUFFIXES, ".npz", ".ts", ".txt")))
     wanted, why = size_for(source)
@@ -164,33 +173,32 @@ def _has_parts(source: Path) -> bool:
     return {PARTS[top] for top in tops} >= {"train", "test"}
 
 
-def _npz(source: Path, kind: str) -> Found:
+def _npz(source: Path, said: Said) -> Found:
     arrays = read_npz(source, labelled=False)
     x, by_source = arrays["x"], "split" in arrays
     images = x.dtype == np.uint8 and x.ndim in (3, 4)
-    wanted = kind or ("images" if images else "sequences")
+    wanted = said.kind or ("images" if images else "sequences")
     labels = pd.Series(arrays["y"].ravel()) if "y" in arrays else pd.Series([None] * len(x), dtype=object)
-    found = _labelled(wanted, labels, source, by_source=by_source)
-    return Found(found.block, (*found.notes, *_taken(wanted, kind)))
+    found = _labelled(wanted, labels, said.task, source, by_source=by_source)
+    return Found(found.block, (*found.notes, *_taken(wanted, said.kind)))
 
 
-def _labelled(kind: str, labels: pd.Series, source: Path, *, by_source: bool) -> Found:
+def _labelled(kind: str, labels: pd.Series, task: str, source: Path, *, by_source: bool) -> Found:
     """Return a block of records with a label or a value each, or with none; words are classes, though they be 1 and 2.
 
     labels: missing where there are none.
     """
-    task = task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification"
+    alone = not task and bool(labels.isna().all())
+    task = task or (task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification")
     split = dict(GIVEN) if by_source else split_of(labels, task)
     normalize = "minmax" if kind == "images" else "standard"
     found = Found({"kind": kind, "task": task, "split": split, "normalize": normalize})
-    return without_target(found, source, NOTE) if labels.isna().all() else found
+    return without_target(found, source, NOTE) if alone else found
 
 
-def _of_frame(
-    source: Path, target: str, kind: str, size: Size | None, dates: str, *, accept: bool, alone: bool
-) -> Found:
-    sniffed = Sniffed() if source.suffix.lower() in (".parquet", ".sklearn") else sniff(source)
-    form = sniffed.form
+def _of_frame(source: Path, said: Said) -> Found:
+    sniffed = sniff(source) if source.name.lower().endswith(CSV) else Sniffed()
+    form = sniffed.form if said.header is None else sniffed.form.model_copy(update={"header": said.header})
     frame = read_frame(source, form)
     odd = cells_that_are_none(frame)
     if odd:
@@ -198,15 +206,18 @@ def _of_frame(
             f"{source}: cells must be numbers, words or dates, but column {odd[0]!r} holds {odd[1]}; give each number a"
             " column of its own, or save images in a folder for each class"
         )
-    form = form.model_copy(update={"dates": dates_of(frame, dates, source)})
+    form = form.model_copy(update={"dates": dates_of(frame, said.dates, source)})
     frame = iso_dates(frame, form)
-    said = form.model_dump(exclude_defaults=True)
-    found = of_columns(frame, source, target, kind, size, accept=accept, alone=alone)
+    how = form.model_dump(exclude_defaults=True)
+    found = of_columns(frame, source, said)
     block = dict(found.block)
     taken = block.pop("kind")
     doubts = (sniffed.doubt,) if sniffed.doubt else ()
-    notes = (*doubts, *_codes(sniffed, found.block), *found.notes, *(() if taken == "table" else _taken(taken, kind)))
-    return Found({"kind": taken, **({"format": said} if said else {}), **block}, notes)
+    kind = () if taken == "table" else _taken(taken, said.kind)
+    others = [found.block["target"]] if found.block["task"] == "classification" else said.times
+    written = () if taken == "text" else amounts_of(frame.drop(columns=list(others)))
+    notes = (*doubts, *_codes(sniffed, found.block), *written, *found.notes, *kind)
+    return Found({"kind": taken, **({"format": how} if how else {}), **block}, notes)
 
 
 def _codes(sniffed: Sniffed, block: Block) -> Iterator[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from ..data.amounts import AFTER, BEFORE
 from ..data.columns import GAPS
 from ..data.spelling import number_pattern
 
@@ -18,6 +19,8 @@ EITHER = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
 
 WHOLE = re.compile(r"[-+]?\d+")
 
+DECORATED = re.compile(rf"{BEFORE}(\d(?:[\d.,' ]*\d)?){AFTER}")
+
 LEAST = 10
 """Cells of a column from which three digits behind each mark are no chance."""
 
@@ -29,7 +32,7 @@ def marks(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]
     A mark stands between thousands only where all numbers of a column have groups of exactly three digits.
     """
     names = [cell.strip() for cell in rows[0]]
-    columns = [[cell.strip() for cell in column] for column in zip_longest(*rows[1:], fillvalue="")]
+    columns = [[_digits(cell.strip()) for cell in column] for column in zip_longest(*rows[1:], fillvalue="")]
     columns = [[cell for cell in column if cell.lower() not in GAPS] for column in columns]
     cells = [cell for column in columns for cell in column]
     doubtful = [cell for cell in cells if EITHER.fullmatch(cell)]
@@ -47,6 +50,12 @@ def marks(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]
     other = "," if decimal == "." else "."
     thousands = next((m for m in (other, " ", "'") if any(_grouped(column, decimal, m) for _, column in named)), "")
     return decimal, thousands, "" if sure else _doubt(named, decimal, separator)
+
+
+def _digits(cell: str) -> str:
+    """Return a number without the signs around it."""
+    found = DECORATED.fullmatch(cell)
+    return found[1] if found else cell
 
 
 def _grouped(column: Sequence[str], decimal: str, thousands: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sources that are almost a series or sequences: one flaw must not make a table of them, drawn at random.
+"""Sources that are almost a series: one flaw must not make a table of them, drawn at random.
 
 Each function returns why a source is none, in words that end a message, or nothing if it is not even near.
 """
@@ -8,17 +8,11 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from ..data import columns
-from ..data.columns import infer
 from ..errors import shown
-from ..params.datasets import Column
-from .signs import STEPS, begin_again, is_even, is_numeric, says_series
+from .clock import is_even, times_of
 
 FEW = 0.01
 """Share of rows up to which flaws are slips."""
-
-LABELS = 0.05
-"""Share of sequences up to which labels that change within one are slips."""
 
 SAMPLE = 20
 """Series of which the times are looked at."""
@@ -32,10 +26,12 @@ def times_that_repeat(frame: pd.DataFrame, target: str, *, sure: bool) -> tuple[
 
     sure: a person says that it is a series, so any share of rows may be wrong.
     """
-    for name in (name for name in frame if name != target and _are_times(frame[name])):
-        times = frame[name]
+    for name in (name for name in frame if name != target):
+        times, moments = frame[name], times_of(frame[name])
+        if moments is None:
+            continue
         wrong = times.isna() | times.duplicated()
-        if not wrong.any() or not (sure or (wrong.mean() <= FEW and is_even(times[~wrong]))):
+        if not wrong.any() or not (sure or (wrong.mean() <= FEW and is_even(moments[~wrong.to_numpy()]))):
             continue
         row = int(np.flatnonzero(wrong.to_numpy())[0])
         if times.isna().iloc[row]:
@@ -49,53 +45,17 @@ def times_that_repeat(frame: pd.DataFrame, target: str, *, sure: bool) -> tuple[
 def panel(frame: pd.DataFrame, target: str) -> tuple[str, str] | None:
     """Return the columns of time and of names if rows are even steps of several series, one below the other."""
     names = [name for name in frame if name != target and 1 < frame[name].nunique() <= len(frame) / LONG]
-    for time in (name for name in frame if name != target and _are_times(frame[name])):
-        if frame[time].isna().any() or frame[time].nunique() > len(frame) / 2:
+    for time in (name for name in frame if name != target and frame[name].nunique() <= len(frame) / 2):
+        times = times_of(frame[time]) if not frame[time].isna().any() else None
+        if times is None:
             continue
         for name in (name for name in names if name != time):
-            groups = frame.groupby(name, sort=False)[time]
+            places = frame.groupby(name, sort=False).indices.values()
             long = frame[name].value_counts().min() >= LONG and not frame[name].isna().any()
             if (
                 long
                 and not frame.duplicated([name, time]).any()
-                and all(is_even(times) for _, times in islice(groups, SAMPLE))
+                and all(is_even(times[rows]) for rows in islice(places, SAMPLE))
             ):
                 return str(time), str(name)
     return None
-
-
-def steps_with_slips(frame: pd.DataFrame, names: list[str], target: str) -> str:
-    """Return the flaw of a table that is almost one of sequences, where names of columns say that it is."""
-    ids = [name for name in names if says_series(name) and 1 < frame[name].nunique() <= len(frame) / LONG]
-    steps = [name for name in names if name.lower() in STEPS]
-    for series, step in ((series, step) for series in ids for step in steps if series != step):
-        if not begin_again(frame, series, step):
-            continue
-        twice = frame.duplicated([series, step]).to_numpy()
-        labels = frame.groupby(series)[target].nunique(dropna=False)
-        changed = labels[labels > 1]
-        if twice.mean() > FEW or len(changed) > max(1, LABELS * len(labels)):
-            continue
-        if twice.any():
-            row = int(np.flatnonzero(twice)[0])
-            which = f"{step} {shown(frame[step].iloc[row])} of {series} {shown(frame[series].iloc[row])}"
-            return f"{which} stands twice, again in row {row + 1} ({twice.sum()} such rows)"
-        if len(changed):
-            own = frame[frame[series] == changed.index[0]]
-            usual = own[target].mode().iloc[0]
-            row = int(np.flatnonzero((own[target] != usual).to_numpy())[0])
-            place = int(np.flatnonzero(frame.index == own.index[row])[0]) + 1
-            return (
-                f"{target} of {series} {shown(changed.index[0])} changes from {shown(usual)} to"
-                f" {shown(own[target].iloc[row])} in row {place} ({len(changed)} such sequences)"
-            )
-    return ""
-
-
-def _are_times(values: pd.Series) -> bool:
-    """Say whether a column holds dates, or numbers under the name of a time."""
-    known = values.dropna()
-    kind, _ = infer(known, Column())
-    if kind == "date":
-        return not len(columns.parse(known, kind)[1])
-    return is_numeric(known) and str(values.name).lower() in ("year", "time", "date", "timestamp")

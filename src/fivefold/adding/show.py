@@ -125,7 +125,8 @@ def _facts(added: Added) -> Table:
         table.add_row("length", f"{low} steps" if low == high else f"{low} to {high} steps")
     if schema.kind == "series":
         first, last = schema.span
-        table.add_row("time", Text(f"{added.block['time']}: {first} to {last}, a step is {schema.step}"))
+        name = added.block["time"] if isinstance(added.block["time"], str) else " ".join(added.block["time"])
+        table.add_row("time", Text(f"{name}: {first} to {last}, a step is {schema.step}"))
         for place, name in enumerate(schema.features[:COLUMNS]):
             role = "target" if name in added.block["targets"] else "exogenous"
             seen = dataset.train.x[..., place]

@@ -1,7 +1,6 @@
 """By what a column, or a table of them, is known."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -9,49 +8,6 @@ import pandas as pd
 from ..data import columns
 from ..data.roles import PARTS
 from ..params.datasets import Column
-from .groups import says_ids
-
-SERIES = ("series", "sequence", "case", "id", "sample", "subject", "recording", "record", "trial", "session", "episode")
-STEPS = ("t", "step", "time", "index", "timestamp", "date", "frame", "timestep", "time_step", "ms", "seconds")
-
-
-def step_columns(frame: pd.DataFrame, names: list[str], target: str, *, sure: bool) -> Iterator[tuple[str, str]]:
-    """Yield pairs of columns that may be sequence and step, of which the target is constant within a sequence.
-
-    Their names have to tell it, and steps to begin again in each sequence: else a counter of rows beside any column
-    that determines the target would do.
-    target: empty if there is none.
-    sure: a person says that there are sequences, so columns of other names may be it whose steps rise.
-    """
-    ids = sorted(names, key=lambda name: not says_series(name))
-    steps = sorted(names, key=lambda name: name.lower() not in STEPS)
-    for series in ids:
-        rows = frame[series].map(frame[series].value_counts())
-        if not (1 < frame[series].nunique() < len(frame)) or frame[series].isna().any():
-            continue
-        once = not target or frame.drop_duplicates([series, target])[series].is_unique
-        for step in (name for name in steps if once and name != series):
-            named = says_series(series) and step.lower() in STEPS and (sure or begin_again(frame, series, step))
-            # each sequence has five steps or more, which stand in order
-            rising = sure and rows.min() >= 5 and is_numeric(frame[step]) and _rises(frame, series, step)
-            if (named or rising) and not frame.duplicated([series, step]).any():
-                yield series, step
-
-
-def says_series(name: str) -> bool:
-    """Say whether a name is one of sequences."""
-    return name.lower() in SERIES or says_ids(name)
-
-
-def begin_again(frame: pd.DataFrame, series: str, step: str) -> bool:
-    """Say whether every sequence begins before any other has ended."""
-    places = pd.Series(pd.factorize(frame[step], sort=True)[0]).groupby(frame[series].to_numpy())
-    return bool(places.min().max() <= places.max().min())
-
-
-def _rises(frame: pd.DataFrame, series: str, step: str) -> bool:
-    apart = frame.groupby(series)[step].diff().dropna()
-    return bool((apart > 0).all())
 
 
 def is_numeric(values: pd.Series) -> bool:
@@ -59,17 +15,10 @@ def is_numeric(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
 
 
-def is_even(times: pd.Series) -> bool:
-    """Say whether most neighbours in time are equally far apart, or a month or a year."""
-    kind, _ = columns.infer(times, Column())
-    cells, bad = columns.parse(times, kind)
-    if len(bad):
-        return False
-    apart = pd.Series(np.diff(np.sort(np.asarray(cells))))
-    if kind == "date":
-        days = apart / np.timedelta64(1, "D")
-        apart = days.where(days < 28, (days / 30.4).round())
-    return bool(len(apart) > 2 and apart.value_counts(normalize=True).iloc[0] >= 0.6)
+def holds_numbers(values: pd.Series) -> bool:
+    """Say whether a column holds numbers, however they are written: 12% too."""
+    text = not pd.api.types.is_numeric_dtype(values.dtype)
+    return is_numeric(values) or (text and columns.infer(values, Column())[0] == "numeric")
 
 
 def is_fold(values: pd.Series) -> bool:
@@ -78,38 +27,12 @@ def is_fold(values: pd.Series) -> bool:
     return named and is_numeric(values) and 2 <= values.nunique() <= 20
 
 
-def season(times: pd.Series) -> int:
-    """Return how many steps to look back over: a season, or a dozen where none is known."""
-    return known_season(times) or 12
-
-
-def known_season(times: pd.Series) -> int:
-    """Return the steps of a season, 0 if none: a year of months, quarters, weeks; a week of days; a day of hours."""
-    kind, _ = columns.infer(times, Column())
-    if kind != "date":
-        return 0
-    cells, _ = columns.parse(times, kind)
-    hours = float(np.median(np.diff(np.sort(cells)) / np.timedelta64(1, "h")))
-    if 28 <= hours / 24 <= 31:
-        return 12
-    if 90 <= hours / 24 <= 92:
-        return 4
-    return {0.5: 48, 1: 24, 24: 7, 24 * 7: 52}.get(hours, 0)
-
-
 def says_parts(values: pd.Series) -> bool:
     """Say whether a column names training and test rows."""
     if pd.api.types.is_numeric_dtype(values.dtype):
         return False
     words = set(values.dropna().astype(str).str.strip().str.lower().unique()[:10])
     return {PARTS.get(word) for word in words} >= {"train", "test"}
-
-
-def is_time(values: pd.Series) -> bool:
-    """Say whether a column is a time that never repeats."""
-    kind, _ = columns.infer(values, Column())
-    named = str(values.name).lower() in ("year", "time", "date", "timestamp")
-    return values.is_unique and not values.isna().any() and (kind == "date" or (kind == "numeric" and named))
 
 
 def is_words(values: pd.Series) -> bool:

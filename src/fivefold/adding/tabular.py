@@ -1,28 +1,31 @@
 """A dataset block for a table of columns: of what kind it is, and which column is what."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..data.target import numbers
+from ..data.times import joined
 from ..errors import DataError
-from .goal import TARGETS, check_target, find_target, gaps_of, is_skewed, listed, refuse_gaps, task_of
-from .groups import group_of, says_ids
-from .near import panel, steps_with_slips, times_that_repeat
-from .signs import are_pixels, is_even, is_fold, is_numeric, is_time, known_season, says_parts, season, step_columns
+from .clock import is_even, is_time, known_season, times_of
+from .dividing import divided, split_of
+from .goal import TARGETS, check_columns, check_task, find_target, gaps_of, is_skewed, listed, refuse_gaps, task_of
+from .groups import says_ids
+from .near import panel, times_that_repeat
+from .said import UNSUPERVISED, Said
+from .signs import are_pixels, holds_numbers, is_fold, says_parts
 from .sizes import Size
+from .stepping import step_columns, steps_with_slips
 from .texts import Texts, reads_as_text, texts_of
 
 Block = dict[str, Any]
 
-SHARES = {"validation": 0.15, "test": 0.15}
-
-
-ENOUGH = 10
-"""Rows of each class from which a split is stratified."""
+DOZEN = 12
+"""Past steps to look at where no season is known."""
 
 
 @dataclass(frozen=True)
@@ -33,69 +36,58 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def of_columns(
-    frame: pd.DataFrame,
-    source: Path,
-    target: str,
-    kind: str,
-    size: Size | None = None,
-    *,
-    accept: bool = False,
-    alone: bool = False,
-) -> Found:
-    """Return a dataset block for a table of columns, of the kind that it is.
-
-    accept: rows of a table without a target are left out.
-    alone: there is no target; the block is that of a column beside the others that is never told.
-    """
+def of_columns(frame: pd.DataFrame, source: Path, said: Said) -> Found:
+    """Return a dataset block for a table of columns, of the kind that it is."""
     split = next((name for name in frame if says_parts(frame[name])), None)
-    if target:
-        check_target(frame, target, source)
-    kind = kind or ("images" if size else "")  # a size is that of images
-    if alone:
-        alike = _with_target(frame.assign(**{"": 0}), source, "", kind, size, split)
+    check_columns(frame, said.columns(), source)
+    said = replace(said, kind=said.kind or ("images" if said.size else ""))  # a size is that of images
+    if said.task == UNSUPERVISED:  # as if a column beside the others were to be told that never changes
+        alike = _with_target(frame.assign(**{"": 0}), source, said, said.task, split)
         labels = (name for name in frame if name.lower() in TARGETS and name != split)
         notes = (f"{name}: learnt like other columns; if it is a label, take it out of the data" for name in labels)
         return Found(alike.block, (*alike.notes, *notes))
-    if kind in ("", "series"):
-        block = _series(frame, target, sure=bool(kind), source=source)
-        if block:
-            return Found(block)
-    target = target or find_target(frame, split, source)
-    empty = gaps_of(frame[target], task_of(frame[target]))
+    if said.kind == "series" or not (said.kind or said.task):
+        found = _series(frame, said, source)
+        if found:
+            return found
+    said = replace(said, target=said.target or find_target(frame, split, source))
+    target, kind = frame[said.target], said.kind
+    task = said.task or task_of(target)
+    check_task(target, task, source)
+    empty = gaps_of(target, task)
     if not empty.any():
-        return _with_target(frame, source, target, kind, size, split)
-    found = _with_target(frame[~empty], source, target, kind, size, split) if accept and not empty.all() else None
+        return _with_target(frame, source, said, task, split)
+    found = _with_target(frame[~empty], source, said, task, split) if said.accept and not empty.all() else None
     if found is None or found.block["kind"] != "table":
-        refuse_gaps(frame[target], empty, source, table=found is None and kind in ("", "table"))
-    note = f"accepted: {empty.sum()} rows without {target} are left out; `missing` in params.yaml holds it"
+        refuse_gaps(target, empty, source, table=found is None and kind in ("", "table"))
+    note = f"accepted: {empty.sum()} rows without {said.target} are left out; `missing` in params.yaml holds it"
     return Found({**found.block, "missing": {"target": "drop"}}, (*found.notes, note))
 
 
-def _with_target(
-    frame: pd.DataFrame, source: Path, target: str, kind: str, size: Size | None, split: str | None
-) -> Found:
+def _with_target(frame: pd.DataFrame, source: Path, said: Said, task: str, split: str | None) -> Found:
     """Return a block for a table of columns each of whose rows has a target."""
-    task = task_of(frame[target])
-    if kind in ("", "sequences"):
-        found = _sequences(frame, target, split, sure=bool(kind), source=source)
+    target, kind, size = said.target, said.kind, said.size
+    if kind in ("", "sequences") and not said.time:
+        found = _sequences(frame, said, split, source)
         if found:
             return found
     names = [name for name in frame if name not in (target, split)]
-    if kind == "images" or (not kind and are_pixels(frame[names])):
-        return Found(_pixels(frame, names, target, split, size, source))
+    if kind == "images" or (not kind and not said.time and are_pixels(frame[names])):
+        return Found(_pixels(frame, names, target, task, split, size, source))
     texts = texts_of(frame, names, sure=kind == "text")
     if kind == "text" and not texts.columns:
         raise DataError(f"{source} must have a column of text beside {target!r}, but has none; choose another --kind")
-    divided, notes = _divided(frame[target], task, split, frame, names)
+    if len(said.times) > 1:
+        raise DataError(f"rows of a table are divided by one column, but --time is {said.time!r}; name one of them")
+    by, notes = divided(frame[target], task, split, frame, names, time=said.time)
     if kind == "text" or (not kind and reads_as_text(texts)):
-        return _text(frame, texts, target, task, divided, notes)
+        return _text(frame, texts, target, task, by, notes)
     unread = "" if kind else ", ".join(texts.columns)
     notes += (f"{unread}: text, of which a table learns nothing; --kind text would read it, alone",) if unread else ()
     notes += tuple(
         f"{name}: the number of a fold, not a feature; name it under `drop`" for name in names if is_fold(frame[name])
     )
-    block: Block = {"kind": "table", "task": task, "target": target, "split": divided, "normalize": "standard"}
+    block: Block = {"kind": "table", "task": task, "target": target, "split": by, "normalize": "standard"}
     if task == "regression" and is_skewed(frame[target]):
         block["log"] = True
         notes += (
@@ -120,7 +112,7 @@ def _text(frame: pd.DataFrame, texts: Texts, target: str, task: str, split: Bloc
 
 
 def _pixels(
-    frame: pd.DataFrame, names: list[str], target: str, split: str | None, size: Size | None, source: Path
+    frame: pd.DataFrame, names: list[str], target: str, task: str, split: str | None, size: Size | None, source: Path
 ) -> Block:
     """Return a block for one image a row."""
     width = len(names)
@@ -130,21 +122,22 @@ def _pixels(
             f"{source}: a row of pixels must make up a square image, or one of --size HEIGHTxWIDTH, but there are"
             f" {width} columns{f' beside {target!r}' if target else ''}; say --size, or choose another --kind"
         )
-    task = task_of(frame[target])
-    divided = split_of(frame[target], task, split)
-    return {"kind": "images", "target": target, "task": task, "split": divided, "normalize": "minmax"}
+    by = split_of(frame[target], task, split)
+    return {"kind": "images", "target": target, "task": task, "split": by, "normalize": "minmax"}
 
 
 def _square(width: int) -> bool:
     return any(width % c == 0 and math.isqrt(width // c) ** 2 == width // c for c in (1, 3, 4))
 
 
-def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Block | None:
+def _series(frame: pd.DataFrame, said: Said, source: Path) -> Found | None:
     """Return a block if rows are steps of one series: a column of times that never repeat, and numbers."""
-    times = next((name for name in frame if name != target and is_time(frame[name])), None)
-    numeric = [name for name in frame if name != times and pd.api.types.is_numeric_dtype(frame[name])]
+    target, sure = said.target, said.kind == "series"
+    own = next((name for name in frame if name != target and is_time(frame[name])), None) if not said.time else None
+    times = said.times or ((own,) if own else ())
+    numeric = [name for name in frame if name not in times and holds_numbers(frame[name])]
     found = target or (numeric[0] if len(numeric) == 1 else next((n for n in numeric if n.lower() in TARGETS), ""))
-    if times is None:
+    if not times:
         _no_times(frame, found, numeric, sure=sure, source=source)
     if sure and found not in numeric:
         told = f"{found!r} is none" if found else "it is not said which"
@@ -152,19 +145,24 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
             f"{source}: a series must have a column of numbers to forecast, but {told}; name one with --target:"
             f" {listed(numeric) or 'there is none'}"
         )
-    if times is None or found not in numeric:
+    if not times or found not in numeric:
         return None
-    words_or_events = len(numeric) + 1 < frame.shape[1] or not is_even(frame[times])
+    clock = joined(frame, times)
+    moments = times_of(clock)
+    if moments is None:
+        moments = numbers(clock, source, "say dates, times or numbers with --time")
+    words_or_events = len(numeric) + len(times) < frame.shape[1] or not is_even(moments)
     if not sure and (task_of(frame[found]) == "classification" or words_or_events):
         return None  # words would be lost, or rows are events, not steps
-    window = max(min(season(frame[times]) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
-    cycle = known_season(frame[times])
+    cycle = known_season(moments)
+    window = max(min((cycle or DOZEN) + 1, len(frame) // 5), 4)  # one more shows the change since a season ago
     held = int(np.clip(len(frame) // 6, 2, 10_000))
     others = [name for name in numeric if name != found]
-    return {
+    lost = [name for name in frame if name not in (*times, *numeric)]
+    block = {
         "kind": "series",
         "task": "forecasting",
-        "time": times,
+        "time": times[0] if len(times) == 1 else list(times),
         "targets": [found],
         **({"exogenous": others} if others else {}),
         "window": window,
@@ -173,24 +171,24 @@ def _series(frame: pd.DataFrame, target: str, *, sure: bool, source: Path) -> Bl
         "split": {"by": "time", "validation": held, "test": held},
         "normalize": "standard",
     }
+    return Found(block, (f"left out, as a series is of numbers: {listed(lost)}",) if lost else ())
 
 
 def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: bool, source: Path) -> None:
     """Refuse rows that are a series but for a few of them, or several series, or that a person says are one."""
     forecast = target in numeric and task_of(frame[target]) == "regression"
-    several = panel(frame, target) if sure or forecast else None
+    several = panel(frame, target) if sure else None
     if several:
         time, name = several
         raise DataError(
             f"{source}: a series must be one, but each {name} has times of its own in column {time!r}, and several"
-            f" series in one file are not supported: keep the rows of one {name}; or say --kind table, and then `split:"
-            f" {{by: time, column: {time}, ...}}` in params.yaml; or give each {name} one label, as sequences have"
+            f" series in one file are not supported: keep the rows of one {name}; or say --kind table; or give each"
+            f" {name} one label, as sequences have"
         )
     near = times_that_repeat(frame, target, sure=sure)
     if near and (sure or (forecast and len(numeric) + (near[0] not in numeric) >= frame.shape[1])):
         raise DataError(
             f"{source}: a series must have each time once, but {near[1]}; remove or mend such rows, or say --kind table"
-            " to have rows drawn at random"
         )
     if sure:
         raise DataError(
@@ -198,12 +196,13 @@ def _no_times(frame: pd.DataFrame, target: str, numeric: list[str], *, sure: boo
         )
 
 
-def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: bool, source: Path) -> Found | None:
+def _sequences(frame: pd.DataFrame, said: Said, split: str | None, source: Path) -> Found | None:
     """Return a block if rows are steps of many sequences: id and step stand together once, an id has one target."""
+    target, sure = said.target, said.kind == "sequences"
     names = [name for name in frame if name not in (target, split)]
-    found = next(step_columns(frame, names, target, sure=sure), None)
+    found = step_columns(frame, names, target, said.series, said.step, sure=sure)
     if found is None:
-        flaw = steps_with_slips(frame, names, target)
+        flaw = steps_with_slips(frame, names, target, said.series, said.step, sure=sure)
         if flaw:
             raise DataError(
                 f"{source}: a sequence must have each step once{f' and one {target}' if target else ''}, but {flaw};"
@@ -211,17 +210,17 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
             )
         if sure:
             raise DataError(
-                f"{source} must have a column that names the sequence and one that orders its steps, in which a target"
-                " stands once, but has not; mend the file"
+                f"{source} must have a column that names the sequence, of one {target} each, and one that orders its"
+                " steps, but none can be told; say which with --series and --step"
             )
         return None
     series, step = found
     firsts = frame.drop_duplicates(series)
-    task = task_of(firsts[target])
+    task = said.task or task_of(firsts[target])
     rest = [name for name in frame if name not in (series, step, target, split)]
     once = [name for name in rest if says_ids(name) and len(frame[[series, name]].drop_duplicates()) == len(firsts)]
-    divided, notes = _divided(firsts[target], task, split, firsts, once)
-    values = [name for name in rest if is_numeric(frame[name]) and name != divided.get("column")]
+    by, notes = divided(firsts[target], task, split, firsts, once, in_time=False)
+    values = [name for name in rest if holds_numbers(frame[name]) and name != by.get("column")]
     block = {
         "kind": "sequences",
         "task": task,
@@ -229,48 +228,8 @@ def _sequences(frame: pd.DataFrame, target: str, split: str | None, *, sure: boo
         "series": series,
         "step": step,
         **({"values": values} if len(values) < len(rest) else {}),
-        "split": divided,
+        "split": by,
         "normalize": "standard",
     }
-    return Found(block, notes)
-
-
-def _divided(
-    target: pd.Series, task: str, split: str | None, frame: pd.DataFrame, names: list[str]
-) -> tuple[Block, tuple[str, ...]]:
-    """Return how rows are divided, and what to say of it: as the source says, by groups, or drawn."""
-    found = None if split else group_of(frame, names)
-    if found is None:
-        return split_of(target, task, split), _why_random(target, task, split)
-    column, sure = found
-    by_group = {"by": "group", "column": column, **SHARES}
-    count = f"{column} repeats ({frame[column].nunique()} values in {len(frame)} rows)"
-    if sure:
-        note = (
-            f"{count}: split by it, since rows of one {column} in two sets would flatter the score; `split` changes it"
-        )
-        return by_group, (note,)
-    how = ", ".join(f"{key}: {value}" for key, value in by_group.items())
-    note = f"{count}: if rows of one {column} belong together, set `split: {{{how}}}`, or the score flatters"
-    return split_of(target, task), (note,)
-
-
-def _why_random(target: pd.Series, task: str, split: str | None) -> tuple[str, ...]:
-    """Say which class keeps a split from being stratified."""
-    counts = target.value_counts()
-    if split or task != "classification" or counts.min() >= ENOUGH:
-        return ()
-    rare = (
-        f"class {counts.index[-1]} has {counts.min()} rows"
-        if counts.min() > 1
-        else f"class {counts.index[-1]} has one row"
-    )
-    return (f"split at random, not stratified by class: {rare}, fewer than {ENOUGH}; remove it, or bring more of it",)
-
-
-def split_of(target: pd.Series, task: str, column: str | None = None) -> Block:
-    """Return how rows are divided: as a column says, else drawn."""
-    if column:
-        return {"by": "column", "column": column, "validation": SHARES["validation"]}
-    enough = task == "classification" and target.value_counts().min() >= ENOUGH
-    return {"by": "stratified" if enough else "random", **SHARES}
+    told = () if said.series and said.step else (f"{series} names the sequence, {step} orders its steps",)
+    return Found(block, (*told, *notes))

@@ -165,7 +165,8 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
         return
     text = f"{counts[common]} training rows of {classes[common]} to {counts[rare]} of {classes[rare]}"
     severe = ratio > IMBALANCE
-    remedy = "; set training.imbalance, and look at macro_f1" if severe else ""
+    how = f"a classifier with `training: {{imbalance: weights}}` finds more of {classes[rare]}, and takes others for it"
+    remedy = f"; look at macro_f1, not at accuracy; {how}" if severe else ""
     yield Finding(rule="class_balance", level="warning" if severe else "note", text=f"{text}{remedy}")
 
 

@@ -6,6 +6,7 @@ What `infer` and `fit` are given is learnt from: training rows alone. `parse` re
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,17 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, shown
 from ..params.datasets import Column as ColumnParams
+from .amounts import AFTER, AMOUNT, BEFORE, amounts
+from .dates import DATE, DATE_THAT_IS, OTHER_DATE, iso
 from .findings import Finding
 from .records import Array
 from .schema import DATE_PARTS, Column, ColumnType
 
 GAPS = frozenset(("na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ""))
 """What stands for a missing cell, in any case; in a column of categories only an empty cell is missing."""
+
+UNKNOWN = frozenset(("missing", "unknown", "n.a.", "#na", "<na>", "not available", ".", "..", "--"))
+"""What also does among numbers and dates, where it can be nothing else; among flags it may be a third answer."""
 
 LARGEST = 1e37
 """Networks compute in float32, which ends a little above."""
@@ -38,17 +44,10 @@ SCALES = (
     ("bad", "ok", "good"),
     ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
 )
-MONTH, DAY = r"(0?[1-9]|1[0-2])", r"(0?[1-9]|[12]\d|3[01])"
-TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
-DATE = re.compile(rf"\d{{4,6}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})")
-"""A month or a day: 2020/21 is a season, but 2020-21-01 and 12021-01-01 mistakes among days."""
-DATE_THAT_IS = re.compile(rf"\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?")
-
 LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
-OTHER_NUMBER = re.compile(r"[-+]?\d+(\.\d{3})*,\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?[\d.]+ ?%")
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}([,. '])\d{3}(\1\d{3})*([.,]\d+)?")
-OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?")
-"""Numbers with a decimal comma, thousands or percent; dates with the day or the month first."""
+OTHER_NUMBER = re.compile(rf"{BEFORE}(?:\d+(\.\d{{3}})*,\d+|\d{{1,3}}(,\d{{3}})+(\.\d+)?){AFTER}")
+THOUSANDS = re.compile(rf"{BEFORE}[1-9]\d{{0,2}}([,. '])\d{{3}}(\1\d{{3}})*([.,]\d+)?{AFTER}")
+"""Numbers with a decimal comma or thousands."""
 
 NAMED = 5
 """Rows that a finding names at most."""
@@ -83,11 +82,30 @@ def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str,
         return "numeric", ()
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "date", ()
-    return _of_text(values.dropna().astype(str))
+    known = values.dropna()
+    return _of_text(known if isinstance(dtype, pd.StringDtype) else known.astype(str))
 
 
 def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
-    known, counts = _spellings(cells)
+    """Return what cells are: of few spellings it is asked again and again, by all that look at a table."""
+    if len(cells) > FIRST and cells.iloc[:FIRST].nunique() > WORDS:
+        return _of_spellings(cells, np.ones(len(cells), np.int64))
+    found = cells.value_counts(sort=False)
+    if len(found) > WORDS:
+        return _of_spellings(pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy())
+    return _of_few(tuple(found.index), tuple(found.tolist()))
+
+
+@lru_cache(maxsize=4096)
+def _of_few(spellings: tuple[str, ...], counts: tuple[int, ...]) -> tuple[ColumnType, tuple[str, ...]]:
+    return _of_spellings(pd.Series(spellings, dtype=object), np.array(counts, np.int64))
+
+
+def _of_spellings(cells: pd.Series, counts: Array) -> tuple[ColumnType, tuple[str, ...]]:
+    """Return what cells are that stand in so many rows each; gaps among them do not count."""
+    stripped = cells.str.strip()
+    real = ~stripped.str.lower().isin(GAPS)
+    known, counts = stripped[real], counts[real.to_numpy()]
     words = {word.lower() for word in known} if len(known) <= WORDS else set()
 
     def share(found: pd.Series) -> float:
@@ -98,10 +116,13 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
     if not len(known):
         return "numeric", ()
     like = known.str.match(LIKE_NUMBER)  # only these are tried, since a text takes long to fail
-    if share(like) >= MIXED and share(like & pd.to_numeric(known.where(like), errors="coerce").notna()) >= MIXED:
-        return "numeric", ()
+    written = known.str.fullmatch(AMOUNT)
+    if share(like | written) >= MIXED:
+        number = like & pd.to_numeric(known.where(like), errors="coerce").notna()
+        if share(number | written) >= MIXED:
+            return "numeric", ()
     dates = known.str.fullmatch(DATE) | known.str.fullmatch(OTHER_DATE)
-    if dates.all() and share(known.str.fullmatch(DATE_THAT_IS)) >= MIXED:
+    if (dates | known.str.lower().isin(UNKNOWN)).all() and share(known.str.fullmatch(DATE_THAT_IS)) >= MIXED:
         return "date", ()
     # written otherwise than we read them: parsing refuses them with their rows, where categories would lose them
     if share(known.str.fullmatch(OTHER_NUMBER)) >= MIXED:
@@ -112,20 +133,6 @@ def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
         if len(words) > 1 and words <= set(scale):
             return "ordinal", scale
     return "categorical", ()
-
-
-def _spellings(cells: pd.Series) -> tuple[pd.Series, Array]:
-    """Return what stands in cells that are no gaps, and how often: each of few spellings once, of many each cell.
-
-    A table may have thousands of columns, and a column a million texts.
-    """
-    counts = np.ones(len(cells), np.int64)
-    if cells.iloc[:FIRST].nunique() <= WORDS:
-        found = cells.value_counts(sort=False)
-        cells, counts = pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy()
-    stripped = cells.str.strip()
-    known = ~stripped.str.lower().isin(GAPS)
-    return stripped[known], counts[known.to_numpy()]
 
 
 def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:
@@ -150,13 +157,17 @@ def _parsed(values: pd.Series, kind: ColumnType, order: Sequence[str]) -> tuple[
         gap = np.isnan(out)
     else:
         words = _text(values).str.strip().str.lower()
-        gap = (words.isna() | words.isin(GAPS)).to_numpy()
+        gaps = GAPS | UNKNOWN if kind in ("numeric", "date") else GAPS
+        gap = (words.isna() | words.isin(gaps)).to_numpy()
         match kind:
             case "date":
-                times = _times(values, words)
+                times = _times(values, words, gap)
                 return times, np.flatnonzero(np.isnat(times) & ~gap)
             case "numeric":
                 cells = pd.to_numeric(words, errors="coerce")
+                left = cells.isna() & ~gap
+                if left.any():
+                    cells = cells.astype("float64").where(~left, amounts(words[left]))
             case "boolean":
                 truth = dict.fromkeys((*TRUE, "1"), 1.0) | dict.fromkeys((*FALSE, "0"), 0.0)
                 cells = words.map(truth)
@@ -181,13 +192,19 @@ def _text(values: pd.Series) -> pd.Series:
     return text.astype(str).where(~values.isna())
 
 
-def _times(values: pd.Series, words: pd.Series) -> Array:
+def _times(values: pd.Series, words: pd.Series, gap: NDArray[np.bool_]) -> Array:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         times = pd.to_datetime(values, utc=True)
     else:
-        iso = words.str.upper().str.replace("/", "-")
-        times = pd.to_datetime(iso, errors="coerce", utc=True, format="ISO8601")
+        times = _iso_times(words)
+        left = times.isna() & ~gap
+        if left.any():
+            times[left] = _iso_times(iso(words[left]))
     return np.asarray(times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]"))
+
+
+def _iso_times(words: pd.Series) -> pd.Series:
+    return pd.to_datetime(words.str.upper().str.replace("/", "-"), errors="coerce", utc=True, format="ISO8601")
 
 
 def learn(values: pd.Series, kind: ColumnType, order: Sequence[str] = (), rare: float = 0.0) -> Column:

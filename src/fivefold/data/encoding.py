@@ -3,8 +3,11 @@
 import codecs
 import gzip
 import zlib
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +22,12 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 PIECE = 2**20
 """Bytes that are looked at at once."""
 
+SMALL = 64 * 2**20
+"""Bytes that any .gz may unpack to."""
+
+GROWN = 100
+"""Times that a larger one may grow: tables of text shrink to a tenth, of few values to a fiftieth."""
+
 
 class Guess(NamedTuple):
     """What a file looks like; for one that is not UTF-8 also the line of the first byte that shows it."""
@@ -30,6 +39,18 @@ class Guess(NamedTuple):
 def encoding_of(source: Path, form: Format) -> str:
     """Return what a dataset's `format` says, or what the file looks like."""
     return guess(source).encoding if form.encoding == "auto" else form.encoding
+
+
+def bounded(source: Path, form: Format) -> None:
+    """Refuse a .gz that grows beyond what rows do: a few hundred kilobytes can hold more than memory does.
+
+    Telling its encoding, which is done once, unpacks it to the end as well.
+    """
+    if form.encoding == "auto":
+        guess(source)
+    elif source.suffix.lower() == ".gz":
+        with suppress(OSError, EOFError, zlib.error):  # of a torn file reading it tells
+            deque(_pieces(source), maxlen=0)
 
 
 def doubts(source: Path, form: Format) -> tuple[Finding, ...]:
@@ -50,7 +71,8 @@ def guess(source: Path) -> Guess:
     What holds zero bytes without that mark is no text.
 
     Raises:
-        DataError: most of the text is UTF-8, and few bytes are not; names the line of the first.
+        DataError: most of the text is UTF-8, and few bytes are not; names the line of the first. Or a .gz grows beyond
+            bounds.
     """
     if not source.is_file() or not source.name.lower().endswith(TEXTS):
         return Guess("utf-8")
@@ -62,15 +84,18 @@ def guess(source: Path) -> Guess:
 def _guess(source: Path, changed: int, size: int) -> Guess:
     decoder = codecs.getincrementaldecoder("utf-8")()
     line, first = 1, True
+    pieces = _pieces(source)
     try:
-        for piece in _pieces(source):
+        for piece in pieces:
             if first and piece.startswith(UTF16):
+                deque(pieces, maxlen=0)  # so that all of it is bounded
                 return Guess("utf-16")
             first = False
             try:
                 decoder.decode(piece)
             except UnicodeDecodeError as error:
                 if b"\0" in piece:
+                    deque(pieces, maxlen=0)
                     break
                 line += error.object[: error.start].count(b"\n")
                 return _not_utf8(source, line, error.object[error.start])
@@ -98,6 +123,13 @@ def _not_utf8(source: Path, line: int, byte: int) -> Guess:
 
 
 def _pieces(source: Path) -> Iterator[bytes]:
-    with gzip.open(source) if source.suffix.lower() == ".gz" else source.open("rb") as file:
+    packed = source.suffix.lower() == ".gz"
+    allowed = max(SMALL, GROWN * source.stat().st_size) if packed else inf
+    with gzip.open(source) if packed else source.open("rb") as file:
         while piece := file.read(PIECE):
+            if file.tell() > allowed:
+                raise DataError(
+                    f"{source} must unpack to at most {SMALL >> 20} MiB or {GROWN} times its size, but makes more than"
+                    f" {allowed:,} bytes; unpack it yourself if you trust it"
+                )
             yield piece

@@ -5,7 +5,6 @@ import re
 import warnings
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 from ..errors import DataError, one_line
 from ..params.datasets import Format
 from .bundled import load_bundled
-from .encoding import encoding_of
+from .encoding import bounded, encoding_of
 from .pieces import read_pieces
 from .spelling import iso_dates, plain_numbers
 
@@ -33,12 +32,6 @@ UNREADABLE = (
 
 INDEX = "index"
 """Name of a first column that has none."""
-
-SMALL = 64 * 2**20
-"""Bytes that any .gz may unpack to."""
-
-GROWN = 100
-"""Times that a larger one may grow: tables of text shrink to a tenth, of few values to a fiftieth."""
 
 LEADING_ZERO = r"\s*[-+]?0\d"
 """What begins like a code, not like a number."""
@@ -67,8 +60,7 @@ def read_frame(
         return _bundled(source)
     if not source.name.lower().endswith(SUFFIXES):
         raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, but source is {source}; convert it to CSV")
-    if source.suffix.lower() == ".gz":
-        _bounded(source)
+    bounded(source, form)
     parquet = source.suffix.lower() == ".parquet"
     what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
     try:
@@ -79,19 +71,6 @@ def read_frame(
         raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
     labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
     return iso_dates(frame.reset_index(drop=not labelled).rename(columns=str), form, [*words, *classes])
-
-
-def _bounded(source: Path) -> None:
-    """Refuse a .gz that grows beyond what rows do: a few hundred kilobytes can hold more than memory does."""
-    allowed = max(SMALL, GROWN * source.stat().st_size)
-    with suppress(OSError, EOFError, zlib.error), gzip.open(source) as file:  # of a torn file reading it tells
-        while file.tell() <= allowed:
-            if not file.read(2**20):
-                return
-        raise DataError(
-            f"{source} must unpack to at most {SMALL >> 20} MiB or {GROWN} times its size, but makes more than"
-            f" {allowed:,} bytes; unpack it yourself if you trust it"
-        )
 
 
 def _reason(error: BaseException, source: Path) -> str:

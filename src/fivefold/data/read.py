@@ -1,5 +1,8 @@
 """Read a raw source, whatever its kind."""
 
+from pathlib import Path
+
+from ..errors import DataError, one_line
 from ..params.datasets import Dataset as DatasetParams
 from ..params.datasets import Images, Sequences, Series, Table
 from .images import read_images
@@ -18,6 +21,15 @@ def read(params: DatasetParams) -> Raw:
         DataError: the source is missing or breaks a rule of its kind.
     """
     source = source_of(params)
+    try:
+        return _read(source, params)
+    except OSError as error:  # a folder or file within that may not be looked at, or that vanishes
+        raise DataError(
+            f"{source} must be a file or folder that can be read, but is not: {one_line(error)}; mend that"
+        ) from None
+
+
+def _read(source: Path, params: DatasetParams) -> Raw:
     match params:
         case Table():
             return read_table(source, params)

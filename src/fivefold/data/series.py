@@ -22,7 +22,7 @@ from .schema import Schema
 from .splitting import split, suffice
 from .steps import step_of, time_of
 from .target import numbers, positive
-from .times import moments, places
+from .times import joined, moments, places
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,15 @@ def read_series(source: Path, params: Series) -> RawSeries:
     """
     frame = read_frame(source, params.format)
     names = (*params.targets, *params.exogenous)
-    need(frame, {params.time: "time"} | dict.fromkeys(params.targets, "targets"), source)
+    need(frame, dict.fromkeys(params.times, "time") | dict.fromkeys(params.targets, "targets"), source)
     need(frame, dict.fromkeys(params.exogenous, "exogenous"), source)
-    times = moments(frame[params.time], source)
+    clock = joined(frame, params.times)
+    times = moments(clock, source)
     order = np.argsort(times, kind="stable")
     times = times[order]
     twice = np.flatnonzero(times[1:] == times[:-1])
     if len(twice):
-        again = frame[params.time].iloc[order[twice[0] + 1]]
+        again = clock.iloc[order[twice[0] + 1]]
         raise DataError(
             f"{source}: each time must stand once, but {shown(again)} stands twice; remove one row, keep one series, or"
             " write times with their zone if a clock was put back"

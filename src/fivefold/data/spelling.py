@@ -11,14 +11,13 @@ import pandas as pd
 
 from ..errors import DataError, shown
 from ..params.datasets import Format
+from .amounts import AFTER, BEFORE
+from .dates import full_year
 
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 CLOCK = r"(?:,?[ T]+(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))? ?([APap][Mm])?)?"
 DAY_OR_MONTH = re.compile(rf"\s*(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){CLOCK}\s*")
 """Day and month, or month and day, then the year: first, mark, second, year, hour, minute, second, AM or PM."""
-
-PIVOT = 69
-"""Two digits from here on are a year of the last century, as POSIX has it."""
 
 SHARE = 0.5
 """Share of a column's cells that are dates from which it is one of dates."""
@@ -37,16 +36,17 @@ def plain_numbers(frame: pd.DataFrame, form: Format, words: Sequence[str], sourc
         DataError: numbers of a file with a decimal comma have points that look like thousands, and `format` says none.
     """
     pattern = number_pattern(form.decimal, form.thousands)
+    decorated = rf"\s*{BEFORE}(?:{pattern}){AFTER}\s*"  # the signs around digits stay, for a column's type to tell of
     for name in (name for name in frame.select_dtypes("str") if name not in words):
         cells = frame[name]
-        number = cells.str.fullmatch(pattern).fillna(False).astype(bool)
+        number, bare = (cells.str.fullmatch(how).fillna(False).astype(bool) for how in (decorated, pattern))
         if form.decimal == "," and not form.thousands:
             _no_thousands(cells[~number].dropna(), str(name), source)
         if not number.any():
             continue
         plain = cells.str.replace(form.thousands, "", regex=False) if form.thousands else cells
         cells = cells.where(~number, plain.str.replace(form.decimal, ".", regex=False))
-        frame[name] = pd.to_numeric(cells) if (number | cells.isna()).all() else cells
+        frame[name] = pd.to_numeric(cells) if (bare | cells.isna()).all() else cells
     return frame
 
 
@@ -71,15 +71,17 @@ def iso_dates(frame: pd.DataFrame, form: Format, words: Sequence[str] = ()) -> p
         if found[0].notna().sum() < SHARE * max(int(cells.notna().sum()), 1):
             continue
         day, month = (found[0], found[2]) if form.dates == "day_first" else (found[2], found[0])
-        text = _year(found[3]) + "-" + month.str.zfill(2) + "-" + day.str.zfill(2) + _clock(found)
+        text = (
+            found[3].map(full_year, na_action="ignore")
+            + "-"
+            + month.str.zfill(2)
+            + "-"
+            + day.str.zfill(2)
+            + _clock(found)
+        )
         real = pd.to_datetime(text, errors="coerce", format="ISO8601").notna()
         frame[name] = text.where(real, frame[name])
     return frame
-
-
-def _year(years: pd.Series) -> pd.Series:
-    century = (years.astype("Float64") >= PIVOT).map({True: "19", False: "20"})
-    return years.where(years.str.len() == 4, century.astype("str") + years)
 
 
 def _clock(found: pd.DataFrame) -> pd.Series:

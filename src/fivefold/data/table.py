@@ -14,6 +14,7 @@ from . import columns
 from .dropping import leave_out, repeats
 from .findings import Finding
 from .frame import need, read_frame
+from .pieces import CELLS
 from .records import SPLITS, Array, Dataset, Keys, Parts
 from .roles import given_parts, groups_of
 from .rules import Kinds, validate
@@ -116,10 +117,11 @@ class RawTable:
         width = sum(len(column.features) for column in fitted)
         x = {name: np.empty((len(parts[name]), width)) for name in SPLITS}
         findings = []
+        large = self.frame.size > CELLS  # of a small one of many columns pandas would copy the rest each time
         start = 0
         for column in fitted:
             kind, order = kinds[column.name]
-            values = self.frame.pop(column.name) if last else self.frame[column.name]
+            values = self.frame.pop(column.name) if large and last else self.frame[column.name]
             cells, bad = columns.parse(values, kind, order)
             finding = columns.doubts(column.name, values, kind, bad, f"{CLEAN} ({self.source})")
             if finding:

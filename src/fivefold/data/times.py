@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,43 @@ MOST_STEPS = 50_000_000
 EVEN = 1e-3
 """Share of a step by which a time that is a number may be off."""
 
+DATE_PARTS = 3
+"""Year, month and day."""
+
 ZONE = re.compile(r"(:\d\d(?:\.\d+)?)(?:Z|[+-]\d\d:?\d\d)$", re.IGNORECASE)
 """The zone at the end of a time of day."""
+
+
+def joined(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Return columns that are one time together: a date and a time of day or an hour, or year, month and day.
+
+    One column stays as it is. A gap in any of several is one of all.
+    """
+    first, *rest = (frame[name] for name in names)
+    if not rest:
+        return first
+    year, text = pd.api.types.is_numeric_dtype(first.dtype), _plain(first)
+    for place, cells in enumerate(rest, start=1):
+        number = pd.api.types.is_numeric_dtype(cells.dtype)
+        if number and year and place < DATE_PARTS:
+            text = text + "-" + _plain(cells)
+        else:
+            text = text + " " + (_plain(cells).str.zfill(2) + ":00" if number else _plain(cells))
+    return text.rename(" ".join(names))
+
+
+def _plain(cells: pd.Series) -> pd.Series:
+    """Return cells as text, 7 and not 7.0."""
+    if pd.api.types.is_float_dtype(cells.dtype) and (cells.dropna() == cells.dropna().round()).all():
+        cells = cells.astype("Int64")
+    return cells.astype("str").str.strip().where(cells.notna())
 
 
 def moments(column: pd.Series, source: Path) -> Array:
     """Return a column of times as datetime64 or as numbers.
 
-    Times with a zone become UTC, in which no clock is put back; but if all are midnight they are days, and stay them.
+    Numbers such as 20010131 are dates. Times with a zone become UTC, in which no clock is put back; but if all are
+    midnight they are days, and stay them.
 
     Raises:
         DataError: a cell is empty, or neither an ISO date nor a number.
@@ -47,7 +77,21 @@ def moments(column: pd.Series, source: Path) -> Array:
         local, _ = parse(_local(column), kind)
         if (local == local.astype("datetime64[D]")).all():
             return np.asarray(local)
-    return np.asarray(cells)
+        return np.asarray(cells)
+    days = compact(cells)
+    return np.asarray(cells) if days is None else days
+
+
+def compact(numbers: Array) -> Array | None:
+    """Return whole numbers such as 20010131 or 200101 as the dates that they are, NaN as NaT; None if one is none."""
+    known = numbers[~np.isnan(numbers)]
+    for form, (least, most) in {"%Y%m%d": (15_000_101, 22_001_231), "%Y%m": (150_001, 220_012)}.items():
+        if len(known) and (known == np.round(known)).all() and least <= known.min() and known.max() <= most:
+            text = pd.Series(numbers).astype("Int64").astype("str")
+            times = pd.to_datetime(text, format=form, errors="coerce")
+            if times.notna().sum() == len(known):
+                return np.asarray(times.to_numpy(dtype="datetime64[ms]"))
+    return None
 
 
 def _local(column: pd.Series) -> pd.Series:

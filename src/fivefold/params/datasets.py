@@ -157,8 +157,9 @@ class Images(Strict):
     kind: Literal["images"]
     source: str = Field(
         description="a folder or .zip with a folder of PNG or JPEG for each class; a folder of IDX files; .npz with"
-        " arrays x and y; .csv, .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data."
-        " unsupervised: the same without labels, or with labels that are not looked at"
+        " arrays x and y, or x_train, y_train, x_test, y_test as of Keras, train_images as of MedMNIST; .csv,"
+        " .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data. unsupervised: the same without"
+        " labels, or with labels that are not looked at"
     )
     format: Format = Format()
     target: str = Field(default="", description="label column of a table of pixels")
@@ -185,8 +186,9 @@ class Sequences(Strict):
     kind: Literal["sequences"]
     source: str = Field(
         description="long form, one row a step: .csv, .csv.gz or .parquet; UCR/UEA .ts; a folder with the pair"
-        " NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, as UCR gives them; .npz with arrays x and y. unsupervised:"
-        " the same without labels, or, but of a long form, with labels that are not looked at"
+        " NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, as UCR gives them; .npz with arrays x and y, or"
+        " x_train, y_train, x_test, y_test. unsupervised: the same without labels, or, but of a long form, with labels"
+        " that are not looked at"
     )
     task: Literal["classification", "regression", "unsupervised"] = Field(description=UNSUPERVISED)
     target: str = Field(default="label", description="long form: column of the label, one value a sequence")
@@ -211,7 +213,10 @@ class Series(Strict):
     kind: Literal["series"]
     source: str = Field(description="path of a .csv, .csv.gz or .parquet, one row a step")
     task: Literal["forecasting"]
-    time: str = Field(description="column of dates, times or numbers")
+    time: str | tuple[str, ...] = Field(
+        description="column of dates, times or numbers; or several that are one together: [date, time], [date, hour],"
+        " [year, month], [year, month, day]"
+    )
     targets: tuple[str, ...] = Field(min_length=1, description="columns to forecast")
     exogenous: tuple[str, ...] = Field(default=(), description="columns known up to now that may help")
     window: int = Field(gt=0, description="past steps that the network sees")
@@ -231,6 +236,11 @@ class Series(Strict):
     split: TimeSplit
     normalize: Scaling = Field(description=f"per column over the training part; {PER_COLUMN}")
     checks: Levels
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Columns that make up the time of a row."""
+        return (self.time,) if isinstance(self.time, str) else self.time
 
 
 class Text(Strict):

@@ -204,7 +204,7 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str]]:
     if dataset.kind == "table" and dataset.log and dataset.task != "regression":
         yield "log", f"logarithms are of numbers, but the task is {dataset.task}; leave it out"
     if dataset.kind == "series":
-        columns = (dataset.time, *dataset.targets, *dataset.exogenous)
+        columns = (*dataset.times, *dataset.targets, *dataset.exogenous)
         if len(set(columns)) < len(columns):
             yield "targets", "time, targets and exogenous must name each column once, but name one twice; take it out"
     if dataset.kind == "text" and dataset.text == dataset.target:
