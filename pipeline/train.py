@@ -31,17 +31,12 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
     rows = rows_of(model, params.dataset(model.dataset), *prepared)
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     load_family(model.network.family)
-    start = model.training.start
-    others = {"start": pulled(name, start) if start else None, "judge": judge_of(model)}
+    others = {"start": pulled(name, model.training.start), "judge": judge_of(model)}
     origin = {role: other.facts for role, other in others.items() if other}
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
-    how = {"seed": params.seed, "checkpoints": paths.work("train", name) / identity}
-    return partial(fit, name, model, *rows, *others.values(), **how), {
-        **origin,
-        "name": name,
-        "fingerprint": identity,
-        "params": tree,
-    }
+    checkpoints = paths.checkpoints(name, identity)
+    train = partial(fit, name, model, *rows, *others.values(), seed=params.seed, checkpoints=checkpoints)
+    return train, {**origin, "name": name, "fingerprint": identity, "params": tree}
 
 
 def main(name: str) -> None:

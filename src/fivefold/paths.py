@@ -43,6 +43,11 @@ def work(stage: str, name: str) -> Path:
     return Path(".fivefold/work") / f"{stage}@{name}"
 
 
+def checkpoints(model: str, fingerprint: str) -> Path:
+    """Folder where a training keeps its checkpoints, another one for each state of what it learns from."""
+    return work("train", model) / fingerprint
+
+
 def rates(model: str) -> Path:
     """Picture of a model's sweep over learning rates."""
     return Path(".fivefold/lr") / f"{model}.png"

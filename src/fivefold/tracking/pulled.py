@@ -14,14 +14,16 @@ from ..params.start import Start
 from .beside import environment
 
 
-def pulled(name: str, start: Start) -> Source:
-    """Return the version that `start` of model `name` says.
+def pulled(name: str, start: Start | None) -> Source | None:
+    """Return the version that `start` of model `name` says; None if it says nothing.
 
     Raises:
         ParamsError: the registry has no such version.
         TrackingError: MLflow is out of reach.
         ArtifactError: what it has is not what was registered.
     """
+    if start is None:
+        return None
     with TemporaryDirectory() as place:
         command = [sys.executable, "-m", "fivefold.tracking.pull", start.model_dump_json(), place]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
