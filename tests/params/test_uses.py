@@ -14,6 +14,7 @@ ENCODED = {"method": "autoencoder"}
 MLP = {"family": "mlp"}
 GAN = {"family": "gan"}
 SMALL = {"family": "autoencoder", "latent": 2}
+MAKES = {**SMALL, "variant": {"name": "variational"}, "purpose": {"name": "generation"}}
 
 
 def tree(uses: str = "none", select: Any = NONE, network: Any = MLP, dataset: str = "pens", name: str = "user") -> Tree:
@@ -27,7 +28,7 @@ def tree(uses: str = "none", select: Any = NONE, network: Any = MLP, dataset: st
 
 @pytest.mark.parametrize(
     "made",
-    [tree(), tree("small", ENCODED), tree("wide", network=GAN), tree(network=GAN)],
+    [tree(), tree("small", ENCODED), tree("wide", network=GAN), tree(network=GAN), tree("wide", network=MAKES)],
     ids=lambda made: str(made)[-60:],
 )
 def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
@@ -43,6 +44,7 @@ def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
         (tree("small", ENCODED, dataset="mixes"), "must name an autoencoder of mixes, but small is of pens; name"),
         (tree("small"), "an encoder is used by select {method: autoencoder}, and a judge by gan, but select.method is"),
         (tree("user", ENCODED), "a model must not wait for itself, but user uses user; set one to none"),
+        (tree("wide", network=SMALL), "an encoder is used by select {method: autoencoder}, and a judge by gan, but"),
         (tree("flat", network=GAN), "a judge must be of pens, but flat is of cells; name another"),
         (tree("small", network=GAN), "a judge must be a classifier, but small is of family autoencoder; name another"),
         (tree("line", network=GAN, dataset="mixes"), "a judge must be a classifier, but line tells values; name"),

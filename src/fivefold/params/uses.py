@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from ..families.autoencoder.params import Autoencoder
+from ..families.autoencoder.params import Autoencoder, Generate
 from .datasets import Dataset
 from .models import NOTHING, Model
 from .selection import Encoded
 
 JUDGED = ("gan",)
-"""Families whose records a classifier can compare with real ones."""
+"""Families whose records a classifier can compare with real ones, beside an autoencoder that makes images."""
 
 MAKERS = ("autoencoder", "gan")
 """Families that tell no classes."""
@@ -31,7 +31,7 @@ def conflicts_of_uses(
         yield "uses", f"a model must not wait for itself, but {way}; set one to {NOTHING}"
     elif isinstance(model.select, Encoded):
         yield from _of_encoder(model, models[model.lender])
-    elif model.network.family in JUDGED:
+    elif model.network.family in JUDGED or _makes_images(model, dataset):
         yield from _of_judge(model, dataset, models[model.lender])
     else:
         yield (
@@ -39,6 +39,12 @@ def conflicts_of_uses(
             f"an encoder is used by select {{method: autoencoder}}, and a judge by {' and '.join(JUDGED)}, but"
             f" select.method is {model.select.method} and the family {model.network.family}; set it to {NOTHING}",
         )
+
+
+def _makes_images(model: Model, dataset: Dataset) -> bool:
+    """Return whether a model is an autoencoder whose records a classifier can compare with real ones."""
+    makes = isinstance(model.network, Autoencoder) and isinstance(model.network.purpose, Generate)
+    return makes and dataset.kind == "images"
 
 
 def _behind(name: str, models: Mapping[str, Model]) -> list[str]:
