@@ -60,7 +60,7 @@ def dataset_of(x: Array, y: Array, ends: tuple[int, int]) -> Dataset:
 
 def trained(data: Dataset, network: dict[str, Any], epochs: int, white: float) -> Saved:
     """Return a generator of images up to `white`."""
-    tree = {"dataset": "d", "select": {"method": "none"}, "network": network}
+    tree = {"dataset": "d", "uses": "none", "select": {"method": "none"}, "network": network}
     model = Model.model_validate_json(json.dumps(tree | {"training": TRAINING | {"max_epochs": epochs}}))
     chain = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / white)}))
     with tempfile.TemporaryDirectory() as folder:

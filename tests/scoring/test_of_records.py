@@ -234,7 +234,7 @@ def test_images_made_of_noise_are_scored_beside_real_rows_and_as_a_judge_sees_th
     assert {"fid", "kid", "coverage", "elbo", "divergence", "active", "mse"} <= set(scores)
     tree = {"family": "mlp", "hidden": [3]}
     chosen = Model.model_validate_json(
-        json.dumps({"dataset": "d", "select": {"method": "none"}, "network": tree, "training": {}})
+        json.dumps({"dataset": "d", "uses": "none", "select": {"method": "none"}, "network": tree, "training": {}})
     )
     params, loss = chosen.network, Auto(name="auto")
     built = build_network(params, network_shape(data.schema, CHAIN, loss))

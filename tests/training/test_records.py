@@ -122,7 +122,12 @@ def test_a_variational_autoencoder_that_makes_images_is_filmed(tmp_path: Path) -
     seen: dict[int, bytes] = {}
 
     def trained(purpose: str, epochs: int) -> Fitted:
-        tree = {"dataset": "d", "select": {"method": "none"}, "network": network | {"purpose": {"name": purpose}}}
+        tree = {
+            "dataset": "d",
+            "uses": "none",
+            "select": {"method": "none"},
+            "network": network | {"purpose": {"name": purpose}},
+        }
         model = Model.model_validate_json(json.dumps(tree | {"training": {"max_epochs": epochs, "patience": 0}}))
         folder = tmp_path / f"{purpose}{epochs}"
         return fit("m", model, data, chain, seed=1, checkpoints=folder, on_epoch=int_of, on_sheet=seen.__setitem__)
