@@ -31,11 +31,11 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
     rows = rows_of(model, params.dataset(model.dataset), *prepared)
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     load_family(model.network.family)
-    others = {"start": pulled(name, model.training.start), "judge": judge_of(model)}
-    origin = {role: other.facts for role, other in others.items() if other}
+    start, judge = pulled(name, model.training.start), judge_of(model)
+    origin = {role: other.facts for role, other in (("start", start), ("judge", judge)) if other}
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
     checkpoints = paths.checkpoints(name, identity)
-    train = partial(fit, name, model, *rows, *others.values(), seed=params.seed, checkpoints=checkpoints)
+    train = partial(fit, name, model, *rows, start, judge, seed=params.seed, checkpoints=checkpoints)
     return train, {**origin, "name": name, "fingerprint": identity, "params": tree}
 
 

@@ -47,6 +47,7 @@ def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
             "an encoder is used by select {method: autoencoder}, and a judge by what makes records: a gan,",
         ),
         (tree("user", ENCODED), "a model must not wait for itself, but user uses user; set one to none"),
+        (tree("wide", network=SMALL), "an encoder is used by select {method: autoencoder}, and a judge by what makes"),
         (tree("flat", network=GAN), "a judge must be of pens, but flat is of cells; name another"),
         (tree("small", network=GAN), "a judge must be a classifier, but small is of family autoencoder; name another"),
         (tree("line", network=GAN, dataset="mixes"), "a judge must be a classifier, but line tells values; name"),

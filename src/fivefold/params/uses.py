@@ -29,7 +29,7 @@ def conflicts_of_uses(
         yield "uses", f"a model must not wait for itself, but {way}; set one to {NOTHING}"
     elif isinstance(model.select, Encoded):
         yield from _of_encoder(model, models[model.lender])
-    elif _makes_records(model):
+    elif _makes_records(model, dataset):
         yield from _of_judge(model, dataset, models[model.lender])
     else:
         yield (
@@ -39,10 +39,14 @@ def conflicts_of_uses(
         )
 
 
-def _makes_records(model: Model) -> bool:
-    """Say whether a model makes records, which a classifier can compare with real ones."""
-    network = model.network
-    return isinstance(network, Gan) or (isinstance(network, Autoencoder) and isinstance(network.purpose, Generate))
+def _makes_records(model: Model, dataset: Dataset) -> bool:
+    """Say whether a model makes records that a classifier can compare with real ones."""
+    match model.network:
+        case Autoencoder(purpose=Generate()):
+            return dataset.kind == "images"
+        case Gan():
+            return True
+    return False
 
 
 def _behind(name: str, models: Mapping[str, Model]) -> list[str]:

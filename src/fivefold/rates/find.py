@@ -36,7 +36,7 @@ def find(name: str) -> Iterator[str]:
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # hints about parts that are switched off
-        start = pulled(name, model.training.start) if model.training.start else None
+        start = pulled(name, model.training.start)
         seen = sweep(name, model, load_dataset(source), Chain.load(chain), params.seed, start)
     picture = paths.rates(name)
     try:
