@@ -91,6 +91,20 @@ def test_a_file_that_is_added_is_wired(whole: Path, project: Path) -> None:
     assert (project / "dvc.yaml").read_text() == written
 
 
+def test_what_a_person_says_is_written(whole: Path, project: Path) -> None:
+    rows = "".join(f"{i},{i % 7},{i % 2}\n" for i in range(60))
+    (whole / "timed.csv").write_text(f"tick,x,y\n{rows}")
+    cli.add(whole / "timed.csv", task="regression", time="tick", header=True)
+    split = "    split: {by: time, column: tick, validation: 0.15, test: 0.15}\n"
+    assert split in (project / "params.yaml").read_text()
+    steps = "".join(f"{i // 6},{i % 6},{i % 7},{'up' if i // 6 % 2 else 'down'}\n" for i in range(180))
+    (whole / "bare.csv").write_text(steps)
+    cli.add(whole / "bare.csv", target="3", series="0", step="1", header=False)
+    block = (project / "params.yaml").read_text().partition("  bare:\n")[2]
+    assert "    series: '0'\n    step: '1'\n" in block
+    assert "    format: {header: false}\n" in block
+
+
 def test_sources_of_the_code_are_read_once(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     imported.cache_clear()
     read: list[Path] = []

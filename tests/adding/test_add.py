@@ -170,6 +170,12 @@ def test_labels_keep_their_zeros_and_no_type_is_advised_for_them() -> None:
     ]
 
 
+def test_flags_are_two_classes_however_they_are_written() -> None:
+    found = added(outcome=["Yes", "no", "yes", "No", "Yes", "no", "YES", "no", "Yes", " NO"] * (N // 10))
+    assert found.dataset.schema.classes == ("Yes", "no")
+    assert found.block["split"]["by"] == "stratified"
+
+
 @pytest.mark.parametrize("cell", ["#{}.54", "u{}", "2020-01-01 {}"])
 def test_a_class_for_each_row_is_refused(cell: str) -> None:
     with pytest.raises(DataError, match=rf"\A[^\n]*column 'outcome' has {N} classes in {N} rows, such as [^\n]*\Z"):

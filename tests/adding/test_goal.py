@@ -55,6 +55,7 @@ def test_rows_without_a_target_are_counted_and_named() -> None:
 
 
 def test_a_word_for_nothing_is_a_gap_among_numbers_but_a_class_among_classes() -> None:
+    assert gaps_of(pd.Series(["1.5", "unknown"], name="y"), "regression").tolist() == [False, True]
     values = pd.Series(["1.5", "NA", "2.5"], name="y")
     assert not gaps_of(values, "classification").any()
     assert "column 'y' is empty in 1 of 3 rows (row 2)" in refused(values, "regression")

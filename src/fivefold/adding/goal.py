@@ -74,7 +74,7 @@ def gaps_of(target: pd.Series, task: str) -> Array:
     """Return which rows have no target, (n,)."""
     empty = target.isna()
     if task == "regression" and not pd.api.types.is_numeric_dtype(target.dtype):
-        empty |= target.astype(str).str.strip().str.lower().isin(columns.GAPS)
+        empty |= target.astype(str).str.strip().str.lower().isin(columns.GAPS | columns.UNKNOWN)
     return np.asarray(empty)
 
 

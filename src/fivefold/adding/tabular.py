@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.target import numbers
+from ..data.target import numbers, one_spelling
 from ..data.times import joined
 from ..errors import DataError
 from .clock import is_even, is_time, known_season, times_of
@@ -51,6 +51,7 @@ def of_columns(frame: pd.DataFrame, source: Path, said: Said) -> Found:
         if found:
             return found
     said = replace(said, target=said.target or find_target(frame, split, source))
+    frame = frame.assign(**{said.target: one_spelling(frame[said.target])})
     target, kind = frame[said.target], said.kind
     task = said.task or task_of(target)
     check_task(target, task, source)

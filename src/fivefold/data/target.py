@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, shown
-from ..params.datasets import Task
-from .columns import WHOLE, doubts, parse
+from ..params.datasets import Column, Task
+from .columns import WHOLE, doubts, infer, parse
 from .records import Array, Parts
 from .schema import Further, Schema
 
@@ -46,6 +46,7 @@ def encode_target(
     """
     if task == "unsupervised":
         return np.empty((len(values), 0)), ()
+    values = values if task == "regression" else one_spelling(values)
     found = numbers(values, origin) if task == "regression" else None
     missing = values.isna().to_numpy() if found is None else np.isnan(found)
     if missing.any():
@@ -77,6 +78,17 @@ def encode_target(
             " numbers, clean them and let it be a regression"
         )
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
+
+
+def one_spelling(values: pd.Series) -> pd.Series:
+    """Return flags as each is written most often: Yes for yes and YES too; other values as they are."""
+    if not isinstance(values.dtype, pd.StringDtype) or infer(values, Column())[0] != "boolean":
+        return values
+    plain = values.str.strip().str.lower()
+    if plain.nunique() == values.nunique():
+        return values
+    usual = {word: cells.mode().iloc[0] for word, cells in values.groupby(plain)}
+    return plain.map(usual).astype(values.dtype)
 
 
 def encode_also(
