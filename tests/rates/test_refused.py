@@ -20,6 +20,7 @@ def test_a_gan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         YAML().dump(tree, file)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        ParamsError, match=r"\Afivefold lr follows one loss, but models.maker is a gan, which has two; try"
+        ParamsError,
+        match=r"\Afivefold lr follows one loss, but models.maker is a gan, whose players have one each; try",
     ):
         next(find("maker"))

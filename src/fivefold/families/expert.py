@@ -14,6 +14,7 @@ from .. import paths
 from ..data.storage import digest
 from ..errors import ParamsError
 from ..params.models import Network
+from .cyclegan.params import Cyclegan
 from .gan.params import Gan
 from .saved import Saved, load_model
 
@@ -42,7 +43,7 @@ def judge_of(network: Network) -> Expert | None:
     Raises:
         ArtifactError: it was not trained, or was altered.
     """
-    if not isinstance(network, Gan) or network.judge is None:
+    if not isinstance(network, Gan | Cyclegan) or network.judge is None:
         return None
     folder = paths.model(network.judge)
     return Expert(network.judge, digest(folder), load_model(folder))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Clipped, Gan, Penalised
 from .datasets import Dataset
 from .models import Model
@@ -17,9 +18,9 @@ def conflicts_of_gan(
     """Yield each key of a model, and why it cannot be with the rest of the model, its dataset or other models."""
     for key, problem in (*_of_records(network, model, dataset), *_of_network(network)):
         yield f"network.{key}", problem
-    if network.judge is not None and (problem := _of_judge(network.judge, model, dataset, models)):
+    if network.judge is not None and (problem := of_judge(network.judge, model, dataset, models)):
         yield "network.judge", problem
-    yield from _of_training(network, model)
+    yield from of_training(network, model)
 
 
 def _of_records(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -53,12 +54,12 @@ def _of_network(network: Gan) -> Iterator[tuple[str, str]]:
         yield "norm", "spectral holds the critic as clipping does; choose none, or another loss"
 
 
-def _of_judge(judge: str, model: Model, dataset: Dataset, models: Mapping[str, Model]) -> str:
+def of_judge(judge: str, model: Model, dataset: Dataset, models: Mapping[str, Model]) -> str:
     """Return why a model cannot be the judge of another; empty if it can."""
     if judge not in models:
         return f"must name a model, but is {judge!r}; params.yaml has {', '.join(models)}"
     other = models[judge]
-    if other.network.family in ("gan", "autoencoder"):
+    if other.network.family in ("gan", "cyclegan", "autoencoder"):
         return f"must name a classifier, but {judge} is of family {other.network.family}; choose another"
     if other.dataset != model.dataset:
         return f"must name a classifier of {model.dataset}, but {judge} is of {other.dataset}; choose another"
@@ -67,22 +68,31 @@ def _of_judge(judge: str, model: Model, dataset: Dataset, models: Mapping[str, M
     return ""
 
 
-def _of_training(network: Gan, model: Model) -> Iterator[tuple[str, str]]:
-    training = model.training
+def of_training(network: Gan | Cyclegan, model: Model) -> Iterator[tuple[str, str]]:
+    """Yield what of training is not of networks that learn from each other."""
+    training, family = model.training, network.family
     if training.loss.name != "auto":
-        yield "training.loss.name", f"a gan's loss is network.loss, so it must be auto, but is {training.loss.name}"
+        yield (
+            "training.loss.name",
+            f"a {family}'s loss is network.loss, so it must be auto, but is {training.loss.name}",
+        )
     for key, nothing in LEFT_OUT.items():
         if getattr(training, key) != nothing:
             yield f"training.{key}", "is not of two networks that learn from each other; leave it out"
     if training.augment.active:
-        yield "training.augment", "a gan would make altered records; leave it out, or choose network.augment"
+        remedy = ", or choose network.augment" if isinstance(network, Gan) else ""
+        yield "training.augment", f"a {family} would make altered records; leave it out{remedy}"
     if isinstance(training.schedule, Plateau):
-        yield "training.schedule.name", "plateau follows a loss, but a gan has two; choose constant or cosine"
+        yield (
+            "training.schedule.name",
+            f"plateau follows a loss, but a {family} has two; choose constant or cosine",
+        )
     if 0 < training.patience < network.evaluate_every:
         yield (
             "training.patience",
             f"records are looked at every {network.evaluate_every} epochs, so it must be as much or 0, but is"
             f" {training.patience}; raise it, or lower network.evaluate_every",
         )
-    if training.precision != "32" and (network.r1 or isinstance(network.loss, Penalised)):
+    slopes = isinstance(network.loss, Penalised) or (isinstance(network, Gan) and network.r1)
+    if training.precision != "32" and slopes:
         yield "training.precision", f"slopes need 32 bits, but it is {training.precision}; leave it out"

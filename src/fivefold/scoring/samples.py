@@ -37,7 +37,7 @@ class Viewer:
     def __call__(self, x: Array) -> Views:
         """Return what is seen in raw records x (n, ...)."""
         features, classes = [], []
-        for rows in _batches(x):
+        for rows in in_batches(x):
             if self.look is None:
                 features.append(self.saved.model.preprocess(rows).flatten(1))
                 continue
@@ -63,9 +63,10 @@ def noise_of(saved: Saved, n: int, seed: int, asked: Array) -> Array:
 @torch.inference_mode()
 def make(saved: Saved, z: Array) -> Array:
     """Return the raw records (n, ...) that a model makes of noise z (n, l + k)."""
-    return torch.cat([saved.model(part) for part in _batches(z)]).numpy()
+    return torch.cat([saved.model(part) for part in in_batches(z)]).numpy()
 
 
-def _batches(x: Array) -> Iterator[Tensor]:
+def in_batches(x: Array) -> Iterator[Tensor]:
+    """Yield records (n, ...), so many at a time."""
     for start in range(0, len(x), BATCH):
         yield torch.from_numpy(np.array(x[start : start + BATCH]))

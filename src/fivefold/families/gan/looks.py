@@ -26,6 +26,8 @@ class Looks:
         z: noise, and classes as often as the held-out rows have them, (n, l + k).
     """
 
+    names = ("val/kid", "val/diversity")
+
     def __init__(self, see: Callable[[Tensor], Tensor], real: Tensor, z: Tensor) -> None:
         self.see, self.z = see, z
         self.real = self._seen(real[:ROWS])

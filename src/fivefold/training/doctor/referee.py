@@ -57,7 +57,10 @@ class Referee(pl.Callback):
         tried = []
         if not network["loss"]["name"].startswith("wasserstein"):
             tried.append("network.loss wasserstein_gp")
-        tried += ["network.norm spectral"] if network["norm"] != "spectral" else []
-        tried += ["network.r1"] if not network["r1"] else []
+        if self.params.network.family == "cyclegan":
+            tried.append(f"a larger network.cycle (now {network['cycle']:g})")
+        else:
+            tried += ["network.norm spectral"] if network["norm"] != "spectral" else []
+            tried += ["network.r1"] if not network["r1"] else []
         tried.append(f"a lower training.optimizer.lr (now {self.params.training.optimizer.lr:g})")
         return f"{', '.join(tried[:-1])} or {tried[-1]}"
