@@ -111,6 +111,7 @@ def test_into_says_which_class_images_become() -> None:
 def test_a_class_that_is_not_there_is_refused() -> None:
     case = CASES["cyclegan"]
     with pytest.raises(
-        ParamsError, match=r"\Anetwork.into must name a class of the dataset, class0 or class1, but is 'cats'; mend it\Z"
+        ParamsError,
+        match=r"\Anetwork.into must name a class of the dataset, class0 or class1, but is 'cats'; mend it\Z",
     ):
         saved_of(case._replace(params=cyclegan(into="cats", critic={"layers": 2})))
