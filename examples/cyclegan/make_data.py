@@ -14,23 +14,22 @@ from sklearn.datasets import load_digits
 FOLDER = Path(__file__).parent / "data/raw/digits_pair"
 
 
-def bold(digits: np.ndarray) -> np.ndarray:
-    """Return digits (n, y, x) uint8 thickened, each pixel the brightest of itself and its four neighbours, inverted."""
-    padded = np.pad(digits, ((0, 0), (1, 1), (1, 1)))
-    y, x = digits.shape[1:]
+def bold(images: np.ndarray) -> np.ndarray:
+    """Return images (n, y, x) uint8 thickened, each pixel the brightest of itself and its four neighbours, inverted."""
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    y, x = images.shape[1:]
     moved = [padded[:, down : down + y, right : right + x] for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))]
     return 255 - np.max(moved, axis=0)
 
 
-def domains() -> dict[str, np.ndarray]:
-    """Return the images of each domain, (n, 8, 8) uint8."""
-    digits = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    return {"plain": digits[::2], "bold": bold(digits[1::2])}
+def digits() -> np.ndarray:
+    """Return all digits, (n, 8, 8) uint8."""
+    return np.round(load_digits().images * (255 / 16)).astype(np.uint8)
 
 
 def main(folder: Path) -> None:
     """Write each domain's images into a folder of its own."""
-    for name, images in domains().items():
+    for name, images in {"plain": digits()[::2], "bold": bold(digits()[1::2])}.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for i, image in enumerate(images):
             Image.fromarray(image).save(folder / name / f"{i:04}.png")

@@ -41,7 +41,7 @@ class Interface(NamedTuple):
 
 
 def interface_of(network: Network, schema: Schema) -> Interface:
-    """Return what a model takes and gives: raw records or noise; predictions, records, codes, errors or translations."""
+    """Return what a model takes, raw records or noise, and gives: predictions, records, codes, errors, translations."""
     records = (schema.shape, RAW.get(schema.kind, "float64"))
     told = (schema.shape, "float32" if schema.kind == "images" else "float64")
     if isinstance(network, Gan):
