@@ -61,8 +61,8 @@ def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], side
         (
             {},
             Shape((1, 3, 9), 2, classes=2),
-            "network.family cyclegan needs images of 4x4 pixels or more, but they have 3x9; set a larger `size` of the"
-            " dataset",
+            "network.kernel must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a larger"
+            " `size` of the dataset",
         ),
         (
             {"downsampling": 3},
@@ -84,6 +84,8 @@ def test_what_cannot_be_translated_is_refused(chosen: dict[str, Any], shape: Sha
 
 def test_the_largest_numbers_that_a_refusal_names_are_taken() -> None:
     build(cyclegan(filters=1, critic={"filters": 1, "layers": 2}), Shape((1, 8, 9), 2, classes=2))
+    tiny = cyclegan(filters=1, kernel=5, downsampling=0, critic={"filters": 1, "layers": 1})
+    assert build(tiny, shape := Shape((1, 4, 4), 2, classes=2))(torch.rand(1, *shape.features))[0].shape == (1, 1, 4, 4)
 
 
 def test_the_file_has_the_generator_of_one_direction_and_nothing_else(tmp_path: Path) -> None:

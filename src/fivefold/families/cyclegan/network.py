@@ -74,13 +74,13 @@ class Generator(nn.Module):
         super().__init__()
         sides = shrunk(params, told)
         filters = [params.filters * 2**i for i in range(len(sides))]
-        layers = _normed(told[0], filters[0], 7)
+        layers = _normed(told[0], filters[0], params.kernel)
         for before, after in pairwise(filters):
             layers += _normed(before, after, 3, stride=2)
         layers += [Residual(filters[-1]) for _ in range(params.blocks)]
         for (after, before), size in zip(reversed(list(pairwise(filters))), reversed(sides[:-1]), strict=True):
             layers += [Grow(size), *_normed(before, after, 3)]
-        self.layers = nn.Sequential(*layers, _mirrored(filters[0], told[0], 7, bias=True))
+        self.layers = nn.Sequential(*layers, _mirrored(filters[0], told[0], params.kernel, bias=True))
         self.squashes = params.output == "sigmoid"
         start_narrow(self)
 
@@ -158,10 +158,10 @@ def shrunk(params: Cyclegan, told: tuple[int, ...]) -> list[tuple[int, int]]:
     found = [(told[1], told[2])]
     for _ in range(params.downsampling):
         found.append(((found[-1][0] + 1) // 2, (found[-1][1] + 1) // 2))
-    if min(found[0]) < 4:
+    if min(found[0]) <= params.kernel // 2:
         raise ParamsError(
-            f"network.family cyclegan needs images of 4x4 pixels or more, but they have {told[1]}x{told[2]}; set a"
-            " larger `size` of the dataset"
+            f"network.kernel must be less than twice as wide as an image of {told[1]}x{told[2]} pixels, but is"
+            f" {params.kernel}; lower it, or set a larger `size` of the dataset"
         )
     if min(found[-1]) < 2:
         most = sum(min(size) >= 2 for size in found) - 1

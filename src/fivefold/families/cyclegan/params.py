@@ -22,6 +22,11 @@ class Cyclegan(Strict):
 
     family: Literal["cyclegan"]
     filters: int = Field(default=32, gt=0, description="of a generator's first layer; 64 in the paper")
+    kernel: Literal[3, 5, 7] = Field(
+        default=7,
+        description="width of a generator's first and last convolution; 3 suits images of few pixels, which keep their"
+        " strokes where they are",
+    )
     downsampling: int = Field(
         default=2, ge=0, description="layers of a generator that halve the image and double the filters"
     )
