@@ -61,8 +61,8 @@ def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], side
         (
             {},
             Shape((1, 3, 9), 2, classes=2),
-            "network.kernel must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a larger"
-            " `size` of the dataset",
+            "network.kernel must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a"
+            " larger `size` of the dataset",
         ),
         (
             {"downsampling": 3},
