@@ -15,6 +15,7 @@ from fivefold.families.expert import Expert
 from fivefold.params.models import Model
 from fivefold.scoring.translations import translated
 from fivefold.training.batches import unpaired
+from fivefold.training.doctor.referee import Referee
 
 from ..conftest import schema_of
 from .test_contest import divided, run
@@ -164,3 +165,12 @@ def test_images_that_are_too_small_are_refused_with_the_key(tmp_path: Path) -> N
         ParamsError, match=r"\Amodels.m.network.downsampling must leave 2x2 pixels or more, so it may be"
     ):
         run(tmp_path, translator({"downsampling": 3}), bars())
+
+
+def test_the_alarm_names_what_may_help_a_translator() -> None:
+    chosen = translator({"cycle": 4.0})
+    (found,) = Referee(chosen).checkup([{"val/diversity": 0.9}, {"val/diversity": 0.1}]).findings
+    assert found.text == (
+        "samples differ by 10% of what real rows do since epoch 2: mode collapse; try network.loss wasserstein_gp, a"
+        " larger network.cycle (now 4) or a lower training.optimizer.lr (now 0.002)"
+    )
