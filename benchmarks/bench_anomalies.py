@@ -49,6 +49,7 @@ def measure(name: str) -> dict[str, dict[str, float]]:
         purpose = {"name": "anomaly", "normal": normal}
         tree = {
             "dataset": name,
+            "uses": "none",
             "select": {"method": "none"},
             "network": {"family": "autoencoder", "activation": "silu", "purpose": purpose, **network},
             "training": {

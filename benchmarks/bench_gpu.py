@@ -57,7 +57,13 @@ def model_of(network: str, epochs: int, accelerator: str) -> Model:
         "precision": "bf16",
         "accelerator": accelerator,
     }
-    tree = {"dataset": "d", "select": {"method": "none"}, "network": NETWORKS[network], "training": training}
+    tree = {
+        "dataset": "d",
+        "uses": "none",
+        "select": {"method": "none"},
+        "network": NETWORKS[network],
+        "training": training,
+    }
     return Model.model_validate_json(json.dumps(tree))
 
 

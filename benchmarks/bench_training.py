@@ -158,6 +158,7 @@ def ours(case: Case, data: Dataset, work: Path) -> None:
     """Train by the library's `fit`."""
     tree = {
         "dataset": "bench",
+        "uses": "none",
         "select": {"method": "none"},
         "network": case.network,
         "training": {

@@ -1,4 +1,4 @@
-"""params.yaml -> data/checked.txt: what DVC would find out too late, told before any stage runs.
+"""params.yaml -> data/checked.txt, models/none/: what DVC would find out too late, told before any stage runs.
 
 DVC removes a stage's outputs before it looks at what the stage needs, and takes the names of datasets and models as
 parts of paths: so every other stage waits for this one.
@@ -7,17 +7,21 @@ parts of paths: so every other stage waits for this one.
 from fivefold import paths
 from fivefold.data.source import source_of
 from fivefold.params.load import load_params
+from fivefold.params.models import NOTHING
 from fivefold.stages.run import run
 
 
 def main(_: str) -> None:
-    """Check params.yaml, and that every source is there."""
+    """Check params.yaml, and that every source is there; write what stands for no model."""
     params = load_params()
     for dataset in params.datasets.values():
         source_of(dataset)
     target = paths.checked()
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("params.yaml is in order, and every source is there\n")  # always the same: nothing runs again
+    nothing = paths.model(NOTHING)
+    nothing.mkdir(parents=True, exist_ok=True)
+    (nothing / "manifest.json").write_text('{"files": {}}\n')  # what a model waits for that uses no other
 
 
 if __name__ == "__main__":

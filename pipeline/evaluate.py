@@ -6,7 +6,7 @@ import pandas as pd
 
 from fivefold import paths
 from fivefold.data.storage import load_dataset
-from fivefold.families.expert import judge_of
+from fivefold.families.expert import judge_again
 from fivefold.families.saved import load_model
 from fivefold.scoring.judge import judge
 from fivefold.scoring.pictures import draw
@@ -24,7 +24,7 @@ def main(name: str) -> None:
     history = pd.read_csv(paths.model(name) / "history.csv")
     measured = json.loads((paths.model(name) / "doctor.json").read_text())["measured"]
     with reporting("evaluate", name, saved.facts["fingerprint"]) as report:
-        found = judge(name, saved, dataset, history, measured, judge_of(saved.network))
+        found = judge(name, saved, dataset, history, measured, judge_again(saved.facts))
         with publishing(paths.report(name)) as folder:
             (folder / "metrics.json").write_text(json.dumps(found.scores, indent=2) + "\n")
             found.predictions.to_parquet(folder / "predictions.parquet", index=False)

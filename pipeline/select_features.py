@@ -3,7 +3,9 @@
 from fivefold import paths
 from fivefold.data.storage import load_dataset
 from fivefold.params.load import load_params
+from fivefold.params.selection import Encoded
 from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.encoder import encoder_of
 from fivefold.preprocessing.plot import plot_map, plot_selection
 from fivefold.preprocessing.selection import fit_selection
 from fivefold.stages.publish import publishing
@@ -18,9 +20,10 @@ def main(name: str) -> None:
     dataset = load_dataset(source)
     scaling = Chain.load(source / "scaling.safetensors")
     x, y = scaling(dataset.train.x), dataset.train.y
-    selected = fit_selection(x, y, dataset.schema, model.select, params.seed, scaling.names)
+    encoder = encoder_of(paths.model(model.uses)) if isinstance(model.select, Encoded) else ()
+    selected = fit_selection(x, y, dataset.schema, model.select, params.seed, scaling.names, encoder)
     with publishing(paths.selected(name)) as folder:
-        scaling.then(*selected.steps).save(folder / "preprocess.safetensors")
+        scaling.then(*selected.steps, names=selected.names or None).save(folder / "preprocess.safetensors")
         selected.table.to_csv(folder / "selection.csv", index=False)
         plot_selection(selected, dataset.schema, name, folder / "selection.png")
         plot_map(selected, x, y, dataset.schema, name, params.seed, folder / "map.png")

@@ -30,7 +30,7 @@ def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     load_family(model.network.family)
     start = pulled(name, model.training.start) if model.training.start else None
-    judge = judge_of(model.network)
+    judge = judge_of(model)
     origin = {role: other.facts for role, other in (("start", start), ("judge", judge)) if other}
     identity = fingerprint("train", tree | origin, {str(folder): digest(folder) for folder in (source, selected)})
     checkpoints = paths.work("train", name) / identity

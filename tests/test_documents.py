@@ -92,7 +92,13 @@ def test_a_block_that_a_document_shows_is_valid(block: str) -> None:
     if datasets := [value for value in shown.values() if "kind" in value]:
         TypeAdapter(Dataset).validate_json(json.dumps(datasets[0]))
     else:
-        base = {"dataset": "d", "select": {"method": "none"}, "network": {"family": "mlp"}, "training": {}}
+        base = {
+            "dataset": "d",
+            "uses": "none",
+            "select": {"method": "none"},
+            "network": {"family": "mlp"},
+            "training": {},
+        }
         Model.model_validate_json(json.dumps(base | shown))
 
 

@@ -126,7 +126,7 @@ def test_a_model_that_makes_records_is_plotted_by_its_losses_and_not_as_one_that
 ) -> None:
     tree = read_tree(ROOT / "params.yaml")
     chosen = {"network": {"family": family}, "training": {"schedule": {"name": "constant"}}}
-    tree["models"]["maker"] = {"dataset": "digits", "select": {"method": "none"}, **chosen}
+    tree["models"]["maker"] = {"dataset": "digits", "uses": "none", "select": {"method": "none"}, **chosen}
     drawn = {title: block["y"] for entry in plots(parse(tree)) for title, block in entry.items()}
     assert drawn["learning curves"]["reports/maker/tables/learning_curve.csv"] == losses
     assert [title for title, tables in drawn.items() if any("/maker/" in name for name in tables)] == [

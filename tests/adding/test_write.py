@@ -21,6 +21,7 @@ DATASET = {
 }
 MODEL = {
     "dataset": "mine",
+    "uses": "none",
     "select": {"method": "none"},
     "network": {"family": "mlp", "hidden": [8], "dropout": 0.1},
     "training": {"max_epochs": 3, "optimizer": {"name": "adamw", "lr": 0.01}},

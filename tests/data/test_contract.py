@@ -255,6 +255,7 @@ def score(kind: Kind, r: Rows, folder: Path) -> float:
     dataset, chain = prepared(kind, r)
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16]},
         "training": {"max_epochs": 30, "optimizer": {"name": "adam", "lr": 0.02}},

@@ -73,6 +73,7 @@ def chain_of(dataset: Dataset) -> Chain:
 def trained(dataset: Dataset, folder: Path, chain: Chain | None = None, **training: Any) -> Fitted:
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16]},
         "training": {"max_epochs": 150, "patience": 0, "optimizer": {"name": "adam", "lr": 0.01}, **training},

@@ -188,6 +188,7 @@ datasets:
 models:
   poet:
     dataset: verse
+    uses: none
     select: {method: none}
     network: {family: rnn, hidden: [16], embedding: 8}
     training: {}

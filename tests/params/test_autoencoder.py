@@ -16,6 +16,7 @@ def block(dataset: str = "pens", training: dict[str, Any] | None = None, select:
     tree = example()
     tree["models"]["auto"] = {
         "dataset": dataset,
+        "uses": "none",
         "select": {"method": "none"} if select == "none" else {"method": "pca", "components": 2},
         "network": {"family": "autoencoder", **network},
         "training": training or {},

@@ -27,6 +27,7 @@ def tree(dataset: str = "pens", **changes: Any) -> Tree:
     found["datasets"]["letters"] = LETTERS
     found["models"]["maker"] = {
         "dataset": dataset,
+        "uses": "none",
         "select": {"method": "none"},
         "network": {"family": "gan"},
         "training": {"optimizer": {"name": "adam", "lr": 0.001}},
@@ -49,7 +50,7 @@ def said(dataset: str = "pens", **changes: Any) -> str:
     "changes",
     [
         {},
-        {"network__judge": "wide", "network__condition": "projection"},
+        {"uses": "wide", "network__condition": "projection"},
         {"network__design": "dcgan", "network__augment": {}, "network__output": "sigmoid"},
         {"network__loss": {"name": "wasserstein_gp", "penalty": 1.0}, "network__norm": "spectral"},
         {"dataset": "cells", "network__condition": "label"},
@@ -99,18 +100,6 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
             {"network__loss": {"name": "wasserstein_clip"}, "network__norm": "spectral"},
             "network.norm: spectral holds the critic as clipping does; choose none, or another loss",
         ),
-        (
-            "pens",
-            {"network__judge": "nobody"},
-            "network.judge: must name a model, but is 'nobody'; params.yaml has flat,",
-        ),
-        ("pens", {"network__judge": "flat"}, "network.judge: must name a classifier of pens, but flat is of cells;"),
-        (
-            "pens",
-            {"network__judge": "maker"},
-            "network.judge: must name a classifier, but maker is of family gan; choose",
-        ),
-        ("mixes", {"network__judge": "line"}, "network.judge: must name a classifier, but line tells values; choose"),
         (
             "pens",
             {"training__loss": {"name": "mse"}},

@@ -24,7 +24,10 @@ BAD = [
     ({"method": "rfe", "k": 0}, "k must be greater than 0, but is 0; change it"),
     ({"method": "rfe", "k": 3, "step": 1}, "step must be less than 1, but is 1; change it"),
     ({"method": "rfe", "k": 3, "steps": 0.1}, "steps is not a known key, but holds 0.1; did you mean 'step'?"),
-    ({"method": "lasso"}, "method must be one of 'none', 'k_best', 'percentile', 'variance', 'l1', 'rfe', 'pca', but"),
+    (
+        {"method": "lasso"},
+        "method must be one of 'none', 'k_best', 'percentile', 'variance', 'l1', 'rfe', 'pca', 'autoencoder', but",
+    ),
 ]
 
 
@@ -59,7 +62,13 @@ TEXT = {
 def selecting(dataset: dict[str, Any], network: dict[str, Any], **training: Any) -> dict[str, Any]:
     """The example with a model that selects half of the features of another dataset."""
     tree = changed("datasets.more", dataset)
-    tree["models"]["more"] = {"dataset": "more", "select": PERCENTILE, "network": network, "training": training}
+    tree["models"]["more"] = {
+        "dataset": "more",
+        "uses": "none",
+        "select": PERCENTILE,
+        "network": network,
+        "training": training,
+    }
     return tree
 
 

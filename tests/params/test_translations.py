@@ -16,7 +16,7 @@ CYCLE = {"family": "cyclegan"}
     "changes",
     [
         {},
-        {"network__judge": "wide", "network__into": "7", "network__pool": 0, "network__identity": 0.0},
+        {"uses": "wide", "network__into": "7", "network__pool": 0, "network__identity": 0.0},
         {"network__loss": {"name": "wasserstein_gp", "penalty": 1.0}, "network__critic": {"filters": 8, "layers": 2}},
         {"network__output": "sigmoid", "training__precision": "bf16", "training__patience": 5},
         {"training__batch_size": 1, "training__schedule": {"name": "cosine"}, "training__ema": 0.9},
@@ -51,16 +51,8 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
         ),
         ("pens", {"network__blocks": 0}, "network.blocks must be greater than 0, but is 0"),
         ("pens", {"network__cycle": -1.0}, "network.cycle must be greater than or equal to 0, but is -1"),
-        (
-            "pens",
-            {"network__judge": "nobody"},
-            "network.judge: must name a model, but is 'nobody'; params.yaml has flat,",
-        ),
-        (
-            "pens",
-            {"network__judge": "maker"},
-            "network.judge: must name a classifier, but maker is of family cyclegan; choose another",
-        ),
+        ("pens", {"uses": "nobody"}, "uses: must name a model, or none, but is 'nobody'; params.yaml has flat,"),
+        ("pens", {"uses": "flat"}, "uses: a judge must be of pens, but flat is of cells; name another"),
         (
             "pens",
             {"training__loss": {"name": "mse"}},

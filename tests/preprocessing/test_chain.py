@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from fivefold.data.records import Array, Keys
 from fivefold.data.splitting import split
 from fivefold.errors import ArtifactError
 from fivefold.families.deployed import Preprocess
+from fivefold.params.choices import Activation
 from fivefold.params.selection import KBest, KeepAll, Pca, Selection
 from fivefold.params.splits import RowSplit
 from fivefold.preprocessing.chain import Chain, Step
@@ -48,6 +50,18 @@ CARRY_WHOLE = Step("carry", {"fill": np.array([7.0, 8, 9]), "whole": np.array([1
 CARRY = Step("carry", {"fill": np.full(3, np.nan), "whole": np.array([0])})
 LOG = Step("log", {"which": np.arange(FILLED.shape[1]) % 2.0})
 
+DENSE = Step("dense", {"weight": RANDOM.normal(size=(4, 60)) / 60, "bias": RANDOM.normal(size=4)})
+CONVOLVE = Step(
+    "convolve",
+    {
+        "weight": RANDOM.normal(size=(4, 3, 3, 3)) / 9,
+        "bias": RANDOM.normal(size=4),
+        "stride": np.array([2]),
+        "padding": np.array([1]),
+    },
+)
+ACTIVE = [Step(name, {}) for name in get_args(Activation)]
+
 CHAINS = {
     "indicate": (Chain("float64", ()).then(INDICATE), TABLE),
     "indicate and impute": (Chain("float64", ()).then(INDICATE, MORE_FILL), TABLE),
@@ -70,6 +84,9 @@ CHAINS = {
     "images": (Chain("float32", ()).then(CHANNELS), IMAGES),
     "images of unit length": (Chain("float32", ()).then(CHANNELS, PIXELS, UNIT), IMAGES),
     "images projected": (Chain("float32", ()).then(CHANNELS, PROJECT_PIXELS), IMAGES),
+    "a code of images": (Chain("float32", ()).then(CHANNELS, DENSE, *ACTIVE), IMAGES),
+    "convolved images": (Chain("float32", ()).then(CHANNELS, CONVOLVE, ACTIVE[0]), IMAGES),
+    **{step.kind: (Chain("float64", ()).then(step), STEPS) for step in ACTIVE},
     "raw images": (Chain("float32", ()), IMAGES),
 }
 every_chain = pytest.mark.parametrize("case", CHAINS)

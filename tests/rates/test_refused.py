@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("family", ["gan", "cyclegan"])
 def test_players_of_a_contest_are_refused(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = read_tree(ROOT / "params.yaml")
-    maker = {"dataset": "digits", "select": {"method": "none"}, "network": {"family": family}}
+    maker = {"dataset": "digits", "uses": "none", "select": {"method": "none"}, "network": {"family": family}}
     tree["models"]["maker"] = {**maker, "training": {"schedule": {"name": "constant"}}}
     with (tmp_path / "params.yaml").open("w") as file:
         YAML().dump(tree, file)

@@ -150,6 +150,7 @@ class TestAnomalies:
         data = dataset()
         tree = {
             "dataset": "d",
+            "uses": "none",
             "select": {"method": "none"},
             "network": {
                 "family": "autoencoder",

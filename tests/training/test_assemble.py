@@ -20,7 +20,13 @@ from ..conftest import schema_of
 
 def trained(folder: Path, x: Array, schema: Schema, network: dict[str, Any], **training: Any) -> None:
     records = Records(x, np.arange(len(x)) % len(schema.classes), np.arange(len(x)))
-    tree = {"dataset": "d", "select": {"method": "none"}, "network": network, "training": {"max_epochs": 1, **training}}
+    tree = {
+        "dataset": "d",
+        "uses": "none",
+        "select": {"method": "none"},
+        "network": network,
+        "training": {"max_epochs": 1, **training},
+    }
     model, chain = Model.model_validate_json(json.dumps(tree)), Chain("float32", ())
     fit("m", model, Dataset(schema, records, records, records), chain, seed=1, checkpoints=folder, on_epoch=print)
 

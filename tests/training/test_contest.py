@@ -54,6 +54,7 @@ def images(n: int = 160) -> Dataset:
 def model(network: dict[str, Any], **training: Any) -> Model:
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": {"family": "gan", "latent": 4, "hidden": [16], "evaluate_every": 2, **network},
         "training": {
@@ -205,7 +206,7 @@ def test_records_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
     tree = model({}).model_dump(mode="json") | {"network": {"family": "mlp", "hidden": [8]}}
     classifier = run(tmp_path / "judge", Model.model_validate_json(json.dumps(tree)))
     judge = Expert("mlp", "digest", classifier.saved)
-    own, judged = run(tmp_path / "own", model({})), run(tmp_path / "judged", model({"judge": "mlp"}), judge=judge)
+    own, judged = run(tmp_path / "own", model({})), run(tmp_path / "judged", model({}), judge=judge)
     assert judged.history["train/critic"].equals(own.history["train/critic"])  # to look changes nothing
     assert not judged.history["val/kid"].equals(own.history["val/kid"])
 

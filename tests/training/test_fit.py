@@ -41,6 +41,7 @@ def dataset(task: str = "classification") -> Dataset:
 def model(**training: Any) -> Model:
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16], "dropout": 0.3},
         "training": {

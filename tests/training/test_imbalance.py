@@ -65,6 +65,7 @@ def test_a_rare_class_is_found(tmp_path: Path, imbalance: str) -> None:
     for how in ("none", imbalance):
         tree = {
             "dataset": "d",
+            "uses": "none",
             "select": {"method": "none"},
             "network": {"family": "mlp", "hidden": [8]},
             "training": {"max_epochs": 15, "optimizer": {"name": "adam", "lr": 0.01}, "imbalance": how},

@@ -34,7 +34,7 @@ def learnt(folder: Path, network: dict[str, Any]) -> tuple[Dataset, Saved, pd.Da
     block = Text.model_validate({"kind": "text", "source": str(folder / "a.txt"), **told})
     dataset, _ = prepare(block, 0)
     optimizer = {"name": "adam", "lr": 0.02}
-    tree = {"dataset": "d", "select": {"method": "none"}, "network": network}
+    tree = {"dataset": "d", "uses": "none", "select": {"method": "none"}, "network": network}
     params = Model.model_validate({**tree, "training": {"max_epochs": 6, "batch_size": 8, "optimizer": optimizer}})
     chain = fit_scaling(dataset.train.x, dataset.schema, block)
     fitted = fit("m", params, dataset, chain, seed=1, checkpoints=folder / "kept", on_epoch=lambda *_: None)

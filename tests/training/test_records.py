@@ -48,6 +48,7 @@ def dataset(odd: float = 0.0) -> Dataset:
 def run(folder: Path, *, data: Dataset | None = None, each: Callable[[int], None] = int, **network: Any) -> Fitted:
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": {"family": "autoencoder", "hidden": [16], "latent": 2, **network},
         "training": {

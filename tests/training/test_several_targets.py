@@ -55,6 +55,7 @@ def fitted(
 ) -> Fitted:
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": network or {"family": "mlp", "hidden": [16], "dropout": 0.1},
         "training": {

@@ -47,6 +47,7 @@ SMALL: dict[str, Any] = {
 def translator(network: dict[str, Any] | None = None, **training: Any) -> Model:
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": {**SMALL, **(network or {})},
         "training": {

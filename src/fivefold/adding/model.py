@@ -46,6 +46,7 @@ def propose(name: str, dataset: Dataset) -> Block:
         epochs = min(max(1, READ // rows) if schema.task == "language" else epochs, 20)
     return {
         "dataset": name,
+        "uses": "none",
         "select": {"method": "none"},
         "network": network,
         "training": {"max_epochs": epochs, **training},

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..data.records import Array
 from ..preprocessing.chain import Chain, Kind
+from .layers import ACTIVATIONS
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "int32": torch.int32}
 
@@ -24,6 +25,10 @@ class Preprocess(nn.Module):
         super().__init__()
         self.dtype = DTYPES[chain.dtype]
         self.kinds: Sequence[Kind] = [step.kind for step in chain.steps]
+        self.geometry = [  # numbers of a graph, and no tensors in it
+            [int(step.arrays[name][0]) for name in ("stride", "padding")] if step.kind == "convolve" else []
+            for step in chain.steps
+        ]
         for i, step in enumerate(chain.steps):
             for name, array in step.arrays.items():
                 self.register_buffer(f"{name}_{i}", torch.from_numpy(array.copy()))
@@ -76,6 +81,12 @@ class Preprocess(nn.Module):
                 return x.flatten(1).index_select(1, self._array("index", i))
             case "project":
                 return (x.flatten(1) - self._array("shift", i)) @ self._array("matrix", i)
+            case "dense":
+                return functional.linear(x.flatten(1), self._array("weight", i), self._array("bias", i))
+            case "convolve":
+                return functional.conv2d(x, self._array("weight", i), self._array("bias", i), *self.geometry[i])
+            case activation:
+                return cast(Tensor, ACTIVATIONS[activation]()(x))
 
     def _array(self, name: str, i: int) -> Tensor:
         return cast(Tensor, getattr(self, f"{name}_{i}"))

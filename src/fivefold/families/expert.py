@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from .. import paths
 from ..data.storage import digest
-from ..errors import ParamsError
-from ..params.models import Network
-from .cyclegan.params import Cyclegan
-from .gan.params import Gan
+from ..errors import ArtifactError, ParamsError
+from ..params.models import Model
+from ..params.selection import Encoded
 from .saved import Saved, load_model
 
 
@@ -37,16 +36,37 @@ class Expert:
         return {"model": self.model, "digest": self.digest}
 
 
-def judge_of(network: Network) -> Expert | None:
-    """Return the judge that a network names, as it was trained last; None if it names none.
+def judge_of(model: Model) -> Expert | None:
+    """Return the classifier that judges what a model makes, as it was trained last; None if it names none.
 
     Raises:
         ArtifactError: it was not trained, or was altered.
     """
-    if not isinstance(network, Gan | Cyclegan) or network.judge is None:
+    if model.lender is None or isinstance(model.select, Encoded):
         return None
-    folder = paths.model(network.judge)
-    return Expert(network.judge, digest(folder), load_model(folder))
+    return _expert(model.lender)
+
+
+def judge_again(facts: dict[str, Any]) -> Expert | None:
+    """Return the judge by which a trained model, of which `facts` are known, was chosen; None if there was none.
+
+    Raises:
+        ArtifactError: it was trained again since, or was altered.
+    """
+    if "judge" not in facts:
+        return None
+    judge = _expert(facts["judge"]["model"])
+    if judge.facts != facts["judge"]:
+        raise ArtifactError(
+            f"{facts['name']} must have the judge it was chosen by, {facts['judge']['digest']:.12},"
+            f" but there is {judge.digest:.12} now; run `dvc repro`"
+        )
+    return judge
+
+
+def _expert(name: str) -> Expert:
+    folder = paths.model(name)
+    return Expert(name, digest(folder), load_model(folder))
 
 
 class Seen(NamedTuple):
@@ -66,7 +86,7 @@ def expert_of(saved: Saved) -> Callable[[Tensor], Seen]:
     if not dense:
         raise ParamsError(
             f"a judge must have a dense layer, but {saved.facts['name']} of family {saved.network.family} has none;"
-            " choose another for network.judge"
+            " name another for `uses`"
         )
     caught: list[Tensor] = []
 

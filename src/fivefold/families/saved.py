@@ -69,8 +69,18 @@ def save_model(saved: Saved, folder: Path) -> None:
         "schema": saved.schema.model_dump(mode="json"),
         "gives": gives(saved.schema) | interface.told,
         "interface": interface._asdict(),
+        **_lent(saved),
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _lent(saved: Saved) -> dict[str, Any]:
+    """Return what another model may use of this one: layers that lead to a code."""
+    network = saved.network
+    if not isinstance(network, Autoencoder) or network.design == "recurrent":
+        return {}
+    module = import_module(f"fivefold.families.{network.family}.unrolled")
+    return {"encoder": module.unrolled(saved.model.network)}
 
 
 def load_model(folder: Path) -> Saved:

@@ -1,6 +1,6 @@
 """What cannot be where two networks learn from each other: an adversarial one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Clipped, Gan, Penalised
@@ -12,14 +12,10 @@ LEFT_OUT = {"imbalance": "none", "base": "none", "compile": False, "start": None
 """Of training, what is of other families alone."""
 
 
-def conflicts_of_gan(
-    network: Gan, model: Model, dataset: Dataset, models: Mapping[str, Model]
-) -> Iterator[tuple[str, str]]:
-    """Yield each key of a model, and why it cannot be with the rest of the model, its dataset or other models."""
+def conflicts_of_gan(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield each key of a model, and why it cannot be with the rest of the model or with its dataset."""
     for key, problem in (*_of_records(network, model, dataset), *_of_network(network)):
         yield f"network.{key}", problem
-    if network.judge is not None and (problem := of_judge(network.judge, model, dataset, models)):
-        yield "network.judge", problem
     yield from of_training(network, model)
 
 
@@ -52,20 +48,6 @@ def _of_network(network: Gan) -> Iterator[tuple[str, str]]:
         yield "norm", "the penalty is of each record alone, but batch norm mixes them; choose none or spectral"
     if isinstance(network.loss, Clipped) and network.norm == "spectral":
         yield "norm", "spectral holds the critic as clipping does; choose none, or another loss"
-
-
-def of_judge(judge: str, model: Model, dataset: Dataset, models: Mapping[str, Model]) -> str:
-    """Return why a model cannot be the judge of another; empty if it can."""
-    if judge not in models:
-        return f"must name a model, but is {judge!r}; params.yaml has {', '.join(models)}"
-    other = models[judge]
-    if other.network.family in ("gan", "cyclegan", "autoencoder"):
-        return f"must name a classifier, but {judge} is of family {other.network.family}; choose another"
-    if other.dataset != model.dataset:
-        return f"must name a classifier of {model.dataset}, but {judge} is of {other.dataset}; choose another"
-    if dataset.task != "classification":
-        return f"must name a classifier, but {judge} tells values; choose another, or leave it out"
-    return ""
 
 
 def of_training(network: Gan | Cyclegan, model: Model) -> Iterator[tuple[str, str]]:

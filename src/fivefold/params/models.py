@@ -20,10 +20,24 @@ from .training import Training
 Network = Annotated[Mlp | Cnn | Rnn | Autoencoder | Gan | Cyclegan, Field(discriminator="family")]
 
 
+NOTHING = "none"
+"""What `uses` says where no other model is used: DVC needs the key in every model."""
+
+
 class Model(Strict):
     """One network on one dataset."""
 
     dataset: Name = Field(description="a name under `datasets`")
+    uses: Name = Field(
+        description="a model under `models` that is trained before: an autoencoder whose codes select {method:"
+        " autoencoder} takes, or a classifier by which what a gan or a cyclegan makes is compared with real records;"
+        " none"
+    )
     select: Selection
     network: Network
     training: Training = Field(description="what differs from the `training` block at the top; {} if nothing does")
+
+    @property
+    def lender(self) -> str | None:
+        """The model that `uses` names."""
+        return None if self.uses == NOTHING else self.uses

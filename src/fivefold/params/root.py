@@ -23,6 +23,7 @@ from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
 from .training import Training
 from .translations import conflicts_of_cyclegan
+from .uses import conflicts_of_uses
 
 
 class Params(Strict):
@@ -65,7 +66,8 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
-        if own := _of_own(model, dataset, params):
+        found += [Conflict(f"{at}.{key}", why) for key, why in conflicts_of_uses(name, model, dataset, params.models)]
+        if own := _of_own(model, dataset):
             found += [Conflict(f"{at}.{key}", problem) for key, problem in own]
             steps = (*_of_steps(model.training), *_of_batches(model))
             found += [Conflict(f"{at}.training.{key}", problem) for key, problem in steps]
@@ -77,13 +79,13 @@ def conflicts(params: Params) -> list[Conflict]:
     return found
 
 
-def _of_own(model: Model, dataset: Dataset, params: Params) -> Iterator[tuple[str, str]] | None:
+def _of_own(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]] | None:
     """Return the conflicts of a network that tells or makes records; None of one that learns targets."""
     match model.network:
         case Gan() as network:
-            return conflicts_of_gan(network, model, dataset, params.models)
+            return conflicts_of_gan(network, model, dataset)
         case Cyclegan() as network:
-            return conflicts_of_cyclegan(network, model, dataset, params.models)
+            return conflicts_of_cyclegan(network, model, dataset)
         case Autoencoder() as network:
             return conflicts_of_autoencoder(network, model, dataset)
     return None

@@ -88,4 +88,10 @@ class Pca(Strict):
     whiten: bool = Field(default=False, description="scale each component to deviation 1")
 
 
-Selection = Annotated[KeepAll | KBest | Percentile | Variance | L1 | Rfe | Pca, Field(discriminator="method")]
+class Encoded(Strict):
+    """The codes of the autoencoder that the model `uses`, each brought to mean 0 and deviation 1 over training rows."""
+
+    method: Literal["autoencoder"]
+
+
+Selection = Annotated[KeepAll | KBest | Percentile | Variance | L1 | Rfe | Pca | Encoded, Field(discriminator="method")]

@@ -1,17 +1,15 @@
 """What cannot be where images are translated between two domains."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ..families.cyclegan.params import Cyclegan
-from .contests import of_judge, of_training
+from .contests import of_training
 from .datasets import Dataset
 from .models import Model
 
 
-def conflicts_of_cyclegan(
-    network: Cyclegan, model: Model, dataset: Dataset, models: Mapping[str, Model]
-) -> Iterator[tuple[str, str]]:
-    """Yield each key of a model, and why it cannot be with the rest of the model, its dataset or other models.
+def conflicts_of_cyclegan(network: Cyclegan, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield each key of a model, and why it cannot be with the rest of the model or with its dataset.
 
     How many classes and pixels there are, the data say: see `build` of the family.
     """
@@ -33,6 +31,4 @@ def conflicts_of_cyclegan(
             "network.output",
             f"sigmoid makes numbers between 0 and 1, but normalize is {dataset.normalize}; choose minmax",
         )
-    if network.judge is not None and (problem := of_judge(network.judge, model, dataset, models)):
-        yield "network.judge", problem
     yield from of_training(network, model)

@@ -15,10 +15,28 @@ from safetensors.numpy import save_file
 
 from ..data.records import Array
 from ..errors import ArtifactError
+from ..params.choices import Activation
+from .activations import ACTIVATIONS
 
 Kind = Literal[
-    "carry", "indicate", "impute", "clip", "log", "affine", "one_hot", "unit_norm", "mask", "take", "project"
+    "carry",
+    "indicate",
+    "impute",
+    "clip",
+    "log",
+    "affine",
+    "one_hot",
+    "unit_norm",
+    "mask",
+    "take",
+    "project",
+    "dense",
+    "convolve",
+    Activation,
 ]
+
+ROWS = 1_000
+"""Rows that convolutions see at a time: each gives many images of one."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,9 @@ class Step:
     mask:                                     (n, t, f) -> (n, t, f + 1): last 1 for a step, 0 for padding, which is 0
     take:      index (k,)                     flatten, keep columns
     project:   shift (f,), matrix (f, k)      flatten, (x - shift) @ matrix
+    dense:     weight (k, f), bias (k,)       flatten, x @ weight.T + bias
+    convolve:  weight (k, c, h, w), bias (k,), stride, padding (1,)   (n, c, y, x) -> (n, k, y', x')
+    relu, sigmoid ...                         of each number alone
     """
 
     kind: Kind
@@ -73,6 +94,14 @@ class Step:
                 return x.reshape(len(x), -1)[:, arrays["index"]]
             case "project":
                 return (x.reshape(len(x), -1) - arrays["shift"]) @ arrays["matrix"]
+            case "dense":
+                return x.reshape(len(x), -1) @ arrays["weight"].T + arrays["bias"]
+            case "convolve":
+                return _convolved(
+                    x, arrays["weight"], arrays["bias"], int(arrays["stride"][0]), int(arrays["padding"][0])
+                )
+            case activation:
+                return ACTIVATIONS[activation](x)
 
     def cast(self, dtype: str) -> "Step":
         """Return the step with floating numbers of type `dtype`; an index stays an index."""
@@ -92,6 +121,14 @@ def _carried(x: Array, fill: Array, whole: Array) -> Array:
     return np.where((step <= last) | (whole == 1), np.where(np.isnan(values), fill, values), x)
 
 
+def _convolved(x: Array, weight: Array, bias: Array, stride: int, padding: int) -> Array:
+    edge = (padding, padding)
+    wide = np.pad(x, ((0, 0), (0, 0), edge, edge))
+    patches = np.lib.stride_tricks.sliding_window_view(wide, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+    told = np.tensordot(patches, weight, axes=((1, 4, 5), (1, 2, 3)))  # (n, c, y, x, h, w) -> (n, y, x, k)
+    return np.moveaxis(told + bias, -1, 1)
+
+
 @dataclass(frozen=True)
 class Chain:
     """Steps in order. Arithmetic is float64 where raw units may be large, and float32 for images.
@@ -109,6 +146,8 @@ class Chain:
         """Return the features (n, ...) float32 of raw records x; tokens as they are."""
         if self.dtype == "int32":
             return x
+        if len(x) > ROWS and any(step.kind == "convolve" for step in self.steps):
+            return np.concatenate([self(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])
         values = x.astype(self.dtype)
         for step in self.steps:
             values = step(values)
@@ -134,12 +173,19 @@ class Chain:
                     record = (len(arrays["keep"]) + len(arrays["code"]),)
                 case "mask":
                     record = (*record[:-1], record[-1] + 1)
+                case "dense":
+                    record = arrays["bias"].shape
+                case "convolve":
+                    side = arrays["weight"].shape[2:]
+                    stride, padding = int(arrays["stride"][0]), int(arrays["padding"][0])
+                    y, x = ((n + 2 * padding - k) // stride + 1 for n, k in zip(record[1:], side, strict=True))
+                    record = (len(arrays["weight"]), y, x)
         return record
 
     def categories(self) -> tuple[int, ...]:
         """Return how many of the last features stand for each categorical column; empty if a later step mixes them."""
         kinds = [step.kind for step in self.steps]
-        if "one_hot" not in kinds or {"take", "project", "unit_norm"} & set(kinds):
+        if "one_hot" not in kinds or {"take", "project", "dense", "unit_norm"} & set(kinds):
             return ()
         column = self.steps[kinds.index("one_hot")].arrays["column"]
         return tuple(int(n) for n in np.unique(column, return_counts=True)[1])

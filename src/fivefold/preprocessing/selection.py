@@ -11,8 +11,8 @@ from ..data.records import Array
 from ..data.schema import Schema
 from ..data.windows import joined
 from ..errors import DataError
-from ..params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
-from .chain import Step
+from ..params.selection import L1, Encoded, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
+from .chain import Chain, Step
 from .choosing import Choice, Choosing, choose, rows_to_fit, stability
 
 
@@ -25,6 +25,7 @@ class Selected:
         share of resamples that keep the feature; NaN where there is none. A component's score is its share of the
         variance.
     score: what the column `score` is, for a plot's axis.
+    names: of the features that come out, where they are other ones.
     summary: what became of the features, in a few words.
     hint: what else could be asked for, to stand behind the summary.
     """
@@ -34,16 +35,23 @@ class Selected:
     score: str
     summary: str
     hint: str = ""
+    names: tuple[str, ...] = ()
 
 
 def fit_selection(
-    x: Array, y: Array, schema: Schema, params: Selection, seed: int, names: Sequence[str] = ()
+    x: Array,
+    y: Array,
+    schema: Schema,
+    params: Selection,
+    seed: int,
+    names: Sequence[str] = (),
+    encoder: Sequence[Step] = (),
 ) -> Selected:
     """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
 
     Of several targets the first is looked at. The mask of sequences is no feature: it has no score, and is not kept.
 
-    names: of the columns of a table after scaling.
+    names: of the columns of a table after scaling. encoder: of the autoencoder that is used, if one is.
 
     Raises:
         DataError: more is asked for than there are features, chi2 meets a negative feature, or nothing would be kept.
@@ -51,6 +59,8 @@ def fit_selection(
     if schema.kind == "text":
         return _tokens(x, y, schema)
     flat, y = x.reshape(len(x), -1), y if y.ndim == 1 else y[:, 0]
+    if isinstance(params, Encoded):
+        return _encoded(x, y, schema, encoder, seed)
     names = feature_names(schema, x.shape[1:], names)
     unmasked: tuple[Step, ...] = ()
     if schema.kind == "sequences":
@@ -58,9 +68,7 @@ def fit_selection(
         flat, unmasked = flat[:, real], (Step("take", {"index": real}),)
     match params:
         case KeepAll():
-            # nothing is chosen; the table still shows which features tell most by themselves
-            all_kept = KBest(method="k_best", score="f", k=len(names), stability=0)
-            return replace(_chosen(flat, y, schema, names, all_kept, seed), steps=())
+            return replace(_all_kept(flat, y, schema, names, seed), steps=(), names=())
         case Pca():
             selected = _pca(flat, params, seed)
         case _:
@@ -116,7 +124,22 @@ def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosi
     costly = params.stability is None and np.isnan(share).all()
     hint = "; set select.stability to see how surely each is kept" if costly else ""
     table = _table(names, choice.scores, choice.p_value, choice.kept, share).iloc[choice.order]
-    return Selected((step,), table, _label(params), summary, hint)
+    left = tuple(np.array(names)[choice.kept].tolist())
+    return Selected((step,), table, _label(params), summary, hint, left)
+
+
+def _all_kept(x: Array, y: Array, schema: Schema, names: list[str], seed: int) -> Selected:
+    """Nothing is chosen; the table still shows which features tell most by themselves."""
+    return _chosen(x, y, schema, names, KBest(method="k_best", score="f", k=len(names), stability=0), seed)
+
+
+def _encoded(x: Array, y: Array, schema: Schema, encoder: Sequence[Step], seed: int) -> Selected:
+    codes = Chain("float32", tuple(step.cast("float32") for step in encoder))(x)
+    deviation = codes.std(axis=0, dtype=np.float64)
+    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)  # a dead unit stays 0
+    even = Step("affine", {"shift": codes.mean(axis=0, dtype=np.float64), "scale": scale})
+    table = _all_kept(even(codes), y, schema, [f"code_{i + 1}" for i in range(codes.shape[1])], seed)
+    return replace(table, steps=(*encoder, even), summary=f"a code of {codes.shape[1]} numbers of {x[0].size} features")
 
 
 def _possible(x: Array, names: list[str], params: Choosing) -> None:
@@ -180,7 +203,9 @@ def _pca(x: Array, params: Pca, seed: int) -> Selected:
     step = Step("project", {"shift": pca.mean_, "matrix": matrix})
     share = pca.explained_variance_ratio_.sum()
     summary = f"{params.components} components of {x.shape[1]} features, {share:.0%} of the variance"
-    return Selected((step,), _table(names, pca.explained_variance_ratio_), "share of variance", summary)
+    return Selected(
+        (step,), _table(names, pca.explained_variance_ratio_), "share of variance", summary, names=tuple(names)
+    )
 
 
 def _table(

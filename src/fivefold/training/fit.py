@@ -82,7 +82,7 @@ def fit(
     """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
 
     source: whose weights it begins with, as `params.training.start` says.
-    judge: the classifier that `params.network.judge` names.
+    judge: the classifier that `params` uses, if it judges.
     on_epoch: called with the number of each finished epoch, from 0, its metrics, and whether it is the last.
 
     Raises:

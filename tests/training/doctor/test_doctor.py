@@ -50,6 +50,7 @@ def trained(
 ) -> Fitted:
     tree = {
         "dataset": "d",
+        "uses": "none",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16], **(network or {})},
         "training": {"max_epochs": EPOCHS, "patience": 0, "checkpoint_seconds": 0, **training},

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...params.base import Name, Strict
+from ...params.base import Strict
 from ..gan.params import Contest
 
 
@@ -63,9 +63,4 @@ class Cyclegan(Strict):
         default=None,
         min_length=1,
         description="class that the exported file translates into, from the other one; null: the second",
-    )
-    judge: Name | None = Field(
-        default=None,
-        description="a classifier under `models`, of the same dataset: by what it sees in images, translated ones are"
-        " scored; null: by their pixels",
     )

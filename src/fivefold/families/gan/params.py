@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...params.base import Name, Strict
+from ...params.base import Strict
 
 Size = Annotated[int, Field(gt=0)]
 Smoothing = Annotated[
@@ -116,11 +116,6 @@ class Gan(Strict):
     )
     augment: Augmentation | None = Field(default=None, description="of images; null: they are seen as they are")
     evaluate_every: int = Field(default=5, gt=0, description="epochs between two looks at the generator's records")
-    judge: Name | None = Field(
-        default=None,
-        description="a classifier under `models`, of the same dataset: what it sees in records is what they are scored"
-        " by; null: their own features",
-    )
 
     @property
     def conditional(self) -> bool:

@@ -1,0 +1,74 @@
+"""What a model may use of another one."""
+
+from collections.abc import Iterator, Mapping
+
+from ..families.autoencoder.params import Autoencoder
+from .datasets import Dataset
+from .models import NOTHING, Model
+from .selection import Encoded
+
+JUDGED = ("gan", "cyclegan")
+"""Families whose records a classifier can compare with real ones."""
+
+MAKERS = ("autoencoder", "gan", "cyclegan")
+"""Families that tell no classes."""
+
+
+def conflicts_of_uses(
+    name: str, model: Model, dataset: Dataset, models: Mapping[str, Model]
+) -> Iterator[tuple[str, str]]:
+    """Yield each key of a model, and why it cannot use what it names, or needs to name what it uses."""
+    if name == NOTHING:
+        yield "uses", f"{NOTHING} is what `uses` says for no model, so no model can have that name; rename it"
+    if model.lender is None:
+        if isinstance(model.select, Encoded):
+            yield "uses", "select.method autoencoder takes a model's encoder, but it names none; name an autoencoder"
+        return
+    if model.lender not in models:
+        yield "uses", f"must name a model, or {NOTHING}, but is {model.uses!r}; params.yaml has {', '.join(models)}"
+    elif name in (behind := _behind(name, models)):
+        way = " uses ".join([name, *behind[: behind.index(name) + 1]])
+        yield "uses", f"a model must not wait for itself, but {way}; set one to {NOTHING}"
+    elif isinstance(model.select, Encoded):
+        yield from _of_encoder(model, models[model.lender])
+    elif model.network.family in JUDGED:
+        yield from _of_judge(model, dataset, models[model.lender])
+    else:
+        yield (
+            "uses",
+            f"an encoder is used by select {{method: autoencoder}}, and a judge by {' and '.join(JUDGED)}, but"
+            f" select.method is {model.select.method} and the family {model.network.family}; set it to {NOTHING}",
+        )
+
+
+def _behind(name: str, models: Mapping[str, Model]) -> list[str]:
+    """Return the model that one uses, the one that this uses, and so on, up to the first that comes again."""
+    found: list[str] = []
+    while name in models and (lender := models[name].lender) is not None and lender not in found:
+        found.append(lender)
+        name = lender
+    return found
+
+
+def _of_encoder(model: Model, other: Model) -> Iterator[tuple[str, str]]:
+    if not isinstance(other.network, Autoencoder):
+        yield "uses", f"must name an autoencoder, but {model.uses} is of family {other.network.family}; name another"
+    elif other.network.design == "recurrent":
+        yield "uses", f"{model.uses} is recurrent, and only dense and conv encoders can be used; name another"
+    if other.dataset != model.dataset:
+        yield (
+            "uses",
+            f"must name an autoencoder of {model.dataset}, but {model.uses} is of {other.dataset}; name another",
+        )
+
+
+def _of_judge(model: Model, dataset: Dataset, other: Model) -> Iterator[tuple[str, str]]:
+    if other.network.family in MAKERS:
+        yield (
+            "uses",
+            f"a judge must be a classifier, but {model.uses} is of family {other.network.family}; name another",
+        )
+    elif other.dataset != model.dataset:
+        yield "uses", f"a judge must be of {model.dataset}, but {model.uses} is of {other.dataset}; name another"
+    elif dataset.task != "classification":
+        yield "uses", f"a judge must be a classifier, but {model.uses} tells values; name another, or {NOTHING}"

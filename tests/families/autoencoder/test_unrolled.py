@@ -1,0 +1,68 @@
+"""What an autoencoder lends to another model: its encoder, told without PyTorch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fivefold.data.storage import write_manifest
+from fivefold.errors import ArtifactError
+from fivefold.families.autoencoder.network import AutoencoderNetwork
+from fivefold.families.autoencoder.params import Autoencoder
+from fivefold.families.deployed import Preprocess
+from fivefold.families.saved import save_model
+from fivefold.params.selection import Encoded
+from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.encoder import encoder_of
+from fivefold.preprocessing.selection import fit_selection
+
+from ..test_contract import CASES, chain_of, features, records, saved_of, schema_for
+
+AUTOENCODERS = [name for name, case in CASES.items() if isinstance(case.params, Autoencoder)]
+LENDERS = [name for name in AUTOENCODERS if CASES[name].params.design != "recurrent"]  # type: ignore[union-attr]
+
+
+def saved_in(folder: Path, name: str) -> AutoencoderNetwork:
+    saved = saved_of(CASES[name])
+    with torch.no_grad():
+        for module in saved.model.network.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # as if it had seen rows
+                module.running_mean.uniform_(-1, 1)  # type: ignore[union-attr]
+                module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+                module.bias.uniform_(-1, 1)
+    save_model(saved, folder)
+    write_manifest(folder)
+    return saved.model.network  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", LENDERS)
+def test_its_steps_give_the_codes_of_the_network(name: str, tmp_path: Path) -> None:
+    network, x = saved_in(tmp_path, name), features(CASES[name])
+    chain = Chain("float32", encoder_of(tmp_path))
+    with torch.no_grad():
+        codes = network.encode(x).numpy()
+        np.testing.assert_allclose(chain(x.numpy()), codes, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(Preprocess(chain)(x).numpy(), codes, rtol=1e-4, atol=1e-5)
+    assert chain.shape(tuple(x.shape[1:])) == codes.shape[1:]
+
+
+@pytest.mark.parametrize("name", ["autoencoder of words", "autoencoder conv"])
+def test_codes_are_selected_each_with_mean_0_and_deviation_1(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    saved_in(tmp_path, name)
+    scaling = chain_of(case)
+    x, y = scaling(records(case)), np.arange(len(records(case))) % 2.0
+    selected = fit_selection(x, y, schema_for(case), Encoded(method="autoencoder"), 0, (), encoder_of(tmp_path))
+    codes = scaling.then(*selected.steps)(records(case))
+    np.testing.assert_allclose(codes.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(codes.std(axis=0), 1, atol=1e-3)
+    assert sorted(selected.table.feature) == sorted(f"code_{i + 1}" for i in range(codes.shape[1]))
+    assert selected.summary == f"a code of {codes.shape[1]} numbers of {x[0].size} features"
+
+
+@pytest.mark.parametrize("name", ["autoencoder recurrent", "mlp"])
+def test_what_has_no_such_encoder_is_refused(name: str, tmp_path: Path) -> None:
+    saved_in(tmp_path, name)
+    with pytest.raises(ArtifactError, match="must hold a dense or conv autoencoder, but does not"):
+        encoder_of(tmp_path)

@@ -1,0 +1,74 @@
+"""What a model may use of another one."""
+
+from typing import Any
+
+import pytest
+
+from fivefold.errors import ParamsError
+from fivefold.params.load import parse
+
+from .example import Tree, example
+
+NONE = {"method": "none"}
+ENCODED = {"method": "autoencoder"}
+MLP = {"family": "mlp"}
+GAN = {"family": "gan"}
+SMALL = {"family": "autoencoder", "latent": 2}
+
+
+def tree(uses: str = "none", select: Any = NONE, network: Any = MLP, dataset: str = "pens", name: str = "user") -> Tree:
+    """The example with an autoencoder `small` of pens, and a model that uses another one."""
+    found = example()
+    rest = {"dataset": dataset, "training": {}}
+    found["models"]["small"] = {**rest, "dataset": "pens", "uses": "none", "select": NONE, "network": SMALL}
+    found["models"][name] = {**rest, "uses": uses, "select": select, "network": network}
+    return found
+
+
+@pytest.mark.parametrize(
+    "made",
+    [tree(), tree("small", ENCODED), tree("wide", network=GAN), tree(network=GAN)],
+    ids=lambda made: str(made)[-60:],
+)
+def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
+    assert (parse(made).models["user"].lender is None) == (made["models"]["user"]["uses"] == "none")
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (tree("none", ENCODED), "select.method autoencoder takes a model's encoder, but it names none; name an"),
+        (tree("nobody", ENCODED), "must name a model, or none, but is 'nobody'; params.yaml has flat, line, wide,"),
+        (tree("wide", ENCODED), "must name an autoencoder, but wide is of family cnn; name another"),
+        (tree("small", ENCODED, dataset="mixes"), "must name an autoencoder of mixes, but small is of pens; name"),
+        (
+            tree("small"),
+            "an encoder is used by select {method: autoencoder}, and a judge by gan and cyclegan, but select.method is",
+        ),
+        (tree("user", ENCODED), "a model must not wait for itself, but user uses user; set one to none"),
+        (tree("flat", network=GAN), "a judge must be of pens, but flat is of cells; name another"),
+        (tree("small", network=GAN), "a judge must be a classifier, but small is of family autoencoder; name another"),
+        (tree("line", network=GAN, dataset="mixes"), "a judge must be a classifier, but line tells values; name"),
+        (tree(name="none"), "none is what `uses` says for no model, so no model can have that name; rename it"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_used_is_refused(made: Tree, text: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        parse(made)
+    name = "none" if "none" in made["models"] else "user"
+    assert str(caught.value).startswith(f"params.yaml: models.{name}.uses: {text}")
+
+
+def test_models_that_wait_for_each_other_are_told_in_order() -> None:
+    made = tree("second", ENCODED)
+    made["models"]["second"] = {**made["models"]["user"], "uses": "user"}
+    with pytest.raises(ParamsError, match="must not wait for itself, but user uses second uses user; set one to none"):
+        parse(made)
+
+
+def test_a_model_that_does_not_say_what_it_uses_is_refused_since_dvc_asks_for_it() -> None:
+    made = tree()
+    del made["models"]["user"]["uses"]
+    with pytest.raises(ParamsError, match=r"models\.user\.uses is required, but is missing; add it"):
+        parse(made)
