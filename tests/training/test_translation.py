@@ -168,6 +168,18 @@ def test_images_that_are_too_small_are_refused_with_the_key(tmp_path: Path) -> N
         run(tmp_path, translator({"downsampling": 3}), bars())
 
 
+def test_images_that_stay_what_they_are_are_found_out() -> None:
+    look = {"val/diversity": 0.9, "val/translation": 0.92, "val/kid": 0.9}
+    referee = Referee(translator({"cycle": 4.0, "critic_rate": 0.3}))
+    assert referee.checkup([look, {}, look | {"val/kid": 0.1}]).findings == ()
+    (found,) = referee.checkup([look | {"val/kid": 0.1}, look, {}]).findings
+    assert (found.rule, found.text) == (
+        "untranslated",
+        "translated images are still 90% of the classes' distance from real ones; try a smaller network.cycle (now 4),"
+        " network.identity (now 0.5) or network.critic_rate (now 0.3)",
+    )
+
+
 def test_the_alarm_names_what_may_help_a_translator() -> None:
     chosen = translator({"cycle": 4.0})
     (found,) = Referee(chosen).checkup([{"val/diversity": 0.9}, {"val/diversity": 0.1}]).findings

@@ -11,6 +11,9 @@ from .course import Checkup, Finding, Inputs
 ALIKE = 0.25
 """Mean distance of made records, in that of real ones, below which the generator has collapsed."""
 
+AWAY = 0.5
+"""Distance of translated images from real ones, in that of the two classes, from which nothing has been translated."""
+
 Epochs = Sequence[dict[str, float]]
 
 
@@ -28,7 +31,9 @@ class Referee(pl.Callback):
 
     def checkup(self, epochs: Epochs) -> Checkup:
         """Return what there is to say of a training with these metrics by epoch."""
-        return Checkup(tuple(filter(None, [self._collapse(epochs)])), None, {"gradient": {}})
+        return Checkup(
+            tuple(filter(None, [self._collapse(epochs), self._untranslated(epochs)])), None, {"gradient": {}}
+        )
 
     def remedy(self, epochs: Epochs) -> str:
         """Return what to do about a loss that is not finite."""
@@ -50,6 +55,20 @@ class Referee(pl.Callback):
             "problem",
             f"samples differ by {seen[-1][1]:.0%} of what real rows do since epoch {since}: mode collapse; try"
             f" {self._remedies()}",
+        )
+
+    def _untranslated(self, epochs: Epochs) -> Finding | None:
+        """Say that images stay what they are, which loses nothing on the way back, and what may help."""
+        seen = [row["val/kid"] for row in epochs if "val/translation" in row]
+        if not seen or seen[-1] < AWAY:
+            return None
+        network = self.params.network.model_dump()
+        return Finding(
+            "untranslated",
+            "problem",
+            f"translated images are still {seen[-1]:.0%} of the classes' distance from real ones; try a smaller"
+            f" network.cycle (now {network['cycle']:g}), network.identity (now {network['identity']:g}) or"
+            f" network.critic_rate (now {network['critic_rate']:g})",
         )
 
     def _remedies(self) -> str:
