@@ -1,4 +1,7 @@
-"""Training autoencoders against a loop written by hand over tensors in memory, one thread, interleaved, whole fits."""
+"""Autoencoders and adversarial networks against loops written by hand over tensors in memory.
+
+One thread, interleaved, whole fits of a thousand steps.
+"""
 
 import sys
 import tempfile
@@ -76,15 +79,58 @@ def convolutional() -> nn.Module:
     )
 
 
-SMALL: dict[str, Any] = IMAGES | {"rows": 3200, "epochs": 3}
+class Players(nn.Module):
+    """A generator and its critic."""
+
+    def __init__(self, generator: nn.Module, critic: nn.Module) -> None:
+        super().__init__()
+        self.generator, self.critic = generator, critic
+
+
+def dense_players() -> Players:
+    """100-256-784 and 784-256-1, as the tutorials have them."""
+    generator = nn.Sequential(nn.Linear(100, 256), nn.ReLU(), nn.Linear(256, 784), nn.Unflatten(1, (1, 28, 28)))
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
+    return Players(generator, critic)
+
+
+def dcgan_players() -> Players:
+    """Two transposed convolutions with batch norm from 7x7, and two convolutions back."""
+    generator = nn.Sequential(
+        nn.Linear(100, 32 * 49, bias=False),
+        nn.Unflatten(1, (32, 7, 7)),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.ConvTranspose2d(32, 16, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.ConvTranspose2d(16, 1, 4, 2, 1),
+    )
+    critic = nn.Sequential(
+        nn.Conv2d(1, 16, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(16, 32, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(32 * 49, 1),
+    )
+    return Players(generator, critic)
+
+
+LONG: dict[str, Any] = IMAGES | {"epochs": 10}
 FLAT: dict[str, Any] = {"family": "autoencoder", "hidden": [128], "latent": 32, "activation": "relu"}
 BOUND: dict[str, Any] = FLAT | {"variant": {"name": "variational"}, "output": "sigmoid"}
 CONV: dict[str, Any] = FLAT | {"design": "conv", "hidden": [16, 32]}
+GAN: dict[str, Any] = {"family": "gan"}
+DCGAN: dict[str, Any] = GAN | {"design": "dcgan", "hidden": [16, 32]}
 BCE: dict[str, Any] = {"loss": {"name": "bce"}}
-CASES = (
-    Told("autoencoder dense", 1.1, **IMAGES, network=FLAT, make=dense),
-    Told("autoencoder variational", 1.1, **IMAGES, network=BOUND, make=Variational, loss=bound, training=BCE),
-    Told("autoencoder conv", 1.1, **SMALL, network=CONV, make=convolutional, channels_last=True),
+CASES: tuple[Case, ...] = (
+    Told("autoencoder dense", 1.1, **LONG, network=FLAT, make=dense),
+    Told("autoencoder variational", 1.1, **LONG, network=BOUND, make=Variational, loss=bound, training=BCE),
+    Told("autoencoder conv", 1.1, **LONG, network=CONV, make=convolutional, channels_last=True),
+    Case("gan dense", 1.15, **LONG, network=GAN, make=dense_players),
+    Case("gan dcgan", 1.15, **LONG, network=DCGAN, make=dcgan_players, channels_last=True),
 )
 
 
@@ -112,10 +158,39 @@ def by_hand(case: Told, data: Dataset) -> None:
             case.loss(network(held_out), held_out)
 
 
-def measure(case: Told, work: Path) -> dict[str, Any]:
+def against_each_other(case: Case, data: Dataset) -> None:
+    """Train two players as a person would write it, by the non-saturating loss."""
+    torch.manual_seed(0)
+    players = case.make()
+    assert isinstance(players, Players)
+    x = torch.from_numpy(data.train.x)
+    if case.channels_last:
+        players = players.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+    generator, critic = players.generator, players.critic
+    by_generator, by_critic = (
+        torch.optim.AdamW(each.parameters(), lr=1e-3, fused=True) for each in (generator, critic)
+    )
+    bce = functional.binary_cross_entropy_with_logits
+    for _ in range(case.epochs):
+        for index in torch.randperm(len(x)).split(case.batch):
+            rows = x[index]
+            one, zero = torch.ones(len(index), 1), torch.zeros(len(index), 1)
+            with torch.no_grad():
+                made = generator(torch.randn(len(index), 100))
+            by_critic.zero_grad()
+            (bce(critic(rows), one) + bce(critic(made), zero)).backward()
+            by_critic.step()
+            by_generator.zero_grad()
+            bce(critic(generator(torch.randn(len(index), 100))), one).backward()
+            by_generator.step()
+
+
+def measure(case: Case, work: Path) -> dict[str, Any]:
     """Return seconds of whole fits, and the median of their ratios."""
     data = dataset_of(case)
-    rounds = list(in_turn((lambda: ours(case, data, work), lambda: by_hand(case, data))))[1:]
+    straight: Callable[[Any, Dataset], None] = by_hand if isinstance(case, Told) else against_each_other
+    rounds = list(in_turn((lambda: ours(case, data, work), lambda: straight(case, data))))[1:]
     mine, theirs = ([pair[i] for pair in rounds] for i in (0, 1))
     ratio = median(one / other for one, other in rounds)
     return {"steps": case.steps, "ours_seconds": mine, "by_hand_seconds": theirs, "ratio": ratio}

@@ -13,7 +13,8 @@ class Batches:
     """Epochs of (x, y) batches of resident tensors, each handed to Lightning as one: its loop costs more than a step.
 
     Args:
-        x, y: (n, ...), on the same device; of as many rows, unless `order` says which of each.
+        x, y: (n, ...), on the same device; one tensor where rows are told by themselves; of as many rows, unless
+            `order` says which of each.
         batch_size: rows a batch; the last batch of an epoch is smaller if their number is no multiple of it.
         order: which rows an epoch has, and in which order; None: all, as they lie.
         n: how many rows an epoch has.
@@ -65,7 +66,8 @@ class Epoch:
         for index in torch.split(of.order().to(of.x.device), of.batch_size):
             own = index[of.part :: of.parts]
             rows, targets = own.unbind(1) if own.ndim == 2 else (own, own)
-            yield of.x[rows], of.y[targets], len(index)
+            x = of.x[rows]
+            yield x, x if of.y is of.x else of.y[targets], len(index)
 
 
 def shuffled(n: int, seed: int, epoch: Callable[[], int]) -> Order:

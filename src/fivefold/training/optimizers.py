@@ -21,8 +21,12 @@ def optimizer_of(network: nn.Module, params: Training, beside: Sequence[nn.Param
     chosen = params.optimizer
     groups: list[dict[str, Any]] = []
     for weights, share in _shares(network, params.start.decay if params.start else 1.0):
-        rest = {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0, "lr": share * chosen.lr}
-        groups += [{**rest, "params": _matrices(weights), "weight_decay": chosen.weight_decay}, rest]
+        plain = {"params": weights, "weight_decay": 0.0, "lr": share * chosen.lr}
+        if chosen.weight_decay:
+            decaying = {**plain, "params": _matrices(weights), "weight_decay": chosen.weight_decay}
+            groups += [decaying, {**plain, "params": [p for p in weights if p.ndim <= 1]}]
+        else:  # one group is one call a step
+            groups.append(plain)
     groups.append({"params": list(beside), "weight_decay": 0.0, "lr": chosen.lr})
     optimizer = _optimizer([group for group in groups if group["params"]], chosen)
     optimizer.register_load_state_dict_post_hook(_lay_like_weights)

@@ -1,6 +1,7 @@
 """Lightning's trainer, lean: what it would write or print by itself is ours."""
 
 import logging
+import os
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -10,6 +11,10 @@ from ..params.training import Training
 from ..stages.rank import world
 from .checkpoints import SafeCheckpoints
 from .devices import Alike, Sharing, environment
+
+NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
+"""Lightning sets it for processes that fork. Without a GPU, every step of an optimiser then looks for the driver's
+library on disk: about a tenth of a small network's step."""
 
 
 def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -25,6 +30,7 @@ def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
         )
     for room in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(room).setLevel(logging.WARNING)  # no announcements either
+    os.environ.pop(NVML, None)
     several = training.devices > 1
     try:
         return pl.Trainer(

@@ -40,6 +40,8 @@ class Rebuilding(Judge):
 
     def forward(self, parts: Parts, y: Tensor) -> Tensor:
         """Return the mean loss, a number."""
+        if not self.masked and not self.categories:  # every record has as many numbers
+            return self._of_numbers(parts.told, y, None, mean=True) + self._asked(parts, y[0].numel())
         losses, count = self._lost(parts.told, y)
         return (losses / count).mean() + self._asked(parts, count.mean())
 
@@ -72,7 +74,7 @@ class Rebuilding(Judge):
             if self.categories
             else (told,)
         )
-        each = self._of_numbers(numbers, truth[:, : numbers.shape[1]] if blocks else truth, real, fixed)
+        each = self._of_numbers(numbers, truth[:, : numbers.shape[1]] if blocks else truth, real, fixed=fixed)
         if real is not None:
             each = each * real
             count = real.sum((1, 2)) * truth.shape[2]
@@ -85,17 +87,20 @@ class Rebuilding(Judge):
             start = end
         return losses, (count + len(blocks)).clamp_min(1)
 
-    def _of_numbers(self, told: Tensor, y: Tensor, real: Tensor | None, fixed: bool) -> Tensor:
-        """Return the loss of each number, in the shape of y."""
+    def _of_numbers(
+        self, told: Tensor, y: Tensor, real: Tensor | None, *, fixed: bool = False, mean: bool = False
+    ) -> Tensor:
+        """Return the loss of each number, in the shape of y, or their mean."""
+        over = "mean" if mean else "none"
         if isinstance(self.loss, Bce):
-            return functional.binary_cross_entropy_with_logits(told, y.clamp(0, 1), reduction="none")
+            return functional.binary_cross_entropy_with_logits(told, y.clamp(0, 1), reduction=over)
         told = told.sigmoid() if self.squashes else told
         match self.loss:
             case Plain(name="mae"):
-                return functional.l1_loss(told, y, reduction="none")
+                return functional.l1_loss(told, y, reduction=over)
             case Huber(delta=delta):
-                return functional.huber_loss(told, y, reduction="none", delta=delta)
-        square = functional.mse_loss(told, y, reduction="none")
+                return functional.huber_loss(told, y, reduction=over, delta=delta)
+        square = functional.mse_loss(told, y, reduction=over)
         if not isinstance(self.variant, Variational):
             return square
         variance = self._spread(square.detach(), real, fixed)
@@ -113,8 +118,8 @@ class Rebuilding(Judge):
             self.variance.lerp_(mean, 1 - MEMORY)
         return self.variance.clone()
 
-    def _asked(self, parts: Parts, count: Tensor) -> Tensor:
-        """Return what the variant asks of the codes beside."""
+    def _asked(self, parts: Parts, count: Tensor | int) -> Tensor | float:
+        """Return what the variant asks of the codes beside; count: numbers of a record."""
         match self.variant:
             case Sparse(penalty="l1", weight=weight):
                 return weight * parts.code.abs().mean()
@@ -127,7 +132,7 @@ class Rebuilding(Judge):
                 share = min(1.0, (self.epoch + 1) / (warmup + 1)) if self.training else 1.0
                 return beta * share * nats / count
         if parts.slope is None:
-            return torch.zeros((), device=count.device)
+            return 0.0
         return self.variant.weight * parts.slope.mean()  # type: ignore[union-attr]
 
 
