@@ -1,10 +1,13 @@
 """The examples divide their data as their READMEs say, and naive errors are those of the raw files."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import generate_binary_structure, grey_dilation
+from sklearn.datasets import load_digits
 
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset
@@ -23,6 +26,7 @@ ROWS = {
 }
 """Of each dataset: all rows, of a series windows, and test rows."""
 ELSEWHERE = {
+    ("cyclegan", "digits_pair"),
     ("fashion_mnist", "fashion_mnist"),
     ("fashion_mnist_gpu", "fashion_mnist"),
     ("reviews", "fine_foods"),
@@ -63,3 +67,19 @@ def test_naive_errors_are_those_of_the_raw_file(
             for forecast, back in (("persistence", 1), ("seasonal", season))
         }
     )
+
+
+def test_two_domains_are_made_of_digits_no_one_of_which_is_in_both(tmp_path: Path) -> None:
+    folder = ROOT / "examples/cyclegan"
+    runpy.run_path(str(folder / "make_data.py"))["main"](tmp_path)
+    block = load_params(folder / "params.yaml").dataset("digits_pair")
+    dataset, _ = prepare(block.model_copy(update={"source": str(tmp_path)}), seed=42)
+    sets = dataset.splits().values()
+    assert (sum(map(len, sets)), len(dataset.test)) == (898 + 899, 270)
+    assert dataset.schema.classes == ("bold", "plain")
+    digits = np.round(load_digits().images * 255 / 16)
+    cross = generate_binary_structure(2, 1)
+    thick = np.stack([255 - grey_dilation(digit, footprint=cross, mode="constant") for digit in digits[1::2]])
+    for label, expected in enumerate((thick, digits[::2])):
+        found = np.concatenate([part.x[part.y == label, 0] for part in sets])
+        assert sorted(image.tobytes() for image in found) == sorted(x.tobytes() for x in expected.astype(np.uint8))

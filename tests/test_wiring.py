@@ -117,14 +117,18 @@ def test_every_model_is_plotted_with_the_plots_of_its_task() -> None:
     assert not drawn["predicted and actual"].keys() & drawn["confusion"].keys()
 
 
-def test_a_model_that_makes_records_is_plotted_by_its_two_losses_and_not_as_one_that_tells_its_dataset_s_target() -> (
-    None
-):
+@pytest.mark.parametrize(
+    ("family", "losses"),
+    [("gan", ["critic", "generator"]), ("cyclegan", ["generator", "critic_first", "critic_second"])],
+)
+def test_a_model_that_makes_records_is_plotted_by_its_losses_and_not_as_one_that_tells_its_dataset_s_target(
+    family: str, losses: list[str]
+) -> None:
     tree = read_tree(ROOT / "params.yaml")
-    chosen = {"network": {"family": "gan"}, "training": {"schedule": {"name": "constant"}}}
+    chosen = {"network": {"family": family}, "training": {"schedule": {"name": "constant"}}}
     tree["models"]["maker"] = {"dataset": "digits", "uses": "none", "select": {"method": "none"}, **chosen}
     drawn = {title: block["y"] for entry in plots(parse(tree)) for title, block in entry.items()}
-    assert drawn["learning curves"]["reports/maker/tables/learning_curve.csv"] == ["critic", "generator"]
+    assert drawn["learning curves"]["reports/maker/tables/learning_curve.csv"] == losses
     assert [title for title, tables in drawn.items() if any("/maker/" in name for name in tables)] == [
         "learning curves"
     ]

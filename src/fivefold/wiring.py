@@ -39,7 +39,7 @@ PLOTS = (
 )
 
 
-LOSSES = {"gan": ["critic", "generator"]}
+LOSSES = {"gan": ["critic", "generator"], "cyclegan": ["generator", "critic_first", "critic_second"]}
 """Columns of `learning_curve` by family; of others those in `PLOTS`."""
 
 
@@ -126,7 +126,7 @@ def plots(params: Params, up: str = "") -> list[dict[str, Any]]:
 def _task(params: Params, name: str) -> str:
     """Return what a model is for: the task of its dataset, or telling records, or making them."""
     model = params.models[name]
-    own = {"autoencoder": RECORDS, "gan": "samples"}
+    own = {"autoencoder": RECORDS, "gan": "samples", "cyclegan": "translations"}
     return own.get(model.network.family, params.datasets[model.dataset].task)
 
 

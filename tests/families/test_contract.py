@@ -20,8 +20,10 @@ from fivefold.exporting.parity import check_parity
 from fivefold.families.autoencoder.objective import Rebuilding
 from fivefold.families.autoencoder.params import Autoencoder
 from fivefold.families.cnn.params import OF_IMAGES, OF_STEPS, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
+from fivefold.families.contest import critic_loss, generator_loss
+from fivefold.families.cyclegan.network import CycleganNetwork
+from fivefold.families.cyclegan.params import Cyclegan
 from fivefold.families.find import build_network
-from fivefold.families.gan.losses import critic_loss, generator_loss
 from fivefold.families.gan.network import GanNetwork
 from fivefold.families.gan.params import Gan
 from fivefold.families.interface import inputs_of, interface_of
@@ -42,6 +44,7 @@ TABLE, GREY, DIGIT, ODD, STEPS = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17), (7,
 CNN: Any = {"family": "cnn"}
 AUTO: Any = {"family": "autoencoder", "latent": 24}
 GAN: Any = {"family": "gan", "latent": 12}
+CYCLE: Any = {"family": "cyclegan", "filters": 4, "blocks": 1, "critic": {"filters": 4, "layers": 2}}
 MAKES: Any = {"variant": {"name": "variational"}, "purpose": {"name": "generation"}}
 
 
@@ -189,16 +192,18 @@ CASES = {
     ),
     "gan stylegan": Case(Gan(**GAN, design="stylegan", hidden=(16, 32)), DIGIT),
     "gan stylegan of a label": Case(Gan(**GAN, design="stylegan", hidden=(8, 16), condition="label"), ODD),
+    "cyclegan": Case(Cyclegan(**CYCLE, downsampling=1), DIGIT, classes=2),
+    "cyclegan of 33x17 colours, into the first": Case(Cyclegan(**CYCLE, into="class0"), ODD, classes=2),
 }
 
-STARTED = {name: case for name, case in CASES.items() if not isinstance(case.params, Gan | Autoencoder)}
+STARTED = {name: case for name, case in CASES.items() if not isinstance(case.params, Gan | Cyclegan | Autoencoder)}
 """Networks that may start from another one, and that a doctor looks into."""
 
 
 def test_every_family_has_a_case() -> None:
     folder = Path(fivefold.families.__file__).parent
     families = {path.parent.name for path in folder.glob("*/params.py")}
-    assert families >= {"mlp", "cnn", "rnn", "autoencoder", "gan"}
+    assert families >= {"mlp", "cnn", "rnn", "autoencoder", "gan", "cyclegan"}
     assert {case.params.family for case in CASES.values()} == families
 
 
@@ -305,6 +310,10 @@ def seen(case: Case) -> Tensor:
 def loss_of(case: Case, network: nn.Module) -> Tensor:
     """What training makes small; in evaluation mode what validation shows. Of a gan: the critic's, against noise."""
     x = features(case)
+    if isinstance(network, CycleganNetwork):
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        losses = [critic_loss(case.params.loss, critic(x), critic(noise)) for critic in network.critics]
+        return torch.stack(losses).mean()
     if isinstance(network, GanNetwork):
         noise, asked = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)), classes_of(case)
         told = network.critic(torch.cat([x, noise]), torch.cat([asked, asked]))
@@ -329,6 +338,9 @@ def classes_of(case: Case) -> Tensor:
 def losses_of(case: Case, network: nn.Module) -> Tensor:
     """What training makes small, that of a generator too."""
     loss = loss_of(case, network)
+    if isinstance(network, CycleganNetwork):
+        for critic, made in zip(network.critics, network(features(case)), strict=True):
+            loss = loss + generator_loss(case.params.loss, critic(made))
     if isinstance(network, GanNetwork):
         loss = loss + generator_loss(case.params.loss, network.critic(network(seen(case)), classes_of(case)))
     return loss
@@ -336,7 +348,7 @@ def losses_of(case: Case, network: nn.Module) -> Tensor:
 
 def saved_of(case: Case, seed: int = 0) -> Saved:
     schema, chain = schema_for(case), chain_of(case)
-    if isinstance(case.params, Autoencoder | Gan):
+    if isinstance(case.params, Autoencoder | Cyclegan | Gan):
         output = last_part(case.params, schema, chain, LOSS)
     else:
         output = output_of(schema, LOSS, np.full(case.values, 100.0), np.full(case.values, 7.0))
@@ -346,15 +358,15 @@ def saved_of(case: Case, seed: int = 0) -> Saved:
 
 @torch.no_grad()
 def outputs(module: nn.Module, x: Tensor) -> Tensor:
-    out: Tensor = module.eval()(x)
-    return out
+    out = module.eval()(x)
+    return torch.stack(out, dim=1) if isinstance(out, tuple) else out
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 class TestFamily:
     def test_it_gives_its_outputs_for_each_row(self, case: Case) -> None:
         out = outputs(network_of(case), seen(case))
-        if not isinstance(case.params, Autoencoder | Gan):
+        if not isinstance(case.params, Autoencoder | Cyclegan | Gan):
             assert out.shape == (ROWS, case.classes or case.values)
         assert out.dtype == torch.float32
         assert out.isfinite().all()

@@ -98,7 +98,7 @@ BAD = [
     (
         "models.flat.network.family",
         "svm",
-        "models.flat.network.family must be one of 'mlp', 'cnn', 'rnn', 'autoencoder', 'gan', but is 'svm'",
+        "models.flat.network.family must be one of 'mlp', 'cnn', 'rnn', 'autoencoder', 'gan', 'cyclegan', but is 'svm'",
     ),
     (
         "datasets.cells.kind",

@@ -12,14 +12,16 @@ from fivefold.rates.find import find
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_gan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("family", ["gan", "cyclegan"])
+def test_players_of_a_contest_are_refused(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = read_tree(ROOT / "params.yaml")
-    maker = {"dataset": "digits", "uses": "none", "select": {"method": "none"}, "network": {"family": "gan"}}
+    maker = {"dataset": "digits", "uses": "none", "select": {"method": "none"}, "network": {"family": family}}
     tree["models"]["maker"] = {**maker, "training": {"schedule": {"name": "constant"}}}
     with (tmp_path / "params.yaml").open("w") as file:
         YAML().dump(tree, file)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        ParamsError, match=r"\Afivefold lr follows one loss, but models.maker is a gan, which has two; try"
+        ParamsError,
+        match=rf"\Afivefold lr follows one loss, but models.maker is a {family}, whose players have one each; try",
     ):
         next(find("maker"))

@@ -50,7 +50,7 @@ def export(saved: Saved, example: Array, path: Path) -> None:
             "tokens": schema.tokens,
             "vocabulary": schema.vocabulary,
         },
-        "gives": gives(schema) | {"name": interface.output, "shape": interface.gives},
+        "gives": gives(schema) | interface.told,
     }
     onnx.helper.set_model_props(model, {"fivefold": json.dumps(facts)})
     onnx.checker.check_model(model, full_check=True)

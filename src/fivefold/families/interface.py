@@ -8,6 +8,7 @@ from ..data.records import Array
 from ..data.schema import Schema
 from ..params.models import Network
 from .autoencoder.params import Autoencoder, Detect, Generate, Reduce
+from .cyclegan.params import Cyclegan
 from .gan.params import Gan
 
 RAW = {"images": "uint8", "text": "int32"}
@@ -25,20 +26,29 @@ class Interface(NamedTuple):
     gives_dtype: str
     classes: int = 0
     """Of noise: how many of its last numbers ask for a class, one 1 and the rest 0."""
+    into: str = ""
+    """Of translations: the class that images are translated into."""
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Self:
         """Return what stands in `model.json`."""
         return cls(**facts | {name: tuple(facts[name]) for name in ("takes", "gives")})
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is said of the output to those who have only the file, as plain values."""
+        return {"name": self.output, "shape": self.gives, **({"into": self.into} if self.into else {})}
+
 
 def interface_of(network: Network, schema: Schema) -> Interface:
-    """Return what a model of `network` takes and gives: raw records or noise, predictions, records, codes or errors."""
+    """Return what a model takes, raw records or noise, and gives: predictions, records, codes, errors, translations."""
     records = (schema.shape, RAW.get(schema.kind, "float64"))
     told = (schema.shape, "float32" if schema.kind == "images" else "float64")
     if isinstance(network, Gan):
         classes = len(schema.classes) if network.conditional else 0
         return Interface("z", (network.latent + classes,), "float32", "samples", *told, classes)
+    if isinstance(network, Cyclegan):
+        return Interface("x", *records, "translations", *told, into=network.into or schema.classes[1])
     if not isinstance(network, Autoencoder):
         return Interface("x", *records, schema.output, (schema.n_outputs,), schema.output_dtype)
     match network.purpose:

@@ -26,6 +26,9 @@ MONOTONE: set[Activation] = {"sigmoid", "tanh", "relu", "leaky_relu", "elu"}
 SPREAD = 0.05
 """Deviation of init normal, and bound of init uniform, as in Keras."""
 
+NARROW = 0.02
+"""Deviation of the first weights of convolutions that learn from each other (Radford, Metz & Chintala 2016)."""
+
 TOKEN = 64
 """Numbers that stand for a token of text where params.yaml does not say."""
 
@@ -107,3 +110,10 @@ def initialise(network: nn.Module, init: Init, activation: Activation) -> None:
                     nn.init.orthogonal_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def start_narrow(part: nn.Module) -> None:
+    """Set the weights of dense layers and convolutions in place, to small ones from a normal distribution."""
+    for module in part.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=NARROW)

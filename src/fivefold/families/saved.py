@@ -22,6 +22,7 @@ from ..params.losses import Bce, Loss
 from ..params.models import Network
 from ..preprocessing.chain import Chain, Step
 from .autoencoder.params import Autoencoder
+from .cyclegan.params import Cyclegan
 from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid
 from .find import build_network
 from .gan.params import Gan
@@ -66,7 +67,7 @@ def save_model(saved: Saved, folder: Path) -> None:
             "steps": list(preprocess.kinds),
         },
         "schema": saved.schema.model_dump(mode="json"),
-        "gives": gives(saved.schema) | {"name": interface.output, "shape": interface.gives},
+        "gives": gives(saved.schema) | interface.told,
         "interface": interface._asdict(),
         **_lent(saved),
     }
@@ -127,7 +128,7 @@ def deployed(network: Network, schema: Schema, chain: Chain, built: nn.Module, o
 
 def last_part(network: Network, schema: Schema, chain: Chain, loss: Loss) -> nn.Module:
     """Return the last part of a model, its numbers yet to be learnt or loaded."""
-    if isinstance(network, Autoencoder | Gan):
+    if isinstance(network, Autoencoder | Cyclegan | Gan):
         part: nn.Module = import_module(f"fivefold.families.{network.family}.deployed").last_part(
             network, schema, chain
         )

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Clipped, Gan, Penalised
 from .datasets import Dataset
 from .models import Model
 from .optimizers import Plateau
+from .training import Training
 
 LEFT_OUT = {"base": "none", "compile": False, "start": None}
 """Of training, what is of other families alone."""
@@ -15,7 +17,8 @@ def conflicts_of_gan(network: Gan, model: Model, dataset: Dataset) -> Iterator[t
     """Yield each key of a model, and why it cannot be with the rest of the model or with its dataset."""
     for key, problem in (*_of_records(network, model, dataset), *_of_network(network)):
         yield f"network.{key}", problem
-    yield from _of_training(network, model)
+    yield from of_training(network, model)
+    yield from _of_batches(network, model.training)
 
 
 def _of_records(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -51,13 +54,8 @@ def _of_network(network: Gan) -> Iterator[tuple[str, str]]:
         yield "norm", "spectral holds the critic as clipping does; choose none, or another loss"
 
 
-def _of_training(network: Gan, model: Model) -> Iterator[tuple[str, str]]:
-    training = model.training
-    if training.loss.name != "auto":
-        yield "training.loss.name", f"a gan's loss is network.loss, so it must be auto, but is {training.loss.name}"
-    for key, nothing in LEFT_OUT.items():
-        if getattr(training, key) != nothing:
-            yield f"training.{key}", "is not of two networks that learn from each other; leave it out"
+def _of_batches(network: Gan, training: Training) -> Iterator[tuple[str, str]]:
+    """Yield what of batches does not suit a generator of noise."""
     if training.imbalance != "none" and not (training.imbalance == "sampling" and network.conditional):
         yield (
             "training.imbalance",
@@ -71,15 +69,33 @@ def _of_training(network: Gan, model: Model) -> Iterator[tuple[str, str]]:
             f"it must be a multiple of pac times accumulate times devices, {parts}, but is {training.batch_size};"
             " change it",
         )
+
+
+def of_training(network: Gan | Cyclegan, model: Model) -> Iterator[tuple[str, str]]:
+    """Yield what of training is not of networks that learn from each other."""
+    training, family = model.training, network.family
+    if training.loss.name != "auto":
+        yield (
+            "training.loss.name",
+            f"a {family}'s loss is network.loss, so it must be auto, but is {training.loss.name}",
+        )
+    for key, nothing in LEFT_OUT.items():
+        if getattr(training, key) != nothing:
+            yield f"training.{key}", "is not of two networks that learn from each other; leave it out"
     if training.augment.active:
-        yield "training.augment", "a gan would make altered records; leave it out, or choose network.augment"
+        remedy = ", or choose network.augment" if isinstance(network, Gan) else ""
+        yield "training.augment", f"a {family} would make altered records; leave it out{remedy}"
     if isinstance(training.schedule, Plateau):
-        yield "training.schedule.name", "plateau follows a loss, but a gan has two; choose constant or cosine"
+        yield (
+            "training.schedule.name",
+            f"plateau follows a loss, but a {family} has two; choose constant or cosine",
+        )
     if 0 < training.patience < network.evaluate_every:
         yield (
             "training.patience",
             f"records are looked at every {network.evaluate_every} epochs, so it must be as much or 0, but is"
             f" {training.patience}; raise it, or lower network.evaluate_every",
         )
-    if training.precision != "32" and (network.r1 or isinstance(network.loss, Penalised)):
+    slopes = isinstance(network.loss, Penalised) or (isinstance(network, Gan) and network.r1)
+    if training.precision != "32" and slopes:
         yield "training.precision", f"slopes need 32 bits, but it is {training.precision}; leave it out"

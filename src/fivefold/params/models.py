@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ..families.autoencoder.params import Autoencoder
 from ..families.cnn.params import Cnn
+from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
 from ..families.mlp.params import Mlp
 from ..families.rnn.params import Rnn
@@ -16,7 +17,7 @@ from .base import Name, Strict
 from .selection import Selection
 from .training import Training
 
-Network = Annotated[Mlp | Cnn | Rnn | Autoencoder | Gan, Field(discriminator="family")]
+Network = Annotated[Mlp | Cnn | Rnn | Autoencoder | Gan | Cyclegan, Field(discriminator="family")]
 
 
 NOTHING = "none"
@@ -29,7 +30,8 @@ class Model(Strict):
     dataset: Name = Field(description="a name under `datasets`")
     uses: Name = Field(
         description="a model under `models` that is trained before: an autoencoder whose codes select {method:"
-        " autoencoder} takes, or a classifier by which what a gan makes is compared with real records; none"
+        " autoencoder} takes, or a classifier by which what a gan or a cyclegan makes is compared with real records;"
+        " none"
     )
     select: Selection
     network: Network

@@ -6,7 +6,10 @@ from typing import NamedTuple
 from pydantic import Field
 
 from ..errors import ParamsError
+from ..families.autoencoder.params import Autoencoder
 from ..families.cnn.params import OF_IMAGES, OF_STEPS, Cnn, Fcn, Vgg
+from ..families.cyclegan.params import Cyclegan
+from ..families.gan.params import Gan
 from ..families.rnn.params import Rnn
 from .base import Frozen, Name, Strict
 from .contests import conflicts_of_gan
@@ -19,6 +22,7 @@ from .selection import KBest, Percentile
 from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
 from .training import Training
+from .translations import conflicts_of_cyclegan
 from .unsupervised import conflicts_of_learner, conflicts_of_target
 from .uses import conflicts_of_uses
 
@@ -67,12 +71,7 @@ def conflicts(params: Params) -> list[Conflict]:
             found += [Conflict(f"{at}.{key}", problem) for key, problem in unlearnt]
             continue
         found += [Conflict(f"{at}.{key}", why) for key, why in conflicts_of_uses(name, model, dataset, params.models)]
-        if model.network.family in ("autoencoder", "gan"):
-            own = (
-                conflicts_of_gan(model.network, model, dataset)
-                if model.network.family == "gan"
-                else conflicts_of_autoencoder(model.network, model, dataset)
-            )
+        if own := _of_own(model, dataset):
             found += [Conflict(f"{at}.{key}", problem) for key, problem in own]
             steps = (*_of_steps(model.training), *_of_batches(model))
             found += [Conflict(f"{at}.training.{key}", problem) for key, problem in steps]
@@ -82,6 +81,18 @@ def conflicts(params: Params) -> list[Conflict]:
         found += [Conflict(f"{at}.{key}", problem) for key, problem in _of_selection(model, dataset)]
         found += [Conflict(f"{at}.network.{key}", problem) for key, problem in _of_network(model, dataset)]
     return found
+
+
+def _of_own(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]] | None:
+    """Return the conflicts of a network that tells or makes records; None of one that learns targets."""
+    match model.network:
+        case Gan() as network:
+            return conflicts_of_gan(network, model, dataset)
+        case Cyclegan() as network:
+            return conflicts_of_cyclegan(network, model, dataset)
+        case Autoencoder() as network:
+            return conflicts_of_autoencoder(network, model, dataset)
+    return None
 
 
 def _of_selection(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -156,7 +167,7 @@ def _of_batches(model: Model) -> Iterator[tuple[str, str]]:
     if parts > training.batch_size:
         key, told = "devices" if training.devices > 1 else "accumulate", f"{training.batch_size} rows"
         yield key, f"a batch of {told} cannot go through in {parts} parts (accumulate times devices); raise batch_size"
-    elif training.batch_size // parts == 1 and network.family != "rnn" and network.norm == "batch":
+    elif training.batch_size // parts == 1 and getattr(network, "norm", "none") == "batch":
         yield (
             "batch_size",
             "batch norm compares rows, so 2 or more must go through at a time, but a batch of"

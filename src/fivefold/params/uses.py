@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from ..families.autoencoder.params import Autoencoder, Generate
+from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
 from .datasets import Dataset
 from .models import NOTHING, Model
 from .selection import Encoded
 
-NO_CLASSIFIERS = ("autoencoder", "gan")
+NO_CLASSIFIERS = ("autoencoder", "gan", "cyclegan")
 """Families that tell no classes."""
 
 
@@ -44,7 +45,7 @@ def _makes_records(model: Model, dataset: Dataset) -> bool:
     match model.network:
         case Autoencoder(purpose=Generate()):
             return dataset.kind == "images"
-        case Gan():
+        case Gan() | Cyclegan():
             return True
     return False
 

@@ -24,9 +24,10 @@ def find(name: str) -> Iterator[str]:
     """
     params = load_params()
     model = params.model(name)
-    if model.network.family == "gan":
+    if model.network.family in ("gan", "cyclegan"):
         raise ParamsError(
-            f"fivefold lr follows one loss, but models.{name} is a gan, which has two; try rates from 0.0001 to 0.001"
+            f"fivefold lr follows one loss, but models.{name} is a {model.network.family}, whose players have one each;"
+            " try rates from 0.0001 to 0.001"
         )
     source, chain = paths.prepared(model.dataset), paths.selected(name) / "preprocess.safetensors"
     if not chain.exists() or not source.exists():

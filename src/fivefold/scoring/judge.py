@@ -4,11 +4,12 @@ import pandas as pd
 
 from ..data.records import Dataset
 from ..families.autoencoder.params import Autoencoder
+from ..families.cyclegan.params import Cyclegan
 from ..families.expert import Expert
 from ..families.gan.params import Gan
 from ..families.saved import Saved
 from ..training.doctor.course import Measured
-from . import of_records, of_samples, of_targets
+from . import of_records, of_samples, of_targets, of_translations
 from .report import Report
 
 
@@ -23,6 +24,8 @@ def judge(
     match saved.network:
         case Gan():
             return of_samples.report(name, saved, dataset, history, measured, expert)
+        case Cyclegan():
+            return of_translations.report(name, saved, dataset, history, expert)
         case Autoencoder():
             return of_records.report(name, saved, dataset, history, measured, expert)
     return of_targets.report(name, saved, dataset, history, measured)

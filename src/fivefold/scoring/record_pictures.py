@@ -19,7 +19,7 @@ SIDE = 8
 
 def images(name: str, test: Told) -> Figure:
     """Test images above what is told of them."""
-    return _rows(f"{name}: test rows, and what is told of them", {"record": test.truth, "told": test.told})
+    return rows(f"{name}: test rows, and what is told of them", {"record": test.truth, "told": test.told})
 
 
 def cleaned(name: str, saved: Saved, variant: Denoising, x: Array, seed: int) -> Figure:
@@ -27,7 +27,7 @@ def cleaned(name: str, saved: Saved, variant: Denoising, x: Array, seed: int) ->
     truth = tell(saved.model, x).truth
     noise = noise_of(saved, variant, truth)
     shown = {"record": truth, "noisy": spoilt(saved, noise, x, seed), "told": tell(saved.model, x, noise, seed).told}
-    return _rows(f"{name}: test rows, with noise, and what is told of those", shown)
+    return rows(f"{name}: test rows, with noise, and what is told of those", shown)
 
 
 def heat(name: str, test: Told) -> Figure:
@@ -35,7 +35,7 @@ def heat(name: str, test: Told) -> Figure:
     worst = np.argsort(-test.errors, kind="stable")[:SHOWN]
     truth, told = test.truth[worst], test.told[worst]
     shown = {"record": truth, "told": told, "error": ((truth - told) ** 2).mean(axis=1, keepdims=True)}
-    return _rows(f"{name}: the test rows told worst, and where the error lies", shown)
+    return rows(f"{name}: the test rows told worst, and where the error lies", shown)
 
 
 def grid(text: str, records: Array, bounds: tuple[float, float]) -> Figure:
@@ -85,8 +85,8 @@ def columns(name: str, test: Told, features: list[str]) -> Figure:
     return fig
 
 
-def _rows(text: str, shown: dict[str, Array]) -> Figure:
-    """Draw images in a row each, named at the left; the error's in other colours, each row by its own."""
+def rows(text: str, shown: dict[str, Array]) -> Figure:
+    """Images in a row each, named at the left; the error's in other colours, each row by its own."""
     fig, first = figure(SHOWN * 0.62, len(shown) * 0.75 + 0.5)
     first.remove()
     count = min(SHOWN, *(len(each) for each in shown.values()))

@@ -41,7 +41,7 @@ class Viewer:
     def __call__(self, x: Array) -> Views:
         """Return what is seen in raw records x (n, ...)."""
         features, classes = [], []
-        for rows in _batches(x):
+        for rows in in_batches(x):
             if self.look is None:
                 features.append(self.saved.model.preprocess(rows).flatten(1))
                 continue
@@ -72,7 +72,7 @@ def make(saved: Saved, z: Array) -> Array:
 @torch.inference_mode()
 def made_of(saved: Saved, z: Array) -> Iterator[Array]:
     """Yield the raw records that a model makes of noise z (n, l + k), batch by batch."""
-    for part in _batches(z):
+    for part in in_batches(z):
         yield saved.model(part).numpy()
 
 
@@ -96,7 +96,7 @@ def features_of(saved: Saved, x: Array, *, hidden: bool = False) -> Array:
     place = _target(saved.schema)
     if hidden and place is not None:
         x = np.concatenate([x[:, :place], np.zeros_like(x[:, place:])], axis=1)
-    return torch.cat([saved.model.preprocess(rows).flatten(1) for rows in _batches(x)]).numpy()
+    return torch.cat([saved.model.preprocess(rows).flatten(1) for rows in in_batches(x)]).numpy()
 
 
 def _target(schema: Schema) -> int | None:
@@ -104,6 +104,7 @@ def _target(schema: Schema) -> int | None:
     return schema.features.index(schema.target) if schema.target in schema.features else None
 
 
-def _batches(x: Array) -> Iterator[Tensor]:
+def in_batches(x: Array) -> Iterator[Tensor]:
+    """Yield records (n, ...), so many at a time."""
     for start in range(0, len(x), BATCH):
         yield torch.from_numpy(np.array(x[start : start + BATCH]))

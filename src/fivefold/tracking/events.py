@@ -105,6 +105,7 @@ class Version(Strict):
     gives: tuple[int, ...] = Field(description="shape of one record of it")
     gives_dtype: str
     classes: int = Field(default=0, description="how many of the last numbers of the input ask for a class")
+    into: str = Field(default="", description="class that images are translated into, if that is what the graph does")
     example: str = Field(description="JSON of a few rows of the input")
     requirements: tuple[str, ...]
     tags: dict[str, str]

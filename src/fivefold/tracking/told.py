@@ -125,6 +125,7 @@ def exported(report: Report, name: str) -> None:
         tags={
             "fivefold.fingerprint": facts["fingerprint"],
             **_start(facts),
+            **({"fivefold.into": takes.into} if takes.into else {}),
             **{key(f"test.{metric}"): f"{value:.4f}" for metric, value in scores.items()},
         },
     )

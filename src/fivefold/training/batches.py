@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 Order = Callable[[], Tensor]
-"""Gives the rows of the epoch that starts, in their order."""
+"""Gives the rows of the epoch that starts, in their order (n,); (n, 2) where those of x and of y are not the same."""
 
 
 class Batches:
     """Epochs of (x, y) batches of resident tensors, each handed to Lightning as one: its loop costs more than a step.
 
     Args:
-        x, y: (n, ...), on the same device; one tensor where rows are told by themselves.
+        x, y: (n, ...), on the same device; one tensor where rows are told by themselves; of as many rows, unless
+            `order` says which of each.
         batch_size: rows a batch; the last batch of an epoch is smaller if their number is no multiple of it.
         order: which rows an epoch has, and in which order; None: all, as they lie.
         n: how many rows an epoch has.
@@ -64,13 +65,28 @@ class Epoch:
             return
         for index in torch.split(of.order().to(of.x.device), of.batch_size):
             own = index[of.part :: of.parts]
-            x = of.x[own]
-            yield x, x if of.y is of.x else of.y[own], len(index)
+            rows, targets = own.unbind(1) if own.ndim == 2 else (own, own)
+            x = of.x[rows]
+            yield x, x if of.y is of.x else of.y[targets], len(index)
 
 
 def shuffled(n: int, seed: int, epoch: Callable[[], int]) -> Order:
     """Return an order of all n rows that depends on the seed and the number of the epoch alone."""
     return lambda: torch.randperm(n, generator=_chance(seed, epoch()))
+
+
+def unpaired(n: int, m: int, seed: int, epoch: Callable[[], int]) -> Order:
+    """Return an order of n rows and m others, each by chance, the fewer ones over again until all have come."""
+
+    def order() -> Tensor:
+        chance, most = _chance(seed, epoch()), max(n, m)
+        columns = [
+            torch.cat([torch.randperm(rows, generator=chance) for _ in range(-(-most // rows))])[:most]
+            for rows in (n, m)
+        ]
+        return torch.stack(columns, dim=1)
+
+    return order
 
 
 def drawn(weights: Tensor, seed: int, epoch: Callable[[], int]) -> Order:

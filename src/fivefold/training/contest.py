@@ -66,6 +66,7 @@ def assemble(
                 f"models.{name}: a generator's records are compared with {which} rows, {least} at least, but"
                 f" {params.dataset} has {len(rows)}; change its split"
             )
+    output.to(device)
     load_family(network.family)
     looks = import_module(f"fivefold.families.{network.family}.looks")
     z = looks.noise(looks.ROWS, network.latent, held_c, torch.Generator().manual_seed(clock.seed)).to(device)
@@ -80,9 +81,9 @@ def assemble(
         network,
         tuple(
             partial(Descent, params=each, steps=batches.steps, parts=parts)
-            for each in (training, _of_critic(training, network.critic_rate))
+            for each in (training, of_critic(training, network.critic_rate))
         ),
-        looks.Looks(_see(judge, output, device), held_out, z),
+        looks.Looks(see_by(judge, lambda x: output(x, x), device), held_out, z),
         steps=batches.steps,
         epochs=training.max_epochs,
         average=training.ema > 0,
@@ -116,18 +117,17 @@ def _whole(order: Order, n: int) -> Order:
     return lambda: order()[:n]
 
 
-def _of_critic(training: Training, rate: float) -> Training:
+def of_critic(training: Training, rate: float) -> Training:
     """Return how the critic is trained: as the generator is, but for its learning rate."""
     tree = training.model_dump(mode="json")
     tree["optimizer"]["lr"] *= rate
     return Training.model_validate_json(json.dumps(tree))
 
 
-def _see(judge: Expert | None, output: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Return what gives, of features (b, *r), what records are compared by, (b, d)."""
+def see_by(judge: Expert | None, undo: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return what gives, of features (b, *r), what records are compared by, (b, d); undo: features -> raw records."""
     if judge is None:
         return lambda x: x
     judge.saved.model.to(device)
-    output.to(device)
     features, width = features_of(judge.saved), judge.saved.schema.shape[0]
-    return lambda x: features(output(x, x)[:, :width])  # of a table without the targets
+    return lambda x: features(undo(x)[:, :width])  # of a table without the targets

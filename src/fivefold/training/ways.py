@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from ..families.cyclegan.params import Cyclegan
 from ..families.expert import Expert
 from ..families.gan.params import Gan
 from ..families.source import Source
 from ..params.models import Model
-from . import assemble, contest
+from . import assemble, contest, translation
 from .assemble import Assembled
 from .doctor.callback import Doctor
 from .doctor.referee import Referee
@@ -35,4 +36,6 @@ def way_of(params: Model, source: Source | None, judge: Expert | None) -> Way:
     if isinstance(params.network, Gan):
         metric = "val/energy" if judge is None else "val/kid"
         return Way(metric, partial(contest.assemble, judge=judge), Referee)
+    if isinstance(params.network, Cyclegan):
+        return Way("val/translation", partial(translation.assemble, judge=judge), Referee)
     return Way("val/loss", partial(assemble.assemble, source=source), Doctor)

@@ -11,11 +11,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ...errors import ParamsError
+from ..layers import start_narrow
 from .dense import SLOPE
 from .params import Gan
-
-DEVIATION = 0.02
-"""Of the first weights."""
 
 
 class ConvMaker(nn.Module):
@@ -38,7 +36,7 @@ class ConvMaker(nn.Module):
             layers += [nn.ConvTranspose2d(channels[i], channels[i - 1], 4, 2, 1, output_padding=odd, bias=last)]
             layers += [] if last else [nn.BatchNorm2d(channels[i - 1]), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        start(self)
+        start_narrow(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what is made, before its activation."""
@@ -59,19 +57,12 @@ class ConvBody(nn.Module):
             layers += [nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.width = params.hidden[-1] * math.prod(sizes(params, seen)[-1])
-        start(self)
+        start_narrow(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last layer, flat."""
         out: Tensor = self.layers(x)
         return out
-
-
-def start(part: nn.Module) -> None:
-    """Set the first weights in place."""
-    for module in part.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, std=DEVIATION)
 
 
 def sizes(params: Gan, told: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -17,10 +17,6 @@ BATCH = 500
 """Records at a time."""
 
 
-LOOKED = ("val/energy", "val/kid", "val/diversity")
-"""What is measured at a look."""
-
-
 class Looks:
     """Compares what a generator makes of the same noise each time with held-out rows.
 
@@ -29,6 +25,8 @@ class Looks:
         real: features of held-out rows, (n, *r).
         z: noise, and classes as often as the held-out rows have them, (n, l + k).
     """
+
+    names = ("val/energy", "val/kid", "val/diversity")
 
     def __init__(self, see: Callable[[Tensor], Tensor], real: Tensor, z: Tensor) -> None:
         self.see, self.z = see, z

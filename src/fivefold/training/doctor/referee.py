@@ -19,13 +19,14 @@ from .probe import Probe, note
 ALIKE = 0.25
 """Mean distance of made records, in that of real ones, below which the generator has collapsed."""
 
-Epochs = Sequence[dict[str, float]]
+AWAY = 0.5
+"""Distance of translated images from real ones, in that of the two classes, from which nothing has been translated."""
 
-PLAYERS = ("generator", "critic")
+Epochs = Sequence[dict[str, float]]
 
 
 class Referee(pl.Callback):
-    """Looks at the first step of either player in each epoch; must stand before callbacks that tell of the epoch."""
+    """Looks at the first step of each player in each epoch; must stand before callbacks that tell of the epoch."""
 
     inputs: Inputs | None
     probes: dict[str, Probe]
@@ -36,10 +37,10 @@ class Referee(pl.Callback):
         self.measured: Measured = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Meet both players, which lie on their device now."""
-        self.steppers = {player: getattr(pl_module, f"by_{player}") for player in PLAYERS}
+        """Meet the players, which lie on their device now."""
+        self.steppers = pl_module.steppers
         self.probes = {
-            player: Probe(pl_module.network.get_submodule(player), stepper.optimizer, inside=False)
+            player: Probe(pl_module.players[player], stepper.optimizer, inside=False)
             for player, stepper in self.steppers.items()
         }
 
@@ -53,7 +54,7 @@ class Referee(pl.Callback):
         """Read what was measured, the epoch's last training step being done."""
         seen = {player: probe.read() for player, probe in self.probes.items()}
         for kind in ("gradient", "update"):
-            layers = {f"{player}.{name}": size for player in PLAYERS for name, size in seen[player][kind].items()}
+            layers = {f"{player}.{name}": size for player in seen for name, size in seen[player][kind].items()}
             note({kind: layers}, self.measured, self.epochs)
         self.epochs += 1
 
@@ -76,7 +77,7 @@ class Referee(pl.Callback):
 
     def checkup(self, epochs: Epochs) -> Checkup:
         """Return what there is to say of a training with these metrics by epoch."""
-        found = tuple(filter(None, [self._collapse(epochs), self._vanishing()]))
+        found = tuple(filter(None, [self._collapse(epochs), self._untranslated(epochs), self._vanishing()]))
         return Checkup(found, None, {"gradient": {}} | self.measured)
 
     def remedy(self, epochs: Epochs) -> str:
@@ -109,11 +110,28 @@ class Referee(pl.Callback):
             f" {self._remedies()}",
         )
 
+    def _untranslated(self, epochs: Epochs) -> Finding | None:
+        """Say that images stay what they are, which loses nothing on the way back, and what may help."""
+        seen = [row["val/kid"] for row in epochs if "val/translation" in row]
+        if not seen or seen[-1] < AWAY:
+            return None
+        network = self.params.network.model_dump()
+        return Finding(
+            "untranslated",
+            "problem",
+            f"translated images are still {seen[-1]:.0%} of the classes' distance from real ones; try a smaller"
+            f" network.cycle (now {network['cycle']:g}), network.identity (now {network['identity']:g}) or"
+            f" network.critic_rate (now {network['critic_rate']:g})",
+        )
+
     def _remedies(self) -> str:
         network = self.params.network.model_dump()
         tried = [] if network["loss"]["name"].startswith("wasserstein") else ["network.loss wasserstein_gp"]
-        tried += ["network.norm spectral"] if network["norm"] != "spectral" else []
-        tried += ["network.r1"] if not network["r1"] else []
+        if self.params.network.family == "cyclegan":
+            tried.append(f"a larger network.cycle (now {network['cycle']:g})")
+        else:
+            tried += ["network.norm spectral"] if network["norm"] != "spectral" else []
+            tried += ["network.r1"] if not network["r1"] else []
         return either([*tried, f"a lower training.optimizer.lr (now {self.params.training.optimizer.lr:g})"])
 
     def _vanishing(self) -> Finding | None:

@@ -1,7 +1,7 @@
 """What the two players of a contest make small.
 
-Source: params.py, class by class.
-Shapes: b rows.
+Source: gan/params.py, class by class.
+Shapes: b rows; what a critic tells of one may also be a map of its patches, (b, 1, y, x) in place of (b,).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .params import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
+from .gan.params import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
 
 Tell = Callable[[Tensor], Tensor]
 """A critic of records (b, ...), their classes being known -> (b,)."""

@@ -1,0 +1,1 @@
+"""Two generators that translate images between two domains, of which no two images need belong together."""

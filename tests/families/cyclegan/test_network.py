@@ -1,0 +1,119 @@
+"""What is a translator's own: the paper's sizes, what it refuses, which of its generators a file has."""
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from fivefold.errors import ParamsError
+from fivefold.exporting.graph import export
+from fivefold.families.cyclegan.network import CycleganNetwork, build, shrunk
+from fivefold.families.cyclegan.params import Cyclegan
+from fivefold.families.shape import Shape
+
+from ..test_contract import CASES, given, outputs, saved_of
+
+
+def cyclegan(**chosen: Any) -> Cyclegan:
+    return Cyclegan(family="cyclegan", **chosen)
+
+
+def count(part: nn.Module) -> int:
+    return sum(p.numel() for p in part.parameters())
+
+
+def test_its_sizes_are_those_of_the_paper_but_for_biases_that_a_norm_takes_away() -> None:
+    params = cyclegan(filters=64, blocks=9, critic={"filters": 64, "layers": 4})
+    with torch.device("meta"):
+        network = CycleganNetwork(params, (3, 256, 256))
+        told = network.critics[0](torch.empty(2, 3, 256, 256))
+    # junyanz/pytorch-CycleGAN-and-pix2pix prints 11.378 M and 2.765 M; its last critic's layer is 4 wide
+    assert count(network.generator.into[0]) == 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64)
+    assert count(network.critics[0]) == 2_764_737 - (128 + 256 + 512) - (4 * 4 - 3 * 3) * 512
+    assert told.shape == (2, 1, 16, 16)
+
+
+@pytest.mark.parametrize(("told", "sides"), [((1, 8, 8), [8, 4, 2]), ((3, 33, 17), [(33, 17), (17, 9), (9, 5)])])
+def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], sides: list[Any]) -> None:
+    params = cyclegan(filters=2, blocks=1, critic={"filters": 2, "layers": 1})
+    assert shrunk(params, told) == [side if isinstance(side, tuple) else (side, side) for side in sides]
+    first, second = CycleganNetwork(params, told)(torch.rand(2, *told))
+    assert first.shape == second.shape == (2, *told)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shape", "text"),
+    [
+        (
+            {},
+            Shape((12,), 2, classes=2),
+            "network.family cyclegan translates images, but a record has shape (12,); choose another family",
+        ),
+        (
+            {},
+            Shape((1, 8, 8), 3, classes=3),
+            "network.family cyclegan translates between the two classes of its dataset, but that has 3; bring one with"
+            " exactly two",
+        ),
+        (
+            {},
+            Shape((1, 3, 9), 2, classes=2),
+            "network.kernel must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a"
+            " larger `size` of the dataset",
+        ),
+        (
+            {"downsampling": 3},
+            Shape((1, 8, 9), 2, classes=2),
+            "network.downsampling must leave 2x2 pixels or more, so it may be 2 of images of 8x9, but is 3; lower it",
+        ),
+        (
+            {"critic": {"layers": 3}},
+            Shape((1, 8, 8), 2, classes=2),
+            "network.critic.layers must leave 2x2 pixels or more, so it may be 2 of images of 8x8, but is 3; lower it",
+        ),
+    ],
+)
+def test_what_cannot_be_translated_is_refused(chosen: dict[str, Any], shape: Shape, text: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        build(cyclegan(**chosen), shape)
+    assert str(caught.value) == text
+
+
+def test_the_largest_numbers_that_a_refusal_names_are_taken() -> None:
+    build(cyclegan(filters=1, critic={"filters": 1, "layers": 2}), Shape((1, 8, 9), 2, classes=2))
+    tiny = cyclegan(filters=1, kernel=5, downsampling=0, critic={"filters": 1, "layers": 1})
+    assert build(tiny, shape := Shape((1, 4, 4), 2, classes=2))(torch.rand(1, *shape.features))[0].shape == (1, 1, 4, 4)
+
+
+def test_the_file_has_the_generator_of_one_direction_and_nothing_else(tmp_path: Path) -> None:
+    case = CASES["cyclegan"]
+    saved = saved_of(case)
+    export(saved, given(case)[:2], tmp_path / "model.onnx")
+    sizes = [torch.Size(tensor.dims).numel() for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer]
+    generator = count(saved.model.network.get_submodule("generator.into.1"))
+    assert generator <= sum(sizes) < generator + 50
+
+
+def test_into_says_which_class_images_become() -> None:
+    case = CASES["cyclegan"]
+    x = torch.from_numpy(given(case))
+    first, second = (
+        saved_of(case._replace(params=case.params.model_copy(update={"into": f"class{i}"}))).model for i in range(2)
+    )
+    features = first.preprocess(x)
+    for i, model in enumerate((first, second)):
+        made = outputs(model.network.get_submodule(f"generator.into.{i}"), features)
+        torch.testing.assert_close(outputs(model, x), (made * 64 + 128).clamp(0, 255))
+    torch.testing.assert_close(outputs(second, x), outputs(saved_of(case).model, x))
+
+
+def test_a_class_that_is_not_there_is_refused() -> None:
+    case = CASES["cyclegan"]
+    with pytest.raises(
+        ParamsError,
+        match=r"\Anetwork.into must name a class of the dataset, class0 or class1, but is 'cats'; mend it\Z",
+    ):
+        saved_of(case._replace(params=cyclegan(into="cats", critic={"layers": 2})))
