@@ -7,7 +7,7 @@ import re
 import sys
 from collections import defaultdict
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from fivefold.params.load import load_params
@@ -99,11 +99,61 @@ def markdown(head: tuple[str, ...], rows: Rows) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def sizes() -> str:
+    """Return errors by size of code, of autoencoders and of PCAs."""
+    every = _kept("autoencoders")["measured"]
+    rows: Rows = [
+        (f"`{name}`", size, *(f"{value:.4f}" for value in (found["autoencoder"], found["pca"])))
+        for name, measured in every.items()
+        for size, found in measured["sizes"].items()
+    ]
+    return markdown(("dataset", "numbers of a code", "autoencoder, MSE a pixel", "PCA"), rows)
+
+
+def anomalies() -> str:
+    """Return how well each class is found that was left out of training."""
+    rows: Rows = []
+    for name, measured in _kept("autoencoders")["measured"].items():
+        areas = measured["anomalies"]
+        means = [fmean(found[key] for found in areas.values()) for key in ("autoencoder", "pca")]
+        pairs = [
+            *((left_out, found["autoencoder"], found["pca"]) for left_out, found in areas.items()),
+            ("mean", *means),
+        ]
+        rows += [(f"`{name}`", left_out, f"{ours:.3f}", f"{straight:.3f}") for left_out, ours, straight in pairs]
+    return markdown(("dataset", "left out", "autoencoder, AUROC", "PCA"), rows)
+
+
+def ranking() -> str:
+    """Return how far what generators make is from real digits."""
+    kept = _kept("adversarial")
+    found, where = kept["measured"], kept["environment"]
+    rows: Rows = []
+    for name in ("dense", "dcgan", "wgan_gp", "resnet"):
+        runs = found[name]["runs"]
+        spent = max(run["cpu_seconds"] for run in runs)
+        each = ", ".join(f"{run['kid']:.3f}" for run in runs)
+        rows.append((f"`{name}`", f"{found[name]['mean']:.4f}", each, f"{spent:.0f}"))
+    rows.append(("training rows", f"{found['floor']:.4f}", "", ""))
+    text = markdown(("", "KID, mean of 3 seeds", "each", "seconds of a CPU, at most"), rows)
+    return f"{text}\n\nMeasured on {where['date']} on {where['device']}, one thread."
+
+
+def _kept(name: str) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return kept
+
+
+TABLES = {"time": time, "sizes": sizes, "anomalies": anomalies, "ranking": ranking}
+"""Written between their markers, wherever these stand."""
+
+
 def filled(path: Path) -> str:
     """Return the README at `path` with its tables written anew."""
     text = path.read_text()
-    tables = {"results": results(path.parent), **({"time": time()} if path == README else {})}
-    for name, body in tables.items():
+    asked = ["results", *(["time"] if path == README else []), *(name for name in TABLES if f"<!-- {name} -->" in text)]
+    for name in dict.fromkeys(asked):
+        body = results(path.parent) if name == "results" else TABLES[name]()
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not marked.search(text):
             sys.exit(f"{path} must hold <!-- {name} --> and <!-- /{name} -->, but does not; put them back")
