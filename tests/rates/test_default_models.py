@@ -21,7 +21,10 @@ from fivefold.rates.sweep import LOWEST, STEPS, sweep
 from fivefold.training.fit import fit
 
 ROOT = Path(__file__).parents[2]
-MODELS = tuple(load_params(ROOT / "params.yaml").models)
+MODELS = tuple(
+    name for name, model in load_params(ROOT / "params.yaml").models.items() if model.network.family != "gan"
+)
+"""Those that learn down one loss."""
 
 
 @cache
