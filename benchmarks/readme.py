@@ -16,7 +16,9 @@ from .measure import DEFAULT, RESULTS, ROOT
 
 README = ROOT / "README.md"
 SHOWN = 4
-"""Test metrics a model, the leading one first, as metrics.json orders them; errors of naive forecasts come on top."""
+"""Test metrics a model, the leading one first, as metrics.json orders them; those of `ALSO` come on top."""
+ALSO = ("_rmse", "kid", "kid_floor", "agreement")
+"""Endings: errors of naive forecasts, distances as a judge sees them, and whether it sees the class asked for."""
 
 Rows = list[tuple[str, ...]]
 
@@ -28,7 +30,7 @@ def results(folder: Path) -> str:
     for name, model in params.models.items():
         path = folder / f"reports/{name}/metrics.json"
         scores = json.loads(path.read_text())["test"] if path.exists() else {}
-        told = [f"{m} {scores[m]:.4f}" for i, m in enumerate(scores) if i < SHOWN or m.endswith("_rmse")]
+        told = [f"{m} {scores[m]:.4f}" for i, m in enumerate(scores) if i < SHOWN or m.endswith(ALSO)]
         lead, *rest = told or ["not run yet"]
         mean = over_seeds.get(name, "not measured yet")
         rows.append((f"`{name}`", f"`{model.dataset}`", model.network.family, lead, ", ".join(rest), mean))
