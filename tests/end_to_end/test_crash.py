@@ -51,8 +51,8 @@ def endless(project: Project) -> None:
 
 
 def outputs(project: Project) -> set[str]:
-    folder = project.folder / "models"
-    return {path.name for path in folder.rglob("*") if path.is_file()} if folder.exists() else set()
+    folder = project.folder / "models/mlp"
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
 def test_a_killed_training_goes_on_to_the_same_weights_in_the_same_run(small: Project) -> None:
