@@ -148,7 +148,7 @@ def _moments(values: pd.Series) -> Array | None:
 
 
 def _known(times: Array) -> Array:
-    return times[~pd.isna(times)]
+    return times[np.flatnonzero(~pd.isna(times))]
 
 
 def _apart(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
