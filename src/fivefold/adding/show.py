@@ -65,7 +65,7 @@ def _remarks(added: Added) -> Iterable[tuple[str, str]]:
         yield "warning", f"left out, without any value that can be read: {listed(added.empty)}"
     if added.constant:
         yield "warning", f"left out, of one value in all rows: {listed(added.constant)}"
-    silent = {*added.empty, *added.constant}
+    silent = {*added.empty, *added.constant, *added.texts}  # of which it is told
     if left_out := [name for name in added.block.get("drop", []) if name not in silent]:
         yield "note", f"left out, as identifiers: {listed(left_out)} (take them out of `drop` if not)"
     if added.block.get("rare"):

@@ -1,0 +1,32 @@
+"""Cells that are a number and more are told, and which of them are read as words."""
+
+import pandas as pd
+import pytest
+
+from fivefold.adding.spelt import units_of
+
+REMEDY = "write the number alone to have it as one"
+
+
+def test_numbers_with_a_unit_are_told() -> None:
+    weight = [f"{n} kg" for n in range(20)]
+    size = [f"{n},5m2" for n in range(18)] + ["?", None]
+    speed = [f"{n} km/h" if n % 2 else f"{n} mph" for n in range(20)]
+    told = "numbers with a unit are read as words: weight '0 kg', size '0,5m2', speed '0 mph'"
+    frame = pd.DataFrame({"weight": weight, "size": size, "speed": speed, "x": range(20)})
+    assert units_of(frame) == (f"{told}; {REMEDY}",)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"{n} €" for n in range(20)],  # read as numbers
+        [f"{n}th" for n in range(20)],
+        [f"{n}{chr(97 + n)}" for n in range(20)],  # codes
+        [f"kg {n}" for n in range(20)],
+        ["5 kg", "10 kg"] * 10,
+        [f"2020-01-{n:02}" for n in range(1, 21)],
+    ],
+)
+def test_other_words_are_not(words: list[str]) -> None:
+    assert units_of(pd.DataFrame({"words": words})) == ()
