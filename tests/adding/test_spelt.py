@@ -3,9 +3,16 @@
 import pandas as pd
 import pytest
 
-from fivefold.adding.spelt import units_of
+from fivefold.adding.spelt import amounts_of, units_of
 
 REMEDY = "write the number alone to have it as one"
+
+
+def test_minutes_that_would_be_hours_are_told() -> None:
+    frame = pd.DataFrame({"run": ["07:28", "57:28", "59:01"], "start": ["07:28", "12:28", "23:01"]})
+    minutes = "(of hours and minutes; if 57:28 is minutes and seconds, write 00:57:28)"
+    told = f"run '07:28' as 26880 seconds {minutes}, start '07:28' as 26880 seconds"
+    assert amounts_of(frame) == (f"read as numbers: {told}",)
 
 
 def test_numbers_with_a_unit_are_told() -> None:

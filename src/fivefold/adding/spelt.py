@@ -20,6 +20,10 @@ ORDINAL = frozenset(("st", "nd", "rd", "th"))
 LEAST, UNITS, MOST = 10, 4, 0.9
 """Different cells from which a column may be a number with a unit, its units at most, the share of its cells."""
 
+HOURS = re.compile(r"(\d{1,3}):[0-5]\d")
+A_DAY = 23
+"""Hours above which those of two parts may be minutes."""
+
 BEGINNING = 1_000
 """Rows that are looked at."""
 
@@ -56,5 +60,12 @@ def _amounts(frame: pd.DataFrame) -> Iterator[str]:
         values = amounts(written)
         if values.notna().any():
             at = int(np.flatnonzero(values.notna())[0])
-            seconds = " seconds" if CLOCK.fullmatch(written.iloc[at]) else ""
-            yield f"{name} {shown(written.iloc[at])} as {values.iloc[at]:.10g}{seconds}"
+            yield f"{name} {shown(written.iloc[at])} as {values.iloc[at]:.10g}{_seconds(written, written.iloc[at])}"
+
+
+def _seconds(words: pd.Series, first: str) -> str:
+    """Return the unit of a duration, and what a person who meant minutes and seconds must do."""
+    if not CLOCK.fullmatch(first):
+        return ""
+    long = next((word for word in words if (found := HOURS.fullmatch(word)) and int(found[1]) > A_DAY), "")
+    return f" seconds (of hours and minutes; if {long} is minutes and seconds, write 00:{long})" if long else " seconds"
