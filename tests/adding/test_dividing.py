@@ -85,6 +85,23 @@ def test_dates_in_no_order_are_said(tmp_path: Path) -> None:
     )
 
 
+def test_a_few_empty_dates_are_said(tmp_path: Path) -> None:
+    x, words = RANDOM.random(N), ["red", "blue"] * (N // 2)
+    set_it = "set `split: {by: time, column: day, validation: 0.15, test: 0.15}`"
+    known = "is missing in 2 of 120 rows, so they are drawn at random, and the future is known: fill in or remove the"
+    known += " rows without"
+    days = [None if i in (3, 50) else day for i, day in enumerate(EVENTS)]
+    found = looked(tmp_path, "y", day=days, x=x, y=words)
+    assert found.block["split"]["by"] == "stratified"
+    assert found.notes == (f"rows are in order of day, but day {known} day, and {set_it}",)
+    shops = {"shop": np.repeat(["n", "s"], N // 2), "day": [*DAYS[: N // 2], *DAYS[: N // 2 - 2], None, ""]}
+    found = looked(tmp_path, "y", **shops, x=x, y=RANDOM.random(N))
+    assert found.notes == (f"each day has several rows, but day {known} day, and {set_it}",)
+    found = looked(tmp_path, "y", born=[None, *RANDOM.permutation(EVENTS)[1:]], x=x, y=words)
+    assert "fill in or remove the rows without born, and set `split: {by: time" in found.notes[0]
+    assert not looked(tmp_path, "y", day=[*EVENTS[:40], *[None] * (N - 40)], x=x, y=words).notes
+
+
 def test_rows_of_a_patient_go_before_their_order(tmp_path: Path) -> None:
     patient = np.repeat(np.arange(N // 4), 4)
     found = looked(tmp_path, "y", day=DAYS, patient=patient, colour=["a", "b"] * (N // 2), y=RANDOM.random(N))

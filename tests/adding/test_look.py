@@ -165,6 +165,22 @@ class TestText:
         )
         assert (block["kind"], block["text"], block["length"]) == ("text", "says", 8)
 
+    def test_one_word_is_no_text_however_long(self, tmp_path: Path) -> None:
+        words = np.random.default_rng(0).choice(["good", "bad", "nice", "dirty"], (60, 6))
+        columns = {
+            "uuid": [f"00000000-0000-0000-0000-{i:012}" for i in range(60)],
+            "a": np.random.default_rng(0).random(60),
+        }
+        comments = [" ".join(row) for row in words]
+        block = look(csv(tmp_path, **columns, comment=comments, y=classes(60)))
+        assert (block["kind"], block["text"]) == ("text", "comment")
+        assert look(csv(tmp_path, **columns, y=classes(60)))["kind"] == "table"
+        short = look(csv(tmp_path, **columns, comment=[" ".join(row[:2]) for row in words], y=classes(60)), kind="text")
+        assert short["text"] == "comment"
+        found = looking.look(csv(tmp_path, **columns, comment=comments, y=classes(60)), kind="table")
+        assert found.texts == ("comment",)
+        assert found.notes == ("comment: text, of which a table learns nothing; --kind text would read it, alone",)
+
     def test_a_novel_is_a_language(self, tmp_path: Path) -> None:
         (tmp_path / "novel.txt").write_text("a" * 100)
         block = look(tmp_path / "novel.txt", "", "")
@@ -245,6 +261,17 @@ def test_a_pair_of_training_and_test_files_is_divided_as_it_was_given(tmp_path: 
     )
     with pytest.raises(DataError, match=r"--kind must be sequences for a folder of sequences, but is 'images'"):
         look(tmp_path, "", "images")
+
+
+def test_many_whole_numbers_that_repeat_may_be_classes(tmp_path: Path) -> None:
+    label = np.repeat(np.arange(30), 10)
+    told = "30 different whole numbers in 300 rows, learnt as values; if they number classes, say --task classification"
+    table = csv(tmp_path, x=np.random.default_rng(0).random(300), label=label)
+    assert looking.look(table).notes == (f"label: {told}",)
+    assert not looking.look(table, task="regression").notes
+    assert not looking.look(csv(tmp_path, x=np.random.default_rng(0).random(300), label=np.arange(300) // 9)).notes
+    np.savez(tmp_path / "a.npz", x=np.zeros((300, 8, 8), np.uint8), y=label)
+    assert f"labels: {told}" in looking.look(tmp_path / "a.npz").notes
 
 
 def test_classes_of_a_ts_are_classes_though_they_be_numbers(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def test_what_may_be_either_is_said(cells: list[str], separator: str, found: tup
     assert doubt.startswith(f"c0: {said}")
 
 
+def test_a_decimal_comma_in_quotes_is_read_and_said() -> None:
+    said = "c1: 0,5 in quotes is a number with a decimal comma; if not, mend `format`"
+    assert told(["1", "2"], ["0,5", "1.000,25"], separator=",") == (",", ".", said)
+
+
 @pytest.mark.parametrize(
     ("days", "way"),
     [

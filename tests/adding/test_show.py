@@ -80,6 +80,24 @@ def test_the_columns_of_a_series_and_its_time() -> None:
     assert line(lines, "heat").startswith("heat exogenous, -3 to ")
 
 
+def test_times_counted_from_1970_are_shown_as_dates() -> None:
+    hours = 1_600_000_000_000 + 3_600_000 * np.arange(N)
+    lines = screen(pd.DataFrame({"ts": hours, "goal": RANDOM.random(N)}))
+    assert "ts: 2020-09-13 12:26:40 to 2020-09-25 23:26:40, a step is 1 hour" in line(lines, "time")
+    numbers = screen(pd.DataFrame({"time": np.arange(N), "goal": RANDOM.random(N)}))
+    assert "time: 0 to 299, a step is 1" in line(numbers, "time")
+
+
+def test_text_is_no_identifier() -> None:
+    words = [" ".join(row) for row in RANDOM.choice(["clean", "noisy", "friendly", "small"], (N, 8))]
+    frame = pd.DataFrame({"a": RANDOM.random(N), "goal": ["no", "yes"] * (N // 2)})
+    frame.assign(review=words, key=[f"k{i}" for i in range(N)]).to_parquet("mine.parquet")
+    file = io.StringIO()
+    show(add(Path("mine.parquet"), target="goal", kind="table"), Console(file=file, width=200))
+    assert "left out, as identifiers: key (take" in file.getvalue()
+    assert "review: text, of which a table learns nothing; --kind text would read it" in file.getvalue()
+
+
 def test_categories_that_are_all_rare_are_said_to_be() -> None:
     towns = np.where(np.arange(N) % 3, None, [f"town{i}" for i in range(N)])
     lines = screen(pd.DataFrame({"town": towns, "v": RANDOM.normal(size=N), "goal": ["a", "b"] * 150}))

@@ -56,7 +56,13 @@ TABLES = [
     (
         "a.csv.gz",
         gzip.compress(b"a,y\n1,u\n2,v\n", mtime=0)[:-9],
-        " must be CSV in UTF-8 with one header, but is not: Compres",
+        " must be CSV in UTF-8 with one header, but is not: it is cut off; copy or",
+    ),
+    ("a.csv", b"PK\x03\x04\n1,u\n2,v\n", " is a zip archive, as an .xlsx is one too, not a table; unpack it, or"),
+    (
+        "a.csv",
+        b"\xef\xbb\xbfsep=;\na;y\n1;u\n",
+        " must begin with its header, but line 1 tells Excel what stands between",
     ),
     ("a.sklearn", b"# a comment\nmnist\n", " must name one of breast_cancer, wine, iris, diabetes, digits, but names"),
     ("a.sklearn", b"", " must name one of breast_cancer, wine, iris, diabetes, digits, but names ''; mend that line"),
@@ -146,7 +152,12 @@ IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"x": GREY, "y": np.array([{}, 1, 2, 3], object)}, " must be an .npz of plain arrays, but is not: Object arrays"),
     ({"x": GREY, "y": LABELS[:3]}, ": y must hold one label an image, but x is (4, 5, 6) and y is (3,); mend"),
     ({"x": GREY, "y": LABELS[:, None]}, ": y must hold one label an image, but x is (4, 5, 6) and y is (4, 1); mend"),
-    ({"x": GREY / 255, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; convert x with astype"),
+    ({"x": GREY / 255, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; multiply x by 255 and"),
+    ({"x": GREY + 1.5, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; convert x with astype"),
+    (
+        {"x": GREY, "y": np.eye(4)},
+        ": y must hold one label an image, but x is (4, 5, 6) and y is (4, 4); save y.argmax(axis=1), which",
+    ),
     ({"x": GREY.astype("i4"), "y": LABELS}, ": pixels must be uint8, 0 to 255, but are int32; convert x with astype"),
     ({"x": GREY[:, 0], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is (4, 6);"),
     (

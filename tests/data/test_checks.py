@@ -157,7 +157,8 @@ class TestBalance:
             (
                 (6, 61),
                 "warning",
-                "61 training rows of class1 to 6 of class0; look at macro_f1, not at accuracy; a classifier with ",
+                "61 training rows of class1 to 6 of class0; of so few, class0 may never be predicted; look at macro_f1,"
+                " not at accuracy; a classifier with ",
             ),
             ((8, 8, 8), "note", "8 training rows of each class"),
         ],

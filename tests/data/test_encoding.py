@@ -34,6 +34,9 @@ def written(path: Path, data: bytes) -> Path:
         (b"a\nb\n\nCaf\xe9\n", "latin-1", 4),
         (b"a\n" * (PIECE // 2) + b"\xe9\n", "latin-1", PIECE // 2 + 1),
         ("Ã©".encode("latin-1") + UMLAUTS.encode("latin-1"), "latin-1", 1),  # looks like UTF-8, by chance
+        ("0,5 €\nÖsterreich\n".encode("cp1252"), "cp1252", 1),
+        (b"caf\xe9\n" + b"a\n" * (PIECE // 2) + b"\x80\n", "cp1252", 1),  # the sign stands in a later piece
+        (b"\x80 \x81\n", "latin-1", 1),  # of 0x81 cp1252 knows nothing
         (b"a\n\xff\0\n", "utf-8", 0),
         (UMLAUTS.encode()[:3], "utf-8", 0),
     ],
@@ -69,6 +72,13 @@ def test_an_encoding_that_was_told_is_said(tmp_path: Path) -> None:
     assert dataset.schema.columns[1].categories == ("Bonn", "Köln")
     text = "not UTF-8, as a byte in line 3 shows: read as latin-1; if words look odd, save the file as UTF-8"
     assert ("encoding", "note", text) in [(f.rule, f.level, f.text) for f in findings]
+
+
+@pytest.mark.parametrize("encoding", ["auto", "cp1252"])
+def test_what_windows_writes_is_read(tmp_path: Path, encoding: str) -> None:
+    path = written(tmp_path / "a.csv", "price,land\n0.5 €,Österreich\n".encode("cp1252"))
+    frame = read_frame(path, Format(encoding=encoding))
+    assert frame.iloc[0].tolist() == ["0.5 €", "Österreich"]
 
 
 @pytest.mark.parametrize("encoding", ["auto", "latin-1"])

@@ -312,7 +312,7 @@ REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "a.csv.gz",
         gzip.compress(ABC.encode(), mtime=0)[:-9],
         {},
-        "must be CSV in UTF-8 with one header, but is not: Compressed f",
+        "must be CSV in UTF-8 with one header, but is not: it is cut off; c",
     ),
     ("a.parquet", ABC, {}, "must be Parquet, but is not: "),
     ("a.txt", ABC, {}, "a table must be one of .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .sklearn, but source is"),

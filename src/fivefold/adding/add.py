@@ -49,6 +49,7 @@ class Added:
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 def add(
@@ -108,7 +109,7 @@ def add(
     model = propose(name, dataset)
     before = paths.PARAMS.read_text(encoding="utf-8")
     after, params = with_blocks(before, name, block, model)
-    left_out = (tuple(empty), tuple(constant))
+    left_out = (tuple(empty), tuple(constant), found.texts)
     return Added(name, block, model, dataset, findings, before, after, params, source, copy_to, notes, *left_out)
 
 

@@ -29,7 +29,7 @@ def without_target(found: Found, source: Path, *notes: str) -> Found:
         )
     kept = {key: value for key, value in block.items() if key not in ("target", "log")}
     split = {"by": "random", **SHARES} if block["split"]["by"] == "stratified" else block["split"]
-    return Found({**kept, "task": UNSUPERVISED, "split": split}, (*notes, *found.notes))
+    return Found({**kept, "task": UNSUPERVISED, "split": split}, (*notes, *found.notes), found.texts)
 
 
 def lie_flat(names: Iterable[str]) -> bool:

@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..params.splits import TimeSplit
 from .clock import is_even, is_time, times_of
 from .groups import group_of, words_of
-from .near import panel
+from .near import MOST_GAPS, panel
 
 Block = dict[str, Any]
 
@@ -90,18 +90,22 @@ def _by_time(
     """Return a split by the column of times whose order rows are in; without one, what to say of a column of times."""
     found = {name: times for name in names if (times := _moments(frame[name])) is not None}
     several = panel(frame[[*names, str(target.name)]], str(target.name)) if task == "regression" and found else None
-    column = next((name for name in found if _in_order(found[name])), several[0] if several else None)
+    column = next((name for name in found if _in_order(_known(found[name]))), several[0] if several else None)
     told = column or next((name for name in found if found[name].dtype.kind == "M"), "")
-    apart = _apart(frame, names)
-    if not column or not _tells(found[column]):
-        return None, _why_drawn(told, apart, task)
+    apart, gaps = _apart(frame, names), {name: int(pd.isna(times).sum()) for name, times in found.items()}
+    if not column or not _tells(_known(found[column])):
+        return None, _why_drawn(told, apart, task, gaps.get(told, 0))
     by_time = {"by": "time", "column": column, **SHARES}
-    lost = _unlearnt(target, task, found[column], by_time)
+    lost = _unlearnt(target[~pd.isna(found[column])], task, _known(found[column]), by_time)
     if lost:
         return None, (f"rows are in order of {column}, but drawn at random, since {lost}",)
-    order, others = f"rows are in order of {column}", ""
+    order, others = f"each {column} has several rows" if several else f"rows are in order of {column}", ""
+    if gaps[column]:
+        lacking = f"{column} is missing in {gaps[column]} of {len(frame)} rows"
+        drawn = "so they are drawn at random, and the future is known"
+        return None, (f"{order}, but {lacking}, {drawn}: {_remedy(column, gaps[column])}",)
     if several:
-        order, others = f"each {column} has several rows", f"; to forecast one {several[1]}, keep only its rows"
+        others = f"; to forecast one {several[1]}, keep only its rows"
         apart = apart or ([*several] if _is_one(frame, several) else [])
     elif task == "regression" and is_time(frame[column]) and is_even(found[column]):
         others = "; --kind series would forecast from past rows"
@@ -119,20 +123,32 @@ def _tells(times: Array) -> bool:
     return times.dtype.kind == "M" or bool((times == np.round(times)).all() and set(times) <= set(YEARS))
 
 
-def _why_drawn(told: str, apart: Sequence[str], task: str) -> tuple[str, ...]:
+def _why_drawn(told: str, apart: Sequence[str], task: str, gaps: int) -> tuple[str, ...]:
     """Say of columns of times that rows are drawn whatever they hold."""
     if apart:
         series = f"--time {','.join(apart)} makes a series of them"
         how = series if task == "regression" else "as one column they can be what `split` names"
         return (f"{', '.join(apart)} put rows in order, but they are drawn at random: {how}",)
-    how = f"to tell later rows from earlier ones, set `{_written({'by': 'time', 'column': told, **SHARES})}`"
+    how = f"to tell later rows from earlier ones, {_remedy(told, gaps)}"
     return (f"{told} holds times, but rows are drawn at random: {how}",) if told else ()
 
 
+def _remedy(column: str, gaps: int) -> str:
+    """Return what a person can do to divide rows in time, which asks for a time in every row."""
+    how = f"set `{_written({'by': 'time', 'column': column, **SHARES})}`"
+    return f"fill in or remove the rows without {column}, and {how}" if gaps else how
+
+
 def _moments(values: pd.Series) -> Array | None:
-    """Return the times of a column by which rows can be divided."""
-    times = None if values.isna().any() else times_of(values)
-    return times if times is not None and not pd.isna(times).any() and len(np.unique(times)) > 1 else None
+    """Return the times of a column in whose order rows can be, with gaps in less than half of it."""
+    times = times_of(values)
+    if times is None or pd.isna(times).mean() >= MOST_GAPS:
+        return None
+    return times if len(np.unique(_known(times))) > 1 else None
+
+
+def _known(times: Array) -> Array:
+    return times[np.flatnonzero(~pd.isna(times))]
 
 
 def _apart(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:

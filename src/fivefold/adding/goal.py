@@ -20,6 +20,9 @@ TARGETS = ("target", "label", "class", "y")
 FEW = 20
 """Different whole numbers up to which a target is taken for classes."""
 
+REPEATS = 10
+"""Rows of each whole number from which they may number classes."""
+
 FAR = 20.0
 """Medians beyond which the largest value of a target has a long tail."""
 
@@ -99,6 +102,18 @@ def task_of(values: pd.Series) -> str:
         return "regression" if kind == "numeric" else "classification"
     whole = bool((known == known.round()).all())
     return "classification" if whole and known.nunique() <= min(FEW, max(2, len(known) // 5)) else "regression"
+
+
+def maybe_classes(values: pd.Series) -> tuple[str, ...]:
+    """Return what to say of whole numbers that are learnt as values, but repeat as classes do; nothing of others."""
+    known = values.dropna()
+    if not pd.api.types.is_numeric_dtype(known.dtype) or (known != known.round()).any():
+        return ()
+    if known.nunique() * REPEATS > len(known):
+        return ()
+    named = "labels" if values.name is None else values.name
+    what = f"{known.nunique()} different whole numbers in {len(known)} rows"
+    return (f"{named}: {what}, learnt as values; if they number classes, say --task classification",)
 
 
 def is_skewed(target: pd.Series) -> bool:

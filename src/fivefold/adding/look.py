@@ -18,12 +18,12 @@ from ..errors import DataError
 from .alone import NOTE, lie_flat, without_target
 from .days import dates_of
 from .dividing import SHARES, split_of
-from .goal import listed, task_of
+from .goal import listed, maybe_classes, task_of
 from .said import UNSUPERVISED, Said
 from .signs import cells_that_are_none
 from .sizes import Size, size_for
 from .sniff import Sniffed, sniff
-from .spelt import amounts_of
+from .spelt import amounts_of, units_of
 from .tabular import Block, Found, of_columns
 
 FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
@@ -189,10 +189,12 @@ def _labelled(kind: str, labels: pd.Series, task: str, source: Path, *, by_sourc
     labels: missing where there are none.
     """
     alone = not task and bool(labels.isna().all())
+    untold = not task
     task = task or (task_of(labels) if pd.api.types.is_numeric_dtype(labels.dtype) else "classification")
     split = dict(GIVEN) if by_source else split_of(labels, task)
     normalize = "minmax" if kind == "images" else "standard"
-    found = Found({"kind": kind, "task": task, "split": split, "normalize": normalize})
+    notes = maybe_classes(labels) if untold and task == "regression" else ()
+    found = Found({"kind": kind, "task": task, "split": split, "normalize": normalize}, notes)
     return without_target(found, source, NOTE) if alone else found
 
 
@@ -215,9 +217,9 @@ def _of_frame(source: Path, said: Said) -> Found:
     doubts = (sniffed.doubt,) if sniffed.doubt else ()
     kind = () if taken == "table" else _taken(taken, said.kind)
     others = [found.block["target"]] if found.block["task"] == "classification" else said.times
-    written = () if taken == "text" else amounts_of(frame.drop(columns=list(others)))
+    written = () if taken == "text" else (*amounts_of(frame.drop(columns=list(others))), *units_of(frame))
     notes = (*doubts, *_codes(sniffed, found.block), *written, *found.notes, *kind)
-    return Found({"kind": taken, **({"format": how} if how else {}), **block}, notes)
+    return Found({"kind": taken, **({"format": how} if how else {}), **block}, notes, found.texts)
 
 
 def _codes(sniffed: Sniffed, block: Block) -> Iterator[str]:

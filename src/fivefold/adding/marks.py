@@ -41,7 +41,7 @@ def marks(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]
     points = sum(bool(POINTS.fullmatch(cell)) for cell in clear)
     sure = commas != points
     if separator == ",":
-        decimal = "."
+        decimal = "," if commas and not points else "."  # in quotes
     elif sure:
         decimal = "," if commas > points else "."
     else:
@@ -49,6 +49,9 @@ def marks(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]
     named = list(zip(names, columns, strict=False))
     other = "," if decimal == "." else "."
     thousands = next((m for m in (other, " ", "'") if any(_grouped(column, decimal, m) for _, column in named)), "")
+    if separator == decimal == ",":
+        name, cell = next((n, c) for n, column in named for c in column if c not in doubtful and COMMAS.fullmatch(c))
+        return decimal, thousands, f"{name}: {cell} in quotes is a number with a decimal comma; if not, mend `format`"
     return decimal, thousands, "" if sure else _doubt(named, decimal, separator)
 
 

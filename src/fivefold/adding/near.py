@@ -17,6 +17,9 @@ FEW = 0.01
 SAMPLE = 20
 """Series of which the times are looked at."""
 
+MOST_GAPS = 0.5
+"""Share of empty cells from which a column of times tells no order."""
+
 LONG = 5
 """Rows that each sequence or series must have."""
 
@@ -43,18 +46,22 @@ def times_that_repeat(frame: pd.DataFrame, target: str, *, sure: bool) -> tuple[
 
 
 def panel(frame: pd.DataFrame, target: str) -> tuple[str, str] | None:
-    """Return the columns of time and of names if rows are even steps of several series, one below the other."""
+    """Return the columns of time and of names if rows are even steps of several series, one below the other.
+
+    Rows without a time, if they are few, do not matter.
+    """
     names = [name for name in frame if name != target and 1 < frame[name].nunique() <= len(frame) / LONG]
     for time in (name for name in frame if name != target and frame[name].nunique() <= len(frame) / 2):
-        times = times_of(frame[time]) if not frame[time].isna().any() else None
-        if times is None:
+        times = times_of(frame[time])
+        if times is None or pd.isna(times).mean() >= MOST_GAPS:
             continue
+        timed, times = frame[~pd.isna(times)], times[~pd.isna(times)]
         for name in (name for name in names if name != time):
-            places = frame.groupby(name, sort=False).indices.values()
+            places = timed.groupby(name, sort=False).indices.values()
             long = frame[name].value_counts().min() >= LONG and not frame[name].isna().any()
             if (
                 long
-                and not frame.duplicated([name, time]).any()
+                and not timed.duplicated([name, time]).any()
                 and all(is_even(times[rows]) for rows in islice(places, SAMPLE))
             ):
                 return str(time), str(name)

@@ -1,9 +1,11 @@
 """What `fivefold add` shows on the screen."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -11,8 +13,10 @@ from rich.text import Text
 
 from ..data.findings import folded
 from ..data.records import Array, Dataset
-from ..data.schema import Column
+from ..data.schema import Column, Schema
+from ..data.steps import step_of, time_of
 from .add import Added
+from .clock import times_of
 from .goal import listed
 
 COLUMNS = 20
@@ -20,6 +24,8 @@ COLUMNS = 20
 
 NAME, WORDS = 30, 56
 """Characters of a name and of a list of words at most."""
+
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
@@ -65,7 +71,7 @@ def _remarks(added: Added) -> Iterable[tuple[str, str]]:
         yield "warning", f"left out, without any value that can be read: {listed(added.empty)}"
     if added.constant:
         yield "warning", f"left out, of one value in all rows: {listed(added.constant)}"
-    silent = {*added.empty, *added.constant}
+    silent = {*added.empty, *added.constant, *added.texts}  # of which it is told
     if left_out := [name for name in added.block.get("drop", []) if name not in silent]:
         yield "note", f"left out, as identifiers: {listed(left_out)} (take them out of `drop` if not)"
     if added.block.get("rare"):
@@ -124,9 +130,8 @@ def _facts(added: Added) -> Table:
         low, high = lengths.min(), lengths.max()
         table.add_row("length", f"{low} steps" if low == high else f"{low} to {high} steps")
     if schema.kind == "series":
-        first, last = schema.span
         name = added.block["time"] if isinstance(added.block["time"], str) else " ".join(added.block["time"])
-        table.add_row("time", Text(f"{name}: {first} to {last}, a step is {schema.step}"))
+        table.add_row("time", Text(f"{name}: {_span(name, schema)}"))
         for place, name in enumerate(schema.features[:COLUMNS]):
             role = "target" if name in added.block["targets"] else "exogenous"
             seen = dataset.train.x[..., place]
@@ -136,6 +141,16 @@ def _facts(added: Added) -> Table:
     if schema.task in ("classification", "regression"):
         table.add_row(Text(_cut(schema.target), "bold"), Text(_target(dataset), "bold"))
     return table
+
+
+def _span(name: str, schema: Schema) -> str:
+    """Return the first and the last time of a series and its step; counted from 1970, as the dates that they are."""
+    (first, last), step = schema.span, schema.step
+    if NUMBER.fullmatch(first) and NUMBER.fullmatch(step):
+        times = times_of(pd.Series([float(first), float(first) + float(step), float(last)], name=name))
+        if times is not None and times.dtype.kind == "M":
+            first, last, step = time_of(times, 0), time_of(times, -1), step_of(times[:2])
+    return f"{first} to {last}, a step is {step}"
 
 
 def _target(dataset: Dataset) -> str:

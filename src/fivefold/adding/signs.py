@@ -9,6 +9,9 @@ from ..data import columns
 from ..data.roles import PARTS
 from ..params.datasets import Column
 
+SEVERAL_WORDS = r"\s|[\u0e00-\u0eff\u3040-\u9fff]"
+"""What stands in several words: what parts them, or a letter of a script that does not part them."""
+
 
 def is_numeric(values: pd.Series) -> bool:
     """Say whether a column holds numbers."""
@@ -43,9 +46,14 @@ def is_words(values: pd.Series) -> bool:
 
 
 def is_text(values: pd.Series) -> bool:
-    """Say whether words are text, not categories: most cells stand there once."""
+    """Say whether words are text, not categories: most cells stand there once, and are several words."""
     cells = values.dropna().astype(str)
-    return bool(cells.nunique() > len(cells) / 2)
+    return bool(cells.nunique() > len(cells) / 2) and are_sentences(cells)
+
+
+def are_sentences(cells: pd.Series) -> bool:
+    """Say whether most cells are several words, not one as a UUID or an address is."""
+    return bool(cells.dropna().astype(str).str.strip().str.contains(SEVERAL_WORDS).mean() > 0.5)
 
 
 def cells_that_are_none(frame: pd.DataFrame) -> tuple[str, str] | None:

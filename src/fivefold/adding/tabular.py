@@ -13,7 +13,18 @@ from ..data.times import joined
 from ..errors import DataError
 from .clock import is_even, is_time, known_season, times_of
 from .dividing import divided, split_of
-from .goal import TARGETS, check_columns, check_task, find_target, gaps_of, is_skewed, listed, refuse_gaps, task_of
+from .goal import (
+    TARGETS,
+    check_columns,
+    check_task,
+    find_target,
+    gaps_of,
+    is_skewed,
+    listed,
+    maybe_classes,
+    refuse_gaps,
+    task_of,
+)
 from .groups import says_ids
 from .near import panel, times_that_repeat
 from .said import UNSUPERVISED, Said
@@ -30,10 +41,11 @@ DOZEN = 12
 
 @dataclass(frozen=True)
 class Found:
-    """A dataset block, and what a person should know of how it came about."""
+    """A dataset block, what a person should know of how it came about, and a table's columns of text."""
 
     block: Block
     notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 def of_columns(frame: pd.DataFrame, source: Path, said: Said) -> Found:
@@ -45,7 +57,7 @@ def of_columns(frame: pd.DataFrame, source: Path, said: Said) -> Found:
         alike = _with_target(frame.assign(**{"": 0}), source, said, said.task, split)
         labels = (name for name in frame if name.lower() in TARGETS and name != split)
         notes = (f"{name}: learnt like other columns; if it is a label, take it out of the data" for name in labels)
-        return Found(alike.block, (*alike.notes, *notes))
+        return Found(alike.block, (*alike.notes, *notes), alike.texts)
     if said.kind == "series" or not (said.kind or said.task):
         found = _series(frame, said, source)
         if found:
@@ -57,12 +69,14 @@ def of_columns(frame: pd.DataFrame, source: Path, said: Said) -> Found:
     check_task(target, task, source)
     empty = gaps_of(target, task)
     if not empty.any():
-        return _with_target(frame, source, said, task, split)
+        found = _with_target(frame, source, said, task, split)
+        values = found.block["task"] == "regression" and not said.task and found.block["kind"] != "sequences"
+        return replace(found, notes=(*found.notes, *maybe_classes(target))) if values else found
     found = _with_target(frame[~empty], source, said, task, split) if said.accept and not empty.all() else None
     if found is None or found.block["kind"] != "table":
         refuse_gaps(target, empty, source, table=found is None and kind in ("", "table"))
     note = f"accepted: {empty.sum()} rows without {said.target} are left out; `missing` in params.yaml holds it"
-    return Found({**found.block, "missing": {"target": "drop"}}, (*found.notes, note))
+    return Found({**found.block, "missing": {"target": "drop"}}, (*found.notes, note), found.texts)
 
 
 def _with_target(frame: pd.DataFrame, source: Path, said: Said, task: str, split: str | None) -> Found:
@@ -83,7 +97,7 @@ def _with_target(frame: pd.DataFrame, source: Path, said: Said, task: str, split
     by, notes = divided(frame[target], task, split, frame, names, time=said.time)
     if kind == "text" or (not kind and reads_as_text(texts)):
         return _text(frame, texts, target, task, by, notes)
-    unread = "" if kind else ", ".join(texts.columns)
+    unread = ", ".join(texts.columns)
     notes += (f"{unread}: text, of which a table learns nothing; --kind text would read it, alone",) if unread else ()
     notes += tuple(
         f"{name}: the number of a fold, not a feature; name it under `drop`" for name in names if is_fold(frame[name])
@@ -94,7 +108,7 @@ def _with_target(frame: pd.DataFrame, source: Path, said: Said, task: str, split
         notes += (
             f"{target}: a few values are far above the rest, so logarithms are learnt (`log`); take it out if not",
         )
-    return Found(block, notes)
+    return Found(block, notes, texts.columns)
 
 
 def _text(frame: pd.DataFrame, texts: Texts, target: str, task: str, split: Block, notes: tuple[str, ...]) -> Found:

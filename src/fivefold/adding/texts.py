@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .signs import is_text, is_words
+from .signs import are_sentences, is_text, is_words
 
 LONG_TEXT = 25.0
 """Mean characters of a cell from which a column of words is text."""
@@ -25,13 +25,14 @@ class Texts:
 def texts_of(frame: pd.DataFrame, names: list[str], *, sure: bool) -> Texts:
     """Return which of the columns `names` are text.
 
-    sure: a person says that there is text: without long ones, the longest column of words is it.
+    sure: a person says that there is text: without long ones, the longest column of words is it, one of several words
+        a cell first.
     """
     lengths = {name: _mean_length(frame[name]) for name in names if is_words(frame[name])}
     texts = [name for name, length in lengths.items() if length >= LONG_TEXT and is_text(frame[name])]
     texts.sort(key=lambda name: -lengths[name])
     if sure and not texts and lengths:
-        texts = [max(lengths, key=lambda name: lengths[name])]
+        texts = [max(lengths, key=lambda name: (are_sentences(frame[name]), lengths[name]))]
     others = tuple(name for name in names if name not in texts)
     return Texts(tuple(texts), others, lengths[texts[0]] if texts else 0.0)
 

@@ -16,6 +16,9 @@ from .step_checks import FAR, constant_steps, leaking_exogenous, outlying_steps,
 IMBALANCE = 10.0
 """Rows of the most common class per row of the rarest above which a note becomes a warning."""
 
+RARE = 20
+"""Training rows of a rare class below which a classifier may never predict it."""
+
 FOLDS = 5
 """A class of fewer training rows cannot be in every fold of a cross-validation."""
 
@@ -166,7 +169,8 @@ def _balance(dataset: Dataset) -> Iterator[Finding]:
     text = f"{counts[common]} training rows of {classes[common]} to {counts[rare]} of {classes[rare]}"
     severe = ratio > IMBALANCE
     how = f"a classifier with `training: {{imbalance: weights}}` finds more of {classes[rare]}, and takes others for it"
-    remedy = f"; look at macro_f1, not at accuracy; {how}" if severe else ""
+    never = f"of so few, {classes[rare]} may never be predicted; " if counts[rare] < RARE else ""
+    remedy = f"; {never}look at macro_f1, not at accuracy; {how}" if severe else ""
     yield Finding(rule="class_balance", level="warning" if severe else "note", text=f"{text}{remedy}")
 
 

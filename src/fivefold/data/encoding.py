@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import re
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ PIECE = 2**20
 
 SMALL = 64 * 2**20
 """Bytes that any .gz may unpack to."""
+
+OF_CP1252 = re.compile(rb"[\x80-\x9f]")
+"""What Windows writes letters and signs as, such as its euro; in latin-1 they are control characters."""
+
+NOT_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+"""Bytes that stand for nothing in cp1252."""
 
 GROWN = 100
 """Times that a larger one may grow: tables of text shrink to a tenth, of few values to a fiftieth."""
@@ -66,7 +73,7 @@ def doubts(source: Path, form: Format) -> tuple[Finding, ...]:
 
 
 def guess(source: Path) -> Guess:
-    """Return utf-16 where its mark stands first, latin-1 for another text that is not UTF-8, else utf-8.
+    """Return utf-16 where its mark stands first, cp1252 or latin-1 for another text that is not UTF-8, else utf-8.
 
     What holds zero bytes without that mark is no text.
 
@@ -106,11 +113,17 @@ def _guess(source: Path, changed: int, size: int) -> Guess:
 
 
 def _not_utf8(source: Path, line: int, byte: int) -> Guess:
-    """Return latin-1, unless more characters are UTF-8 than bytes are not: by chance latin-1 hardly looks like it."""
+    """Return latin-1, or cp1252 where only that has a letter for a byte.
+
+    But not if more characters are UTF-8 than bytes are not: by chance latin-1 hardly looks like it.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     bad = good = 0
+    windows, other = False, False
     for piece in _pieces(source):
         text = decoder.decode(piece)
+        windows = windows or OF_CP1252.search(piece) is not None
+        other = other or NOT_CP1252.search(piece) is not None
         wrong = text.count("\ufffd")
         bad += wrong
         good += len(text) - len(text.encode("ascii", "ignore")) - wrong
@@ -119,7 +132,7 @@ def _not_utf8(source: Path, line: int, byte: int) -> Guess:
             f"{source} must be UTF-8, as most of it is, but line {line} holds byte 0x{byte:02x}, which is none ({bad}"
             " such bytes); mend it, or set `format: {encoding: latin-1}`"
         )
-    return Guess("latin-1", line)
+    return Guess("cp1252" if windows and not other else "latin-1", line)
 
 
 def _pieces(source: Path) -> Iterator[bytes]:

@@ -36,6 +36,12 @@ INDEX = "index"
 LEADING_ZERO = r"\s*[-+]?0\d"
 """What begins like a code, not like a number."""
 
+ZIP = b"PK\x03\x04"
+"""How a zip archive begins."""
+
+SEPARATOR_LINE = re.compile(r"\ufeff?sep=.?$", re.IGNORECASE)
+"""A first line that tells Excel what stands between cells."""
+
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
 
 
@@ -61,6 +67,8 @@ def read_frame(
     if not source.name.lower().endswith(SUFFIXES):
         raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, but source is {source}; convert it to CSV")
     bounded(source, form)
+    if source.is_file() and _is_zip(source):
+        raise DataError(f"{source} is a zip archive, as an .xlsx is one too, not a table; unpack it, or save it as CSV")
     parquet = source.suffix.lower() == ".parquet"
     what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
     try:
@@ -81,6 +89,8 @@ def _reason(error: BaseException, source: Path) -> str:
         return f"line {line} has {cells} cells, those before it {wanted}; mend it, or quote a cell that holds the mark"
     if found := re.search(r"EOF inside string starting at row (\d+)", said):
         return f"a quote that opens in line {int(found[1]) + 1} is never closed; close or remove it"
+    if isinstance(error, EOFError):
+        return "it is cut off; copy or download it again"
     if "No columns to parse" in said:
         return "it is empty; bring rows"
     if isinstance(error, pd.errors.ParserWarning):
@@ -92,6 +102,11 @@ def _reason(error: BaseException, source: Path) -> str:
             f"byte {error.start} is none of a text in it; set `format: {{encoding: ...}}` to latin-1, utf-8 or utf-16"
         )
     return f"{said}; mend the file"
+
+
+def _is_zip(source: Path) -> bool:
+    with source.open("rb") as file:
+        return file.read(len(ZIP)) == ZIP
 
 
 def _beginning(source: Path) -> bytes:
@@ -120,6 +135,9 @@ def _csv(source: Path, form: Format, words: Sequence[str], classes: Sequence[str
             raise DataError(
                 f"{source} must be text, but holds zero bytes; set `format: {{encoding: utf-16}}` if it is one"
             )
+        if SEPARATOR_LINE.match(first[0]):
+            what = "line 1 tells Excel what stands between cells (sep=)"
+            raise DataError(f"{source} must begin with its header, but {what}; remove that line")
         if form.header:
             if not first[0].strip() and not (first == INDEX).any():
                 first[0] = INDEX

@@ -59,7 +59,7 @@ def read_images(source: Path, params: Images) -> RawImages:
     if found.labels.shape != (len(x),):
         raise DataError(
             f"{source}: y must hold one label an image, but x is {found.pixels.shape} and y is {found.labels.shape};"
-            " mend the file"
+            f" {_as_labels(found.labels, len(x))}"
         )
     labels = pd.Series(found.labels, name=found.target)
     y, classes = encode_target(labels, params.task, source)
@@ -154,10 +154,24 @@ def _layout(width: int, params: Images, source: Path) -> tuple[int, int, int]:
     return fitting[0]
 
 
+def _as_bytes(pixels: Array) -> str:
+    """Return how pixels of another type become bytes."""
+    shares = pixels.dtype.kind == "f" and pixels.size > 0 and pixels.min() >= 0 and pixels.max() <= 1
+    return "multiply x by 255 and convert it with astype" if shares else "convert x with astype"
+
+
+def _as_labels(labels: Array, n: int) -> str:
+    """Return how labels of another shape become one an image."""
+    if labels.ndim != 2 or len(labels) != n or labels.dtype.kind not in "biuf" or labels.shape[1] < 2:
+        return "mend the file"
+    one_hot = ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
+    return "save y.argmax(axis=1), which one 1 a row tells" if one_hot else "mend the file"
+
+
 def _shaped(pixels: Array, source: Path, params: Images) -> Array:
     """Return (n, c, h, w)."""
     if pixels.dtype != np.uint8:
-        raise DataError(f"{source}: pixels must be uint8, 0 to 255, but are {pixels.dtype}; convert x with astype")
+        raise DataError(f"{source}: pixels must be uint8, 0 to 255, but are {pixels.dtype}; {_as_bytes(pixels)}")
     if pixels.size == 0:
         raise DataError(f"{source}: x must hold an image and a pixel or more, but is {pixels.shape}; save it again")
     if pixels.ndim == 3:

@@ -29,10 +29,10 @@ class Format(Strict):
     dates: Literal["iso", "day_first", "month_first"] = Field(
         default="iso", description="iso: 2020-12-31; day_first: 31.12.2020 or 31/12/20; month_first: 12/31/2020"
     )
-    encoding: Literal["auto", "utf-8", "latin-1", "utf-16"] = Field(
+    encoding: Literal["auto", "utf-8", "latin-1", "cp1252", "utf-16"] = Field(
         default="auto",
-        description="auto: utf-16 if it begins with its mark, latin-1 if it is not UTF-8; but if most of it"
-        " is, that is an error",
+        description="auto: utf-16 if it begins with its mark, latin-1 if it is not UTF-8, or cp1252 if it holds what"
+        " only Windows writes; but if most of it is UTF-8, that is an error",
     )
 
     @field_validator("thousands")

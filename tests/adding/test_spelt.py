@@ -1,0 +1,39 @@
+"""Cells that are a number and more are told, and which of them are read as words."""
+
+import pandas as pd
+import pytest
+
+from fivefold.adding.spelt import amounts_of, units_of
+
+REMEDY = "write the number alone to have it as one"
+
+
+def test_minutes_that_would_be_hours_are_told() -> None:
+    frame = pd.DataFrame({"run": ["07:28", "57:28", "59:01"], "start": ["07:28", "12:28", "23:01"]})
+    minutes = "(of hours and minutes; if 57:28 is minutes and seconds, write 00:57:28)"
+    told = f"run '07:28' as 26880 seconds {minutes}, start '07:28' as 26880 seconds"
+    assert amounts_of(frame) == (f"read as numbers: {told}",)
+
+
+def test_numbers_with_a_unit_are_told() -> None:
+    weight = [f"{n} kg" for n in range(20)]
+    size = [f"{n},5m2" for n in range(18)] + ["?", None]
+    speed = [f"{n} km/h" if n % 2 else f"{n} mph" for n in range(20)]
+    told = "numbers with a unit are read as words: weight '0 kg', size '0,5m2', speed '0 mph'"
+    frame = pd.DataFrame({"weight": weight, "size": size, "speed": speed, "x": range(20)})
+    assert units_of(frame) == (f"{told}; {REMEDY}",)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"{n} €" for n in range(20)],  # read as numbers
+        [f"{n}th" for n in range(20)],
+        [f"{n}{chr(97 + n)}" for n in range(20)],  # codes
+        [f"kg {n}" for n in range(20)],
+        ["5 kg", "10 kg"] * 10,
+        [f"2020-01-{n:02}" for n in range(1, 21)],
+    ],
+)
+def test_other_words_are_not(words: list[str]) -> None:
+    assert units_of(pd.DataFrame({"words": words})) == ()
