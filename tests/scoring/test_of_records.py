@@ -14,21 +14,26 @@ from sklearn.metrics import roc_auc_score
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from fivefold.data.records import Dataset, Records
-from fivefold.data.schema import Schema
+from fivefold.data.schema import Column, Schema
 from fivefold.families.autoencoder.params import Autoencoder
 from fivefold.families.expert import Expert
 from fivefold.families.find import build_network
 from fivefold.families.likeness import energy
 from fivefold.families.saved import Saved, deployed, last_part, network_shape
+from fivefold.params.datasets import Missing
 from fivefold.params.losses import Auto
 from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge
+from fivefold.scoring.naming import names_of
 from fivefold.scoring.of_records import UNITS
 from fivefold.scoring.records import Linear, tell
 from fivefold.scoring.report import Report
 from fivefold.scoring.samples import make, noise_of
 from fivefold.training.fit import fit
+
+from ..conftest import dataset_of, schema_of, table_block
 
 CHAIN = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
 HISTORY = pd.DataFrame({"epoch": [1], "train/loss": [1.0], "val/loss": [1.0]})
@@ -134,6 +139,20 @@ class TestAnomalies:
         worst = test.sort_values("error", ascending=False, kind="stable").head(odd)
         assert scores["precision_at_k"] == pytest.approx((worst.target == "b").mean())
         assert (test.anomaly == (test.error > 0.1)).all()
+
+    def test_normal_rows_are_told_beside_a_pca_of_normal_rows(self) -> None:
+        data = dataset()
+        found = report(saved(data, purpose={"name": "anomaly", "normal": ["a"]}), data)
+        train, test = (
+            CHAIN(records.x[records.y == 0]).reshape(-1, 144).astype(np.float64) for records in (data.train, data.test)
+        )
+        golden = PCA(4, random_state=3).fit(train)
+        left = (test - golden.inverse_transform(golden.transform(test))) ** 2
+        assert found.scores["test"]["pca_mse"] == pytest.approx(left.mean(), rel=1e-4)
+        frame = found.predictions[found.predictions["set"] == "test"]
+        assert found.scores["test"]["mse"] == pytest.approx(frame.error[frame.target == "a"].mean())
+        variance = ((test - train.mean(0)) ** 2).mean()
+        assert found.scores["test"]["explained"] == pytest.approx(1 - found.scores["test"]["mse"] / variance, rel=1e-4)
 
     def test_rows_without_classes_have_a_share_that_is_flagged(self) -> None:
         data = dataset()
@@ -270,3 +289,35 @@ def test_without_a_target_no_score_asks_for_one(purpose: str) -> None:
     assert set(found.tables["codes"]["class"]) == {"rows"}
     for draw in found.pictures.values():
         draw()
+
+
+def rows_of_words() -> tuple[Dataset, Chain]:
+    """Numbers a and n, with a gap, and a word between them."""
+    random = np.random.default_rng(0)
+    x = np.column_stack([random.normal(size=(60, 1)), random.integers(0, 2, 60), random.normal(size=(60, 1))])
+    x[::7, 2] = np.nan
+    columns = (
+        Column(name="a", type="numeric"),
+        Column(name="word", type="categorical", categories=("x", "y")),
+        Column(name="n", type="numeric"),
+    )
+    schema = schema_of((3,), 2).model_copy(update={"features": ("a", "word", "n"), "columns": columns})
+    data = dataset_of(schema, *[(x, np.arange(60) % 2)] * 3)
+    return data, fit_scaling(data.train.x, schema, table_block(missing=Missing(indicator=True)))
+
+
+def test_a_table_s_features_have_their_columns_names_and_no_decibels() -> None:
+    data, chain = rows_of_words()
+    params = Autoencoder.model_validate_json(
+        json.dumps({"family": "autoencoder", "latent": 2, "variant": {"name": "denoising", "amount": 0.1}})
+    )
+    loss = Auto(name="auto")
+    built = build_network(params, network_shape(data.schema, chain, loss))
+    model = deployed(params, data.schema, chain, built, last_part(params, data.schema, chain, loss)).eval()
+    found = Saved(model, data.schema, params, loss, {"name": "m", "params": {"seed": 3}})
+    assert names_of(found, len(chain.names)) == list(chain.names) == ["a", "n", "n missing", "word=x", "word=y"]
+    told = report(found, data)
+    assert not {"psnr", "gain", "pca_gain", "psnr_noisy"} & set(told.scores["test"])
+    bars, *rows = told.pictures["records"]().axes
+    assert {label.get_text() for label in bars.get_yticklabels()} == set(chain.names)
+    assert [panel.get_xlabel() for panel in rows] == ["record", "told"]

@@ -1,18 +1,23 @@
 """The report of a generator: what its records are compared with, and what is told of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.data.records import Dataset
+from fivefold.data.records import Dataset, Records
+from fivefold.data.schema import Column
 from fivefold.families.expert import Expert
 from fivefold.families.saved import Saved
 from fivefold.scoring.judge import judge
+from fivefold.scoring.likeness import entropy
+from fivefold.scoring.of_samples import Compared, doubts
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.report import Report
-from fivefold.scoring.samples import make, noise_of
+from fivefold.scoring.sample_pictures import learning_curve, of_records
+from fivefold.scoring.samples import Views, make, noise_of
 
 from ..families.test_contract import CASES, Case, records, saved_of, schema_for
 
@@ -116,3 +121,57 @@ def test_noise_asks_for_classes_and_is_the_same_for_the_same_seed() -> None:
     assert z[:, 12:].sum() == 4
     assert np.array_equal(make(saved, z), make(saved, noise_of(saved, 4, 7, np.array([3, 0, 9, 3]))))
     assert not np.array_equal(z[:, :12], noise_of(saved, 4, 8, np.array([3, 0, 9, 3]))[:, :12])
+
+
+def test_distances_at_zero_and_below_stay_in_the_learning_curve_beside_the_floor() -> None:
+    table = pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            **dict.fromkeys(("critic", "generator", "diversity"), 1.0),
+            "energy": [0.5, -0.002],
+            "kid": [0.1, 0.0],
+            "energy_floor": -0.001,
+            "kid_floor": 0.002,
+        }
+    )
+    distances = learning_curve(table, "m").axes[1]
+    drawn = {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in distances.lines}
+    assert drawn["energy distance"] == [0.5, -0.002]
+    assert drawn["KID"] == [0.1, 0.0]
+    assert drawn["energy distance, real rows"] == [-0.001, -0.001]
+    assert distances.get_ylim()[0] < -0.002
+
+
+def test_the_floor_of_a_learning_curve_is_there_where_a_training_compares_as_a_report_does() -> None:
+    assert "kid_floor" in report_of(CASES["gan dcgan"], None).tables["learning_curve"]
+    assert "kid_floor" not in report_of(CASES["gan"], None).tables["learning_curve"]
+
+
+@pytest.mark.parametrize(("right", "said"), [(10, False), (5, True)])
+def test_a_judge_that_only_guesses_is_named(right: int, said: bool) -> None:
+    truth = np.repeat([0, 1], 5)
+    seen = np.where(np.arange(10) < right, truth, 1 - truth)
+    rows = {"test": Records(np.zeros((10, 1)), truth, np.arange(10))}
+    found = doubts(
+        Compared(rows, {"test": Views(np.zeros((10, 1)), seen)}, {}, schema_for(CASES["gan"]), print), EXPERT
+    )
+    text = (
+        "the judge net is no better than guessing: it tells 0.5000 of real test rows, and their largest class is 0.5000"
+    )
+    assert [line.partition(" of them;")[0] for line in found] == ([text] if said else [])
+
+
+def test_the_entropy_of_one_class_has_no_sign() -> None:
+    assert f"{entropy(np.array([1.0])):.4f}" == "0.0000"
+
+
+def test_rows_are_drawn_by_numeric_columns_alone() -> None:
+    columns = [
+        Column(name=name, type=kind) for name, kind in (("w", "categorical"), ("a", "numeric"), ("b", "numeric"))
+    ]
+    schema = schema_for(CASES["gan"]).model_copy(update={"features": ("w", "a", "b"), "columns": tuple(columns)})
+    saved, rows = replace(saved_of(CASES["gan"]), schema=schema), np.zeros((4, 3))
+    (axes,) = of_records("m", saved, rows, rows, 0)["samples"]().axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a", "b")
+    fewer = replace(saved, schema=schema.model_copy(update={"features": ("w", "a"), "columns": tuple(columns[:2])}))
+    assert of_records("m", fewer, rows[:, :2], rows[:, :2], 0) == {}

@@ -111,3 +111,14 @@ def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_descr
     assert tags["doctor"] == "mode_collapse"
     assert tags["doctor.mode_collapse"] == finding["text"]
     assert f"**doctor, problem**: {finding['text']}" in tags["mlflow.note.content"].splitlines()
+
+
+def test_the_judge_of_what_a_model_makes_is_a_tag(report: Report) -> None:
+    facts = json.loads((paths.model("m") / "model.json").read_text())
+    (paths.model("m") / "model.json").write_text(json.dumps(facts | {"judge": {"model": "net", "digest": "0" * 64}}))
+    (paths.report("m") / "plots").mkdir(parents=True)
+    (paths.report("m") / "metrics.json").write_text(json.dumps({"test": {"kid": 0.5}}))
+    (paths.report("m") / "predictions.parquet").write_text("")
+    told.evaluation(report, "m")
+    tags = {k: v for event in report.spool.read() if isinstance(event, events.Tags) for k, v in event.tags.items()}
+    assert tags["judge"] == "net (weights 000000000000)"

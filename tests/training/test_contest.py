@@ -135,6 +135,17 @@ def test_the_alarm_fires_on_a_run_made_to_collapse_and_stops_nothing(
     assert f"doctor, problem: {found.text}" in fitted.lines()
 
 
+def test_a_collapse_that_the_end_tells_is_not_told_just_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = model({"loss": {"name": "minimax"}, "critic_rate": 1e-4, "evaluate_every": 1}, max_epochs=2)
+    alarms: list[tuple[str, str]] = []
+    fitted = run(tmp_path, chosen, ring(256), on_alarm=lambda *alarm: alarms.append(alarm))
+    ((_, text),) = alarms
+    assert f"doctor, problem: {text}" in fitted.lines()
+    assert text not in capsys.readouterr().out
+
+
 def epochs(*diversity: float | None) -> list[dict[str, float]]:
     return [{"train/critic": 1.0} | ({} if value is None else {"val/diversity": value}) for value in diversity]
 

@@ -144,3 +144,9 @@ def test_a_variational_autoencoder_that_makes_images_is_filmed(tmp_path: Path) -
 
 def int_of(epoch: int, *_: object) -> None:
     """Nothing is to be done after an epoch."""
+
+
+def test_a_detector_to_which_every_class_is_normal_is_refused(tmp_path: Path) -> None:
+    text = r"models\.m\.network\.purpose\.normal must leave a class to be an anomaly, but lists all of fine, odd; take"
+    with pytest.raises(ParamsError, match=text):
+        run(tmp_path, purpose={"name": "anomaly", "normal": ["odd", "fine"]})

@@ -115,7 +115,7 @@ def explained(x: Array, y: Array, held_out: Array, truth: Array) -> float:
 def entropy(shares: Array) -> float:
     """Return the entropy of shares (k,) that add up to 1, in bits."""
     some = shares[shares > 0]
-    return float(-(some * np.log2(some)).sum())
+    return float(-(some * np.log2(some)).sum()) + 0.0  # no -0.0
 
 
 def _moments(rows: Array) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from ..data.records import SPLITS, Array, Dataset
+from ..data.records import SPLITS, Array, Dataset, Records
 from ..families.autoencoder.params import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
 from ..families.expert import Expert
 from ..families.saved import Saved
@@ -20,6 +20,7 @@ from . import of_samples
 from . import record_pictures as pictures
 from .compression import beside, curve
 from .denoised import scores_of_noise
+from .naming import names_of
 from .pictures import PICTURES
 from .records import Linear, Told, decode, errors_of, tell
 from .report import Report
@@ -85,6 +86,10 @@ class Seen(NamedTuple):
         """Names of classes by index; empty if rows have none."""
         return np.array(self.saved.schema.classes)
 
+    def learnt(self, part: str) -> Told:
+        """Return the rows of a set that are like those that were learnt: to a detector, those of normal classes."""
+        return _learnt(self.saved, self.dataset, self.told, part)
+
 
 def report(
     name: str,
@@ -97,14 +102,19 @@ def report(
     """Score model `name` on the rows it was trained, chosen and tested with; images it makes as `judge` sees them."""
     seed = int(saved.facts["params"]["seed"])
     told = {each: tell(saved.model, records.x) for each, records in dataset.splits().items()}
-    seen = Seen(saved, dataset, told, Linear.fit(told["train"], seed))
+    seen = Seen(saved, dataset, told, Linear.fit(_learnt(saved, dataset, told, "train"), seed))
     scores = {SHORT[each]: _scores(seen, each, seed) for each in ("test", "validation", "train")}
     lines = [f"{each} {value:.4f} ({UNITS[each]})" for each, value in scores["test"].items() if each in UNITS]
     if saved.schema.kind == "images" and isinstance(seen.network.purpose, Generate):
         compared = of_samples.compare(saved, dataset, judge, seed)
         made = {each: of_samples.scores_of(compared, part, seed) for part, each in SHORT.items()}
         scores = {each: made[each] | own for each, own in scores.items()}
-        lines = [*of_samples.lines_of(made["test"]), *lines, of_samples.seen_by(judge)]
+        lines = [
+            *of_samples.lines_of(made["test"]),
+            *lines,
+            *of_samples.doubts(compared, judge),
+            of_samples.seen_by(judge),
+        ]
     shown = _tables(seen, history, measured)
     drawn: dict[str, Callable[[], Figure]] = {
         each: partial(PICTURES[each], table, name) for each, table in shown.items()
@@ -115,21 +125,20 @@ def report(
 def _scores(seen: Seen, part: str, seed: int) -> dict[str, float]:
     """Return the scores of one set, those of the purpose first."""
     network = seen.network
-    told = seen.told[part]
-    errors = told.errors
-    usual = {"mse": float(errors.mean()), "pca_mse": float(seen.linear.errors(told).mean())}
-    mean = np.broadcast_to(seen.told["train"].mean, told.truth.shape)
+    told = seen.learnt(part)
+    usual = {"mse": float(told.errors.mean()), "pca_mse": float(seen.linear.errors(told).mean())}
+    mean = np.broadcast_to(seen.learnt("train").mean, told.truth.shape)
     variance = float(errors_of(told.truth, mean, told.real).mean())
     usual["explained"] = 1 - usual["mse"] / variance if variance else 0.0
     found = _neighbours(seen, part, seed)
     match network.variant:
-        case Denoising():
+        case Denoising() if seen.saved.schema.kind != "table":  # 0 and 1 of a category have no span to be decibels of
             found |= scores_of_noise(seen.saved, network.variant, seen.dataset.splits()[part].x, seen.linear, seed)
         case Variational():
             found |= scores_of_bound(seen.saved, seen.dataset.splits()[part].x, seed)
     match network.purpose:
         case Detect():
-            return _anomalies(seen, part, network.purpose, errors) | usual | found
+            return _anomalies(seen, part, seen.told[part].errors) | usual | found
         case Reduce() | Generate():
             return found | usual
     return (found | usual) if network.purpose.name == "denoising" else (usual | found)
@@ -161,11 +170,11 @@ def _components(seen: Seen, part: str) -> Array:
     return seen.linear.codes(seen.told[part])
 
 
-def _anomalies(seen: Seen, part: str, purpose: Detect, errors: Array) -> dict[str, float]:
+def _anomalies(seen: Seen, part: str, errors: Array) -> dict[str, float]:
     """Return how well errors tell anomalies from normal rows."""
     threshold = seen.threshold
     flagged = errors > threshold
-    odd = odd_rows(seen, part, purpose)
+    odd = odd_rows(seen.saved, seen.dataset.splits()[part])
     if odd is None or odd.all() or not odd.any():
         return {"flagged": float(flagged.mean())}
     worst = np.argsort(-errors, kind="stable")[: odd.sum()]
@@ -173,26 +182,23 @@ def _anomalies(seen: Seen, part: str, purpose: Detect, errors: Array) -> dict[st
         "auroc": float(metrics.roc_auc_score(odd, errors)),
         "average_precision": float(metrics.average_precision_score(odd, errors)),
         "precision_at_k": float(odd[worst].mean()),
-        "pca_auroc": float(metrics.roc_auc_score(odd, _linear_of_normal(seen, purpose).errors(seen.told[part]))),
+        "pca_auroc": float(metrics.roc_auc_score(odd, seen.linear.errors(seen.told[part]))),
         "flagged_normal": float(flagged[~odd].mean()),
         "flagged_anomalies": float(flagged[odd].mean()),
     }
 
 
-def odd_rows(seen: Seen, part: str, purpose: Detect) -> Array | None:
+def odd_rows(saved: Saved, records: Records) -> Array | None:
     """Return which rows (n,) are of no normal class; None if no classes are named."""
-    if not purpose.normal:
+    purpose = cast(Autoencoder, saved.network).purpose
+    if not isinstance(purpose, Detect) or not purpose.normal:
         return None
-    return ~np.isin(seen.classes[seen.dataset.splits()[part].y], purpose.normal)
+    return ~np.isin(np.array(saved.schema.classes)[records.y], purpose.normal)
 
 
-def _linear_of_normal(seen: Seen, purpose: Detect) -> Linear:
-    """Return a PCA of the rows that the network learnt."""
-    odd = odd_rows(seen, "train", purpose)
-    train = seen.told["train"]
-    keep = slice(None) if odd is None else ~odd
-    real = None if train.real is None else train.real[keep]
-    return Linear.fit(Told(train.truth[keep], train.told[keep], train.codes[keep], real), 0)
+def _learnt(saved: Saved, dataset: Dataset, told: dict[str, Told], part: str) -> Told:
+    odd = odd_rows(saved, dataset.splits()[part])
+    return told[part] if odd is None or odd.all() else told[part].take(~odd)
 
 
 def _predictions(seen: Seen) -> pd.DataFrame:
@@ -226,7 +232,7 @@ def _errors(seen: Seen) -> pd.DataFrame:
     """Return the error of each test row, and what it is: normal or anomaly, its class, or a row; and a threshold."""
     test, purpose = seen.dataset.test, seen.network.purpose
     kinds = seen.classes[test.y] if len(seen.classes) else np.full(len(test), "rows")
-    odd = odd_rows(seen, "test", purpose) if isinstance(purpose, Detect) else None
+    odd = odd_rows(seen.saved, test)
     if odd is not None:
         kinds = np.where(odd, "anomaly", "normal")
     table = pd.DataFrame({"kind": kinds, "error": seen.told["test"].errors})
@@ -235,7 +241,7 @@ def _errors(seen: Seen) -> pd.DataFrame:
 
 def _compression(seen: Seen) -> pd.DataFrame:
     """Return rate and distortion of test rows, of codes and of a PCA's components, kept in the same way."""
-    test, train, linear = seen.told["test"], seen.told["train"], seen.linear
+    test, train, linear = seen.learnt("test"), seen.learnt("train"), seen.linear
 
     def lost(told: Array) -> float:
         return float(errors_of(test.truth, told, test.real).mean())
@@ -276,6 +282,5 @@ def _pictures(name: str, seen: Seen, seed: int) -> dict[str, Callable[[], "Figur
     elif kind in ("sequences", "series"):
         drawn["records"] = partial(pictures.steps, name, test)
     else:
-        features = list(seen.saved.schema.features)
-        drawn["records"] = partial(pictures.columns, name, test, features)
+        drawn["records"] = partial(pictures.columns, name, test, names_of(seen.saved, test.truth.shape[-1]))
     return drawn

@@ -36,6 +36,9 @@ BESIDE = {"test": "validation", "validation": "test", "train": "validation"}
 
 SHORT = {"test": "test", "validation": "val", "train": "train"}
 
+CERTAIN = 2
+"""Standard errors by which a judge must be better than guessing."""
+
 FLOOR = "{}_floor"
 """A score of real rows in place of records."""
 
@@ -93,11 +96,14 @@ def report(
     compared = compare(saved, dataset, judge, seed)
     scores = {SHORT[part]: scores_of(compared, part, seed) for part in ("test", "validation", "train")}
     tables = _tables(saved, history, measured, compared)
+    if saved.schema.kind == "images" or judge:  # a training compares rows of a table by other features
+        least = {FLOOR.format(each): scores["val"][FLOOR.format(each)] for each in ("energy", "kid")}
+        tables["learning_curve"] = tables["learning_curve"].assign(**least)
     drawn: dict[str, Callable[[], Figure]] = {
         each: partial(pictures.PICTURES[each], table, name) for each, table in tables.items()
     }
     drawn |= pictures.of_records(name, saved, compared.made["test"].records, dataset.test.x, seed)
-    return Report(scores, _predictions(saved, compared), tables, drawn, _lines(scores["test"], judge))
+    return Report(scores, _predictions(saved, compared), tables, drawn, _lines(scores["test"], compared, judge))
 
 
 def compare(saved: Saved, dataset: Dataset, judge: Expert | None, seed: int) -> Compared:
@@ -201,8 +207,8 @@ def _predictions(saved: Saved, compared: Compared) -> pd.DataFrame:
     return frame
 
 
-def _lines(scores: dict[str, float], judge: Expert | None) -> list[str]:
-    return [*lines_of(scores), seen_by(judge)]
+def _lines(scores: dict[str, float], compared: Compared, judge: Expert | None) -> list[str]:
+    return [*lines_of(scores), *doubts(compared, judge), seen_by(judge)]
 
 
 def lines_of(scores: dict[str, float]) -> list[str]:
@@ -211,6 +217,20 @@ def lines_of(scores: dict[str, float]) -> list[str]:
         f"{each} {scores[each]:.4f}, of real rows {scores[FLOOR.format(each)]:.4f} ({unit})"
         for each, unit in UNITS.items()
         if each in scores
+    ]
+
+
+def doubts(compared: Compared, judge: Expert | None) -> list[str]:
+    """Return what a person is told of a judge that tells real test rows no better than their largest class would."""
+    seen, truth = compared.seen["test"].classes, compared.rows["test"].y
+    if judge is None or not len(seen):
+        return []
+    right, most = float((seen == truth).mean()), float(_shares(truth).max())
+    if right > most + CERTAIN * np.sqrt(most * (1 - most) / len(truth)):
+        return []
+    return [
+        f"the judge {judge.model} is no better than guessing: it tells {right:.4f} of real test rows, and their largest"
+        f" class is {most:.4f} of them; scores by it say nothing"
     ]
 
 

@@ -69,19 +69,29 @@ def steps(name: str, test: Told) -> Figure:
 
 
 def columns(name: str, test: Told, features: list[str]) -> Figure:
-    """The share of each feature's variance that is told, the best first; of thirty features at most."""
+    """Test rows beside what is told of them, and the share of each feature's variance that is told, the best first.
+
+    features: their names, of which thirty are drawn at most.
+    """
     truth = test.truth.reshape(len(test.truth), -1)
-    left = ((truth - test.told.reshape(truth.shape)) ** 2).mean(0)
+    told = test.told.reshape(truth.shape)
+    left = ((truth - told) ** 2).mean(0)
     variance = truth.var(0)
     share = np.where(variance > 0, 1 - left / np.where(variance > 0, variance, 1), 1)
-    names = features if len(features) == len(share) else [f"feature {i}" for i in range(len(share))]
     order = np.argsort(-share, kind="stable")[:30]
-    fig, axes = figure(6.0, 1.2 + 0.22 * len(order))
+    fig, first = figure(9.0, 1.4 + 0.22 * len(order))
+    first.remove()
+    axes, *panels = fig.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
     axes.barh(range(len(order)), np.maximum(share[order], 0), height=0.7)
-    axes.set_yticks(range(len(order)), [names[i] for i in order], fontsize="small")
+    axes.set_yticks(range(len(order)), [features[i][:30] for i in order], fontsize="small")
     axes.invert_yaxis()
     axes.set(xlabel="share of the variance that is told", xlim=(0, 1))
-    title(fig, f"{name}: test rows")
+    shown = truth[:SHOWN, order].T  # (features, n)
+    low, high = np.quantile(shown, (0.02, 0.98))
+    for panel, label, each in zip(panels, ("record", "told"), (shown, told[:SHOWN, order].T), strict=True):
+        panel.imshow(each, aspect="auto", cmap="gray", vmin=low, vmax=high)
+        panel.set(xlabel=label, xticks=[])
+    title(fig, f"{name}: test rows, and what is told of them")
     return fig
 
 

@@ -44,6 +44,11 @@ class Told:
             return np.asarray(self.truth.mean(0, dtype=np.float64))
         return np.asarray((self.truth * self.real).sum(0) / np.maximum(self.real.sum(0), 1))
 
+    def take(self, keep: Array) -> "Told":
+        """Return some of the rows: indices, or a mask (n,)."""
+        real = None if self.real is None else self.real[keep]
+        return Told(self.truth[keep], self.told[keep], self.codes[keep], real)
+
     @property
     def flat(self) -> Array:
         """Features (n, f), 0 where nothing is real."""

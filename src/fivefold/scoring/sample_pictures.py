@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..data.records import Array
+from ..data.schema import Schema
 from ..families.saved import Saved
 from ..plotting import figure, title
 from .pictures import gradients
@@ -24,14 +25,18 @@ MOST = 16
 DOTS = 1000
 """Rows of a scatter."""
 
+LINEAR = 0.01
+"""Distance below which the axis of a learning curve is linear: it may be 0, and below."""
+
 PANELS, ACROSS = 25, 5
 """Columns of a table that are shown at most, and so many beside each other."""
 
 
 def of_records(name: str, saved: Saved, made: Array, real: Array, seed: int) -> dict[str, Callable[[], Figure]]:
-    """Return pictures of made records (n, ...) and real ones: grids of images, a plane of the columns of a table."""
+    """Return pictures of made records (n, ...) and real ones: grids of images, two numeric columns of a table."""
     if saved.schema.kind != "images":
-        return {"samples": partial(plane, name, made, real, list(saved.schema.features))}
+        numbers = numeric(saved.schema)
+        return {"samples": partial(plane, name, made, real, *numbers[:2])} if len(numbers) > 1 else {}
     classes = min(len(saved.schema.classes), MOST) if conditional(saved) else 0
     asked = np.repeat(np.arange(classes), SIDE)
     n = len(asked) or SIDE * SIDE
@@ -44,13 +49,19 @@ def of_records(name: str, saved: Saved, made: Array, real: Array, seed: int) -> 
     }
 
 
-def plane(name: str, made: Array, real: Array, features: list[str]) -> Figure:
-    """Made and real rows of a table by their first two columns."""
+def numeric(schema: Schema) -> list[tuple[int, str]]:
+    """Return place and name of each numeric feature of a table."""
+    kinds = [column.type for column in schema.columns for _ in column.features]
+    return [(i, schema.features[i]) for i, kind in enumerate(kinds) if kind == "numeric"]
+
+
+def plane(name: str, made: Array, real: Array, across: tuple[int, str], up: tuple[int, str]) -> Figure:
+    """Made and real rows of a table by two of their features, place and name of each."""
     fig, axes = figure(4.6, 4.4)
     for rows, label, colour in ((real, "real", "0.6"), (made, "made", "C0")):
-        across = rows[:DOTS, 1] if rows.shape[1] > 1 else np.zeros(len(rows[:DOTS]))
-        axes.scatter(rows[:DOTS, 0], across, s=8, alpha=0.6, linewidths=0, color=colour, label=label)
-    axes.set(xlabel=features[0], ylabel=features[1] if len(features) > 1 else "")
+        x, y = rows[:DOTS, across[0]], rows[:DOTS, up[0]]
+        axes.scatter(x, y, s=8, alpha=0.6, linewidths=0, color=colour, label=label)
+    axes.set(xlabel=across[1], ylabel=up[1])
     axes.legend(fontsize="small")
     title(fig, f"{name}: records made of noise, and test rows")
     return fig
@@ -63,14 +74,17 @@ def learning_curve(table: pd.DataFrame, model: str) -> Figure:
     losses, distances, variety = fig.subplots(3, 1, sharex=True)
     for player in ("critic", "generator"):
         losses.plot(table.epoch, table[player], label=player)
-    seen = table.dropna()
+    seen = table.dropna(subset=["energy", "kid", "diversity"])
     for each, label in (("energy", "energy distance"), ("kid", "KID")):
-        above = seen[seen[each] > 0]  # about 0, either way, is as good as can be
-        distances.plot(above.epoch, above[each], marker=".", label=label)
+        (line,) = distances.plot(seen.epoch, seen[each], marker=".", label=label)
+        if f"{each}_floor" in seen:
+            floor = seen[f"{each}_floor"].iloc[-1]
+            distances.axhline(floor, color=line.get_color(), linewidth=0.8, linestyle=":", label=f"{label}, real rows")
     variety.plot(seen.epoch, seen.diversity, marker=".", color="C2")
     variety.axhline(1, color="0.6", linewidth=0.8, linestyle=":", label="real rows")
     losses.set(ylabel="loss")
-    distances.set(ylabel="distance", yscale="log")
+    distances.set(ylabel="distance")
+    distances.set_yscale("symlog", linthresh=LINEAR)  # about 0, either way, is as good as can be
     variety.set(xlabel="epoch", ylabel="diversity", ylim=(0, max(1.1, 1.05 * seen.diversity.max())))
     variety.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (losses, distances, variety):

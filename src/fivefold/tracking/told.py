@@ -78,7 +78,7 @@ def evaluation(report: Report, name: str) -> None:
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
     report.metrics(facts["epochs"] + 1, flat)
     findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
-    report.tags(**{"mlflow.note.content": _note(facts, scores, findings)})
+    report.tags(**{"mlflow.note.content": _note(facts, scores, findings)}, **_judge(facts))
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         report.artifact(path, "evaluation")
     for path in sorted((folder / "plots").iterdir()):
@@ -89,6 +89,11 @@ def evaluation(report: Report, name: str) -> None:
 def _start(facts: dict[str, Any]) -> dict[str, str]:
     """Return a tag that says which version a model started from; none if it started from random weights."""
     return {"start": "{model} version {version}".format(**facts["start"])} if "start" in facts else {}
+
+
+def _judge(facts: dict[str, Any]) -> dict[str, str]:
+    """Return a tag that says which classifier judged what a model makes, by its weights; none if there was none."""
+    return {"judge": "{model} (weights {digest:.12})".format(**facts["judge"])} if "judge" in facts else {}
 
 
 def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
@@ -125,6 +130,7 @@ def exported(report: Report, name: str) -> None:
         tags={
             "fivefold.fingerprint": facts["fingerprint"],
             **_start(facts),
+            **_judge(facts),
             **({"fivefold.into": takes.into} if takes.into else {}),
             **{key(f"test.{metric}"): f"{value:.4f}" for metric, value in scores.items()},
         },

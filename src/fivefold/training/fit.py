@@ -108,8 +108,10 @@ def fit(
             stop_if_asked()
             on_epoch(epoch, metrics | doctor.metrics(), last)
             progress.update(epoch, metrics)
+            ending = doctor.checkup(history.epochs).findings if last else ()
             for alarm in doctor.alarms(history.epochs):
-                progress.say(f"{name}: doctor, {alarm.level}: {alarm.text}")
+                if alarm not in ending:  # which is said in a moment
+                    progress.say(f"{name}: doctor, {alarm.level}: {alarm.text}")
                 on_alarm(alarm.rule, alarm.text)
 
         way = way_of(params, source, judge)

@@ -148,7 +148,7 @@ def normal(name: str, network: Autoencoder, schema: Schema, records: Records) ->
     """Return the rows that are learnt: of a detector of anomalies those of normal classes.
 
     Raises:
-        ParamsError: a class is not among the data's, or none of its rows are there.
+        ParamsError: a class is not among the data's, all of them are normal, or none of their rows are there.
     """
     if not isinstance(network.purpose, Detect) or not network.purpose.normal:
         return records
@@ -158,6 +158,11 @@ def normal(name: str, network: Autoencoder, schema: Schema, records: Records) ->
                 f"models.{name}.network.purpose.normal must name classes of the dataset, {', '.join(schema.classes)},"
                 f" but holds {each!r}; mend it"
             )
+    if set(network.purpose.normal) == set(schema.classes):
+        raise ParamsError(
+            f"models.{name}.network.purpose.normal must leave a class to be an anomaly, but lists all of"
+            f" {', '.join(schema.classes)}; take one out, or leave `normal` out"
+        )
     kept = np.isin(np.asarray(records.y), [schema.classes.index(each) for each in network.purpose.normal])
     if not kept.any():
         raise ParamsError(

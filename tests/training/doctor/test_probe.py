@@ -179,3 +179,8 @@ def test_how_far_back_a_cell_s_gradient_reaches(cell: Cell) -> None:
     assert seen.grad is not None
     steps = seen.grad.square().sum((0, 2)).numpy()
     assert found == {"layers.0.ahead": pytest.approx(float(np.sqrt(steps[:3].mean() / steps.max())), rel=1e-3)}
+
+
+def test_a_parametrized_layer_goes_by_its_own_name() -> None:
+    network = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 1))
+    assert {name: len(own) for name, own in layers_of(network).items()} == {"0": 2, "2": 2}

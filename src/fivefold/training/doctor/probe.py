@@ -164,7 +164,8 @@ def layers_of(network: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Return the parameters of layers with weights, by the name of the module that owns them; `LAYERS` at most."""
     owned: dict[str, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        owned.setdefault(name.rpartition(".")[0] or name, []).append(parameter)
+        own = name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
+        owned.setdefault(own or name, []).append(parameter)
     return _thinned({name: own for name, own in owned.items() if any(p.ndim > 1 for p in own)})
 
 
