@@ -25,6 +25,7 @@ Rule = Literal[
     "missing_steps",
     "encoding",
     "cut",
+    "channels",
 ]
 Level = Literal["error", "warning", "note", "off"]
 Levels = Annotated[
