@@ -24,8 +24,8 @@ Rule = Literal[
     "corrupt",
     "missing_steps",
     "encoding",
-    "cut",
     "channels",
+    "cut",
 ]
 Level = Literal["error", "warning", "note", "off"]
 Levels = Annotated[
