@@ -116,9 +116,10 @@ def sample(
     length: Annotated[int, typer.Option(help="words or characters to write")] = 200,
     temperature: Annotated[float, typer.Option(help="below 1: likely tokens become likelier; above: rarer ones")] = 0.8,
     top_k: Annotated[int, typer.Option(help="draw from so many of the likeliest tokens; 0 draws from all")] = 0,
-    rows: Annotated[int, typer.Option(help="of a generator: records to make")] = 1000,
+    rows: Annotated[int | None, typer.Option(help="of a generator: records to make; left out: 1000")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="of a generator: .parquet or .csv of a table, .npz or .png of images")
+        Path | None,
+        typer.Option(help="of a generator: .parquet or .csv of a table, .npz or .png of images, .npz of sequences"),
     ] = None,
     asked: Annotated[str, typer.Option("--class", help="of a generator that can be asked; else each in turn")] = "",
     seed: Annotated[int, typer.Option(help="the same seed writes the same text, or makes the same records")] = 0,
@@ -126,7 +127,7 @@ def sample(
     """Let a language model write on from a prompt, or a generator make records."""
     from .data.storage import MANIFEST
     from .families.saved import load_model
-    from .generating.records import makes_records
+    from .generating.records import makes_records, need_maker
     from .generating.records import write as make
     from .generating.sample import opening, stream
     from .params.load import load_params
@@ -137,8 +138,11 @@ def sample(
     if not (folder / MANIFEST).exists():
         raise ArtifactError(f"{folder} must hold a trained model, but does not; run `dvc repro train@{model}`")
     saved = load_model(folder)
+    if rows is not None or out is not None or asked:
+        need_maker(saved)
     if makes_records(saved):
-        print(f"{rows} records: {make(saved, rows, None if out is None else here / out, asked=asked, seed=seed)}")
+        n = 1000 if rows is None else rows
+        print(f"{n} records: {make(saved, n, None if out is None else here / out, asked=asked, seed=seed)}")
         return
     start = opening(saved) if prompt is None else prompt
     pieces = stream(saved, start, length, temperature=temperature, top_k=top_k, seed=seed)

@@ -18,6 +18,7 @@ from fivefold.data.prepared import prepare
 from fivefold.data.records import Array
 from fivefold.errors import DataError
 
+from ..conftest import encoded as encoded_
 from ..conftest import images_block, whole
 from .test_images import GIVEN, noise, refuse
 
@@ -286,6 +287,20 @@ class TestModes:
         del files["dog/0.png"]
         _, records = whole(images_block(folder(tmp_path / "b", {**files, "dog/1.png": encoded(colour)})))
         assert records.x.reshape(3, 3).tolist() == [[9, 9, 9]] * 3
+
+    def test_images_of_two_modes_are_counted(self, tmp_path: Path) -> None:
+        grey, colour, alpha = (encoded(noise(2, 2, c)[:, :, 0] if c == 1 else noise(2, 2, c)) for c in (1, 3, 4))
+        files = {f"{name}/{i}.png": content for name, content in (("cat", grey), ("dog", colour)) for i in range(10)}
+        source = folder(tmp_path, files)
+        assert [f.text for f in prepare(images_block(source), 0)[1] if f.rule == "channels"] == [
+            "of 20 images 10 grey are made RGB, as training images are; `channels: 1` makes all of them grey"
+        ]
+        (source / "dog/0.png").write_bytes(alpha)
+        assert [(f.level, f.text.partition(",")[0]) for f in encoded_(images_block(source)).findings] == [
+            ("note", "of 20 images 10 grey and 9 RGB are made RGBA")
+        ]
+        for chosen in (1, 3):
+            assert encoded_(images_block(source, channels=chosen)).findings == ()
 
     def test_channels_are_those_of_training_images(self, tmp_path: Path) -> None:
         grey, alpha = encoded(np.full((1, 1), 9, np.uint8)), encoded(np.full((1, 1, 4), 9, np.uint8))

@@ -1,10 +1,12 @@
 """What every family must do, on the shapes and with the settings it is made for. A family has no private copy."""
 
+import json
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,16 @@ from fivefold.families.gan.params import Gan
 from fivefold.families.interface import inputs_of, interface_of
 from fivefold.families.mlp.params import Mlp
 from fivefold.families.rnn.params import Pool, Rnn
-from fivefold.families.saved import Saved, deployed, last_part, load_model, network_shape, output_of, save_model
+from fivefold.families.saved import (
+    Saved,
+    deployed,
+    gives_of,
+    last_part,
+    load_model,
+    network_shape,
+    output_of,
+    save_model,
+)
 from fivefold.params.choices import Cell
 from fivefold.params.losses import Auto, Plain
 from fivefold.params.models import Network
@@ -424,6 +435,8 @@ class TestFamily:
         differences = check_parity(saved, x, tmp_path / "model.onnx")
         assert set(differences) == {"1", "7", "64"}
         assert max(differences.values()) < 1e-5
+        (facts,) = onnx.load(tmp_path / "model.onnx").metadata_props
+        assert json.loads(facts.value)["gives"] == json.loads(json.dumps(gives_of(saved)))
 
 
 def test_an_onnx_file_of_other_weights_is_found_out(tmp_path: Path) -> None:

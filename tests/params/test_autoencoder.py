@@ -31,6 +31,8 @@ def block(dataset: str = "pens", training: dict[str, Any] | None = None, select:
         {"design": "conv", "hidden": [4], "output": "sigmoid"},
         {**VAE, "purpose": {"name": "generation"}},
         {"variant": {"name": "denoising"}, "purpose": {"name": "denoising"}},
+        {"variant": {"name": "denoising", "amount": 1.5}},
+        {"variant": {"name": "denoising", "noise": "masking", "amount": 1.0}},
         {"purpose": {"name": "anomaly", "normal": ["a"]}},
         {"code": "sigmoid", "variant": {"name": "sparse", "penalty": "kl"}},
     ],
@@ -51,6 +53,18 @@ def test_what_suits_is_taken(network: dict[str, Any]) -> None:
             "network.design: conv does not suit cells, which is of kind table; choose",
         ),
         ({"output": "sigmoid"}, {}, "mixes", "network.output: sigmoid tells numbers between 0 and 1, but normalize is"),
+        (
+            {"variant": {"name": "denoising", "noise": "masking", "amount": 1.5}},
+            {},
+            "pens",
+            "network.variant.amount: masking spoils a share of the features, so it must be at most 1, but is 1.5;",
+        ),
+        (
+            {"variant": {"name": "denoising", "noise": "salt_and_pepper", "amount": 3.0}},
+            {},
+            "pens",
+            "network.variant.amount: salt_and_pepper spoils a share of the features, so it must be at most 1, but is 3",
+        ),
         ({"purpose": {"name": "generation"}}, {}, "pens", "generation draws codes, which variant plain cannot; choose"),
         (
             {"purpose": {"name": "denoising"}},

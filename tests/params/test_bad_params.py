@@ -51,6 +51,11 @@ BAD = [
     ("seeds", 3, "seeds is not a known key, but holds 3; did you mean 'seed'?"),
     ("training.max_epoch", 3, "training.max_epoch is not a known key, but holds 3; did you mean 'max_epochs'?"),
     ("training.zzz", 3, "training.zzz is not a known key, but holds 3; remove it; params.schema.json lists the keys"),
+    (
+        "models.flat.select",
+        {"method": "autoencoder", "model": "wide"},
+        "models.flat.select.model is not a known key, but holds 'wide'; write `uses: wide` beside `select`",
+    ),
     ("models.flat.network.hiden", [3], "models.flat.network.hiden is not a known key, but holds [3]; did you mean"),
     ("models.flat.training.batchsize", 3, "models.flat.training.batchsize is not a known key, but holds 3; did you"),
     ("training.max_epochs", "fifty", "training.max_epochs must be a valid integer, but is 'fifty'; change it"),

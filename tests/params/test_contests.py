@@ -130,10 +130,18 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
             {"training__schedule": {"name": "plateau"}},
             "training.schedule.name: plateau follows a loss, but a gan",
         ),
+        ("pens", {"network__numbers": "scaled"}, "network.numbers: it is of tables, but pens is of kind images; leave"),
         (
             "pens",
             {"training__patience": 3},
-            "training.patience: records are looked at every 5 epochs, so it must be as",
+            "training.patience: records are looked at every 5 epochs, so it must be as much or 0, but is 3; set it so,"
+            " or lower network.evaluate_every",
+        ),
+        (
+            "pens",
+            {"network__evaluate_every": 50},
+            "training.patience: records are looked at every 50 epochs, so it must be as much or 0, but is 10, the"
+            " default; set it so, or lower network.evaluate_every",
         ),
         (
             "pens",

@@ -76,7 +76,7 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
         (
             "pens",
             {"training__patience": 3},
-            "training.patience: records are looked at every 5 epochs, so it must be as much or 0, but is 3; raise it,",
+            "training.patience: records are looked at every 5 epochs, so it must be as much or 0, but is 3; set it",
         ),
         (
             "pens",

@@ -320,6 +320,11 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path
         run(tmp_path, chosen)
 
 
+def test_layers_that_leave_no_pixel_are_refused_with_the_key(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"\Amodels\.m\.network\.hidden may hold 3 layers for images of 8x8 pixels"):
+        run(tmp_path, model({"design": "dcgan", "hidden": [4, 4, 4, 4]}))
+
+
 def test_a_single_validation_row_is_refused(tmp_path: Path) -> None:
     data = images()
     one = Dataset(data.schema, data.train, data.validation.take(np.arange(1)), data.test)

@@ -4,6 +4,7 @@ Shapes: n images, c channels, h x w pixels.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ..errors import DataError, one_line
 from ..params.datasets import Images
 from . import idx
 from .bundled import load_bundled
+from .findings import Finding
 from .frame import need, read_frame
 from .memory import fit
 from .npz import read_npz
@@ -26,6 +28,9 @@ from .schema import Schema
 from .target import encode_target, target_column
 
 TABLES = (".csv", ".csv.gz", ".parquet")
+
+NAMES = {1: "grey", 3: "RGB", 4: "RGBA"}
+"""What images of so many channels are."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,16 @@ class RawImages(Arrays):
         x = as_channels(self.x.transpose(0, 2, 3, 1), int(self.channels[parts["train"]].max()))
         x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         schema = self.schema.model_copy(update={"shape": x.shape[1:]})
-        return replace(self, x=x, schema=schema).divided(parts)
+        dataset = replace(self, x=x, schema=schema).divided(parts)
+        return replace(dataset, findings=(*dataset.findings, *_mixed(self.channels, x.shape[1])))
+
+
+def _mixed(channels: Array, kept: int) -> Iterator[Finding]:
+    """Tell of images with more or fewer channels by themselves, (n,), than are kept."""
+    others = [(int((channels == c).sum()), name) for c, name in NAMES.items() if c != kept]
+    if told := " and ".join(f"{n} {name}" for n, name in others if n):
+        text = f"of {len(channels)} images {told} are made {NAMES[kept]}, as training images are"
+        yield Finding(rule="channels", level="note", text=f"{text}; `channels: 1` makes all of them grey")
 
 
 def read_images(source: Path, params: Images) -> RawImages:

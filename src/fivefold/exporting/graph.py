@@ -8,10 +8,9 @@ from pathlib import Path
 import onnx
 import torch
 
-from ..data.goals import gives
 from ..data.records import Array
 from ..families.interface import interface_of
-from ..families.saved import Saved
+from ..families.saved import Saved, gives_of
 
 
 def export(saved: Saved, example: Array, path: Path) -> None:
@@ -50,7 +49,7 @@ def export(saved: Saved, example: Array, path: Path) -> None:
             "tokens": schema.tokens,
             "vocabulary": schema.vocabulary,
         },
-        "gives": gives(schema) | interface.told,
+        "gives": gives_of(saved),
     }
     onnx.helper.set_model_props(model, {"fivefold": json.dumps(facts)})
     onnx.checker.check_model(model, full_check=True)

@@ -21,7 +21,7 @@ from ..errors import ArtifactError
 from ..params.losses import Bce, Loss
 from ..params.models import Network
 from ..preprocessing.chain import Chain, Step
-from .autoencoder.params import Autoencoder
+from .autoencoder.params import Autoencoder, Detect
 from .cyclegan.params import Cyclegan
 from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid
 from .find import build_network
@@ -67,11 +67,25 @@ def save_model(saved: Saved, folder: Path) -> None:
             "steps": list(preprocess.kinds),
         },
         "schema": saved.schema.model_dump(mode="json"),
-        "gives": gives(saved.schema) | interface.told,
+        "gives": gives_of(saved),
         "interface": interface._asdict(),
         **_lent(saved),
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def gives_of(saved: Saved) -> dict[str, Any]:
+    """Return what is said of a model's output to those who have only its file, as plain values.
+
+    A target where one is learnt or asked for; of a detector its threshold and the classes that it learnt.
+    """
+    network, told = saved.network, interface_of(saved.network, saved.schema).told
+    if isinstance(network, Autoencoder) and isinstance(network.purpose, Detect):
+        threshold = float(saved.model.output.get_buffer("threshold"))
+        return {"threshold": threshold, "normal": network.purpose.normal} | told
+    if isinstance(network, Autoencoder) or (isinstance(network, Gan) and not network.conditional):
+        return told
+    return gives(saved.schema) | told
 
 
 def _lent(saved: Saved) -> dict[str, Any]:

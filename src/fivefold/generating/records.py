@@ -1,6 +1,6 @@
 """Records that a model makes of noise, as a file that others read.
 
-Shapes: n rows, c channels, h x w pixels.
+Shapes: n rows, c channels, h x w pixels, t steps, f features.
 """
 
 from pathlib import Path
@@ -10,24 +10,45 @@ import numpy as np
 from ..data.records import Array
 from ..data.words import written
 from ..errors import InputError
+from ..families.autoencoder.params import Autoencoder
 from ..families.interface import interface_of
 from ..families.saved import Saved
 from ..scoring.samples import conditional, make, noise_of
 
-SUFFIXES = {"table": (".parquet", ".csv"), "images": (".npz", ".png")}
+SUFFIXES = {
+    "table": (".parquet", ".csv"),
+    "images": (".npz", ".png"),
+    "sequences": (".npz",),
+    "series": (".npz",),
+}
 """Of the files that may be written, by the kind of records; the first is usual."""
 
 
 def makes_records(saved: Saved) -> bool:
-    """Return whether a model makes records of noise that can be written."""
-    return interface_of(saved.network, saved.schema).input == "z" and saved.schema.kind in SUFFIXES
+    """Return whether a model makes records of noise."""
+    return interface_of(saved.network, saved.schema).input == "z"
+
+
+def need_maker(saved: Saved) -> None:
+    """Raise an `InputError` if a model makes no records."""
+    if not makes_records(saved):
+        raise InputError(
+            f"records are made by a gan, or by an autoencoder of purpose generation, but {saved.facts['name']} is"
+            f" neither, being of family {saved.network.family}{_purpose(saved)}; name another model"
+        )
+
+
+def _purpose(saved: Saved) -> str:
+    network = saved.network
+    return f" and purpose {network.purpose.name}" if isinstance(network, Autoencoder) else ""
 
 
 def write(saved: Saved, n: int, out: Path | None, *, asked: str = "", seed: int = 0) -> Path:
     """Write n made records to a file and return its path.
 
     out: a .parquet or .csv of rows in words; of images a .npz, x (n, c, h, w) uint8 and y if classes are asked for, or
-        a .png that shows them; None: the model's name with the usual ending.
+        a .png that shows them; of sequences and windows of a series a .npz, x (n, t, f) float64; None: the model's
+        name with the usual ending.
     asked: the class of all records; empty: each class in turn, of a model that can be asked.
 
     Raises:
@@ -50,8 +71,8 @@ def write(saved: Saved, n: int, out: Path | None, *, asked: str = "", seed: int 
         case ".csv":
             written(records, classes, schema).to_csv(path, index=False)
         case ".npz":
-            pixels = {"x": records.round().astype(np.uint8)}
-            np.savez_compressed(path, allow_pickle=False, **pixels | ({"y": classes} if len(classes) else {}))
+            x = records.round().astype(np.uint8) if schema.kind == "images" else records
+            np.savez_compressed(path, allow_pickle=False, **{"x": x} | ({"y": classes} if len(classes) else {}))
         case _:
             _draw(name, records, path)
     return path

@@ -66,8 +66,9 @@ def _language(saved: Saved) -> Schema:
     schema = saved.schema
     if schema.task != "language":
         raise InputError(
-            f"model must tell the next token of a text, but {saved.facts['name']} tells {schema.target!r}, task"
-            f" {schema.task}; choose one whose dataset has task language"
+            f"model must tell the next token of a text, or make records, but {saved.facts['name']} is of family"
+            f" {saved.network.family} and task {schema.task}; choose one whose dataset has task language, a gan, or an"
+            " autoencoder of purpose generation"
         )
     return schema
 

@@ -24,6 +24,7 @@ Rule = Literal[
     "corrupt",
     "missing_steps",
     "encoding",
+    "channels",
     "cut",
 ]
 Level = Literal["error", "warning", "note", "off"]

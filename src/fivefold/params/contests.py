@@ -42,6 +42,8 @@ def _of_records(network: Gan, model: Model, dataset: Dataset) -> Iterator[tuple[
         yield "family", "l2 loses the size of a row, which cannot be made again; choose another normalize"
     if network.conditional and dataset.task != "classification":
         yield "condition", f"{network.condition} needs classes, but the task is {dataset.task}; choose none"
+    if network.numbers != "ranks" and dataset.kind != "table":
+        yield "numbers", f"it is of tables, but {model.dataset} is of kind {dataset.kind}; leave it out"
     if network.augment is not None and dataset.kind != "images":
         yield "augment", f"it alters images, but {model.dataset} is of kind {dataset.kind}; leave it out"
 
@@ -91,10 +93,11 @@ def of_training(network: Gan | Cyclegan, model: Model) -> Iterator[tuple[str, st
             f"plateau follows a loss, but a {family} has two; choose constant or cosine",
         )
     if 0 < training.patience < network.evaluate_every:
+        default = "" if "patience" in training.model_fields_set else ", the default"
         yield (
             "training.patience",
             f"records are looked at every {network.evaluate_every} epochs, so it must be as much or 0, but is"
-            f" {training.patience}; raise it, or lower network.evaluate_every",
+            f" {training.patience}{default}; set it so, or lower network.evaluate_every",
         )
     slopes = isinstance(network.loss, Penalised) or (isinstance(network, Gan) and network.r1)
     if training.precision != "32" and slopes:

@@ -17,6 +17,9 @@ from .root import Params, conflicts
 
 Tree = dict[str, Any]
 
+ENCODER = ("select", "autoencoder", "model")
+"""Where a model may look for its encoder, which stands under `uses`."""
+
 
 def load_params(path: Path = paths.PARAMS) -> Params:
     """Read and check `path`.
@@ -129,6 +132,8 @@ def _sentence(error: ValidationError) -> str:
             wrong = str(first["loc"][-1])
             near = get_close_matches(wrong, keys, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else "remove it; params.schema.json lists the keys"
+            if first["loc"][-3:] == ENCODER:
+                remedy = f"write `uses: {value}` beside `select`"
             text = f"{key} is not a known key, but holds {shown(value)}; {remedy}"
         case "union_tag_invalid":
             tags, tag = first["ctx"]["expected_tags"], first["ctx"]["tag"]

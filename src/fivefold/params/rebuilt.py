@@ -55,6 +55,12 @@ def _of_network(network: Autoencoder) -> Iterator[tuple[str, str]]:
         yield "variant.penalty", f"kl is of codes between 0 and 1, but code is {network.code}; set it to sigmoid"
     if isinstance(variant, Variational) and network.code != "linear":
         yield "code", f"a variational code is a normal distribution's, so linear, but is {network.code}; leave it out"
+    if isinstance(variant, Denoising) and variant.noise != "gaussian" and variant.amount > 1:
+        yield (
+            "variant.amount",
+            f"{variant.noise} spoils a share of the features, so it must be at most 1, but is {variant.amount:g};"
+            " lower it",
+        )
     if isinstance(purpose, Generate) and not isinstance(variant, Variational):
         yield "purpose.name", f"generation draws codes, which variant {variant.name} cannot; choose variational"
     if isinstance(purpose, Rebuild) and purpose.name == "denoising" and not isinstance(variant, Denoising):

@@ -55,7 +55,10 @@ def assemble(
     if training.threads:
         torch.set_num_threads(training.threads)
     torch.manual_seed(clock.seed)
-    built = build_network(network, network_shape(schema, chain, training.loss))
+    try:
+        built = build_network(network, network_shape(schema, chain, training.loss))
+    except ParamsError as error:
+        raise ParamsError(f"models.{name}.{error}") from None
     output = last_part(network, schema, chain, training.loss)
     k = len(schema.classes) if network.conditional else 0
     x, held_out = (laid_out(features, device) for features in _features(chain, dataset, output, clock.seed))

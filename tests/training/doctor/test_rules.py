@@ -12,7 +12,9 @@ from fivefold.training.doctor.rules import diagnose, not_finite
 N = 20
 FALLING = [0.6 * 0.6**i + 0.05 for i in range(N)]
 LEVEL = [0.7] * N
-INPUTS = Inputs(kind="table", typical=1.0, largest=1.2, feature="age", absent=(), single=False, constant=0.69)
+INPUTS = Inputs(
+    kind="table", typical=1.0, largest=1.2, feature="age", absent=(), single=False, numbers=8, constant=0.69
+)
 HEALTHY = Course(
     train=FALLING,
     val=[loss + 0.02 for loss in FALLING],
@@ -45,6 +47,26 @@ def measured(kind: str, **layers: list[float]) -> Measured:
 def test_health_is_said_in_one_line() -> None:
     checkup = Checkup(diagnose(HEALTHY), 0.69)
     assert checkup.lines() == ["the doctor found nothing wrong"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "latent", "told"),
+    [
+        ("plain", 8, True),
+        ("contractive", 9, True),
+        ("variational", 8, True),
+        ("plain", 7, False),
+        ("sparse", 9, False),
+        ("denoising", 9, False),
+    ],
+)
+def test_a_code_that_is_no_shorter_than_a_record_is_told(variant: str, latent: int, told: bool) -> None:
+    network = {"family": "autoencoder", "latent": latent, "variant": {"name": variant}}
+    text = (
+        f"a code has {latent} numbers where a record has 8: it may be copied; lower network.latent (now {latent}), or"
+        " choose network.variant denoising or sparse"
+    )
+    assert diagnose(replace(HEALTHY, network=network)) == ((Finding("long_code", "hint", text),) if told else ())
 
 
 @pytest.mark.parametrize("epochs", range(1, 8))

@@ -33,6 +33,7 @@ class Inputs:
     feature: name or number of the largest.
     absent: classes without a row.
     single: whether all targets are one value.
+    numbers: of a record.
     constant: loss of the validation rows if the same is told for all, the best that training rows suggest.
     """
 
@@ -42,6 +43,7 @@ class Inputs:
     feature: str
     absent: tuple[str, ...]
     single: bool
+    numbers: int
     constant: float
 
 

@@ -3,6 +3,8 @@
 Shapes: n rows, k classes or values, q quantile levels.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -47,6 +49,7 @@ def inputs_of(
         feature=names[place] if place < len(names) else str(place),
         absent=() if language else tuple(n for n, count in zip(schema.classes, seen, strict=False) if not count),
         single=bool((leading == leading[0]).all()),
+        numbers=train[0].shape[1] if schema.kind == "table" else math.prod(schema.shape),
         constant=constant_loss(objective, train[1], validation[1], balanced=balanced),
     )
 

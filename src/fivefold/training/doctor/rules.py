@@ -32,6 +32,8 @@ GAP = 0.3
 """What validation loss may be above training loss, in `constant`."""
 FALL = 0.05
 """What validation loss may still fall by in the last fifth of the epochs, as a share of it."""
+COMPRESSES = ("plain", "contractive", "variational")
+"""Variants of an autoencoder whose code is to be shorter than a record."""
 FEW = 5
 """Epochs from which a trend can be seen."""
 
@@ -74,6 +76,7 @@ def _inputs(course: Course) -> Iterator[Finding]:
             f"no training row is of class {names}: it cannot be learnt; set datasets.{course.dataset}.split.by to"
             " stratified, or bring more rows",
         )
+    yield from _long_code(course)
     if inputs.largest is None or inputs.typical is None:
         return
     what = ""
@@ -85,6 +88,18 @@ def _inputs(course: Course) -> Iterator[Finding]:
         what = f"feature {inputs.feature} has the size {inputs.largest:.3g}, the middle one {inputs.typical:.2g}"
     if what:
         yield Finding("input_not_scaled", "problem", f"{what}: the input is not scaled; {remedy}")
+
+
+def _long_code(course: Course) -> Iterator[Finding]:
+    """Tell of an autoencoder whose code is no shorter than a record, and that is meant to be short."""
+    latent, variant = course.network.get("latent", 0), course.network.get("variant", {}).get("name")
+    if variant in COMPRESSES and latent >= course.inputs.numbers:
+        yield Finding(
+            "long_code",
+            "hint",
+            f"a code has {latent} numbers where a record has {course.inputs.numbers}: it may be copied; lower"
+            f" network.latent (now {latent}), or choose network.variant denoising or sparse",
+        )
 
 
 def _trouble(course: Course) -> list[Finding]:
