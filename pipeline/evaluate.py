@@ -7,6 +7,7 @@ import pandas as pd
 from fivefold import paths
 from fivefold.data.storage import load_dataset
 from fivefold.families.expert import judge_again
+from fivefold.families.precision import use_threads
 from fivefold.families.saved import load_model
 from fivefold.scoring.judge import judge
 from fivefold.scoring.pictures import draw
@@ -20,6 +21,7 @@ from fivefold.tracking.report import reporting
 def main(name: str) -> None:
     """Score model `name` on the rows it was trained, chosen and tested with."""
     saved = load_model(paths.model(name))
+    use_threads(saved.facts["params"]["training"]["threads"])
     dataset = load_dataset(paths.prepared(saved.facts["params"]["dataset"]))
     history = pd.read_csv(paths.model(name) / "history.csv")
     measured = json.loads((paths.model(name) / "doctor.json").read_text())["measured"]

@@ -7,6 +7,7 @@ from fivefold.data.storage import load_dataset
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.interface import inputs_of, interface_of
+from fivefold.families.precision import use_threads
 from fivefold.families.saved import load_model
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
@@ -17,6 +18,7 @@ from fivefold.tracking.report import reporting
 def main(name: str) -> None:
     """Export model `name`, and register it with the scores that evaluate gave it."""
     saved = load_model(paths.model(name))
+    use_threads(saved.facts["params"]["training"]["threads"])
     test = load_dataset(paths.prepared(saved.facts["params"]["dataset"])).test
     with reporting("export", name, saved.facts["fingerprint"], wait=True) as report:
         with publishing(paths.model(name), "export.json") as folder:

@@ -183,6 +183,16 @@ def test_metrics_are_the_same_for_the_same_seed_and_others_for_another(finished:
     assert metrics.read_bytes() != before[0]
 
 
+def test_scores_are_the_same_to_the_last_digit_on_other_threads(finished: Project, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "fivefold")
+    project = Project(tmp_path / "fivefold")
+    written = [project.folder / name for name in ("reports/gan/metrics.json", "models/gan/parity.json")]
+    before = [path.read_bytes() for path in written]
+    for stage in ("evaluate", "export"):
+        project.run("python", "-m", f"pipeline.{stage}", "gan", OMP_NUM_THREADS="3")
+    assert [path.read_bytes() for path in written] == before
+
+
 def test_an_experiment_with_another_rate_is_another_run(finished: Project, tmp_path: Path) -> None:
     shutil.copytree(finished.folder, tmp_path / "fivefold")
     shutil.rmtree(tmp_path / "fivefold/mlruns")  # its records point into the folder it was copied from

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import torch
 from torch import nn
 
 from ..data.records import Array
@@ -31,7 +32,9 @@ def check_parity(saved: Saved, x: Array, path: Path) -> dict[str, float]:
         ParityError: a difference is above 1e-4.
     """
     interface = interface_of(saved.network, saved.schema)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()  # as the model's: the difference is the same everywhere
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     fills = {"carry", "impute"} & set(saved.model.preprocess.kinds)
     differences: dict[str, float] = {}
     for size, records in product(BATCHES, (x, with_gaps(x)) if fills else (x,)):

@@ -18,6 +18,7 @@ from ..data.schema import Schema
 from ..errors import ParamsError
 from ..families.depth import Layer
 from ..families.find import build_network
+from ..families.precision import use_threads
 from ..families.saved import network_shape
 from ..families.source import Source, take
 from ..families.supervised import VALIDATION_ROWS, Supervised
@@ -79,8 +80,7 @@ def assemble(
         ParamsError: the network, the loss or the augmentation does not fit the data, or the network `source`.
     """
     training, schema = params.training, told(dataset.schema, params.training)
-    if training.threads:
-        torch.set_num_threads(training.threads)
+    use_threads(training.threads)
     torch.manual_seed(clock.seed)
     try:
         network = build_network(params.network, network_shape(schema, chain, training.loss))

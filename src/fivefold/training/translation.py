@@ -16,6 +16,7 @@ from ..errors import ParamsError
 from ..families.cyclegan.params import Cyclegan
 from ..families.expert import Expert
 from ..families.find import build_network
+from ..families.precision import use_threads
 from ..families.saved import last_part, network_shape
 from ..params.models import Model
 from ..preprocessing.chain import Chain
@@ -52,8 +53,7 @@ def assemble(
     """
     training, schema = params.training, dataset.schema
     network = cast(Cyclegan, params.network)
-    if training.threads:
-        torch.set_num_threads(training.threads)
+    use_threads(training.threads)
     torch.manual_seed(clock.seed)
     try:
         built = build_network(network, network_shape(schema, chain, training.loss))
