@@ -101,7 +101,8 @@ def classes(table: pd.DataFrame, model: str) -> Figure:
     axes.bar(place + 0.2, table.made, width=0.4, label="records")
     axes.set_xticks(place, [str(name)[:18] for name in table["class"]])
     axes.set(ylabel="share")
-    axes.legend(fontsize="small")
+    axes.margins(y=0.2)  # room for the legend
+    axes.legend(fontsize="small", ncols=2, loc="upper right")
     title(fig, f"{model}: classes that the judge sees")
     return fig
 

@@ -4,7 +4,8 @@ Shapes: n rows, k outputs.
 """
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -80,12 +81,7 @@ def assemble(
         ParamsError: the network, the loss or the augmentation does not fit the data, or the network `source`.
     """
     training, schema = params.training, told(dataset.schema, params.training)
-    use_threads(training.threads)
-    torch.manual_seed(clock.seed)
-    try:
-        network = build_network(params.network, network_shape(schema, chain, training.loss))
-    except ParamsError as error:
-        raise ParamsError(f"models.{name}.{error}") from None
+    network = untrained(name, params, schema, chain, clock.seed)
     taken = _started(name, params, source, network, schema, chain)
     learning = learning_of(name, params, dataset, schema, chain, network, clock.seed, device)
     shared = partial(Batches, part=part, parts=parts)
@@ -95,6 +91,27 @@ def assemble(
     inputs = inputs_of(schema, chain.names, learning.train, learning.held_out, learning.objective, balanced=balanced)
     showing = of_autoencoder(params, dataset, chain, module, clock.seed)
     return Assembled(schema, module, batches, validation, learning.output, inputs, taken, showing)
+
+
+def untrained(name: str, params: Model, schema: Schema, chain: Chain, seed: int) -> nn.Module:
+    """Return the network of model `name`, its weights drawn by `seed`, from where all chance of the training follows.
+
+    Raises:
+        ParamsError: it does not fit the data.
+    """
+    use_threads(params.training.threads)
+    torch.manual_seed(seed)
+    with of_model(name):
+        return build_network(params.network, network_shape(schema, chain, params.training.loss))
+
+
+@contextmanager
+def of_model(name: str) -> Iterator[None]:
+    """Have a `ParamsError` of a network's own key say of which model."""
+    try:
+        yield
+    except ParamsError as error:
+        raise ParamsError(f"models.{name}.{error}") from None
 
 
 def _started(

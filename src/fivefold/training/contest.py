@@ -17,14 +17,12 @@ from torch.nn import functional
 from ..data.records import Array, Dataset, Records
 from ..errors import ParamsError
 from ..families.expert import Expert, features_of
-from ..families.find import build_network
 from ..families.gan.params import Gan
-from ..families.precision import use_threads
-from ..families.saved import last_part, network_shape
+from ..families.saved import last_part
 from ..params.models import Model
 from ..params.training import Training
 from ..preprocessing.chain import Chain
-from .assemble import Assembled, Clock, load_family
+from .assemble import Assembled, Clock, load_family, untrained
 from .batches import Batches, Order, drawn, shuffled
 from .descent import Descent
 from .learning import laid_out
@@ -53,12 +51,7 @@ def assemble(
     """
     training, schema = params.training, dataset.schema
     network = cast(Gan, params.network)
-    use_threads(training.threads)
-    torch.manual_seed(clock.seed)
-    try:
-        built = build_network(network, network_shape(schema, chain, training.loss))
-    except ParamsError as error:
-        raise ParamsError(f"models.{name}.{error}") from None
+    built = untrained(name, params, schema, chain, clock.seed)
     output = last_part(network, schema, chain, training.loss)
     k = len(schema.classes) if network.conditional else 0
     x, held_out = (laid_out(features, device) for features in _features(chain, dataset, output, clock.seed))

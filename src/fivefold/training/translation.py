@@ -15,12 +15,10 @@ from ..data.records import Dataset
 from ..errors import ParamsError
 from ..families.cyclegan.params import Cyclegan
 from ..families.expert import Expert
-from ..families.find import build_network
-from ..families.precision import use_threads
-from ..families.saved import last_part, network_shape
+from ..families.saved import last_part
 from ..params.models import Model
 from ..preprocessing.chain import Chain
-from .assemble import Assembled, Clock, load_family
+from .assemble import Assembled, Clock, load_family, of_model, untrained
 from .batches import Batches, unpaired
 from .contest import of_critic, see_by
 from .descent import Descent
@@ -53,13 +51,9 @@ def assemble(
     """
     training, schema = params.training, dataset.schema
     network = cast(Cyclegan, params.network)
-    use_threads(training.threads)
-    torch.manual_seed(clock.seed)
-    try:
-        built = build_network(network, network_shape(schema, chain, training.loss))
+    built = untrained(name, params, schema, chain, clock.seed)
+    with of_model(name):
         output = last_part(network, schema, chain, training.loss).to(device)
-    except ParamsError as error:
-        raise ParamsError(f"models.{name}.{error}") from None
     _enough(name, params.dataset, dataset)
     rows, held_out = (
         _by_class(laid_out(chain(records.x), device), records.y) for records in (dataset.train, dataset.validation)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ...errors import ParamsError
+from ..halving import halvings
 from ..layers import ACTIVATIONS, BatchNorm2d
 from .params import Autoencoder
 
@@ -25,7 +25,8 @@ class ConvEncoder(nn.Module):
             layers += [BatchNorm2d(after)] if params.norm == "batch" else []
             layers += [ACTIVATIONS[params.activation]()]
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.width = (params.hidden or told)[-1 if params.hidden else 0] * math.prod(sizes(params, told)[-1])
+        last = params.hidden[-1] if params.hidden else told[0]
+        self.width = last * math.prod(halvings(told, len(params.hidden), up=True)[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last layer, flat."""
@@ -38,7 +39,7 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, params: Autoencoder, told: tuple[int, ...]) -> None:
         super().__init__()
-        steps = sizes(params, told)
+        steps = halvings(told, len(params.hidden), up=True)
         channels = (told[0], *params.hidden)
         small = (channels[-1], *steps[-1])
         layers: list[nn.Module] = [nn.Linear(params.latent, math.prod(small)), nn.Unflatten(1, small)]
@@ -66,21 +67,3 @@ class ConvDecoder(nn.Module):
         """Return what is told, before its activation."""
         out: Tensor = self.layers(code)
         return out
-
-
-def sizes(params: Autoencoder, told: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return height and width before the first layer, and after each.
-
-    Raises:
-        ParamsError: an image of one pixel would be halved.
-    """
-    found = [(told[1], told[2])]
-    for count in range(len(params.hidden)):
-        y, x = found[-1]
-        if min(y, x) < 2:
-            raise ParamsError(
-                f"network.hidden may hold {count} layers for images of {told[1]}x{told[2]} pixels, since each halves"
-                f" them, but holds {len(params.hidden)}; shorten it"
-            )
-        found.append((-(-y // 2), -(-x // 2)))
-    return found

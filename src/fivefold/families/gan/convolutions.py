@@ -11,6 +11,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ...errors import ParamsError
+from ..halving import halvings
 from ..layers import start_narrow
 from .dense import SLOPE
 from .params import Gan
@@ -73,13 +74,4 @@ def sizes(params: Gan, told: tuple[int, ...]) -> list[tuple[int, int]]:
     """
     if not params.hidden:
         raise ParamsError(f"network.hidden must name a layer of design {params.design}, but is empty; name one")
-    found = [(told[1], told[2])]
-    for count in range(len(params.hidden)):
-        y, x = found[-1]
-        if min(y, x) < 2:
-            raise ParamsError(
-                f"network.hidden may hold {count} layers for images of {told[1]}x{told[2]} pixels, since each halves"
-                f" them, but holds {len(params.hidden)}; shorten it"
-            )
-        found.append((y // 2, x // 2))
-    return found
+    return halvings(told, len(params.hidden))
