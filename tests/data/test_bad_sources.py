@@ -58,7 +58,7 @@ TABLES = [
         gzip.compress(b"a,y\n1,u\n2,v\n", mtime=0)[:-9],
         " must be CSV in UTF-8 with one header, but is not: it is cut off; copy or",
     ),
-    ("a.csv", b"PK\x03\x04\n1,u\n2,v\n", " is a zip archive, as an .xlsx is one too, not a table; unpack it, or"),
+    ("a.csv", b"PK\x03\x04\n1,u\n2,v\n", " must be a table, but is a zip archive, as an .xlsx is too; unpack it, or"),
     (
         "a.csv",
         b"\xef\xbb\xbfsep=;\na;y\n1;u\n",

@@ -45,4 +45,4 @@ def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any],
 def test_parts_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=said):
-        read_npz(tmp_path / "a.npz")
+        read_npz(tmp_path / "a.npz", labelled=True)

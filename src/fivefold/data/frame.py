@@ -68,7 +68,9 @@ def read_frame(
         raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, but source is {source}; convert it to CSV")
     bounded(source, form)
     if source.is_file() and _is_zip(source):
-        raise DataError(f"{source} is a zip archive, as an .xlsx is one too, not a table; unpack it, or save it as CSV")
+        raise DataError(
+            f"{source} must be a table, but is a zip archive, as an .xlsx is too; unpack it, or save it as CSV"
+        )
     parquet = source.suffix.lower() == ".parquet"
     what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
     try:
