@@ -9,6 +9,7 @@ FivefoldError           exit code 1
 ├── TrainingError       training cannot go on
 ├── ParityError         the exported graph does not compute what the network computes
 ├── TrackingError       MLflow refused, or could not be reached
+├── StudyError          a study cannot go on
 └── BusyError           another process holds the work folder
 """
 
@@ -82,6 +83,10 @@ class ParityError(FivefoldError):
 
 class TrackingError(FivefoldError):
     """MLflow refused what it was told, or could not be reached."""
+
+
+class StudyError(FivefoldError):
+    """A study cannot go on: its storage does not answer, or trial after trial fails."""
 
 
 class BusyError(FivefoldError):

@@ -48,6 +48,11 @@ def checkpoints(model: str, fingerprint: str) -> Path:
     return work("train", model) / fingerprint
 
 
+def study(name: str) -> Path:
+    """Folder of a study below the project's root: its trials, what its workers said, and checkpoints."""
+    return Path(".fivefold/studies") / name
+
+
 def rates(model: str) -> Path:
     """Picture of a model's sweep over learning rates."""
     return Path(".fivefold/lr") / f"{model}.png"

@@ -55,15 +55,28 @@ def parse(tree: Tree, path: Path = paths.PARAMS) -> Params:
         ParamsError: the first offence, with dotted key, value, rule and remedy.
     """
     _plain(tree, path)
-    full = _with_inherited_training(tree)
     try:
-        # through JSON, where a list may become a tuple although the schema is strict
-        params = Params.model_validate_json(json.dumps(full))
+        params = _validated(with_inherited_training(tree))
     except ValidationError as error:
         raise ParamsError(f"{path}: {_sentence(error)}") from None
     for key, problem in conflicts(params):
         raise ParamsError(f"{path}: {key}: {problem}")
     return params
+
+
+def unknown_keys(tree: Tree) -> list[str]:
+    """Return the dotted keys of a tree, as `read_tree` returns it, that the schema does not know where they stand."""
+    try:
+        _validated(with_inherited_training(tree))
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        return [".".join(_located(each["loc"])[0]) for each in problems if each["type"] == "extra_forbidden"]
+    return []
+
+
+def _validated(tree: Tree) -> Params:
+    # through JSON, where a list may become a tuple although the schema is strict
+    return Params.model_validate_json(json.dumps(tree))
 
 
 def _plain(value: object, path: Path, key: str = "the whole", above: tuple[int, ...] = ()) -> None:
@@ -100,7 +113,8 @@ def _are_blocks(*values: object) -> bool:
     return all(isinstance(value, Mapping) for value in values)
 
 
-def _with_inherited_training(tree: Tree) -> Tree:
+def with_inherited_training(tree: Tree) -> Tree:
+    """Return a tree as `read_tree` returns it, each model's `training` laid over the base."""
     base, models = tree.get("training"), tree.get("models")
     if not _are_blocks(base, models):
         return tree

@@ -3,9 +3,11 @@
 A family is added by one folder under families/ and one name in `Network`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, JsonValue
 
 from ..families.autoencoder.params import Autoencoder
 from ..families.cnn.params import Cnn
@@ -14,6 +16,7 @@ from ..families.gan.params import Gan
 from ..families.mlp.params import Mlp
 from ..families.rnn.params import Rnn
 from .base import Name, Strict
+from .search import Study
 from .selection import Selection
 from .training import Training
 
@@ -36,6 +39,14 @@ class Model(Strict):
     select: Selection
     network: Network
     training: Training = Field(description="what differs from the `training` block at the top; {} if nothing does")
+    search: Annotated[Mapping[str, JsonValue], AfterValidator(MappingProxyType)] = Field(
+        default={},
+        validate_default=True,
+        exclude=True,  # no part of what a model is
+        description="ranges of values that `fivefold study` tries, in the tree of this block: {type: float | int,"
+        " low, high, log, step} or {type: categorical, choices}, each with `when` if it is tried under a condition",
+    )
+    study: Study = Field(default=Study(), exclude=True, description="how `fivefold study` searches")
 
     @property
     def lender(self) -> str | None:

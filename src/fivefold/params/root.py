@@ -18,6 +18,7 @@ from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
 from .optimizers import OneCycle
 from .rebuilt import conflicts_of_autoencoder
+from .search import ranges_of
 from .selection import KBest, Percentile
 from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
@@ -67,6 +68,7 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
+        found += [Conflict(f"{at}.search", problem) for problem in _of_search(model)]
         if unlearnt := [*conflicts_of_learner(model, dataset)]:
             found += [Conflict(f"{at}.{key}", problem) for key, problem in unlearnt]
             continue
@@ -81,6 +83,13 @@ def conflicts(params: Params) -> list[Conflict]:
         found += [Conflict(f"{at}.{key}", problem) for key, problem in _of_selection(model, dataset)]
         found += [Conflict(f"{at}.network.{key}", problem) for key, problem in _of_network(model, dataset)]
     return found
+
+
+def _of_search(model: Model) -> Iterator[str]:
+    try:
+        ranges_of(model.search)
+    except ParamsError as error:
+        yield str(error)
 
 
 def _of_own(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]] | None:

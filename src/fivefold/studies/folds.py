@@ -1,0 +1,136 @@
+"""The rows of a study: divided once into k folds, each prepared as if its held-out rows had never been seen.
+
+Test rows are in no fold.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import paths
+from ..data.raw import Raw
+from ..data.read import read
+from ..data.records import Dataset, Parts
+from ..data.splitting import folds, split
+from ..errors import ParamsError
+from ..params.datasets import Dataset as DatasetParams
+from ..params.models import Model
+from ..params.selection import Encoded, Selection
+from ..preprocessing.chain import Chain
+from ..preprocessing.encoder import encoder_of
+from ..preprocessing.scaling import fit_scaling
+from ..preprocessing.selection import fit_selection
+from ..training.rows import rows_of
+
+NOTHING: NDArray[np.int64] = np.array([], np.int64)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A source that was read, and its rows divided as the pipeline divides them.
+
+    block: of the dataset. seed: of the division.
+    """
+
+    block: DatasetParams
+    raw: Raw
+    parts: Parts
+    seed: int
+
+    @classmethod
+    def read(cls, block: DatasetParams, seed: int) -> "Rows":
+        """Read a dataset.
+
+        Raises:
+            DataError: its source breaks a rule.
+        """
+        raw = read(block)
+        return cls(block, raw, split(raw.keys, block.split, seed), seed)
+
+    def folds(self, k: int, seed: int) -> list[Parts]:
+        """Return k divisions of the training and validation rows; the validation rows of each are held out.
+
+        k: 1 is the division of the pipeline itself.
+
+        Raises:
+            DataError: there are too few rows for k folds.
+        """
+        if k == 1:
+            return [{**self.parts, "test": NOTHING}]
+        pairs = folds(self.raw.keys, self.parts, self.block.split.by, k, seed)
+        return [{"train": train, "validation": held, "test": NOTHING} for train, held in pairs]
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the rows that a study sees: those of its first fold, as they are encoded."""
+        dataset = self.raw.encode({**self.parts, "test": NOTHING})
+        total = hashlib.sha256()
+        for records in (dataset.train, dataset.validation):
+            for array in (records.x, records.y, records.rows):
+                total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()[:16]
+
+
+class Fold:
+    """Rows to learn and rows held out, with what is learnt from the former alone.
+
+    Fitted selections are kept: trials often share them.
+    """
+
+    def __init__(self, rows: Rows, parts: Parts) -> None:
+        self.rows, self.parts = rows, parts
+        self.chains: dict[Selection, Chain] = {}
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The rows, encoded by what training rows tell."""
+        return self.rows.raw.encode(self.parts)
+
+    @cached_property
+    def scaling(self) -> Chain:
+        """The scaling that training rows tell."""
+        return fit_scaling(self.dataset.train.x, self.dataset.schema, self.rows.block)
+
+    def prepared(self, model: Model, seed: int) -> tuple[Dataset, Chain]:
+        """Return the rows as `model` learns them, and the preprocessing fitted to its training rows.
+
+        Raises:
+            DataError: `select` asks for what these rows have not.
+            ArtifactError: the autoencoder whose codes `select` takes was not trained.
+        """
+        if model.select not in self.chains:
+            x, y = self.scaling(self.dataset.train.x), self.dataset.train.y
+            encoder = encoder_of(paths.model(model.uses)) if isinstance(model.select, Encoded) else ()
+            found = fit_selection(x, y, self.dataset.schema, model.select, seed, self.scaling.names, encoder)
+            self.chains[model.select] = self.scaling.then(*found.steps, names=found.names or None)
+        return rows_of(model, self.rows.block, self.dataset, self.chains[model.select])
+
+
+def folds_of(rows: Rows, k: int, seed: int) -> list[Fold]:
+    """Return k folds of the training and validation rows."""
+    return [Fold(rows, parts) for parts in rows.folds(k, seed)]
+
+
+def conflicts_of_folds(model: Model, k: int) -> Iterator[str]:
+    """Yield why a model cannot be judged by rows held out, if it cannot."""
+    if k > 1 and isinstance(model.select, Encoded):
+        yield (
+            f"select: the autoencoder {model.uses!r} has learnt rows that folds hold out; set folds to 1, or choose"
+            " another select"
+        )
+    start = model.training.start
+    if k > 1 and start is not None:
+        yield (
+            "training.start: the model that it begins with may have learnt rows that folds hold out; set folds to 1,"
+            " or leave it out"
+        )
+
+
+def refuse_leaks(name: str, model: Model, k: int) -> None:
+    """Refuse to hold rows out from a model that has learnt them already, by a `ParamsError`."""
+    for problem in conflicts_of_folds(model, k):
+        raise ParamsError(f"models.{name}.{problem}")

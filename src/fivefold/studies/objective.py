@@ -1,0 +1,213 @@
+"""One trial: a model is made of its values, trained on each fold, and judged by the rows held out."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from optuna import Trial, TrialPruned
+from optuna.trial import TrialState
+
+from .. import paths
+from ..data.records import Dataset
+from ..data.schema import Schema
+from ..errors import FivefoldError
+from ..families.expert import judge_of
+from ..params.models import Model
+from ..params.search import Study
+from ..preprocessing.chain import Chain
+from ..tracking.pulled import pulled
+from ..training.callbacks import Metrics
+from ..training.fit import fit
+from . import goals, pruning
+from .folds import Fold, Rows, folds_of, refuse_leaks
+from .goals import Goal, goal_of
+from .space import Space
+from .trials import CURVE, FOLDS, REASON, SCORES, SECONDS, VALUES, Direction, Trials
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a study searches: a space, on folds that all its trials share.
+
+    rows: of the model's dataset.
+    """
+
+    space: Space
+    rows: Rows
+
+    @classmethod
+    def read(cls, name: str) -> "Search":
+        """Read the search of model `name` from params.yaml.
+
+        Raises:
+            ParamsError: it breaks the schema, or cannot be judged by rows held out.
+            DataError: the source of its dataset breaks a rule.
+        """
+        space = Space.read(name)
+        refuse_leaks(name, space.base, space.study.folds)
+        return cls(space, Rows.read(space.dataset, space.seed))
+
+    @property
+    def study(self) -> Study:
+        """How it is searched."""
+        return self.space.study
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        """The folds of all trials."""
+        return folds_of(self.rows, self.study.folds, self.space.seed)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Of the data, as the first fold has it."""
+        return self.folds[0].dataset.schema
+
+    @cached_property
+    def goal(self) -> Goal:
+        """What is searched for."""
+        return goal_of(self.space.name, self.space.base, self.schema, self.study, tuple(self.space.ranges))
+
+    def directions(self) -> list[Direction]:
+        """Return whether more or less is better of each objective, as Optuna says it."""
+        more = self.goal.better == "higher"
+        return ["maximize" if objective == "score" and more else "minimize" for objective in self.study.objectives]
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes this study another one when it changes; plain JSON values."""
+        study = self.study.model_dump(mode="json", include={"folds", "objectives"})
+        return {
+            "model": self.space.fixed(),
+            "search": dict(self.space.base.search),
+            "study": study | {"metric": self.goal.name},
+            "dataset": self.rows.block.model_dump(mode="json"),
+            "rows": self.rows.digest,
+            "seed": self.space.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial that this process runs."""
+
+    search: Search
+    trials: Trials
+    trial: Trial
+
+    def run(self) -> TrialState:
+        """Train, judge and tell the trial; return how it ended."""
+        started = time.monotonic()
+        state, values, reason = TrialState.COMPLETE, None, ""
+        try:
+            values = self._values()
+        except TrialPruned as why:
+            state, reason = TrialState.PRUNED, str(why)
+        except FivefoldError as error:  # these values do not make a model that can be trained
+            state, reason = TrialState.FAIL, str(error)
+        if reason:
+            self.trial.set_user_attr(REASON, reason)
+        spent = self.trial.user_attrs.get(SECONDS, 0.0) + time.monotonic() - started
+        self.trial.set_user_attr(SECONDS, round(spent, 2))
+        self.trials.tell(self.trial, values, state)
+        shutil.rmtree(self._work, ignore_errors=True)
+        return state
+
+    def _values(self) -> list[float]:
+        """Return the trial's objectives.
+
+        Raises:
+            TrialPruned: it is worse than others.
+            FivefoldError: it cannot be trained.
+        """
+        tried = self.search.space.suggest(self.trial)
+        self.trial.set_user_attr(VALUES, tried)
+        model = self.search.space.model(tried)
+        found: list[Scores] = list(self.trial.user_attrs.get(FOLDS, []))  # of a worker that had it before
+        for number in range(len(found), len(self.search.folds)):
+            found.append(self._fold(model, number))
+            self.trial.set_user_attr(FOLDS, found)
+            self._look(found)
+        means = {name: fmean(each[name] for each in found) for name in found[0]}
+        self.trial.set_user_attr(SCORES, means)
+        return [means[{"score": self.search.goal.name}.get(each, each)] for each in self.search.study.objectives]
+
+    def _fold(self, model: Model, number: int) -> Scores:
+        """Train the model on one fold; return its scores on the rows held out."""
+        dataset, chain = self.search.folds[number].prepared(model, self.search.space.seed)
+        curve: list[float] = []
+
+        def look(_: int, metrics: Metrics, last: bool) -> None:
+            curve.append(self.search.goal.of_epoch(metrics))
+            if not last and self._behind(curve, model.training.max_epochs):
+                self.trial.set_user_attr(CURVE, curve)
+                raise TrialPruned(f"after {len(curve)} epochs of the first fold it is below the median of others")
+
+        saved, epochs, kept = train(
+            self.search.space.name, model, dataset, chain, self.search.space.seed,
+            self._work / f"fold-{number}", look if number == 0 else lambda *_: None,
+        )  # fmt: skip
+        if number == 0:
+            self.trial.set_user_attr(CURVE, curve)
+        scores = goals.scores(model, saved, dataset.validation, epochs, kept)
+        if "parameters" in self.search.study.objectives:
+            scores["parameters"] = goals.parameters(saved)
+        if "latency" in self.search.study.objectives:
+            scores["latency"] = goals.latency(saved, dataset)
+        return scores
+
+    def _behind(self, curve: list[float], epochs: int) -> bool:
+        """Return whether the first fold is to be given up."""
+        if not self._prunes or not self.search.goal.epoch:
+            return False
+        return pruning.behind_median(curve, self._curves, epochs)
+
+    @cached_property
+    def _curves(self) -> list[list[float]]:
+        """First folds of the trials that had come to the end of theirs when this one began."""
+        done = self.trials.all(TrialState.COMPLETE, TrialState.PRUNED)
+        return [each.user_attrs[CURVE] for each in done if each.user_attrs.get(FOLDS)]
+
+    def _look(self, found: list[Scores]) -> None:
+        """Say how good the trial is so far; give it up if its folds are worse than those of the best one."""
+        if len(self.search.study.objectives) > 1:
+            return
+        goal = self.search.goal
+        mine = [goal.sign * each[goal.name] for each in found]
+        self.trial.report(goal.sign * fmean(mine), len(found))
+        best = self.trials.best() if self._prunes and self.search.study.prune == "two_stage" else None
+        if best is None:
+            return
+        p = pruning.behind_best(mine, [goal.sign * each[goal.name] for each in best.user_attrs[FOLDS]])
+        if p is not None:
+            raise TrialPruned(f"its {len(mine)} folds are worse than those of trial {best.number}, p {p:.3f}")
+
+    @property
+    def _prunes(self) -> bool:
+        return self.search.study.prune != "none" and len(self.search.study.objectives) == 1
+
+    @property
+    def _work(self) -> Path:
+        return paths.root() / paths.study(self.trials.name) / f"trial-{self.trial.number}"
+
+
+def train(
+    name: str,
+    model: Model,
+    dataset: Dataset,
+    chain: Chain,
+    seed: int,
+    checkpoints: Path,
+    on_epoch: Callable[[int, Metrics, bool], None],
+) -> tuple[Any, list[Metrics], int]:
+    """Return a trained model, what each of its epochs measured, and which epoch was kept, from 1."""
+    fitted = fit(
+        name, model, dataset, chain, pulled(name, model.training.start), judge_of(model),
+        seed=seed, checkpoints=checkpoints, on_epoch=on_epoch,
+    )  # fmt: skip
+    return fitted.saved, fitted.history.to_dict("records"), fitted.kept_epoch
