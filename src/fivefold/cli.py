@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 from . import paths
-from .errors import ArtifactError, FivefoldError, InputError, ParamsError
-from .paths import DVC_YAML
+from .errors import ArtifactError, FivefoldError, ParamsError
+from .paths import DVC_YAML, enter_project
+from .studies.cli import app as studies
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(studies, name="study")
 
 
 @app.command()
@@ -28,7 +30,7 @@ def wire() -> None:
     """Write into dvc.yaml what stages import and which models there are to plot."""
     from .wiring import wire as write
 
-    _enter_project()
+    enter_project()
     write(paths.root())
 
 
@@ -39,7 +41,7 @@ def check() -> None:
     from .params.load import load_params
     from .wiring import wired
 
-    _enter_project()
+    enter_project()
     params = load_params()
     for dataset in params.datasets.values():
         source_of(dataset)
@@ -83,7 +85,7 @@ def add(
     from .adding.write import difference
     from .wiring import wired
 
-    source = Path(os.path.relpath(_enter_project() / source)) if not source.is_absolute() else source
+    source = Path(os.path.relpath(enter_project() / source)) if not source.is_absolute() else source
     console = Console()
     columns = {"target": target, "series": series, "step": step, "time": time}
     how = {"name": name, "kind": kind, "task": task, "size": size, "dates": dates}
@@ -132,7 +134,7 @@ def sample(
     from .generating.sample import opening, stream
     from .params.load import load_params
 
-    here = _enter_project()
+    here = enter_project()
     load_params().model(model)
     folder = paths.model(model)
     if not (folder / MANIFEST).exists():
@@ -157,7 +159,7 @@ def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml
     """Suggest a learning rate: try rates from 1e-7 to 10, a step each, on the model's own batches. Changes nothing."""
     from .rates.find import find
 
-    _enter_project()
+    enter_project()
     for line in find(model):
         print(line)
 
@@ -167,7 +169,7 @@ def sync() -> None:
     """Send to MLflow what waits in the spool, and make runs for models that were restored from DVC's cache."""
     from .tracking.sync import sync as send
 
-    _enter_project()
+    enter_project()
     for line in send():
         print(line)
 
@@ -182,18 +184,8 @@ def ui(
     """Open the MLflow UI on the project's store."""
     from .tracking.server import serve
 
-    _enter_project()
+    enter_project()
     serve(host, port)
-
-
-def _enter_project() -> Path:
-    """Go up to the folder of params.yaml, as DVC goes to its root; return the folder that it was."""
-    root, here = paths.root(), Path.cwd()
-    if not (root / ".dvc").exists():
-        raise InputError(f"this must run within a project, but there is no .dvc in {root} or above; go there")
-    inside = (folder for folder in (here, *here.parents) if folder.is_relative_to(root))
-    os.chdir(next((folder for folder in inside if (folder / paths.PARAMS).exists()), here))
-    return here
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ root, which DVC names in `DVC_ROOT` in every copy.
 import os
 from pathlib import Path
 
+from .errors import InputError
+
 PARAMS = Path("params.yaml")
 DVC_YAML = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
@@ -49,7 +51,7 @@ def checkpoints(model: str, fingerprint: str) -> Path:
 
 
 def study(name: str) -> Path:
-    """Folder of a study below the project's root: its trials, what its workers said, and checkpoints."""
+    """Folder of a study: its trials, what its workers said, and checkpoints; DVC never sees it."""
     return Path(".fivefold/studies") / name
 
 
@@ -77,3 +79,13 @@ def store() -> Path:
 def spool() -> Path:
     """Folder of what waits to be sent to MLflow."""
     return root() / ".fivefold/spool"
+
+
+def enter_project() -> Path:
+    """Go up to the folder of params.yaml, as DVC goes to its root; return the folder that it was."""
+    top, here = root(), Path.cwd()
+    if not (top / ".dvc").exists():
+        raise InputError(f"this must run within a project, but there is no .dvc in {top} or above; go there")
+    inside = (folder for folder in (here, *here.parents) if folder.is_relative_to(top))
+    os.chdir(next((folder for folder in inside if (folder / PARAMS).exists()), here))
+    return here

@@ -1,30 +1,16 @@
 """What a study is after: a number that a trained model gets on rows held out, and which way is better."""
 
-import time
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
-import torch
-from sklearn.metrics import roc_auc_score
-
-from ..data.records import Dataset, Records
 from ..data.schema import Schema
-from ..errors import ParamsError, TrainingError
+from ..errors import ParamsError
 from ..families.autoencoder.params import Autoencoder, Detect
 from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
-from ..families.saved import Saved
 from ..params.models import Model
 from ..params.search import Study
-from ..scoring.metrics import metrics_of, scores_of
-from ..scoring.predict import fewer, judged
-from ..scoring.records import tell
-from ..training.callbacks import Metrics
-
-RUNS = 30
-"""Of which the latency is the median."""
+from ..scoring.metrics import metrics_of
 
 OTHER_LOSSES = ("training.loss", "training.tasks", "training.imbalance", "training.base")
 """Keys that change what a validation loss means."""
@@ -42,7 +28,7 @@ class Goal(NamedTuple):
         """What a score is multiplied by so that more is better."""
         return 1 if self.better == "higher" else -1
 
-    def of_epoch(self, metrics: Metrics) -> float:
+    def of_epoch(self, metrics: Mapping[str, float]) -> float:
         """Return how good an epoch is, more being better; NaN if it was not looked at."""
         value = metrics.get(self.epoch, float("nan"))
         return value if self.epoch == "val/accuracy" else -value
@@ -84,48 +70,3 @@ def goals_of(model: Model, schema: Schema) -> dict[str, Goal]:
         )
         for metric in metrics_of(schema)
     }
-
-
-def scores(model: Model, saved: Saved, held: Records, epochs: Sequence[Metrics], kept: int) -> dict[str, float]:
-    """Return every score of a trained model on rows held out.
-
-    epochs: what each measured; kept: the one whose weights it has, from 1.
-
-    Raises:
-        TrainingError: a prediction is not finite.
-    """
-    match model.network:
-        case Gan() | Cyclegan():
-            (goal,) = goals_of(model, saved.schema).values()
-            return {goal.name: float(epochs[kept - 1][goal.epoch])}
-        case Autoencoder() as network:
-            return _of_records(network, saved, held)
-    records = fewer(saved, held)
-    return scores_of(saved.schema, records, judged(saved, records))
-
-
-def _of_records(network: Autoencoder, saved: Saved, held: Records) -> dict[str, float]:
-    errors = tell(saved.model, held.x).errors
-    if not np.isfinite(errors).all():
-        raise TrainingError("errors of records must be finite, but are not; lower training.optimizer.lr")
-    if not isinstance(network.purpose, Detect) or not network.purpose.normal:
-        return {"mse": float(errors.mean())}
-    odd = ~np.isin(held.y, [saved.schema.classes.index(each) for each in network.purpose.normal])
-    return {"auroc": float(roc_auc_score(odd, errors)), "mse": float(errors[~odd].mean())}
-
-
-def parameters(saved: Saved) -> float:
-    """Return how many weights a network has."""
-    return float(sum(weight.numel() for weight in saved.model.network.parameters()))
-
-
-def latency(saved: Saved, dataset: Dataset) -> float:
-    """Return the time that one row takes on a CPU, median of `RUNS`, in milliseconds."""
-    row = torch.from_numpy(np.array(dataset.validation.x[:1]))
-    seconds = []
-    with torch.inference_mode():
-        for _ in range(RUNS):
-            started = time.perf_counter()
-            saved.model(row)
-            seconds.append(time.perf_counter() - started)
-    return median(seconds) * 1000

@@ -14,82 +14,19 @@ from optuna.trial import TrialState
 
 from .. import paths
 from ..data.records import Dataset
-from ..data.schema import Schema
 from ..errors import FivefoldError
 from ..families.expert import judge_of
 from ..params.models import Model
-from ..params.search import Study
 from ..preprocessing.chain import Chain
 from ..tracking.pulled import pulled
 from ..training.callbacks import Metrics
 from ..training.fit import fit
-from . import goals, pruning
-from .folds import Fold, Rows, folds_of, refuse_leaks
-from .goals import Goal, goal_of
-from .space import Space
-from .trials import CURVE, FOLDS, REASON, SCORES, SECONDS, VALUES, Direction, Trials
+from . import pruning
+from . import scores as scoring
+from .search import Search
+from .trials import CURVE, FOLDS, REASON, SCORES, SECONDS, VALUES, Trials
 
 Scores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a study searches: a space, on folds that all its trials share.
-
-    rows: of the model's dataset.
-    """
-
-    space: Space
-    rows: Rows
-
-    @classmethod
-    def read(cls, name: str) -> "Search":
-        """Read the search of model `name` from params.yaml.
-
-        Raises:
-            ParamsError: it breaks the schema, or cannot be judged by rows held out.
-            DataError: the source of its dataset breaks a rule.
-        """
-        space = Space.read(name)
-        refuse_leaks(name, space.base, space.study.folds)
-        return cls(space, Rows.read(space.dataset, space.seed))
-
-    @property
-    def study(self) -> Study:
-        """How it is searched."""
-        return self.space.study
-
-    @cached_property
-    def folds(self) -> list[Fold]:
-        """The folds of all trials."""
-        return folds_of(self.rows, self.study.folds, self.space.seed)
-
-    @cached_property
-    def schema(self) -> Schema:
-        """Of the data, as the first fold has it."""
-        return self.folds[0].dataset.schema
-
-    @cached_property
-    def goal(self) -> Goal:
-        """What is searched for."""
-        return goal_of(self.space.name, self.space.base, self.schema, self.study, tuple(self.space.ranges))
-
-    def directions(self) -> list[Direction]:
-        """Return whether more or less is better of each objective, as Optuna says it."""
-        more = self.goal.better == "higher"
-        return ["maximize" if objective == "score" and more else "minimize" for objective in self.study.objectives]
-
-    def identity(self) -> dict[str, Any]:
-        """Return what makes this study another one when it changes; plain JSON values."""
-        study = self.study.model_dump(mode="json", include={"folds", "objectives"})
-        return {
-            "model": self.space.fixed(),
-            "search": dict(self.space.base.search),
-            "study": study | {"metric": self.goal.name},
-            "dataset": self.rows.block.model_dump(mode="json"),
-            "rows": self.rows.digest,
-            "seed": self.space.seed,
-        }
 
 
 @dataclass(frozen=True)
@@ -154,11 +91,11 @@ class Running:
         )  # fmt: skip
         if number == 0:
             self.trial.set_user_attr(CURVE, curve)
-        scores = goals.scores(model, saved, dataset.validation, epochs, kept)
+        scores = scoring.scores(model, saved, dataset.validation, epochs, kept)
         if "parameters" in self.search.study.objectives:
-            scores["parameters"] = goals.parameters(saved)
+            scores["parameters"] = scoring.parameters(saved)
         if "latency" in self.search.study.objectives:
-            scores["latency"] = goals.latency(saved, dataset)
+            scores["latency"] = scoring.latency(saved, dataset)
         return scores
 
     def _behind(self, curve: list[float], epochs: int) -> bool:
@@ -193,7 +130,7 @@ class Running:
 
     @property
     def _work(self) -> Path:
-        return paths.root() / paths.study(self.trials.name) / f"trial-{self.trial.number}"
+        return paths.study(self.trials.name) / f"trial-{self.trial.number}"
 
 
 def train(

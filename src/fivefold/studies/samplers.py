@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler
 
 from ..errors import ParamsError
 from ..params.search import Categorical, Float, Int, Study
-from ..training.batches import mix
+from ..training.seeds import mix
 from .space import Space, Values
 
 GRID, MOST = 200, 10_000

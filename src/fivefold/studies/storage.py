@@ -46,7 +46,7 @@ def exists(name: str) -> bool:
 
 def journal(name: str) -> Path:
     """Return the file of a study of this project."""
-    return paths.root() / paths.study(name) / "journal.log"
+    return paths.study(name) / "journal.log"
 
 
 def open_storage(name: str) -> BaseStorage:
@@ -93,7 +93,7 @@ def reading(name: str) -> Iterator[None]:
 @contextmanager
 def exclusive(name: str) -> Iterator[None]:
     """Be the only process, on any machine, that hands out or takes back trials of a study."""
-    with locked(paths.root() / paths.study(name), patience=60):
+    with locked(paths.study(name), patience=60):
         if not url().startswith("postgresql"):
             yield
             return

@@ -203,4 +203,4 @@ def difference(was: Any, now: Any, at: str = "") -> Iterator[tuple[str, tuple[An
 
 
 def _lock_of(study: str, token: str) -> Path:
-    return paths.root() / paths.study(study) / "workers" / token
+    return paths.study(study) / "workers" / token

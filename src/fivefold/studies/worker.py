@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 from ..errors import FivefoldError, StudyError
 from ..stages.guard import Stopped, end_with_parent, exit_on_signals
 from ..stages.run import end
-from .objective import Running, Search
+from .objective import Running
 from .samplers import method_of, sampler_of
+from .search import Search
 from .storage import reading
 from .trials import REASON, Trials, Worker
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..families.supervised import Supervised
 from ..params.optimizers import Plateau, Schedule
-from .batches import mix
 from .checkpoints import NAME
 from .film import Film
+from .seeds import mix
 
 FRAMES = 50
 """Pictures of a training at most, beside the first and the last."""

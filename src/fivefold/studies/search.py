@@ -1,0 +1,72 @@
+"""What a study searches, and on which rows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..data.schema import Schema
+from ..params.search import Study
+from .folds import Fold, Rows, folds_of, refuse_leaks
+from .goals import Goal, goal_of
+from .space import Space
+from .trials import Direction
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a study searches: a space, on folds that all its trials share.
+
+    rows: of the model's dataset.
+    """
+
+    space: Space
+    rows: Rows
+
+    @classmethod
+    def read(cls, name: str) -> "Search":
+        """Read the search of model `name` from params.yaml.
+
+        Raises:
+            ParamsError: it breaks the schema, or cannot be judged by rows held out.
+            DataError: the source of its dataset breaks a rule.
+        """
+        space = Space.read(name)
+        refuse_leaks(name, space.base, space.study.folds)
+        return cls(space, Rows.read(space.dataset, space.seed))
+
+    @property
+    def study(self) -> Study:
+        """How it is searched."""
+        return self.space.study
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        """The folds of all trials."""
+        return folds_of(self.rows, self.study.folds, self.space.seed)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Of the data, as the first fold has it."""
+        return self.folds[0].dataset.schema
+
+    @cached_property
+    def goal(self) -> Goal:
+        """What is searched for."""
+        return goal_of(self.space.name, self.space.base, self.schema, self.study, tuple(self.space.ranges))
+
+    def directions(self) -> list[Direction]:
+        """Return whether more or less is better of each objective, as Optuna says it."""
+        more = self.goal.better == "higher"
+        return ["maximize" if objective == "score" and more else "minimize" for objective in self.study.objectives]
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes this study another one when it changes; plain JSON values."""
+        study = self.study.model_dump(mode="json", include={"folds", "objectives"})
+        return {
+            "model": self.space.fixed(),
+            "search": dict(self.space.base.search),
+            "study": study | {"metric": self.goal.name},
+            "dataset": self.rows.block.model_dump(mode="json"),
+            "rows": self.rows.digest,
+            "seed": self.space.seed,
+        }
