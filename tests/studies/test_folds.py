@@ -1,0 +1,95 @@
+"""Folds of a study: test rows are in none, and nothing is learnt from what is held out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fivefold.errors import DataError, ParamsError
+from fivefold.params.load import load_params
+from fivefold.params.models import Model
+from fivefold.studies.folds import Rows, folds_of, refuse_leaks
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def rows(name: str) -> Rows:
+    params = load_params()
+    return Rows.read(params.dataset(params.model(name).dataset), params.seed)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp_regression", "cnn", "lstm"])
+def test_folds_cover_all_rows_but_test_rows(name: str) -> None:
+    of = rows(name)
+    known = set(np.concatenate([of.parts["train"], of.parts["validation"]]))
+    folds = folds_of(of, 5, 42)
+    held = [set(fold.parts["validation"]) for fold in folds]
+    assert len(folds) == 5
+    for fold, out in zip(folds, held, strict=True):
+        assert not out & set(fold.parts["train"])
+        assert set(fold.parts["train"]) | out <= known
+        assert len(fold.dataset.test) == 0
+        assert len(fold.dataset.validation) == len(out)
+    assert sum(map(len, held)) == len(set().union(*held))
+    if name != "lstm":  # of a series the first rows are never held out
+        assert set().union(*held) == known
+
+
+def test_a_series_learns_from_what_came_before() -> None:
+    for fold in folds_of(rows("lstm"), 4, 42):
+        assert fold.parts["train"].max() < fold.parts["validation"].min()
+
+
+def test_one_fold_is_the_pipelines_own_division() -> None:
+    of = rows("mlp")
+    (fold,) = folds_of(of, 1, 42)
+    assert (fold.parts["validation"] == of.parts["validation"]).all()
+
+
+def test_rows_held_out_change_nothing_that_is_learnt_before_training() -> None:
+    params = load_params()
+    model = params.model("mlp")
+    of = rows("mlp")
+    before = folds_of(of, 5, 42)[2].prepared(model, 42)[1]
+
+    def spoilt(index: np.ndarray) -> Rows:  # type: ignore[type-arg]
+        raw = of.raw
+        frame = raw.frame.copy()  # type: ignore[attr-defined]
+        columns = [name for name in frame.columns if name != params.dataset("breast_cancer").target]
+        frame.loc[frame.index[index], columns] = frame.loc[frame.index[index], columns] * 100 + 5
+        return replace(of, raw=replace(raw, frame=frame))  # type: ignore[type-var]
+
+    held = folds_of(of, 5, 42)[2].parts["validation"]
+    for altered in (held, of.parts["test"]):
+        after = folds_of(spoilt(altered), 5, 42)[2].prepared(model, 42)[1]
+        assert before.names == after.names
+        for one, other in zip(before.steps, after.steps, strict=True):
+            assert one.kind == other.kind
+            assert all((one.arrays[key] == other.arrays[key]).all() for key in one.arrays)
+    train = folds_of(of, 5, 42)[2].parts["train"]
+    other = folds_of(spoilt(train), 5, 42)[2].prepared(model, 42)[1]
+    assert any((one.arrays[key] != two.arrays[key]).any()
+               for one, two in zip(before.steps, other.steps, strict=True) for key in one.arrays)  # fmt: skip
+
+
+def test_too_many_folds_are_refused() -> None:
+    with pytest.raises(DataError, match="500 folds must each get rows"):
+        folds_of(rows("mlp"), 500, 42)
+
+
+def test_a_model_that_begins_with_what_has_seen_the_rows_needs_one_fold() -> None:
+    params = load_params()
+    tree = params.model("mlp").model_dump(mode="json") | {"select": {"method": "autoencoder"}, "uses": "autoencoder"}
+    model = Model.model_validate_json(json.dumps(tree))
+    refuse_leaks("mlp", model, 1)
+    with pytest.raises(
+        ParamsError, match=r"models\.mlp\.select: the autoencoder 'autoencoder' has learnt rows that folds"
+    ):
+        refuse_leaks("mlp", model, 5)
