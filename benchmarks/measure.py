@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 DEFAULT = "default"
 """Name of the project's own params.yaml, beside those of the examples."""
-PACKAGES = ("dvc", "mlflow", "numpy", "onnx", "onnxruntime", "pytorch-lightning", "scikit-learn", "torch")
+PACKAGES = ("dvc", "mlflow", "numpy", "onnx", "onnxruntime", "optuna", "pytorch-lightning", "scikit-learn", "torch")
 
 
 @dataclass(frozen=True)
