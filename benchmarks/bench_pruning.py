@@ -2,7 +2,7 @@
 
 For each model a pool of configurations is drawn from its space and trained on every fold to the end, twice: on the
 folds of the study, and on others, whose mean is taken for the truth. Then searches are replayed in many orders of the
-pool: one without pruning, one with Optuna's default (the median of running means, reported fold by fold), one with ours.
+pool: one without pruning, one with Optuna's default (the median of running means, told fold by fold), one with ours.
 Each stops when its budget of epochs is spent, and its choice is judged by the truth: the loss is how much worse that is
 than the best configuration of the pool, as a share of the pool's interquartile range.
 
