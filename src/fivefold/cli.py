@@ -12,9 +12,11 @@ from . import paths
 from .errors import ArtifactError, FivefoldError, ParamsError
 from .paths import DVC_YAML, enter_project
 from .studies.cli import app as studies
+from .studies.cli_cv import cv
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(studies, name="study")
+app.command()(cv)
 
 
 @app.command()

@@ -48,7 +48,7 @@ class Team:
             if number not in self.living:
                 with self.log(number).open("ab") as log:
                     self.living[number] = subprocess.Popen(
-                        self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment(number)
+                        self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment(number)
                     )
 
     def ended(self) -> Iterator[tuple[int, int]]:
@@ -156,7 +156,7 @@ def _stopping(team: Team) -> Iterator[None]:
         team.stop()
 
 
-def _environment(number: int) -> Mapping[str, str]:
+def environment(number: int) -> Mapping[str, str]:
     """Return the environment of a worker: a GPU of its own or shared evenly, one thread each on a CPU."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     gpus = _gpus()
