@@ -105,8 +105,9 @@ def _by_workers(plan: Plan, workers: int, folder: Path) -> Generator[Result, Non
 def _listen(number: int, process: subprocess.Popen[str], told: SimpleQueue[str | int]) -> None:
     """Hand on each line that a worker prints, then its number."""
     assert process.stdout is not None
-    for line in process.stdout:
-        told.put(line)
+    with process.stdout as lines:
+        for line in lines:
+            told.put(line)
     told.put(number)
 
 
