@@ -100,7 +100,7 @@ class Running:
 
     def _behind(self, curve: list[float], epochs: int) -> bool:
         """Return whether the first fold is to be given up."""
-        if not self._prunes or not self.search.goal.epoch:
+        if self.search.study.pruning == "none" or not self.search.goal.epoch:
             return False
         return pruning.behind_median(curve, self._curves, epochs)
 
@@ -117,16 +117,12 @@ class Running:
         goal = self.search.goal
         mine = [goal.sign * each[goal.name] for each in found]
         self.trial.report(goal.sign * fmean(mine), len(found))
-        best = self.trials.best() if self._prunes and self.search.study.prune == "two_stage" else None
+        best = self.trials.best() if self.search.study.pruning == "two_stage" else None
         if best is None:
             return
         p = pruning.behind_best(mine, [goal.sign * each[goal.name] for each in best.user_attrs[FOLDS]])
         if p is not None:
             raise TrialPruned(f"its {len(mine)} folds are worse than those of trial {best.number}, p {p:.3f}")
-
-    @property
-    def _prunes(self) -> bool:
-        return self.search.study.prune != "none" and len(self.search.study.objectives) == 1
 
     @property
     def _work(self) -> Path:
