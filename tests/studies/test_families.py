@@ -68,6 +68,20 @@ def test_a_model_of_every_family_can_be_searched(project: Path, name: str) -> No
     assert best.value == (max if direction == "maximize" else min)(trial.value for trial in trials.all())
 
 
+@pytest.mark.parametrize("name", ["mlp", "mlp_regression", "autoencoder"])
+def test_trials_that_learn_together_find_what_they_find_alone(project: Path, name: str) -> None:
+    write(project, name, study={"folds": 2, "sampler": "random"})
+    found = {}
+    for study, stack in (("together", True), ("alone", False)):
+        _, trials, total = start(name, study, 5)
+        work(name, study, total, stack=stack)
+        found[study] = [(trial.params, trial.value, len(trial.user_attrs[FOLDS])) for trial in trials.all()]
+    for (values, score, folds), (others, alone, one) in zip(found["together"], found["alone"], strict=True):
+        assert values == others
+        assert score == pytest.approx(alone, abs=1e-4)
+        assert folds == one == 2
+
+
 def test_two_objectives_are_told_and_none_is_pruned(project: Path) -> None:
     write(project, "mlp", study={"folds": 2, "objectives": ["score", "parameters", "latency"]})
     _, trials, total = start("mlp", "mlp", 2)

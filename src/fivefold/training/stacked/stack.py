@@ -14,7 +14,7 @@ from torch import Tensor
 from ...families.autoencoder.noise import Noise
 from ...families.supervised import VALIDATION_ROWS
 from ...params.losses import Bce
-from ..batches import mix
+from ..seeds import mix
 from .layers import Chance
 from .losses import row_loss
 from .member import Member
