@@ -99,7 +99,7 @@ def test_values_that_make_no_model_fail_with_their_reason(project: Path) -> None
     _, trials, total = start("mlp", "mlp", 40)
     assert total == 7  # a grid has no more points
     with pytest.raises(StudyError, match="5 trials in a row failed, the last one") as error:
-        work("mlp", "mlp", total)
+        work("mlp", "mlp", total, stack=False)
     assert "select.k must be at most the number of features, 30, but is" in str(error.value)
     states = [trial.state.name for trial in trials.all()]
     assert states == ["COMPLETE", *["FAIL"] * 5, "WAITING"]
