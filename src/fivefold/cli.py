@@ -38,7 +38,7 @@ def wire() -> None:
 
 @app.command()
 def check() -> None:
-    """Look at params.yaml, sources and dvc.yaml, without running anything."""
+    """Look at params.yaml, spaces of studies, sources and dvc.yaml, without running anything."""
     from .data.source import source_of
     from .params.load import load_params
     from .wiring import wired
@@ -47,6 +47,13 @@ def check() -> None:
     params = load_params()
     for dataset in params.datasets.values():
         source_of(dataset)
+    searched = [name for name, model in params.models.items() if model.search]
+    if searched:  # Optuna is paid for by spaces alone
+        from .studies.corners import check_corners
+        from .studies.space import Space
+
+        for name in searched:
+            check_corners(Space.read(name))
     if DVC_YAML.read_text() != wired(DVC_YAML.resolve(), paths.root(), params):
         raise ParamsError("dvc.yaml must list what stages import and which models there are; run `make wire`")
     print(f"in order: datasets {', '.join(params.datasets)}; models {', '.join(params.models)}; dvc.yaml")

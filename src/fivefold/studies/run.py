@@ -105,14 +105,16 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
     return search, trials, total
 
 
-def run(model: str, study: str, total: int | None, workers: int) -> Trials:
+def run(model: str, study: str, total: int | None, workers: int, *, stack: bool = True) -> Trials:
     """Run a study until it has `total` trials in all; None: as many as params.yaml says.
+
+    stack: whether trials of small networks may learn together.
 
     Raises:
         StudyError: a worker cannot go on.
     """
     search, trials, total = start(model, study, total)
-    command = [sys.executable, "-m", "fivefold.studies.worker", model, study, str(total)]
+    command = [sys.executable, "-m", "fivefold.studies.worker", model, study, str(total), "stack" if stack else "alone"]
     team = Team(command, paths.study(study) / "logs", workers)
     with reading(study), Live(search, trials, total) as live, _stopping(team):
         _lead(team, trials, total, live)
