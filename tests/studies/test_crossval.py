@@ -11,7 +11,7 @@ from fivefold.preprocessing.chain import Chain
 from fivefold.studies import nested
 from fivefold.studies.crew import trained
 from fivefold.studies.crossval import Crossval, Division, Plan, Result
-from fivefold.studies.jobs import Outcome, train_all
+from fivefold.studies.jobs import Trained, train_all
 
 from .projects import FAMILIES, mixes, model_of, write_project
 
@@ -36,13 +36,13 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cross
     return again
 
 
-def learnt(crossval: Crossval, number: int = 0) -> tuple[Chain, Outcome]:
+def learnt(crossval: Crossval, number: int = 0) -> tuple[Chain, Trained]:
     division, model = crossval.divisions[number], crossval.params.models["line"]
     ((job, outcome),) = train_all("line", [crossval.job(division, model, division.seed)], Path("work"))
     return job.chain, outcome
 
 
-def same(one: tuple[Chain, Outcome], other: tuple[Chain, Outcome]) -> bool:
+def same(one: tuple[Chain, Trained], other: tuple[Chain, Trained]) -> bool:
     """Say whether preprocessing, epochs and weights are equal, to the bit."""
     chains = [
         [(step.kind, {k: v.tolist() for k, v in step.arrays.items()}) for step in c.steps] for c, _ in (one, other)

@@ -24,11 +24,12 @@ from ..params.base import Strict
 from ..params.load import load_params
 from ..params.models import Model
 from ..params.root import Params
+from ..training.stacked.job import Job
 from .aside import set_aside, share_of
 from .corners import check_corners
 from .folds import NOTHING, Fold, Rows, refuse_leaks
 from .goals import Goal, goal_of, goals_of
-from .jobs import Job, Outcome
+from .jobs import Trained
 from .scores import scores as scores_of
 from .space import Space
 
@@ -196,7 +197,7 @@ class Crossval:
 
 
 def judge(
-    name: str, division: Division, job: Job, outcome: Outcome, seconds: float, winner: Winner | None = None
+    name: str, division: Division, job: Job, outcome: Trained, seconds: float, winner: Winner | None = None
 ) -> Result:
     """Return what came of a job: scores of the rows held out, or why there are none."""
     sets = {"learnt": job.dataset.train, "aside": job.dataset.validation, "held_out": job.dataset.test}

@@ -18,10 +18,11 @@ from optuna.trial import TrialState
 from .. import paths
 from .crossval import Crossval, Division, Result, Winner, judge
 from .folds import NOTHING
-from .jobs import Outcome, train_all
+from .jobs import Trained, train_all
 from .objective import Running
 from .samplers import firsts, method_of, sampler_of
 from .search import Search
+from .together import BATCH, run_together, stackable
 from .trials import REASON, VALUES, Trials
 
 
@@ -39,7 +40,7 @@ def result(crossval: Crossval, name: str, division: Division, work: Path) -> Res
         job = crossval.job(division, search.space.base, division.seed)
         last = trials.all()[-1].user_attrs.get(REASON, "it has no score")
         why = f"no trial of {len(trials.all())} has a score, the last one since {last}"
-        return judge(name, division, job, Outcome(None, [], 0, why), time.monotonic() - started)
+        return judge(name, division, job, Trained(None, [], 0, why), time.monotonic() - started)
     values: dict[str, Any] = best.user_attrs[VALUES]
     job = crossval.job(division, search.space.model(values), division.seed)
     ((_, outcome),) = train_all(name, [job], work)
@@ -69,11 +70,17 @@ def _run(search: Search, title: str, asked: int | None) -> Trials:
     study = optuna.create_study(directions=search.directions(), sampler=optuna.samplers.RandomSampler())
     trials = Trials(title, study)
     shutil.rmtree(paths.study(title), ignore_errors=True)  # checkpoints of one that was killed
-    for number in range(total):
-        if number < len(fixed):
-            study.enqueue_trial(fixed[number])
-        study.sampler = sampler_of(method, search.space.seed, number)
-        state = Running(search, trials, study.ask()).run()
-        print(f"{title}: trial {number}: {state.name.lower()}", flush=True)
+    for values in fixed[:total]:
+        study.enqueue_trial(values)
+    together = stackable(search)
+    size = BATCH if together else 1
+    for start in range(0, total, size):
+        every = []
+        for number in range(start, min(start + size, total)):
+            study.sampler = sampler_of(method, search.space.seed, number)
+            every.append(Running(search, trials, study.ask()))
+            search.space.suggest(every[-1].trial)  # its values are chosen: the next one's sampler sees them
+        for number, state in enumerate(run_together(every) if together else [one.run() for one in every], start):
+            print(f"{title}: trial {number}: {state.name.lower()}", flush=True)
     shutil.rmtree(paths.study(title), ignore_errors=True)
     return trials
