@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from fivefold.preprocessing.chain import Chain
-from fivefold.studies import nested
+from fivefold.studies import jobs, nested
 from fivefold.studies.crew import trained
-from fivefold.studies.crossval import Crossval, Division, Plan, Result
+from fivefold.studies.crossval import Crossval, Division
 from fivefold.studies.jobs import Trained, train_all
+from fivefold.studies.plan import Plan, Result
 
 from .projects import FAMILIES, mixes, model_of, write_project
 
@@ -96,6 +97,23 @@ def test_test_rows_change_no_score(read: Callable[..., Crossval]) -> None:
     before = results(crossval)
     assert before == results(read(altered=crossval.rows.parts["test"]))
     assert before != results(read(altered=crossval.divisions[1].held[:1]))
+
+
+def test_folds_that_learn_at_once_get_what_they_get_alone(
+    read: Callable[..., Crossval], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crossval, found, said = read(), [], []
+    for numbers in (jobs.LARGEST, 300, 0):  # rows of all folds at once, of two, of one
+        monkeypatch.setattr(jobs, "LARGEST", numbers)
+        found.append(results(crossval))
+        said.append(capsys.readouterr().out)
+    for other in found[1:]:
+        for result, same in zip(found[0], other, strict=True):
+            assert result["scores"] == pytest.approx(same["scores"])
+            assert result["kept_epoch"] == same["kept_epoch"]
+    assert "3 at once" in said[0]
+    assert "2 at once" in said[1]
+    assert "at once" not in said[2]
 
 
 def test_a_generator_is_scored_by_the_epochs_that_rows_held_out_choose(read: Callable[..., Crossval]) -> None:

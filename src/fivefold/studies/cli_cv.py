@@ -36,7 +36,8 @@ def cv(
     from ..errors import StudyError
     from ..stages.guard import Stopped, exit_on_signals
     from .crew import results
-    from .crossval import Crossval, Plan
+    from .crossval import Crossval
+    from .plan import Plan
     from .summary import summary_of
     from .tables import Coming, show
 

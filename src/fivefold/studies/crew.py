@@ -6,7 +6,6 @@ A process is `python -m fivefold.studies.crew PLAN NUMBER OF`; it trains every O
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, redirect_stdout
 from pathlib import Path
@@ -20,8 +19,9 @@ from ..stages.guard import Stopped, end_with_parent, exit_on_signals
 from ..stages.lock import locked
 from ..stages.run import end
 from . import nested
-from .crossval import Crossval, Plan, Result, judge
+from .crossval import Crossval, judge
 from .jobs import train_all
+from .plan import Plan, Result
 from .run import environment
 
 
@@ -57,11 +57,10 @@ def trained(crossval: Crossval, places: Sequence[tuple[str, int]], work: Path) -
         if crossval.plan.nested:
             yield from (nested.result(crossval, name, division, work) for division in divisions)
             continue
-        model, started = crossval.params.models[name], time.monotonic()
+        model = crossval.params.models[name]
         jobs = (crossval.job(division, model, division.seed) for division in divisions)
-        for division, (job, outcome) in zip(divisions, train_all(name, jobs, work), strict=True):
-            yield judge(name, division, job, outcome, time.monotonic() - started)
-            started = time.monotonic()
+        for division, (job, done) in zip(divisions, train_all(name, jobs, work), strict=True):
+            yield judge(name, division, job, done)
 
 
 def _quietly(crossval: Crossval, places: Sequence[tuple[str, int]], work: Path, log: IO[str]) -> Iterator[Result]:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from pydantic import Field, JsonValue
-
 from .. import paths
 from ..data.records import Parts
 from ..data.schema import Schema
@@ -20,7 +18,6 @@ from ..data.storage import MANIFEST
 from ..errors import ArtifactError, ParamsError, TrainingError
 from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
-from ..params.base import Strict
 from ..params.load import load_params
 from ..params.models import Model
 from ..params.root import Params
@@ -30,61 +27,9 @@ from .corners import check_corners
 from .folds import NOTHING, Fold, Rows, refuse_leaks
 from .goals import Goal, goal_of, goals_of
 from .jobs import Trained
+from .plan import Plan, Result, Winner
 from .scores import scores as scores_of
 from .space import Space
-
-
-class Plan(Strict):
-    """What is asked for.
-
-    names: of models. seed: of folds and trainings; None: that of params.yaml. nested: search within each fold.
-    trials: of each such search; None: as `study` of the model says.
-    """
-
-    names: tuple[str, ...] = Field(min_length=1)
-    folds: int = Field(ge=2)
-    repeats: int = Field(default=1, ge=1)
-    seed: int | None = None
-    nested: bool = False
-    trials: int | None = None
-
-    @property
-    def title(self) -> str:
-        """What its results are kept under; a model's name has neither + nor a point in it."""
-        return "+".join(self.names) + (".nested" if self.nested else "")
-
-
-class Winner(Strict):
-    """What a search within a fold found.
-
-    values: by dotted key. inner: the score by which it won, the mean over inner folds. trials: in all. ended: those
-    that have a score.
-    """
-
-    values: dict[str, JsonValue]
-    metric: str
-    inner: float
-    trials: int
-    ended: int
-
-
-class Result(Strict):
-    """What came of a model on one fold.
-
-    repeat, fold: from 1. rows: learnt, set aside, held out. scores: by metric, of the rows held out. error: why there
-    are none; empty if there are. seconds: of training, and of the search.
-    """
-
-    model: str
-    repeat: int
-    fold: int
-    rows: dict[str, int]
-    scores: dict[str, float] = Field(default={})
-    error: str = ""
-    epochs: int = 0
-    kept_epoch: int = 0
-    seconds: float = 0.0
-    winner: Winner | None = None
 
 
 @dataclass(frozen=True)
@@ -196,22 +141,20 @@ class Crossval:
         return Job(model, *fold.prepared(model, seed), seed)
 
 
-def judge(
-    name: str, division: Division, job: Job, outcome: Trained, seconds: float, winner: Winner | None = None
-) -> Result:
+def judge(name: str, division: Division, job: Job, done: Trained, winner: Winner | None = None) -> Result:
     """Return what came of a job: scores of the rows held out, or why there are none."""
     sets = {"learnt": job.dataset.train, "aside": job.dataset.validation, "held_out": job.dataset.test}
-    rows, found, error = {key: len(records) for key, records in sets.items()}, dict[str, float](), outcome.error
-    if outcome.saved is not None:
+    rows, found, error = {key: len(records) for key, records in sets.items()}, dict[str, float](), done.error
+    if done.saved is not None:
         try:
-            found = scores_of(job.params, outcome.saved, job.dataset.test, outcome.epochs, outcome.kept_epoch)
+            found = scores_of(job.params, done.saved, job.dataset.test, done.epochs, done.kept_epoch)
         except TrainingError as why:
             error = str(why)
     if wrong := [metric for metric, value in found.items() if not math.isfinite(value)]:
         found, error = {}, f"{wrong[0]} must be finite, but is not: the rows held out do not suffice for it"
     return Result(
         model=name, repeat=division.repeat, fold=division.fold, rows=rows, scores=found, error=error,
-        epochs=len(outcome.epochs), kept_epoch=outcome.kept_epoch, seconds=round(seconds, 2), winner=winner,
+        epochs=len(done.epochs), kept_epoch=done.kept_epoch, seconds=round(done.seconds, 2), winner=winner,
     )  # fmt: skip
 
 

@@ -16,10 +16,11 @@ import optuna
 from optuna.trial import TrialState
 
 from .. import paths
-from .crossval import Crossval, Division, Result, Winner, judge
+from .crossval import Crossval, Division, judge
 from .folds import NOTHING
 from .jobs import Trained, train_all
 from .objective import Running
+from .plan import Result, Winner
 from .samplers import firsts, method_of, sampler_of
 from .search import Search
 from .together import BATCH, run_together, stackable
@@ -40,10 +41,10 @@ def result(crossval: Crossval, name: str, division: Division, work: Path) -> Res
         job = crossval.job(division, search.space.base, division.seed)
         last = trials.all()[-1].user_attrs.get(REASON, "it has no score")
         why = f"no trial of {len(trials.all())} has a score, the last one since {last}"
-        return judge(name, division, job, Trained(None, [], 0, why), time.monotonic() - started)
+        return judge(name, division, job, Trained(None, [], 0, time.monotonic() - started, why))
     values: dict[str, Any] = best.user_attrs[VALUES]
     job = crossval.job(division, search.space.model(values), division.seed)
-    ((_, outcome),) = train_all(name, [job], work)
+    ((_, done),) = train_all(name, [job], work)
     winner = Winner(
         values=values,
         metric=search.goal.name,
@@ -51,7 +52,7 @@ def result(crossval: Crossval, name: str, division: Division, work: Path) -> Res
         trials=len(trials.all()),
         ended=len(trials.all(TrialState.COMPLETE)),
     )
-    return judge(name, division, job, outcome, time.monotonic() - started, winner)
+    return judge(name, division, job, replace(done, seconds=time.monotonic() - started), winner)
 
 
 def _search(crossval: Crossval, name: str, division: Division) -> Search:

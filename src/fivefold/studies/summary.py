@@ -10,7 +10,8 @@ from typing import Any
 from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
 from .comparison import LEVEL, Difference, Estimate, difference, estimate, holm
-from .crossval import Crossval, Result
+from .crossval import Crossval
+from .plan import Result
 
 SURE = 1 - LEVEL
 """p-value below which a difference is said to be one."""
@@ -133,10 +134,10 @@ class Summary:
         metric = winners[0][0].metric
         promised, given = (fmean(values) for values in zip(*((w.inner, s[metric]) for w, s in winners), strict=True))
         way = "optimistic" if found.mean > 0 else "pessimistic"
+        low, high = (found.low, found.high) if found.mean > 0 else (-found.high, -found.low)
         return (
             f"searches for {name} promised {metric} {number(promised)}, and rows held out gave {number(given)}: too"
-            f" {way} by {number(abs(found.mean))} (95 % of what is too optimistic: {number(found.low)} to"
-            f" {number(found.high)})"
+            f" {way} by {number(abs(found.mean))} (95 %: {number(low)} to {number(high)})"
         )
 
     def _pair(self, pair: Pair) -> str:

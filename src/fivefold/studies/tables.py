@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .crossval import Crossval, Result
+from .crossval import Crossval
+from .plan import Result
 from .summary import Pair, Summary, number
 
 
