@@ -190,7 +190,7 @@ def _refuse_search(space: Space) -> None:
     if not space.ranges:
         raise ParamsError(
             f"models.{space.name}.search must say what is searched within folds, but is missing; write a range where a"
-            " value stands, as docs/crossvalidation.md shows it"
+            " value stands, as docs/studies.md shows it"
         )
     if (objectives := space.study.objectives) != ("score",):
         raise ParamsError(
