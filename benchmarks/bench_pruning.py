@@ -6,8 +6,8 @@ pool: one without pruning, one with Optuna's default (the median of running mean
 Each stops when its budget of epochs is spent, and its choice is judged by the truth: the loss is how much worse that is
 than the best configuration of the pool, as a share of the pool's interquartile range.
 
-`python -m benchmarks.bench_pruning record` trains the pools again, which takes half an hour, `... record lstm` one; without it searches are
-replayed from results/pruning_pools.npz.
+`python -m benchmarks.bench_pruning record` trains the pools again, which takes half an hour, `... record lstm` one of
+them; without it searches are replayed from results/pruning_pools.npz.
 """
 
 import contextlib
