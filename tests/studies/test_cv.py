@@ -143,18 +143,21 @@ def test_a_source_that_the_pipeline_would_stop_at_stops_here(cv: Any, tmp_path: 
             "models.line.search must say what is searched within folds, but is missing; write a range",
         ),
         (["two", "--nested"], "models.two.study.objectives must be [score] for a search within folds"),
+        (["begun", "--nested"], "models.begun.search.training.start: every corner must be a valid model, but with"),
         (["nobody"], "model 'nobody' is not in params.yaml"),
         (["line", "--folds", "80"], "80 folds must each get rows, but 72 do not suffice"),
     ],
 )
 def test_what_cannot_be_is_one_line(words: list[str], said: str, cv: Any, tmp_path: Path) -> None:
     search = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.1, "high": 0.2}}}}
+    either = {"type": "categorical", "choices": [None, {"model": "fivefold-line", "version": 1}]}
     models = {name: model_of(*FAMILIES[name]) for name in ("mlp",)} | {
         "line": model_of("mixes", LINE),
         "late": model_of("years", LINE),
         "coder": model_of(*FAMILIES["autoencoder"]),
         "judged": model_of(*FAMILIES["gan"], uses="mlp"),
         "codes": model_of("bars", LINE, uses="coder", select={"method": "autoencoder"}),
+        "begun": model_of("mixes", LINE, search={"training": {"start": either}}),
         "two": model_of("mixes", LINE, search=search, study={"objectives": ["score", "parameters"]}),
     }
     write_project(tmp_path, models)

@@ -76,7 +76,7 @@ class Crossval:
         _refuse(plan, params)
         spaces = {name: Space.read(name) for name in plan.names if plan.nested}
         for space in spaces.values():
-            _refuse_search(space)
+            _refuse_search(space, plan.folds)
         block = params.dataset(params.models[plan.names[0]].dataset)
         crossval = cls(plan, params, Rows.read(block, params.seed), spaces)
         crossval.same_metrics()
@@ -186,18 +186,18 @@ def _refuse(plan: Plan, params: Params) -> None:
             )
 
 
-def _refuse_search(space: Space) -> None:
+def _refuse_search(space: Space, folds: int) -> None:
     if not space.ranges:
         raise ParamsError(
             f"models.{space.name}.search must say what is searched within folds, but is missing; write a range where a"
-            " value stands, as docs/crossvalidation.md shows it"
+            " value stands, as docs/studies.md shows it"
         )
     if (objectives := space.study.objectives) != ("score",):
         raise ParamsError(
             f"models.{space.name}.study.objectives must be [score] for a search within folds, which has one winner, but"
             f" is {list(objectives)}; change it"
         )
-    check_corners(space)
+    check_corners(space, lambda model: refuse_leaks(space.name, model, folds))
 
 
 def _listed(names: set[str]) -> str:

@@ -14,6 +14,7 @@ from .. import paths
 from ..errors import ParamsError, StudyError
 from ..stages.guard import stop_if_asked
 from .corners import check_corners
+from .folds import refuse_leaks
 from .live import Live
 from .processes import Processes
 from .samplers import firsts, method_of
@@ -63,7 +64,7 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
             f"models.{model}.search must say what a study tries, but is missing; write a range where a value stands,"
             " for instance search: {training: {optimizer: {lr: {type: float, low: 0.0001, high: 0.03, log: true}}}}"
         )
-    check_corners(space)
+    check_corners(space, lambda model: refuse_leaks(space.name, model, search.study.folds))
     total = total or search.study.trials
     method = method_of(search.study, space, total)
     fixed = [space.stored(values) for values in firsts(method, space)]
