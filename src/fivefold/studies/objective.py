@@ -17,6 +17,7 @@ from ..data.records import Dataset
 from ..errors import FivefoldError
 from ..families.expert import judge_of
 from ..params.models import Model
+from ..params.search import SEARCHED
 from ..preprocessing.chain import Chain
 from ..tracking.pulled import pulled
 from ..training.callbacks import Metrics
@@ -24,7 +25,7 @@ from ..training.fit import fit
 from . import pruning
 from . import scores as scoring
 from .search import Search
-from .trials import CURVE, FOLDS, REASON, SCORES, SECONDS, VALUES, Trials
+from .trials import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES, Trials
 
 Scores = dict[str, float]
 
@@ -62,9 +63,12 @@ class Running:
             TrialPruned: it is worse than others.
             FivefoldError: it cannot be trained.
         """
-        tried = self.search.space.suggest(self.trial)
+        space = self.search.space
+        tried = space.suggest(self.trial)
         self.trial.set_user_attr(VALUES, tried)
-        model = self.search.space.model(tried)
+        self.trial.set_user_attr(OWN, tried == space.current())
+        model = space.model(tried)
+        self.trial.set_user_attr(BLOCK, {key: space.block(tried)[key] for key in SEARCHED})
         found: list[Scores] = list(self.trial.user_attrs.get(FOLDS, []))  # of a worker that had it before
         for number in range(len(found), len(self.search.folds)):
             found.append(self._fold(model, number))

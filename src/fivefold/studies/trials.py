@@ -7,6 +7,7 @@ a place whose worker died is free again, with what it had found: so the total is
 import contextlib
 import fcntl
 import json
+import re
 import secrets
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,18 +23,24 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from .. import paths
 from ..errors import ParamsError, shown
+from ..params.base import NAME_PATTERN
 from .space import Values
-from .storage import exclusive, open_storage, url, where
+from .storage import exclusive, exists, open_storage, url, where
 
 Direction = Literal["minimize", "maximize"]
 
 IDENTITY = "fivefold"
 """User attribute of a study: what it is a study of."""
+MARK = "mark"
+"""User attribute of a study: drawn when it begins, tells it from another of the same name."""
 WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS = (
     "worker", "reason", "folds", "curve", "values", "scores", "seconds",
 )  # fmt: skip
 """User attributes of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
 fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing."""
+BLOCK, OWN = "block", "own"
+"""User attributes of a trial: the whole block of the model with its values, as params.yaml could have it; whether
+params.yaml has them."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,11 @@ class Trials:
                 sampler=optuna.samplers.RandomSampler(),
             )  # fmt: skip
             if IDENTITY not in study.user_attrs:
+                study.set_user_attr(MARK, secrets.token_hex(8))
                 study.set_user_attr(IDENTITY, dict(identity))
-        _refuse_other(name, study.user_attrs[IDENTITY], identity)
-        return cls(name, study)
+        trials = cls(name, study)
+        trials.refuse_other(identity)
+        return trials
 
     @classmethod
     def load(cls, name: str) -> "Trials":
@@ -72,15 +81,22 @@ class Trials:
         Raises:
             ParamsError: it does not.
         """
-        storage = open_storage(name)
+        none = ParamsError(
+            f"study {name!r} must have begun, but {where(name)} holds none; run `fivefold study run {name}`"
+        )
+        if not re.fullmatch(NAME_PATTERN, name) or not exists(name):
+            raise none
         try:
-            return cls(
-                name, optuna.load_study(storage=storage, study_name=name, sampler=optuna.samplers.RandomSampler())
+            study = optuna.load_study(
+                storage=open_storage(name), study_name=name, sampler=optuna.samplers.RandomSampler()
             )
         except KeyError:
-            raise ParamsError(
-                f"study {name!r} must have begun, but {where(name)} holds none; run `fivefold study run {name}`"
-            ) from None
+            raise none from None
+        return cls(name, study)
+
+    def refuse_other(self, identity: Mapping[str, Any]) -> None:
+        """Refuse, by a `ParamsError`, to go on with this study if it is one of something else."""
+        _refuse_other(self.name, self.study.user_attrs[IDENTITY], identity)
 
     @property
     def storage(self) -> BaseStorage:
