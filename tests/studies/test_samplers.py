@@ -23,8 +23,9 @@ SMALL = (
     ("search", "total", "study", "expected"),
     [
         (SMALL, 40, {}, "grid"),
-        (SMALL, 3, {}, "gp"),
-        (RATE, 40, {}, "gp"),
+        (SMALL, 3, {"prune": "none"}, "gp"),
+        (RATE, 40, {"prune": "none"}, "gp"),
+        (RATE, 40, {}, "tpe"),
         (RATE, 1000, {}, "cmaes"),
         (RATE, 300, {}, "tpe"),
         (SEARCH, 40, {}, "tpe"),

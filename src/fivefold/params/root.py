@@ -68,7 +68,7 @@ def conflicts(params: Params) -> list[Conflict]:
             found.append(Conflict(f"{at}.dataset", problem))
             continue
         dataset = params.datasets[model.dataset]
-        found += [Conflict(f"{at}.search", problem) for problem in _of_search(model)]
+        found += [Conflict(f"{at}.{key}", problem) for key, problem in _of_search(model)]
         if unlearnt := [*conflicts_of_learner(model, dataset)]:
             found += [Conflict(f"{at}.{key}", problem) for key, problem in unlearnt]
             continue
@@ -85,11 +85,18 @@ def conflicts(params: Params) -> list[Conflict]:
     return found
 
 
-def _of_search(model: Model) -> Iterator[str]:
+def _of_search(model: Model) -> Iterator[tuple[str, str]]:
     try:
         ranges_of(model.search)
     except ParamsError as error:
-        yield str(error)
+        yield "search", str(error)
+    study = model.study
+    if study.sampler == "gp" and study.prune in ("two_stage", "median"):
+        yield "study.prune", f"gp learns from complete trials alone, but prune is {study.prune}; set it to none"
+    if len(study.objectives) > 1 and study.prune in ("two_stage", "median"):
+        yield "study.prune", f"several objectives are not pruned, but prune is {study.prune}; set it to none"
+    if len(set(study.objectives)) < len(study.objectives):
+        yield "study.objectives", f"must name each once, but are {', '.join(study.objectives)}; take one out"
 
 
 def _of_own(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]] | None:

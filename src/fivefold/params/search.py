@@ -84,10 +84,20 @@ class Study(Strict):
         description="score: of the rows held out; parameters: weights of the network; latency: ms a row on a CPU",
     )
     metric: str = Field(default="auto", description="what the score is; auto: the leading metric of the task")
-    prune: Literal["two_stage", "median", "none"] = Field(
-        default="two_stage",
-        description="median: by epochs of the first fold; two_stage: then by a paired test over folds too",
+    prune: Literal["auto", "two_stage", "median", "none"] = Field(
+        default="auto",
+        description="median: by epochs of the first fold; two_stage: then by a paired test over folds too; auto:"
+        " two_stage, but none for several objectives, and for gp, which learns from complete trials alone",
     )
+
+    @property
+    def pruning(self) -> Literal["two_stage", "median", "none"]:
+        """How trials are given up."""
+        if len(self.objectives) > 1:
+            return "none"
+        if self.prune == "auto":
+            return "none" if self.sampler == "gp" else "two_stage"
+        return self.prune
 
 
 def ranges_of(tree: Mapping[str, Any], at: str = "") -> dict[str, Float | Int | Categorical]:

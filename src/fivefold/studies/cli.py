@@ -12,6 +12,10 @@ Model = Annotated[str, typer.Argument(help="name of a model in params.yaml")]
 Name = Annotated[str, typer.Option(help="of the study, where it is not that of the model")]
 Total = Annotated[int | None, typer.Option(min=1, help="in all, those of earlier runs included; else study.trials")]
 
+Stack = Annotated[
+    bool, typer.Option("--stack/--no-stack", help="whether folds and trials of small networks learn as one program")
+]
+
 
 @app.command()
 def run(
@@ -19,16 +23,17 @@ def run(
     trials: Total = None,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with one thread or a GPU")] = 1,
     name: Name = "",
+    stack: Stack = True,
 ) -> None:
     """Run a study, or go on with it, until it has so many trials in all."""
     from .run import run as run_study
 
     enter_project()
-    run_study(model, _checked(name or model), trials, workers)
+    run_study(model, _checked(name or model), trials, workers, stack=stack)
 
 
 @app.command()
-def worker(model: Model, trials: Total = None, name: Name = "") -> None:
+def worker(model: Model, trials: Total = None, name: Name = "", stack: Stack = True) -> None:
     """Take part in a study: all that another machine must start, with FIVEFOLD_STUDY_STORAGE set."""
     from ..stages.guard import exit_on_signals
     from .run import start
@@ -38,7 +43,7 @@ def worker(model: Model, trials: Total = None, name: Name = "") -> None:
     exit_on_signals()
     study = _checked(name or model)
     _, _, total = start(model, study, trials)
-    work(model, study, total)
+    work(model, study, total, stack=stack)
 
 
 def _checked(name: str) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import paths
+from ..data.findings import graded
 from ..data.raw import Raw
 from ..data.read import read
 from ..data.records import Dataset, Parts
 from ..data.splitting import folds, split
-from ..errors import ParamsError
+from ..errors import DataError, ParamsError
 from ..params.datasets import Dataset as DatasetParams
 from ..params.models import Model
 from ..params.selection import Encoded, Selection
@@ -46,10 +47,15 @@ class Rows:
         """Read a dataset.
 
         Raises:
-            DataError: its source breaks a rule.
+            DataError: its source breaks a rule, or holds what `prepare` would stop at.
         """
-        raw = read(block)
-        return cls(block, raw, split(raw.keys, block.split, seed), seed)
+        try:
+            raw = read(block)
+            parts = split(raw.keys, block.split, seed)
+            graded([*raw.findings, *raw.encode(parts).findings], block.checks)
+        except DataError as error:
+            raise error.of(block.source) from None
+        return cls(block, raw, parts, seed)
 
     def folds(self, k: int, seed: int) -> list[Parts]:
         """Return k divisions of the training and validation rows; the validation rows of each are held out.

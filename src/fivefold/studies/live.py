@@ -72,8 +72,9 @@ class Live:
         if best is not None:
             parts.append(f"best {self.search.goal.name} {best.value:.4g} in trial {best.number}")
         parts.append(self._left(ended))
-        bar = ProgressBar(total=self.total, completed=ended, width=min(60, self.console.width))
-        return Group(Text(f"{self.trials.name}: " + " · ".join(part for part in parts if part), style="bold"), bar)
+        line = Table.grid()
+        line.add_row(ProgressBar(total=self.total, completed=ended, width=min(60, self.console.width)))
+        return Group(Text(f"{self.trials.name}: " + " · ".join(part for part in parts if part), style="bold"), line)
 
     def _left(self, ended: int) -> str:
         """Return how long it will take, judged by the trials of this run."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from optuna import Trial, TrialPruned
 from optuna.trial import TrialState
@@ -16,6 +15,7 @@ from .. import paths
 from ..data.records import Dataset
 from ..errors import FivefoldError
 from ..families.expert import judge_of
+from ..families.saved import Saved
 from ..params.models import Model
 from ..params.search import SEARCHED
 from ..preprocessing.chain import Chain
@@ -39,21 +39,15 @@ class Running:
     trial: Trial
 
     def run(self) -> TrialState:
-        """Train, judge and tell the trial; return how it ended."""
-        started = time.monotonic()
-        state, values, reason = TrialState.COMPLETE, None, ""
+        """Train, judge and tell the trial, fold by fold; return how it ended."""
+        started, state, values, reason = time.monotonic(), TrialState.COMPLETE, None, ""
         try:
             values = self._values()
         except TrialPruned as why:
             state, reason = TrialState.PRUNED, str(why)
         except FivefoldError as error:  # these values do not make a model that can be trained
             state, reason = TrialState.FAIL, str(error)
-        if reason:
-            self.trial.set_user_attr(REASON, reason)
-        spent = self.trial.user_attrs.get(SECONDS, 0.0) + time.monotonic() - started
-        self.trial.set_user_attr(SECONDS, round(spent, 2))
-        self.trials.tell(self.trial, values, state)
-        shutil.rmtree(self._work, ignore_errors=True)
+        self.end(state, values, reason, time.monotonic() - started)
         return state
 
     def _values(self) -> list[float]:
@@ -63,20 +57,44 @@ class Running:
             TrialPruned: it is worse than others.
             FivefoldError: it cannot be trained.
         """
+        model, found = self.model(), self.found()
+        for number in range(len(found), len(self.search.folds)):
+            found.append(self._fold(model, number))
+            self.trial.set_user_attr(FOLDS, found)
+            self._look(found)
+        return self.objectives(found)
+
+    def model(self) -> Model:
+        """Return the model that the trial's values make.
+
+        Raises:
+            ParamsError: they make none.
+        """
         space = self.search.space
         tried = space.suggest(self.trial)
         self.trial.set_user_attr(VALUES, tried)
         self.trial.set_user_attr(OWN, tried == space.current())
         model = space.model(tried)
         self.trial.set_user_attr(BLOCK, {key: space.block(tried)[key] for key in SEARCHED})
-        found: list[Scores] = list(self.trial.user_attrs.get(FOLDS, []))  # of a worker that had it before
-        for number in range(len(found), len(self.search.folds)):
-            found.append(self._fold(model, number))
-            self.trial.set_user_attr(FOLDS, found)
-            self._look(found)
+        return model
+
+    def found(self) -> list[Scores]:
+        """Return the scores of folds that a worker found which had the trial before."""
+        return list(self.trial.user_attrs.get(FOLDS, []))
+
+    def objectives(self, found: list[Scores]) -> list[float]:
+        """Return the trial's objectives: means over its folds."""
         means = {name: fmean(each[name] for each in found) for name in found[0]}
         self.trial.set_user_attr(SCORES, means)
         return [means[{"score": self.search.goal.name}.get(each, each)] for each in self.search.study.objectives]
+
+    def end(self, state: TrialState, values: list[float] | None, reason: str, seconds: float) -> None:
+        """Tell how the trial ended, and why; seconds: of computing by this process."""
+        if reason:
+            self.trial.set_user_attr(REASON, reason)
+        self.trial.set_user_attr(SECONDS, round(self.trial.user_attrs.get(SECONDS, 0.0) + seconds, 2))
+        self.trials.tell(self.trial, values, state)
+        shutil.rmtree(self._work, ignore_errors=True)
 
     def _fold(self, model: Model, number: int) -> Scores:
         """Train the model on one fold; return its scores on the rows held out."""
@@ -85,9 +103,9 @@ class Running:
 
         def look(_: int, metrics: Metrics, last: bool) -> None:
             curve.append(self.search.goal.of_epoch(metrics))
-            if not last and self._behind(curve, model.training.max_epochs):
+            if not last and (why := self.behind(curve, model.training.max_epochs)):
                 self.trial.set_user_attr(CURVE, curve)
-                raise TrialPruned(f"after {len(curve)} epochs of the first fold it is below the median of others")
+                raise TrialPruned(why)
 
         saved, epochs, kept = train(
             self.search.space.name, model, dataset, chain, self.search.space.seed,
@@ -95,6 +113,10 @@ class Running:
         )  # fmt: skip
         if number == 0:
             self.trial.set_user_attr(CURVE, curve)
+        return self.scores(model, saved, dataset, epochs, kept)
+
+    def scores(self, model: Model, saved: Saved, dataset: Dataset, epochs: list[Metrics], kept: int) -> Scores:
+        """Return every score of a model on the rows of a fold that were held out."""
         scores = scoring.scores(model, saved, dataset.validation, epochs, kept)
         if "parameters" in self.search.study.objectives:
             scores["parameters"] = scoring.parameters(saved)
@@ -102,11 +124,16 @@ class Running:
             scores["latency"] = scoring.latency(saved, dataset)
         return scores
 
-    def _behind(self, curve: list[float], epochs: int) -> bool:
-        """Return whether the first fold is to be given up."""
-        if not self._prunes or not self.search.goal.epoch:
-            return False
-        return pruning.behind_median(curve, self._curves, epochs)
+    def behind(self, curve: list[float], epochs: int) -> str:
+        """Return why the trial is to be given up, its first fold being what `curve` says; "" if it is not.
+
+        epochs: that the fold has at most.
+        """
+        if self.search.study.pruning == "none" or not self.search.goal.epoch:
+            return ""
+        if not pruning.behind_median(curve, self._curves, epochs):
+            return ""
+        return f"after {len(curve)} epochs of the first fold it is below the median of others"
 
     @cached_property
     def _curves(self) -> list[list[float]]:
@@ -114,23 +141,22 @@ class Running:
         done = self.trials.all(TrialState.COMPLETE, TrialState.PRUNED)
         return [each.user_attrs[CURVE] for each in done if each.user_attrs.get(FOLDS)]
 
+    def tell_mean(self, found: list[Scores]) -> None:
+        """Say how good the trial is after so many folds."""
+        if len(self.search.study.objectives) == 1:
+            self.trial.report(fmean(each[self.search.goal.name] for each in found), len(found))
+
     def _look(self, found: list[Scores]) -> None:
         """Say how good the trial is so far; give it up if its folds are worse than those of the best one."""
-        if len(self.search.study.objectives) > 1:
-            return
+        self.tell_mean(found)
         goal = self.search.goal
         mine = [goal.sign * each[goal.name] for each in found]
-        self.trial.report(goal.sign * fmean(mine), len(found))
-        best = self.trials.best() if self._prunes and self.search.study.prune == "two_stage" else None
+        best = self.trials.best() if self.search.study.pruning == "two_stage" else None
         if best is None:
             return
         p = pruning.behind_best(mine, [goal.sign * each[goal.name] for each in best.user_attrs[FOLDS]])
         if p is not None:
             raise TrialPruned(f"its {len(mine)} folds are worse than those of trial {best.number}, p {p:.3f}")
-
-    @property
-    def _prunes(self) -> bool:
-        return self.search.study.prune != "none" and len(self.search.study.objectives) == 1
 
     @property
     def _work(self) -> Path:
@@ -145,7 +171,7 @@ def train(
     seed: int,
     checkpoints: Path,
     on_epoch: Callable[[int, Metrics, bool], None],
-) -> tuple[Any, list[Metrics], int]:
+) -> tuple[Saved, list[Metrics], int]:
     """Return a trained model, what each of its epochs measured, and which epoch was kept, from 1."""
     fitted = fit(
         name, model, dataset, chain, pulled(name, model.training.start), judge_of(model),

@@ -48,7 +48,7 @@ class Team:
             if number not in self.living:
                 with self.log(number).open("ab") as log:
                     self.living[number] = subprocess.Popen(
-                        self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment(number)
+                        self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment(number)
                     )
 
     def ended(self) -> Iterator[tuple[int, int]]:
@@ -105,14 +105,16 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
     return search, trials, total
 
 
-def run(model: str, study: str, total: int | None, workers: int) -> Trials:
+def run(model: str, study: str, total: int | None, workers: int, *, stack: bool = True) -> Trials:
     """Run a study until it has `total` trials in all; None: as many as params.yaml says.
+
+    stack: whether trials of small networks may learn together.
 
     Raises:
         StudyError: a worker cannot go on.
     """
     search, trials, total = start(model, study, total)
-    command = [sys.executable, "-m", "fivefold.studies.worker", model, study, str(total)]
+    command = [sys.executable, "-m", "fivefold.studies.worker", model, study, str(total), "stack" if stack else "alone"]
     team = Team(command, paths.study(study) / "logs", workers)
     with reading(study), Live(search, trials, total) as live, _stopping(team):
         _lead(team, trials, total, live)
@@ -156,7 +158,7 @@ def _stopping(team: Team) -> Iterator[None]:
         team.stop()
 
 
-def _environment(number: int) -> Mapping[str, str]:
+def environment(number: int) -> Mapping[str, str]:
     """Return the environment of a worker: a GPU of its own or shared evenly, one thread each on a CPU."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     gpus = _gpus()

@@ -4,7 +4,7 @@
     nsga2   several objectives
     grid    few enough points that all can be tried
     tpe     conditions
-    gp      at most 10 keys, at most 200 trials
+    gp      nothing is pruned, at most 10 keys, at most 200 trials: it learns from complete trials alone
     cmaes   numbers alone, 500 trials or more
     tpe     everything else
 
@@ -50,7 +50,7 @@ def method_of(study: Study, space: Space, total: int) -> str:
         return "grid"
     if any(found.when for found in ranges):
         return "tpe"
-    if len(space.ranges) <= KEYS and total <= TRIALS:
+    if study.prune == "none" and len(space.ranges) <= KEYS and total <= TRIALS:
         return "gp"
     if total >= MANY and not any(isinstance(found, Categorical) for found in ranges):
         return "cmaes"
@@ -70,7 +70,7 @@ def sampler_of(method: str, seed: int, number: int) -> BaseSampler:
             case "gp":
                 return optuna.samplers.GPSampler(seed=drawn, n_startup_trials=STARTUP)
             case "cmaes":
-                return optuna.samplers.CmaEsSampler(seed=drawn, n_startup_trials=STARTUP)
+                return optuna.samplers.CmaEsSampler(seed=drawn, n_startup_trials=STARTUP, consider_pruned_trials=True)
             case "nsga2":
                 return optuna.samplers.NSGAIISampler(seed=drawn, population_size=20)
             case _:  # a grid's trials have their values already

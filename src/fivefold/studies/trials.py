@@ -116,19 +116,17 @@ class Trials:
                 else:
                     self.study.add_trial(create_trial(state=TrialState.WAITING))
 
-    def take(self, worker: "Worker", total: int) -> FrozenTrial | None:
-        """Return a free place among the first `total`, which is the worker's now; None if there is none."""
+    def take(self, worker: "Worker", total: int, most: int = 1) -> list[FrozenTrial]:
+        """Return up to `most` free places among the first `total`, which are the worker's now."""
         with exclusive(self.name):
             self.free_dead()
-            free = [trial for trial in self.all(TrialState.WAITING) if trial.number < total]
-            if not free:
-                return None
-            trial = free[0]
-            if isinstance(self.storage, RDBStorage):
-                self.storage.record_heartbeat(trial._trial_id)  # before it runs: one without is never taken back
-            self.storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
-            self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-            return trial
+            taken = [trial for trial in self.all(TrialState.WAITING) if trial.number < total][:most]
+            for trial in taken:
+                if isinstance(self.storage, RDBStorage):
+                    self.storage.record_heartbeat(trial._trial_id)  # before it runs: one without is never taken back
+                self.storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            return taken
 
     def free_dead(self) -> list[int]:
         """Make the places of dead workers free again; return their numbers. The caller holds the study."""
@@ -145,9 +143,11 @@ class Trials:
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # taken for dead, and done by another
             self.study.tell(trial, values, state=state)
 
-    def give_back(self, trial: FrozenTrial) -> None:
-        """Make a place free whose worker must end."""
-        self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+    def give_back(self, places: Sequence[FrozenTrial]) -> None:
+        """Make places free whose worker must end, but for those that it has done."""
+        for trial in places:
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def best(self) -> FrozenTrial | None:
         """Return the best trial that is complete; of several objectives, and where none is, None."""

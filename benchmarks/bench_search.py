@@ -1,0 +1,191 @@
+"""What a study is worth: test scores of what it would adopt, beside random search and what a person wrote.
+
+For digits, concrete and ItalyPowerDemand, each with three seeds: a study of 40 trials with the sampler that `auto`
+chooses, one that draws at random, and the parameters of a person. Each choice is trained as the pipeline trains it,
+the best epoch chosen by validation rows, and scored on the test rows, which no study saw. `... digits 1` measures some
+of it.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from fivefold.params.load import read_tree
+from fivefold.studies.folds import Fold
+from fivefold.studies.objective import train
+from fivefold.studies.scores import scores
+from fivefold.studies.search import Search
+from fivefold.studies.trials import VALUES, Trials
+
+from .measure import ROOT, Result, finish, table
+
+TRIALS = 40
+SEEDS = (1, 2, 3)
+RATES = {
+    "lr": {"type": "float", "low": 0.001, "high": 0.05, "log": True},
+    "weight_decay": {"type": "float", "low": 0.0001, "high": 0.3, "log": True},
+}
+
+
+class Case(NamedTuple):
+    """Where params.yaml lies, the model, what a person wrote of it where that is not what stands there now, a space."""
+
+    folder: str
+    model: str
+    hand: dict[str, Any]
+    search: dict[str, Any]
+    study: dict[str, Any]
+
+
+CASES = {
+    "digits": Case(
+        ".",
+        "cnn",
+        {},
+        {
+            "network": {
+                "channels": {"type": "categorical", "choices": [[16, 32], [32, 32], [32, 64]]},
+                "dense": {"type": "categorical", "choices": [[64], [128]]},
+                "dropout": {"type": "float", "low": 0.0, "high": 0.5},
+            },
+            "training": {
+                "batch_size": {"type": "categorical", "choices": [32, 64, 128]},
+                "optimizer": RATES,
+            },
+        },
+        {"folds": 3},
+    ),
+    "concrete": Case(
+        ".",
+        "mlp_regression",
+        {
+            "network": {"family": "mlp", "hidden": [128, 64], "activation": "silu", "init": "kaiming"},
+            "training": {
+                "max_epochs": 100,
+                "batch_size": 64,
+                "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.01},
+            },
+        },
+        {
+            "network": {
+                "hidden": {
+                    "type": "categorical",
+                    "choices": [[64, 64], [128, 64], [256, 128], [128, 128, 128], [256, 256, 256]],
+                },
+                "activation": {"type": "categorical", "choices": ["relu", "silu", "tanh"]},
+                "dropout": {"type": "float", "low": 0.0, "high": 0.3},
+            },
+            "training": {"batch_size": {"type": "categorical", "choices": [16, 32, 64]}, "optimizer": RATES},
+        },
+        {},
+    ),
+    "italy_power": Case(
+        "examples/ucr",
+        "italy_lstm",
+        {},
+        {
+            "network": {
+                "cell": {"type": "categorical", "choices": ["lstm", "gru"]},
+                "hidden": {"type": "categorical", "choices": [[32], [64], [32, 32]]},
+                "pool": {"type": "categorical", "choices": ["last", "mean", "max"]},
+                "dropout": {"type": "float", "low": 0.0, "high": 0.6},
+            },
+            "training": {
+                "optimizer": RATES,
+                "augment": {"jitter": {"type": "float", "low": 0.0, "high": 0.8}},
+            },
+        },
+        {"metric": "log_loss"},
+    ),
+}
+
+
+def project(case: Case, seed: int, sampler: str, folder: Path) -> None:
+    """Write a project of one dataset and one model below `folder`, its sources beside it."""
+    own = ROOT / case.folder
+    tree = read_tree(own / "params.yaml")
+    block = {**tree["models"][case.model], **case.hand, "search": case.search}
+    block["study"] = {**case.study, "sampler": sampler}
+    dataset = tree["datasets"][block["dataset"]]
+    tree = {**tree, "seed": seed, "models": {case.model: block}, "datasets": {block["dataset"]: dataset}}
+    source = Path(dataset["source"])
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / source).parent.mkdir(parents=True)
+    found = next(path for path in (own / source, ROOT.parent / "shared/data" / source.name) if path.exists())
+    shutil.copy2(found, folder / source)
+    with (folder / "params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(tree, file)
+
+
+def studied(case: Case, folder: Path) -> dict[str, Any]:
+    """Run a study in a project; return the values that it would adopt."""
+    command = [sys.executable, "-c", "from fivefold.cli import main; main()", "study", "run", case.model]
+    done = subprocess.run([*command, "--trials", str(TRIALS)], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    os.chdir(folder)
+    best = Trials.load(case.model).best()
+    assert best is not None
+    return dict(best.user_attrs[VALUES])
+
+
+def tested(case: Case, values: dict[str, Any]) -> float:
+    """Return the test score of the model that `values` make, trained as the pipeline trains it."""
+    search = Search.read(case.model)
+    model, seed = search.space.model(values), search.space.seed
+    dataset, chain = Fold(search.rows, search.rows.parts).prepared(model, seed)
+    with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
+        saved, epochs, kept = train(case.model, model, dataset, chain, seed, Path(work), lambda *_: None)
+    found = scores(model, saved, dataset.test, epochs, kept)
+    return found["accuracy"] if "accuracy" in found else next(iter(found.values()))
+
+
+def measured(name: str, seed: int) -> dict[str, float]:
+    """Return the test scores of one case with one seed, and how long the studies took."""
+    case, found = CASES[name], dict[str, float]()
+    for sampler in ("auto", "random"):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "project"
+            project(case, seed, sampler, folder)
+            started = time.monotonic()
+            values = studied(case, folder)
+            found[f"{sampler} seconds"] = time.monotonic() - started
+            found[sampler] = tested(case, values)
+            if sampler == "auto":
+                found["hand"] = tested(case, {})
+            os.chdir(ROOT)
+    print(f"{name}, seed {seed}: " + ", ".join(f"{key} {value:.4g}" for key, value in found.items()), flush=True)
+    return found
+
+
+def main() -> int:
+    """Measure what the command line names, or all of it."""
+    names = [name for name in CASES if name in sys.argv[1:]] or list(CASES)
+    seeds = [seed for seed in SEEDS if str(seed) in sys.argv[1:]] or list(SEEDS)
+    found = {name: {str(seed): measured(name, seed) for seed in seeds} for name in names}
+    means = {
+        name: {which: fmean(each[which] for each in every.values()) for which in ("hand", "random", "auto")}
+        for name, every in found.items()
+    }
+    print(
+        table(("test score, mean of seeds", "by hand", "random", "study"), [(k, *v.values()) for k, v in means.items()])
+    )
+    results = [
+        Result(f"{name}_study_less_{other}", mean["auto"] - mean[other], 0.0, "higher")
+        for name, mean in means.items()
+        for other in ("hand", "random")
+    ]
+    return finish("search", {"trials": TRIALS, "scores": found}, results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

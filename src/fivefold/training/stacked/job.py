@@ -1,0 +1,40 @@
+"""What is trained in a stack, and what comes of it."""
+
+from dataclasses import dataclass
+
+from ...data.records import Dataset
+from ...families.saved import Saved
+from ...params.models import Model
+from ...preprocessing.chain import Chain
+from ..callbacks import Metrics
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a stack.
+
+    dataset: `train` is learnt, `validation` judges each epoch.
+    chain: preprocessing fitted to the training rows. Jobs that share rows hand over the same dataset and chain, which
+        are then laid out once.
+    """
+
+    params: Model
+    dataset: Dataset
+    chain: Chain
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `training.fit.fit` would have given.
+
+    saved: the model with the weights of the kept epoch; of one that diverged before it had any, as it began.
+    epochs: the metrics of each epoch.
+    kept_epoch: the epoch whose weights the model has, from 1; 0 if there is none.
+    error: why the training could not go on; empty if it could.
+    """
+
+    saved: Saved
+    epochs: list[Metrics]
+    kept_epoch: int
+    error: str = ""

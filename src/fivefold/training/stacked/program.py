@@ -1,0 +1,102 @@
+"""Networks of one architecture as one program: the layers of one of them, with the weights of all.
+
+Shapes: m networks, b rows, k outputs.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ...families.autoencoder.dense import DenseDecoder, DenseEncoder
+from ...families.autoencoder.network import AutoencoderNetwork
+from ...families.layers import BatchNorm
+from ...families.mlp.network import MlpNetwork, Residual
+from .layers import (
+    ACTIVATIONS,
+    Activation,
+    Beside,
+    Chance,
+    Dense,
+    Dropout,
+    Layer,
+    Norm,
+    Running,
+    Weight,
+    back_through,
+    through,
+)
+from .weights import Layout, Weights
+
+
+class Program:
+    """(m, b, f) -> (m, b, k) by m networks.
+
+    Args:
+        pattern: one of the networks, with dropout if any of them has it.
+        weights: of all networks of the stack.
+        span: which of them these are.
+        dropout: the rate of each network of the stack.
+        chances: where each of these networks draws from.
+    """
+
+    def __init__(
+        self, pattern: nn.Module, weights: Weights, span: slice, dropout: Sequence[float], chances: Sequence[Chance]
+    ) -> None:
+        self.weights, self.span, self.chances = weights, span, chances
+        self.layout = Layout(pattern)
+        kept = [1 - rate for rate in dropout[span]]
+        self.kept = torch.tensor(kept, dtype=torch.float64, device=weights.now.device)[:, None, None]
+        self.first = True
+        self.layers = list(self._layers(pattern))
+
+    def __call__(self, x: Tensor, *, learning: bool = False) -> Tensor:
+        """Return outputs of rows x."""
+        return through(self.layers, x, learning=learning)
+
+    def back(self, gradient: Tensor) -> None:
+        """Leave the gradients of all weights, given those by the outputs."""
+        back_through(self.layers, gradient)
+
+    def _layers(self, module: nn.Module) -> Iterator[Layer]:
+        """Yield what a module is made of, in the order in which rows go through it."""
+        match module:
+            case nn.Flatten() | nn.Identity():
+                return
+            case nn.Linear():
+                first, self.first = self.first, False
+                yield Dense(
+                    self._weight(module.weight), None if module.bias is None else self._weight(module.bias), first=first
+                )
+            case nn.Dropout():
+                yield Dropout(self.kept, self.chances)
+            case BatchNorm() | nn.LayerNorm():
+                running = self._running(module) if isinstance(module, BatchNorm) else None
+                yield Norm(self._weight(module.weight), self._weight(module.bias), running)
+            case Residual():
+                yield Beside(list(self._layers(module.layer)), next(self._layers(module.skip), None))
+            case _ if type(module) in ACTIVATIONS:
+                yield Activation(module, ACTIVATIONS[type(module)])
+            case _:
+                for part in _parts(module):
+                    yield from self._layers(part)
+
+    def _weight(self, own: Tensor) -> Weight:
+        return self.layout.weight(own, self.weights, self.span)
+
+    def _running(self, norm: BatchNorm) -> Running:
+        own = (norm.running_mean, norm.running_var, norm.num_batches_tracked)
+        return Running(*(self.layout.statistic(each, self.weights, self.span) for each in own if each is not None))
+
+
+def _parts(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield what rows go through, one after the other."""
+    match module:
+        case nn.Sequential():
+            yield from module
+        case MlpNetwork() | DenseEncoder() | DenseDecoder():
+            yield module.layers
+        case AutoencoderNetwork():
+            yield from (module.encoder, module.to_code, module.code, module.decoder)
+        case _:
+            raise AssertionError(f"{type(module).__name__} cannot be stacked")

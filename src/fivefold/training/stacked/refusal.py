@@ -1,0 +1,96 @@
+"""Which trainings can be stacked; the others are trained one by one."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...families.autoencoder.params import Autoencoder, Denoising, Plain
+from ...families.mlp.params import Mlp
+from ...families.objective import outputs_of
+from ...families.saved import network_shape
+from ...params.training import Training
+from .job import Job
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+
+SHARED = ("max_epochs", "batch_size", "loss", "base", "imbalance", "accelerator", "threads")
+"""Keys of `training` that are the same for all jobs of a stack."""
+
+
+def why_not(jobs: Sequence[Job]) -> str:
+    """Return why jobs cannot be trained in a stack, in a few words; empty if they can."""
+    if not jobs:
+        return "there are none"
+    for job in jobs:
+        for reason in (*_of_training(job.params.training), *_of_network(job)):
+            return reason
+    return next(_differences(jobs), "")
+
+
+def _of_training(training: Training) -> Iterator[str]:
+    """Yield what of a training a stack does not do."""
+    if training.optimizer.name not in OPTIMIZERS:
+        yield f"training.optimizer is {training.optimizer.name}"
+    if training.imbalance == "sampling":
+        yield "training.imbalance is sampling"
+    if training.precision != "32":
+        yield f"training.precision is {training.precision}"
+    used = {
+        "start": training.start is not None,
+        "augment": training.augment.active,
+        "accumulate": training.accumulate > 1,
+        "ema": training.ema > 0,
+        "compile": training.compile,
+        "devices": training.devices > 1,
+    }
+    for key, is_used in used.items():
+        if is_used:
+            yield f"training.{key} is used"
+
+
+def _of_network(job: Job) -> Iterator[str]:
+    """Yield what of a network, or of what it tells, a stack does not do."""
+    network, schema = job.params.network, job.dataset.schema
+    shape = network_shape(schema, job.chain, job.params.training.loss)
+    if schema.also:
+        yield "the dataset has several targets"
+    if shape.tokens:
+        yield "records are texts"
+    match network:
+        case Mlp():
+            if network.embedding and shape.categories:
+                yield "network.embedding is used"
+        case Autoencoder():
+            if network.design != "dense":
+                yield f"network.design is {network.design}"
+            if not isinstance(network.variant, Plain | Denoising):
+                yield f"network.variant is {network.variant.name}"
+            if shape.masked:
+                yield "steps of a sequence may be missing"
+            if shape.categories:
+                yield "categories are told again"
+        case _:
+            yield f"network.family is {network.family}"
+
+
+def _differences(jobs: Sequence[Job]) -> Iterator[str]:
+    """Yield what all jobs of a stack must share, but do not."""
+    every = [_shared(job) for job in jobs]
+    for key, value in every[0].items():
+        if any(each.get(key) != value for each in every):
+            yield f"jobs differ in {key}"
+
+
+def _shared(job: Job) -> dict[str, Any]:
+    """Return what a job must share with the others, by name."""
+    training, schema = job.params.training, job.dataset.schema
+    network = job.params.network.model_dump()
+    network.pop("dropout", None)
+    return {
+        **{f"network.{key}": value for key, value in network.items()},
+        **{f"training.{key}": getattr(training, key) for key in SHARED},
+        "training.optimizer.name": training.optimizer.name,
+        "training.schedule.name": training.schedule.name,
+        "the shape of features": job.chain.shape(schema.shape),
+        "the number of outputs": outputs_of(schema, training.loss),
+        "the classes": schema.classes,
+    }

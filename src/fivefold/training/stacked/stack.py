@@ -1,0 +1,162 @@
+"""The trainings that run, side by side: an epoch of all of them.
+
+Shapes: m networks, d numbers of their weights that decay.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...families.autoencoder.noise import Noise
+from ...families.supervised import VALIDATION_ROWS
+from ...params.losses import Bce
+from ..seeds import mix
+from .layers import Chance
+from .losses import row_loss
+from .member import Member
+from .movers import Memory, Movers
+from .program import Program
+from .rows import Batches, HeldOut, Pool
+from .weights import Layout, Weights
+
+
+class Sums(NamedTuple):
+    """Of an epoch, over the rows of each network: losses, and validation rows told rightly, None for values."""
+
+    train: list[float]
+    val: list[float]
+    hits: list[float] | None
+
+
+class Stack:
+    """Networks that learn at once; those that end are taken out.
+
+    Args:
+        members: those with the most rows first, and of these those with the same seed together.
+        train, held_out: the rows of all.
+    """
+
+    def __init__(self, members: Sequence[Member], train: Pool, held_out: Pool, device: torch.device) -> None:
+        self.pools = train, held_out
+        self.classes = members[0].learning.objective.classes
+        self.loss = row_loss(members[0].job.params, self.classes)
+        networks = [member.network for member in members]
+        self.pattern = max(members, key=lambda member: member.dropout).network
+        weights = Weights.of(networks, device)
+        self._arrange(members, weights, Memory.of(weights))
+
+    def _arrange(self, members: Sequence[Member], weights: Weights, memory: Memory) -> None:
+        """Lay out all that follows from who is there."""
+        self.members, self.weights, self.memory = list(members), weights, memory
+        training = [member.training for member in members]
+        self.decaying = Layout(self.pattern).decaying
+        self.movers = Movers([each.optimizer for each in training], weights, memory, self.decaying)
+        self.programs: dict[tuple[int, int], Program] = {}
+        self.chances = self._chances()
+        l1, norms, values = (
+            weights.now.new_tensor(numbers)[:, None]
+            for numbers in (
+                [each.l1 for each in training],
+                [each.gradient_clip or math.inf for each in training],
+                [each.gradient_clip_value or math.inf for each in training],
+            )
+        )
+        self.l1 = l1 if l1.any() else None
+        self.norms, self.values = (None if limit.isinf().all() else limit for limit in (norms, values))
+        seeds = [member.job.seed for member in members]
+        train, held_out = self.pools
+        self.batches = Batches(train, [member.train for member in members], seeds, training[0].batch_size)
+        self.held_out = HeldOut(held_out, [member.held_out for member in members], VALIDATION_ROWS)
+
+    def take(self, which: Sequence[int]) -> None:
+        """Go on with the networks at `which` alone."""
+        self._arrange([self.members[i] for i in which], self.weights.take(which), self.memory.take(which))
+
+    @torch.inference_mode()
+    def epoch(self, number: int) -> Sums:
+        """Learn for an epoch, and judge the rows held out."""
+        train = self._learn(number)
+        val, hits = self._judge()
+        return Sums(train.tolist(), val.tolist(), None if hits is None else hits.tolist())
+
+    def _learn(self, number: int) -> Tensor:
+        """Go through the batches of an epoch; return the sum of losses of each network, (m,)."""
+        for chance in self.chances:
+            chance.generator.manual_seed(mix(self.members[chance.span.start].job.seed, number))
+        total = torch.zeros(len(self.members), device=self.weights.now.device)
+        for step, span, x, told in self.batches(number):
+            program = self._program(span)
+            losses, gradient = self.loss(program(self._spoilt(span, x), learning=True), told)
+            total[span] += losses.sum(1)
+            program.back(gradient.div_(x.shape[1]))
+            self._limit(span)
+            rates = [member.rate(number, step) for member in self.members[span]]
+            self.movers.step(span, rates, first=not number and not step)
+        return total
+
+    def _judge(self) -> tuple[Tensor, Tensor | None]:
+        """Return the sum of validation losses of each network, (m,), and how many rows were told rightly, (m,)."""
+        program = self._program(slice(0, len(self.members)))
+        total = torch.zeros(len(self.members), device=self.weights.now.device)
+        right = torch.zeros_like(total)
+        for x, told, classes, real in self.held_out:
+            out = program(x)
+            total += torch.where(real, self.loss(out, told)[0], 0.0).sum(1)
+            if classes is not None:
+                two = isinstance(self.members[0].training.loss, Bce)
+                guess = (out[..., 0] > 0).long() if two else out.argmax(2)
+                right += (real & (guess == classes)).sum(1)
+        return total, right if self.classes else None
+
+    def _limit(self, span: slice) -> None:
+        """Change the gradients of a span before a step, in the order of `training.descent`."""
+        gradient = self.weights.gradient[span]
+        if self.l1 is not None:
+            gradient[:, : self.decaying] += self.l1[span] * self.weights.now[span, : self.decaying].sign()
+        if self.values is not None:
+            gradient.clamp_(-self.values[span], self.values[span])
+        if self.norms is not None:
+            norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+            gradient *= (self.norms[span] / (norms + 1e-6)).clamp_max(1.0)
+
+    def _program(self, span: slice) -> Program:
+        """Return the networks of a span as one program."""
+        key = span.start, span.stop
+        if key not in self.programs:
+            dropout = [member.dropout for member in self.members]
+            within = [
+                Chance(slice(max(each.span.start, span.start) - span.start, stop - span.start), each.generator)
+                for each in self.chances
+                if (stop := min(each.span.stop, span.stop)) > max(each.span.start, span.start)
+            ]
+            self.programs[key] = Program(self.pattern, self.weights, span, dropout, within)
+        return self.programs[key]
+
+    def _chances(self) -> list[Chance]:
+        """Return where networks draw from; noise is drawn by each network itself."""
+
+        def alike(i: int) -> tuple[int, ...]:
+            member = self.members[i]
+            return (member.job.seed, member.train.n, i if member.learning.augment is not None else -1)
+
+        found = []
+        for _, which in groupby(range(len(self.members)), alike):
+            places = list(which)
+            generator = torch.Generator(self.weights.now.device)
+            found.append(Chance(slice(places[0], places[-1] + 1), generator))
+        return found
+
+    def _spoilt(self, span: slice, x: Tensor) -> Tensor:
+        """Return a batch as networks that denoise see it; others see it as it is."""
+        if self.members[0].learning.augment is None:
+            return x
+        seen = []
+        for i, rows in zip(range(span.start, span.stop), x, strict=True):
+            noise = self.members[i].learning.augment
+            assert isinstance(noise, Noise)
+            seen.append(noise.spoil(rows, self.chances[i].generator))
+        return torch.stack(seen)

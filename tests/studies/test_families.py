@@ -1,0 +1,105 @@
+"""Every family can be searched: a study of a few short trials on two folds, each told with its scores."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+from ruamel.yaml import YAML
+
+from fivefold.errors import StudyError
+from fivefold.studies.run import start
+from fivefold.studies.trials import FOLDS, SCORES, VALUES
+from fivefold.studies.worker import work
+
+ROOT = Path(__file__).parents[2]
+RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.0001, "high": 0.01, "log": True}}}}
+
+GOALS = {
+    "mlp": ("accuracy", "maximize"),
+    "mlp_regression": ("r2", "maximize"),
+    "cnn": ("accuracy", "maximize"),
+    "lstm": ("rmse", "minimize"),
+    "autoencoder": ("mse", "minimize"),
+    "gan": ("energy", "minimize"),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with the raw data of the default one."""
+    (tmp_path / ".dvc").mkdir()
+    shutil.copytree(ROOT / "data/raw", tmp_path / "data/raw")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path
+
+
+def write(project: Path, name: str, **changes: Any) -> None:
+    """Write params.yaml with one model of the default project, trained for two epochs."""
+    tree = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    model = tree["models"][name] | {"uses": "none", "search": RATE, "study": {"folds": 2}} | changes
+    model["training"] = model["training"] | {"max_epochs": 2}
+    tree = tree | {"models": {name: model}, "datasets": {model["dataset"]: tree["datasets"][model["dataset"]]}}
+    with (project / "params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(tree, file)
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_a_model_of_every_family_can_be_searched(project: Path, name: str) -> None:
+    metric, direction = GOALS[name]
+    write(project, name)
+    search, trials, total = start(name, name, 2)
+    assert search.goal.name == metric
+    assert trials.study.direction.name.lower() == direction
+    assert work(name, name, total) == 2
+    for trial in trials.all():
+        assert trial.state == TrialState.COMPLETE
+        folds = trial.user_attrs[FOLDS]
+        assert len(folds) == 2
+        assert trial.value == pytest.approx(sum(fold[metric] for fold in folds) / 2)
+        assert trial.user_attrs[SCORES][metric] == trial.value
+        assert trial.user_attrs[VALUES] == trial.params
+    now = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())["models"][name]["training"]["optimizer"]
+    assert trials.all()[0].params == {"training.optimizer.lr": now["lr"]}
+    best = trials.best()
+    assert best is not None
+    assert best.value == (max if direction == "maximize" else min)(trial.value for trial in trials.all())
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp_regression", "autoencoder"])
+def test_trials_that_learn_together_find_what_they_find_alone(project: Path, name: str) -> None:
+    write(project, name, study={"folds": 2, "sampler": "random"})
+    found = {}
+    for study, stack in (("together", True), ("alone", False)):
+        _, trials, total = start(name, study, 5)
+        work(name, study, total, stack=stack)
+        found[study] = [(trial.params, trial.value, len(trial.user_attrs[FOLDS])) for trial in trials.all()]
+    for (values, score, folds), (others, alone, one) in zip(found["together"], found["alone"], strict=True):
+        assert values == others
+        assert score == pytest.approx(alone, abs=1e-4)
+        assert folds == one == 2
+
+
+def test_two_objectives_are_told_and_none_is_pruned(project: Path) -> None:
+    write(project, "mlp", study={"folds": 2, "objectives": ["score", "parameters", "latency"]})
+    _, trials, total = start("mlp", "mlp", 2)
+    work("mlp", "mlp", total)
+    for trial in trials.all():
+        score, parameters, latency = trial.values
+        assert 0 < score <= 1
+        assert parameters == 20 * 64 + 64 + 64 * 32 + 32 + 32 * 2 + 2
+        assert 0 < latency < 1000
+    assert trials.best() is None
+
+
+def test_values_that_make_no_model_fail_with_their_reason(project: Path) -> None:
+    write(project, "mlp", search={"select": {"k": {"type": "categorical", "choices": [20, 31, 32, 33, 34, 35, 36]}}})
+    _, trials, total = start("mlp", "mlp", 40)
+    assert total == 7  # a grid has no more points
+    with pytest.raises(StudyError, match="5 trials in a row failed, the last one") as error:
+        work("mlp", "mlp", total, stack=False)
+    assert "select.k must be at most the number of features, 30, but is" in str(error.value)
+    states = [trial.state.name for trial in trials.all()]
+    assert states == ["COMPLETE", *["FAIL"] * 5, "WAITING"]
