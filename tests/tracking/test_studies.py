@@ -68,8 +68,8 @@ def test_a_run_has_what_its_trial_found(client: MlflowClient) -> None:
     assert project(facts, running=True) == "MLflow: experiment study/one, run one, 3 new trials"
     parent, (first, second, third) = runs(client, "one")
     assert (parent.info.status, parent.info.run_name) == ("RUNNING", "one")
-    assert [run.info.run_name for run in (first, second, third)] == ["trial 0", "trial 1", "trial 2"]
-    assert [run.info.status for run in (first, second, third)] == ["FINISHED", "KILLED", "FAILED"]
+    assert [run.info.run_name for run in (first, second, third)] == ["trial 0", "trial 1 pruned", "trial 2"]
+    assert [run.info.status for run in (first, second, third)] == ["FINISHED", "FINISHED", "FAILED"]
     assert first.data.params == {"network.dropout": "0.0", "network.hidden": "[8, 0]"}
     assert first.data.metrics == {"accuracy": pytest.approx(0.8), "fold/accuracy": 0.9, "seconds": 1.5}
     folds = client.get_metric_history(first.info.run_id, "fold/accuracy")
@@ -135,6 +135,13 @@ def test_of_several_objectives_there_is_no_best(client: MlflowClient) -> None:
     assert run.data.metrics["parameters"] == 120
     assert "best" not in parent.data.tags
     assert "none beats in all objectives: 0" in parent.data.tags["mlflow.note.content"]
+
+
+def test_a_metric_of_a_target_of_any_name_is_told(client: MlflowClient) -> None:
+    project(study("odd", trial(0, 0.7, 0.7), metric="süß (%)/accuracy"), running=False)
+    parent, (run,) = runs(client, "odd")
+    assert parent.data.metrics == {"süß ___/accuracy": 0.7}
+    assert run.data.metrics["fold/süß ___/accuracy"] == 0.7
 
 
 def test_the_experiment_of_the_pipeline_has_nothing_of_it(client: MlflowClient) -> None:

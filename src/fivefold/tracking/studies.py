@@ -18,16 +18,20 @@ from ..errors import BusyError
 from ..stages.lock import locked
 from . import lineage, store
 from .found import StudyFacts, TrialFacts
+from .report import key
 
 STUDY, TRIAL, STATE, REASON = "fivefold.study", "fivefold.trial", "fivefold.state", "fivefold.reason"
 """Tags: the mark of a study; number, state and reason of a trial."""
 ALL = "all"
 """Instead of a number, of the parent run."""
-STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+"""What MLflow shows: a pruned trial is as it should be; its name says that it was pruned."""
 PAGE = 1000
 """Runs that MLflow returns at once."""
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
+LONGEST = 5000
+"""Characters of a value: MLflow refuses more than 6000."""
 FOLDER = "pictures"
 
 
@@ -58,7 +62,7 @@ def _parent(client: MlflowClient, experiment: str, study: StudyFacts) -> Run:
     )
     if found:
         return found[0]
-    known = {key: value for key, value in lineage.tags("", "").items() if key not in ("dvc.stage", "dvc.experiment")}
+    known = {name: value for name, value in lineage.tags("", "").items() if name not in ("dvc.stage", "dvc.experiment")}
     tags = {**known, STUDY: study.mark, TRIAL: ALL, "mlflow.source.name": f"fivefold study run {study.model}"}
     began = min((trial.began for trial in study.trials if trial.began), default=_now())
     return client.create_run(experiment, began, tags, study.name)
@@ -87,8 +91,9 @@ def _trial(
     if not run_id:
         tags = {MLFLOW_PARENT_RUN_ID: parent, STUDY: study.mark, TRIAL: str(trial.number), STATE: trial.state}
         tags |= {REASON: trial.reason} if trial.reason else {}
-        run_id = client.create_run(experiment, began, tags, f"trial {trial.number}").info.run_id
-    values = [Param(key, _written(value)) for key, value in trial.values.items()]
+        name = f"trial {trial.number}" + (" pruned" if trial.state == "pruned" else "")
+        run_id = client.create_run(experiment, began, tags, name).info.run_id
+    values = [Param(name, _written(value)) for name, value in trial.values.items()]
     client.log_batch(run_id, metrics=list(_metrics(study, trial, ended)), params=values)
     client.set_terminated(run_id, STATUS[trial.state], end_time=ended)
 
@@ -96,9 +101,9 @@ def _trial(
 def _metrics(study: StudyFacts, trial: TrialFacts, ended: int) -> Iterator[Metric]:
     """Yield score, scores of folds by step, other objectives and seconds of a trial."""
     if trial.score is not None and trial.state == "complete":
-        yield Metric(study.metric, trial.score, ended, 0)
+        yield Metric(key(study.metric), trial.score, ended, 0)
     for step, score in enumerate(trial.folds, start=1):
-        yield Metric(f"fold/{study.metric}", score, ended, step)
+        yield Metric(key(f"fold/{study.metric}"), score, ended, step)
     for name, value in zip(study.objectives, trial.objectives, strict=False):
         if name != "score":
             yield Metric(name, value, ended, 0)
@@ -115,11 +120,11 @@ def _tell_parent(
     best = study.trial(study.best)
     if best is not None:
         tags |= {"best": f"trial {best.number}"} | {
-            f"best.{key}": _written(value) for key, value in best.values.items()
+            f"best.{name}": _written(value) for name, value in best.values.items()
         }
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     course = list(_course(study)) if best is not None else []
-    known = len(client.get_metric_history(run_id, study.metric)) if course else 0
+    known = len(client.get_metric_history(run_id, key(study.metric))) if course else 0
     for start in range(known, len(course), BATCH):
         client.log_batch(run_id, metrics=course[start : start + BATCH])
     for path in pictures:
@@ -139,7 +144,7 @@ def _course(study: StudyFacts) -> Iterator[Metric]:
     for step, trial in enumerate(done, start=1):
         if trial.score is not None and (best is None or study.sign * trial.score > study.sign * best):
             best = trial.score
-            yield Metric(study.metric, best, trial.ended or 0, step)
+            yield Metric(key(study.metric), best, trial.ended or 0, step)
 
 
 def _note(study: StudyFacts) -> str:
@@ -148,7 +153,7 @@ def _note(study: StudyFacts) -> str:
     best = study.trial(study.best)
     if best is not None:
         lines += [f"Best: trial {best.number}, {study.metric} {best.score:.4g}", "", "| key | value |", "|---|---|"]
-        lines += [f"| {key} | {_written(value)} |" for key, value in best.values.items()]
+        lines += [f"| {name} | {_written(value)} |" for name, value in best.values.items()]
         lines += ["", f"`fivefold study adopt {study.name}` writes it into params.yaml."]
     elif study.front:
         lines += [f"Trials that none beats in all objectives: {', '.join(map(str, study.front))}."]
@@ -156,7 +161,8 @@ def _note(study: StudyFacts) -> str:
 
 
 def _written(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:LONGEST]
 
 
 def _now() -> int:
