@@ -13,9 +13,10 @@ from rich.console import Console
 from fivefold.studies.cli_show import show as command
 from fivefold.studies.findings import found
 from fivefold.studies.importance import importance
+from fivefold.studies.owners import Worker
 from fivefold.studies.pictures import draw
 from fivefold.studies.show import show
-from fivefold.studies.trials import Trials, Worker
+from fivefold.studies.trials import Trials
 from fivefold.tracking.found import Found, Gain, Group, Importance, TrialFacts
 
 from .example import OWN_VALUES, SGD, TEXT, add, opened, project

@@ -12,9 +12,12 @@ PR_SET_PDEATHSIG = 1
 """Linux: prctl option that names the signal a process gets when its parent dies."""
 
 
-def end_with_parent() -> None:
-    """Have this process get SIGTERM when its parent dies, so that killing `dvc` leaves no stage writing on."""
-    parent = os.getppid()
+def end_with_parent(parent: int = 0) -> None:
+    """Have this process get SIGTERM when its parent dies, so that killing `dvc` leaves no stage writing on.
+
+    parent: the process that started it, where that may have died already; 0: the one that it has now.
+    """
+    parent = parent or os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:  # it died between the two lines

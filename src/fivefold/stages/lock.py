@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ..errors import BusyError
 
+POLL = 0.005
+"""Seconds between two looks whether it is free: workers of a study wait for one another only for moments."""
 PATIENCE = 5.0
 """Seconds to wait for a holder, which may be an orphan that is just ending."""
 
@@ -30,7 +32,7 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
                     f"{folder.name} must run once at a time, but process {file.read() or 'unknown'} is running it in"
                     f" {folder}; wait for it or stop it"
                 )
-            time.sleep(0.1)
+            time.sleep(POLL)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

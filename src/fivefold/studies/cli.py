@@ -1,6 +1,8 @@
 """The commands `fivefold study ...`."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Search better values with Optuna, 
 Model = Annotated[str, typer.Argument(help="name of a model in params.yaml")]
 Name = Annotated[str, typer.Option(help="of the study, where it is not that of the model")]
 Total = Annotated[int | None, typer.Option(min=1, help="in all, those of earlier runs included; else study.trials")]
-
+Engine = Literal["process", "ray"]
 Stack = Annotated[
     bool, typer.Option("--stack/--no-stack", help="whether folds and trials of small networks learn as one program")
 ]
@@ -24,26 +26,49 @@ def run(
     workers: Annotated[int, typer.Option(min=1, help="processes, each with one thread or a GPU")] = 1,
     name: Name = "",
     stack: Stack = True,
+    engine: Annotated[Engine, typer.Option(help="what workers are: processes, or tasks of a Ray cluster")] = "process",
+    address: Annotated[str, typer.Option(help="of the Ray cluster: auto, local, ray://host:10001")] = "",
 ) -> None:
     """Run a study, or go on with it, until it has so many trials in all."""
+    from ..errors import InputError
     from .run import run as run_study
 
+    if address and engine != "ray":
+        raise InputError(f"--address is that of a Ray cluster, but --engine is {engine}; add --engine ray")
     enter_project()
-    run_study(model, _checked(name or model), trials, workers, stack=stack)
+    study = _checked(name or model)
+    ray = (address or "auto") if engine == "ray" else None
+    with _stoppable(study):
+        run_study(model, study, trials, workers, stack=stack, address=ray)
 
 
 @app.command()
 def worker(model: Model, trials: Total = None, name: Name = "", stack: Stack = True) -> None:
     """Take part in a study: all that another machine must start, with FIVEFOLD_STUDY_STORAGE set."""
-    from ..stages.guard import exit_on_signals
     from .run import start
     from .worker import work
 
     enter_project()
-    exit_on_signals()
     study = _checked(name or model)
-    _, _, total = start(model, study, trials)
-    work(model, study, total, stack=stack)
+    with _stoppable(study):
+        _, _, total = start(model, study, trials)
+        work(model, study, total, stack=stack, wait=True)
+
+
+@contextmanager
+def _stoppable(study: str) -> Iterator[None]:
+    """End with one line and the shell's code when a signal asks for it."""
+    import sys
+
+    from ..stages.guard import Stopped, exit_on_signals
+    from ..stages.run import end
+
+    exit_on_signals()
+    try:
+        yield
+    except Stopped as stop:
+        print(f"{study} stopped: what it found is kept; the same command goes on", file=sys.stderr)
+        end(stop.exit_code)
 
 
 def _checked(name: str) -> str:

@@ -22,7 +22,7 @@ from . import nested
 from .crossval import Crossval, judge
 from .jobs import train_all
 from .plan import Plan, Result
-from .run import environment
+from .processes import environment
 
 
 def results(crossval: Crossval, workers: int) -> Iterator[Result]:

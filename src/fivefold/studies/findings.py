@@ -11,8 +11,9 @@ from ..tracking.found import Found, Gain, Group, State, StudyFacts, TrialFacts
 from .facts import facts, ranges
 from .human import rounded
 from .importance import importance
+from .owners import lives
 from .space import Space, Values
-from .trials import WORKER, Trials, dead
+from .trials import WORKER, Trials
 
 COUNTED: tuple[State, ...] = ("complete", "pruned", "failed", "running", "waiting")
 
@@ -25,7 +26,7 @@ def found(trials: Trials) -> Found:
     return Found(
         **dict(study),
         counts={state: counts[state] for state in COUNTED},
-        lost=sum(dead(study.name, workers[trial.number]) for trial in study.of("running")),
+        lost=sum(lives(study.name, workers[trial.number]) is False for trial in study.of("running")),
         pruned=tuple(pruned(study)),
         failed=tuple(failed(study)),
         importance=importance(study),

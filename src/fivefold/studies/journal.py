@@ -1,12 +1,14 @@
 """Optuna's journal in one file, which survives kill -9 and a full disk.
 
 Optuna's own file stays locked for half a minute when its holder is killed, and cannot be read any more once a line is
-torn. Here the system releases the lock however a process ends, and who writes next cuts a torn line off first.
+torn. Here the system releases the lock however a process ends, a torn line counts for nothing, and who writes next cuts
+it off first.
 """
 
 import fcntl
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from optuna.storages.journal._file import BaseJournalFileLock
 
 from ..errors import StudyError, one_line
 
+BEGINNING = b'{"op_code":'
+"""Of every line."""
+
 
 class Journal(JournalFileBackend):
     """An append-only file of JSON lines."""
@@ -22,7 +27,47 @@ class Journal(JournalFileBackend):
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self.offsets = [0]  # where each line begins
         super().__init__(str(path), lock_obj=Lock(path.with_suffix(".lock")))
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Yield the entries behind the first `log_number_from`; a last line that is not whole is none.
+
+        Raises:
+            StudyError: a line is no entry.
+        """
+        number = min(log_number_from, len(self.offsets) - 1)
+        try:
+            lines, entries = self._read(number)
+        except ValueError:  # or one was just cut off and written anew
+            self._lock.acquire()
+            try:
+                lines, entries = self._read(number)
+            except ValueError as error:
+                raise self._foreign(one_line(error)) from None
+            finally:
+                self._lock.release()
+        for line in lines[len(self.offsets) - 1 - number :]:
+            self.offsets.append(self.offsets[-1] + len(line) + 1)
+        yield from entries[log_number_from - number :]
+
+    def _read(self, number: int) -> tuple[list[bytes], list[dict[str, Any]]]:
+        """Return the lines behind the first `number`, and what they say; a `ValueError` names one that says nothing."""
+        with self.path.open("rb") as file:
+            file.seek(self.offsets[number])
+            lines = file.read().split(b"\n")[:-1]
+        entries = []
+        for place, line in enumerate(lines, number + 1):
+            if not line.startswith(BEGINNING):
+                raise ValueError(f"line {place} begins with {line[:20]!r}")
+            entries.append(json.loads(line))
+        return lines, entries
+
+    def _foreign(self, what: str) -> StudyError:
+        return StudyError(
+            f"{self.path} must hold trials of Optuna, line by line, but does not: {what}; move it away, and the study"
+            " begins anew"
+        )
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append entries, all of them or none.
@@ -31,27 +76,32 @@ class Journal(JournalFileBackend):
             StudyError: the file cannot be written.
         """
         text = b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
-        self._lock.acquire()
         try:
-            with self.path.open("rb+", buffering=0) as file:
-                end = _whole(file.fileno())
-                file.seek(end)
-                try:
-                    written = file.write(text)
-                    os.fsync(file.fileno())
-                except OSError:
-                    file.truncate(end)
-                    raise
-                if written != len(text):
-                    file.truncate(end)
-                    raise OSError(f"{written} of {len(text)} bytes were written")
+            self._lock.acquire()
+            try:
+                self._append(text)
+            finally:
+                self._lock.release()
+        except ValueError as error:
+            raise self._foreign(one_line(error)) from None
         except OSError as error:
             raise StudyError(
                 f"{self.path} must take what a study tells, but does not: {one_line(error)}; make room and run the same"
                 " command again: all that was told before is kept"
             ) from None
-        finally:
-            self._lock.release()
+
+    def _append(self, text: bytes) -> None:
+        with self.path.open("rb+", buffering=0) as file:
+            end = _whole(file.fileno())
+            file.seek(end)
+            try:
+                written = file.write(text)
+                if written != len(text):
+                    raise OSError(f"{written} of {len(text)} bytes were written")
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
 
 
 class Lock(BaseJournalFileLock):
@@ -73,18 +123,21 @@ class Lock(BaseJournalFileLock):
 
 
 def _whole(descriptor: int) -> int:
-    """Cut a torn last line off; return the size that is left."""
+    """Cut a torn last line off; return the size that is left.
+
+    Raises:
+        ValueError: what stands there is no beginning of a line of ours.
+    """
     size = os.fstat(descriptor).st_size
-    while size:
-        block = min(size, 1 << 16)
-        tail = os.pread(descriptor, block, size - block)
-        newline = tail.rfind(b"\n")
-        if newline >= 0:
-            end = size - block + newline + 1
-            break
-        size -= block
-    else:
-        end = 0
-    if end < os.fstat(descriptor).st_size:
-        os.ftruncate(descriptor, end)
-    return end
+    tail, start = b"", size
+    while start and b"\n" not in tail:
+        block = min(start, 1 << 16)
+        start -= block
+        tail = os.pread(descriptor, block, start) + tail
+    torn = tail[tail.rfind(b"\n") + 1 :]
+    beginning = torn.rstrip(b"\0")[: len(BEGINNING)]  # a power cut may leave zeros
+    if beginning != BEGINNING[: len(beginning)]:
+        raise ValueError(f"its last line begins with {beginning!r}")
+    if torn:
+        os.ftruncate(descriptor, size - len(torn))
+    return size - len(torn)

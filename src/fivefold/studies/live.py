@@ -32,6 +32,7 @@ class Live:
         self.began = time.monotonic()
         self.said: set[int] = set()
         self.before = -1
+        self.waits = False
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -52,6 +53,8 @@ class Live:
             self.said = set(ended)
             if 0 < self.before < self.total:
                 self.console.print(f"{self.trials.name} goes on: {self.before} of {self.total} trials are done")
+            elif self.before == self.total:
+                self.console.print(f"{self.trials.name} has its {self.total} trials; say more with --trials")
         if self.console.is_terminal:
             self.screen.update(Group(self._head(every), self._table(every)), refresh=True)
             return
@@ -59,6 +62,14 @@ class Live:
             if trial.state.is_finished() and trial.number not in self.said:
                 self.said.add(trial.number)
                 print(f"{self.trials.name}  {len(self.said)}/{self.total}  {self._line(trial)}", flush=True)
+
+    def wait(self, trials: int) -> None:
+        """Say, once, that this run waits for so many trials of others."""
+        if not self.waits:
+            self.waits = True
+            self.console.print(
+                f"{self.trials.name}: no place is free; waiting for {trials} trials that other workers have"
+            )
 
     def _head(self, every: Sequence[FrozenTrial]) -> Group:
         counts = Counter(trial.state for trial in every)

@@ -1,5 +1,6 @@
 """One trial: a model is made of its values, trained on each fold, and judged by the rows held out."""
 
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from pathlib import Path
 from statistics import fmean
 
 from optuna import Trial, TrialPruned
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from .. import paths
 from ..data.records import Dataset
-from ..errors import FivefoldError
+from ..errors import BusyError, FivefoldError, StudyError, TrainingError
 from ..families.expert import judge_of
 from ..families.saved import Saved
 from ..params.models import Model
@@ -24,10 +26,16 @@ from ..training.callbacks import Metrics
 from ..training.fit import fit
 from . import pruning
 from . import scores as scoring
+from .owners import Lost
 from .search import Search
 from .trials import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES, Trials
 
 Scores = dict[str, float]
+
+STORAGE = (StudyError, BusyError)
+"""What is told cannot be kept: no fault of a trial."""
+LOST = (Lost, UpdateFinishedTrialError)
+"""Another worker has the trial, or had it and told it."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +47,19 @@ class Running:
     trial: Trial
 
     def run(self) -> TrialState:
-        """Train, judge and tell the trial, fold by fold; return how it ended."""
+        """Train, judge and tell the trial, fold by fold; return how it ended, RUNNING if another worker has it now."""
         started, state, values, reason = time.monotonic(), TrialState.COMPLETE, None, ""
         try:
             values = self._values()
         except TrialPruned as why:
             state, reason = TrialState.PRUNED, str(why)
+        except STORAGE:
+            raise
         except FivefoldError as error:  # these values do not make a model that can be trained
             state, reason = TrialState.FAIL, str(error)
-        self.end(state, values, reason, time.monotonic() - started)
-        return state
+        except LOST:
+            return TrialState.RUNNING
+        return self.end(state, values, reason, time.monotonic() - started)
 
     def _values(self) -> list[float]:
         """Return the trial's objectives.
@@ -60,6 +71,7 @@ class Running:
         model, found = self.model(), self.found()
         for number in range(len(found), len(self.search.folds)):
             found.append(self._fold(model, number))
+            self.trials.keep(self.trial)
             self.trial.set_user_attr(FOLDS, found)
             self._look(found)
         return self.objectives(found)
@@ -83,18 +95,33 @@ class Running:
         return list(self.trial.user_attrs.get(FOLDS, []))
 
     def objectives(self, found: list[Scores]) -> list[float]:
-        """Return the trial's objectives: means over its folds."""
+        """Return the trial's objectives: means over its folds.
+
+        Raises:
+            TrainingError: one is no number.
+        """
         means = {name: fmean(each[name] for each in found) for name in found[0]}
         self.trial.set_user_attr(SCORES, means)
-        return [means[{"score": self.search.goal.name}.get(each, each)] for each in self.search.study.objectives]
+        names = [{"score": self.search.goal.name}.get(each, each) for each in self.search.study.objectives]
+        for name in names:
+            if not math.isfinite(means[name]):
+                raise TrainingError(f"{name} must be a finite number, but is {means[name]}; take another metric")
+        return [means[name] for name in names]
 
-    def end(self, state: TrialState, values: list[float] | None, reason: str, seconds: float) -> None:
-        """Tell how the trial ended, and why; seconds: of computing by this process."""
-        if reason:
-            self.trial.set_user_attr(REASON, reason)
-        self.trial.set_user_attr(SECONDS, round(self.trial.user_attrs.get(SECONDS, 0.0) + seconds, 2))
-        self.trials.tell(self.trial, values, state)
+    def end(self, state: TrialState, values: list[float] | None, reason: str, seconds: float) -> TrialState:
+        """Tell how the trial ended, and why; return that, RUNNING if another worker has it now.
+
+        seconds: of computing by this process.
+        """
+        try:
+            if reason:
+                self.trial.set_user_attr(REASON, reason)
+            self.trial.set_user_attr(SECONDS, round(self.trial.user_attrs.get(SECONDS, 0.0) + seconds, 2))
+            self.trials.tell(self.trial, values, state)
+        except LOST:
+            return TrialState.RUNNING
         shutil.rmtree(self._work, ignore_errors=True)
+        return state
 
     def _fold(self, model: Model, number: int) -> Scores:
         """Train the model on one fold; return its scores on the rows held out."""

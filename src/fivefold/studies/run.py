@@ -1,23 +1,21 @@
 """Run a study: places are made, workers take them, one that was killed is replaced, and a person sees how it goes."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import paths
 from ..errors import ParamsError, StudyError
+from ..stages.guard import stop_if_asked
 from .corners import check_corners
 from .live import Live
+from .processes import Processes
 from .samplers import firsts, method_of
 from .search import Search
 from .storage import exclusive, reading
@@ -29,54 +27,25 @@ DEATHS = 10
 """Of one worker after the other, without a trial that ended in between, before a study stops."""
 
 
-@dataclass
-class Team:
-    """Worker processes of one study.
+class Team(Protocol):
+    """Workers of one study, numbered from 0. living: those that were started and not yet told to have ended."""
 
-    command: starts one; its number stands behind. logs: folder of what each says.
-    """
+    living: dict[int, Any]
 
-    command: list[str]
-    logs: Path
-    size: int
-    living: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    def fill(self) -> None:
-        """Start workers for those that are missing."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        for number in range(self.size):
-            if number not in self.living:
-                with self.log(number).open("ab") as log:
-                    self.living[number] = subprocess.Popen(
-                        self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment(number)
-                    )
+    def fill(self, more: int) -> None:
+        """Start up to so many of those that are missing."""
 
     def ended(self) -> Iterator[tuple[int, int]]:
-        """Yield number and exit code of each worker that has ended since."""
-        for number, process in list(self.living.items()):
-            if process.poll() is not None:
-                del self.living[number]
-                yield number, process.returncode
+        """Yield number and exit code of each worker that has ended since; below 0, it was killed."""
 
     def stop(self) -> None:
         """Ask all to end, and wait until they have."""
-        for process in self.living.values():
-            process.send_signal(signal.SIGTERM)
-        for process in self.living.values():
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def log(self, number: int) -> Path:
-        """Return the file of what a worker says."""
-        return self.logs / f"worker-{number}.log"
 
     def last_words(self, number: int) -> str:
         """Return the last line that a worker said."""
-        with self.log(number).open("rb") as log:
-            return _last_line(log)
+
+    def where(self, number: int) -> str:
+        """Return where all that a worker said stands."""
 
 
 def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, int]:
@@ -105,25 +74,38 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
     return search, trials, total
 
 
-def run(model: str, study: str, total: int | None, workers: int, *, stack: bool = True) -> Trials:
+def run(
+    model: str, study: str, total: int | None, workers: int, *, stack: bool = True, address: str | None = None
+) -> Trials:
     """Run a study until it has `total` trials in all; None: as many as params.yaml says.
 
     stack: whether trials of small networks may learn together.
+    address: of a Ray cluster whose tasks the workers are to be; None: they are processes of this machine.
 
     Raises:
         StudyError: a worker cannot go on.
     """
     search, trials, total = start(model, study, total)
-    command = [sys.executable, "-m", "fivefold.studies.worker", model, study, str(total), "stack" if stack else "alone"]
-    team = Team(command, paths.study(study) / "logs", workers)
-    with reading(study), Live(search, trials, total) as live, _stopping(team):
-        _lead(team, trials, total, live)
+    team = _team([model, study, str(total), "stack" if stack else "alone"], study, workers, address)
+    with reading(study), Live(search, trials, total) as live:
+        with _stopping(team, trials):
+            _lead(team, trials, total, live)
+        clear(trials)
     return trials
 
 
+def _team(words: list[str], study: str, workers: int, address: str | None) -> Team:
+    if address is None:
+        return Processes(words, paths.study(study) / "logs", workers)
+    from .on_ray import RayTasks
+
+    return RayTasks.connect(address, words, workers)
+
+
 def _lead(team: Team, trials: Trials, total: int, live: Live) -> None:
-    deaths, ended = 0, -1
+    deaths, ended, before = 0, -1, trials.ended()
     while True:
+        stop_if_asked()
         with exclusive(trials.name):
             trials.free_dead()
         every = trials.all()[:total]
@@ -138,43 +120,34 @@ def _lead(team: Team, trials: Trials, total: int, live: Live) -> None:
             if code > 0:
                 raise StudyError(_why(team, number))
             deaths += code < 0  # killed
+        if why := trials.failing(before):
+            raise StudyError(why)
         if deaths >= DEATHS:
             raise StudyError(f"{deaths} workers in a row were killed; free memory, or start fewer with --workers")
         if waiting:
-            team.fill()
+            team.fill(waiting)
+        elif not team.living:
+            live.wait(len(every) - done)
         time.sleep(PERIOD)
 
 
 def _why(team: Team, number: int) -> str:
     said = team.last_words(number).removeprefix("error: ")
-    return f"{said or f'worker {number} failed without a word'} ({team.log(number)} has the whole)"
+    return f"{said or f'worker {number} failed without a word'} ({team.where(number)} has the whole)"
 
 
 @contextmanager
-def _stopping(team: Team) -> Iterator[None]:
+def _stopping(team: Team, trials: Trials) -> Iterator[None]:
+    """Have no worker outlive this, and no place be theirs."""
     try:
         yield
     finally:
         team.stop()
+        with suppress(StudyError, SQLAlchemyError, StorageInternalError), exclusive(trials.name):
+            trials.free_dead()  # else the next run does
 
 
-def environment(number: int) -> Mapping[str, str]:
-    """Return the environment of a worker: a GPU of its own or shared evenly, one thread each on a CPU."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    gpus = _gpus()
-    return {**os.environ, **threads, **({"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {})}
-
-
-def _gpus() -> list[str]:
-    """Return the GPUs that may be used, as CUDA_VISIBLE_DEVICES names them, without PyTorch's seconds to start."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [gpu for gpu in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if gpu not in ("", "-1")]
-    if not shutil.which("nvidia-smi"):
-        return []
-    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-
-
-def _last_line(log: IO[bytes]) -> str:
-    lines = log.read().decode(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), "")
+def clear(trials: Trials) -> None:
+    """Remove what trials left that were killed between their last word and the removal of their checkpoints."""
+    for number in trials.ended():
+        shutil.rmtree(paths.study(trials.name) / f"trial-{number}", ignore_errors=True)

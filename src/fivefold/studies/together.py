@@ -12,7 +12,7 @@ from ..training.callbacks import Metrics
 from ..training.stacked.fit import fit_stack
 from ..training.stacked.job import Job, Outcome
 from ..training.stacked.refusal import why_not
-from .objective import Running, Scores
+from .objective import LOST, STORAGE, Running, Scores
 from .search import Search
 from .trials import CURVE, FOLDS
 
@@ -51,9 +51,10 @@ def run_together(every: Sequence[Running]) -> list[TrialState]:
         started = time.monotonic()
         try:
             begun = _begun(running)
+        except STORAGE:
+            raise
         except FivefoldError as error:
-            running.end(TrialState.FAIL, None, str(error), time.monotonic() - started)
-            states[running.trial.number] = TrialState.FAIL
+            states[running.trial.number] = running.end(TrialState.FAIL, None, str(error), time.monotonic() - started)
             continue
         if why_not(begun.jobs):
             states[running.trial.number] = running.run()
@@ -115,25 +116,26 @@ def _look(begun: Begun, measured: Metrics) -> None:
 
 
 def _tell(begun: Begun, outcomes: Sequence[Outcome | None], seconds: float) -> TrialState:
-    """Judge a trial and tell how it ended."""
+    """Judge a trial and tell how it ended; RUNNING if another worker has it now."""
     running, trial = begun.running, begun.running.trial
-    if begun.curve:
-        trial.set_user_attr(CURVE, begun.curve)
-    error = next((outcome.error for outcome in outcomes if outcome and outcome.error), "")
-    if begun.reason or error:
-        state = TrialState.PRUNED if begun.reason else TrialState.FAIL
-        running.end(state, None, begun.reason or error, seconds)
-        return state
     try:
+        running.trials.keep(trial)
+        if begun.curve:
+            trial.set_user_attr(CURVE, begun.curve)
+        error = next((outcome.error for outcome in outcomes if outcome and outcome.error), "")
+        if begun.reason or error:
+            state = TrialState.PRUNED if begun.reason else TrialState.FAIL
+            return running.end(state, None, begun.reason or error, seconds)
         for job, outcome in zip(begun.jobs, outcomes, strict=True):
             assert outcome is not None
-            begun.found.append(
-                running.scores(begun.model, outcome.saved, job.dataset, outcome.epochs, outcome.kept_epoch)
-            )
+            scores = running.scores(begun.model, outcome.saved, job.dataset, outcome.epochs, outcome.kept_epoch)
+            begun.found.append(scores)
+        trial.set_user_attr(FOLDS, begun.found)
+        running.tell_mean(begun.found)
+        return running.end(TrialState.COMPLETE, running.objectives(begun.found), "", seconds)
+    except STORAGE:
+        raise
     except FivefoldError as failure:  # a prediction is not finite
-        running.end(TrialState.FAIL, None, str(failure), seconds)
-        return TrialState.FAIL
-    trial.set_user_attr(FOLDS, begun.found)
-    running.tell_mean(begun.found)
-    running.end(TrialState.COMPLETE, running.objectives(begun.found), "", seconds)
-    return TrialState.COMPLETE
+        return running.end(TrialState.FAIL, None, str(failure), seconds)
+    except LOST:
+        return TrialState.RUNNING

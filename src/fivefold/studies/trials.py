@@ -5,27 +5,27 @@ a place whose worker died is free again, with what it had found: so the total is
 """
 
 import contextlib
-import fcntl
 import json
 import re
 import secrets
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
+from threading import Event, Thread
 from typing import Any, Literal
 
 import optuna
 from optuna import Trial
-from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._heartbeat import get_heartbeat_thread
+from optuna.storages import BaseStorage
+from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
-from .. import paths
 from ..errors import ParamsError, shown
 from ..params.base import NAME_PATTERN
+from .owners import Lost, Worker, bury, lives
 from .space import Values
-from .storage import exclusive, exists, open_storage, url, where
+from .storage import exclusive, exists, open_storage, where
 
 Direction = Literal["minimize", "maximize"]
 
@@ -33,14 +33,19 @@ IDENTITY = "fivefold"
 """User attribute of a study: what it is a study of."""
 MARK = "mark"
 """User attribute of a study: drawn when it begins, tells it from another of the same name."""
-WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS = (
-    "worker", "reason", "folds", "curve", "values", "scores", "seconds",
+WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
+    "worker", "reason", "folds", "curve", "values", "scores", "seconds", "deaths",
 )  # fmt: skip
 """User attributes of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
-fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing."""
+fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing; how
+many folds it had, and how many workers have died of it since."""
 BLOCK, OWN = "block", "own"
 """User attributes of a trial: the whole block of the model with its values, as params.yaml could have it; whether
 params.yaml has them."""
+ATTEMPTS = 5
+"""Workers that die of a trial, one after the other and without a new fold, before it has failed."""
+FAILURES = 5
+"""Trials that fail one after the other before a study stops."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,18 @@ class Trials:
         """
         storage = open_storage(name)
         with exclusive(name):
-            study = optuna.create_study(
-                storage=storage, study_name=name, directions=directions, load_if_exists=True,
-                sampler=optuna.samplers.RandomSampler(),
-            )  # fmt: skip
-            if IDENTITY not in study.user_attrs:
-                study.set_user_attr(MARK, secrets.token_hex(8))
-                study.set_user_attr(IDENTITY, dict(identity))
-        trials = cls(name, study)
-        trials.refuse_other(identity)
+            trials = cls(name, _study(storage, name, directions))
+            known = trials.study.user_attrs.get(IDENTITY)
+            others = trials._others(identity) if known is not None else {}
+            if others and trials._nothing_found():
+                print(f"{name} begins anew with what params.yaml says now: nothing had come of it so far", flush=True)
+                optuna.delete_study(study_name=name, storage=storage)
+                trials, known, others = cls(name, _study(storage, name, directions)), None, {}
+            if known is None:
+                trials.study.set_user_attr(MARK, secrets.token_hex(8))
+                trials.study.set_user_attr(IDENTITY, dict(identity))
+        if others:
+            raise _other(name, others)
         return trials
 
     @classmethod
@@ -95,8 +103,13 @@ class Trials:
         return cls(name, study)
 
     def refuse_other(self, identity: Mapping[str, Any]) -> None:
-        """Refuse, by a `ParamsError`, to go on with this study if it is one of something else."""
-        _refuse_other(self.name, self.study.user_attrs[IDENTITY], identity)
+        """Refuse, by a `ParamsError`, what is another study than this one."""
+        if others := self._others(identity):
+            raise _other(self.name, others)
+
+    def _others(self, identity: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Return what this is a study of and `identity` is not, by dotted key."""
+        return dict(difference(self.study.user_attrs[IDENTITY], json.loads(json.dumps(identity))))
 
     @property
     def storage(self) -> BaseStorage:
@@ -116,38 +129,100 @@ class Trials:
                 else:
                     self.study.add_trial(create_trial(state=TrialState.WAITING))
 
-    def take(self, worker: "Worker", total: int, most: int = 1) -> list[FrozenTrial]:
-        """Return up to `most` free places among the first `total`, which are the worker's now."""
+    def take(self, worker: Worker, total: int, most: int = 1) -> list[FrozenTrial]:
+        """Return up to `most` free places among the first `total`, which are the worker's now.
+
+        A trial that a worker died of is taken alone, so that it takes no other one with it.
+        """
         with exclusive(self.name):
             self.free_dead()
-            taken = [trial for trial in self.all(TrialState.WAITING) if trial.number < total][:most]
+            free = [trial for trial in self.all(TrialState.WAITING) if trial.number < total]
+            calm = [trial for trial in free if DEATHS not in trial.user_attrs]
+            taken = free[:1] if free[:1] != calm[:1] else calm[:most]
             for trial in taken:
-                if isinstance(self.storage, RDBStorage):
+                if isinstance(self.storage, BaseHeartbeat):
                     self.storage.record_heartbeat(trial._trial_id)  # before it runs: one without is never taken back
                 self.storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
             return taken
 
-    def free_dead(self) -> list[int]:
-        """Make the places of dead workers free again; return their numbers. The caller holds the study."""
-        freed = []
-        stale = self.storage._get_stale_trial_ids(self.study._study_id) if isinstance(self.storage, RDBStorage) else []
+    def free_dead(self) -> None:
+        """Make the places of dead workers free again. The caller holds the study."""
+        stale = (
+            self.storage._get_stale_trial_ids(self.study._study_id) if isinstance(self.storage, BaseHeartbeat) else []
+        )
+        dead = set()
         for trial in self.all(TrialState.RUNNING):
-            if trial._trial_id in stale or dead(self.name, trial.user_attrs.get(WORKER, "")):
-                self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-                freed.append(trial.number)
-        return freed
+            worker = trial.user_attrs.get(WORKER, "")
+            living = lives(self.name, worker)
+            if living is False or (living is None and trial._trial_id in stale):
+                dead.add(worker)
+                self._free(trial)
+        for worker in dead:
+            bury(self.name, worker)
+
+    def _free(self, trial: FrozenTrial) -> None:
+        """Make the place of a dead worker free, unless one after the other died of it and came to nothing new."""
+        folds = len(trial.user_attrs.get(FOLDS, []))
+        before, deaths = trial.user_attrs.get(DEATHS, (folds, 0))
+        deaths = deaths + 1 if before == folds else 1
+        self.storage.set_trial_user_attr(trial._trial_id, DEATHS, [folds, deaths])
+        if deaths < ATTEMPTS:
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            return
+        why = f"{deaths} workers died of it, one after the other, without finishing a fold; does its model fit memory?"
+        self.storage.set_trial_user_attr(trial._trial_id, REASON, why)
+        self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+    def keep(self, trial: Trial) -> None:
+        """Make sure that this process still has a trial.
+
+        Raises:
+            Lost: it was taken for dead, and another one has it.
+        """
+        now = self.storage.get_trial(trial._trial_id)
+        if now.state != TrialState.RUNNING or now.user_attrs.get(WORKER) != trial.user_attrs.get(WORKER):
+            raise Lost
 
     def tell(self, trial: Trial, values: list[float] | None, state: TrialState) -> None:
-        """Write down how a trial ended."""
-        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # taken for dead, and done by another
+        """Write down how a trial ended.
+
+        Raises:
+            Lost: another process has it.
+        """
+        with exclusive(self.name):
+            self.keep(trial)
             self.study.tell(trial, values, state=state)
 
-    def give_back(self, places: Sequence[FrozenTrial]) -> None:
-        """Make places free whose worker must end, but for those that it has done."""
-        for trial in places:
-            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
-                self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+    def give_back(self, places: Sequence[FrozenTrial], worker: Worker) -> None:
+        """Make places free whose worker must end, but for those that it has done or lost."""
+        with exclusive(self.name):
+            for trial in self.all(TrialState.RUNNING):
+                if trial.user_attrs.get(WORKER) == worker.name and trial.number in {each.number for each in places}:
+                    self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+    def ended(self) -> set[int]:
+        """Return the numbers of the trials that have ended."""
+        return {trial.number for trial in self.all() if trial.state.is_finished()}
+
+    def failing(self, before: Container[int]) -> str:
+        """Return why the study must stop, since trial after trial failed that is not among `before`; else ""."""
+        every = [trial for trial in self.all() if trial.state.is_finished() and trial.number not in before]
+        last = sorted(every, key=lambda trial: trial.datetime_complete or datetime.min)[-FAILURES:]
+        if len(last) < FAILURES or any(trial.state != TrialState.FAIL for trial in last):
+            return ""
+        return (
+            f"{FAILURES} trials in a row failed, the last one, number {last[-1].number}, since"
+            f" {last[-1].user_attrs.get(REASON, 'its worker died')}; mend that, or narrow the ranges in `search`"
+        )
+
+    def _nothing_found(self) -> bool:
+        """Return whether nothing would be lost with this study."""
+        self.free_dead()
+        return all(
+            trial.state == TrialState.FAIL or (trial.state == TrialState.WAITING and FOLDS not in trial.user_attrs)
+            for trial in self.all()
+        )
 
     def best(self) -> FrozenTrial | None:
         """Return the best trial that is complete; of several objectives, and where none is, None."""
@@ -158,55 +233,42 @@ class Trials:
         return (max if higher else min)(done, key=lambda trial: trial.value or 0.0)
 
     @contextlib.contextmanager
-    def beating(self, trial: Trial) -> Iterator[None]:
-        """Have a database see that the trial's worker is alive."""
-        with get_heartbeat_thread(trial._trial_id, self.storage):
+    def beating(self, places: Sequence[FrozenTrial]) -> Iterator[None]:
+        """Have a database see that the worker of places lives; one that does not answer is asked again."""
+        storage, done = self.storage, Event()
+        if not isinstance(storage, BaseHeartbeat):
             yield
+            return
 
+        def beat() -> None:
+            while not done.wait(storage.get_heartbeat_interval()):
+                with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError):
+                    for place in places:
+                        storage.record_heartbeat(place._trial_id)
 
-class Worker:
-    """A process that takes trials; while it lives it holds a lock by which others on its machine know it."""
-
-    def __init__(self, study: str) -> None:
-        self.token = secrets.token_hex(8)
-        self.name = f"{socket.gethostname()}/{self.token}"
-        self.path = _lock_of(study, self.token)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = self.path.open("w")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
-
-    def close(self) -> None:
-        """Be no worker any more."""
-        self.path.unlink(missing_ok=True)
-        self.file.close()
-
-
-def dead(study: str, worker: str) -> bool:
-    """Return whether a worker of this machine and project has died; of others nothing can be told."""
-    host, _, token = worker.partition("/")
-    path = _lock_of(study, token)
-    if host != socket.gethostname():
-        return False
-    if not path.exists():
-        return not url()  # a database may be shared with another project of this machine
-    with path.open() as file:
+        Thread(target=beat, daemon=True, name="heartbeat").start()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+            yield
+        finally:
+            done.set()
 
 
-def _refuse_other(name: str, known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    """Refuse to go on with a study of something else."""
-    others = dict(difference(known, json.loads(json.dumps(identity))))
-    if others:
-        said = "; ".join(f"{key} was {shown(was)} and is {shown(now)}" for key, (was, now) in [*others.items()][:3])
-        more = f" (and {len(others) - 3} more)" if len(others) > 3 else ""
-        raise ParamsError(
-            f"study {name!r} must go on as it began, but {said}{more}; put that back, or begin another study with"
-            f" --name {name}-2"
-        )
+def _study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> optuna.Study:
+    """Return a study, made if need be. A sampler is chosen for each trial."""
+    return optuna.create_study(
+        storage=storage, study_name=name, directions=directions, load_if_exists=True,
+        sampler=optuna.samplers.RandomSampler(),
+    )  # fmt: skip
+
+
+def _other(name: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
+    """Return why a study cannot go on with something else."""
+    said = "; ".join(f"{key} was {shown(was)} and is {shown(now)}" for key, (was, now) in [*others.items()][:3])
+    more = f" (and {len(others) - 3} more)" if len(others) > 3 else ""
+    return ParamsError(
+        f"study {name!r} must go on as it began, but {said}{more}; put that back, or begin another study with"
+        f" --name {name}-2"
+    )
 
 
 def difference(was: Any, now: Any, at: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
@@ -216,7 +278,3 @@ def difference(was: Any, now: Any, at: str = "") -> Iterator[tuple[str, tuple[An
             yield from difference(was.get(key), now.get(key), f"{at}.{key}" if at else key)
     elif was != now:
         yield at, (was, now)
-
-
-def _lock_of(study: str, token: str) -> Path:
-    return paths.study(study) / "workers" / token

@@ -1,36 +1,42 @@
 """A process that runs trials of a study until no place is free.
 
-python -m fivefold.studies.worker MODEL STUDY TOTAL stack|alone
+python -m fivefold.studies.worker PARENT MODEL STUDY TOTAL stack|alone
+
+PARENT is the process with which it ends.
 """
 
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from datetime import datetime
+from contextlib import suppress
 
 from optuna import Trial
+from optuna.exceptions import OptunaError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import FivefoldError, StudyError
-from ..stages.guard import Stopped, end_with_parent, exit_on_signals
+from ..stages.guard import Stopped, end_with_parent, exit_on_signals, stop_if_asked
 from ..stages.run import end
 from .objective import Running
+from .owners import Worker
 from .samplers import method_of, sampler_of
 from .search import Search
 from .storage import reading
 from .together import BATCH, run_together, stackable
-from .trials import REASON, Trials, Worker
+from .trials import Trials
 
 STACK, ALONE = "stack", "alone"
 """Words of the command line: whether trials may learn together."""
-FAILURES = 5
-"""Trials that fail one after the other before a study stops."""
+PERIOD = 2
+"""Seconds between two looks for a free place, where a worker waits for one."""
 
 
-def work(model: str, study: str, total: int, *, stack: bool = True) -> int:
+def work(model: str, study: str, total: int, *, stack: bool = True, wait: bool = False) -> int:
     """Run trials until none of the first `total` is free; return how many there were.
 
     stack: whether trials of small networks may learn together.
+    wait: whether to wait for trials that others have, whose places are free again if they die.
 
     Raises:
         StudyError: the storage does not answer, or trial after trial fails.
@@ -38,56 +44,62 @@ def work(model: str, study: str, total: int, *, stack: bool = True) -> int:
     search = Search.read(model)
     with reading(study):
         trials = Trials.open(study, search.identity(), search.directions())
-        worker, began, done = Worker(study), datetime.now(), 0
+        worker, before, done = Worker(study), trials.ended(), 0
         stack = stack and stackable(search)
-        try:
-            while places := trials.take(worker, total, BATCH if stack else 1):
-                for number, state in _run(search, trials, places, total, stack=stack).items():
-                    print(f"trial {number}: {state.name.lower()}", flush=True)
-                done += len(places)
-                _stop_if_all_fail(trials, began)
-        finally:
-            worker.close()
+        while places := _places(trials, worker, total, BATCH if stack else 1, wait=wait):
+            for number, state in _run(search, trials, worker, places, total, stack=stack).items():
+                print(f"trial {number}: {state.name.lower()}", flush=True)
+            done += len(places)
+            if why := trials.failing(before):
+                worker.close()
+                raise StudyError(why)
+        worker.close()  # one that ends otherwise is dead: what it may have had is free again
     return done
 
 
+def _places(trials: Trials, worker: Worker, total: int, most: int, *, wait: bool) -> list[FrozenTrial]:
+    """Return places that are the worker's now; none if none is left."""
+    said = False
+    while not (places := trials.take(worker, total, most)) and wait:
+        stop_if_asked()
+        left = sum(not trial.state.is_finished() for trial in trials.all()[:total])
+        if not left:
+            break
+        if not said:
+            print(f"no place is free; waiting for {left} trials that other workers have", flush=True)
+            said = True
+        time.sleep(PERIOD)
+    return places
+
+
 def _run(
-    search: Search, trials: Trials, places: Sequence[FrozenTrial], total: int, *, stack: bool
+    search: Search, trials: Trials, worker: Worker, places: Sequence[FrozenTrial], total: int, *, stack: bool
 ) -> dict[int, TrialState]:
     """Run the trials of places; return by number how each ended. Those that a signal interrupts are given back."""
     method = method_of(search.study, search.space, total)
     every: list[Running] = []
-    with ExitStack() as beating:
-        try:
+    try:
+        with trials.beating(places):
             for place in places:
                 trials.study.sampler = sampler_of(method, search.space.seed, place.number)
                 trial = Trial(trials.study, place._trial_id)
-                beating.enter_context(trials.beating(trial))
                 search.space.suggest(trial)  # kept: the next one's sampler sees them
                 every.append(Running(search, trials, trial))
             states = run_together(every) if stack else [running.run() for running in every]
-        except Stopped:
-            trials.give_back(places)
-            raise
+        stop_if_asked()
+    except Stopped:
+        with suppress(FivefoldError, OptunaError, SQLAlchemyError):  # else it is free once this process has ended
+            trials.give_back(places, worker)
+        raise
     return dict(zip((place.number for place in places), states, strict=True))
-
-
-def _stop_if_all_fail(trials: Trials, began: datetime) -> None:
-    ended = (trial for trial in trials.all() if trial.datetime_complete and trial.datetime_complete >= began)
-    last = sorted(ended, key=lambda trial: trial.datetime_complete or began)[-FAILURES:]
-    if len(last) == FAILURES and all(trial.state == TrialState.FAIL for trial in last):
-        raise StudyError(
-            f"{FAILURES} trials in a row failed, the last one, number {last[-1].number}, since"
-            f" {last[-1].user_attrs.get(REASON, 'its worker died')}; mend that, or narrow the ranges in `search`"
-        )
 
 
 def main() -> None:
     """Run as a process of its own."""
+    parent, model, study, total, stack = sys.argv[1:]
     exit_on_signals()
-    end_with_parent()
-    model, study, total, stack = sys.argv[1:]
     try:
+        end_with_parent(int(parent))
         work(model, study, int(total), stack=stack == STACK)
     except FivefoldError as error:
         print(f"error: {error}", file=sys.stderr)
