@@ -63,9 +63,10 @@ class Search:
         """Return what makes this study another one when it changes; plain JSON values."""
         study = self.study.model_dump(mode="json", include={"folds", "objectives"})
         return {
+            "name": self.space.name,
             "model": self.space.fixed(),
             "search": dict(self.space.base.search),
-            "study": study | {"metric": self.goal.name},
+            "study": study | {"metric": self.goal.name, "better": self.goal.better},
             "dataset": self.rows.block.model_dump(mode="json"),
             "rows": self.rows.digest,
             "seed": self.space.seed,
