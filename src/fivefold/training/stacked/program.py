@@ -46,7 +46,9 @@ class Program:
         self.weights, self.span, self.chances = weights, span, chances
         self.layout = Layout(pattern)
         kept = [1 - rate for rate in dropout[span]]
-        self.kept = torch.tensor(kept, dtype=torch.float64, device=weights.now.device)[:, None, None]
+        device = weights.now.device
+        exact = torch.float64 if device.type == "cpu" else torch.float32  # as PyTorch draws there
+        self.kept = torch.tensor(kept, dtype=exact, device=device)[:, None, None]
         self.first = True
         self.layers = list(self._layers(pattern))
 
