@@ -69,6 +69,7 @@ class Chaos:
     blows: Counter[str] = field(default_factory=Counter)
     seen: dict[int, list[Any]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    opened: Trials | None = None
 
     def run(self, seconds: float) -> None:
         """Run the study, with blows for so many seconds and then without, until all trials are there."""
@@ -130,7 +131,9 @@ class Chaos:
         return found
 
     def trials(self) -> Trials | None:
-        return Trials.load(MODEL) if storage.exists(MODEL) else None
+        if self.opened is None and storage.exists(MODEL):
+            self.opened = Trials.load(MODEL)
+        return self.opened
 
     def look(self) -> list[FrozenTrial]:
         """Return the trials; compare the folds of each with what was seen before: none may be lost or learnt again."""

@@ -65,7 +65,7 @@ def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_of_something_else_in_place_of_a_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "table.csv").write_text("size,outcome\n1,up\n" * 100)
     monkeypatch.setenv(VARIABLE, f"sqlite:///{folder}/table.csv")
-    with pytest.raises(StudyError, match="must answer, but does not: .*file is not a database"):
+    with pytest.raises(StudyError, match=r"must answer, but does not: .*file is not a database"):
         opened()
 
 

@@ -84,7 +84,7 @@ def open_storage(name: str) -> BaseStorage:
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
             )
-    except (ImportError, ArgumentError) as error:
+    except (ImportError, ArgumentError, ValueError) as error:
         raise _no_address(one_line(error)) from None
 
 
