@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ruamel.yaml import YAML
 
 from fivefold.errors import ParamsError
@@ -38,8 +38,10 @@ SECONDS = 120
 FOLDS_A_TRIAL = 3
 ROUND = 8
 """Trials that are asked for at once."""
-PAUSES = (1.0, 6.0)
-"""Seconds between two blows: least, most. A worker needs some to start."""
+PAUSES = (0.2, 3.0)
+"""Seconds before a blow: least, most."""
+BUSY = 0.7
+"""Share of the blows that hit a study which has a trial in progress."""
 BLOWS = {
     ("worker", signal.SIGKILL): 10,
     ("worker", signal.SIGTERM): 2,
@@ -67,12 +69,13 @@ class Chaos:
     blows: Counter[str] = field(default_factory=Counter)
     seen: dict[int, list[Any]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    opened: Trials | None = None
 
     def run(self, seconds: float) -> None:
         """Run the study, with blows for so many seconds and then without, until all trials are there."""
         leader, end = self.start(), time.monotonic() + seconds
         while time.monotonic() < end:
-            time.sleep(random.uniform(*PAUSES))
+            self.wait(end)
             self.strike(leader)
             if leader.poll() is not None:
                 leader = self.again(leader)
@@ -101,6 +104,13 @@ class Chaos:
         self.blows["runs"] += 1
         return self.start()
 
+    def wait(self, end: float) -> None:
+        """Wait for the next blow; two in three wait until a trial is in progress, since a worker starts for long."""
+        running = random.random() < BUSY
+        while running and time.monotonic() < end and not any(t.state == TrialState.RUNNING for t in self.look()):
+            time.sleep(0.2)
+        time.sleep(random.uniform(*PAUSES))
+
     def strike(self, leader: "subprocess.Popen[bytes]") -> None:
         whom, signum = random.choices([*BLOWS], [*BLOWS.values()])[0]
         pids = [pid for pid in self.processes() if pid != leader.pid] if whom == "worker" else [leader.pid]
@@ -121,20 +131,26 @@ class Chaos:
         return found
 
     def trials(self) -> Trials | None:
-        return Trials.load(MODEL) if storage.exists(MODEL) else None
+        if self.opened is None and storage.exists(MODEL):
+            self.opened = Trials.load(MODEL)
+        return self.opened
 
-    def look(self) -> None:
-        """Compare the folds of each trial with what was seen before: none may be lost or learnt again."""
-        with contextlib.suppress(ParamsError):  # it has not begun
+    def look(self) -> list[FrozenTrial]:
+        """Return the trials; compare the folds of each with what was seen before: none may be lost or learnt again."""
+        try:
             trials = self.trials()
-            for trial in trials.all() if trials else ():
-                folds = trial.user_attrs.get(FOLDS, [])
-                before = self.seen.get(trial.number, [])
-                if folds[: len(before)] != before:
-                    self.faults.append(f"trial {trial.number} had {before} and has {folds}")
-                self.seen[trial.number] = folds
+        except ParamsError:  # it has not begun
+            return []
+        every = trials.all() if trials else []
+        for trial in every:
+            folds = trial.user_attrs.get(FOLDS, [])
+            before = self.seen.get(trial.number, [])
+            if folds[: len(before)] != before:
+                self.faults.append(f"trial {trial.number} had {before} and has {folds}")
+            self.seen[trial.number] = folds
+        return every
 
-    def exact(self) -> list[Any]:
+    def exact(self) -> list[FrozenTrial]:
         """Return the trials; all of them must have ended, and no more than were asked for."""
         trials = self.trials()
         assert trials is not None

@@ -25,6 +25,7 @@ class Server:
     binaries: Path
     folder: Path
     port: int
+    made: int = 0
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"

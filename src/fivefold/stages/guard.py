@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
@@ -52,13 +54,41 @@ def exit_on_signals() -> None:
 
 _asked: list[int] = []
 """Signals that asked this process to end."""
+_shields = 0
+"""Reasons not to end at once."""
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Have a signal wait: what talks to a database must not be broken off within a sentence."""
+    global _shields
+    _shields += 1
+    try:
+        yield
+    finally:
+        _shields -= 1
+    if not _shields:
+        stop_if_asked()
+
+
+@contextmanager
+def exposed() -> Iterator[None]:
+    """Have a signal end at once what takes long, within something that is shielded."""
+    global _shields
+    before, _shields = _shields, 0
+    try:
+        stop_if_asked()
+        yield
+    finally:
+        _shields = before
 
 
 def _stop(signum: int, _: FrameType | None) -> None:
     for either in (signal.SIGTERM, signal.SIGINT):
         signal.signal(either, signal.SIG_IGN)  # a second one must not break the cleaning up after the first
     _asked.append(signum)
-    raise Stopped(signum)
+    if not _shields:
+        raise Stopped(signum)
 
 
 def stop_if_asked() -> None:

@@ -21,6 +21,7 @@ from ..families.saved import Saved
 from ..params.models import Model
 from ..params.search import SEARCHED
 from ..preprocessing.chain import Chain
+from ..stages.guard import exposed, shielded
 from ..tracking.pulled import pulled
 from ..training.callbacks import Metrics
 from ..training.fit import fit
@@ -125,22 +126,25 @@ class Running:
 
     def _fold(self, model: Model, number: int) -> Scores:
         """Train the model on one fold; return its scores on the rows held out."""
-        dataset, chain = self.search.folds[number].prepared(model, self.search.space.seed)
         curve: list[float] = []
 
         def look(_: int, metrics: Metrics, last: bool) -> None:
             curve.append(self.search.goal.of_epoch(metrics))
-            if not last and (why := self.behind(curve, model.training.max_epochs)):
-                self.trial.set_user_attr(CURVE, curve)
-                raise TrialPruned(why)
+            with shielded():
+                if not last and (why := self.behind(curve, model.training.max_epochs)):
+                    self.trial.set_user_attr(CURVE, curve)
+                    raise TrialPruned(why)
 
-        saved, epochs, kept = train(
-            self.search.space.name, model, dataset, chain, self.search.space.seed,
-            self._work / f"fold-{number}", look if number == 0 else lambda *_: None,
-        )  # fmt: skip
+        with exposed():
+            dataset, chain = self.search.folds[number].prepared(model, self.search.space.seed)
+            saved, epochs, kept = train(
+                self.search.space.name, model, dataset, chain, self.search.space.seed,
+                self._work / f"fold-{number}", look if number == 0 else lambda *_: None,
+            )  # fmt: skip
+            found = self.scores(model, saved, dataset, epochs, kept)
         if number == 0:
             self.trial.set_user_attr(CURVE, curve)
-        return self.scores(model, saved, dataset, epochs, kept)
+        return found
 
     def scores(self, model: Model, saved: Saved, dataset: Dataset, epochs: list[Metrics], kept: int) -> Scores:
         """Return every score of a model on the rows of a fold that were held out."""

@@ -1,6 +1,7 @@
 """Who has a trial: a worker holds a lock as long as it lives, by which its machine knows whether it does."""
 
 import fcntl
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -16,7 +17,7 @@ class Lost(Exception):  # noqa: N818 (no error: another worker does it)
 class Worker:
     """A process that takes trials.
 
-    One that ends in disorder leaves its lock behind, open, so that it is known to be dead.
+    It is made by who holds the study. One that ends in disorder leaves its lock behind, open: it is known to be dead.
     """
 
     def __init__(self, study: str) -> None:
@@ -24,13 +25,13 @@ class Worker:
         self.name = f"{socket.gethostname()}/{self.token}"
         self.path = _lock_of(study, self.name)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = self.path.open("w")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
+        self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Be no worker any more, and have nothing."""
         self.path.unlink(missing_ok=True)
-        self.file.close()
+        os.close(self.descriptor)
 
 
 def lives(study: str, worker: str) -> bool | None:
@@ -44,17 +45,28 @@ def lives(study: str, worker: str) -> bool | None:
         return None
     if not path.exists():
         return None if url() else False
+    return _held(path)
+
+
+def bury(study: str, worker: str) -> None:
+    """Remove the lock of a worker that is dead."""
+    _lock_of(study, worker).unlink(missing_ok=True)
+
+
+def bury_all(study: str) -> None:
+    """Remove the locks of workers that are dead and have nothing. The caller holds the study."""
+    for path in (paths.study(study) / "workers").glob("*"):
+        if not _held(path):
+            path.unlink(missing_ok=True)
+
+
+def _held(path: Path) -> bool:
     with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
-
-
-def bury(study: str, worker: str) -> None:
-    """Remove the lock of a worker that is dead."""
-    _lock_of(study, worker).unlink(missing_ok=True)
 
 
 def _lock_of(study: str, worker: str) -> Path:

@@ -1,6 +1,7 @@
 """Run a study: places are made, workers take them, one that was killed is replaced, and a person sees how it goes."""
 
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import paths
 from ..errors import ParamsError, StudyError
-from ..stages.guard import stop_if_asked
+from ..stages.guard import shielded, stop_if_asked
 from .corners import check_corners
 from .folds import refuse_leaks
 from .live import Live
+from .owners import bury_all
 from .processes import Processes
 from .samplers import firsts, method_of
 from .search import Search
@@ -24,6 +26,8 @@ from .trials import Trials
 
 PERIOD = 0.5
 """Seconds between two looks at the trials."""
+ASKED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+"""Exit codes of a worker that a signal asked to end."""
 DEATHS = 10
 """Of one worker after the other, without a trial that ended in between, before a study stops."""
 
@@ -69,7 +73,7 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
     method = method_of(search.study, space, total)
     fixed = [space.stored(values) for values in firsts(method, space)]
     total = min(total, len(fixed)) if method == "grid" else total
-    with reading(study):
+    with reading(study), shielded():
         trials = Trials.open(study, search.identity(), search.directions())
         trials.places(total, fixed)
     return search, trials, total
@@ -88,7 +92,7 @@ def run(
     """
     search, trials, total = start(model, study, total)
     team = _team([model, study, str(total), "stack" if stack else "alone"], study, workers, address)
-    with reading(study), Live(search, trials, total) as live:
+    with reading(study), Live(search, trials, total) as live, shielded():
         with _stopping(team, trials):
             _lead(team, trials, total, live)
         clear(trials)
@@ -118,9 +122,9 @@ def _lead(team: Team, trials: Trials, total: int, live: Live) -> None:
         deaths = 0 if done > ended else deaths
         ended = done
         for number, code in team.ended():
-            if code > 0:
+            if code > 0 and code not in ASKED:
                 raise StudyError(_why(team, number))
-            deaths += code < 0  # killed
+            deaths += code != 0  # killed, or asked to end by somebody else
         if why := trials.failing(before):
             raise StudyError(why)
         if deaths >= DEATHS:
@@ -149,6 +153,9 @@ def _stopping(team: Team, trials: Trials) -> Iterator[None]:
 
 
 def clear(trials: Trials) -> None:
-    """Remove what trials left that were killed between their last word and the removal of their checkpoints."""
-    for number in trials.ended():
-        shutil.rmtree(paths.study(trials.name) / f"trial-{number}", ignore_errors=True)
+    """Remove what workers left that were killed: checkpoints of trials that have ended, and locks."""
+    with exclusive(trials.name):
+        for number in trials.ended():
+            shutil.rmtree(paths.study(trials.name) / f"trial-{number}", ignore_errors=True)
+        trials.free_dead()
+        bury_all(trials.name)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -71,14 +72,19 @@ def open_storage(name: str) -> BaseStorage:
     if kind() not in (POSTGRES, SQLITE):
         raise _no_address(f"{POSTGRES} and {SQLITE} can keep a study")
     try:
-        with exclusive(name), reading(name):  # processes that make its tables at once ruin it
+        with (
+            exclusive(name),
+            reading(name),
+            warnings.catch_warnings(),
+        ):  # processes that make its tables at once ruin it
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
             return RDBStorage(
                 url(),
                 engine_kwargs={"pool_pre_ping": True, "connect_args": KEEPALIVE if kind() == POSTGRES else {}},
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
             )
-    except (ImportError, ArgumentError) as error:
+    except (ImportError, ArgumentError, ValueError) as error:
         raise _no_address(one_line(error)) from None
 
 

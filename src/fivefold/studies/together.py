@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 
 from ..errors import FivefoldError
 from ..params.models import Model
+from ..stages.guard import exposed, shielded
 from ..training.callbacks import Metrics
 from ..training.stacked.fit import fit_stack
 from ..training.stacked.job import Job, Outcome
@@ -92,13 +93,15 @@ def _run(group: Sequence[Begun]) -> dict[int, TrialState]:
     owners = [(begun, i) for begun in group for i in range(len(begun.jobs))]
 
     def look(_: int, places: Sequence[int], metrics: Sequence[Metrics]) -> Collection[int]:
-        for place, measured in zip(places, metrics, strict=True):
-            begun, number = owners[place]
-            if number == 0 and not begun.found:
-                _look(begun, measured)
+        with shielded():
+            for place, measured in zip(places, metrics, strict=True):
+                begun, number = owners[place]
+                if number == 0 and not begun.found:
+                    _look(begun, measured)
         return [place for place in places if owners[place][0].reason]
 
-    outcomes = fit_stack(group[0].running.search.space.name, jobs, look)
+    with exposed():
+        outcomes = fit_stack(group[0].running.search.space.name, jobs, look)
     states = {}
     for begun in group:
         mine = [outcome for outcome, (owner, _) in zip(outcomes, owners, strict=True) if owner is begun]

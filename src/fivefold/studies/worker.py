@@ -16,13 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import FivefoldError, StudyError
-from ..stages.guard import Stopped, end_with_parent, exit_on_signals, stop_if_asked
+from ..stages.guard import Stopped, end_with_parent, exit_on_signals, shielded, stop_if_asked
 from ..stages.run import end
 from .objective import Running
 from .owners import Worker
 from .samplers import method_of, sampler_of
 from .search import Search
-from .storage import reading
+from .storage import exclusive, reading
 from .together import BATCH, run_together, stackable
 from .trials import Trials
 
@@ -42,9 +42,11 @@ def work(model: str, study: str, total: int, *, stack: bool = True, wait: bool =
         StudyError: the storage does not answer, or trial after trial fails.
     """
     search = Search.read(model)
-    with reading(study):
+    with reading(study), shielded():
         trials = Trials.open(study, search.identity(), search.directions())
-        worker, before, done = Worker(study), trials.ended(), 0
+        with exclusive(study):
+            worker = Worker(study)
+        before, done = trials.ended(), 0
         stack = stack and stackable(search)
         while places := _places(trials, worker, total, BATCH if stack else 1, wait=wait):
             for number, state in _run(search, trials, worker, places, total, stack=stack).items():

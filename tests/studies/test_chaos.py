@@ -1,0 +1,26 @@
+"""Whatever is killed, and when: the total is exact, no point is doubled, no fold lost, no process left."""
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bench_chaos
+from fivefold.studies.storage import VARIABLE
+
+SECONDS = 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_a_study_under_fire_ends_with_its_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m benchmarks.bench_chaos` does it for two minutes, in PostgreSQL too."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(bench_chaos, "ROUND", 3)
+    random.seed(1)
+    bench_chaos.project(tmp_path / "project")
+    chaos = bench_chaos.Chaos(tmp_path / "project", total=3)
+    monkeypatch.chdir(chaos.folder)
+    chaos.run(SECONDS)
+    assert chaos.faults == []
+    assert sum(chaos.blows.values()) > 0

@@ -1,0 +1,137 @@
+"""The journal: whatever cuts a writer off, what was told before is there, and the next one can write."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.trial import TrialState
+
+from fivefold.errors import StudyError
+from fivefold.studies.journal import Journal
+
+LINES = [{"op_code": 0, "worker_id": "w", "study_name": "s", "directions": [1]}] + [
+    {"op_code": 4, "worker_id": "w", "study_id": 0, "datetime_start": None, "state": 4, "n": "é" * n} for n in range(3)
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "study" / "journal.log"
+
+
+def test_a_last_line_torn_at_any_byte_counts_for_nothing_and_is_cut_off(path: Path) -> None:
+    Journal(path).append_logs(LINES)
+    whole = path.read_bytes()
+    begins = whole.rindex(b"\n", 0, -1) + 1
+    for end in range(begins, len(whole)):
+        path.write_bytes(whole[:end])
+        journal = Journal(path)
+        assert list(journal.read_logs(0)) == LINES[:-1]
+        journal.append_logs(LINES[-1:])
+        assert path.read_bytes() == whole
+        assert list(journal.read_logs(0)) == LINES
+
+
+def test_zeros_that_a_power_cut_left_are_cut_off(path: Path) -> None:
+    journal = Journal(path)
+    journal.append_logs(LINES[:2])
+    with path.open("ab") as file:
+        file.write(b'{"op_' + bytes(100))
+    journal.append_logs(LINES[2:])
+    assert list(Journal(path).read_logs(0)) == LINES
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_reading_goes_on_where_it_was(path: Path, number: int) -> None:
+    journal = Journal(path)
+    journal.append_logs(LINES[:2])
+    assert list(journal.read_logs(1)) == LINES[1:2]
+    journal.append_logs(LINES[2:])
+    assert list(journal.read_logs(number)) == LINES[number:]
+    assert list(Journal(path).read_logs(number)) == LINES[number:]
+
+
+@pytest.mark.parametrize("garbage", [b"\x89PNG\r\n\x1a\n", b"no journal", b"1,2,3\n", b"{}\n", b'{"op_code": tru}\n'])
+def test_a_file_of_something_else_is_refused_and_left_alone(path: Path, garbage: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(garbage)
+    with pytest.raises(StudyError, match=r"must hold trials of Optuna, line by line.*move it away"):
+        JournalStorage(Journal(path)).create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s")
+    assert path.read_bytes().startswith(garbage)
+
+
+def test_a_disk_that_is_full_takes_all_of_an_entry_or_nothing(path: Path) -> None:
+    study = optuna.create_study(storage=JournalStorage(Journal(path)), study_name="s")
+    study.enqueue_trial({"x": 1.0})
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    was = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, hard))
+    try:
+        with pytest.raises(StudyError, match=r"must take what a study tells.*all that was told before is kept"):
+            study.set_user_attr("much", "x" * 1000)
+        assert path.read_bytes() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, was)
+    study.set_user_attr("much", "x")
+    assert optuna.load_study(storage=JournalStorage(Journal(path)), study_name="s").user_attrs == {"much": "x"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_folder_that_cannot_be_written_is_named(path: Path) -> None:
+    journal = Journal(path)
+    path.chmod(0o400)
+    with pytest.raises(StudyError, match=r"journal\.log must take what a study tells"):
+        journal.append_logs(LINES)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from fivefold.studies.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+journal._lock.acquire()
+with Path(sys.argv[1]).open("ab") as file:
+    file.write(b'{"op_code":8,"half')
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_writer_that_is_killed_with_the_lock_holds_nobody_up(path: Path) -> None:
+    Journal(path).append_logs(LINES[:1])
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout
+    assert holder.stdout.readline() == b"held\n"
+    holder.kill()
+    holder.communicate()
+    Journal(path).append_logs(LINES[1:])
+    assert list(Journal(path).read_logs(0)) == LINES
+
+
+def _write(path: Path, who: int) -> None:
+    study = optuna.load_study(storage=JournalStorage(Journal(path)), study_name="s")
+    for n in range(25):
+        study.add_trial(optuna.trial.create_trial(state=TrialState.COMPLETE, value=100 * who + n))
+
+
+def test_four_processes_that_append_at_once_lose_nothing(path: Path) -> None:
+    study = optuna.create_study(storage=JournalStorage(Journal(path)), study_name="s")
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write, args=(path, who)) for who in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    trials = study.get_trials()
+    assert [trial.number for trial in trials] == list(range(100))
+    assert sorted(trial.value or 0 for trial in trials) == [100 * who + n for who in range(4) for n in range(25)]

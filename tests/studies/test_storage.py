@@ -1,0 +1,107 @@
+"""What is wrong with a storage is one clear line, and no trial is lost by it."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from optuna import Trial
+from optuna.trial import TrialState
+
+from benchmarks.postgres import Server
+from fivefold.errors import BusyError, ParamsError, StudyError
+from fivefold.studies import storage
+from fivefold.studies.owners import Worker
+from fivefold.studies.storage import VARIABLE, exclusive, reading, where
+from fivefold.studies.trials import Trials
+
+
+def opened() -> Trials:
+    with reading("s"):
+        trials = Trials.open("s", {"seed": 1}, ["maximize"])
+        trials.places(3, [])
+    return trials
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("foo", "postgresql and sqlite can keep a study"),
+        ("mysql://me:secret@host/db", "postgresql and sqlite can keep a study"),
+        ("postgresql+nothing://me:secret@host/db", "Can't load plugin: sqlalchemy.dialects:postgresql.nothing"),
+        ("postgresql://me:secret@host:port/db", "invalid literal for int"),
+    ],
+)
+def test_an_address_of_no_database(address: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, address)
+    with pytest.raises(ParamsError) as refused:
+        opened()
+    assert f"{VARIABLE} must be the address of a database, postgresql://user@host/name, but is" in str(refused.value)
+    assert why in str(refused.value)
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psycopg")
+    with socket.socket() as taken:  # an address where nothing answers
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(VARIABLE, f"postgres://me:secret@127.0.0.1:{taken.getsockname()[1]}/db")
+        with pytest.raises(StudyError) as refused:
+            opened()
+    said = str(refused.value)
+    assert said.startswith("the storage postgresql+psycopg://127.0.0.1:")
+    assert "must answer, but does not" in said
+    assert "run the same command again: all that was told before is kept" in said
+    assert "secret" not in said
+    assert "\n" not in said
+
+
+def test_a_file_of_something_else_in_place_of_a_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "table.csv").write_text("size,outcome\n1,up\n" * 100)
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{folder}/table.csv")
+    with pytest.raises(StudyError, match=r"must answer, but does not: .*file is not a database"):
+        opened()
+
+
+def test_a_server_that_goes_away_loses_nothing_that_was_told(
+    postgres_server: Server, database: str, monkeypatch: pytest.MonkeyPatch, connections: None
+) -> None:
+    monkeypatch.setenv(VARIABLE, database)
+    trials, worker = opened(), Worker("s")
+    done, other = trials.take(worker, 3, 2)
+    trials.tell(Trial(trials.study, done._trial_id), [0.5], TrialState.COMPLETE)
+    with trials.beating([other]):
+        postgres_server.stop()
+        try:
+            with pytest.raises(StudyError, match="must answer, but does not"), reading("s"):
+                trials.tell(Trial(trials.study, other._trial_id), [0.6], TrialState.COMPLETE)
+        finally:
+            postgres_server.start()
+        with reading("s"):
+            trials.tell(Trial(trials.study, other._trial_id), [0.6], TrialState.COMPLETE)
+    assert [trial.value for trial in Trials.load("s").all()] == [0.5, 0.6, None]
+    assert connections is None
+
+
+def test_who_waits_too_long_for_a_study_is_told_who_has_it(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 1)
+    with exclusive("s"):
+        if place == "postgresql":
+            with exclusive("another"):
+                pass
+            return
+        with pytest.raises(BusyError, match="s must run once at a time"), exclusive("s"):
+            pass
+
+
+def test_what_is_shown_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "postgresql://me:secret@host:5433/studies")
+    assert where("s") == "postgresql+psycopg://host:5433/studies"
+    monkeypatch.delenv(VARIABLE)
+    assert where("s") == ".fivefold/studies/s/journal.log"
