@@ -22,6 +22,7 @@ from .processes import Processes
 from .samplers import firsts, method_of
 from .search import Search
 from .storage import exclusive, reading
+from .telling import Telling
 from .trials import Trials
 
 PERIOD = 0.5
@@ -93,9 +94,11 @@ def run(
     search, trials, total = start(model, study, total)
     team = _team([model, study, str(total), "stack" if stack else "alone"], study, workers, address)
     with reading(study), Live(search, trials, total) as live, shielded():
+        telling = Telling(study)
         with _stopping(team, trials):
-            _lead(team, trials, total, live)
+            _lead(team, trials, total, live, telling)
         clear(trials)
+    print(telling.last())
     return trials
 
 
@@ -107,7 +110,7 @@ def _team(words: list[str], study: str, workers: int, address: str | None) -> Te
     return RayTasks.connect(address, words, workers)
 
 
-def _lead(team: Team, trials: Trials, total: int, live: Live) -> None:
+def _lead(team: Team, trials: Trials, total: int, live: Live, telling: Telling) -> None:
     deaths, ended, before = 0, -1, trials.ended()
     while True:
         stop_if_asked()
@@ -119,6 +122,7 @@ def _lead(team: Team, trials: Trials, total: int, live: Live) -> None:
         done = sum(trial.state.is_finished() for trial in every)
         if done == len(every):
             return
+        telling.now_and_then(done)
         deaths = 0 if done > ended else deaths
         ended = done
         for number, code in team.ended():
