@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from .. import paths
 from ..data.records import Parts
 from ..data.schema import Schema
 from ..data.splitting import Index, folds
-from ..data.storage import MANIFEST
-from ..errors import ArtifactError, ParamsError, TrainingError
+from ..errors import ParamsError, TrainingError
 from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
 from ..params.load import load_params
@@ -24,7 +22,7 @@ from ..params.root import Params
 from ..training.stacked.job import Job
 from .aside import set_aside, share_of
 from .corners import check_corners
-from .folds import NOTHING, Fold, Rows, refuse_leaks
+from .folds import NOTHING, Fold, Rows, need_lender, refuse_leaks
 from .goals import Goal, goal_of, goals_of
 from .jobs import Trained
 from .plan import Plan, Result, Winner
@@ -179,11 +177,7 @@ def _refuse(plan: Plan, params: Params) -> None:
     for name in plan.names:
         model = params.models[name]
         refuse_leaks(name, model, plan.folds)
-        if model.lender and not (paths.model(model.lender) / MANIFEST).exists():
-            raise ArtifactError(
-                f"models.{name}.uses: {model.lender} must be trained before, but {paths.model(model.lender)} holds no"
-                f" model; run `dvc repro train@{model.lender}`"
-            )
+        need_lender(name, model)
 
 
 def _refuse_search(space: Space, folds: int) -> None:

@@ -17,7 +17,8 @@ from ..data.raw import Raw
 from ..data.read import read
 from ..data.records import Dataset, Parts
 from ..data.splitting import folds, split
-from ..errors import DataError, ParamsError
+from ..data.storage import MANIFEST
+from ..errors import ArtifactError, DataError, ParamsError
 from ..params.datasets import Dataset as DatasetParams
 from ..params.models import Model
 from ..params.selection import Encoded, Selection
@@ -140,3 +141,12 @@ def refuse_leaks(name: str, model: Model, k: int) -> None:
     """Refuse to hold rows out from a model that has learnt them already, by a `ParamsError`."""
     for problem in conflicts_of_folds(model, k):
         raise ParamsError(f"models.{name}.{problem}")
+
+
+def need_lender(name: str, model: Model) -> None:
+    """Refuse to go on without the model that `uses` names, by an `ArtifactError`."""
+    if model.lender and not (paths.model(model.lender) / MANIFEST).exists():
+        raise ArtifactError(
+            f"models.{name}.uses: {model.lender} must be trained before, but {paths.model(model.lender)} holds no"
+            f" model; run `dvc repro train@{model.lender}`"
+        )

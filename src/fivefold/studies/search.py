@@ -6,7 +6,7 @@ from typing import Any
 
 from ..data.schema import Schema
 from ..params.search import Study
-from .folds import Fold, Rows, folds_of, refuse_leaks
+from .folds import Fold, Rows, folds_of, need_lender, refuse_leaks
 from .goals import Goal, goal_of
 from .space import Space
 from .trials import Direction
@@ -32,6 +32,7 @@ class Search:
         """
         space = Space.read(name)
         refuse_leaks(name, space.base, space.study.folds)
+        need_lender(name, space.base)
         return cls(space, Rows.read(space.dataset, space.seed))
 
     @property

@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 
 from ..errors import FivefoldError
 from ..tracking.beside import environment
+from .facts import facts
+from .trials import Trials
 
 APART = 30.0
 """Seconds between two tellings."""
@@ -51,20 +53,25 @@ class Telling:
         )  # fmt: skip
 
 
-def tell(study: str, *, running: bool) -> str:
-    """Draw a study and tell MLflow of it; return a line that says so."""
-    from ..tracking.studies import project
-    from .findings import found
-    from .pictures import draw
-    from .trials import Trials
+def tell(trials: Trials, *, running: bool) -> str:
+    """Tell MLflow what it does not know of a study yet; return a line about it. Pictures are drawn when it ends.
 
-    what = found(Trials.load(study))
+    running: the study goes on.
+    """
+    from ..tracking.studies import project  # its seconds are paid by who tells, not by who waits
+
+    study = facts(trials)
+    if running:
+        return project(study, running=True)
+    from .importance import importance
+    from .pictures import draw
+
     with TemporaryDirectory() as folder:
-        return project(what, draw(what, what.importance, Path(folder)), running=running)
+        return project(study, draw(study, importance(study), Path(folder)), running=False)
 
 
 if __name__ == "__main__":
     try:
-        print(tell(sys.argv[1], running=sys.argv[2] == "running"))
+        print(tell(Trials.load(sys.argv[1]), running=sys.argv[2] == "running"))
     except FivefoldError as error:
         print(f"MLflow was not told: {error}")
