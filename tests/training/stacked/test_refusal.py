@@ -12,7 +12,7 @@ from fivefold.preprocessing.chain import Step
 from fivefold.training.stacked.fit import fit_stack
 from fivefold.training.stacked.refusal import why_not
 
-from .cases import AUTOENCODER, MLP, PLAIN, job
+from .cases import AUTOENCODER, CONVOLUTIONS, MLP, PLAIN, job
 
 TRAINING: dict[str, dict[str, Any]] = {
     "training.optimizer is rmsprop": {"optimizer": {"name": "rmsprop", "lr": 0.01}},
@@ -30,9 +30,12 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "network.design is conv": AUTOENCODER | {"design": "conv"},
     "network.variant is sparse": AUTOENCODER | {"variant": {"name": "sparse"}},
     "network.variant is variational": AUTOENCODER | {"variant": {"name": "variational"}},
-    "network.family is cnn": {"family": "cnn", "design": "stack", "channels": [4]},
+    "network.family is cnn, design fcn": {"family": "cnn", "design": "fcn"},
+    "network.norm is batch": CONVOLUTIONS | {"norm": "batch"},
+    "network.pool is average": CONVOLUTIONS | {"pool": "average"},
+    "network.head is global": CONVOLUTIONS | {"head": "global"},
     "network.family is rnn": {"family": "rnn", "hidden": [4]},
-    "networks are so large that a stack gains no time: 1,058,819 weights, 16 rows a step": MLP
+    "networks are so large that a stack gains no time, which multiply 16,908,288 times a step": MLP
     | {"hidden": [1024, 1024]},
 }
 DIFFERENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
