@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...errors import ParamsError
 from ...families.autoencoder.params import Autoencoder, Denoising, Plain
 from ...families.cnn.params import Stack, Tutorial
 from ...families.find import build_network
@@ -99,8 +100,11 @@ def _of_size(job: Job) -> Iterator[str]:
         return
     shape = network_shape(schema, job.chain, training.loss)
     rows = min(training.batch_size, len(job.dataset.train))
-    with torch.device("meta"), FlopCounterMode(display=False) as counted:  # shapes without numbers: costs nothing
-        build_network(job.params.network, shape).eval()(torch.empty(rows, *shape.features))
+    try:
+        with torch.device("meta"), FlopCounterMode(display=False) as counted:  # shapes without numbers: costs nothing
+            build_network(job.params.network, shape).eval()(torch.empty(rows, *shape.features))
+    except ParamsError:  # it does not fit the records, which training says better
+        return
     if (times := counted.get_total_flops() // 2) > LARGE:
         yield f"networks are so large that a stack gains no time, which multiply {times:,} times a step"
 
