@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from statistics import median
 from typing import Any
 
@@ -39,25 +39,31 @@ ROUNDS = 5
 EPOCHS = 20
 BATCH = 32
 TRIALS = 20
+SIDE = 8
+"""Of digits, pixels."""
 SOURCES: dict[str, Callable[..., Any]] = {"digits": load_digits, "breast_cancer": load_breast_cancer}
-BARS = {"folds": 0.30, "trials": 0.25, "lightning": 0.10}
+BARS = {"folds": 0.30, "trials": 0.25, "images": 0.50, "lightning": 0.10}
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a trial may choose."""
+    """What a trial may choose; with channels a convolutional network, else a feed-forward one."""
 
     lr: float = 0.003
     weight_decay: float = 0.0
     dropout: float = 0.0
+    channels: tuple[int, ...] = ()
 
     def job(self, data: Dataset) -> Job:
         """Return the job of a stack."""
+        network: dict[str, Any] = {"family": "mlp", "hidden": [64, 32]}
+        if self.channels:
+            network = {"family": "cnn", "design": "stack", "channels": self.channels, "dense": [32], "init": "xavier"}
         tree = {
             "dataset": "bench",
             "uses": "none",
             "select": {"method": "none"},
-            "network": {"family": "mlp", "hidden": [64, 32], "dropout": self.dropout},
+            "network": network | {"dropout": self.dropout},
             "training": {
                 "max_epochs": EPOCHS,
                 "patience": 0,
@@ -72,27 +78,34 @@ class Chosen:
         """Return the network as a person would write it."""
         torch.manual_seed(0)
         layers: list[nn.Module] = []
-        for before, after in ((data.schema.shape[0], 64), (64, 32)):
+        widths: tuple[int, ...] = (data.schema.shape[0], 64, 32)
+        for before, after in pairwise((1, *self.channels)):
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
+        if self.channels:
+            layers.append(nn.Flatten())
+            widths = (self.channels[-1] * (SIDE // 2 ** len(self.channels)) ** 2, 32)
+        for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]
             layers += [nn.Dropout(self.dropout)] if self.dropout else []
         network = nn.Sequential(*layers, nn.Linear(32, len(data.schema.classes)))
         for layer in network:
-            if isinstance(layer, nn.Linear):
+            if isinstance(layer, nn.Linear | nn.Conv2d):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
-        return network
+        return network.to(memory_format=torch.channels_last)
 
 
-def folds(source: str) -> list[Dataset]:
-    """Return five folds of a dataset of scikit-learn, standardised."""
+def folds(source: str, *, images: bool = False) -> list[Dataset]:
+    """Return five folds of a dataset of scikit-learn, standardised; images: of digits, as such."""
     x, y = SOURCES[source](return_X_y=True)
     x = ((x - x.mean(0)) / (x.std(0) + 1e-6)).astype(np.float32)
+    x = x.reshape(-1, 1, SIDE, SIDE) if images else x
     schema = Schema(
-        kind="table",
+        kind="images" if images else "table",
         task="classification",
         target="y",
-        features=tuple(f"x{i}" for i in range(x.shape[1])),
-        shape=(x.shape[1],),
+        features=() if images else tuple(f"x{i}" for i in range(x.shape[1])),
+        shape=x.shape[1:],
         classes=tuple(map(str, np.unique(y))),
     )
     records, order = Records(x, y.astype(np.int64), np.arange(len(x))), np.random.default_rng(0).permutation(len(x))
@@ -111,6 +124,8 @@ def trials() -> list[Chosen]:
 def tensors(data: Dataset) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return training rows and rows held out."""
     x, y, held_x, held_y = (torch.from_numpy(a) for part in (data.train, data.validation) for a in (part.x, part.y))
+    if x.ndim == 4:
+        x, held_x = (part.contiguous(memory_format=torch.channels_last) for part in (x, held_x))
     return x, y, held_x, held_y
 
 
@@ -231,6 +246,8 @@ def main() -> int:
         parts = folds(source)
         measured[f"{source}, 5 folds"] = measure([Chosen()] * 5, parts, lightning=True)
         measured[f"{source}, {TRIALS} trials"] = measure(trials(), parts[:1] * TRIALS, lightning=False)
+    convolutional = [Chosen(channels=(8, 16))] * 5
+    measured["digits, 5 folds of images"] = measure(convolutional, folds("digits", images=True), lightning=False)
     head = ("CPU time", "stacked, s", "by hand, s", "of by hand", "of Lightning", "rows apart at most")
     print(table(head, [_row(name, found) for name, found in measured.items()]))
     return finish("stacked", measured, [each for name, found in measured.items() for each in _results(name, found)])

@@ -85,7 +85,7 @@ def assemble(
 
 
 def _enough(name: str, source: str, dataset: Dataset) -> None:
-    """Raise a `ParamsError` if a class has less than two rows in a set: a distance takes two. A study has no test rows."""
+    """Raise a `ParamsError` if a class has less than two rows in a set: a distance takes two. Studies test nothing."""
     for which, records in dataset.splits().items():
         if which == "test" and not len(records):
             continue

@@ -13,23 +13,24 @@ from fivefold.training.stacked.job import Job
 
 MLP: dict[str, Any] = {"family": "mlp", "hidden": [16, 8]}
 AUTOENCODER: dict[str, Any] = {"family": "autoencoder", "hidden": [8], "latent": 3}
+CONVOLUTIONS: dict[str, Any] = {"family": "cnn", "design": "stack", "channels": [4], "dense": [8]}
 PLAIN = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(5), "scale": np.ones(5)}))
 PIXELS = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
 
 
-def dataset(classes: int, rows: int, seed: int, *, images: bool = False) -> Dataset:
-    """Rows whose target depends on two of their numbers; no classes are a regression."""
+def dataset(classes: int, rows: int, seed: int, *, side: int = 0) -> Dataset:
+    """Rows whose target depends on two of their numbers; no classes are a regression; side: of images, in pixels."""
     random = np.random.default_rng(seed)
     n = rows + 40
-    x = random.integers(0, 256, (n, 2, 3, 3), dtype=np.uint8) if images else random.normal(size=(n, 5))
+    x = random.integers(0, 256, (n, 2, side, side), dtype=np.uint8) if side else random.normal(size=(n, 5))
     flat = x.reshape(n, -1) / x.std()
     value = flat[:, 0] + flat[:, 1] ** 2
     edges = np.quantile(value, np.linspace(0, 1, classes + 1)[1:-1])
     schema = Schema(
-        kind="images" if images else "table",
+        kind="images" if side else "table",
         task="classification" if classes else "regression",
         target="t",
-        features=() if images else tuple("abcde"),
+        features=() if side else tuple("abcde"),
         shape=x.shape[1:],
         classes=tuple(map(str, range(classes))),
         values=() if classes else ("t",),

@@ -16,7 +16,7 @@ from fivefold.training.fit import Fitted, fit
 from fivefold.training.stacked.fit import fit_stack
 from fivefold.training.stacked.job import Job, Outcome
 
-from .cases import AUTOENCODER, MLP, PIXELS, PLAIN, dataset, job, model
+from .cases import AUTOENCODER, CONVOLUTIONS, MLP, PIXELS, PLAIN, dataset, job, model
 
 ROWS = (40, 33, 32)
 """Training rows of three jobs, in batches of 16: a short batch at the end, one of a single row, and none."""
@@ -114,7 +114,16 @@ def test_a_stack_gives_what_is_trained_one_by_one(name: str, tmp_path: Path) -> 
 def test_of_images_noise_falls_as_it_would_one_by_one(noise: str, tmp_path: Path) -> None:
     variant = {"name": "denoising", "noise": noise}
     chosen = model(AUTOENCODER | {"output": "sigmoid", "variant": variant}, loss={"name": "bce"}, max_epochs=2)
-    jobs = [Job(chosen, dataset(3, rows, 1, images=True), PIXELS, seed) for seed, rows in enumerate((40, 33))]
+    jobs = [Job(chosen, dataset(3, rows, 1, side=3), PIXELS, seed) for seed, rows in enumerate((40, 33))]
+    for i, (one, outcome) in enumerate(zip(jobs, fit_stack("m", jobs, lambda *_: ()), strict=True)):
+        same(outcome, alone(one, tmp_path / str(i)), one)
+
+
+def test_convolutions(tmp_path: Path) -> None:
+    jobs = []
+    for i, rows in enumerate(ROWS):
+        network = CONVOLUTIONS | {"channels": [4, 6], "activation": "tanh", "dropout": 0.2 * i}
+        jobs.append(Job(model(network, max_epochs=3, l1=0.001), dataset(3, rows, i, side=5), PIXELS, 0))
     for i, (one, outcome) in enumerate(zip(jobs, fit_stack("m", jobs, lambda *_: ()), strict=True)):
         same(outcome, alone(one, tmp_path / str(i)), one)
 

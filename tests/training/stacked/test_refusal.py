@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from fivefold.data.schema import Further
-from fivefold.errors import TrainingError
+from fivefold.errors import ParamsError, TrainingError
 from fivefold.preprocessing.chain import Step
 from fivefold.training.stacked.fit import fit_stack
+from fivefold.training.stacked.job import Job
 from fivefold.training.stacked.refusal import why_not
 
-from .cases import AUTOENCODER, MLP, PLAIN, job
+from .cases import AUTOENCODER, CONVOLUTIONS, MLP, PIXELS, PLAIN, dataset, job, model
 
 TRAINING: dict[str, dict[str, Any]] = {
     "training.optimizer is rmsprop": {"optimizer": {"name": "rmsprop", "lr": 0.01}},
@@ -30,9 +31,12 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "network.design is conv": AUTOENCODER | {"design": "conv"},
     "network.variant is sparse": AUTOENCODER | {"variant": {"name": "sparse"}},
     "network.variant is variational": AUTOENCODER | {"variant": {"name": "variational"}},
-    "network.family is cnn": {"family": "cnn", "design": "stack", "channels": [4]},
+    "network.family is cnn, design fcn": {"family": "cnn", "design": "fcn"},
+    "network.norm is batch": CONVOLUTIONS | {"norm": "batch"},
+    "network.pool is average": CONVOLUTIONS | {"pool": "average"},
+    "network.head is global": CONVOLUTIONS | {"head": "global"},
     "network.family is rnn": {"family": "rnn", "hidden": [4]},
-    "networks are so large that a stack gains no time: 1,058,819 weights, 16 rows a step": MLP
+    "networks are so large that a stack gains no time, which multiply 16,908,288 times a step": MLP
     | {"hidden": [1024, 1024]},
 }
 DIFFERENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -85,3 +89,10 @@ def test_of_data() -> None:
 def test_what_cannot_be_stacked_is_not_trained() -> None:
     with pytest.raises(TrainingError, match=r"^m: jobs .* alike, but training\.ema is used; train them one by one$"):
         fit_stack("m", [job(ema=0.5)], lambda *_: ())
+
+
+def test_a_network_that_does_not_fit_is_said_of_its_model() -> None:
+    deep = Job(model(CONVOLUTIONS | {"channels": [4, 4, 4]}), dataset(3, 20, 0, side=5), PIXELS, 0)
+    assert why_not([deep]) == ""
+    with pytest.raises(ParamsError, match=r"^models\.m\.network\.channels may hold 2 stages"):
+        fit_stack("m", [deep], lambda *_: ())

@@ -5,8 +5,11 @@ from itertools import chain
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from ...errors import ParamsError
 from ...families.autoencoder.params import Autoencoder, Denoising, Plain
+from ...families.cnn.params import Stack, Tutorial
 from ...families.find import build_network
 from ...families.mlp.params import Mlp
 from ...families.objective import outputs_of
@@ -16,12 +19,15 @@ from .job import Job
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 
+IMAGES = {"norm": "none", "pool": "max", "head": "flatten"}
+"""What convolutions of a stack can be."""
+
 SHARED = ("max_epochs", "batch_size", "loss", "base", "imbalance", "accelerator", "threads")
 """Keys of `training` that are the same for all jobs of a stack."""
 
 LARGE = 2**23
-"""Weights times rows of a step, from where on a CPU multiplies for so long that it gains nothing from a stack: measured
-with 5 networks on one thread, 0.25 of the time one by one at 2**17, 0.7 at 2**22, 0.9 at 2**23, 1 at 2**24."""
+"""Multiplications of a step forward, from where on they take a CPU so long that a stack gains nothing: measured with 5
+networks on one thread, 0.25 of the time one by one at 2**17, 0.7 at 2**22, 0.9 at 2**23, 1 at 2**24."""
 
 
 def why_not(jobs: Sequence[Job]) -> str:
@@ -76,8 +82,15 @@ def _of_network(job: Job) -> Iterator[str]:
                 yield "steps of a sequence may be missing"
             if shape.categories:
                 yield "categories are told again"
+        case Stack() | Tutorial():
+            chosen = network if isinstance(network, Stack) else Stack(family="cnn", design="stack")
+            for key, value in IMAGES.items():
+                if getattr(chosen, key) != value:
+                    yield f"network.{key} is {getattr(chosen, key)}"
         case _:
-            yield f"network.family is {network.family}"
+            yield f"network.family is {network.family}" + (
+                f", design {network.design}" if network.family == "cnn" else ""
+            )
 
 
 def _of_size(job: Job) -> Iterator[str]:
@@ -85,11 +98,15 @@ def _of_size(job: Job) -> Iterator[str]:
     training, schema = job.params.training, job.dataset.schema
     if training.accelerator != "cpu" and torch.accelerator.is_available():
         return
-    with torch.device("meta"):  # shapes without numbers: costs nothing
-        network = build_network(job.params.network, network_shape(schema, job.chain, training.loss))
-    weights, rows = sum(p.numel() for p in network.parameters()), min(training.batch_size, len(job.dataset.train))
-    if weights * rows > LARGE:
-        yield f"networks are so large that a stack gains no time: {weights:,} weights, {rows} rows a step"
+    shape = network_shape(schema, job.chain, training.loss)
+    rows = min(training.batch_size, len(job.dataset.train))
+    try:
+        with torch.device("meta"), FlopCounterMode(display=False) as counted:  # shapes without numbers: costs nothing
+            build_network(job.params.network, shape).eval()(torch.empty(rows, *shape.features))
+    except ParamsError:  # it does not fit the records, which training says better
+        return
+    if (times := counted.get_total_flops() // 2) > LARGE:
+        yield f"networks are so large that a stack gains no time, which multiply {times:,} times a step"
 
 
 def _differences(jobs: Sequence[Job]) -> Iterator[str]:
