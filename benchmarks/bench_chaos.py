@@ -182,14 +182,14 @@ class Chaos:
         return {"trials": self.total, **states, "retried": resumed, **self.blows, "faults": self.faults}
 
 
-def project(folder: Path) -> None:
+def project(folder: Path, epochs: int = 60) -> None:
     """Write a project of one small model that learns some seconds."""
     tree = read_tree(ROOT / "params.yaml")
     block = tree["models"][MODEL]
     numbers = {"type": "float", "low": 0.0001, "high": 0.1, "log": True}
     block["search"] = {"training": {"optimizer": {"lr": numbers, "weight_decay": numbers}}}
     block["study"] = {"folds": FOLDS_A_TRIAL, "sampler": "tpe"}
-    block["training"] = {**block["training"], "max_epochs": 60}
+    block["training"] = {**block["training"], "max_epochs": epochs}
     dataset = tree["datasets"][block["dataset"]]
     training = {**tree["training"], "checkpoint_seconds": 0}
     tree |= {"training": training, "models": {MODEL: block}, "datasets": {block["dataset"]: dataset}}

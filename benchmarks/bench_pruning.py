@@ -152,7 +152,7 @@ def ours(replay: Replay, i: int) -> int:
     pool, epochs = replay.pool, replay.pool.curves.shape[1]
     others = [list(pool.curves[j]) for j in replay.begun]
     for done in range(1, epochs):
-        if pruning.behind_median(list(pool.curves[i, :done]), others, epochs):
+        if pruning.behind_median(list(pool.curves[i, :done]), pruning.medians(others), epochs):
             return done
     replay.begun.append(i)
     best = max(replay.complete, key=lambda j: pool.scores[j].mean(), default=None)

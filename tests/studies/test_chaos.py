@@ -9,17 +9,17 @@ import pytest
 from benchmarks import bench_chaos
 from fivefold.studies.storage import VARIABLE
 
-SECONDS = 8
+SECONDS = 5
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_a_study_under_fire_ends_with_its_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`python -m benchmarks.bench_chaos` does it for two minutes, in PostgreSQL too."""
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(bench_chaos, "ROUND", 3)
+    monkeypatch.setattr(bench_chaos, "ROUND", 2)
     random.seed(1)
-    bench_chaos.project(tmp_path / "project")
-    chaos = bench_chaos.Chaos(tmp_path / "project", total=3)
+    bench_chaos.project(tmp_path / "project", epochs=5)
+    chaos = bench_chaos.Chaos(tmp_path / "project", total=2)
     monkeypatch.chdir(chaos.folder)
     chaos.run(SECONDS)
     assert chaos.faults == []

@@ -23,20 +23,24 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
         BusyError: another process holds it; names that process.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as file:
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
         deadline = time.monotonic() + patience
-        while not _try(file.fileno()):
+        while not _try(descriptor):
             if time.monotonic() > deadline:
-                file.seek(0)
                 raise BusyError(
-                    f"{folder.name} must run once at a time, but process {file.read() or 'unknown'} is running it in"
+                    f"{folder.name} must run once at a time, but process {_holder(descriptor)} is running it in"
                     f" {folder}; wait for it or stop it"
                 )
             time.sleep(POLL)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        os.pwrite(descriptor, f"{os.getpid():<10}".encode(), 0)  # padded: to cut a file costs milliseconds
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 20, 0).decode().strip() or "unknown"
 
 
 def _try(descriptor: int) -> bool:

@@ -3,7 +3,7 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -162,15 +162,15 @@ class Running:
         """
         if self.search.study.pruning == "none" or not self.search.goal.epoch:
             return ""
-        if not pruning.behind_median(curve, self._curves, epochs):
+        if not pruning.behind_median(curve, self._reached, epochs):
             return ""
         return f"after {len(curve)} epochs of the first fold it is below the median of others"
 
     @cached_property
-    def _curves(self) -> list[list[float]]:
-        """First folds of the trials that had come to the end of theirs when this one began."""
+    def _reached(self) -> Sequence[float]:
+        """What the trials had reached that had come to the end of their first fold when this one began."""
         done = self.trials.all(TrialState.COMPLETE, TrialState.PRUNED)
-        return [each.user_attrs[CURVE] for each in done if each.user_attrs.get(FOLDS)]
+        return pruning.medians([each.user_attrs[CURVE] for each in done if each.user_attrs.get(FOLDS)])
 
     def tell_mean(self, found: list[Scores]) -> None:
         """Say how good the trial is after so many folds."""

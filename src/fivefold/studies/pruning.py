@@ -20,17 +20,31 @@ LEVEL = 0.26
 fifth fold of five."""
 
 
-def behind_median(curve: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> bool:
-    """Return whether the best score so far is below the median of what others had reached by this epoch.
+def medians(curves: Sequence[Sequence[float]]) -> Sequence[float]:
+    """Return, epoch by epoch, the median of the best scores that trials had reached by then; NaN where too few had.
 
-    curve: score of each epoch so far. others: curves of trials that have come to the end of their first fold.
+    curves: of trials that have come to the end of their first fold; one that ended early stays where it was.
+    """
+    longest = max(map(len, curves), default=0)
+    best = np.full((len(curves), longest), -math.inf)  # (trials, epochs)
+    for row, curve in zip(best, curves, strict=True):
+        row[: len(curve)] = np.where(np.isnan(curve), -math.inf, curve)
+    best = np.maximum.accumulate(best, axis=1)
+    best[np.isneginf(best)] = math.nan
+    known = np.isfinite(best).sum(axis=0)
+    return [float(np.nanmedian(column)) if n >= STARTUP else math.nan for column, n in zip(best.T, known, strict=True)]
+
+
+def behind_median(curve: Sequence[float], reached: Sequence[float], epochs: int) -> bool:
+    """Return whether the best score so far is below what `medians` says that others had reached by this epoch.
+
+    curve: score of each epoch so far.
     """
     done = len(curve)
-    if len(others) < STARTUP or done <= WARMUP * epochs or done >= epochs:
+    if not reached or done <= WARMUP * epochs or done >= epochs:
         return False
-    best = np.nanmax(curve) if not np.isnan(curve).all() else -math.inf
-    reached = [np.nanmax(other[:done]) for other in others if not np.isnan(other[:done]).all()]
-    return len(reached) >= STARTUP and bool(best < np.median(reached))
+    best = max((score for score in curve if not math.isnan(score)), default=-math.inf)
+    return best < reached[min(done, len(reached)) - 1]  # never below NaN
 
 
 def behind_best(scores: Sequence[float], best: Sequence[float]) -> float | None:

@@ -154,12 +154,10 @@ def _stopping(team: Team, trials: Trials) -> Iterator[None]:
         team.stop()
         with suppress(StudyError, SQLAlchemyError, StorageInternalError), exclusive(trials.name):
             trials.free_dead()  # else the next run does
+            bury_all(trials.name)
 
 
 def clear(trials: Trials) -> None:
-    """Remove what workers left that were killed: checkpoints of trials that have ended, and locks."""
-    with exclusive(trials.name):
-        for number in trials.ended():
-            shutil.rmtree(paths.study(trials.name) / f"trial-{number}", ignore_errors=True)
-        trials.free_dead()
-        bury_all(trials.name)
+    """Remove checkpoints of trials that have ended: of workers that were killed before they could."""
+    for number in trials.ended():
+        shutil.rmtree(paths.study(trials.name) / f"trial-{number}", ignore_errors=True)
