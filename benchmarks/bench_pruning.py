@@ -6,8 +6,8 @@ pool: one without pruning, one with Optuna's default (the median of running mean
 Each stops when its budget of epochs is spent, and its choice is judged by the truth: the loss is how much worse that is
 than the best configuration of the pool, as a share of the pool's interquartile range.
 
-`python -m benchmarks.bench_pruning record` trains the pools again, which takes half an hour; without it searches are
-replayed from results/pruning_pools.npz.
+`python -m benchmarks.bench_pruning record` trains the pools again, which takes half an hour, `... record lstm` one of
+them; without it searches are replayed from results/pruning_pools.npz.
 """
 
 import contextlib
@@ -82,12 +82,13 @@ def record(name: str) -> Pool:
     curves = np.full((POOL, epochs), np.nan)
     found, truth = np.full((POOL, FOLDS), np.nan), np.full((POOL, FOLDS), np.nan)
     for i, model in enumerate(models):
-        for into, folds in ((found, search.folds), (truth, others)):
+        # a series has the same folds each time: elsewhere weights begin otherwise too
+        for into, folds, drawn in ((found, search.folds, seed), (truth, others, seed + 1)):
             for k, fold in enumerate(folds):
                 dataset, chain = fold.prepared(model, seed)
                 with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
                     try:
-                        saved, told, kept = train(name, model, dataset, chain, seed, Path(work), lambda *_: None)
+                        saved, told, kept = train(name, model, dataset, chain, drawn, Path(work), lambda *_: None)
                     except FivefoldError:  # a rate too high: the worst there is
                         into[i, k] = -np.inf
                         continue
@@ -178,9 +179,12 @@ def main() -> int:
     """Replay, or record first."""
     os.chdir(ROOT)
     if "record" in sys.argv[1:]:
-        pools = {name: record(name) for name in MODELS}
+        names = [name for name in MODELS if name in sys.argv[1:]] or MODELS
+        pools = {name: record(name) for name in names}
         fields = {f"{name}/{field}": array for name, pool in pools.items() for field, array in pool._asdict().items()}
-        np.savez_compressed(KEPT, **{key: array.astype(np.float32) for key, array in fields.items()})
+        with np.load(KEPT) if KEPT.exists() else contextlib.nullcontext({}) as kept:
+            every = dict(kept) | {key: array.astype(np.float32) for key, array in fields.items()}
+        np.savez_compressed(KEPT, **every)
     with np.load(KEPT) as kept:
         pools = {name: Pool(*(kept[f"{name}/{field}"].astype(np.float64) for field in Pool._fields)) for name in MODELS}
     found = {name: list(losses(pool)) for name, pool in pools.items()}

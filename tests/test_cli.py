@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [["sync"], ["ui"], ["wire"], ["check"], ["sample", "poet"]])
+@pytest.mark.parametrize("command", [["sync"], ["ui"], ["wire"], ["check"], ["sample", "poet"], ["cv", "mlp"]])
 def test_outside_a_project_nothing_is_made(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

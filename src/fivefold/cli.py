@@ -12,9 +12,11 @@ from . import paths
 from .errors import ArtifactError, FivefoldError, ParamsError
 from .paths import DVC_YAML, enter_project
 from .studies.cli import app as studies
+from .studies.cli_cv import cv
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(studies, name="study")
+app.command()(cv)
 
 
 @app.command()
@@ -36,7 +38,7 @@ def wire() -> None:
 
 @app.command()
 def check() -> None:
-    """Look at params.yaml, sources and dvc.yaml, without running anything."""
+    """Look at params.yaml, spaces of studies, sources and dvc.yaml, without running anything."""
     from .data.source import source_of
     from .params.load import load_params
     from .wiring import wired
@@ -45,6 +47,13 @@ def check() -> None:
     params = load_params()
     for dataset in params.datasets.values():
         source_of(dataset)
+    searched = [name for name, model in params.models.items() if model.search]
+    if searched:  # Optuna is paid for by spaces alone
+        from .studies.corners import check_corners
+        from .studies.space import Space
+
+        for name in searched:
+            check_corners(Space.read(name))
     if DVC_YAML.read_text() != wired(DVC_YAML.resolve(), paths.root(), params):
         raise ParamsError("dvc.yaml must list what stages import and which models there are; run `make wire`")
     print(f"in order: datasets {', '.join(params.datasets)}; models {', '.join(params.models)}; dvc.yaml")

@@ -55,6 +55,11 @@ def study(name: str) -> Path:
     return Path(".fivefold/studies") / name
 
 
+def crossval(title: str) -> Path:
+    """Folder of a cross-validation: its lock, what its trainings said, and checkpoints; its scores stand beside it."""
+    return Path(".fivefold/cv") / title
+
+
 def rates(model: str) -> Path:
     """Picture of a model's sweep over learning rates."""
     return Path(".fivefold/lr") / f"{model}.png"

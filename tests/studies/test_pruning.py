@@ -6,27 +6,28 @@ from scipy.stats import binom
 
 from fivefold.studies.pruning import LEVEL, behind_best, behind_median, medians
 
-OTHERS = [[0.1 * i, 0.2 * i, 0.3 * i] + [0.3 * i] * 6 for i in range(1, 6)]
-"""Medians of the best so far: 0.3, 0.6, 0.9, 0.9 ..."""
+OTHERS = [[0.1 * i] * 6 + [0.2 * i, 0.3 * i, 0.3 * i] for i in range(1, 6)]
+"""Medians of the best so far: 0.3 six times, 0.6, 0.9, 0.9."""
 
 
 def test_below_the_median_it_is_given_up() -> None:
-    assert behind_median([0.1, 0.2, 0.3, 0.89], medians(OTHERS), 9)
-    assert not behind_median([0.1, 0.2, 0.3, 0.91], medians(OTHERS), 9)
-    assert not behind_median([0.1, 0.95, 0.3, 0.3], medians(OTHERS), 9)  # its best so far counts
+    assert behind_median([0.1] * 6 + [0.59], medians(OTHERS), 9)
+    assert not behind_median([0.1] * 6 + [0.61], medians(OTHERS), 9)
+    assert behind_median([0.1] * 7 + [0.89], medians(OTHERS), 9)
+    assert not behind_median([0.95] + [0.3] * 7, medians(OTHERS), 9)  # its best so far counts
 
 
 def test_neither_early_nor_at_the_end_nor_with_few_to_compare() -> None:
-    assert not behind_median([0.0, 0.0, 0.0], medians(OTHERS), 9)  # a third of the epochs
+    assert not behind_median([0.0] * 6, medians(OTHERS), 9)  # two thirds of the epochs
     assert not behind_median([0.0] * 9, medians(OTHERS), 9)
-    assert not behind_median([0.0] * 5, medians(OTHERS[:4]), 9)
+    assert not behind_median([0.0] * 7, medians(OTHERS[:4]), 9)
 
 
 def test_epochs_that_were_not_looked_at_are_passed_over() -> None:
     nan = float("nan")
     others = [[nan, value, nan, value + 0.1, nan, nan] for value in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    assert behind_median([nan, 0.1, nan], medians(others), 6)
-    assert not behind_median([nan, 0.35, nan], medians(others), 6)
+    assert behind_median([nan, 0.1, nan, 0.3, nan], medians(others), 6)
+    assert not behind_median([nan, 0.45, nan, nan, nan], medians(others), 6)
 
 
 @pytest.mark.parametrize("worse", [2, 3, 4])

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..paths import enter_project
+from .cli_show import adopt, show
 
 app = typer.Typer(no_args_is_help=True, help="Search better values with Optuna, as `search` of a model says.")
 
@@ -40,6 +41,7 @@ def run(
     ray = (address or "auto") if engine == "ray" else None
     with _stoppable(study):
         run_study(model, study, trials, workers, stack=stack, address=ray)
+    print(f"next: fivefold study show {study}, then fivefold study adopt {study}")
 
 
 @app.command()
@@ -53,6 +55,10 @@ def worker(model: Model, trials: Total = None, name: Name = "", stack: Stack = T
     with _stoppable(study):
         _, _, total = start(model, study, trials)
         work(model, study, total, stack=stack, wait=True)
+
+
+app.command()(show)
+app.command()(adopt)
 
 
 @contextmanager

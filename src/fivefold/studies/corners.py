@@ -1,6 +1,6 @@
 """Every corner of a space must make a valid model: found out before the first trial."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 from math import prod
 from typing import Any
@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParamsError, shown
+from ..params.models import Model
 from ..params.search import Categorical, Float, Int
 from .space import Space, Values
+
+Refuse = Callable[[Model], None]
 
 MOST = 4096
 """Corners up to which all are looked at; of more, those in which two keys leave params.yaml, and some drawn ones."""
 DRAWN = 1000
 
 
-def check_corners(space: Space) -> int:
+def check_corners(space: Space, refuse: Refuse = lambda _: None) -> int:
     """Make the model of each corner; return how many there were.
+
+    refuse: raises a `ParamsError` for a model that cannot be searched though it is valid.
 
     Raises:
         ParamsError: one is not valid; names the values that make it so, as few as there are.
@@ -25,9 +30,9 @@ def check_corners(space: Space) -> int:
     every = list(corners(space))
     for values in every:
         try:
-            space.model(values)
+            refuse(space.model(values))
         except ParamsError as error:
-            few, said = _fewest(space, values, str(error))
+            few, said = _fewest(space, values, str(error), refuse)
             each = ", ".join(f"{key}: {shown(value)}" for key, value in few.items())
             key = f"search.{next(iter(few))}" if len(few) == 1 else "search"
             raise ParamsError(
@@ -70,13 +75,13 @@ def _active(space: Space, values: Values) -> Values:
     return kept
 
 
-def _fewest(space: Space, values: Values, said: str) -> tuple[Values, str]:
+def _fewest(space: Space, values: Values, said: str, refuse: Refuse) -> tuple[Values, str]:
     """Return the values without which a model would be valid, and what is said of them."""
     few = dict(values)
     for key in values:
         rest = {other: value for other, value in few.items() if other != key}
         try:
-            space.model(rest)
+            refuse(space.model(rest))
         except ParamsError as error:
             few, said = rest, str(error)
     return few, said.removeprefix("params.yaml: ").removeprefix(f"models.{space.name}.")

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import paths
+from ..data.findings import graded
 from ..data.raw import Raw
 from ..data.read import read
 from ..data.records import Dataset, Parts
 from ..data.splitting import folds, split
-from ..errors import ParamsError
+from ..data.storage import MANIFEST
+from ..errors import ArtifactError, DataError, ParamsError
 from ..params.datasets import Dataset as DatasetParams
 from ..params.models import Model
 from ..params.selection import Encoded, Selection
@@ -46,10 +48,15 @@ class Rows:
         """Read a dataset.
 
         Raises:
-            DataError: its source breaks a rule.
+            DataError: its source breaks a rule, or holds what `prepare` would stop at.
         """
-        raw = read(block)
-        return cls(block, raw, split(raw.keys, block.split, seed), seed)
+        try:
+            raw = read(block)
+            parts = split(raw.keys, block.split, seed)
+            graded([*raw.findings, *raw.encode(parts).findings], block.checks)
+        except DataError as error:
+            raise error.of(block.source) from None
+        return cls(block, raw, parts, seed)
 
     def folds(self, k: int, seed: int) -> list[Parts]:
         """Return k divisions of the training and validation rows; the validation rows of each are held out.
@@ -134,3 +141,12 @@ def refuse_leaks(name: str, model: Model, k: int) -> None:
     """Refuse to hold rows out from a model that has learnt them already, by a `ParamsError`."""
     for problem in conflicts_of_folds(model, k):
         raise ParamsError(f"models.{name}.{problem}")
+
+
+def need_lender(name: str, model: Model) -> None:
+    """Refuse to go on without the model that `uses` names, by an `ArtifactError`."""
+    if model.lender and not (paths.model(model.lender) / MANIFEST).exists():
+        raise ArtifactError(
+            f"models.{name}.uses: {model.lender} must be trained before, but {paths.model(model.lender)} holds no"
+            f" model; run `dvc repro train@{model.lender}`"
+        )

@@ -19,6 +19,7 @@ from ..errors import BusyError, FivefoldError, StudyError, TrainingError
 from ..families.expert import judge_of
 from ..families.saved import Saved
 from ..params.models import Model
+from ..params.search import SEARCHED
 from ..preprocessing.chain import Chain
 from ..stages.guard import exposed, shielded
 from ..tracking.pulled import pulled
@@ -28,7 +29,7 @@ from . import pruning
 from . import scores as scoring
 from .owners import Lost
 from .search import Search
-from .trials import CURVE, FOLDS, REASON, SCORES, SECONDS, VALUES, Trials
+from .trials import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES, Trials
 
 Scores = dict[str, float]
 
@@ -82,9 +83,13 @@ class Running:
         Raises:
             ParamsError: they make none.
         """
-        tried = self.search.space.suggest(self.trial)
+        space = self.search.space
+        tried = space.suggest(self.trial)
         self.trial.set_user_attr(VALUES, tried)
-        return self.search.space.model(tried)
+        self.trial.set_user_attr(OWN, tried == space.current())
+        model = space.model(tried)
+        self.trial.set_user_attr(BLOCK, {key: space.block(tried)[key] for key in SEARCHED})
+        return model
 
     def found(self) -> list[Scores]:
         """Return the scores of folds that a worker found which had the trial before."""

@@ -15,12 +15,14 @@ from .. import paths
 from ..errors import ParamsError, StudyError
 from ..stages.guard import shielded, stop_if_asked
 from .corners import check_corners
+from .folds import refuse_leaks
 from .live import Live
 from .owners import bury_all
 from .processes import Processes
 from .samplers import firsts, method_of
 from .search import Search
 from .storage import exclusive, reading
+from .telling import Telling
 from .trials import Trials
 
 PERIOD = 0.5
@@ -67,7 +69,7 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
             f"models.{model}.search must say what a study tries, but is missing; write a range where a value stands,"
             " for instance search: {training: {optimizer: {lr: {type: float, low: 0.0001, high: 0.03, log: true}}}}"
         )
-    check_corners(space)
+    check_corners(space, lambda model: refuse_leaks(space.name, model, search.study.folds))
     total = total or search.study.trials
     method = method_of(search.study, space, total)
     fixed = [space.stored(values) for values in firsts(method, space)]
@@ -92,9 +94,11 @@ def run(
     search, trials, total = start(model, study, total)
     team = _team([model, study, str(total), "stack" if stack else "alone"], study, workers, address)
     with reading(study), Live(search, trials, total) as live, shielded():
+        telling = Telling(study)
         with _stopping(team, trials):
-            _lead(team, trials, total, live)
+            _lead(team, trials, total, live, telling)
         clear(trials)
+    print(telling.last())
     return trials
 
 
@@ -106,7 +110,7 @@ def _team(words: list[str], study: str, workers: int, address: str | None) -> Te
     return RayTasks.connect(address, words, workers)
 
 
-def _lead(team: Team, trials: Trials, total: int, live: Live) -> None:
+def _lead(team: Team, trials: Trials, total: int, live: Live, telling: Telling) -> None:
     deaths, ended, before = 0, -1, trials.ended()
     while True:
         stop_if_asked()
@@ -118,6 +122,7 @@ def _lead(team: Team, trials: Trials, total: int, live: Live) -> None:
         done = sum(trial.state.is_finished() for trial in every)
         if done == len(every):
             return
+        telling.now_and_then(done)
         deaths = 0 if done > ended else deaths
         ended = done
         for number, code in team.ended():

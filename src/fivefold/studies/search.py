@@ -6,7 +6,7 @@ from typing import Any
 
 from ..data.schema import Schema
 from ..params.search import Study
-from .folds import Fold, Rows, folds_of, refuse_leaks
+from .folds import Fold, Rows, folds_of, need_lender, refuse_leaks
 from .goals import Goal, goal_of
 from .space import Space
 from .trials import Direction
@@ -32,6 +32,7 @@ class Search:
         """
         space = Space.read(name)
         refuse_leaks(name, space.base, space.study.folds)
+        need_lender(name, space.base)
         return cls(space, Rows.read(space.dataset, space.seed))
 
     @property
@@ -63,9 +64,10 @@ class Search:
         """Return what makes this study another one when it changes; plain JSON values."""
         study = self.study.model_dump(mode="json", include={"folds", "objectives"})
         return {
+            "name": self.space.name,
             "model": self.space.fixed(),
             "search": dict(self.space.base.search),
-            "study": study | {"metric": self.goal.name},
+            "study": study | {"metric": self.goal.name, "better": self.goal.better},
             "dataset": self.rows.block.model_dump(mode="json"),
             "rows": self.rows.digest,
             "seed": self.space.seed,

@@ -107,7 +107,7 @@ class Space:
                 continue
             if key not in self.defaults and not isinstance(found, Categorical):
                 return None
-            value = _at(self.base.model_dump(mode="json"), key)
+            value = at(self.base.model_dump(mode="json"), key)
             if not holds(found, value):
                 return None
             values[key] = value
@@ -153,7 +153,7 @@ class Space:
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return the ranges as Optuna has them."""
-        return {key: _distribution(found) for key, found in self.ranges.items()}
+        return distributions_of(self.ranges)
 
     def block(self, values: Values) -> dict[str, Any]:
         """Return the model's block of params.yaml with `values` in it.
@@ -165,7 +165,7 @@ class Space:
         """
         block: dict[str, Any] = json.loads(json.dumps(self.tree["models"][self.name]))
         for key, value in sorted(values.items(), key=lambda item: item[0].rpartition(".")[2] not in TAGS):
-            _put(block, key, value)
+            put(block, key, value)
         changed = {key.rpartition(".")[0] for key, value in values.items() if self._is_other_kind(key, value)}
         if changed:
             at = f"models.{self.name}."
@@ -251,6 +251,11 @@ def holds(found: Float | Int | Categorical, value: Any) -> bool:
     return found.low <= value <= found.high and abs(steps - round(steps)) < 1e-9
 
 
+def distributions_of(ranges: Mapping[str, Float | Int | Categorical]) -> dict[str, BaseDistribution]:
+    """Return ranges as Optuna has them."""
+    return {key: _distribution(found) for key, found in ranges.items()}
+
+
 def encoded(value: Any) -> CategoricalChoiceType:
     """Return a choice as Optuna keeps it: lists and blocks as JSON."""
     return json.dumps(value) if isinstance(value, list | dict) else value
@@ -279,13 +284,15 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{key}.")
 
 
-def _at(tree: Any, key: str) -> Any:
+def at(tree: Any, key: str) -> Any:
+    """Return what stands at a dotted key of a tree; None for nothing."""
     for part in key.split("."):
         tree = tree.get(part) if isinstance(tree, Mapping) else None
     return tree
 
 
-def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+def put(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Put a value at a dotted key of a tree; blocks that are missing are made."""
     *blocks, last = key.split(".")
     for name in blocks:
         inner = tree.get(name)

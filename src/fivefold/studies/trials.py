@@ -6,6 +6,8 @@ a place whose worker died is free again, with what it had found: so the total is
 
 import contextlib
 import json
+import re
+import secrets
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,20 +22,26 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import ParamsError, shown
+from ..params.base import NAME_PATTERN
 from .owners import Lost, Worker, bury, lives
 from .space import Values
-from .storage import exclusive, open_storage, where
+from .storage import exclusive, exists, open_storage, where
 
 Direction = Literal["minimize", "maximize"]
 
 IDENTITY = "fivefold"
 """User attribute of a study: what it is a study of."""
+MARK = "mark"
+"""User attribute of a study: drawn when it begins, tells it from another of the same name."""
 WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
     "worker", "reason", "folds", "curve", "values", "scores", "seconds", "deaths",
 )  # fmt: skip
 """User attributes of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
 fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing; how
 many folds it had, and how many workers have died of it since."""
+BLOCK, OWN = "block", "own"
+"""User attributes of a trial: the whole block of the model with its values, as params.yaml could have it; whether
+params.yaml has them."""
 ATTEMPTS = 5
 """Workers that die of a trial, one after the other and without a new fold, before it has failed."""
 FAILURES = 5
@@ -62,12 +70,13 @@ class Trials:
         with exclusive(name):
             trials = cls(name, _study(storage, name, directions))
             known = trials.study.user_attrs.get(IDENTITY)
-            others = dict(difference(known, json.loads(json.dumps(identity)))) if known is not None else {}
+            others = trials._others(identity) if known is not None else {}
             if others and trials._nothing_found():
                 print(f"{name} begins anew with what params.yaml says now: nothing had come of it so far", flush=True)
                 optuna.delete_study(study_name=name, storage=storage)
                 trials, known, others = cls(name, _study(storage, name, directions)), None, {}
             if known is None:
+                trials.study.set_user_attr(MARK, secrets.token_hex(8))
                 trials.study.set_user_attr(IDENTITY, dict(identity))
         if others:
             raise _other(name, others)
@@ -80,15 +89,27 @@ class Trials:
         Raises:
             ParamsError: it does not.
         """
-        storage = open_storage(name)
+        none = ParamsError(
+            f"study {name!r} must have begun, but {where(name)} holds none; run `fivefold study run {name}`"
+        )
+        if not re.fullmatch(NAME_PATTERN, name) or not exists(name):
+            raise none
         try:
-            return cls(
-                name, optuna.load_study(storage=storage, study_name=name, sampler=optuna.samplers.RandomSampler())
+            study = optuna.load_study(
+                storage=open_storage(name), study_name=name, sampler=optuna.samplers.RandomSampler()
             )
         except KeyError:
-            raise ParamsError(
-                f"study {name!r} must have begun, but {where(name)} holds none; run `fivefold study run {name}`"
-            ) from None
+            raise none from None
+        return cls(name, study)
+
+    def refuse_other(self, identity: Mapping[str, Any]) -> None:
+        """Refuse, by a `ParamsError`, what is another study than this one."""
+        if others := self._others(identity):
+            raise _other(self.name, others)
+
+    def _others(self, identity: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Return what this is a study of and `identity` is not, by dotted key."""
+        return dict(difference(self.study.user_attrs[IDENTITY], json.loads(json.dumps(identity))))
 
     @property
     def storage(self) -> BaseStorage:

@@ -52,8 +52,8 @@ def artifacts() -> str:
     return (paths.store().resolve() / "artifacts").as_uri()
 
 
-def open_store() -> tuple[MlflowClient, str]:
-    """Return a client of the store and the id of the experiment, both made if need be.
+def open_store(name: str = EXPERIMENT) -> tuple[MlflowClient, str]:
+    """Return a client of the store and the id of an experiment, both made if need be.
 
     Under a lock: several processes that open a fresh SQLite store at once ruin it for good.
     """
@@ -61,13 +61,13 @@ def open_store() -> tuple[MlflowClient, str]:
     location = artifacts() if address.startswith("sqlite:") else None
     with locked(paths.root() / ".fivefold/store", patience=60):
         client = MlflowClient(address)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
+        experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             return client, experiment.experiment_id
         try:
-            return client, client.create_experiment(EXPERIMENT, artifact_location=location, tags=EXPERIMENT_TAGS)
+            return client, client.create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS)
         except MlflowException:  # another machine made it in between
-            experiment = client.get_experiment_by_name(EXPERIMENT)
+            experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 raise
             return client, experiment.experiment_id

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 import torch
 
 from ...errors import TrainingError
-from ...families.autoencoder.params import Denoising
+from ...families.autoencoder.params import Autoencoder, Denoising
+from ...families.objective import Objective
 from ...stages.guard import stop_if_asked
 from ..assemble import untrained
 from ..callbacks import Metrics
@@ -46,8 +47,8 @@ def fit_stack(name: str, jobs: Sequence[Job], on_epoch: OnEpoch) -> list[Outcome
     while stack.members:
         stop_if_asked()
         _judge(stack, epoch)
-        told_of = [member for member in stack.members if not member.error]
-        stopped = on_epoch(epoch, [member.place for member in told_of], [member.epochs[-1] for member in told_of])
+        going = sorted((member for member in stack.members if not member.error), key=lambda member: member.place)
+        stopped = on_epoch(epoch, [member.place for member in going], [member.epochs[-1] for member in going])
         left = []
         for i, member in enumerate(stack.members):
             if member.place in stopped:
@@ -85,7 +86,8 @@ def _members(name: str, jobs: Sequence[Job], device: torch.device) -> tuple[list
     for place, job in enumerate(jobs):
         schema = told(job.dataset.schema, job.params.training)
         network = untrained(name, job.params, schema, job.chain, job.seed)
-        noisy = isinstance(getattr(job.params.network, "variant", None), Denoising)  # of validation rows too
+        chosen = job.params.network
+        noisy = isinstance(chosen, Autoencoder) and isinstance(chosen.variant, Denoising)  # rows held out too, by seed
         key = (id(job.dataset), id(job.chain), job.seed if noisy else 0)
         if key not in places:
             places[key] = len(learnings)
@@ -105,11 +107,10 @@ def _laid(job: Job, learnings: Sequence[Learning], rows: Sequence[Rows]) -> tupl
     pools, reaches, start = [], [], 0
     for learning, (x, y) in zip(learnings, rows, strict=True):
         flat = x.flatten(1).contiguous()
-        classes = learning.objective.classes
-        if classes:
-            weights = getattr(learning.objective, "weights", None)
-            counts = None if weights is None else weights.to(x.device)
-            pools.append(Pool(flat, shares(job.params, y, classes, counts), y))
+        objective = learning.objective
+        if isinstance(objective, Objective) and objective.classes:
+            weights = None if objective.weights is None else objective.weights.to(x.device)
+            pools.append(Pool(flat, shares(job.params, y, objective.classes, weights), y))
         else:
             pools.append(Pool(flat, flat if y is x else y.flatten(1).contiguous()))
         reaches.append(Reach(start, len(x)))

@@ -109,7 +109,7 @@ class Dropout(Layer):
     One draw serves all networks that share a `Chance`; one that switches nothing off draws nothing by itself.
 
     Args:
-        kept: shares of units that stay, (m, 1, 1) float64.
+        kept: shares of units that stay, (m, 1, 1), in the type that is drawn.
     """
 
     def __init__(self, kept: Tensor, chances: Sequence[Chance]) -> None:
@@ -123,7 +123,7 @@ class Dropout(Layer):
             return x
         self.mask = torch.empty_like(x)
         for chance in self.chances:
-            drawn = x.new_empty(x.shape[1:], dtype=torch.float64).uniform_(generator=chance.generator)
+            drawn = x.new_empty(x.shape[1:], dtype=self.kept.dtype).uniform_(generator=chance.generator)
             torch.lt(drawn, self.kept[chance.span], out=self.mask[chance.span])
         self.mask *= self.scale
         return x * self.mask

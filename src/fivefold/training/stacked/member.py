@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import nn
 
-from ...families.autoencoder.params import Autoencoder
+from ...families.cnn.params import Stack
+from ...families.mlp.params import Mlp
 from ...families.saved import Saved, deployed
 from ...params.optimizers import Plateau
 from ...params.training import Training
@@ -58,7 +59,7 @@ class Member:
     def dropout(self) -> float:
         """The share of its units that is switched off."""
         network = self.job.params.network
-        return 0.0 if isinstance(network, Autoencoder) else getattr(network, "dropout", 0.0)
+        return network.dropout if isinstance(network, Mlp | Stack) else 0.0
 
     def rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step of an epoch."""

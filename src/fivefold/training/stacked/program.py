@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from ...families.autoencoder.dense import DenseDecoder, DenseEncoder
 from ...families.autoencoder.network import AutoencoderNetwork
+from ...families.cnn.stack import StackNetwork
 from ...families.layers import BatchNorm
 from ...families.mlp.network import MlpNetwork, Residual
+from .images import Convolution, Flat, Pool, Spread
 from .layers import (
     ACTIVATIONS,
     Activation,
@@ -34,6 +36,7 @@ class Program:
 
     Args:
         pattern: one of the networks, with dropout if any of them has it.
+        record: the shape of one record's features.
         weights: of all networks of the stack.
         span: which of them these are.
         dropout: the rate of each network of the stack.
@@ -41,14 +44,22 @@ class Program:
     """
 
     def __init__(
-        self, pattern: nn.Module, weights: Weights, span: slice, dropout: Sequence[float], chances: Sequence[Chance]
+        self,
+        pattern: nn.Module,
+        record: Sequence[int],
+        weights: Weights,
+        span: slice,
+        dropout: Sequence[float],
+        chances: Sequence[Chance],
     ) -> None:
         self.weights, self.span, self.chances = weights, span, chances
         self.layout = Layout(pattern)
         kept = [1 - rate for rate in dropout[span]]
-        self.kept = torch.tensor(kept, dtype=torch.float64, device=weights.now.device)[:, None, None]
+        device = weights.now.device
+        exact = torch.float64 if device.type == "cpu" else torch.float32  # as PyTorch draws there
+        self.kept = torch.tensor(kept, dtype=exact, device=device)[:, None, None]
         self.first = True
-        self.layers = list(self._layers(pattern))
+        self.layers = [*self._spread(pattern, record), *self._layers(pattern)]
 
     def __call__(self, x: Tensor, *, learning: bool = False) -> Tensor:
         """Return outputs of rows x."""
@@ -58,11 +69,25 @@ class Program:
         """Leave the gradients of all weights, given those by the outputs."""
         back_through(self.layers, gradient)
 
+    def _spread(self, pattern: nn.Module, record: Sequence[int]) -> Iterator[Layer]:
+        """Yield what brings images side by side, if they are looked at as images."""
+        self.images = isinstance(pattern, StackNetwork)
+        if self.images:
+            yield Spread(record)
+
     def _layers(self, module: nn.Module) -> Iterator[Layer]:
         """Yield what a module is made of, in the order in which rows go through it."""
         match module:
+            case nn.Flatten() if self.images:
+                yield Flat(len(self.kept))
             case nn.Flatten() | nn.Identity():
                 return
+            case nn.Conv2d():
+                assert module.bias is not None
+                first, self.first = self.first, False
+                yield Convolution(self._weight(module.weight), self._weight(module.bias), module, first=first)
+            case nn.MaxPool2d():
+                yield Pool()
             case nn.Linear():
                 first, self.first = self.first, False
                 yield Dense(
@@ -94,7 +119,7 @@ def _parts(module: nn.Module) -> Iterator[nn.Module]:
     match module:
         case nn.Sequential():
             yield from module
-        case MlpNetwork() | DenseEncoder() | DenseDecoder():
+        case MlpNetwork() | StackNetwork() | DenseEncoder() | DenseDecoder():
             yield module.layers
         case AutoencoderNetwork():
             yield from (module.encoder, module.to_code, module.code, module.decoder)

@@ -46,6 +46,7 @@ class Stack:
         self.loss = row_loss(members[0].job.params, self.classes)
         networks = [member.network for member in members]
         self.pattern = max(members, key=lambda member: member.dropout).network
+        self.record = members[0].job.chain.shape(members[0].job.dataset.schema.shape)
         weights = Weights.of(networks, device)
         self._arrange(members, weights, Memory.of(weights))
 
@@ -133,7 +134,7 @@ class Stack:
                 for each in self.chances
                 if (stop := min(each.span.stop, span.stop)) > max(each.span.start, span.start)
             ]
-            self.programs[key] = Program(self.pattern, self.weights, span, dropout, within)
+            self.programs[key] = Program(self.pattern, self.record, self.weights, span, dropout, within)
         return self.programs[key]
 
     def _chances(self) -> list[Chance]:

@@ -1,0 +1,113 @@
+"""What stands in braces and brackets in params.yaml: items, and the gaps between them with commas and comments."""
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from io import StringIO
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import Node
+
+SMALL = 1e-6
+"""Below which a number is written with an exponent."""
+
+
+class Item(NamedTuple):
+    """Where an item of a collection stands: its key, if it has one, and its value."""
+
+    key_start: int
+    key_end: int
+    start: int
+    end: int
+    node: Node
+
+
+def flow(value: Any) -> str:
+    """Return a value as it may stand in braces."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{flow(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, float):
+        return number(value)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = True
+    yaml.width = 1 << 30
+    text = StringIO()
+    yaml.dump([value], text)
+    return text.getvalue().strip()[1:-1]
+
+
+def number(value: float) -> str:
+    """Return a number as a person writes it: 0.0001, not 1e-04."""
+    text = repr(value)
+    return f"{Decimal(text):f}" if "e-" in text and abs(value) >= SMALL else text
+
+
+def joined(gaps: Sequence[str], items: Sequence[str | None], extra: Sequence[str], newline: str) -> str:
+    """Return items with their gaps, without those that are None, and with `extra` ones behind.
+
+    gaps: what stands before each item, and behind the last one.
+    """
+    trailing = bool(items) and _commas(gaps[-1]) > 0
+    kept, spaces = list[str](), [gaps[0]]
+    for item, gap in zip(items, gaps[1:], strict=True):
+        if item is None:
+            spaces[-1] = _merged(spaces[-1], gap)
+        else:
+            kept.append(item)
+            spaces.append(gap)
+    spaces[0] = _with_commas(spaces[0], 0)
+    if kept:
+        spaces[1:-1] = [_with_commas(gap, 1) for gap in spaces[1:-1]]
+        spaces[-1] = _with_commas(spaces[-1], int(trailing))
+    for item in extra:
+        spaces[-1:] = _before(spaces, item, newline, trailing=trailing) if kept else ["", *spaces[-1:]]
+        kept.append(item)
+    return "".join(part for pair in zip(spaces, [*kept, ""], strict=True) for part in pair)
+
+
+def _merged(left: str, right: str) -> str:
+    """Return what is left of the gaps around an item that goes; the comment behind it in its own line goes too."""
+    own, line_end, rest = right.partition("\n")
+    if not line_end:
+        return left if "," in right or "\n" in left else right
+    if "\n" not in left:
+        return right
+    if left.rpartition("\n")[2].strip():
+        return left.rpartition("\n")[0] + "\n" + right
+    return left.rpartition("\n")[0].removesuffix("\r") + ("\r\n" if own.endswith("\r") else "\n") + rest
+
+
+def _before(spaces: Sequence[str], item: str, newline: str, *, trailing: bool) -> list[str]:
+    """Return the gaps on both sides of an item that comes behind the last one: in a line of its own, where they are."""
+    last = spaces[-1]
+    if "\n" not in last:
+        return [", ", last.replace(",", "", 1) + ("," if trailing else "")] if trailing else [", ", last]
+    own, _, rest = last.partition("\n")
+    lines = [gap.rpartition("\n")[2] for gap in spaces[:-1] if "\n" in gap]
+    indent = lines[-1] if lines else " " * (len(rest) - len(rest.lstrip()) + 2)
+    return [_with_commas(own.removesuffix("\r"), 1) + newline + indent, ("," if trailing else "") + newline + rest]
+
+
+def _parts(gap: str) -> list[str]:
+    """Return a gap cut into comments and what stands between them."""
+    return re.split(r"(#[^\n]*)", gap)
+
+
+def _commas(gap: str) -> int:
+    return sum(part.count(",") for part in _parts(gap) if not part.startswith("#"))
+
+
+def _with_commas(gap: str, wanted: int) -> str:
+    """Return a gap with so many commas, none or one."""
+    parts, found = _parts(gap), 0
+    for place, part in enumerate(parts):
+        if part.startswith("#"):
+            continue
+        keep = max(0, wanted - found)
+        head, *others = part.split(",")
+        found += min(keep, len(others))
+        parts[place] = head + "".join(("," if i < keep else "") + other for i, other in enumerate(others))
+    return "".join(parts) if found >= wanted else "," + "".join(parts)

@@ -1,0 +1,50 @@
+"""Values and keys as a person writes and reads them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..params.flow import number
+from ..params.search import Categorical, Float, Int
+from .space import TAGS, Values
+
+DIGITS = 3
+"""Significant digits of a number that was drawn from a continuous range: further ones are chance."""
+
+
+def rounded(ranges: Mapping[str, Float | Int | Categorical], values: Values) -> Values:
+    """Return values that a trial tried as params.yaml is to have them."""
+    return {key: _rounded(ranges.get(key), value) for key, value in values.items()}
+
+
+def _rounded(found: Float | Int | Categorical | None, value: Any) -> Any:
+    """Round a number of a continuous range, as far as it stays within; take the noise of a sum of steps away."""
+    if not isinstance(found, Float) or not isinstance(value, float):
+        return value
+    if found.step is not None:
+        return float(f"{value:.12g}")
+    tries = (float(f"{value:.{digits}g}") for digits in range(DIGITS, 17))
+    return next((each for each in tries if found.low <= each <= found.high), value)
+
+
+def written(value: Any) -> str:
+    """Return a value as one reads it in params.yaml."""
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {written(inner)}" for key, inner in value.items()) + "}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def short(keys: Iterable[str]) -> dict[str, str]:
+    """Return for each dotted key as few of its last parts as tell it from the others, and as say something."""
+    every = list(dict.fromkeys(keys))
+    found = {}
+    for key in every:
+        parts = key.split(".")
+        fewest = 2 if parts[-1] in TAGS or len(parts[-1]) == 1 else 1
+        endings = (".".join(parts[-count:]) for count in range(fewest, len(parts)))
+        found[key] = next((end for end in endings if sum(f".{other}".endswith(f".{end}") for other in every) == 1), key)
+    return found

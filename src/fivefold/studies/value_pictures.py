@@ -1,0 +1,134 @@
+"""Pictures of the values that a study tried: each trial a line across all keys, and each key by itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..params.search import Categorical
+from ..plotting import figure, title
+from ..tracking.found import StudyFacts, TrialFacts
+from .axes import Axis, axis_of, window
+from .facts import ranges
+from .human import short
+
+BEST, PRUNED = "C3", "0.65"
+COLUMNS = 4
+"""Small pictures side by side."""
+NONE = -0.12
+"""Height of a key that a trial does not have, on axes from 0 to 1."""
+WIDE = 32
+"""Letters of ticks that fit below a small picture."""
+
+
+def parallel(study: StudyFacts, keys: Sequence[str]) -> Figure:
+    """Each trial a line across its values; the colour is the score, the best trial on top."""
+    searched, names = ranges(study), short(ranges(study))
+    done = study.ranked()[::-1]
+    low, high = window(study, done)
+
+    def height(score: float) -> float:  # the best on top
+        share = min(max((score - low) / (high - low), 0.0), 1.0)
+        return share if study.sign > 0 else 1 - share
+
+    fig, axes = figure(max(6.0, 1.15 * (len(keys) + 1) + 1.0), 4.2)
+    places = {key: axis_of(searched[key]) for key in keys}
+    for trial in study.of("pruned"):
+        _line(axes, trial, places, None, color="0.88", linewidth=0.6, zorder=1)
+    for trial in done:
+        at = height(trial.score or 0.0)
+        colour = BEST if trial is done[-1] else mpl.colormaps["viridis"](at)
+        _line(
+            axes,
+            trial,
+            places,
+            at,
+            color=colour,
+            linewidth=2.2 if trial is done[-1] else 1.0,
+            alpha=0.3 + 0.6 * at,
+            zorder=2 + at,
+        )
+    every = study.of("complete", "pruned")
+    lacking = [key for key in keys if any(key not in trial.values for trial in every)]
+    for place, (key, axis) in enumerate(places.items()):
+        _upright(axes, place, [*axis.ticks, *([(NONE, "not tried")] if key in lacking else [])])
+    _upright(axes, len(keys), [(height(value), f"{value:.4g}") for value in _round_numbers(low, high)])
+    axes.set_xticks(range(len(keys) + 1), [*(names[key] for key in keys), study.metric], fontweight="bold")
+    axes.xaxis.set_ticks_position("top")
+    axes.tick_params(length=0)
+    axes.set(yticks=[], xlim=(-0.2, len(keys) + 0.45), ylim=((NONE if lacking else 0) - 0.04, 1.04))
+    axes.spines[:].set_visible(False)
+    pruned = f", {len(study.of('pruned'))} pruned ones in grey" if study.of("pruned") else ""
+    title(fig, f"{study.name}: {len(done)} complete trials, the best in red{pruned}")
+    return fig
+
+
+def _line(axes: Axes, trial: TrialFacts, places: dict[str, Axis], end: float | None, **style: Any) -> None:
+    """Draw a trial through its values; where it has none, below the others."""
+    heights = [axis.place(trial.values[key]) if key in trial.values else NONE for key, axis in places.items()]
+    heights += [] if end is None else [end]
+    axes.plot(range(len(heights)), heights, solid_joinstyle="round", **style)
+
+
+def _upright(axes: Axes, place: int, ticks: Sequence[tuple[float, str]]) -> None:
+    """Draw one of the upright axes with its ticks."""
+    axes.plot([place, place], [0, 1], color="0.3", linewidth=0.8, zorder=4)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
+    for height, label in ticks:
+        axes.plot([place, place + 0.03], [height, height], color="0.3", linewidth=0.8, zorder=4)
+        axes.text(place + 0.05, height, label, va="center", ha="left", fontsize="x-small", bbox=box, zorder=5)
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    return [value for value in map(float, MaxNLocator(5).tick_values(low, high)) if low <= value <= high]
+
+
+def slices(study: StudyFacts, keys: Sequence[str]) -> Figure:
+    """Score against each key by itself."""
+    searched, names = ranges(study), short(ranges(study))
+    columns = min(COLUMNS, len(keys))
+    rows = -(-len(keys) // columns)
+    fig, first = figure(max(4.0, 2.5 * columns), 2.3 * rows + 0.4)
+    first.remove()
+    grid = fig.subplots(rows, columns, squeeze=False, sharey=True)
+    low, high = window(study, study.of("complete"))
+    for axes, key in zip(grid.flat, keys, strict=False):
+        axis = axis_of(searched[key])
+        spread = isinstance(searched[key], Categorical)
+        for trials, style in (
+            ([trial for trial in study.of("pruned") if not trial.folds], {"color": PRUNED, "marker": "|", "s": 22}),
+            ([trial for trial in study.of("pruned") if trial.folds], {"color": PRUNED, "marker": "v", "s": 14}),
+            (study.of("complete"), {"color": "C0", "marker": "o", "s": 14, "alpha": 0.75, "linewidths": 0}),
+        ):
+            shown = [trial for trial in trials if key in trial.values]
+            aside = [(trial.number * 0.618 % 1 - 0.5) * 0.35 / len(axis.ticks) if spread else 0.0 for trial in shown]
+            x = [axis.place(trial.values[key]) + shift for trial, shift in zip(shown, aside, strict=True)]
+            floor = low if study.sign > 0 else high
+            y = [floor if trial.score is None else min(max(trial.score, low), high) for trial in shown]
+            axes.scatter(x, y, clip_on=False, **style)
+        best = study.ranked()[0]
+        if key in best.values:
+            axes.scatter(axis.place(best.values[key]), best.score, s=60, color=BEST, marker="*", linewidths=0, zorder=4)
+        room = 0.5 / len(axis.ticks) if spread else 0.04
+        axes.set(xlim=(-room, 1 + room), ylim=(low, high), xlabel=names[key])
+        slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if _wide(axis) else {}
+        axes.set_xticks(
+            [place for place, _ in axis.ticks], [label for _, label in axis.ticks], fontsize="small", **slanted
+        )
+    for axes in grid.flat[len(keys) :]:
+        axes.set_visible(False)
+    for row in grid:
+        row[0].set_ylabel(study.metric)
+    title(
+        fig,
+        f"{study.name}: {study.metric} by key; pruned in grey, within a first fold at the edge; the best a star",
+    )
+    return fig
+
+
+def _wide(axis: Axis) -> bool:
+    """Return whether labels would run into each other."""
+    return sum(len(label) + 1 for _, label in axis.ticks) > WIDE

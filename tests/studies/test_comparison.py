@@ -1,0 +1,78 @@
+"""The statistics of folds: by hand, by a closed form, and by how often they cry wolf."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fivefold.studies.comparison import difference, estimate, holm
+
+GAINS = [0.02, 0.01, 0.03, 0.0, 0.04]
+"""Mean 0.02, variance 0.001 / 4 = 0.00025."""
+
+T_4 = 2.776445
+"""97.5 % of t with 4 degrees of freedom, from a printed table."""
+
+
+def tail_of_t_4(t: float) -> float:
+    """P(T > t) with 4 degrees of freedom, in closed form."""
+    a = 1 + t * t / 4
+    return 0.5 - 3 / 8 * t / math.sqrt(a) * (1 - t * t / a / 12)
+
+
+def test_a_difference_worked_out_by_hand() -> None:
+    other = [0.9, 0.92, 0.88, 0.95, 0.91]
+    found = difference(np.add(other, GAINS).tolist(), other, ratio=1 / 4)
+    error = math.sqrt((1 / 5 + 1 / 4) * 0.00025)  # the uncorrected test has 1 / 5 alone
+    assert found.mean == pytest.approx(0.02)
+    assert found.t == pytest.approx(0.02 / error)
+    assert found.t == pytest.approx(1.885618, abs=1e-6)
+    assert found.p == pytest.approx(2 * tail_of_t_4(0.02 / error))
+    assert (found.low, found.high) == pytest.approx((0.02 - T_4 * error, 0.02 + T_4 * error), rel=1e-6)
+
+
+def test_an_estimate_has_the_same_correction() -> None:
+    found = estimate(GAINS, ratio=1 / 4)
+    reach = T_4 * math.sqrt(0.45 * 0.00025)
+    assert found == pytest.approx((0.02, math.sqrt(0.00025), 0.02 - reach, 0.02 + reach), rel=1e-6)
+
+
+def test_the_other_way_round_is_the_same_with_another_sign() -> None:
+    one, other = [0.5, 0.7, 0.6], [0.4, 0.65, 0.62]
+    there, back = difference(one, other, 0.5), difference(other, one, 0.5)
+    assert back == pytest.approx((-there.mean, -there.high, -there.low, -there.t, there.p))
+
+
+def test_folds_that_all_differ_alike() -> None:
+    assert difference([1.0, 2.0], [1.0, 2.0], 1.0) == (0.0, 0.0, 0.0, 0.0, 1.0)
+    assert difference([1.5, 2.5], [2.0, 3.0], 1.0) == (-0.5, -0.5, -0.5, -math.inf, 0.0)
+
+
+def test_several_p_values_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([0.02]) == [0.02]
+    assert holm([]) == []
+
+
+def errors(x: np.ndarray, y: np.ndarray, folds: list[np.ndarray]) -> list[float]:  # type: ignore[type-arg]
+    """Mean squared error of a line through the origin on each fold, learnt on the others."""
+    found = []
+    for held in folds:
+        slope = (np.dot(x, y) - np.dot(x[held], y[held])) / (np.dot(x, x) - np.dot(x[held], x[held]))
+        found.append(float(((y[held] - slope * x[held]) ** 2).mean()))
+    return found
+
+
+def test_of_two_models_that_are_equally_good_few_differences_are_found() -> None:
+    random = np.random.default_rng(0)
+    times, corrected, plain = 300, 0, 0
+    for _ in range(times):
+        x = random.normal(size=(2, 60))
+        y = x.sum(axis=0) + random.normal(size=60)  # either of both tells as much of it as the other
+        folds = [held for _ in range(4) for held in np.array_split(random.permutation(60), 5)]
+        one, other = errors(x[0], y, folds), errors(x[1], y, folds)
+        corrected += difference(one, other, 1 / 4).p < 0.05
+        plain += difference(one, other, 0.0).p < 0.05
+    assert corrected / times < 0.1
+    assert plain / times > 0.3

@@ -1,0 +1,158 @@
+"""What a study found, told while it runs and after: best trials, reasons, what matters, what comes next."""
+
+import io
+import json
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from fivefold.studies.cli_show import show as command
+from fivefold.studies.findings import found
+from fivefold.studies.importance import importance
+from fivefold.studies.owners import Worker
+from fivefold.studies.pictures import draw
+from fivefold.studies.show import show
+from fivefold.studies.trials import Trials
+from fivefold.tracking.found import Found, Gain, Group, Importance, TrialFacts
+
+from .example import OWN_VALUES, SGD, TEXT, add, opened, project
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(tmp_path, monkeypatch)
+
+
+def study(trials: int = 0) -> None:
+    """Put trials in: params.yaml's own, a better one, some that are pruned and failed, and as many more."""
+    pair = opened()
+    add(pair, [0.80, 0.82, 0.84])
+    add(pair, [0.90, 0.80, 0.91], {"network.dropout": 0.234567})
+    for epochs in (4, 9):
+        reason = f"after {epochs} epochs of the first fold it is below the median of others"
+        add(pair, state="pruned", reason=reason, curve=0.1)
+    add(pair, [0.7, 0.7], SGD, state="pruned", reason="its 2 folds are worse than those of trial 1, p 0.250")
+    for rate in (0.01, 0.02):
+        add(pair, {}, {"training.optimizer.lr": rate}, "failed", f"the loss is not finite at rate {rate}")
+    rng = np.random.default_rng(0)
+    for _ in range(trials):
+        dropout, rate = float(rng.uniform(0, 0.5)), float(np.exp(rng.uniform(np.log(0.0003), np.log(0.03))))
+        score = 0.8 - dropout / 2 + rng.normal(0, 0.01)
+        add(pair, [score, score], {"network.dropout": dropout, "training.optimizer.lr": rate, **SGD})
+
+
+def seen(top: int = 10) -> tuple[Found, str]:
+    facts, screen = found(Trials.load("net")), io.StringIO()
+    show(facts, top, Console(file=screen, width=140))
+    return facts, screen.getvalue()
+
+
+def test_the_best_trial_is_compared_with_what_params_yaml_had() -> None:
+    study()
+    facts, text = seen()
+    assert (facts.best, facts.baseline) == (1, 0)
+    assert facts.gain is not None
+    assert facts.gain.folds == pytest.approx([0.10, -0.02, 0.07])
+    assert (facts.gain.mean, facts.gain.better) == (pytest.approx(0.05), 2)
+    spread = stdev([0.90, 0.80, 0.91])
+    assert f"trial 1, accuracy {fmean([0.90, 0.80, 0.91]):.4g} ± {spread:.2g}" in text
+    assert facts.differs == {"network.dropout": (0.1, 0.235)}
+    assert "fivefold study adopt net" in text.splitlines()[-1]
+
+
+def test_what_ended_early_is_grouped_by_why() -> None:
+    study()
+    facts, text = seen()
+    assert facts.counts == {"complete": 2, "pruned": 3, "failed": 2, "running": 0, "waiting": 0}
+    assert [(group.text, group.trials) for group in facts.pruned] == [
+        ("after 4 to 9 epochs of the first fold (below the median)", (2, 3)),
+        ("by the paired test after 2 folds", (4,)),
+    ]
+    assert [(group.text, group.trials) for group in facts.failed] == [("the loss is not finite at rate 0.01", (5, 6))]
+    assert "  2 the loss is not finite at rate 0.01  (trial 5, 6)" in text
+
+
+def test_of_few_trials_no_importance_is_told() -> None:
+    study()
+    facts, text = seen()
+    assert facts.importance.shares == {}
+    assert "too few trials: 5 can be ranked, and with fewer than 12 shares would be chance" in text
+
+
+def test_the_key_that_makes_the_difference_is_the_weightiest() -> None:
+    study(25)
+    facts, text = seen(top=3)
+    assert next(iter(facts.importance.shares)) == "network.dropout"
+    assert facts.importance.shares["network.dropout"] > 0.5
+    assert sum(facts.importance.shares.values()) == pytest.approx(1)
+    assert "best 3 of 27 complete trials" in text
+
+
+def test_a_study_is_shown_while_it_runs_and_after_its_worker_died() -> None:
+    _, trials = opened()
+    trials.places(3, [])
+    worker = Worker("net")
+    trials.take(worker, 3)
+    facts, text = seen()
+    assert (facts.counts["running"], facts.counts["waiting"], facts.lost) == (1, 2, 0)
+    assert "3 trials: 1 running, 2 waiting" in text
+    assert text.splitlines()[-1].startswith("wait for the first trial")
+    worker.close()
+    facts, text = seen()
+    assert facts.lost == 1
+    assert "fivefold study run net    # goes on with the 3 trials that are left" in text
+
+
+def test_of_several_objectives_the_front_is_a_table() -> None:
+    text = TEXT.replace("study: {folds: 3,", "study: {objectives: [score, parameters], folds: 3,")
+    Path("params.yaml").write_text(text)
+    pair = opened()
+    for score, size in ((0.8, 10), (0.9, 20), (0.85, 30), (0.9, 15)):
+        add(pair, [score] * 3, {"network.dropout": size / 100}, parameters=size)
+    facts, text = seen()
+    assert (facts.best, facts.front) == (None, (0, 3))
+    assert "Pareto front: 2 of 4 complete trials, that none beats in all" in text
+    assert "fivefold study adopt net --trial 0" in text
+    assert {path.name for path in draw(facts, facts.importance, Path("plots"))} == {
+        "pareto.png",
+        "parallel.png",
+        "slice.png",
+    }
+
+
+def test_every_key_of_the_json_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/studies.md").read_text()
+    keys = [
+        *Found.model_fields,
+        *TrialFacts.model_fields,
+        *Group.model_fields,
+        *Importance.model_fields,
+        *Gain.model_fields,
+    ]
+    assert len(keys) > 30
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    study()
+    command("net", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads(found(Trials.load("net")).model_dump_json())
+    assert told["trials"][0]["values"] == OWN_VALUES
+
+
+def test_pictures_are_written_and_the_same_each_time(tmp_path: Path) -> None:
+    study(15)
+    command("net", plots=tmp_path / "one")
+    facts = found(Trials.load("net"))
+    draw(facts, importance(facts), tmp_path / "two")
+    names = [path.name for path in sorted((tmp_path / "one").iterdir())]
+    assert names == ["history.png", "importance.png", "parallel.png", "slice.png"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        with Image.open(tmp_path / "one" / name) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10  # not empty
