@@ -50,6 +50,8 @@ BLOWS = {
     ("leader", signal.SIGINT): 1,
 }
 """Whom a signal hits, and how often beside the others."""
+LINGER = 20
+"""Seconds that a process may take that tells MLflow of a study whose leader was killed."""
 MARK = "FIVEFOLD_CHAOS"
 ENDS = {0, -signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT}
 """Of a leader; the last two of one that has hardly begun."""
@@ -173,6 +175,9 @@ class Chaos:
         self.faults += [f"{name} is left" for name in left]
         workers = [path.name for path in (self.folder / ".fivefold/studies" / MODEL / "workers").iterdir()]
         self.faults += [f"the lock of {name} is left" for name in workers]
+        end = time.monotonic() + LINGER
+        while self.processes() and time.monotonic() < end:
+            time.sleep(0.2)
         self.faults += [f"process {pid} is left" for pid in self.processes()]
 
     def told(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from fivefold.studies import run as running
 from fivefold.studies.live import Live
 from fivefold.studies.run import start
 from fivefold.studies.storage import VARIABLE, journal
+from fivefold.studies.telling import Telling
 from fivefold.studies.trials import DEATHS, FOLDS, WORKER, Trials
 
 FIVEFOLD = [sys.executable, "-c", "from fivefold.cli import main; main()", "study"]
@@ -109,7 +110,7 @@ def lead(monkeypatch: pytest.MonkeyPatch, ends: list[tuple[int, str]]) -> Script
     monkeypatch.setattr(running, "PERIOD", 0)
     search, trials, total = start(MODEL, MODEL, 12)
     team = Script(trials, ends)
-    running._lead(team, trials, total, Live(search, trials, total))
+    running._lead(team, trials, total, Live(search, trials, total), Telling(MODEL))
     return team
 
 

@@ -28,7 +28,9 @@ def run(
     name: Name = "",
     stack: Stack = True,
     engine: Annotated[Engine, typer.Option(help="what workers are: processes, or tasks of a Ray cluster")] = "process",
-    address: Annotated[str, typer.Option(help="of the Ray cluster: auto, local, ray://host:10001")] = "",
+    address: Annotated[
+        str, typer.Option(help="of the Ray cluster: auto, local, or as `ray start` says; ray:// needs ray[client]")
+    ] = "",
 ) -> None:
     """Run a study, or go on with it, until it has so many trials in all."""
     from ..errors import InputError

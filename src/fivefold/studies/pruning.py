@@ -31,8 +31,10 @@ def medians(curves: Sequence[Sequence[float]]) -> Sequence[float]:
         row[: len(curve)] = np.where(np.isnan(curve), -math.inf, curve)
     best = np.maximum.accumulate(best, axis=1)
     best[np.isneginf(best)] = math.nan
-    known = np.isfinite(best).sum(axis=0)
-    return [float(np.nanmedian(column)) if n >= STARTUP else math.nan for column, n in zip(best.T, known, strict=True)]
+    known = np.isfinite(best).sum(axis=0) >= STARTUP
+    found = np.full(longest, math.nan)
+    found[known] = np.nanmedian(best[:, known], axis=0)
+    return list(found)
 
 
 def behind_median(curve: Sequence[float], reached: Sequence[float], epochs: int) -> bool:
