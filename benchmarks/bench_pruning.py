@@ -150,9 +150,9 @@ def default(replay: Replay, i: int) -> int:
 def ours(replay: Replay, i: int) -> int:
     """Median over epochs of the first fold, then paired signed ranks over folds."""
     pool, epochs = replay.pool, replay.pool.curves.shape[1]
-    others = [list(pool.curves[j]) for j in replay.begun]
+    reached = pruning.medians([list(pool.curves[j]) for j in replay.begun])
     for done in range(1, epochs):
-        if pruning.behind_median(list(pool.curves[i, :done]), pruning.medians(others), epochs):
+        if pruning.behind_median(list(pool.curves[i, :done]), reached, epochs):
             return done
     replay.begun.append(i)
     best = max(replay.complete, key=lambda j: pool.scores[j].mean(), default=None)
