@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
-from fivefold.errors import StudyError
+from fivefold.errors import ParamsError, StudyError
 from fivefold.studies.run import start
 from fivefold.studies.trials import FOLDS, SCORES, VALUES
 from fivefold.studies.worker import work
@@ -94,12 +94,30 @@ def test_two_objectives_are_told_and_none_is_pruned(project: Path) -> None:
     assert trials.best() is None
 
 
-def test_values_that_make_no_model_fail_with_their_reason(project: Path) -> None:
-    write(project, "mlp", search={"select": {"k": {"type": "categorical", "choices": [20, 31, 32, 33, 34, 35, 36]}}})
+def test_trials_that_diverge_fail_with_their_reason(project: Path) -> None:
+    rates = {"type": "categorical", "choices": [0.003, 1e30, 2e30, 3e30, 4e30, 5e30, 6e30]}
+    write(project, "mlp", search={"training": {"optimizer": {"lr": rates}}})
     _, trials, total = start("mlp", "mlp", 40)
     assert total == 7  # a grid has no more points
     with pytest.raises(StudyError, match="5 trials in a row failed, the last one") as error:
         work("mlp", "mlp", total, stack=False)
-    assert "select.k must be at most the number of features, 30, but is" in str(error.value)
+    assert "loss must be finite, but is" in str(error.value)
     states = [trial.state.name for trial in trials.all()]
     assert states == ["COMPLETE", *["FAIL"] * 5, "WAITING"]
+
+
+def test_a_selection_that_the_rows_cannot_have_is_refused_before_the_first_trial(project: Path) -> None:
+    write(project, "mlp", search={"select": {"k": {"type": "int", "low": 8, "high": 60}}})
+    with pytest.raises(ParamsError) as error:
+        start("mlp", "mlp", 4)
+    assert str(error.value) == (
+        "models.mlp.search.select: every corner must suit the rows, but select.k: 60 does not: select.k must be at most"
+        " the number of features, 30, but is 60; lower it"
+    )
+
+
+def test_places_are_made_as_they_are_needed(project: Path) -> None:
+    write(project, "mlp")
+    _, trials, total = start("mlp", "mlp", 100_000_000)
+    assert total == 100_000_000
+    assert len(trials.all()) <= 101

@@ -135,3 +135,14 @@ def test_four_processes_that_append_at_once_lose_nothing(path: Path) -> None:
     trials = study.get_trials()
     assert [trial.number for trial in trials] == list(range(100))
     assert sorted(trial.value or 0 for trial in trials) == [100 * who + n for who in range(4) for n in range(25)]
+
+
+def test_a_file_that_was_removed_or_replaced_is_missed(tmp_path: Path) -> None:
+    storage = JournalStorage(Journal(tmp_path / "journal.log"))
+    study = optuna.create_study(storage=storage, study_name="s")
+    (tmp_path / "journal.log").rename(tmp_path / "elsewhere")
+    for again in (False, True):
+        if again:
+            (tmp_path / "journal.log").write_bytes((tmp_path / "elsewhere").read_bytes())
+        with pytest.raises(StudyError, match="must stay where it is while its study runs, but was removed or replaced"):
+            study.ask()

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 from collections.abc import Generator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Journal(JournalFileBackend):
         self.path = path
         self.offsets = [0]  # where each line begins
         super().__init__(str(path), lock_obj=Lock(path.with_suffix(".lock")))
+        self.file = path.stat().st_ino  # by which it is known again
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the entries behind the first `log_number_from`; a last line that is not whole is none.
@@ -55,7 +57,7 @@ class Journal(JournalFileBackend):
 
     def _read(self, number: int) -> tuple[list[bytes], list[dict[str, Any]]]:
         """Return the lines behind the first `number`, and what they say; a `ValueError` names one that says nothing."""
-        with self.path.open("rb") as file:
+        with self._open("rb") as file:
             file.seek(self.offsets[number])
             lines = file.read().split(b"\n")[:-1]
         entries = []
@@ -64,6 +66,27 @@ class Journal(JournalFileBackend):
                 raise ValueError(f"line {place} begins with {line[:20]!r}")
             entries.append(json.loads(line))
         return lines, entries
+
+    def _open(self, mode: str) -> FileIO:
+        """Open the file that this journal began with.
+
+        Raises:
+            StudyError: it is gone, or another one stands in its place.
+        """
+        try:
+            file = FileIO(self.path, mode)
+        except FileNotFoundError:
+            raise self._gone() from None
+        if os.fstat(file.fileno()).st_ino != self.file:
+            file.close()
+            raise self._gone()
+        return file
+
+    def _gone(self) -> StudyError:
+        return StudyError(
+            f"{self.path} must stay where it is while its study runs, but was removed or replaced; run the same command"
+            " again"
+        )
 
     def _foreign(self, what: str) -> StudyError:
         return StudyError(
@@ -93,7 +116,7 @@ class Journal(JournalFileBackend):
             ) from None
 
     def _append(self, text: bytes, sync: bool) -> None:
-        with self.path.open("rb+", buffering=0) as file:
+        with self._open("rb+") as file:
             end = _whole(file.fileno())
             file.seek(end)
             try:

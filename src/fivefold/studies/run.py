@@ -20,7 +20,7 @@ from .live import Live
 from .owners import bury_all
 from .processes import Processes
 from .samplers import firsts, method_of
-from .search import Search
+from .search import Search, check_selections
 from .storage import exclusive, reading
 from .telling import Telling
 from .trials import Trials
@@ -70,6 +70,7 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
             " for instance search: {training: {optimizer: {lr: {type: float, low: 0.0001, high: 0.03, log: true}}}}"
         )
     check_corners(space, lambda model: refuse_leaks(space.name, model, search.study.folds))
+    check_selections(search)
     total = total or search.study.trials
     method = method_of(search.study, space, total)
     fixed = [space.stored(values) for values in firsts(method, space)]
@@ -99,6 +100,8 @@ def run(
             _lead(team, trials, total, live, telling)
         clear(trials)
     print(telling.last())
+    if not trials.all(TrialState.COMPLETE):
+        raise StudyError(f"{study} has {total} trials, but none is complete; `fivefold study show {study}` says why")
     return trials
 
 
@@ -118,9 +121,9 @@ def _lead(team: Team, trials: Trials, total: int, live: Live, telling: Telling) 
             trials.free_dead()
         every = trials.all()[:total]
         live.show(every)
-        waiting = sum(trial.state == TrialState.WAITING for trial in every)
+        waiting = sum(trial.state == TrialState.WAITING for trial in every) + total - len(every)
         done = sum(trial.state.is_finished() for trial in every)
-        if done == len(every):
+        if done == total:
             return
         telling.now_and_then(done)
         deaths = 0 if done > ended else deaths
@@ -136,7 +139,7 @@ def _lead(team: Team, trials: Trials, total: int, live: Live, telling: Telling) 
         if waiting:
             team.fill(waiting)
         elif not team.living:
-            live.wait(len(every) - done)
+            live.wait(total - done)
         time.sleep(PERIOD)
 
 

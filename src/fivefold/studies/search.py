@@ -5,7 +5,10 @@ from functools import cached_property
 from typing import Any
 
 from ..data.schema import Schema
+from ..errors import DataError, ParamsError, shown
 from ..params.search import Study
+from ..params.selection import Selection
+from .corners import corners
 from .folds import Fold, Rows, folds_of, need_lender, refuse_leaks
 from .goals import Goal, goal_of
 from .space import Space
@@ -72,3 +75,26 @@ class Search:
             "rows": self.rows.digest,
             "seed": self.space.seed,
         }
+
+
+def check_selections(search: Search) -> None:
+    """Fit each selection that a corner of the space has to the first fold's training rows.
+
+    Raises:
+        ParamsError: these rows cannot have it; names the values.
+    """
+    seen: set[Selection] = set()
+    for values in corners(search.space):
+        chosen = {key: value for key, value in values.items() if key.startswith("select.")}
+        model = search.space.model(chosen)
+        if not chosen or model.select in seen:
+            continue
+        seen.add(model.select)
+        try:
+            search.folds[0].prepared(model, search.space.seed)
+        except DataError as error:
+            each = ", ".join(f"{key}: {shown(value)}" for key, value in chosen.items())
+            raise ParamsError(
+                f"models.{search.space.name}.search.select: every corner must suit the rows, but {each} does not:"
+                f" {error}"
+            ) from None

@@ -1,6 +1,6 @@
 """The trials of one study: how many there are to be, who has which, and how each ended.
 
-A study is a row of places. `places` makes as many as were asked for in all; a worker takes the first that is free, and
+A study is a row of places, made as they are needed up to the total; a worker takes the first that is free, and
 a place whose worker died is free again, with what it had found: so the total is exact, however often all are killed.
 """
 
@@ -28,6 +28,9 @@ from .space import Values
 from .storage import exclusive, exists, open_storage, where
 
 Direction = Literal["minimize", "maximize"]
+
+AHEAD = 100
+"""Places that are made at once."""
 
 IDENTITY = "fivefold"
 """User attribute of a study: what it is a study of."""
@@ -121,13 +124,17 @@ class Trials:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     def places(self, total: int, fixed: list[Values]) -> None:
-        """Make places until there are `total`; the first ones are to try `fixed` values, as Optuna keeps them."""
+        """Make places, `total` at most; the first ones are to try `fixed` values, as Optuna keeps them."""
         with exclusive(self.name):
-            for number in range(len(self.all()), total):
-                if number < len(fixed):
-                    self.study.enqueue_trial(fixed[number])
-                else:
-                    self.study.add_trial(create_trial(state=TrialState.WAITING))
+            have = len(self.all())
+            for values in fixed[have:total]:
+                self.study.enqueue_trial(values)
+            self._make(total)
+
+    def _make(self, total: int) -> None:
+        """Make more places, `AHEAD` at most, while there are fewer than `total`. The caller holds the study."""
+        for _ in range(min(total - len(self.all()), AHEAD)):
+            self.study.add_trial(create_trial(state=TrialState.WAITING))
 
     def take(self, worker: Worker, total: int, most: int = 1) -> list[FrozenTrial]:
         """Return up to `most` free places among the first `total`, which are the worker's now.
@@ -136,6 +143,8 @@ class Trials:
         """
         with exclusive(self.name):
             self.free_dead()
+            if len(self.all(TrialState.WAITING)) < most:
+                self._make(total)
             free = [trial for trial in self.all(TrialState.WAITING) if trial.number < total]
             calm = [trial for trial in free if DEATHS not in trial.user_attrs]
             taken = free[:1] if free[:1] != calm[:1] else calm[:most]
