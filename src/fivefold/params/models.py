@@ -5,9 +5,9 @@ A family is added by one folder under families/ and one name in `Network`.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, Field
 
 from ..families.autoencoder.params import Autoencoder
 from ..families.cnn.params import Cnn
@@ -39,7 +39,7 @@ class Model(Strict):
     select: Selection
     network: Network
     training: Training = Field(description="what differs from the `training` block at the top; {} if nothing does")
-    search: Annotated[Mapping[str, JsonValue], AfterValidator(MappingProxyType)] = Field(
+    search: Annotated[Mapping[str, Any], AfterValidator(MappingProxyType)] = Field(
         default={},
         validate_default=True,
         exclude=True,  # no part of what a model is

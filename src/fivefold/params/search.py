@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from ..errors import ParamsError, shown
 from .base import Strict
@@ -25,7 +25,7 @@ SEARCHED = ("select", "network", "training")
 Scalar = str | int | float | bool | None
 
 When = Annotated[
-    Mapping[str, JsonValue],
+    Mapping[str, Any],
     AfterValidator(MappingProxyType),
 ]
 """Dotted key of the model: value or list of values; tried only where the key has one of them."""
@@ -57,7 +57,7 @@ class Categorical(Strict):
     """One of several values, which may be lists and blocks."""
 
     type: Literal["categorical"]
-    choices: tuple[JsonValue, ...] = Field(min_length=1)
+    choices: tuple[Any, ...] = Field(min_length=1)
     when: When = Field(default={}, validate_default=True)
 
 
