@@ -14,7 +14,7 @@ from fivefold.studies.trials import FOLDS, SCORES, VALUES
 from fivefold.studies.worker import work
 
 ROOT = Path(__file__).parents[2]
-RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.0001, "high": 0.1, "log": True}}}}
+RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.0001, "high": 0.03, "log": True}}}}
 
 GOALS = {
     "mlp": ("accuracy", "maximize"),
