@@ -50,9 +50,12 @@ def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
 
 def _head(study: Found) -> Text:
     of = "" if study.name == study.model else f" of model {study.model}"
-    after = ", ".join(objective.replace("score", study.metric) for objective in study.objectives)
+    after = ", ".join(
+        f"{study.metric} ({study.better} is better)" if objective == "score" else f"{objective} (lower is better)"
+        for objective in study.objectives
+    )
     folds = f"mean of {study.folds} folds" if study.folds > 1 else "on the validation rows"
-    return Text.assemble((study.name, "bold"), f": study{of}, {after} ({study.better} is better), {folds}")
+    return Text.assemble((study.name, "bold"), f": study{of}, {after}, {folds}")
 
 
 def _counts(study: Found) -> Text:
