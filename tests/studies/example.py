@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from fivefold.params.search import SEARCHED
+from fivefold.studies.ranges import distributions_of
 from fivefold.studies.search import Search
 from fivefold.studies.trials import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES, Trials
 
@@ -103,7 +104,7 @@ def add(
     means = {"score": sum(folds) / len(folds), **more} if folds else {}
     if state == "complete":
         attributes[SCORES] = means
-    ways = search.space.distributions()
+    ways = distributions_of(search.space.ranges)
     done = [float(means[each]) for each in search.study.objectives] if state == "complete" else None
     trials.study.add_trial(
         create_trial(

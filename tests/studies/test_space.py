@@ -95,7 +95,6 @@ def test_a_condition_that_is_not_met_leaves_its_key_out(tmp_path: Path) -> None:
         values = tried.suggest(trial)
         assert ("network.dropout" in values) == (values["network.norm"] == "none")
         assert ("training.optimizer.momentum" in values) == (values["training.optimizer.name"] == "sgd")
-        assert tried.told(trial.params) == values
         assert tried.stored(values) == trial.params
         tried.model(values)
         seen.add((values["network.norm"], values["training.optimizer.name"], str(values["network.hidden"])))

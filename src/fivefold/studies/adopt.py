@@ -13,10 +13,11 @@ from ..params.edit import edited, same
 from ..params.load import parse, read_tree
 from ..params.search import SEARCHED
 from ..tracking.found import StudyFacts, TrialFacts
+from .dotted import at, put
 from .facts import facts, ranges
 from .human import rounded
 from .search import Search
-from .space import TAGS, Space, Values, at, put
+from .space import TAGS, Space, Values
 from .trials import BLOCK, Trials, difference
 
 

@@ -20,7 +20,7 @@ from optuna.trial import create_trial
 from ..params.search import Categorical, Float, Int
 from ..tracking.found import Importance, StudyFacts, TrialFacts
 from .facts import ranges
-from .space import distributions_of, encoded
+from .ranges import distributions_of, encoded
 
 METHOD = "fANOVA of ranks"
 FEWEST, EACH = 12, 2

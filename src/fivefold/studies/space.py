@@ -1,20 +1,13 @@
 """The values that a study may try of a model, and the model that some of them make."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from optuna import Trial
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalChoiceType,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 
 from .. import paths
 from ..errors import ParamsError, shown
@@ -23,6 +16,8 @@ from ..params.load import parse, read_tree, unknown_keys, with_inherited_trainin
 from ..params.models import Model
 from ..params.root import Params
 from ..params.search import Categorical, Float, Int, Study, ranges_of
+from .dotted import at, drop, flat, put
+from .ranges import encoded, holds, suggested
 
 Values = dict[str, Any]
 """Dotted key of a model's block -> value, as params.yaml would have it."""
@@ -97,7 +92,7 @@ class Space:
     @cached_property
     def defaults(self) -> Values:
         """Every value of the model's block as params.yaml has it, with what it leaves to defaults, by dotted key."""
-        return dict(_flat(self.base.model_dump(mode="json")))
+        return dict(flat(self.base.model_dump(mode="json")))
 
     def current(self) -> Values | None:
         """Return the values that params.yaml has now; None if a range does not hold one of them."""
@@ -126,34 +121,14 @@ class Space:
         values: Values = {}
         for key, found in self.ranges.items():
             if self.active(key, values):
-                values[key] = self._suggested(trial, key, found)
+                values[key] = suggested(trial, key, found)
         return values
-
-    def _suggested(self, trial: Trial, key: str, found: Float | Int | Categorical) -> Any:
-        match found:
-            case Float():
-                return trial.suggest_float(key, found.low, found.high, log=found.log, step=found.step)
-            case Int():
-                return trial.suggest_int(key, found.low, found.high, log=found.log, step=found.step)
-            case Categorical():
-                return decoded(found, trial.suggest_categorical(key, [encoded(choice) for choice in found.choices]))
 
     def stored(self, values: Values) -> Values:
         """Return values as Optuna keeps them."""
         return {
             key: encoded(value) if isinstance(self.ranges[key], Categorical) else value for key, value in values.items()
         }
-
-    def told(self, kept: Values) -> Values:
-        """Return values as params.yaml has them, of those that Optuna keeps."""
-        return {
-            key: decoded(found, value) if isinstance(found := self.ranges[key], Categorical) else value
-            for key, value in kept.items()
-        }
-
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Return the ranges as Optuna has them."""
-        return distributions_of(self.ranges)
 
     def block(self, values: Values) -> dict[str, Any]:
         """Return the model's block of params.yaml with `values` in it.
@@ -168,11 +143,10 @@ class Space:
             put(block, key, value)
         changed = {key.rpartition(".")[0] for key, value in values.items() if self._is_other_kind(key, value)}
         if changed:
-            at = f"models.{self.name}."
             for unknown in unknown_keys(self._tree(block)):
-                key = unknown.removeprefix(at)
+                key = unknown.removeprefix(f"models.{self.name}.")
                 if key.rpartition(".")[0] in changed and key not in values:
-                    _drop(block, key)
+                    drop(block, key)
         return block
 
     def model(self, values: Values) -> Model:
@@ -236,73 +210,3 @@ class Space:
 
     def _said(self, key: str, problem: str) -> str:
         return f"models.{self.name}.search.{key}: {problem}"
-
-
-def holds(found: Float | Int | Categorical, value: Any) -> bool:
-    """Return whether a range holds a value as params.yaml has it."""
-    if isinstance(found, Categorical):
-        return any(type(choice) is type(value) and choice == value for choice in found.choices)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    if isinstance(found, Int) and not float(value).is_integer():
-        return False
-    step = found.step if not found.log else None
-    steps = 0.0 if step is None else (value - found.low) / step
-    return found.low <= value <= found.high and abs(steps - round(steps)) < 1e-9
-
-
-def distributions_of(ranges: Mapping[str, Float | Int | Categorical]) -> dict[str, BaseDistribution]:
-    """Return ranges as Optuna has them."""
-    return {key: _distribution(found) for key, found in ranges.items()}
-
-
-def encoded(value: Any) -> CategoricalChoiceType:
-    """Return a choice as Optuna keeps it: lists and blocks as JSON."""
-    return json.dumps(value) if isinstance(value, list | dict) else value
-
-
-def decoded(found: Categorical, kept: Any) -> Any:
-    """Return the choice that Optuna keeps as `kept`."""
-    return next(choice for choice in found.choices if type(encoded(choice)) is type(kept) and encoded(choice) == kept)
-
-
-def _distribution(found: Float | Int | Categorical) -> BaseDistribution:
-    match found:
-        case Float():
-            return FloatDistribution(found.low, found.high, log=found.log, step=found.step)
-        case Int():
-            return IntDistribution(found.low, found.high, log=found.log, step=found.step)
-        case Categorical():
-            return CategoricalDistribution([encoded(choice) for choice in found.choices])
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        yield key, value
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{key}.")
-
-
-def at(tree: Any, key: str) -> Any:
-    """Return what stands at a dotted key of a tree; None for nothing."""
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree
-
-
-def put(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Put a value at a dotted key of a tree; blocks that are missing are made."""
-    *blocks, last = key.split(".")
-    for name in blocks:
-        inner = tree.get(name)
-        tree[name] = inner = inner if isinstance(inner, dict) else {}
-        tree = inner
-    tree[last] = value
-
-
-def _drop(tree: dict[str, Any], key: str) -> None:
-    *blocks, last = key.split(".")
-    for name in blocks:
-        tree = tree[name]
-    tree.pop(last, None)
