@@ -71,7 +71,7 @@ def test_a_run_that_is_stopped_says_so_and_goes_on(folder: Path) -> None:
     assert not any(DEATHS in trial.user_attrs for trial in trials.all())
     few = sum(trial.state.is_finished() for trial in trials.all())  # fewer than there are places
     for n in range(few, 2):
-        trials.storage.set_trial_state_values(trials.all()[n]._trial_id, TrialState.FAIL)
+        trials.storage.set_trial_state_values(trials.all()[n]._trial_id, TrialState.COMPLETE, [0.5])
     done = subprocess.run([*command, "2"], capture_output=True, text=True, check=True)
     assert f"{MODEL} has its 2 trials; say more with --trials" in done.stdout
 

@@ -1,10 +1,17 @@
 """The command `fivefold cv`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..paths import enter_project
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .crossval import Crossval
+    from .plan import Result
+    from .summary import Summary
 
 
 def cv(
@@ -28,23 +35,39 @@ def cv(
     Results are kept in .fivefold/cv/. Rows of the test set are not touched.
     """
     import json
-    import sys
 
     from rich.console import Console
 
     from .. import paths
-    from ..errors import StudyError
-    from ..stages.guard import Stopped, exit_on_signals
-    from .crew import results
     from .crossval import Crossval
     from .plan import Plan
     from .summary import summary_of
-    from .tables import Coming, show
+    from .tables import show
 
     enter_project()
     plan = Plan(names=tuple(models), folds=folds, repeats=repeats, seed=seed, nested=nested, trials=trials)
     crossval = Crossval.read(plan)
     console, file = Console(stderr=as_json), paths.crossval(f"{plan.title}.json")
+    found = _found(crossval, workers, console)
+    summary = summary_of(crossval, found)
+    text = json.dumps(summary.tree(), indent=2)
+    file.write_text(text + "\n")
+    if as_json:
+        print(text)
+    else:
+        show(summary, console)
+        print(f"all scores: {file}")
+    _need_all(summary, found)
+
+
+def _found(crossval: "Crossval", workers: int, console: "Console") -> "list[Result]":
+    """Return what came of each fold, told of as it comes."""
+    import sys
+
+    from ..stages.guard import Stopped, exit_on_signals
+    from .crew import results
+    from .tables import Coming
+
     exit_on_signals()
     found = []
     try:
@@ -55,14 +78,13 @@ def cv(
     except Stopped as stop:
         print("cv stopped: nothing is kept of its folds", file=sys.stderr)
         raise typer.Exit(stop.exit_code) from None
-    summary = summary_of(crossval, found)
-    text = json.dumps(summary.tree(), indent=2)
-    file.write_text(text + "\n")
-    if as_json:
-        print(text)
-    else:
-        show(summary, console)
-        print(f"all scores: {file}")
+    return found
+
+
+def _need_all(summary: "Summary", found: "list[Result]") -> None:
+    """End in an error if a fold has no score."""
+    from ..errors import StudyError
+
     if summary.failed:
         first = summary.failed[0]
         raise StudyError(

@@ -15,14 +15,12 @@ from typing import IO
 
 from .. import paths
 from ..errors import FivefoldError, InputError, StudyError
-from ..stages.guard import Stopped, end_with_parent, exit_on_signals
 from ..stages.lock import locked
-from ..stages.run import end
 from . import nested
 from .crossval import Crossval, judge
 from .jobs import train_all
 from .plan import Plan, Result
-from .processes import environment
+from .processes import as_worker, environment
 
 
 def results(crossval: Crossval, workers: int) -> Iterator[Result]:
@@ -125,20 +123,16 @@ def _log(folder: Path, number: int) -> Path:
 
 def main() -> None:
     """Run as a process of its own."""
-    exit_on_signals()
-    end_with_parent()
     plan, number, of = Plan.model_validate_json(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    as_worker(lambda: _tell(plan, number, of))
+
+
+def _tell(plan: Plan, number: int, of: int) -> None:
+    """Train every `of`-th place, from `number` on, and print what comes of each."""
+    crossval = Crossval.read(plan)
     work = paths.crossval(plan.title) / f"work-{number}"
-    try:
-        crossval = Crossval.read(plan)
-        for result in _quietly(crossval, places_of(crossval)[number::of], work, sys.stderr):
-            print(result.model_dump_json(), flush=True)
-    except FivefoldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        end(error.exit_code)
-    except Stopped as stop:
-        end(stop.exit_code)
-    end(0)
+    for result in _quietly(crossval, places_of(crossval)[number::of], work, sys.stderr):
+        print(result.model_dump_json(), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from ..errors import FivefoldError
+from ..stages.guard import Stopped, end_with_parent, exit_on_signals
+from ..stages.run import end
 
 PATIENCE = 30
 """Seconds that workers have to end when they are asked to."""
@@ -93,3 +97,20 @@ def gpus() -> list[str]:
         return []
     query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     return subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
+
+
+def as_worker(work: Callable[[], object], parent: int = 0) -> NoReturn:
+    """Do the work of this process, and end it: an error of ours is one line and its code, a signal the shell's code.
+
+    parent: the process that started it, with which it ends, where that may have died already.
+    """
+    exit_on_signals()
+    try:
+        end_with_parent(parent)
+        work()
+    except FivefoldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        end(error.exit_code)
+    except Stopped as stop:
+        end(stop.exit_code)
+    end(0)

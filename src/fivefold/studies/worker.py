@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import FivefoldError, StudyError
-from ..stages.guard import Stopped, end_with_parent, exit_on_signals, shielded, stop_if_asked
-from ..stages.run import end
+from ..stages.guard import Stopped, shielded, stop_if_asked
 from .objective import Running
 from .owners import Worker
+from .processes import as_worker
 from .samplers import method_of, sampler_of
 from .search import Search
 from .storage import exclusive, reading
@@ -99,16 +99,7 @@ def _run(
 def main() -> None:
     """Run as a process of its own."""
     parent, model, study, total, stack = sys.argv[1:]
-    exit_on_signals()
-    try:
-        end_with_parent(int(parent))
-        work(model, study, int(total), stack=stack == STACK)
-    except FivefoldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        end(error.exit_code)
-    except Stopped as stop:
-        end(stop.exit_code)
-    end(0)
+    as_worker(lambda: work(model, study, int(total), stack=stack == STACK), int(parent))
 
 
 if __name__ == "__main__":
