@@ -1,25 +1,16 @@
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-
-from fivefold.stages.lock import locked
 
 from .project import Project
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The default project after one `dvc repro` of all its stages. Tests leave it as they find it.
-
-    Test processes share it: whoever comes first makes it.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with locked(shared / "finished", patience=1200):
-        project = Project(shared / "finished/fivefold")
-        project.run("dvc", "repro")  # the second one finds nothing to do
+    """The default project after one `dvc repro` of all its stages. Tests leave it as they find it."""
+    project = Project(tmp_path_factory.mktemp("finished") / "fivefold")
+    project.run("dvc", "repro")
     return project
 
 
