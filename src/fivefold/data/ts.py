@@ -28,19 +28,7 @@ def read_ts(source: Path, *, labelled: bool) -> tuple[list[Array], pd.Series]:
     start = next((i for i, line in enumerate(lines) if line.strip().lower() == "@data"), None)
     if start is None:
         raise DataError(f"{source} must be a .ts file with a line @data, but has none; get it again")
-    head = [line.lower().split() for line in lines[:start]]
-    told = {words[0] for words in head if words[1:2] == ["true"]}
-    if "@timestamps" in told:
-        raise DataError(
-            f"{source}: steps must be even, but @timeStamps is true, so that each value has a time of its own; bring"
-            " values without times"
-        )
-    there = bool(told & {"@classlabel", "@targetlabel"})
-    if labelled and not there:
-        raise DataError(
-            f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict; get"
-            " another file, or set `task: unsupervised`"
-        )
+    told, there = _head(source, lines[:start], labelled)
     known = {word for line in lines[:start] if line.lower().startswith("@classlabel") for word in line.split()[2:]}
     blocks: list[Array] = []
     labels: list[str] = []
@@ -75,3 +63,25 @@ def read_ts(source: Path, *, labelled: bool) -> tuple[list[Array], pd.Series]:
     if "@targetlabel" in told:
         target = pd.Series(numbers(target, source), name="label")
     return blocks, target
+
+
+def _head(source: Path, lines: list[str], labelled: bool) -> tuple[set[str], bool]:
+    """Return what the lines before @data say is true, and whether there are labels.
+
+    Raises:
+        DataError: there are times, or no labels where there must be.
+    """
+    head = [line.lower().split() for line in lines]
+    told = {words[0] for words in head if words[1:2] == ["true"]}
+    if "@timestamps" in told:
+        raise DataError(
+            f"{source}: steps must be even, but @timeStamps is true, so that each value has a time of its own; bring"
+            " values without times"
+        )
+    there = bool(told & {"@classlabel", "@targetlabel"})
+    if labelled and not there:
+        raise DataError(
+            f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict; get"
+            " another file, or set `task: unsupervised`"
+        )
+    return told, there

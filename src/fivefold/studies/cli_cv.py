@@ -71,7 +71,8 @@ def _found(crossval: "Crossval", workers: int, console: "Console") -> "list[Resu
     exit_on_signals()
     found = []
     try:
-        with Coming(crossval, console) as coming:
+        coming = Coming(crossval, console)
+        with coming.bar:
             for result in results(crossval, workers):
                 coming.show(result)
                 found.append(result)

@@ -7,7 +7,6 @@ from typing import Any
 from ..data.schema import Schema
 from ..errors import DataError, ParamsError, shown
 from ..params.search import Study
-from ..params.selection import Selection
 from .corners import corners
 from .folds import Fold, Rows, folds_of, need_lender, refuse_leaks
 from .goals import Goal, goal_of
@@ -83,15 +82,12 @@ def check_selections(search: Search) -> None:
     Raises:
         ParamsError: these rows cannot have it; names the values.
     """
-    seen: set[Selection] = set()
-    for values in corners(search.space):
-        chosen = {key: value for key, value in values.items() if key.startswith("select.")}
-        model = search.space.model(chosen)
-        if not chosen or model.select in seen:
-            continue
-        seen.add(model.select)
+    every = [
+        {key: value for key, value in values.items() if key.startswith("select.")} for values in corners(search.space)
+    ]
+    for chosen in {repr(values): values for values in every if values}.values():
         try:
-            search.folds[0].prepared(model, search.space.seed)
+            search.folds[0].prepared(search.space.model(chosen), search.space.seed)
         except DataError as error:
             each = ", ".join(f"{key}: {shown(value)}" for key, value in chosen.items())
             raise ParamsError(

@@ -1,8 +1,6 @@
 """What a person sees of a cross-validation: folds as they come, then tables, then what is known."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich import box
 from rich.console import Console
@@ -15,7 +13,7 @@ from .summary import Pair, Summary, number
 
 
 class Coming:
-    """A context in which `show` is called with each result as it comes: a line, above a bar on a terminal."""
+    """Shows each result as it comes: a line, above a bar on a terminal, which stands there within `bar`."""
 
     def __init__(self, crossval: Crossval, console: Console) -> None:
         self.crossval, self.console = crossval, console
@@ -33,15 +31,6 @@ class Coming:
             redirect_stderr=False,
         )
         self.task = self.bar.add_task("folds", total=self.total)
-
-    def __enter__(self) -> Self:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.stop()
 
     def show(self, result: Result) -> None:
         """Tell of a fold."""

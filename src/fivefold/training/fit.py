@@ -12,6 +12,7 @@ import torch
 
 from ..data.records import Dataset
 from ..errors import TrainingError
+from ..families.deployed import Deployed
 from ..families.expert import Expert
 from ..families.memory import memory_needed
 from ..families.saved import Saved, deployed, save_model
@@ -20,10 +21,12 @@ from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
 from . import film
-from .assemble import Clock
+from .assemble import Assembled, Clock
 from .callbacks import Checkpoints, Filmed, History, Kept, Metrics, Plateaus, Seeded
 from .checkpoints import newest
+from .doctor.callback import Doctor
 from .doctor.course import Checkup
+from .doctor.referee import Referee
 from .progress import EpochProgress
 from .thaw import Thaw
 from .trainer import trainer_of
@@ -103,21 +106,11 @@ def fit(
     with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
         # hints about parts of Lightning that are switched off here
         warnings.filterwarnings("ignore", module="pytorch_lightning")
-
-        def tell(epoch: int, metrics: Metrics, last: bool) -> None:
-            stop_if_asked()
-            on_epoch(epoch, metrics | doctor.metrics(), last)
-            progress.update(epoch, metrics)
-            ending = doctor.checkup(history.epochs).findings if last else ()
-            for alarm in doctor.alarms(history.epochs):
-                if alarm not in ending:  # which is said in a moment
-                    progress.say(f"{name}: doctor, {alarm.level}: {alarm.text}")
-                on_alarm(alarm.rule, alarm.text)
-
         way = way_of(params, source, judge)
-        kept, history, doctor = Kept(training.patience, training.keep, way.metric), History(tell), way.doctor(params)
-        written = Checkpoints(checkpoints, training.checkpoint_seconds)
-        thaw, filmed = Thaw(training.start), Filmed(on_sheet)
+        doctor = way.doctor(params)
+        kept, filmed = Kept(training.patience, training.keep, way.metric), Filmed(on_sheet)
+        history = History(lambda *epoch: _tell(name, history, doctor, progress, on_epoch, on_alarm, *epoch))
+        written, thaw = Checkpoints(checkpoints, training.checkpoint_seconds), Thaw(training.start)
         trainer = trainer_of(
             training, [thaw, Seeded(seed), kept, Plateaus(training.schedule), doctor, filmed, history, written]
         )
@@ -133,12 +126,8 @@ def fit(
                 trainer.fit(made.module, made.batches, made.validation, ckpt_path=resume_from)
             except TrainingError as error:
                 raise TrainingError(f"{error}; {doctor.remedy(history.epochs)}") from None
-    made.module.load_state_dict(kept.weights)
-    judged = made.module.judged.to(memory_format=torch.contiguous_format)
-    schema = made.schema
-    model = deployed(params.network, schema, chain, judged, made.output(judged))
     return Fitted(
-        Saved(model.cpu().eval(), schema, params.network, training.loss, {}),
+        Saved(_finished(params, chain, made, kept), made.schema, params.network, training.loss, {}),
         pd.DataFrame(history.epochs, index=range(1, len(history.epochs) + 1)).rename_axis("epoch").reset_index(),
         way.metric,
         kept.epoch + 1,
@@ -148,3 +137,32 @@ def fit(
         doctor.checkup(history.epochs),
         filmed.film,
     )
+
+
+def _tell(
+    name: str,
+    history: History,
+    doctor: Doctor | Referee,
+    progress: EpochProgress,
+    on_epoch: Callable[[int, Metrics, bool], None],
+    on_alarm: Callable[[str, str], None],
+    epoch: int,
+    metrics: Metrics,
+    last: bool,
+) -> None:
+    """Tell everybody of the end of `epoch`, counted from 0; of alarms, unless the end says them in a moment."""
+    stop_if_asked()
+    on_epoch(epoch, metrics | doctor.metrics(), last)
+    progress.update(epoch, metrics)
+    ending = doctor.checkup(history.epochs).findings if last else ()
+    for alarm in doctor.alarms(history.epochs):
+        if alarm not in ending:
+            progress.say(f"{name}: doctor, {alarm.level}: {alarm.text}")
+        on_alarm(alarm.rule, alarm.text)
+
+
+def _finished(params: Model, chain: Chain, made: Assembled, kept: Kept) -> Deployed:
+    """Return the model with the weights that were kept, on the CPU."""
+    made.module.load_state_dict(kept.weights)
+    judged = made.module.judged.to(memory_format=torch.contiguous_format)
+    return deployed(params.network, made.schema, chain, judged, made.output(judged)).cpu().eval()
