@@ -44,6 +44,9 @@ from fivefold.training.fit import Fitted, fit
 
 from .measure import DEFAULT, RESULTS, ROOT, Result, environment, finish, table
 
+OF_RECORDS = ("autoencoder", "gan", "cyclegan")
+"""Families that learn no targets."""
+
 SEEDS = (0, 1, 2)
 PATIENCE = 60
 """Seconds of the processor that a run may take; beyond, one seed must do."""
@@ -153,6 +156,9 @@ def measured(example: str, folder: Path) -> dict[str, dict[str, Any]]:
                 source_of(params.dataset(model.dataset))
             except DataError as error:
                 print(f"{example}/{name} is skipped: {error}", flush=True)
+                continue
+            if model.network.family in OF_RECORDS or model.lender:
+                print(f"{example}/{name} is skipped: bench_autoencoders and bench_adversarial measure such", flush=True)
                 continue
             entries[f"{example}/{name}"] = _entry(f"{example}/{name}", name, params)
     return entries
