@@ -61,6 +61,7 @@ def adopt(
         print("params.yaml has these values already")
         return
     show_difference(difference(found.before, found.after), Console())
+    found.refuse_others()
     if dry_run:
         print("nothing was written")
         return

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import paths
 from ..errors import ParamsError, StudyError
-from ..stages.guard import shielded, stop_if_asked
+from ..stages.guard import Stopped, shielded, stop_if_asked
 from .corners import check_corners
 from .folds import refuse_leaks
 from .live import Live
@@ -106,7 +106,11 @@ def run(
         with _stopping(team, trials):
             _lead(team, trials, total, live, telling)
         clear(trials)
-    print(telling.last())
+    try:
+        print(telling.last())
+    except Stopped as stop:
+        stop.add_note(f"{study} has its {total} trials; what MLflow lacks of them, the same command tells")
+        raise
     if not trials.all(TrialState.COMPLETE):
         raise StudyError(f"{study} has {total} trials, but none is complete; `fivefold study show {study}` says why")
     return trials
