@@ -13,6 +13,7 @@ from rich.console import Console
 from fivefold.studies.cli_show import show as command
 from fivefold.studies.findings import found
 from fivefold.studies.importance import importance
+from fivefold.studies.live import Live
 from fivefold.studies.owners import Worker
 from fivefold.studies.pictures import draw, history
 from fivefold.studies.show import show
@@ -106,6 +107,14 @@ def test_a_study_is_shown_while_it_runs_and_after_its_worker_died() -> None:
     facts, text = seen()
     assert facts.lost == 1
     assert "fivefold study run net    # goes on with the 3 trials that are left" in text
+
+
+def test_running_trials_stand_in_order_of_their_numbers() -> None:
+    search, trials = opened()
+    trials.places(3, [])
+    trials.take(Worker("net"), 3, 3)
+    table = Live(search, trials, 3)._table(trials.all()[::-1])
+    assert list(table.columns[0].cells) == ["0", "1", "2"]
 
 
 def test_of_several_objectives_the_front_is_a_table() -> None:
