@@ -232,3 +232,20 @@ class TestPredict:
         message = r"predictions must be finite, but row 4 gives \[nan nan nan nan\] \(2 of \d+ rows\); lower training"
         with pytest.raises(TrainingError, match=message):
             predict(model, x)
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_no_score_lies_beyond_its_bounds(classes: int) -> None:
+    """The worst and the best that can be told, and what is drawn."""
+    schema = schema_of((2,), classes)
+    if classes:
+        y, p = drawn(200, classes)
+        told = [p, np.eye(classes)[y], np.roll(np.eye(classes)[y], 1, axis=1)]
+    else:
+        y = np.random.default_rng(0).normal(size=(200, 1))
+        told = [y + 1, y, -100 * y]
+    bounds = metrics.bounds_of(schema)
+    for p in told:
+        scores = metrics.score(schema, y, p)
+        assert scores.keys() <= bounds.keys()
+        assert all(bounds[name][0] <= value <= bounds[name][1] for name, value in scores.items())

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.errors import FivefoldError, ParamsError, StudyError
+from fivefold.errors import FivefoldError, InputError, ParamsError, StudyError
 from fivefold.params.load import load_params
 from fivefold.params.search import ranges_of
 from fivefold.studies.adopt import adopt, write
-from fivefold.studies.human import rounded, short, written
+from fivefold.studies.cli_show import adopt as command
+from fivefold.studies.human import amount, rounded, short, written
+from fivefold.studies.trials import ABSENT, difference, other_study
 
 from .example import SGD, TEXT, add, opened, project
 
@@ -120,7 +122,7 @@ def test_a_trial_that_is_not_complete_is_refused(number: int, said: str) -> None
     add(study, [0.8, 0.8, 0.8])
     add(study, [0.7, 0.7], state="pruned", reason="its 2 folds are worse")
     add(study, state="failed", reason="the loss is not finite")
-    with pytest.raises(StudyError, match=said):
+    with pytest.raises(InputError, match=said):
         adopt("net", number)
 
 
@@ -137,23 +139,46 @@ def test_of_a_front_one_must_be_named() -> None:
     add(study, [0.8, 0.8, 0.8], parameters=10)
     add(study, [0.9, 0.9, 0.9], {"network.hidden": [16, 8]}, parameters=20)
     add(study, [0.7, 0.7, 0.7], {"network.hidden": [16, 8]}, parameters=20)
-    with pytest.raises(StudyError, match="net has 2 that none beats in all: 0, 1; choose one with --trial"):
+    with pytest.raises(InputError, match="net has 2 that none beats in all: 0, 1; choose one with --trial"):
         adopt("net")
     assert adopt("net", 1).changed == {"network.hidden": ([8], [16, 8])}
 
 
-@pytest.mark.parametrize(
-    ("was", "now", "said"),
-    [
-        ("high: 0.5}", "high: 0.4}", r"search\.network\.dropout\.high was 0\.5 and is 0\.4"),
-        ("max_epochs: 3 ", "max_epochs: 4 ", r"model\.training\.max_epochs was 3 and is 4"),
-    ],
-)
-def test_a_study_of_another_space_is_refused(was: str, now: str, said: str) -> None:
-    add(opened(), [0.9, 0.9, 0.9])
-    Path("params.yaml").write_text(TEXT.replace(was, now))
-    with pytest.raises(ParamsError, match=f"study 'net' must go on as it began, but {said}; put that back"):
-        adopt("net")
+def test_what_is_searched_now_is_nothing_to_values_that_were_found() -> None:
+    add(opened(), [0.9, 0.9, 0.9], {"network.dropout": 0.3})
+    fewer = TEXT.replace("        dropout: {type: float, low: 0.0, high: 0.5}\n", "").replace("folds: 3", "folds: 2")
+    Path("params.yaml").write_text(fewer)
+    write(adopt("net"))
+    assert Path("params.yaml").read_text() == fewer.replace("dropout: 0.1 ", "dropout: 0.3 ")
+
+
+def test_values_of_another_model_are_shown_and_refused() -> None:
+    add(opened(), [0.9, 0.9, 0.9], {"network.dropout": 0.3})
+    Path("params.yaml").write_text(TEXT.replace("max_epochs: 3 ", "max_epochs: 4 "))
+    found = adopt("net")
+    assert found.changed == {"network.dropout": (0.1, 0.3), "training.max_epochs": (4, 3)}
+    said = "study 'net' must go on as it began, but model.training.max_epochs was 3 and is 4; put that back"
+    with pytest.raises(ParamsError, match=said):
+        write(found)
+
+
+def test_each_of_many_differences_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    add(opened(), [0.9, 0.9, 0.9], {"network.dropout": 0.3})
+    text = TEXT.replace("  max_epochs: 3 ", "  patience: 2\n  batch_size: 7\n  ema: 0.5\n  max_epochs: 4 ")
+    Path("params.yaml").write_text(text.replace("normalize: standard", "normalize: minmax"))
+    with pytest.raises(ParamsError) as refused:
+        command("net", dry_run=True)
+    assert "+      dropout: 0.3 " in capsys.readouterr().out.replace("+       ", "+      ")
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "study 'net' must go on as it began, but:"
+    assert "  model.training.ema was 0.0 and is 0.5" in lines
+    assert "  dataset.normalize was 'standard' and is 'minmax'" in lines
+    assert lines[-1].startswith("put that back, or begin another study")
+
+
+def test_what_was_not_there_is_absent() -> None:
+    assert dict(difference({"a": None}, {"b": {"c": 1}})) == {"a": (None, ABSENT), "b": (ABSENT, {"c": 1})}
+    assert "as it began, but b was absent and is 1; put" in str(other_study("net", {"b": (ABSENT, 1)}))
 
 
 def test_no_study_is_no_study_and_leaves_nothing_behind() -> None:
@@ -185,6 +210,7 @@ def test_numbers_of_a_range_are_rounded_within_it() -> None:
 
 
 def test_values_and_keys_are_shown_as_a_person_writes_them() -> None:
+    assert [amount("parameters", 269_402.0), amount("latency", 0.123456)] == ["269,402", "0.1235"]
     assert written([{"name": "sgd", "lr": 1e-05}, None, True]) == "[{name: sgd, lr: 0.00001}, null, true]"
     keys = ["training.optimizer.lr", "training.optimizer.name", "select.k", "network.loss.lr", "training.batch_size"]
     assert list(short(keys).values()) == ["optimizer.lr", "optimizer.name", "select.k", "loss.lr", "batch_size"]

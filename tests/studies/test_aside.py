@@ -65,5 +65,7 @@ def test_a_class_of_one_row_is_drawn_without_looking() -> None:
     ],
 )
 def test_too_few_rows_are_told(keys: Keys, rows: np.ndarray, by: str) -> None:  # type: ignore[type-arg]
-    with pytest.raises(DataError, match=r"each fold must leave rows to choose the epoch by, but \d training rows"):
+    with pytest.raises(
+        DataError, match=r"leave rows, or groups, to learn and others .*, but \d training rows do not suffice; bring"
+    ):
         set_aside(keys, rows, by, 0.2, 0)

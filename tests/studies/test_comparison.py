@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fivefold.studies.comparison import difference, estimate, holm
+from fivefold.studies.comparison import difference, estimate, holm, of_differences
 
 GAINS = [0.02, 0.01, 0.03, 0.0, 0.04]
 """Mean 0.02, variance 0.001 / 4 = 0.00025."""
@@ -35,6 +35,18 @@ def test_an_estimate_has_the_same_correction() -> None:
     found = estimate(GAINS, ratio=1 / 4)
     reach = T_4 * math.sqrt(0.45 * 0.00025)
     assert found == pytest.approx((0.02, math.sqrt(0.00025), 0.02 - reach, 0.02 + reach), rel=1e-6)
+
+
+def test_an_interval_ends_where_no_score_can_be() -> None:
+    whole, cut = estimate([0.99, 1.0, 0.9], 0.5), estimate([0.99, 1.0, 0.9], 0.5, (0.0, 1.0))
+    assert whole.high > 1 == cut.high
+    assert (cut.mean, cut.deviation, cut.low) == (whole.mean, whole.deviation, whole.low)
+    assert estimate([0.01, 0.2, 0.0], 0.5, (0.0, math.inf)).low == 0
+    assert of_differences((0.0, 1.0)) == (-1.0, 1.0)
+    assert of_differences((-math.inf, 1.0)) == (-math.inf, math.inf)
+    found = difference([1.0, 0.0, 1.0], [0.0, 0.1, 0.0], 0.5, (-1.0, 1.0))
+    assert (found.low, found.high) == (-1.0, 1.0)
+    assert found.p == difference([1.0, 0.0, 1.0], [0.0, 0.1, 0.0], 0.5).p
 
 
 def test_the_other_way_round_is_the_same_with_another_sign() -> None:

@@ -106,7 +106,7 @@ def test_no_mean_hides_a_fold_that_diverged(cv: Any, tmp_path: Path) -> None:
     assert "nothing is known of wild: 2 of 2 folds have no score (fold 1, fold 2)" in out
     assert "line less wild" not in out
     assert err.startswith("error: every fold must end with a score, but 2 of 4 did not, the first one, fold 1 of wild,")
-    assert err.endswith("; lower training.optimizer.lr (now 1e+30)\n")
+    assert err.endswith("; lower training.optimizer.lr (now 1e+30) or set training.gradient_clip\n")
     tree = json.loads((tmp_path / ".fivefold/cv/line+wild.json").read_text())
     assert list(tree["estimates"]) == ["line"]
     assert tree["comparisons"] == []
@@ -145,7 +145,7 @@ def test_a_source_that_the_pipeline_would_stop_at_stops_here(cv: Any, tmp_path: 
         (["two", "--nested"], "models.two.study.objectives must be [score] for a search within folds"),
         (["begun", "--nested"], "models.begun.search.training.start: every corner must be a valid model, but with"),
         (["nobody"], "model 'nobody' is not in params.yaml"),
-        (["line", "--folds", "80"], "80 folds must each get rows, but 72 do not suffice"),
+        (["line", "--folds", "80"], "80 folds must each get rows, but 72 rows do not suffice; choose fewer"),
     ],
 )
 def test_what_cannot_be_is_one_line(words: list[str], said: str, cv: Any, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from optuna.storages import JournalStorage
 from fivefold.errors import ParamsError
 from fivefold.params.search import Study
 from fivefold.studies.journal import Journal
-from fivefold.studies.samplers import firsts, grid, method_of, sampler_of
+from fivefold.studies.points import grid_line, mark, points_of
+from fivefold.studies.samplers import Sampling, method_of, sampler_of
+from fivefold.studies.space import Space, Values
 
 from .test_space import SEARCH, space
 
@@ -44,17 +46,25 @@ def test_a_grid_has_every_point_once_and_none_that_differs_in_what_is_not_tried(
       dropout: {type: float, low: 0.0, high: 0.4, step: 0.2, when: {network.norm: none}}
     select: {k: {type: int, low: 1, high: 2}}
     """
-    points = grid(space(tmp_path, search))
+    points = list(points_of(space(tmp_path, search), grid=True).values())  # type: ignore[union-attr]
     assert len(points) == len({str(point) for point in points}) == (3 + 1) * 2
     assert {point["network.dropout"] for point in points if point["network.norm"] == "none"} == {0.0, 0.2, 0.4}
     assert all("network.dropout" not in point for point in points if point["network.norm"] == "batch")
 
 
-def test_a_grid_begins_with_what_params_yaml_has(tmp_path: Path) -> None:
-    tried = space(tmp_path, SMALL)
-    points = firsts("grid", tried)
-    assert points[0] == tried.current() == {"network.hidden": [8], "network.norm": "none"}
-    assert len(points) == 4
+def test_what_a_grid_takes_of_ranges_without_steps_is_told(tmp_path: Path) -> None:
+    wide = """
+    network: {dropout: {type: float, low: 0.0, high: 0.5}}
+    training:
+      optimizer: {lr: {type: float, low: 0.0001, high: 1.0, log: true}}
+      batch_size: {type: int, low: 2, high: 9, step: 1}
+    """
+    found = space(tmp_path, wide)
+    assert grid_line(found, len(points_of(found, grid=True) or ())) == (
+        "grid of 200 points; network.dropout takes 0, 0.125, 0.25, 0.375, 0.5; training.optimizer.lr takes 0.0001,"
+        " 0.001, 0.01, 0.1, 1; say `step` in a range for others"
+    )
+    assert grid_line(space(tmp_path, SMALL), 4) == "grid of 4 points"
 
 
 def test_a_grid_of_too_many_points_is_refused(tmp_path: Path) -> None:
@@ -63,7 +73,7 @@ def test_a_grid_of_too_many_points_is_refused(tmp_path: Path) -> None:
     )
     wide = f"training: {{{every}, optimizer: {{lr: {{type: float, low: 0.1, high: 0.5, step: 0.001}}}}}}"
     with pytest.raises(ParamsError, match="a grid has at most 10000 points, but this one 250625; say a step"):
-        grid(space(tmp_path, wide))
+        points_of(space(tmp_path, wide), grid=True)
 
 
 @pytest.mark.parametrize("method", ["random", "qmc", "tpe", "gp", "cmaes", "nsga2"])
@@ -84,3 +94,52 @@ def test_a_study_that_was_interrupted_draws_what_it_would_have_drawn(tmp_path: P
         drawn(opened("resumed"), number)
     assert [drawn(opened("resumed"), number) for number in range(11, 14)] == straight[11:]
     assert len({str(values) for values in straight}) == 14
+
+
+DISCRETE = """
+network:
+  hidden: {type: categorical, choices: [[8], [16]]}
+  norm: {type: categorical, choices: [none, batch]}
+  dropout: {type: float, low: 0.1, high: 0.4, step: 0.1, when: {network.norm: none}}
+"""
+
+
+def drawn(found: Space, study: optuna.Study, settings: Study, total: int) -> list[Values]:
+    """Values that the next trials of a study try, one told after the other, up to as many as there can be."""
+    sampling = Sampling.of(settings, found, total)
+    for number in range(len(study.trials), sampling.most(total, study.trials)):
+        study.sampler = sampling.sampler(number, study.trials)
+        trial = study.ask()
+        found.suggest(trial)
+        study.tell(trial, [float(number % 3)] * len(study.directions))
+    return [trial.params for trial in study.trials]
+
+
+@pytest.mark.parametrize("method", ["grid", "random", "qmc", "tpe", "gp", "cmaes", "nsga2"])
+def test_where_points_are_few_none_is_tried_twice_and_none_is_left_out(tmp_path: Path, method: str) -> None:
+    found = space(tmp_path, DISCRETE)
+    settings = Study(sampler=method, objectives=("score", "parameters") if method == "nsga2" else ("score",))  # type: ignore[arg-type]
+    study = optuna.create_study(directions=["minimize"] * len(settings.objectives))
+    for values in found.first():
+        study.enqueue_trial(values)
+    assert len(drawn(found, study, settings, 4)) == 4
+    points = drawn(found, study, settings, 40)
+    assert len(points) == len(set(map(mark, points))) == 2 * (4 + 1)
+
+
+def test_a_study_that_becomes_a_grid_tries_what_is_left(tmp_path: Path) -> None:
+    found, study = space(tmp_path, SMALL), optuna.create_study()
+    assert method_of(Study(), found, 3) == "tpe"
+    first = drawn(found, study, Study(), 3)
+    assert method_of(Study(), found, 10) == "grid"
+    assert drawn(found, study, Study(), 10)[:3] == first
+    assert len(set(map(mark, drawn(found, study, Study(), 10)))) == len(study.trials) == 4
+
+
+def test_what_others_are_trying_is_not_drawn(tmp_path: Path) -> None:
+    found, study = space(tmp_path, SMALL), optuna.create_study()
+    sampling = Sampling.of(Study(sampler="random"), found, 4)
+    for number in range(4):  # none is told
+        study.sampler = sampling.sampler(number, study.trials)
+        found.suggest(study.ask())
+    assert len({mark(trial.params) for trial in study.trials}) == 4

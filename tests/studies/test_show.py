@@ -13,10 +13,12 @@ from rich.console import Console
 from fivefold.studies.cli_show import show as command
 from fivefold.studies.findings import found
 from fivefold.studies.importance import importance
+from fivefold.studies.live import Live
 from fivefold.studies.owners import Worker
-from fivefold.studies.pictures import draw
+from fivefold.studies.pictures import draw, history
 from fivefold.studies.show import show
 from fivefold.studies.trials import Trials
+from fivefold.studies.value_pictures import parallel, slices
 from fivefold.tracking.found import Found, Gain, Group, Importance, TrialFacts
 
 from .example import OWN_VALUES, SGD, TEXT, add, opened, project
@@ -107,6 +109,14 @@ def test_a_study_is_shown_while_it_runs_and_after_its_worker_died() -> None:
     assert "fivefold study run net    # goes on with the 3 trials that are left" in text
 
 
+def test_running_trials_stand_in_order_of_their_numbers() -> None:
+    search, trials = opened()
+    trials.places(3, [])
+    trials.take(Worker("net"), 3, 3)
+    table = Live(search, trials, 3)._table(trials.all()[::-1])
+    assert list(table.columns[0].cells) == ["0", "1", "2"]
+
+
 def test_of_several_objectives_the_front_is_a_table() -> None:
     text = TEXT.replace("study: {folds: 3,", "study: {objectives: [score, parameters], folds: 3,")
     Path("params.yaml").write_text(text)
@@ -143,6 +153,34 @@ def test_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told == json.loads(found(Trials.load("net")).model_dump_json())
     assert told["trials"][0]["values"] == OWN_VALUES
+
+
+@pytest.mark.parametrize("better", ["accuracy", "log_loss"])
+def test_trials_beyond_an_axis_are_marked_at_its_edge(better: str) -> None:
+    if better == "log_loss":
+        Path("params.yaml").write_text(TEXT.replace("metric: accuracy", "metric: log_loss"))
+    pair = opened()
+    for score in (0.90, 0.91, 0.92, 0.93, 0.94):
+        loss = {"log_loss": 1 - score}
+        add(pair, [score] * 3, **loss)
+    add(pair, [0.1] * 3, SGD, log_loss=40.0)
+    facts = found(Trials.load("net"))
+    marks = [
+        [points for points in axes.collections if tuple(points.get_edgecolor()[0][:3]) == (0.15, 0.15, 0.15)]
+        for fig in (history(facts), parallel(facts, ["network.dropout"]), slices(facts, ["network.dropout"]))
+        for axes in fig.axes
+    ]
+    assert [len(each) for each in marks] == [1, 1, 1]
+    assert marks[0][0].get_label() == "beyond the axis: 1"
+    assert marks[0][0].get_offsets()[0][0] == 5
+
+
+def test_a_missing_picture_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study()
+    command("net", plots=tmp_path / "one")
+    assert capsys.readouterr().err == (
+        "no importance.png: too few trials: 5 can be ranked, and with fewer than 12 shares would be chance\n"
+    )
 
 
 def test_pictures_are_written_and_the_same_each_time(tmp_path: Path) -> None:

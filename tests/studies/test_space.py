@@ -188,7 +188,10 @@ def test_a_space_that_is_not_in_order_is_refused(tmp_path: Path, search: str, sa
             {"network": {"hidden": {"type": "categorical", "choices": [[8], [8]]}}},
             "network.hidden: choices must differ, but [8] stands there twice; take one out",
         ),
-        ({"network": {"hidden": {"type": "categorical", "choices": []}}}, "network.hidden.choices: tuple should have"),
+        (
+            {"network": {"hidden": {"type": "categorical", "choices": []}}},
+            "network.hidden: choices must be one value or more, but are none; write some",
+        ),
     ],
 )
 def test_a_range_that_breaks_a_rule_is_refused(search: dict[str, Any], said: str) -> None:

@@ -130,7 +130,7 @@ class TestPlaces:
         with pytest.raises(ParamsError) as refused:
             opened(1, model={"network.hidden": [16]}, rows="abc")
         assert str(refused.value) == (
-            "study 's' must go on as it began, but model.network.hidden was [8] and is [16]; rows was None and is"
+            "study 's' must go on as it began, but model.network.hidden was [8] and is [16]; rows was absent and is"
             " 'abc'; put that back, or begin another study with --name s-2"
         )
 

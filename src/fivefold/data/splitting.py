@@ -14,7 +14,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from ..errors import DataError, one_line
+from ..errors import DataError
 from ..params.splits import GivenSplit, GroupSplit, Part, RowSplit, Split, TimeSplit
 from .findings import Finding
 from .records import Keys, Parts
@@ -73,13 +73,24 @@ def folds(keys: Keys, parts: Parts, by: str, k: int, seed: int) -> Iterator[tupl
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a class that is too small for k folds the checks tell
             pairs = list(_folds(keys, rows, by, k, seed))
-    except ValueError as error:
+    except ValueError:  # of scikit-learn, whose words are of its own names
         raise DataError(
-            f"{k} folds must each get rows, but {len(rows)} do not suffice: {one_line(error)}; choose fewer folds, or"
+            f"{k} folds must each get rows, but {_what_there_is(keys, rows, by)} do not suffice; choose fewer folds, or"
             " bring more rows"
         ) from None
     ordered = (lambda index: rows[index]) if by == "time" else (lambda index: np.sort(rows[index]))
     yield from ((ordered(train), ordered(held)) for train, held in pairs)
+
+
+def _what_there_is(keys: Keys, rows: Index, by: str) -> str:
+    """Return in words of what each fold must get a part."""
+    if by == "group" and keys.groups is not None:
+        return f"{len(np.unique(keys.groups[rows]))} groups"
+    if by == "time" and keys.overlap:
+        return f"{len(rows)} rows, of which {keys.overlap} are left out before each fold,"
+    if keys.classes and by not in ("time", "random"):
+        return f"{np.unique(keys.y[rows], return_counts=True)[1].max()} rows of the commonest class"
+    return f"{len(rows)} rows"
 
 
 def _folds(keys: Keys, rows: Index, by: str, k: int, seed: int) -> Iterator[tuple[Index, Index]]:

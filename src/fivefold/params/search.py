@@ -57,7 +57,7 @@ class Categorical(Strict):
     """One of several values, which may be lists and blocks."""
 
     type: Literal["categorical"]
-    choices: tuple[Any, ...] = Field(min_length=1)
+    choices: tuple[Any, ...]
     when: When = Field(default={}, validate_default=True)
 
 
@@ -146,6 +146,8 @@ def _tuples(block: Mapping[str, Any]) -> dict[str, Any]:
 
 def _problems(found: Float | Int | Categorical) -> Iterator[str]:
     if isinstance(found, Categorical):
+        if not found.choices:
+            yield "choices must be one value or more, but are none; write some, or take the range out"
         texts = [repr(choice) for choice in found.choices]
         if len(set(texts)) < len(texts):
             twice = next(text for text in texts if texts.count(text) > 1)

@@ -3,6 +3,7 @@
 Shapes: n rows, k classes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,8 @@ from ..data.schema import Schema
 
 BINS = 15
 """Bins of confidence, as in Guo et al. 2017."""
+SHARE, ABOVE_0 = (0.0, 1.0), (0.0, math.inf)
+"""Bounds of metrics."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class Metric:
 
     Classes: (n,) and (n, k). The next token: (n,) and (n, 2), the true token's probability and the most probable one.
     Values: (n, k) and (n, k).
+    bounds: between which it always lies.
     """
 
     name: str
     better: Literal["higher", "lower"]
     unit: str
     compute: Callable[[Array, Array], float]
+    bounds: tuple[float, float]
 
 
 def accuracy(y: Array, p: Array) -> float:
@@ -122,25 +127,25 @@ def mae(y: Array, p: Array) -> float:
 
 
 CLASSIFICATION = (
-    Metric("accuracy", "higher", "share of rows", accuracy),
-    Metric("macro_f1", "higher", "0 to 1", macro_f1),
-    Metric("balanced_accuracy", "higher", "0 to 1", balanced_accuracy),
-    Metric("auc", "higher", "0 to 1", auc),
-    Metric("log_loss", "lower", "nats", log_loss),
-    Metric("brier", "lower", "0 to 2", brier),
-    Metric("ece", "lower", "share of rows", ece),
+    Metric("accuracy", "higher", "share of rows", accuracy, SHARE),
+    Metric("macro_f1", "higher", "0 to 1", macro_f1, SHARE),
+    Metric("balanced_accuracy", "higher", "0 to 1", balanced_accuracy, SHARE),
+    Metric("auc", "higher", "0 to 1", auc, SHARE),
+    Metric("log_loss", "lower", "nats", log_loss, ABOVE_0),
+    Metric("brier", "lower", "0 to 2", brier, (0.0, 2.0)),
+    Metric("ece", "lower", "share of rows", ece, SHARE),
 )
 
 LANGUAGE = (
-    Metric("bits", "lower", "bits a token", bits),
-    Metric("perplexity", "lower", "tokens", perplexity),
-    Metric("accuracy", "higher", "share of tokens", right),
+    Metric("bits", "lower", "bits a token", bits, ABOVE_0),
+    Metric("perplexity", "lower", "tokens", perplexity, (1.0, math.inf)),
+    Metric("accuracy", "higher", "share of tokens", right, SHARE),
 )
 
 REGRESSION = (
-    Metric("r2", "higher", "share of variance", r2),
-    Metric("rmse", "lower", "unit of the target", rmse),
-    Metric("mae", "lower", "unit of the target", mae),
+    Metric("r2", "higher", "share of variance", r2, (-math.inf, 1.0)),
+    Metric("rmse", "lower", "unit of the target", rmse, ABOVE_0),
+    Metric("mae", "lower", "unit of the target", mae, ABOVE_0),
 )
 
 
@@ -154,6 +159,15 @@ def metrics_of(schema: Schema) -> tuple[Metric, ...]:
     if schema.task == "forecasting":
         return FORECASTING
     return CLASSIFICATION if schema.classes else REGRESSION
+
+
+def bounds_of(schema: Schema) -> dict[str, tuple[float, float]]:
+    """Return between which values each score of `scores_of` always lies."""
+    found = {
+        f"{goal.prefix}{metric.name}": metric.bounds for goal in goals(schema) for metric in metrics_of(goal.schema)
+    }
+    errors = dict.fromkeys(("persistence_rmse", "seasonal_rmse"), ABOVE_0)
+    return found | {"pinball": ABOVE_0, "coverage": SHARE} | errors
 
 
 def scores_of(schema: Schema, records: Records, p: Array) -> dict[str, float]:

@@ -3,12 +3,12 @@
 import copy
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import paths
-from ..errors import ParamsError, StudyError
+from ..errors import InputError, ParamsError, StudyError
 from ..params.edit import edited, same
 from ..params.load import parse, read_tree
 from ..params.search import SEARCHED
@@ -18,7 +18,10 @@ from .facts import facts, ranges
 from .human import rounded
 from .search import Search
 from .space import TAGS, Space, Values
-from .trials import BLOCK, Trials, difference
+from .trials import BLOCK, Trials, difference, other_study
+
+WAYS = ("search", "study")
+"""Parts of a study's identity that say how values are found, not what they are worth."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Adopted:
     """What adopting a trial makes of params.yaml.
 
     before, after: its text. changed: dotted key of the model -> what it was and what it becomes, defaults included.
+    others: what the score was measured with that params.yaml has not any more, by dotted key.
     """
 
     study: StudyFacts
@@ -33,6 +37,12 @@ class Adopted:
     before: str
     after: str
     changed: dict[str, tuple[Any, Any]]
+    others: dict[str, tuple[Any, Any]]
+
+    def refuse_others(self) -> None:
+        """Refuse, by a `ParamsError`, values whose score is of another model, or of other rows."""
+        if self.others:
+            raise other_study(self.study.name, self.others)
 
 
 def adopt(name: str, number: int | None = None) -> Adopted:
@@ -41,14 +51,16 @@ def adopt(name: str, number: int | None = None) -> Adopted:
     number: of the trial; None: the best one.
 
     Raises:
-        StudyError: the trial is not complete, or there are several best ones.
-        ParamsError: params.yaml is of another study, or the values cannot be put into it.
+        InputError: the trial is not complete, or there are several best ones.
+        StudyError: no trial is complete.
+        ParamsError: the values cannot be put into params.yaml.
     """
     trials = Trials.load(name)
     study = facts(trials)
     trial = chosen(study, number)
     search = Search.read(study.model)
-    trials.refuse_other(search.identity())
+    search = replace(search, space=replace(search.space, ranges=ranges(study)))  # whatever is searched now
+    others = trials.others(search.identity())
     block = copy.deepcopy(trials.all()[trial.number].user_attrs[BLOCK])
     values = rounded(ranges(study), trial.values)
     for key, value in values.items():
@@ -59,13 +71,14 @@ def adopt(name: str, number: int | None = None) -> Adopted:
     wanted = {**tree, "models": {**tree["models"], study.model: own}}
     after = edited(before, wanted)
     changed = dict(difference(search.space.base.model_dump(mode="json"), _dumped(wanted, study.model)))
-    return Adopted(study, trial, before, after, changed)
+    measured = {key: pair for key, pair in others.items() if key.partition(".")[0] not in WAYS}
+    return Adopted(study, trial, before, after, changed, measured)
 
 
 def chosen(study: StudyFacts, number: int | None) -> TrialFacts:
     """Return the trial that is to be adopted."""
     if number is None and len(study.front) > 1 and len(study.objectives) > 1:
-        raise StudyError(
+        raise InputError(
             f"of several objectives one trial must be named, but {study.name} has {len(study.front)} that none beats in"
             f" all: {', '.join(map(str, study.front))}; choose one with --trial"
         )
@@ -75,14 +88,14 @@ def chosen(study: StudyFacts, number: int | None) -> TrialFacts:
     if number is None:
         raise StudyError(f"a study must have a complete trial, but {study.name} has none yet; let it run on")
     if trial is None:
-        raise StudyError(
+        raise InputError(
             f"a trial must be one of the {len(study.trials)} of {study.name}, but {number} is none; see `fivefold study"
             f" show {study.name}`"
         )
     if trial.state != "complete":
         why = f": {trial.reason}" if trial.reason else ""
         best = "" if study.best is None else f", the best is {study.best}"
-        raise StudyError(
+        raise InputError(
             f"a trial must be complete to be adopted, but trial {number} is {trial.state}{why}; name another with"
             f" --trial{best}"
         )
@@ -131,8 +144,9 @@ def write(adopted: Adopted, path: Path = paths.PARAMS) -> None:
     """Put the new text in the place of the old one, at once and with the file's rights.
 
     Raises:
-        ParamsError: the file was changed since it was read.
+        ParamsError: the file was changed since it was read, or the values were found for something else.
     """
+    adopted.refuse_others()
     place = path.resolve()
     if place.read_bytes().decode("utf-8") != adopted.before:
         raise ParamsError(f"{path} must stay as it is while values are put in, but was changed; run this again")

@@ -5,7 +5,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from ..data.records import Keys, Parts
 from ..data.splitting import Index
-from ..errors import DataError, one_line
+from ..errors import DataError
 
 
 def share_of(parts: Parts) -> float:
@@ -34,10 +34,10 @@ def set_aside(keys: Keys, rows: Index, by: str, share: float, seed: int) -> tupl
                 size = max(size, len(np.unique(labels)))  # a row of each class
             train, aside = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
             train, aside = np.sort(train), np.sort(aside)
-    except ValueError as error:
-        raise DataError(_few(len(rows), one_line(error))) from None
+    except ValueError:  # of scikit-learn, whose words are of its own names
+        raise _few(len(rows)) from None
     if not len(train) or not len(aside):
-        raise DataError(_few(len(rows), "one of both parts is empty"))
+        raise _few(len(rows))
     return train, aside
 
 
@@ -67,8 +67,8 @@ def _groups(groups: np.ndarray, rows: Index, share: float, seed: int) -> tuple[I
     return rows[rest], rows[drawn]
 
 
-def _few(n: int, why: str) -> str:
-    return (
-        f"each fold must leave rows to choose the epoch by, but {n} training rows do not suffice: {why}; bring more"
-        " rows, or choose another number of folds"
+def _few(n: int) -> DataError:
+    return DataError(
+        f"each fold must leave rows, or groups, to learn and others to choose the epoch by, but {n} training rows do"
+        " not suffice; bring more rows, or choose another number of folds"
     )

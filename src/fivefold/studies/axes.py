@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ..params.search import Categorical, Float, Int
@@ -79,3 +80,16 @@ def window(study: StudyFacts, trials: Sequence[TrialFacts]) -> tuple[float, floa
     room = 0.06 * ((top - low) or abs(top) or 1.0)
     ends = sorted((study.sign * (low - room), study.sign * (top + room)))
     return ends[0], ends[1]
+
+
+def beyond(trials: Sequence[TrialFacts], low: float, high: float) -> list[TrialFacts]:
+    """Return the trials whose scores lie beyond the ends of an axis."""
+    return [trial for trial in trials if trial.score is not None and not low <= trial.score <= high]
+
+
+def mark_beyond(axes: Axes, x: Sequence[float], y: float, up: bool, **more: Any) -> None:
+    """Draw triangles at the edge of an axis that point to where trials lie beyond it."""
+    marker = "^" if up else "v"
+    axes.scatter(
+        x, [y] * len(x), s=34, marker=marker, facecolors="white", edgecolors="0.15", clip_on=False, zorder=5, **more
+    )

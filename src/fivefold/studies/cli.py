@@ -75,7 +75,8 @@ def _stoppable(study: str) -> Iterator[None]:
     try:
         yield
     except Stopped as stop:
-        print(f"{study} stopped: what it found is kept; the same command goes on", file=sys.stderr)
+        every = f"{study} stopped: what it found is kept; the same command goes on"
+        print(*getattr(stop, "__notes__", [every]), file=sys.stderr)  # a note says what else is left to do
         end(stop.exit_code)
 
 

@@ -1,5 +1,6 @@
 """The commands `fivefold study show` and `fivefold study adopt`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,8 @@ def show(
         from .pictures import draw
 
         draw(study, study.importance, here / plots)
+        if study.importance.note:
+            print(f"no importance.png: {study.importance.note}", file=sys.stderr)
     if as_json:
         print(study.model_dump_json(indent=2))
         return
@@ -61,6 +64,7 @@ def adopt(
         print("params.yaml has these values already")
         return
     show_difference(difference(found.before, found.after), Console())
+    found.refuse_others()
     if dry_run:
         print("nothing was written")
         return

@@ -20,10 +20,12 @@ from scipy.stats import t as student
 
 LEVEL = 0.95
 """Share of such intervals that hold the true value."""
+Bounds = tuple[float, float]
+ENDLESS: Bounds = (-math.inf, math.inf)
 
 
 class Estimate(NamedTuple):
-    """A mean of folds. deviation: of single folds. low, high: the interval of the mean, which knows no bounds."""
+    """A mean of folds. deviation: of single folds. low, high: the interval of the mean, within its bounds."""
 
     mean: float
     deviation: float
@@ -41,20 +43,19 @@ class Difference(NamedTuple):
     p: float
 
 
-def estimate(scores: Sequence[float], ratio: float) -> Estimate:
+def estimate(scores: Sequence[float], ratio: float, bounds: Bounds = ENDLESS) -> Estimate:
     """Return mean, deviation and interval of scores (n,).
 
-    ratio: rows held out of a fold over those learnt.
+    ratio: rows held out of a fold over those learnt. bounds: between which scores always lie.
     """
     mean, error = float(np.mean(scores)), _error(scores, ratio)
-    reach = _reach(len(scores)) * error
-    return Estimate(mean, float(np.std(scores, ddof=1)), mean - reach, mean + reach)
+    return Estimate(mean, float(np.std(scores, ddof=1)), *_interval(mean, _reach(len(scores)) * error, bounds))
 
 
-def difference(one: Sequence[float], other: Sequence[float], ratio: float) -> Difference:
+def difference(one: Sequence[float], other: Sequence[float], ratio: float, bounds: Bounds = ENDLESS) -> Difference:
     """Return by how much `one` (n,) is above `other` (n,) on the same folds: the corrected resampled t-test.
 
-    ratio: rows held out of a fold over those learnt.
+    ratio: rows held out of a fold over those learnt. bounds: between which differences always lie.
     """
     gains = np.asarray(one) - np.asarray(other)
     mean, error = float(gains.mean()), _error(gains, ratio)
@@ -63,7 +64,12 @@ def difference(one: Sequence[float], other: Sequence[float], ratio: float) -> Di
         return Difference(mean, mean, mean, t, 0.0 if mean else 1.0)
     reach = _reach(len(gains)) * error
     p = 2 * float(student.sf(abs(mean) / error, len(gains) - 1))
-    return Difference(mean, mean - reach, mean + reach, mean / error, p)
+    return Difference(mean, *_interval(mean, reach, bounds), mean / error, p)
+
+
+def of_differences(bounds: Bounds) -> Bounds:
+    """Return between which values two scores always differ that lie within bounds."""
+    return bounds[0] - bounds[1], bounds[1] - bounds[0]
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -78,6 +84,11 @@ def holm(p: Sequence[float]) -> list[float]:
 def _error(scores: Sequence[float] | np.ndarray, ratio: float) -> float:
     """Return the deviation of the mean of scores (n,)."""
     return math.sqrt((1 / len(scores) + ratio) * float(np.var(scores, ddof=1)))
+
+
+def _interval(mean: float, reach: float, bounds: Bounds) -> Bounds:
+    """Return the ends of an interval; what lies beyond the bounds is cut off, since no score is there."""
+    return max(mean - reach, bounds[0]), min(mean + reach, bounds[1])
 
 
 def _reach(n: int) -> float:

@@ -23,7 +23,7 @@ from ..training.stacked.job import Job
 from .aside import set_aside, share_of
 from .corners import check_corners
 from .folds import NOTHING, Fold, Rows, need_lender, refuse_leaks
-from .goals import Goal, goal_of, goals_of
+from .goals import Goal, bounds, goal_of, goals_of
 from .jobs import Trained
 from .plan import Plan, Result, Winner
 from .scores import scores as scores_of
@@ -117,6 +117,10 @@ class Crossval:
     def goals(self, name: str) -> dict[str, Goal]:
         """Return every metric of a model of which more or less is better, its leading one first."""
         return goals_of(self.params.models[name], self._schema)
+
+    def bounds(self, name: str) -> dict[str, tuple[float, float]]:
+        """Return between which values scores of a model always lie, of those of which that is known."""
+        return bounds(self.params.models[name], self._schema)
 
     def same_metrics(self) -> None:
         """Refuse to compare models that are scored by different metrics, by a `ParamsError`."""

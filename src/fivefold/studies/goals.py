@@ -10,7 +10,7 @@ from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
 from ..params.models import Model
 from ..params.search import Study
-from ..scoring.metrics import metrics_of
+from ..scoring.metrics import ABOVE_0, SHARE, bounds_of, metrics_of
 
 OTHER_LOSSES = ("training.loss", "training.tasks", "training.imbalance", "training.base")
 """Keys that change what a validation loss means."""
@@ -70,3 +70,13 @@ def goals_of(model: Model, schema: Schema) -> dict[str, Goal]:
         )
         for metric in metrics_of(schema)
     }
+
+
+def bounds(model: Model, schema: Schema) -> dict[str, tuple[float, float]]:
+    """Return between which values scores of a model always lie, of those of which that is known."""
+    match model.network:
+        case Gan() | Cyclegan():
+            return {}
+        case Autoencoder():
+            return {"auroc": SHARE, "mse": ABOVE_0}
+    return bounds_of(schema)

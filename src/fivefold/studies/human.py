@@ -38,6 +38,11 @@ def written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def amount(objective: str, value: float) -> str:
+    """Return the value of an objective as a person reads it: weights are counted."""
+    return f"{value:,.0f}" if objective == "parameters" else f"{value:.4g}"
+
+
 def short(keys: Iterable[str]) -> dict[str, str]:
     """Return for each dotted key as few of its last parts as tell it from the others, and as say something."""
     every = list(dict.fromkeys(keys))

@@ -77,9 +77,7 @@ def _at_once(name: str, jobs: Sequence[Job]) -> Iterator[tuple[Job, Trained]]:
         if not outcome.error:
             yield job, Trained(outcome.saved, outcome.epochs, outcome.kept_epoch, seconds)
             continue
-        rate = job.params.training.optimizer.lr
-        why = f"{outcome.error}; lower training.optimizer.lr (now {rate:g})"
-        yield job, Trained(None, outcome.epochs, 0, seconds, why)
+        yield job, Trained(None, outcome.epochs, 0, seconds, outcome.error)
 
 
 def _tell(name: str) -> OnEpoch:

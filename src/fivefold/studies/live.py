@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .human import amount
 from .search import Search
 from .trials import FOLDS, REASON, Trials
 
@@ -99,7 +100,9 @@ class Live:
         table = Table(box=None, pad_edge=False)
         for title in ("trial", "", self.search.goal.name, "folds", "values"):
             table.add_column(title, justify="right" if title in ("trial", self.search.goal.name) else "left")
-        running = [trial for trial in every if trial.state == TrialState.RUNNING]
+        running = sorted(
+            (trial for trial in every if trial.state == TrialState.RUNNING), key=lambda trial: trial.number
+        )
         ended = sorted(
             (trial for trial in every if trial.state.is_finished() and trial.datetime_complete),
             key=lambda trial: trial.datetime_complete or 0,
@@ -130,7 +133,7 @@ class Live:
 
     def _score(self, trial: FrozenTrial) -> str:
         if trial.values:
-            return "  ".join(f"{value:.4g}" for value in trial.values)
+            return "  ".join(map(amount, self.search.study.objectives, trial.values))
         last = trial.intermediate_values
         return f"{last[max(last)]:.4g}" if last else ""
 

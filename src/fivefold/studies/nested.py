@@ -21,7 +21,7 @@ from .folds import NOTHING
 from .jobs import Trained, train_all
 from .objective import Running
 from .plan import Result, Winner
-from .samplers import firsts, method_of, sampler_of
+from .samplers import Sampling
 from .search import Search
 from .together import BATCH, run_together, stackable
 from .trials import REASON, VALUES, Trials
@@ -65,20 +65,19 @@ def _search(crossval: Crossval, name: str, division: Division) -> Search:
 def _run(search: Search, title: str, asked: int | None) -> Trials:
     """Run a study that is kept in memory."""
     total = asked or search.study.trials
-    method = method_of(search.study, search.space, total)
-    fixed = [search.space.stored(values) for values in firsts(method, search.space)]
-    total = min(total, len(fixed)) if method == "grid" else total
+    sampling = Sampling.of(search.study, search.space, total)
     study = optuna.create_study(directions=search.directions(), sampler=optuna.samplers.RandomSampler())
     trials = Trials(title, study)
     shutil.rmtree(paths.study(title), ignore_errors=True)  # checkpoints of one that was killed
-    for values in fixed[:total]:
+    for values in search.space.first():
         study.enqueue_trial(values)
+    total = sampling.most(total, trials.all())
     together = stackable(search)
     size = BATCH if together else 1
     for start in range(0, total, size):
         every = []
         for number in range(start, min(start + size, total)):
-            study.sampler = sampler_of(method, search.space.seed, number)
+            study.sampler = sampling.sampler(number, trials.all())
             every.append(Running(search, trials, study.ask()))
             search.space.suggest(every[-1].trial)  # its values are chosen: the next one's sampler sees them
         for number, state in enumerate(run_together(every) if together else [one.run() for one in every], start):

@@ -6,11 +6,11 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from ..plotting import STYLE, figure, save, title
 from ..tracking.found import Importance, StudyFacts, TrialFacts
-from .axes import window
+from .axes import beyond, mark_beyond, window
 from .facts import ranges
 from .value_pictures import BEST, PRUNED, parallel, slices
 
@@ -53,17 +53,21 @@ def history(study: StudyFacts) -> Figure:
     fig, axes = figure(7.0, 3.8)
     done, pruned = study.of("complete"), [trial for trial in study.of("pruned") if trial.folds]
     low, high = window(study, [*done, *pruned])
+    far = beyond([*done, *pruned], low, high)
     if done:
-        axes.scatter(*_points(done, low, high), s=18, color="C0", linewidths=0, zorder=3, label="complete")
+        axes.scatter(*_points(done, far), s=18, color="C0", linewidths=0, zorder=3, label="complete")
         values = [study.sign * (trial.score or 0.0) for trial in done]
         best = study.sign * np.maximum.accumulate(values)
         numbers = [trial.number for trial in done]
         axes.step([*numbers, study.trials[-1].number], [*best, best[-1]], where="post", color=BEST, label="best so far")
     if pruned:
-        points = _points(pruned, low, high)
-        axes.scatter(*points, s=18, color=PRUNED, marker="v", linewidths=0, label="pruned, by its folds so far")
+        points = _points(pruned, far)
+        axes.scatter(*points, s=14, color=PRUNED, marker="D", linewidths=0, label="pruned, by its folds so far")
     axes.set_ylim(low, high)
     floor = low if study.sign > 0 else high
+    if far:
+        numbers = [trial.number for trial in far]
+        mark_beyond(axes, numbers, floor, study.sign < 0, label=f"beyond the axis: {len(far)}")
     for kind, label, colour in (
         ([trial for trial in study.of("pruned") if not trial.folds], "pruned in its first fold", PRUNED),
         (study.of("failed"), "failed", FAILED),
@@ -83,9 +87,10 @@ def history(study: StudyFacts) -> Figure:
     return fig
 
 
-def _points(trials: Sequence[TrialFacts], low: float, high: float) -> tuple[list[int], list[float]]:
-    """Return numbers and scores, those that are far off at the edge."""
-    return [trial.number for trial in trials], [min(max(trial.score or 0.0, low), high) for trial in trials]
+def _points(trials: Sequence[TrialFacts], far: Sequence[TrialFacts]) -> tuple[list[int], list[float]]:
+    """Return numbers and scores of trials that are not far off."""
+    near = [trial for trial in trials if trial not in far]
+    return [trial.number for trial in near], [trial.score or 0.0 for trial in near]
 
 
 def bars(study: StudyFacts, importance: Importance) -> Figure:
@@ -127,6 +132,10 @@ def front(study: StudyFacts) -> Figure:
             axes.annotate(str(number), (x, y), xytext=(4, -9), textcoords="offset points", fontsize="x-small")
         if spread and spread[0] > 0 and spread[-1] > FAR * spread[0]:
             axes.set_xscale("log")
+        for objective, scale in ((study.objectives[other], axes.xaxis), (study.objectives[0], axes.yaxis)):
+            if objective == "parameters":
+                scale.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+                scale.set_minor_formatter(NullFormatter())
         axes.set(xlabel=labels[other], ylabel=labels[0])
     title(fig, f"{study.name}: {len(study.front)} trials that none beats in all, by number")
     return fig

@@ -13,13 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import paths
 from ..errors import ParamsError, StudyError
-from ..stages.guard import shielded, stop_if_asked
+from ..stages.guard import Stopped, shielded, stop_if_asked
 from .corners import check_corners
 from .folds import refuse_leaks
 from .live import Live
 from .owners import bury_all
+from .points import grid_line
 from .processes import Processes
-from .samplers import firsts, method_of
+from .samplers import Sampling
 from .search import Search, check_selections
 from .storage import exclusive, reading
 from .telling import Telling
@@ -72,13 +73,19 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
     check_corners(space, lambda model: refuse_leaks(space.name, model, search.study.folds))
     check_selections(search)
     total = total or search.study.trials
-    method = method_of(search.study, space, total)
-    fixed = [space.stored(values) for values in firsts(method, space)]
-    total = min(total, len(fixed)) if method == "grid" else total
+    sampling = Sampling.of(search.study, space, total)
+    if sampling.method == "grid" and sampling.points is not None:
+        print(grid_line(space, len(sampling.points)), flush=True)
     with reading(study), shielded():
         trials = Trials.open(study, search.identity(), search.directions())
-        trials.places(total, fixed)
-    return search, trials, total
+        trials.places(1, space.first())
+        possible = sampling.most(total, trials.all())
+        trials.places(possible, [])
+    if possible < total:
+        print(
+            f"{study} has {possible} trials at most, not {total}: then every point of its space was tried", flush=True
+        )
+    return search, trials, possible
 
 
 def run(
@@ -99,7 +106,11 @@ def run(
         with _stopping(team, trials):
             _lead(team, trials, total, live, telling)
         clear(trials)
-    print(telling.last())
+    try:
+        print(telling.last())
+    except Stopped as stop:
+        stop.add_note(f"{study} has its {total} trials; what MLflow lacks of them, the same command tells")
+        raise
     if not trials.all(TrialState.COMPLETE):
         raise StudyError(f"{study} has {total} trials, but none is complete; `fivefold study show {study}` says why")
     return trials

@@ -8,34 +8,72 @@
     cmaes   numbers alone, 500 trials or more
     tpe     everything else
 
+Where a space has few points, none is tried twice: a grid is what remains if all of them are.
+
 A sampler is made anew for each trial, seeded by the study's seed and the trial's number: a study that was interrupted
 goes on as it would have gone on, and no two workers draw the same.
 """
 
-import itertools
 import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from math import prod
-from typing import Any
 
-import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
 
-from ..errors import ParamsError
-from ..params.search import Categorical, Float, Int, Study
+from ..params.search import Categorical, Study
 from ..training.seeds import mix
-from .space import Space, Values
+from .points import Fresh, Points, points_of, taken, tried, whole
+from .space import Space
 
-GRID, MOST = 200, 10_000
-"""Points at most of a grid that `auto` chooses, and of any."""
+GRID = 200
+"""Points at most of a grid that `auto` chooses."""
 KEYS, TRIALS = 10, 200
 """At most, for a Gaussian process."""
 MANY = 500
 """Trials at least, for CMA-ES."""
-STEPS = 5
-"""Values that a grid takes of a range of numbers without steps."""
 STARTUP = 10
 """Trials that are drawn before a model of them is made."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the values of trials are chosen.
+
+    points: of which none is tried twice; None: of a space that has too many, where that is rare.
+    """
+
+    method: str
+    seed: int
+    points: Points | None
+
+    @classmethod
+    def of(cls, study: Study, space: Space, total: int) -> "Sampling":
+        """Return how the values of a study's trials are chosen, `total` in all.
+
+        Raises:
+            ParamsError: a grid has too many points.
+        """
+        method = method_of(study, space, total)
+        return cls(method, space.seed, points_of(space, grid=method == "grid"))
+
+    def most(self, total: int, trials: Iterable[FrozenTrial]) -> int:
+        """Return how many trials there can be, `total` at most, beside those that have their values."""
+        if self.points is None:
+            return total
+        known = tried(trials)
+        return min(total, len(known) + len(self.points.keys() - set(known)))
+
+    def sampler(self, number: int, others: Iterable[FrozenTrial]) -> BaseSampler:
+        """Return the sampler of trial `number`. The caller holds the study where there are `points`."""
+        sampler = sampler_of(self.method, self.seed, number)
+        if self.points is None:
+            return sampler
+        known = set(tried(each for each in others if each.number != number))
+        left = {mark: point for mark, point in self.points.items() if mark not in known}
+        return Fresh(sampler, left, mix(self.seed, number) % 2**32)
 
 
 def method_of(study: Study, space: Space, total: int) -> str:
@@ -43,10 +81,10 @@ def method_of(study: Study, space: Space, total: int) -> str:
     if study.sampler != "auto":
         return study.sampler
     ranges = space.ranges.values()
-    discrete = all(isinstance(found, Categorical) or (isinstance(found, Int) and not found.log) for found in ranges)
     if len(study.objectives) > 1:
         return "nsga2"
-    if discrete and prod(len(_points(found)) for found in ranges) <= min(total, GRID):
+    all_taken = all(whole(found) == taken(found) for found in ranges)
+    if all_taken and prod(len(taken(found)) for found in ranges) <= min(total, GRID):
         return "grid"
     if any(found.when for found in ranges):
         return "tpe"
@@ -73,52 +111,5 @@ def sampler_of(method: str, seed: int, number: int) -> BaseSampler:
                 return optuna.samplers.CmaEsSampler(seed=drawn, n_startup_trials=STARTUP, consider_pruned_trials=True)
             case "nsga2":
                 return optuna.samplers.NSGAIISampler(seed=drawn, population_size=20)
-            case _:  # a grid's trials have their values already
+            case _:  # of a grid `Fresh` sees to it that its points are drawn
                 return optuna.samplers.RandomSampler(seed=drawn)
-
-
-def grid(space: Space) -> list[Values]:
-    """Return every point of a space, `STEPS` of a range without steps; of points that differ in what is not tried, one.
-
-    Their order is drawn, the same each time, so that the first ones lie far apart.
-
-    Raises:
-        ParamsError: there are too many.
-    """
-    axes = {key: _points(found) for key, found in space.ranges.items()}
-    if (size := prod(len(points) for points in axes.values())) > MOST:
-        raise ParamsError(
-            f"models.{space.name}.search: a grid has at most {MOST} points, but this one {size}; say a step, or choose"
-            " another sampler"
-        )
-    found: dict[str, Values] = {}
-    for point in itertools.product(*axes.values()):
-        values: Values = {}
-        for key, value in zip(axes, point, strict=True):
-            if space.active(key, values):
-                values[key] = value
-        found.setdefault(repr(values), values)
-    every = list(found.values())
-    return [every[i] for i in np.random.default_rng(0).permutation(len(every))]
-
-
-def _points(found: Float | Int | Categorical) -> list[Any]:
-    match found:
-        case Categorical():
-            return list(found.choices)
-        case Int(log=False):
-            every = list(range(found.low, found.high + 1, found.step))
-            if len(every) <= STEPS or found.step > 1:
-                return every
-        case Float(step=float() as step):
-            return [found.low + i * step for i in range(int((found.high - found.low) / step + 1e-9) + 1)]
-    spread = np.geomspace if found.log else np.linspace
-    values = spread(found.low, found.high, STEPS).tolist()
-    return sorted({round(value) for value in values}) if isinstance(found, Int) else values
-
-
-def firsts(method: str, space: Space) -> list[Values]:
-    """Return what the first trials are to try: what params.yaml has now, and of a grid all its points."""
-    current = space.current()
-    first = [] if current is None else [current]
-    return [*first, *(point for point in grid(space) if point != current)] if method == "grid" else first

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..tracking.found import Found, Group, TrialFacts
 from .facts import ranges
-from .human import rounded, short, written
+from .human import amount, rounded, short, written
 
 LONGEST = 28
 """Characters of a value that are shown."""
@@ -128,7 +128,7 @@ def _trials(study: Found, trials: Sequence[TrialFacts], width: int) -> Table:
     rows = []
     for trial in trials:
         folds = [scored(trial), " ".join(f"{fold:.3g}" for fold in trial.folds)]
-        rows.append([str(trial.number), *(folds if single else [number(each) for each in trial.objectives])])
+        rows.append([str(trial.number), *(folds if single else map(amount, study.objectives, trial.objectives))])
     shown = [rounded(searched, trial.values) for trial in trials]
     names = short(searched)
     columns = {names[key]: [_cell(values, key) for values in shown] for key in _by_weight(study, list(searched))}

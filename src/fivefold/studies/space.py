@@ -108,6 +108,11 @@ class Space:
             values[key] = value
         return values
 
+    def first(self) -> list[Values]:
+        """Return what a first trial is to try, as Optuna keeps it: what params.yaml has now, if the ranges hold it."""
+        current = self.current()
+        return [] if current is None else [self.stored(current)]
+
     def active(self, key: str, values: Values) -> bool:
         """Return whether a key is tried beside `values` of those before it."""
         return all(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..families.cyclegan.params import Cyclegan
 from ..families.gan.params import Gan
-from .comparison import LEVEL, Difference, Estimate, difference, estimate, holm
+from .comparison import ENDLESS, LEVEL, Bounds, Difference, Estimate, difference, estimate, holm, of_differences
 from .crossval import Crossval
 from .plan import Result
 
@@ -161,10 +161,12 @@ def summary_of(crossval: Crossval, results: Sequence[Result]) -> Summary:
     by_model = {name: [each for each in ordered if each.model == name] for name in crossval.plan.names}
     whole = {name: _columns(found) for name, found in by_model.items() if not any(each.error for each in found)}
     ratio = crossval.ratio
+    bounds = {name: crossval.bounds(name) for name in whole}
     estimates = {
-        name: {metric: estimate(scores, ratio) for metric, scores in found.items()} for name, found in whole.items()
+        name: {metric: estimate(scores, ratio, bounds[name].get(metric, ENDLESS)) for metric, scores in found.items()}
+        for name, found in whole.items()
     }
-    pairs = _pairs(whole, ratio)
+    pairs = _pairs(whole, ratio, next(iter(bounds.values()), {}))
     optimism = {name: _optimism(crossval, name, by_model[name]) for name in whole if crossval.plan.nested}
     return Summary(crossval, ordered, estimates, pairs, optimism)
 
@@ -187,12 +189,19 @@ def _columns(results: Sequence[Result]) -> dict[str, list[float]]:
     return {metric: [each.scores[metric] for each in results] for metric in shared}
 
 
-def _pairs(whole: Mapping[str, Mapping[str, Sequence[float]]], ratio: float) -> list[Pair]:
+def _pairs(
+    whole: Mapping[str, Mapping[str, Sequence[float]]], ratio: float, bounds: Mapping[str, Bounds]
+) -> list[Pair]:
     """Return the differences of each two models, in the metrics that all have."""
     pairs = list(combinations(whole, 2))
     metrics = [metric for metric in next(iter(whole.values()), {}) if all(metric in found for found in whole.values())]
     differences = [
-        {metric: difference(whole[one][metric], whole[other][metric], ratio) for metric in metrics}
+        {
+            metric: difference(
+                whole[one][metric], whole[other][metric], ratio, of_differences(bounds.get(metric, ENDLESS))
+            )
+            for metric in metrics
+        }
         for one, other in pairs
     ]
     p = {metric: holm([found[metric].p for found in differences]) for metric in metrics}
@@ -208,7 +217,8 @@ def _optimism(crossval: Crossval, name: str, results: Sequence[Result]) -> Estim
         for each in results
         if each.winner
     ]
-    return estimate(gains, crossval.ratio)
+    metric = next(each.winner.metric for each in results if each.winner)
+    return estimate(gains, crossval.ratio, of_differences(crossval.bounds(name).get(metric, ENDLESS)))
 
 
 def _finite(found: Difference) -> dict[str, float | None]:

@@ -66,8 +66,10 @@ def tell(trials: Trials, *, running: bool) -> str:
     from .importance import importance
     from .pictures import draw
 
+    shares = importance(study)
     with TemporaryDirectory() as folder:
-        return project(study, draw(study, importance(study), Path(folder)), running=False)
+        said = project(study, draw(study, shares, Path(folder)), running=False)
+    return f"{said} (without importance.png: {shares.note})" if shares.note else said
 
 
 if __name__ == "__main__":

@@ -47,8 +47,20 @@ BLOCK, OWN = "block", "own"
 params.yaml has them."""
 ATTEMPTS = 5
 """Workers that die of a trial, one after the other and without a new fold, before it has failed."""
+FEW = 3
+"""Differences that a message tells in one line."""
 FAILURES = 5
 """Trials that fail one after the other before a study stops."""
+
+
+class Absent:
+    """What stands where nothing does."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = Absent()
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ class Trials:
         with exclusive(name):
             trials = cls(name, _study(storage, name, directions))
             known = trials.study.user_attrs.get(IDENTITY)
-            others = trials._others(identity) if known is not None else {}
+            others = trials.others(identity) if known is not None else {}
             if others and trials._nothing_found():
                 print(f"{name} begins anew with what params.yaml says now: nothing had come of it so far", flush=True)
                 optuna.delete_study(study_name=name, storage=storage)
@@ -82,7 +94,7 @@ class Trials:
                 trials.study.set_user_attr(MARK, secrets.token_hex(8))
                 trials.study.set_user_attr(IDENTITY, dict(identity))
         if others:
-            raise _other(name, others)
+            raise other_study(name, others)
         return trials
 
     @classmethod
@@ -105,12 +117,7 @@ class Trials:
             raise none from None
         return cls(name, study)
 
-    def refuse_other(self, identity: Mapping[str, Any]) -> None:
-        """Refuse, by a `ParamsError`, what is another study than this one."""
-        if others := self._others(identity):
-            raise _other(self.name, others)
-
-    def _others(self, identity: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    def others(self, identity: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Return what this is a study of and `identity` is not, by dotted key."""
         return dict(difference(self.study.user_attrs[IDENTITY], json.loads(json.dumps(identity))))
 
@@ -270,20 +277,19 @@ def _study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> 
     )  # fmt: skip
 
 
-def _other(name: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
-    """Return why a study cannot go on with something else."""
-    said = "; ".join(f"{key} was {shown(was)} and is {shown(now)}" for key, (was, now) in [*others.items()][:3])
-    more = f" (and {len(others) - 3} more)" if len(others) > 3 else ""
+def other_study(name: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
+    """Return why a study cannot go on with something else, a line for each difference if they are many."""
+    each = [f"{key} was {shown(was)} and is {shown(now)}" for key, (was, now) in others.items()]
+    said = f" {'; '.join(each)}; " if len(each) <= FEW else ":" + "".join(f"\n  {line}" for line in each) + "\n"
     return ParamsError(
-        f"study {name!r} must go on as it began, but {said}{more}; put that back, or begin another study with"
-        f" --name {name}-2"
+        f"study {name!r} must go on as it began, but{said}put that back, or begin another study with --name {name}-2"
     )
 
 
 def difference(was: Any, now: Any, at: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield each dotted key in which two trees differ, and what stands there in both; None for nothing."""
+    """Yield each dotted key in which two trees differ, and what stands there in both; ABSENT for nothing."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in [*was, *(key for key in now if key not in was)]:
-            yield from difference(was.get(key), now.get(key), f"{at}.{key}" if at else key)
+            yield from difference(was.get(key, ABSENT), now.get(key, ABSENT), f"{at}.{key}" if at else key)
     elif was != now:
         yield at, (was, now)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from ..params.search import Categorical
 from ..plotting import figure, title
 from ..tracking.found import StudyFacts, TrialFacts
-from .axes import Axis, axis_of, window
+from .axes import Axis, axis_of, beyond, mark_beyond, window
 from .facts import ranges
 from .human import short
 
@@ -62,6 +62,10 @@ def parallel(study: StudyFacts, keys: Sequence[str]) -> Figure:
     axes.set(yticks=[], xlim=(-0.2, len(keys) + 0.45), ylim=((NONE if lacking else 0) - 0.04, 1.04))
     axes.spines[:].set_visible(False)
     pruned = f", {len(study.of('pruned'))} pruned ones in grey" if study.of("pruned") else ""
+    far = beyond(done, low, high)
+    if far:
+        mark_beyond(axes, [len(keys)], 0.0, up=False)
+        pruned += f", {len(far)} beyond the axis at the triangle"
     title(fig, f"{study.name}: {len(done)} complete trials, the best in red{pruned}")
     return fig
 
@@ -95,20 +99,20 @@ def slices(study: StudyFacts, keys: Sequence[str]) -> Figure:
     first.remove()
     grid = fig.subplots(rows, columns, squeeze=False, sharey=True)
     low, high = window(study, study.of("complete"))
+    far, floor = beyond(study.of("complete", "pruned"), low, high), low if study.sign > 0 else high
     for axes, key in zip(grid.flat, keys, strict=False):
         axis = axis_of(searched[key])
         spread = isinstance(searched[key], Categorical)
         for trials, style in (
             ([trial for trial in study.of("pruned") if not trial.folds], {"color": PRUNED, "marker": "|", "s": 22}),
-            ([trial for trial in study.of("pruned") if trial.folds], {"color": PRUNED, "marker": "v", "s": 14}),
+            ([trial for trial in study.of("pruned") if trial.folds], {"color": PRUNED, "marker": "D", "s": 10}),
             (study.of("complete"), {"color": "C0", "marker": "o", "s": 14, "alpha": 0.75, "linewidths": 0}),
         ):
-            shown = [trial for trial in trials if key in trial.values]
-            aside = [(trial.number * 0.618 % 1 - 0.5) * 0.35 / len(axis.ticks) if spread else 0.0 for trial in shown]
-            x = [axis.place(trial.values[key]) + shift for trial, shift in zip(shown, aside, strict=True)]
-            floor = low if study.sign > 0 else high
-            y = [floor if trial.score is None else min(max(trial.score, low), high) for trial in shown]
-            axes.scatter(x, y, clip_on=False, **style)
+            shown = [trial for trial in trials if key in trial.values and trial not in far]
+            x = [_across(axis, key, trial, spread) for trial in shown]
+            axes.scatter(x, [floor if trial.score is None else trial.score for trial in shown], clip_on=False, **style)
+        at_edge = [_across(axis, key, trial, spread) for trial in far if key in trial.values]
+        mark_beyond(axes, at_edge, floor, study.sign < 0)
         best = study.ranked()[0]
         if key in best.values:
             axes.scatter(axis.place(best.values[key]), best.score, s=60, color=BEST, marker="*", linewidths=0, zorder=4)
@@ -124,9 +128,16 @@ def slices(study: StudyFacts, keys: Sequence[str]) -> Figure:
         row[0].set_ylabel(study.metric)
     title(
         fig,
-        f"{study.name}: {study.metric} by key; pruned in grey, within a first fold at the edge; the best a star",
+        f"{study.name}: {study.metric} by key; pruned in grey, within a first fold at the edge; the best a star"
+        + ("; triangles: beyond the axis" if far else ""),
     )
     return fig
+
+
+def _across(axis: Axis, key: str, trial: TrialFacts, spread: bool) -> float:
+    """Return where a trial stands along the axis of a key; spread: beside others of the same choice."""
+    aside = (trial.number * 0.618 % 1 - 0.5) * 0.35 / len(axis.ticks) if spread else 0.0
+    return axis.place(trial.values[key]) + aside
 
 
 def _wide(axis: Axis) -> bool:

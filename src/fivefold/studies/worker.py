@@ -8,7 +8,7 @@ PARENT is the process with which it ends.
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from optuna import Trial
 from optuna.exceptions import OptunaError
@@ -20,7 +20,7 @@ from ..stages.guard import Stopped, shielded, stop_if_asked
 from .objective import Running
 from .owners import Worker
 from .processes import as_worker
-from .samplers import method_of, sampler_of
+from .samplers import Sampling
 from .search import Search
 from .storage import exclusive, reading
 from .together import BATCH, run_together, stackable
@@ -42,6 +42,7 @@ def work(model: str, study: str, total: int, *, stack: bool = True, wait: bool =
         StudyError: the storage does not answer, or trial after trial fails.
     """
     search = Search.read(model)
+    sampling = Sampling.of(search.study, search.space, total)
     with reading(study), shielded():
         trials = Trials.open(study, search.identity(), search.directions())
         with exclusive(study):
@@ -49,7 +50,7 @@ def work(model: str, study: str, total: int, *, stack: bool = True, wait: bool =
         before, done = trials.ended(), 0
         stack = stack and stackable(search)
         while places := _places(trials, worker, total, BATCH if stack else 1, wait=wait):
-            for number, state in _run(search, trials, worker, places, total, stack=stack).items():
+            for number, state in _run(search, sampling, trials, worker, places, stack=stack).items():
                 print(f"trial {number}: {state.name.lower()}", flush=True)
             done += len(places)
             if why := trials.failing(before):
@@ -75,18 +76,18 @@ def _places(trials: Trials, worker: Worker, total: int, most: int, *, wait: bool
 
 
 def _run(
-    search: Search, trials: Trials, worker: Worker, places: Sequence[FrozenTrial], total: int, *, stack: bool
+    search: Search, sampling: Sampling, trials: Trials, worker: Worker, places: Sequence[FrozenTrial], *, stack: bool
 ) -> dict[int, TrialState]:
     """Run the trials of places; return by number how each ended. Those that a signal interrupts are given back."""
-    method = method_of(search.study, search.space, total)
     every: list[Running] = []
     try:
         with trials.beating(places):
-            for place in places:
-                trials.study.sampler = sampler_of(method, search.space.seed, place.number)
-                trial = Trial(trials.study, place._trial_id)
-                search.space.suggest(trial)  # kept: the next one's sampler sees them
-                every.append(Running(search, trials, trial))
+            with nullcontext() if sampling.points is None else exclusive(trials.name):  # no two draw the same
+                for place in places:
+                    trials.study.sampler = sampling.sampler(place.number, trials.all())
+                    trial = Trial(trials.study, place._trial_id)
+                    search.space.suggest(trial)  # kept: the next one's sampler sees them
+                    every.append(Running(search, trials, trial))
             states = run_together(every) if stack else [running.run() for running in every]
         stop_if_asked()
     except Stopped:

@@ -25,6 +25,7 @@ from ..families.source import Source, take
 from ..families.supervised import VALIDATION_ROWS, Supervised
 from ..families.trained import Trained
 from ..params.models import Model
+from ..params.training import Training
 from ..preprocessing.chain import Chain
 from .batches import Batches, Order, drawn, shuffled, strided
 from .descent import Descent
@@ -87,10 +88,17 @@ def assemble(
     shared = partial(Batches, part=part, parts=parts)
     batches, validation = _batches(params, learning, clock, shared)
     module = _module(params, learning, network, batches)
-    balanced = training.imbalance != "none"
-    inputs = inputs_of(schema, chain.names, learning.train, learning.held_out, learning.objective, balanced=balanced)
+    inputs = seen_by(learning, training, chain)
     showing = of_autoencoder(params, dataset, chain, module, clock.seed)
     return Assembled(schema, module, batches, validation, learning.output, inputs, taken, showing)
+
+
+def seen_by(learning: Learning, training: Training, chain: Chain) -> Inputs:
+    """Return what the doctor is to know of the rows of a training."""
+    return inputs_of(
+        learning.schema, chain.names, learning.train, learning.held_out, learning.objective,
+        balanced=training.imbalance != "none",
+    )  # fmt: skip
 
 
 def untrained(name: str, params: Model, schema: Schema, chain: Chain, seed: int) -> nn.Module:

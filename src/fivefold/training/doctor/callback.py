@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 
 from ...families.supervised import Supervised
 from ...params.models import Model
-from .course import Checkup, Course, Finding, Inputs, Measured, metrics_of
+from .course import Checkup, Course, Finding, Inputs, Measured, course_of, metrics_of
 from .probe import Probe, note
 from .rules import diagnose, not_finite
 
@@ -61,21 +61,8 @@ class Doctor(pl.Callback):
         return not_finite(self._course(epochs))
 
     def _course(self, epochs: list[dict[str, float]]) -> Course:
-        training = self.params.training
         assert self.inputs is not None
-        return Course(
-            train=[metrics["train/loss"] for metrics in epochs],
-            val=[metrics["val/loss"] for metrics in epochs],
-            measured=self.measured,
-            inputs=self.inputs,
-            dataset=self.params.dataset,
-            steps=self.steps,
-            max_epochs=training.max_epochs,
-            lr=training.optimizer.lr,
-            limits=bool(training.gradient_clip or training.gradient_clip_value),
-            network=self.params.network.model_dump(),
-            precision=training.precision,
-        )
+        return course_of(self.params, self.inputs, epochs, self.measured, self.steps)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ...params.models import Model
+
 Measured = dict[str, dict[str, list[float | None]]]
 """Kind -> layer -> a value for each epoch, taken at its first step; None where there is none, or none that is finite.
 
@@ -68,6 +70,26 @@ class Course:
     limits: bool = False
     network: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "32"
+
+
+def course_of(
+    params: Model, inputs: Inputs, epochs: Sequence[Mapping[str, float]], measured: Measured, steps: int
+) -> Course:
+    """Return the course of a training with these metrics by epoch."""
+    training = params.training
+    return Course(
+        train=[metrics["train/loss"] for metrics in epochs],
+        val=[metrics["val/loss"] for metrics in epochs],
+        measured=measured,
+        inputs=inputs,
+        dataset=params.dataset,
+        steps=steps,
+        max_epochs=training.max_epochs,
+        lr=training.optimizer.lr,
+        limits=bool(training.gradient_clip or training.gradient_clip_value),
+        network=params.network.model_dump(),
+        precision=training.precision,
+    )
 
 
 @dataclass(frozen=True)

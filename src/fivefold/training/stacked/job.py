@@ -31,7 +31,7 @@ class Outcome:
     saved: the model with the weights of the kept epoch; of one that diverged before it had any, as it began.
     epochs: the metrics of each epoch.
     kept_epoch: the epoch whose weights the model has, from 1; 0 if there is none.
-    error: why the training could not go on; empty if it could.
+    error: why the training could not go on, and what to do about it; empty if it could.
     """
 
     saved: Saved

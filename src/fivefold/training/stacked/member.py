@@ -13,7 +13,10 @@ from ...families.mlp.params import Mlp
 from ...families.saved import Saved, deployed
 from ...params.optimizers import Plateau
 from ...params.training import Training
+from ..assemble import seen_by
 from ..callbacks import Metrics
+from ..doctor.course import course_of
+from ..doctor.rules import not_finite
 from ..learning import Learning
 from ..schedules import share
 from .job import Job, Outcome
@@ -74,7 +77,7 @@ class Member:
         for split, (total, rows) in sums.items():
             loss = total / rows
             if not math.isfinite(loss):
-                self.error = f"{split}/loss must be finite, but is {loss} in epoch {epoch}"
+                self.error = f"{split}/loss must be finite, but is {loss} in epoch {epoch}; {self._remedy()}"
                 return False
             metrics[f"{split}/loss"] = _exact(loss)
         if hits is not None:
@@ -103,6 +106,11 @@ class Member:
         model = deployed(params.network, learning.schema, self.job.chain, self.network, part).cpu().eval()
         saved = Saved(model, learning.schema, params.network, params.training.loss, {})
         return Outcome(saved, self.epochs, self.kept + 1, self.error)
+
+    def _remedy(self) -> str:
+        """Return what to do about a loss that is not finite."""
+        inputs = seen_by(self.learning, self.training, self.job.chain)
+        return not_finite(course_of(self.job.params, inputs, self.epochs, {}, self.steps))
 
     def _slow(self, loss: float) -> None:
         """Lower the learning rate where the validation loss does not fall any more, if the schedule says so."""
