@@ -95,8 +95,7 @@ def run(
     search, trials, total = start(model, study, total)
     team = _team([model, study, str(total), "stack" if stack else "alone"], study, workers, address)
     with reading(study), Live(search, trials, total) as live, shielded():
-        telling = Telling(study)
-        with _stopping(team, trials):
+        with Telling(study) as telling, _stopping(team, trials):
             _lead(team, trials, total, live, telling)
         clear(trials)
     print(telling.last())
@@ -163,4 +162,4 @@ def _stopping(team: Team, trials: Trials) -> Iterator[None]:
 def clear(trials: Trials) -> None:
     """Remove checkpoints of trials that have ended: of workers that were killed before they could."""
     for number in trials.ended():
-        shutil.rmtree(paths.study(trials.name) / f"trial-{number}", ignore_errors=True)
+        shutil.rmtree(trials.work(number), ignore_errors=True)

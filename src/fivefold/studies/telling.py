@@ -1,10 +1,13 @@
-"""MLflow is told of a study by processes beside it: python -m fivefold.studies.telling STUDY running|over."""
+"""MLflow is told of a study by processes beside it: python -m fivefold.studies.telling STUDY running|stopped|over."""
 
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
 
 from ..errors import FivefoldError
 from ..tracking.beside import environment
@@ -15,22 +18,42 @@ APART = 30.0
 """Seconds between two tellings."""
 PATIENCE = 120.0
 """Seconds that the last one may take."""
+SHORT = 10.0
+"""Seconds that a study which is stopped waits for it; it then goes on by itself."""
 
 
 class Telling:
-    """Says now and then, and at the end, what MLflow does not know of a study yet; nobody waits for it but the end."""
+    """Says now and then, and at the end, what MLflow does not know of a study yet; nobody waits for it but the end.
+
+    A context: one that is left by an exception, a signal too, says before that the study is stopped.
+    """
 
     def __init__(self, study: str) -> None:
         self.study = study
         self.process: subprocess.Popen[str] | None = None
         self.said = time.monotonic()
-        self.known = -1
+        self.known = self.ended = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or (self.process is None and self.ended == self.known):  # MLflow knows all of it
+            return
+        with suppress(subprocess.TimeoutExpired):
+            if self.process is not None:
+                self.process.wait(SHORT)  # its word that the study runs must not be the last
+        with suppress(subprocess.TimeoutExpired):
+            self._start("stopped").communicate(timeout=SHORT)
 
     def now_and_then(self, ended: int) -> None:
         """Say what is new, if anything is: `ended` trials have come to their end."""
         idle = self.process is None or self.process.poll() is not None
         if self.known < 0:
             self.known = ended
+        self.ended = ended
         if idle and ended > self.known and time.monotonic() - self.said > APART:
             self.process, self.said, self.known = self._start("running"), time.monotonic(), ended
 
@@ -53,16 +76,16 @@ class Telling:
         )  # fmt: skip
 
 
-def tell(trials: Trials, *, running: bool) -> str:
-    """Tell MLflow what it does not know of a study yet; return a line about it. Pictures are drawn when it ends.
+def tell(trials: Trials, *, running: bool, pictures: bool = True) -> str:
+    """Tell MLflow what it does not know of a study yet; return a line about it.
 
-    running: the study goes on.
+    running: the study goes on. pictures: whether they are drawn, of one that does not.
     """
     from ..tracking.studies import project  # its seconds are paid by who tells, not by who waits
 
     study = facts(trials)
-    if running:
-        return project(study, running=True)
+    if running or not pictures:
+        return project(study, running=running)
     from .importance import importance
     from .pictures import draw
 
@@ -72,6 +95,6 @@ def tell(trials: Trials, *, running: bool) -> str:
 
 if __name__ == "__main__":
     try:
-        print(tell(Trials.load(sys.argv[1]), running=sys.argv[2] == "running"))
+        print(tell(Trials.load(sys.argv[1]), running=sys.argv[2] == "running", pictures=sys.argv[2] == "over"))
     except FivefoldError as error:
         print(f"MLflow was not told: {error}")

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import paths
 from ..errors import ParamsError, shown
 from ..params.base import NAME_PATTERN
 from .owners import Lost, Worker, bury, lives
@@ -41,12 +43,12 @@ WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
 )  # fmt: skip
 """User attributes of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
 fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing; how
-many folds it had, and how many workers have died of it since."""
+far it had come (folds, when its newest checkpoint was written), and how many workers have died of it since."""
 BLOCK, OWN = "block", "own"
 """User attributes of a trial: the whole block of the model with its values, as params.yaml could have it; whether
 params.yaml has them."""
 ATTEMPTS = 5
-"""Workers that die of a trial, one after the other and without a new fold, before it has failed."""
+"""Workers that die of a trial, one after the other and without a new fold or checkpoint, before it has failed."""
 FAILURES = 5
 """Trials that fail one after the other before a study stops."""
 
@@ -119,6 +121,10 @@ class Trials:
         """Where it is kept."""
         return self.study._storage
 
+    def work(self, number: int) -> Path:
+        """Return the folder of a trial's checkpoints, one below it for each fold; it lies on this machine."""
+        return paths.study(self.name) / f"trial-{number}"
+
     def all(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials in one of `states`, in order; without states all of them."""
         return self.study.get_trials(deepcopy=False, states=states or None)
@@ -172,14 +178,17 @@ class Trials:
 
     def _free(self, trial: FrozenTrial) -> None:
         """Make the place of a dead worker free, unless one after the other died of it and came to nothing new."""
-        folds = len(trial.user_attrs.get(FOLDS, []))
-        before, deaths = trial.user_attrs.get(DEATHS, (folds, 0))
-        deaths = deaths + 1 if before == folds else 1
-        self.storage.set_trial_user_attr(trial._trial_id, DEATHS, [folds, deaths])
+        reached = [len(trial.user_attrs.get(FOLDS, [])), written(self.work(trial.number))]
+        before, deaths = trial.user_attrs.get(DEATHS, (reached, 0))
+        deaths = deaths + 1 if before == reached else 1
+        self.storage.set_trial_user_attr(trial._trial_id, DEATHS, [reached, deaths])
         if deaths < ATTEMPTS:
             self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             return
-        why = f"{deaths} workers died of it, one after the other, without finishing a fold; does its model fit memory?"
+        why = (
+            f"{deaths} workers died of it, one after the other, without a fold or a checkpoint in between; does its"
+            " model fit memory?"
+        )
         self.storage.set_trial_user_attr(trial._trial_id, REASON, why)
         self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
@@ -268,6 +277,14 @@ def _study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> 
         storage=storage, study_name=name, directions=directions, load_if_exists=True,
         sampler=optuna.samplers.RandomSampler(),
     )  # fmt: skip
+
+
+def written(work: Path) -> int:
+    """Return when the newest checkpoint of a trial was written, nanoseconds since 1970; 0 if this machine has none.
+
+    Each one holds an epoch that none before it held.
+    """
+    return max((path.stat().st_mtime_ns for path in work.glob("fold-*/*.checkpoint")), default=0)
 
 
 def _other(name: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
