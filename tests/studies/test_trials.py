@@ -134,6 +134,19 @@ class TestPlaces:
         assert states(trials) == ["RUNNING"]
         assert trials.all()[0].user_attrs[WORKER] == other.name
 
+    def test_one_that_two_take_at_once_is_one_s(self) -> None:
+        trials, one, other = opened(1), Worker("s"), Worker("s")
+        (place,) = trials.all()
+        assert trials._claim(place, one)
+        assert not Trials.load("s")._claim(place, other)
+        assert trials.all()[0].user_attrs[WORKER] == one.name
+
+    def test_one_whose_taker_was_killed_at_once_is_free_again(self, place: str) -> None:
+        trials, _ = opened(1), Worker("s")
+        trials.storage.set_trial_state_values(trials.all()[0]._trial_id, TrialState.RUNNING)
+        free(trials)
+        assert states(trials) == (["WAITING"] if place == "journal" else ["RUNNING"])  # until its heart is missed
+
     def test_a_study_goes_on_as_what_it_is(self) -> None:
         trials, worker = opened(1), Worker("s")
         (place,) = trials.take(worker, 1)

@@ -153,13 +153,20 @@ class Trials:
                 self._make(total)
             free = [trial for trial in self.all(TrialState.WAITING) if trial.number < total]
             calm = [trial for trial in free if DEATHS not in trial.user_attrs]
-            taken = free[:1] if free[:1] != calm[:1] else calm[:most]
-            for trial in taken:
-                if isinstance(self.storage, BaseHeartbeat):
-                    self.storage.record_heartbeat(trial._trial_id)  # before it runs: one without is never taken back
-                self.storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
-                self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-            return taken
+            chosen = free[:1] if free[:1] != calm[:1] else calm[:most]
+            return [trial for trial in chosen if self._claim(trial, worker)]
+
+    def _claim(self, trial: FrozenTrial, worker: Worker) -> bool:
+        """Make a free place the worker's; return whether it was free still.
+
+        A database that was restarted meanwhile has forgotten who holds the study.
+        """
+        if isinstance(self.storage, BaseHeartbeat):
+            self.storage.record_heartbeat(trial._trial_id)  # before it runs: one without is never taken back
+        if not self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+            return False
+        self.storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
+        return True
 
     def free_dead(self) -> None:
         """Make the places of dead workers free again. The caller holds the study."""
@@ -173,7 +180,7 @@ class Trials:
             if living is False or (living is None and trial._trial_id in stale):
                 dead.add(worker)
                 self._free(trial)
-        for worker in dead:
+        for worker in dead - {""}:
             bury(self.name, worker)
 
     def _free(self, trial: FrozenTrial) -> None:
