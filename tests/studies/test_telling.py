@@ -39,5 +39,7 @@ def test_a_study_that_is_stopped_tells_what_it_found_and_then_goes_on(
     with pytest.raises(Stopped):
         stopped([0.5, 0.6, 0.7])
     assert parent() == ("KILLED", "1")
-    tell(pair[1], running=True)
+    tell(pair[1], "running")
     assert parent() == ("RUNNING", "1")
+    tell(pair[1], "over")  # a run that asked for one trial; those that are waiting were asked for before
+    assert parent() == ("FINISHED", "1")

@@ -7,13 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, cast
 
 from ..errors import FivefoldError
 from ..tracking.beside import environment
 from .facts import facts
 from .trials import Trials
 
+How = Literal["running", "stopped", "over"]
 APART = 30.0
 """Seconds between two tellings."""
 PATIENCE = 120.0
@@ -68,7 +69,7 @@ class Telling:
         lines = said.splitlines()
         return lines[-1] if lines else "MLflow was told nothing: run the study again to tell it"
 
-    def _start(self, how: str) -> subprocess.Popen[str]:
+    def _start(self, how: How) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fivefold.studies.telling", self.study, how]
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
@@ -76,16 +77,18 @@ class Telling:
         )  # fmt: skip
 
 
-def tell(trials: Trials, *, running: bool, pictures: bool = True) -> str:
+def tell(trials: Trials, how: How) -> str:
     """Tell MLflow what it does not know of a study yet; return a line about it.
 
-    running: the study goes on. pictures: whether they are drawn, of one that does not.
+    how: running; stopped before its end; over: it has the trials that were asked for, and pictures are drawn of it.
     """
     from ..tracking.studies import project  # its seconds are paid by who tells, not by who waits
 
     study = facts(trials)
-    if running or not pictures:
-        return project(study, running=running)
+    if how != "over":
+        return project(study, running=how == "running")
+    ended = tuple(trial for trial in study.trials if trial.finished)  # an earlier run may have asked for more
+    study = study.model_copy(update={"trials": ended})
     from .importance import importance
     from .pictures import draw
 
@@ -95,6 +98,6 @@ def tell(trials: Trials, *, running: bool, pictures: bool = True) -> str:
 
 if __name__ == "__main__":
     try:
-        print(tell(Trials.load(sys.argv[1]), running=sys.argv[2] == "running", pictures=sys.argv[2] == "over"))
+        print(tell(Trials.load(sys.argv[1]), cast(How, sys.argv[2])))
     except FivefoldError as error:
         print(f"MLflow was not told: {error}")
