@@ -293,6 +293,21 @@ class TestFoldsOfOneKind:
         for train, held in pairs_of(keys, TIME, k=3)[1]:
             assert held.min() - train.max() > 3
 
+    def test_rows_of_one_instant_stay_together_in_the_later_part(self) -> None:
+        days = np.random.default_rng(0).permutation(np.repeat(np.arange(12), 10))
+        cut = TimeSplit(by="time", column="day", validation=25, test=25)  # leaves days 0 to 8, 90 rows
+        _, pairs = pairs_of(Keys(np.zeros(120), time=days), cut, k=3)
+        # by hand: parts of 22 rows begin at rows 24, 46 and 68, within days 2, 4 and 6
+        assert [sorted({*days[held].tolist()}) for _, held in pairs] == [[2, 3], [4, 5], [6, 7, 8]]
+        assert [sorted({*days[train].tolist()}) for train, _ in pairs] == [[*range(2)], [*range(4)], [*range(6)]]
+        assert [len(train) + len(held) for train, held in pairs] == [40, 60, 90]
+
+    def test_an_instant_that_fills_a_part_is_named(self) -> None:
+        days = np.repeat([0, 1, 2, 3], [20, 60, 10, 10])
+        cut = TimeSplit(by="time", column="day", validation=10, test=10)
+        with pytest.raises(DataError, match=r"3 folds must .*rows of one time stay together, and those of 1 fill a "):
+            pairs_of(Keys(np.zeros(100), time=days), cut, k=3)
+
     def test_values_are_drawn(self) -> None:
         assert [len(held) for _, held in pairs_of(values_of(50), RANDOM)[1]] == [9] * 5
 

@@ -11,7 +11,7 @@ from fivefold.params.search import ranges_of
 from fivefold.studies.adopt import adopt, write
 from fivefold.studies.cli_show import adopt as command
 from fivefold.studies.human import amount, rounded, short, written
-from fivefold.studies.trials import ABSENT, difference, other_study
+from fivefold.studies.identity import ABSENT, difference, other_study
 
 from .example import SGD, TEXT, add, opened, project
 

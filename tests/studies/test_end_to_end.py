@@ -39,4 +39,4 @@ def test_a_study_is_run_shown_told_and_adopted(tmp_path: Path, monkeypatch: pyte
     opened()  # the study goes on: what it has adopted is no difference
     assert [trial.own for trial in facts(Trials.load("net")).trials] == [True, False]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert tell(Trials.load("net"), running=False).startswith("not in MLflow yet: nothing answers")
+    assert tell(Trials.load("net"), "over").startswith("not in MLflow yet: nothing answers")

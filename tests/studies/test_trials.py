@@ -13,6 +13,7 @@ from fivefold.errors import ParamsError
 from fivefold.studies.owners import Lost, Worker, lives
 from fivefold.studies.storage import exclusive
 from fivefold.studies.trials import ATTEMPTS, DEATHS, FOLDS, REASON, WORKER, Trials
+from fivefold.training.checkpoints import NAME, SafeCheckpoints
 
 IDENTITY = {"model": {"network.hidden": [8]}, "seed": 1}
 
@@ -86,7 +87,7 @@ class TestPlaces:
         for death in range(1, ATTEMPTS + 1):
             die()
             free(trials)
-            assert trials.all()[0].user_attrs[DEATHS] == [0, death]
+            assert trials.all()[0].user_attrs[DEATHS] == [[0, 0], death]
         assert states(trials) == ["FAIL", "WAITING"]
         assert trials.all()[0].user_attrs[REASON].startswith(f"{ATTEMPTS} workers died of it")
 
@@ -95,9 +96,20 @@ class TestPlaces:
         for folds in range(2):
             die()
             free(trials)
-            assert trials.all()[0].user_attrs[DEATHS] == [folds, 1]
+            assert trials.all()[0].user_attrs[DEATHS] == [[folds, 0], 1]
             trials.storage.set_trial_user_attr(trials.all()[0]._trial_id, FOLDS, [{}] * (folds + 1))
         assert states(trials) == ["WAITING"]
+
+    def test_a_new_checkpoint_is_a_new_beginning_too(self) -> None:
+        trials = opened(1)
+        newest = trials.work(0) / "fold-0" / NAME
+        for deaths in (1, 2, 1, 2):
+            if deaths == 1:
+                SafeCheckpoints().save_checkpoint({"epoch": 1}, newest)
+            newest.with_suffix(".fresh").touch()  # one that was never whole counts for nothing
+            die()
+            free(trials)
+            assert trials.all()[0].user_attrs[DEATHS] == [[0, newest.stat().st_mtime_ns], deaths]
 
     def test_given_back_they_count_no_death(self) -> None:
         trials, worker = opened(2), Worker("s")
@@ -121,6 +133,19 @@ class TestPlaces:
         trials.give_back(places, late)
         assert states(trials) == ["RUNNING"]
         assert trials.all()[0].user_attrs[WORKER] == other.name
+
+    def test_one_that_two_take_at_once_is_one_s(self) -> None:
+        trials, one, other = opened(1), Worker("s"), Worker("s")
+        (place,) = trials.all()
+        assert trials._claim(place, one)
+        assert not Trials.load("s")._claim(place, other)
+        assert trials.all()[0].user_attrs[WORKER] == one.name
+
+    def test_one_whose_taker_was_killed_at_once_is_free_again(self, place: str) -> None:
+        trials, _ = opened(1), Worker("s")
+        trials.storage.set_trial_state_values(trials.all()[0]._trial_id, TrialState.RUNNING)
+        free(trials)
+        assert states(trials) == (["WAITING"] if place == "journal" else ["RUNNING"])  # until its heart is missed
 
     def test_a_study_goes_on_as_what_it_is(self) -> None:
         trials, worker = opened(1), Worker("s")

@@ -63,7 +63,8 @@ def folds(keys: Keys, parts: Parts, by: str, k: int, seed: int) -> Iterator[tupl
     """Yield k pairs of training and validation positions; test rows are in none.
 
     by: the dataset's `split.by`. stratified keeps the share of each class; group keeps groups together; time trains on
-    all that came before (expanding window); random draws, and so does column, by class where there are classes.
+    all that came before (expanding window), rows of one instant staying together in the later part; random draws, and
+    so does column, by class where there are classes.
 
     Raises:
         DataError: there are too few rows, or groups, for k folds.
@@ -96,7 +97,7 @@ def _what_there_is(keys: Keys, rows: Index, by: str) -> str:
 def _folds(keys: Keys, rows: Index, by: str, k: int, seed: int) -> Iterator[tuple[Index, Index]]:
     pairs: Iterator[tuple[Index, Index]]
     if by == "time":
-        pairs = TimeSeriesSplit(k, gap=keys.overlap).split(rows)
+        pairs = _expanding(keys, rows, k)
     elif by == "group" and keys.groups is not None:
         pairs = GroupKFold(k, shuffle=True, random_state=seed).split(rows, groups=keys.groups[rows])
     elif keys.classes and by != "random":
@@ -104,6 +105,22 @@ def _folds(keys: Keys, rows: Index, by: str, k: int, seed: int) -> Iterator[tupl
     else:
         pairs = KFold(k, shuffle=True, random_state=seed).split(rows)
     return pairs
+
+
+def _expanding(keys: Keys, rows: Index, k: int) -> Iterator[tuple[Index, Index]]:
+    """Yield k parts of rows in order of time, each with all that came before it.
+
+    Raises:
+        ValueError: there are too few rows, or too many of one instant.
+    """
+    times = np.arange(len(rows)) if keys.time is None else keys.time[rows]
+    for _, held in TimeSeriesSplit(k, gap=keys.overlap).split(rows):
+        first, last = int(held[0]), int(held[-1])
+        start = int(np.searchsorted(times, times[first]))
+        end = len(rows) if last + 1 == len(rows) else int(np.searchsorted(times, times[last + 1]))
+        if start <= keys.overlap or start == end:
+            raise ValueError(f"rows of one time stay together, and those of {times[first]} fill a whole part")
+        yield np.arange(start - keys.overlap), np.arange(start, end)
 
 
 def _rows(part: Part, n: int) -> int:

@@ -16,9 +16,10 @@ from ..tracking.found import StudyFacts, TrialFacts
 from .dotted import at, put
 from .facts import facts, ranges
 from .human import rounded
+from .identity import difference, other_study
 from .search import Search
 from .space import TAGS, Space, Values
-from .trials import BLOCK, Trials, difference, other_study
+from .trials import BLOCK, Trials
 
 WAYS = ("search", "study")
 """Parts of a study's identity that say how values are found, not what they are worth."""

@@ -13,7 +13,6 @@ from optuna import Trial, TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from .. import paths
 from ..data.records import Dataset
 from ..errors import BusyError, FivefoldError, StudyError, TrainingError
 from ..families.expert import judge_of
@@ -121,7 +120,7 @@ class Running:
             self.trials.tell(self.trial, values, state)
         except LOST:
             return TrialState.RUNNING
-        shutil.rmtree(self._work, ignore_errors=True)
+        shutil.rmtree(self.trials.work(self.trial.number), ignore_errors=True)
         return state
 
     def _fold(self, model: Model, number: int) -> Scores:
@@ -139,7 +138,7 @@ class Running:
             dataset, chain = self.search.folds[number].prepared(model, self.search.space.seed)
             saved, epochs, kept = train(
                 self.search.space.name, model, dataset, chain, self.search.space.seed,
-                self._work / f"fold-{number}", look if number == 0 else lambda *_: None,
+                self.trials.work(self.trial.number) / f"fold-{number}", look if number == 0 else lambda *_: None,
             )  # fmt: skip
             found = self.scores(model, saved, dataset, epochs, kept)
         if number == 0:
@@ -188,10 +187,6 @@ class Running:
         p = pruning.behind_best(mine, [goal.sign * each[goal.name] for each in best.user_attrs[FOLDS]])
         if p is not None:
             raise TrialPruned(f"its {len(mine)} folds are worse than those of trial {best.number}, p {p:.3f}")
-
-    @property
-    def _work(self) -> Path:
-        return paths.study(self.trials.name) / f"trial-{self.trial.number}"
 
 
 def train(

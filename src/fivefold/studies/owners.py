@@ -43,7 +43,7 @@ def lives(study: str, worker: str) -> bool | None:
     path = _lock_of(study, worker)
     if url() and worker.partition("/")[0] != socket.gethostname():
         return None
-    if not path.exists():
+    if not path.is_file():  # "": who began to take a trial and was killed has no name there
         return None if url() else False
     return _held(path)
 

@@ -102,8 +102,7 @@ def run(
     search, trials, total = start(model, study, total)
     team = _team([model, study, str(total), "stack" if stack else "alone"], study, workers, address)
     with reading(study), Live(search, trials, total) as live, shielded():
-        telling = Telling(study)
-        with _stopping(team, trials):
+        with Telling(study) as telling, _stopping(team, trials):
             _lead(team, trials, total, live, telling)
         clear(trials)
     try:
@@ -174,4 +173,4 @@ def _stopping(team: Team, trials: Trials) -> Iterator[None]:
 def clear(trials: Trials) -> None:
     """Remove checkpoints of trials that have ended: of workers that were killed before they could."""
     for number in trials.ended():
-        shutil.rmtree(paths.study(trials.name) / f"trial-{number}", ignore_errors=True)
+        shutil.rmtree(trials.work(number), ignore_errors=True)

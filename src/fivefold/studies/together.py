@@ -42,7 +42,7 @@ def stackable(search: Search) -> bool:
 
 
 def run_together(every: Sequence[Running]) -> list[TrialState]:
-    """Train, judge and tell trials; return how each ended.
+    """Train, judge and tell trials; return how each ended, RUNNING if another worker has it now.
 
     Those whose values make no model fail; those that share no architecture learn one after the other.
     """
@@ -54,6 +54,9 @@ def run_together(every: Sequence[Running]) -> list[TrialState]:
             begun = _begun(running)
         except STORAGE:
             raise
+        except LOST:
+            states[running.trial.number] = TrialState.RUNNING
+            continue
         except FivefoldError as error:
             states[running.trial.number] = running.end(TrialState.FAIL, None, str(error), time.monotonic() - started)
             continue

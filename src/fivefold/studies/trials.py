@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Literal
 
@@ -21,8 +22,10 @@ from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..errors import ParamsError, shown
+from .. import paths
+from ..errors import ParamsError
 from ..params.base import NAME_PATTERN
+from .identity import difference, other_study
 from .owners import Lost, Worker, bury, lives
 from .space import Values
 from .storage import exclusive, exists, open_storage, where
@@ -41,26 +44,14 @@ WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
 )  # fmt: skip
 """User attributes of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
 fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing; how
-many folds it had, and how many workers have died of it since."""
+far it had come (folds, when its newest checkpoint was written), and how many workers have died of it since."""
 BLOCK, OWN = "block", "own"
 """User attributes of a trial: the whole block of the model with its values, as params.yaml could have it; whether
 params.yaml has them."""
 ATTEMPTS = 5
-"""Workers that die of a trial, one after the other and without a new fold, before it has failed."""
-FEW = 3
-"""Differences that a message tells in one line."""
+"""Workers that die of a trial, one after the other and without a new fold or checkpoint, before it has failed."""
 FAILURES = 5
 """Trials that fail one after the other before a study stops."""
-
-
-class Absent:
-    """What stands where nothing does."""
-
-    def __repr__(self) -> str:
-        return "absent"
-
-
-ABSENT = Absent()
 
 
 @dataclass(frozen=True)
@@ -126,6 +117,10 @@ class Trials:
         """Where it is kept."""
         return self.study._storage
 
+    def work(self, number: int) -> Path:
+        """Return the folder of a trial's checkpoints, one below it for each fold; it lies on this machine."""
+        return paths.study(self.name) / f"trial-{number}"
+
     def all(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials in one of `states`, in order; without states all of them."""
         return self.study.get_trials(deepcopy=False, states=states or None)
@@ -154,13 +149,20 @@ class Trials:
                 self._make(total)
             free = [trial for trial in self.all(TrialState.WAITING) if trial.number < total]
             calm = [trial for trial in free if DEATHS not in trial.user_attrs]
-            taken = free[:1] if free[:1] != calm[:1] else calm[:most]
-            for trial in taken:
-                if isinstance(self.storage, BaseHeartbeat):
-                    self.storage.record_heartbeat(trial._trial_id)  # before it runs: one without is never taken back
-                self.storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
-                self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-            return taken
+            chosen = free[:1] if free[:1] != calm[:1] else calm[:most]
+            return [trial for trial in chosen if self._claim(trial, worker)]
+
+    def _claim(self, trial: FrozenTrial, worker: Worker) -> bool:
+        """Make a free place the worker's; return whether it was free still.
+
+        A database that was restarted meanwhile has forgotten who holds the study.
+        """
+        if isinstance(self.storage, BaseHeartbeat):
+            self.storage.record_heartbeat(trial._trial_id)  # before it runs: one without is never taken back
+        if not self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+            return False
+        self.storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
+        return True
 
     def free_dead(self) -> None:
         """Make the places of dead workers free again. The caller holds the study."""
@@ -174,19 +176,22 @@ class Trials:
             if living is False or (living is None and trial._trial_id in stale):
                 dead.add(worker)
                 self._free(trial)
-        for worker in dead:
+        for worker in dead - {""}:
             bury(self.name, worker)
 
     def _free(self, trial: FrozenTrial) -> None:
         """Make the place of a dead worker free, unless one after the other died of it and came to nothing new."""
-        folds = len(trial.user_attrs.get(FOLDS, []))
-        before, deaths = trial.user_attrs.get(DEATHS, (folds, 0))
-        deaths = deaths + 1 if before == folds else 1
-        self.storage.set_trial_user_attr(trial._trial_id, DEATHS, [folds, deaths])
+        reached = [len(trial.user_attrs.get(FOLDS, [])), written(self.work(trial.number))]
+        before, deaths = trial.user_attrs.get(DEATHS, (reached, 0))
+        deaths = deaths + 1 if before == reached else 1
+        self.storage.set_trial_user_attr(trial._trial_id, DEATHS, [reached, deaths])
         if deaths < ATTEMPTS:
             self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             return
-        why = f"{deaths} workers died of it, one after the other, without finishing a fold; does its model fit memory?"
+        why = (
+            f"{deaths} workers died of it, one after the other, without a fold or a checkpoint in between; does its"
+            " model fit memory?"
+        )
         self.storage.set_trial_user_attr(trial._trial_id, REASON, why)
         self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
@@ -277,19 +282,9 @@ def _study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> 
     )  # fmt: skip
 
 
-def other_study(name: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
-    """Return why a study cannot go on with something else, a line for each difference if they are many."""
-    each = [f"{key} was {shown(was)} and is {shown(now)}" for key, (was, now) in others.items()]
-    said = f" {'; '.join(each)}; " if len(each) <= FEW else ":" + "".join(f"\n  {line}" for line in each) + "\n"
-    return ParamsError(
-        f"study {name!r} must go on as it began, but{said}put that back, or begin another study with --name {name}-2"
-    )
+def written(work: Path) -> int:
+    """Return when the newest checkpoint of a trial was written, nanoseconds since 1970; 0 if this machine has none.
 
-
-def difference(was: Any, now: Any, at: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield each dotted key in which two trees differ, and what stands there in both; ABSENT for nothing."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        for key in [*was, *(key for key in now if key not in was)]:
-            yield from difference(was.get(key, ABSENT), now.get(key, ABSENT), f"{at}.{key}" if at else key)
-    elif was != now:
-        yield at, (was, now)
+    Each one holds an epoch that none before it held.
+    """
+    return max((path.stat().st_mtime_ns for path in work.glob("fold-*/*.checkpoint")), default=0)

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import FivefoldError, StudyError
 from ..stages.guard import Stopped, shielded, stop_if_asked
-from .objective import Running
-from .owners import Worker
+from .objective import LOST, Running
+from .owners import Worker, bury_all
 from .processes import as_worker
 from .samplers import Sampling
 from .search import Search
@@ -46,6 +46,8 @@ def work(model: str, study: str, total: int, *, stack: bool = True, wait: bool =
     with reading(study), shielded():
         trials = Trials.open(study, search.identity(), search.directions())
         with exclusive(study):
+            trials.free_dead()
+            bury_all(study)
             worker = Worker(study)
         before, done = trials.ended(), 0
         stack = stack and stackable(search)
@@ -86,7 +88,8 @@ def _run(
                 for place in places:
                     trials.study.sampler = sampling.sampler(place.number, trials.all())
                     trial = Trial(trials.study, place._trial_id)
-                    search.space.suggest(trial)  # kept: the next one's sampler sees them
+                    with suppress(*LOST):
+                        search.space.suggest(trial)  # kept: the next one's sampler sees them
                     every.append(Running(search, trials, trial))
             states = run_together(every) if stack else [running.run() for running in every]
         stop_if_asked()

@@ -1,0 +1,51 @@
+"""Trials that learn together: one that another worker took over takes no other with it."""
+
+from pathlib import Path
+
+import pytest
+from optuna import Trial
+from optuna.trial import FrozenTrial, TrialState
+
+from fivefold.studies import together
+from fivefold.studies.objective import Running
+from fivefold.studies.owners import Worker
+from fivefold.studies.run import start
+from fivefold.studies.storage import VARIABLE, exclusive
+from fivefold.studies.trials import FOLDS, SCORES, WORKER, Trials
+
+from .projects import FAMILIES, model_of, write_project
+
+RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.001, "high": 0.03, "log": True}}}}
+
+
+def take_over(trials: Trials, place: FrozenTrial, other: Worker) -> Trial:
+    """Have another worker take a trial whose own one it takes for dead."""
+    trials.storage.set_trial_state_values(place._trial_id, TrialState.WAITING)
+    with exclusive(trials.name):
+        trials.storage.set_trial_user_attr(place._trial_id, WORKER, other.name)
+        trials.storage.set_trial_state_values(place._trial_id, TrialState.RUNNING)
+    return Trial(trials.study, place._trial_id)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before they learn", "while they learn"])
+def test_a_trial_that_is_taken_over_is_lost_alone(begun: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (VARIABLE, "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    write_project(tmp_path, {"mlp": model_of(*FAMILIES["mlp"], search=RATE, study={"folds": 2, "sampler": "random"})})
+    search, trials, total = start("mlp", "mlp", 4)
+    late, other = Worker("mlp"), Worker("mlp")
+    places = trials.take(late, total, 4)
+    every = [Running(search, trials, Trial(trials.study, place._trial_id)) for place in places]
+    ready = [together._begun(running) for running in every] if begun else []
+    theirs = [take_over(trials, place, other) for place in places[:2]]
+    trials.tell(theirs[0], [0.25], TrialState.COMPLETE)
+    states = [*together._run(ready).values()] if begun else together.run_together(every)
+    assert [state.name for state in states] == ["RUNNING", "RUNNING", "COMPLETE", "COMPLETE"]
+    told, held, *mine = Trials.load("mlp").all()
+    assert (told.state, told.value) == (TrialState.COMPLETE, 0.25)
+    assert not {FOLDS, SCORES} & {*told.user_attrs, *held.user_attrs}
+    assert (held.state, held.user_attrs[WORKER]) == (TrialState.RUNNING, other.name)
+    assert all(trial.state == TrialState.COMPLETE and len(trial.user_attrs[FOLDS]) == 2 for trial in mine)
+    trials.tell(theirs[1], [0.5], TrialState.COMPLETE)
+    assert len(trials.all(TrialState.COMPLETE)) == total
