@@ -70,9 +70,8 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    gc.unfreeze()  # some packages name what is left of them at the end
+def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(gc.unfreeze)  # some packages name what is left of them at the end
 
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:
