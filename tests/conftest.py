@@ -1,10 +1,13 @@
 """What the tests of several rooms build their cases from."""
 
+import gc
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from fivefold.data.read import read
 from fivefold.data.records import Array, Dataset, Records
@@ -17,9 +20,58 @@ from fivefold.params.splits import RowSplit
 settings.register_profile("quick", max_examples=30, derandomize=True, deadline=None, database=None)
 settings.load_profile("quick")
 
+# until all tests are collected: what is imported for them stays, and looking it through took half the time of it
+gc.disable()
 
 torch.set_num_threads(1)
 """Threads of neighbouring test processes would wait for each other's."""
+
+DEFAULT_PROJECT = tuple(f"tests/end_to_end/test_{name}.py" for name in ("default_project", "readme", "what_reruns"))
+"""Those who need the finished default project: one process has them all, and makes it once."""
+LONGEST = (
+    *DEFAULT_PROJECT,
+    "tests/end_to_end/test_add.py",
+    "tests/families/test_contract.py",
+    "tests/end_to_end/test_crash.py",
+    "tests/end_to_end/test_transfer.py",
+    "tests/studies/",
+    "tests/end_to_end/",
+    "tests/training/",
+    "tests/tracking/",
+)
+"""What takes minutes comes first, so that no process is left alone with it at the end."""
+
+
+class Turns(LoadFileScheduling):
+    """Each process takes a file in its turn, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return DEFAULT_PROJECT[0] if file in DEFAULT_PROJECT else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None:
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # would start with the files of most tests, which are the short ones
+    return Turns(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def turn(item: pytest.Item) -> int:
+        return next((i for i, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+
+    items.sort(key=turn)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(gc.unfreeze)  # some packages name what is left of them at the end
 
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:

@@ -105,7 +105,12 @@ def test_what_cannot_be_understood_changes_nothing(small: Project, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "models"), [("fashion_mnist", ["tutorial_cnn", "fashion_mlp"]), ("fashion_mnist_gpu", ["fashion_resnet"])]
+    ("name", "models"),
+    [
+        # autoencoder_32 is autoencoder_16 with another number
+        ("fashion_mnist", ["tutorial_cnn", "fashion_mlp", "autoencoder_16", "denoising", "variational"]),
+        ("fashion_mnist_gpu", ["fashion_resnet"]),
+    ],
 )
 def test_an_example_runs_on_idx_files(small: Project, tmp_path: Path, name: str, models: list[str]) -> None:
     """Four small IDX files in place of Fashion-MNIST, one epoch; the store is that of the project."""
@@ -122,7 +127,7 @@ def test_an_example_runs_on_idx_files(small: Project, tmp_path: Path, name: str,
     for path in (example / "params.yaml", example / "dvc.yaml"):
         text = path.read_text().replace("/usr/share/datasets/fashion-mnist", str(folder))
         path.write_text(re.sub(r"max_epochs: \d+", "max_epochs: 1", text).replace("validation: 5000", "validation: 60"))
-    small.run("dvc", "--cd", f"examples/{name}", "repro")
+    small.run("dvc", "--cd", f"examples/{name}", "repro", *(f"export@{model}" for model in models))
     for model in models:
         assert (example / f"models/{model}/model.onnx").exists()
         assert [run.info.status for run in small.runs(model)] == ["FINISHED"]

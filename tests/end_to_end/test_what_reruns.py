@@ -17,11 +17,17 @@ def stages(stage: str, names: tuple[str, ...] = MODELS) -> set[str]:
     return {f"{stage}@{name}" for name in names}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def left_as_it_was(finished: Project) -> Iterator[None]:
+    yield
+    assert not finished.status()
+
+
 @pytest.fixture
 def project(finished: Project) -> Iterator[Project]:
+    """What a test forgets to put back the next one is told of."""
     yield finished
     finished.run("git", "checkout", "--", "params.yaml", "src", "pipeline", "data/raw")
-    assert not finished.status()
 
 
 @pytest.mark.parametrize(

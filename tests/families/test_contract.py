@@ -401,10 +401,12 @@ class TestFamily:
         network = network_of(case)
         start = loss_of(case, network.eval()).detach()
         optimizer = torch.optim.Adam(network.train().parameters(), lr=0.01)
-        for _ in range(200):
+        for step in range(200):
             optimizer.zero_grad()
-            loss_of(case, network).backward()
+            loss_of(case, network.train()).backward()
             optimizer.step()
+            if step % 20 == 19 and loss_of(case, network.eval()).detach() < 0.025 * start:
+                break  # half of what is asked for
         assert loss_of(case, network.eval()) < 0.05 * start
 
     def test_saving_and_loading_gives_equal_predictions(self, case: Case, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The one way in which a stage's process runs."""
 
 import errno
+import gc
 import os
 import re
 import signal
@@ -34,6 +35,8 @@ def run(
 
     Exit codes: 0 done, 2 bad input, 1 another error of ours (each said in one line), 130 Ctrl-C, 143 SIGTERM.
     """
+    gc.freeze()  # what was imported
+    gc.enable()
     if rank():
         _follow(follow)
     exit_on_signals()
