@@ -67,6 +67,13 @@ def test_what_a_grid_takes_of_ranges_without_steps_is_told(tmp_path: Path) -> No
     assert grid_line(space(tmp_path, SMALL), 4) == "grid of 4 points"
 
 
+def test_of_an_endless_range_no_list_is_made(tmp_path: Path) -> None:
+    endless = space(tmp_path, "training: {patience: {type: int, low: 0, high: 1000000000000}}")
+    assert points_of(endless, grid=False) is None
+    assert len(points_of(endless, grid=True) or ()) == 5
+    assert method_of(Study(), endless, 40) == "tpe"
+
+
 def test_a_grid_of_too_many_points_is_refused(tmp_path: Path) -> None:
     every = ", ".join(
         f"{key}: {{type: float, low: 0.1, high: 0.5}}" for key in ("l1", "ema", "gradient_clip", "gradient_clip_value")

@@ -58,14 +58,15 @@ def points_of(space: Space, *, grid: bool) -> Points | None:
 
 
 def whole(found: Float | Int | Categorical) -> list[Any] | None:
-    """Return every value of a range; None if there are endless ones."""
+    """Return every value of a range, of too many the first ones; None if there are endless ones."""
     match found:
         case Categorical():
             return list(found.choices)
         case Int():
-            return list(range(found.low, found.high + 1, found.step))
+            return list(range(found.low, found.high + 1, found.step)[: MOST + 1])
         case Float(step=float() as step):
-            return [found.low + i * step for i in range(int((found.high - found.low) / step + 1e-9) + 1)]
+            steps = min(int((found.high - found.low) / step + 1e-9), MOST)
+            return [found.low + i * step for i in range(steps + 1)]
     return [found.low] if found.low == found.high else None
 
 
