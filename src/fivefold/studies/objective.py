@@ -159,11 +159,17 @@ class Running:
 
         epochs: that the fold has at most.
         """
-        if self.search.study.pruning == "none" or not self.search.goal.epoch:
+        if self.search.study.pruning == "none" or not self.search.goal.epoch or self._own:
             return ""
         if not pruning.behind_median(curve, self._reached, epochs):
             return ""
         return f"after {len(curve)} epochs of the first fold it is below the median of others"
+
+    @cached_property
+    def _own(self) -> bool:
+        """Whether it has the values of params.yaml: others are compared with it, so it is never given up."""
+        own: bool = self.trial.user_attrs[OWN]
+        return own
 
     @cached_property
     def _reached(self) -> Sequence[float]:
@@ -182,7 +188,7 @@ class Running:
         goal = self.search.goal
         mine = [goal.sign * each[goal.name] for each in found]
         best = self.trials.best() if self.search.study.pruning == "two_stage" else None
-        if best is None:
+        if best is None or self._own:
             return
         p = pruning.behind_best(mine, [goal.sign * each[goal.name] for each in best.user_attrs[FOLDS]])
         if p is not None:
