@@ -106,7 +106,20 @@ def test_a_study_is_shown_while_it_runs_and_after_its_worker_died() -> None:
     worker.close()
     facts, text = seen()
     assert facts.lost == 1
-    assert "fivefold study run net    # goes on with the 3 trials that are left" in text
+    assert "fivefold study run net --trials 3    # goes on with the 3 trials that are left" in text
+    assert text.count("fivefold study run") == 2  # who lost their worker, and what comes next
+
+
+@pytest.mark.parametrize(("total", "left"), [(2, 1), (4, 3), (250, 249)])
+def test_what_is_left_is_told_by_the_total_that_was_asked_for_last(total: int, left: int) -> None:
+    pair = opened()
+    add(pair, [0.8, 0.8, 0.8])
+    pair[1].ask(4)
+    pair[1].ask(total)
+    facts, text = seen()
+    assert facts.counts["waiting"] == left
+    assert f"{total} trials: 1 complete, {left} waiting" in text
+    assert f"fivefold study run net --trials {total}    # goes on with the {left} trials that are left" in text
 
 
 def test_running_trials_stand_in_order_of_their_numbers() -> None:

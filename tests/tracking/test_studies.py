@@ -41,7 +41,7 @@ def trial(number: int, *folds: float, state: State = "complete", **more: Any) ->
 def study(name: str, *trials: TrialFacts, best: int | None = 0, **more: Any) -> StudyFacts:
     given = {
         "metric": "accuracy", "better": "higher", "objectives": ("score",), "folds": 2, "where": "journal.log",
-        "search": SEARCH, "front": (), "baseline": 0, **more,
+        "search": SEARCH, "total": len(trials), "front": (), "baseline": 0, **more,
     }  # fmt: skip
     return StudyFacts(mark=f"mark-{name}", name=name, model=name, trials=trials, best=best, **given)
 
