@@ -42,8 +42,9 @@ def run(
     study = _checked(name or model)
     ray = (address or "auto") if engine == "ray" else None
     with _stoppable(study):
-        run_study(model, study, trials, workers, stack=stack, address=ray)
-    print(f"next: fivefold study show {study}, then fivefold study adopt {study}")
+        found = run_study(model, study, trials, workers, stack=stack, address=ray)
+    which = " --trial N" if len(found.study.directions) > 1 else ""
+    print(f"next: fivefold study show {study}, then fivefold study adopt {study}{which}")
 
 
 @app.command()
