@@ -11,6 +11,7 @@ from rich.text import Text
 from ..tracking.found import Found, Group, TrialFacts
 from .facts import ranges
 from .human import amount, rounded, short, written
+from .storage import browsed
 
 LONGEST = 28
 """Characters of a value that are shown."""
@@ -44,7 +45,7 @@ def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
     yield from _groups("pruned", study.pruned)
     yield from _groups("failed", study.failed)
     yield _title("where")
-    yield Text(f"{study.where}; to browse it: optuna-dashboard {study.where}")
+    yield Text(f"{study.where}; to browse it: optuna-dashboard {browsed(study.where)}")
     yield from _next(study)
 
 

@@ -44,7 +44,7 @@ class StudyFacts(Strict):
     better: Literal["higher", "lower"] = Field(description="of the score")
     objectives: tuple[str, ...] = Field(description="score: the metric; parameters; latency: ms a row")
     folds: int = Field(description="of a complete trial")
-    where: str = Field(description="where its trials are kept; optuna-dashboard takes it")
+    where: str = Field(description="where its trials are kept, without a password")
     search: dict[str, JsonValue] = Field(description="the ranges, as params.yaml has them")
     total: int = Field(description="trials that were asked for last, in all")
     trials: tuple[TrialFacts, ...] = Field(description="without places that an earlier, larger total has left")
