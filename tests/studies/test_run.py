@@ -1,6 +1,7 @@
 """How a run of a study ends: stopped by a person, by its workers' deaths and errors, or with its total."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -151,7 +152,8 @@ def test_two_clones_share_a_study_in_a_database(folder: Path, database: str, mon
     assert all(trial.state.is_finished() for trial in trials.all())
     assert len(trials.all()) == 3
     assert trials.all()[held].user_attrs[DEATHS][1] == 1
-    assert f"trial {held}: " in said
+    assert said.startswith(f"{MODEL}: 3 trials in all, kept in postgresql+psycopg://fivefold@127.0.0.1:")
+    assert re.search(rf"^{MODEL}  ./3  trial {held} (complete|pruned)  accuracy 0\.", said, re.MULTILINE)
     assert len({str(trial.params) for trial in trials.all()}) == 3
     assert all(len(trial.user_attrs[FOLDS]) == 3 for trial in trials.all() if trial.state == TrialState.COMPLETE)
     trials.storage._backend.engine.dispose()  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from rich.console import Console
 from fivefold.studies.cli_show import show as command
 from fivefold.studies.findings import found
 from fivefold.studies.importance import importance
-from fivefold.studies.live import Live
+from fivefold.studies.live import Live, summed
 from fivefold.studies.owners import Worker
 from fivefold.studies.pictures import draw, history
 from fivefold.studies.show import show
@@ -130,12 +130,24 @@ def test_running_trials_stand_in_order_of_their_numbers() -> None:
     assert list(table.columns[0].cells) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_line_remains_of_a_run(terminal: bool) -> None:
+    study()
+    search, trials = opened()
+    screen = io.StringIO()
+    with Live(search, trials, 20, Console(file=screen, force_terminal=terminal, width=60)) as live:
+        live.show(trials.all())
+    last = "net: 7 of 20 trials: 2 complete, 3 pruned, 2 failed; best trial 1, accuracy 0.87\n"
+    assert screen.getvalue().endswith(last)
+
+
 def test_of_several_objectives_the_front_is_a_table() -> None:
     text = TEXT.replace("study: {folds: 3,", "study: {objectives: [score, parameters], folds: 3,")
     Path("params.yaml").write_text(text)
     pair = opened()
     for score, size in ((0.8, 10), (0.9, 20), (0.85, 30), (0.9, 15)):
         add(pair, [score] * 3, {"network.dropout": size / 100}, parameters=size)
+    assert summed(*pair, 3) == "net: 4 trials: 4 complete; 2 trials on the front"
     facts, text = seen()
     assert (facts.best, facts.front) == (None, (0, 3))
     assert "Pareto front: 2 of 4 complete trials, that none beats in all" in text

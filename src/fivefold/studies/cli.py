@@ -51,12 +51,14 @@ def run(
 def worker(model: Model, trials: Total = None, name: Name = "", stack: Stack = True) -> None:
     """Take part in a study: all that another machine must start, with FIVEFOLD_STUDY_STORAGE set."""
     from .run import start
+    from .storage import where
     from .worker import work
 
     enter_project()
     study = _checked(name or model)
     with _stoppable(study):
         _, _, total = start(model, study, trials)
+        print(f"{study}: {total} trials in all, kept in {where(study)}")
         work(model, study, total, stack=stack, wait=True)
 
 
