@@ -130,6 +130,15 @@ def test_running_trials_stand_in_order_of_their_numbers() -> None:
     assert list(table.columns[0].cells) == ["0", "1", "2"]
 
 
+def test_a_study_that_found_nothing_begins_anew() -> None:
+    pair = opened()
+    for _ in range(2):
+        add(pair, state="failed", reason="the loss is not finite")
+    _, text = seen()
+    last = "fivefold study run net --trials 2    # begins anew once models.net is mended as the reasons say"
+    assert text.splitlines()[-2:] == ["next", last]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_line_remains_of_a_run(terminal: bool) -> None:
     study()

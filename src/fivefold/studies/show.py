@@ -205,6 +205,6 @@ def _next(study: Found) -> Iterator[Text]:
         if living:
             yield Text("wait for the first trial")
         elif not left:
-            yield Text(f"mend models.{study.model} as the reasons say, and begin anew: {_go_on(study)}")
+            yield Text(f"{_go_on(study)}    # begins anew once models.{study.model} is mended as the reasons say")
     else:
         yield Text(f"widen the ranges of models.{study.model}.search, or raise --trials: {_run(study)} --trials N")
