@@ -178,3 +178,13 @@ def test_below_the_project_it_is_found(whole: Path, project: Path, monkeypatch: 
     cli.add(Path("rows.csv"), target="outcome")
     assert "source: notes/rows.csv" in (project / "params.yaml").read_text()
     assert not (project / "notes/params.yaml").exists()
+
+
+def test_in_a_file_each_line_is_there_once_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "log").open("w") as log:
+        monkeypatch.setattr("sys.stdout", log)
+        monkeypatch.setattr("sys.argv", ["fivefold", "--help"])
+        with pytest.raises(SystemExit):
+            cli.main()
+        print("so far")
+        assert (tmp_path / "log").read_text().endswith("so far\n")

@@ -1,5 +1,6 @@
 """The command `fivefold`: what is not a stage."""
 
+import io
 import json
 import os
 import sys
@@ -199,6 +200,8 @@ def ui(
 
 def main() -> None:
     """Run the command line; an error of ours is one line and its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in a file or a pipe, too, a line is there once it is said
     try:
         app()
     except FivefoldError as error:

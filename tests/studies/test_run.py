@@ -1,7 +1,9 @@
 """How a run of a study ends: stopped by a person, by its workers' deaths and errors, or with its total."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from benchmarks.bench_chaos import MODEL, project
 from fivefold.errors import StudyError
 from fivefold.studies import run as running
 from fivefold.studies.live import Live
+from fivefold.studies.on_ray import RayTasks
 from fivefold.studies.run import start
 from fivefold.studies.storage import VARIABLE, journal
 from fivefold.studies.telling import Telling
@@ -151,7 +154,8 @@ def test_two_clones_share_a_study_in_a_database(folder: Path, database: str, mon
     assert all(trial.state.is_finished() for trial in trials.all())
     assert len(trials.all()) == 3
     assert trials.all()[held].user_attrs[DEATHS][1] == 1
-    assert f"trial {held}: " in said
+    assert said.startswith(f"{MODEL}: 3 trials in all, kept in postgresql+psycopg://fivefold@127.0.0.1:")
+    assert re.search(rf"^{MODEL}  ./3  trial {held} (complete|pruned)  accuracy 0\.", said, re.MULTILINE)
     assert len({str(trial.params) for trial in trials.all()}) == 3
     assert all(len(trial.user_attrs[FOLDS]) == 3 for trial in trials.all() if trial.state == TrialState.COMPLETE)
     trials.storage._backend.engine.dispose()  # type: ignore[attr-defined]
@@ -184,6 +188,21 @@ def test_workers_are_tasks_of_ray(folder: Path) -> None:
     assert len(states()) == 3
     assert not {"RUNNING", "WAITING"} & set(states())
     assert list(_tasks()) == []
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: fivefold[ray]")
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_where_no_cluster_answers_it_is_said_at_once(scheme: str) -> None:
+    with socket.socket() as taken:  # an address where nothing answers
+        taken.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(StudyError) as refused:
+            RayTasks.connect(address, [], 1)
+    assert time.monotonic() - began < 15  # most of which Ray takes to be imported
+    said = str(refused.value)
+    assert said.startswith(f"--address must be a Ray cluster that answers, but {address!r} is none: ")
+    assert said.endswith("; start one with `ray start --head`, or choose --address local")
 
 
 def _tasks() -> Iterator[int]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from fivefold.studies.cli_show import show as command
 from fivefold.studies.findings import found
 from fivefold.studies.importance import importance
-from fivefold.studies.live import Live
+from fivefold.studies.live import Live, summed
 from fivefold.studies.owners import Worker
 from fivefold.studies.pictures import draw, history
 from fivefold.studies.show import show
@@ -106,7 +106,20 @@ def test_a_study_is_shown_while_it_runs_and_after_its_worker_died() -> None:
     worker.close()
     facts, text = seen()
     assert facts.lost == 1
-    assert "fivefold study run net    # goes on with the 3 trials that are left" in text
+    assert "fivefold study run net --trials 3    # goes on with the 3 trials that are left" in text
+    assert text.count("fivefold study run") == 2  # who lost their worker, and what comes next
+
+
+@pytest.mark.parametrize(("total", "left"), [(2, 1), (4, 3), (250, 249)])
+def test_what_is_left_is_told_by_the_total_that_was_asked_for_last(total: int, left: int) -> None:
+    pair = opened()
+    add(pair, [0.8, 0.8, 0.8])
+    pair[1].ask(4)
+    pair[1].ask(total)
+    facts, text = seen()
+    assert facts.counts["waiting"] == left
+    assert f"{total} trials: 1 complete, {left} waiting" in text
+    assert f"fivefold study run net --trials {total}    # goes on with the {left} trials that are left" in text
 
 
 def test_running_trials_stand_in_order_of_their_numbers() -> None:
@@ -117,12 +130,33 @@ def test_running_trials_stand_in_order_of_their_numbers() -> None:
     assert list(table.columns[0].cells) == ["0", "1", "2"]
 
 
+def test_a_study_that_found_nothing_begins_anew() -> None:
+    pair = opened()
+    for _ in range(2):
+        add(pair, state="failed", reason="the loss is not finite")
+    _, text = seen()
+    last = "fivefold study run net --trials 2    # begins anew once models.net is mended as the reasons say"
+    assert text.splitlines()[-2:] == ["next", last]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_line_remains_of_a_run(terminal: bool) -> None:
+    study()
+    search, trials = opened()
+    screen = io.StringIO()
+    with Live(search, trials, 20, Console(file=screen, force_terminal=terminal, width=60)) as live:
+        live.show(trials.all())
+    last = "net: 7 of 20 trials: 2 complete, 3 pruned, 2 failed; best trial 1, accuracy 0.87\n"
+    assert screen.getvalue().endswith(last)
+
+
 def test_of_several_objectives_the_front_is_a_table() -> None:
     text = TEXT.replace("study: {folds: 3,", "study: {objectives: [score, parameters], folds: 3,")
     Path("params.yaml").write_text(text)
     pair = opened()
     for score, size in ((0.8, 10), (0.9, 20), (0.85, 30), (0.9, 15)):
         add(pair, [score] * 3, {"network.dropout": size / 100}, parameters=size)
+    assert summed(*pair, 3) == "net: 4 trials: 4 complete; 2 trials on the front"
     facts, text = seen()
     assert (facts.best, facts.front) == (None, (0, 3))
     assert "Pareto front: 2 of 4 complete trials, that none beats in all" in text

@@ -11,7 +11,7 @@ from benchmarks.postgres import Server
 from fivefold.errors import BusyError, ParamsError, StudyError
 from fivefold.studies import storage
 from fivefold.studies.owners import Worker
-from fivefold.studies.storage import VARIABLE, exclusive, reading, where
+from fivefold.studies.storage import VARIABLE, browsed, exclusive, reading, where
 from fivefold.studies.trials import Trials
 
 
@@ -55,7 +55,7 @@ def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(StudyError) as refused:
             opened()
     said = str(refused.value)
-    assert said.startswith("the storage postgresql+psycopg://127.0.0.1:")
+    assert said.startswith("the storage postgresql+psycopg://me:***@127.0.0.1:")
     assert "must answer, but does not" in said
     assert "run the same command again: all that was told before is kept" in said
     assert "secret" not in said
@@ -101,7 +101,14 @@ def test_who_waits_too_long_for_a_study_is_told_who_has_it(place: str, monkeypat
 
 
 def test_what_is_shown_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "postgresql://me:secret@host:5433/studies")
-    assert where("s") == "postgresql+psycopg://host:5433/studies"
+    for password in ("secret", "se/cr@et:"):
+        monkeypatch.setenv(VARIABLE, f"postgresql://me:{password}@host:5433/studies")
+        assert where("s") == "postgresql+psycopg://me:***@host:5433/studies"
+    assert browsed(where("s")) == '"$FIVEFOLD_STUDY_STORAGE"'
+    monkeypatch.setenv(VARIABLE, "postgresql://host/studies?password=secret&sslmode=require")
+    assert where("s") == "postgresql+psycopg://host/studies?password=***&sslmode=require"
+    for address in ("postgresql+psycopg://me@host:5433/studies", "postgresql+psycopg://host:5433/studies"):
+        monkeypatch.setenv(VARIABLE, address)
+        assert browsed(where("s")) == where("s") == address
     monkeypatch.delenv(VARIABLE)
-    assert where("s") == ".fivefold/studies/s/journal.log"
+    assert browsed(where("s")) == where("s") == ".fivefold/studies/s/journal.log"

@@ -41,7 +41,7 @@ def trial(number: int, *folds: float, state: State = "complete", **more: Any) ->
 def study(name: str, *trials: TrialFacts, best: int | None = 0, **more: Any) -> StudyFacts:
     given = {
         "metric": "accuracy", "better": "higher", "objectives": ("score",), "folds": 2, "where": "journal.log",
-        "search": SEARCH, "front": (), "baseline": 0, **more,
+        "search": SEARCH, "total": len(trials), "front": (), "baseline": 0, **more,
     }  # fmt: skip
     return StudyFacts(mark=f"mark-{name}", name=name, model=name, trials=trials, best=best, **given)
 
@@ -65,7 +65,7 @@ def test_a_run_has_what_its_trial_found(client: MlflowClient) -> None:
         "one", trial(0, 0.7, 0.9), trial(1, 0.6, state="pruned", reason=REASON), trial(2, state="failed", reason="no"),
         trial(3, 0.5, state="running"), trial(4, state="waiting", began=None, ended=None),
     )  # fmt: skip
-    assert project(facts, running=True) == "MLflow: experiment study/one, run one, 3 new trials"
+    assert project(facts, running=True) == "MLflow: experiment study/one, run one, 3 trials"
     parent, (first, second, third) = runs(client, "one")
     assert (parent.info.status, parent.info.run_name) == ("RUNNING", "one")
     assert [run.info.run_name for run in (first, second, third)] == ["trial 0", "trial 1 pruned", "trial 2"]
@@ -85,9 +85,9 @@ def test_told_again_only_what_is_new_is_added(client: MlflowClient, tmp_path: Pa
     three = [trial(0, 0.7, 0.7), trial(1, 0.6, 0.6), trial(2, 0.8, 0.8)]
     project(study("two", three[0], trial(1, state="running")), running=True)
     before, _ = runs(client, "two")
-    assert project(study("two", *three, best=2), [tmp_path / "history.png"], running=False).endswith("2 new trials")
+    assert project(study("two", *three, best=2), [tmp_path / "history.png"], running=False).endswith(", 3 trials")
     for _ in range(2):
-        assert project(study("two", *three, best=2), running=False).endswith("0 new trials")
+        assert project(study("two", *three, best=2), running=False).endswith(", 3 trials")
     parent, children = runs(client, "two")
     assert parent.info.run_id == before.info.run_id
     assert parent.info.status == "FINISHED"
@@ -104,9 +104,7 @@ def test_a_run_that_was_left_half_told_is_told_to_its_end(client: MlflowClient) 
     _, (run,) = runs(client, "half")
     tags = {**run.data.tags, "fivefold.trial": "1"}
     client.create_run(run.info.experiment_id, tags=tags)
-    assert project(study("half", trial(0, 0.7, 0.7), trial(1, 0.8, 0.8), best=1), running=False).endswith(
-        "1 new trials"
-    )
+    assert project(study("half", trial(0, 0.7, 0.7), trial(1, 0.8, 0.8), best=1), running=False).endswith(", 2 trials")
     _, children = runs(client, "half")
     assert [child.info.status for child in children] == ["FINISHED", "FINISHED"]
     assert children[1].data.metrics["accuracy"] == 0.8

@@ -42,20 +42,23 @@ def run(
     study = _checked(name or model)
     ray = (address or "auto") if engine == "ray" else None
     with _stoppable(study):
-        run_study(model, study, trials, workers, stack=stack, address=ray)
-    print(f"next: fivefold study show {study}, then fivefold study adopt {study}")
+        found = run_study(model, study, trials, workers, stack=stack, address=ray)
+    which = " --trial N" if len(found.study.directions) > 1 else ""
+    print(f"next: fivefold study show {study}, then fivefold study adopt {study}{which}")
 
 
 @app.command()
 def worker(model: Model, trials: Total = None, name: Name = "", stack: Stack = True) -> None:
     """Take part in a study: all that another machine must start, with FIVEFOLD_STUDY_STORAGE set."""
     from .run import start
+    from .storage import where
     from .worker import work
 
     enter_project()
     study = _checked(name or model)
     with _stoppable(study):
         _, _, total = start(model, study, trials)
+        print(f"{study}: {total} trials in all, kept in {where(study)}")
         work(model, study, total, stack=stack, wait=True)
 
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..params.search import ranges_of
 from ..tracking.found import State, StudyFacts, TrialFacts
 from .storage import where
-from .trials import CURVE, FOLDS, IDENTITY, MARK, OWN, REASON, SECONDS, VALUES, Trials
+from .trials import CURVE, FOLDS, IDENTITY, MARK, OWN, REASON, SECONDS, TOTAL, VALUES, Trials
 
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -29,6 +29,8 @@ def facts(trials: Trials) -> StudyFacts:
     metric, objectives = identity["study"]["metric"], tuple(identity["study"]["objectives"])
     more = [direction == StudyDirection.MAXIMIZE for direction in trials.study.directions]
     every = tuple(_trial(each, metric) for each in trials.all())
+    total = trials.study.user_attrs.get(TOTAL, len(every))
+    every = tuple(trial for trial in every if trial.state != "waiting" or trial.number < total)  # others: nobody asks
     complete = [trial for trial in every if trial.state == "complete"]
     better: Literal["higher", "lower"] = identity["study"]["better"]
     best = trials.best()
@@ -42,6 +44,7 @@ def facts(trials: Trials) -> StudyFacts:
         folds=identity["study"]["folds"],
         where=where(trials.name),
         search=identity["search"],
+        total=total,
         trials=every,
         best=None if best is None else best.number,
         front=tuple(_front(complete, more)),

@@ -23,6 +23,7 @@ def found(trials: Trials) -> Found:
     study = facts(trials)
     workers = {trial.number: trial.user_attrs.get(WORKER, "") for trial in trials.all()}
     counts = Counter(trial.state for trial in study.trials)
+    counts["waiting"] += max(0, study.total - len(study.trials))  # places that are made when they are needed
     return Found(
         **dict(study),
         counts={state: counts[state] for state in COUNTED},

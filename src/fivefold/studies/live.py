@@ -1,4 +1,4 @@
-"""How a study goes, for a person: a table on a terminal that changes as trials end, plain lines elsewhere."""
+"""How a study goes, for a person: a table on a terminal that changes as trials end, plain lines elsewhere; a sum."""
 
 import time
 from collections import Counter
@@ -21,6 +21,7 @@ SHOWN = 8
 """Trials that ended last, on the screen."""
 
 MARKS = {TrialState.COMPLETE: "green", TrialState.PRUNED: "yellow", TrialState.FAIL: "red", TrialState.RUNNING: "cyan"}
+ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
 class Live:
@@ -34,6 +35,7 @@ class Live:
         self.said: set[int] = set()
         self.before = -1
         self.waits = False
+        self.sum = (0, "")  # of so many trials that have ended
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -45,6 +47,8 @@ class Live:
     ) -> None:
         if self.console.is_terminal:
             self.screen.stop()
+        if self.sum[1]:
+            self.console.print(self.sum[1], markup=False, highlight=False, soft_wrap=True)
 
     def show(self, every: Sequence[FrozenTrial]) -> None:
         """Show how it goes."""
@@ -56,13 +60,15 @@ class Live:
                 self.console.print(f"{self.trials.name} goes on: {self.before} of {self.total} trials are done")
             elif self.before == self.total:
                 self.console.print(f"{self.trials.name} has its {self.total} trials; say more with --trials")
+        if (done := sum(trial.state.is_finished() for trial in every)) != self.sum[0]:
+            self.sum = done, summed(self.search, self.trials, self.total)
         if self.console.is_terminal:
             self.screen.update(Group(self._head(every), self._table(every)), refresh=True)
             return
         for trial in every:
             if trial.state.is_finished() and trial.number not in self.said:
                 self.said.add(trial.number)
-                print(f"{self.trials.name}  {len(self.said)}/{self.total}  {self._line(trial)}", flush=True)
+                print(line(self.search, self.trials, trial, len(self.said), self.total), flush=True)
 
     def wait(self, trials: int) -> None:
         """Say, once, that this run waits for so many trials of others."""
@@ -111,31 +117,48 @@ class Live:
             table.add_row(
                 str(trial.number),
                 Text(trial.state.name.lower(), style=MARKS[trial.state]),
-                self._score(trial),
+                _score(self.search, trial),
                 f"{len(trial.user_attrs.get(FOLDS, []))}/{self.search.study.folds}",
                 Text(_values(trial), overflow="ellipsis", no_wrap=True),
             )
         return table
 
-    def _line(self, trial: FrozenTrial) -> str:
-        score, reason = self._score(trial), trial.user_attrs.get(REASON, "")
-        best = self.trials.best()
-        mark = "  best" if best is not None and best.number == trial.number else ""
-        said = f"{self.search.goal.name} {score}" if score else ""
-        return (
-            "  ".join(
-                part
-                for part in (f"trial {trial.number} {trial.state.name.lower()}", said, reason, _values(trial))
-                if part
-            )
-            + mark
-        )
 
-    def _score(self, trial: FrozenTrial) -> str:
-        if trial.values:
-            return "  ".join(map(amount, self.search.study.objectives, trial.values))
-        last = trial.intermediate_values
-        return f"{last[max(last)]:.4g}" if last else ""
+def line(search: Search, trials: Trials, trial: FrozenTrial, ended: int, total: int) -> str:
+    """Return what is said of a trial when it ends, as number `ended` of `total`."""
+    score, best = _score(search, trial), trials.best()
+    parts = [
+        trials.name,
+        f"{ended}/{total}",
+        f"trial {trial.number} {trial.state.name.lower()}",
+        f"{search.goal.name} {score}" if score else "",
+        trial.user_attrs.get(REASON, ""),
+        _values(trial),
+        "best" if best is not None and best.number == trial.number else "",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def summed(search: Search, trials: Trials, total: int) -> str:
+    """Return in a line how many trials have ended, in which way, and which is the best; "" if none has ended."""
+    counts = Counter(trial.state for trial in trials.all() if trial.state.is_finished())
+    ended = counts.total()
+    if not ended:
+        return ""
+    how = ", ".join(f"{counts[state]} {word}" for state, word in ENDS.items() if counts[state])
+    said = f"{trials.name}: {ended if ended >= total else f'{ended} of {total}'} trials: {how}"
+    if (best := trials.best()) is not None:
+        return f"{said}; best trial {best.number}, {search.goal.name} {_score(search, best)}"
+    if counts[TrialState.COMPLETE]:
+        return f"{said}; {len(trials.study.best_trials)} trials on the front"
+    return said
+
+
+def _score(search: Search, trial: FrozenTrial) -> str:
+    if trial.values:
+        return "  ".join(map(amount, search.study.objectives, trial.values))
+    last = trial.intermediate_values
+    return f"{last[max(last)]:.4g}" if last else ""
 
 
 def _values(trial: FrozenTrial) -> str:

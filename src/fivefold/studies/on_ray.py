@@ -1,6 +1,7 @@
 """Workers that are tasks of a Ray cluster: each task runs a worker's process on whatever machine Ray gives it."""
 
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ LEFT_OUT = [".venv", ".git", ".dvc/cache", ".fivefold", "mlruns", "models", "rep
 """Of a project, not sent to other machines: none of it says what a study tries."""
 SAID = 20_000
 """Characters that are kept of what a worker said."""
+KNOCK = 5
+"""Seconds that a cluster has to take a connection."""
 
 
 @dataclass
@@ -117,6 +120,7 @@ def _package() -> Path:
 def _init(ray: Any, address: str, **environment: Any) -> None:
     ray.shutdown()
     try:
+        _knock(os.environ.get("RAY_ADDRESS", "") if address == "auto" else address)
         ray.init(
             address=None if address == "local" else address, runtime_env=environment or None,
             include_dashboard=False if address == "local" else None, log_to_driver=False, logging_level="ERROR",
@@ -126,6 +130,13 @@ def _init(ray: Any, address: str, **environment: Any) -> None:
             f"--address must be a Ray cluster that answers, but {address!r} is none: {one_line(error)}; start one with"
             " `ray start --head`, or choose --address local"
         ) from None
+
+
+def _knock(address: str) -> None:
+    """Raise an `OSError` if nothing answers at [ray://]host:port: Ray would ask again for minutes."""
+    found = re.fullmatch(r"(?:ray://)?\[?(.+?)\]?:(\d+)", address)
+    if found:
+        socket.create_connection((found[1], int(found[2])), KNOCK).close()
 
 
 def _ray() -> Any:

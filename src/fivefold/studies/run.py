@@ -80,7 +80,7 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
         trials = Trials.open(study, search.identity(), search.directions())
         trials.places(1, space.first())
         possible = sampling.most(total, trials.all())
-        trials.places(possible, [])
+        trials.ask(possible)
     if possible < total:
         print(
             f"{study} has {possible} trials at most, not {total}: then every point of its space was tried", flush=True

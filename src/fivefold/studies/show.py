@@ -11,6 +11,7 @@ from rich.text import Text
 from ..tracking.found import Found, Group, TrialFacts
 from .facts import ranges
 from .human import amount, rounded, short, written
+from .storage import browsed
 
 LONGEST = 28
 """Characters of a value that are shown."""
@@ -32,7 +33,7 @@ def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
     yield _head(study)
     yield _counts(study)
     if study.lost:
-        yield Text(f"{study.lost} of the running ones lost their worker; `{_run(study)}` takes them up", "yellow")
+        yield Text(f"{study.lost} of the running ones lost their worker; `{_go_on(study)}` takes them up", "yellow")
     if study.best is not None:
         yield from _best(study)
     if len(study.objectives) > 1:
@@ -44,7 +45,7 @@ def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
     yield from _groups("pruned", study.pruned)
     yield from _groups("failed", study.failed)
     yield _title("where")
-    yield Text(f"{study.where}; to browse it: optuna-dashboard {study.where}")
+    yield Text(f"{study.where}; to browse it: optuna-dashboard {browsed(study.where)}")
     yield from _next(study)
 
 
@@ -59,7 +60,7 @@ def _head(study: Found) -> Text:
 
 
 def _counts(study: Found) -> Text:
-    said = Text(f"{len(study.trials)} trials: ")
+    said = Text(f"{sum(study.counts.values())} trials: ")
     there = [(state, count) for state, count in study.counts.items() if count]
     for place, (state, count) in enumerate(there):
         said.append(", " if place else "").append(f"{count} {state}", COLOURS[state])
@@ -184,18 +185,26 @@ def _run(study: Found) -> str:
     return f"fivefold study run {study.model}" + ("" if study.name == study.model else f" --name {study.name}")
 
 
+def _go_on(study: Found) -> str:
+    return f"{_run(study)} --trials {study.total}"
+
+
 def _next(study: Found) -> Iterator[Text]:
     """Yield the command that comes next."""
     yield _title("next")
     living = study.counts["running"] - study.lost
-    if study.counts["waiting"] + study.lost and not living:
-        yield Text(f"{_run(study)}    # goes on with the {study.counts['waiting'] + study.lost} trials that are left")
+    left = study.counts["waiting"] + study.lost
+    if left and not living:
+        yield Text(f"{_go_on(study)}    # goes on with the {left} trials that are left")
     if study.best is not None and study.best != study.baseline:
         yield Text(f"fivefold study adopt {study.name}    # writes the values of trial {study.best} into params.yaml")
     elif study.front and len(study.objectives) > 1:
         example = study.front[0]
         yield Text(f"fivefold study adopt {study.name} --trial {example}    # or another one of the front")
     elif not study.of("complete"):
-        yield Text("wait for the first trial" if living else _run(study))
+        if living:
+            yield Text("wait for the first trial")
+        elif not left:
+            yield Text(f"{_go_on(study)}    # begins anew once models.{study.model} is mended as the reasons say")
     else:
         yield Text(f"widen the ranges of models.{study.model}.search, or raise --trials: {_run(study)} --trials N")

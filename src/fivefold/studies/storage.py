@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from ..stages.run import FULL
 from .journal import Journal
 
 VARIABLE = "FIVEFOLD_STUDY_STORAGE"
+HIDDEN = "***"
+"""What is shown in place of a password."""
 POSTGRES, SQLITE = "postgresql", "sqlite"
 """Databases in which a trial can be claimed by one worker alone."""
 KEEPALIVE = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
@@ -46,8 +49,14 @@ def kind() -> str:
 
 
 def where(name: str) -> str:
-    """Return where a study is kept as it may be shown: without a password; `optuna-dashboard` takes it."""
-    return re.sub(r"//[^/]*@", "//", url()) if url() else str(journal(name))
+    """Return where a study is kept as it may be shown, `HIDDEN` in place of a password."""
+    hidden = re.sub(r"//([^:/@]*):.*@", rf"//\1:{HIDDEN}@", url())
+    return re.sub(r"(password=)[^&]*", rf"\1{HIDDEN}", hidden) or str(journal(name))
+
+
+def browsed(shown: str) -> str:
+    """Return what `optuna-dashboard` takes in a shell for what `where` shows."""
+    return f'"${VARIABLE}"' if HIDDEN in shown else shlex.quote(shown)
 
 
 def exists(name: str) -> bool:

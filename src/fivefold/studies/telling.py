@@ -92,10 +92,8 @@ def tell(trials: Trials, how: How) -> str:
     from .importance import importance
     from .pictures import draw
 
-    shares = importance(study)
     with TemporaryDirectory() as folder:
-        said = project(study, draw(study, shares, Path(folder)), running=False)
-    return f"{said} (without importance.png: {shares.note})" if shares.note else said
+        return project(study, draw(study, importance(study), Path(folder)), running=False)
 
 
 if __name__ == "__main__":

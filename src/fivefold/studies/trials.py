@@ -39,6 +39,8 @@ IDENTITY = "fivefold"
 """User attribute of a study: what it is a study of."""
 MARK = "mark"
 """User attribute of a study: drawn when it begins, tells it from another of the same name."""
+TOTAL = "total"
+"""User attribute of a study: how many trials were asked for last, in all."""
 WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
     "worker", "reason", "folds", "curve", "values", "scores", "seconds", "deaths",
 )  # fmt: skip
@@ -132,6 +134,12 @@ class Trials:
             for values in fixed[have:total]:
                 self.study.enqueue_trial(values)
             self._make(total)
+
+    def ask(self, total: int) -> None:
+        """Write down how many trials there are to be, and make places for them, those beyond `AHEAD` later."""
+        if self.study.user_attrs.get(TOTAL) != total:
+            self.study.set_user_attr(TOTAL, total)
+        self.places(total, [])
 
     def _make(self, total: int) -> None:
         """Make more places, `AHEAD` at most, while there are fewer than `total`. The caller holds the study."""

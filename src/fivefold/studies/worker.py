@@ -12,11 +12,12 @@ from contextlib import nullcontext, suppress
 
 from optuna import Trial
 from optuna.exceptions import OptunaError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import FivefoldError, StudyError
 from ..stages.guard import Stopped, shielded, stop_if_asked
+from .live import line
 from .objective import LOST, Running
 from .owners import Worker, bury_all
 from .processes import as_worker
@@ -52,8 +53,8 @@ def work(model: str, study: str, total: int, *, stack: bool = True, wait: bool =
         before, done = trials.ended(), 0
         stack = stack and stackable(search)
         while places := _places(trials, worker, total, BATCH if stack else 1, wait=wait):
-            for number, state in _run(search, sampling, trials, worker, places, stack=stack).items():
-                print(f"trial {number}: {state.name.lower()}", flush=True)
+            _run(search, sampling, trials, worker, places, stack=stack)
+            _tell(search, trials, places, total)
             done += len(places)
             if why := trials.failing(before):
                 worker.close()
@@ -77,10 +78,20 @@ def _places(trials: Trials, worker: Worker, total: int, most: int, *, wait: bool
     return places
 
 
+def _tell(search: Search, trials: Trials, places: Sequence[FrozenTrial], total: int) -> None:
+    """Say how the trials of places ended; one that is running still is another worker's now."""
+    every = trials.all()[:total]
+    mine = [every[place.number] for place in places]
+    ended = sum(trial.state.is_finished() for trial in every) - sum(trial.state.is_finished() for trial in mine)
+    for trial in mine:
+        ended += trial.state.is_finished()
+        print(line(search, trials, trial, ended, total), flush=True)
+
+
 def _run(
     search: Search, sampling: Sampling, trials: Trials, worker: Worker, places: Sequence[FrozenTrial], *, stack: bool
-) -> dict[int, TrialState]:
-    """Run the trials of places; return by number how each ended. Those that a signal interrupts are given back."""
+) -> None:
+    """Run the trials of places. Those that a signal interrupts are given back."""
     every: list[Running] = []
     try:
         with trials.beating(places):
@@ -91,13 +102,16 @@ def _run(
                     with suppress(*LOST):
                         search.space.suggest(trial)  # kept: the next one's sampler sees them
                     every.append(Running(search, trials, trial))
-            states = run_together(every) if stack else [running.run() for running in every]
+            if stack:
+                run_together(every)
+            else:
+                for running in every:
+                    running.run()
         stop_if_asked()
     except Stopped:
         with suppress(FivefoldError, OptunaError, SQLAlchemyError):  # else it is free once this process has ended
             trials.give_back(places, worker)
         raise
-    return dict(zip((place.number for place in places), states, strict=True))
 
 
 def main() -> None:

@@ -44,9 +44,10 @@ class StudyFacts(Strict):
     better: Literal["higher", "lower"] = Field(description="of the score")
     objectives: tuple[str, ...] = Field(description="score: the metric; parameters; latency: ms a row")
     folds: int = Field(description="of a complete trial")
-    where: str = Field(description="where its trials are kept; optuna-dashboard takes it")
+    where: str = Field(description="where its trials are kept, without a password")
     search: dict[str, JsonValue] = Field(description="the ranges, as params.yaml has them")
-    trials: tuple[TrialFacts, ...]
+    total: int = Field(description="trials that were asked for last, in all")
+    trials: tuple[TrialFacts, ...] = Field(description="without places that an earlier, larger total has left")
     best: int | None = Field(description="number of the best complete trial; null with several objectives")
     front: tuple[int, ...] = Field(description="numbers of the trials that no other beats in all objectives")
     baseline: int | None = Field(description="number of the complete trial that has params.yaml's own values")
@@ -96,7 +97,7 @@ class Gain(Strict):
 class Found(StudyFacts):
     """A study, and what is to be made of it."""
 
-    counts: dict[State, int]
+    counts: dict[State, int] = Field(description="waiting: also those that have no place yet")
     lost: int = Field(description="running trials whose workers have died")
     pruned: tuple[Group, ...]
     failed: tuple[Group, ...]

@@ -52,7 +52,8 @@ def project(study: StudyFacts, pictures: Sequence[Path] = (), *, running: bool) 
             _tell_parent(client, parent, study, pictures, running=running)
     except (MlflowException, BusyError, OSError) as error:
         return f"not in MLflow yet: {store.trouble(error)}; the study goes on, and is told there when it next ends"
-    return f"MLflow: experiment study/{study.model}, run {study.name}, {len(fresh)} new trials"
+    known = told.keys() | {trial.number for trial in fresh}
+    return f"MLflow: experiment study/{study.model}, run {study.name}, {len(known)} trials"
 
 
 def _parent(client: MlflowClient, experiment: str, study: StudyFacts) -> Run:
