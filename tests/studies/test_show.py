@@ -103,6 +103,7 @@ def test_a_study_is_shown_while_it_runs_and_after_its_worker_died() -> None:
     assert (facts.counts["running"], facts.counts["waiting"], facts.lost) == (1, 2, 0)
     assert "3 trials: 1 running, 2 waiting" in text
     assert text.splitlines()[-1].startswith("wait for the first trial")
+    assert text.splitlines()[1] == "3 folds, seed 0"
     worker.close()
     facts, text = seen()
     assert facts.lost == 1

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..params.search import ranges_of
 from ..tracking.found import State, StudyFacts, TrialFacts
 from .storage import where
-from .trials import CURVE, FOLDS, IDENTITY, MARK, OWN, REASON, SECONDS, VALUES, Trials
+from .trials import CURVE, FOLDS, HOW, IDENTITY, MARK, OWN, REASON, SECONDS, VALUES, Trials
 
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -31,7 +31,7 @@ def facts(trials: Trials) -> StudyFacts:
     every = tuple(_trial(each, metric) for each in trials.all())
     complete = [trial for trial in every if trial.state == "complete"]
     better: Literal["higher", "lower"] = identity["study"]["better"]
-    best = trials.best()
+    best, how = trials.best(), trials.study.user_attrs.get(HOW, {})
     return StudyFacts(
         mark=trials.study.user_attrs[MARK],
         name=trials.name,
@@ -39,7 +39,10 @@ def facts(trials: Trials) -> StudyFacts:
         metric=metric,
         better=better,
         objectives=objectives,
+        sampler=how.get("sampler"),
+        prune=how.get("prune"),
         folds=identity["study"]["folds"],
+        seed=identity["seed"],
         where=where(trials.name),
         search=identity["search"],
         trials=every,

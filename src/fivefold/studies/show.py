@@ -30,6 +30,7 @@ def show(study: Found, top: int, console: Console) -> None:
 def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
     """Yield what is printed, from top to bottom."""
     yield _head(study)
+    yield Text(study.how)
     yield _counts(study)
     if study.lost:
         yield Text(f"{study.lost} of the running ones lost their worker; `{_run(study)}` takes them up", "yellow")

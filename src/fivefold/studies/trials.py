@@ -39,6 +39,8 @@ IDENTITY = "fivefold"
 """User attribute of a study: what it is a study of."""
 MARK = "mark"
 """User attribute of a study: drawn when it begins, tells it from another of the same name."""
+HOW = "how"
+"""User attribute of a study: sampler and pruning of the trials that began last."""
 WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
     "worker", "reason", "folds", "curve", "values", "scores", "seconds", "deaths",
 )  # fmt: skip
