@@ -15,7 +15,8 @@ from fivefold.studies.storage import exclusive
 from fivefold.studies.trials import ATTEMPTS, DEATHS, FOLDS, REASON, WORKER, Trials
 from fivefold.training.checkpoints import NAME, SafeCheckpoints
 
-IDENTITY = {"model": {"network.hidden": [8]}, "seed": 1}
+STUDY = {"metric": "accuracy", "objectives": ["score"]}
+IDENTITY = {"name": "net", "model": {"network.hidden": [8]}, "study": STUDY, "seed": 1}
 
 
 def opened(total: int = 0, **changes: Any) -> Trials:

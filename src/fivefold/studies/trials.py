@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import secrets
+import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import paths
 from ..errors import ParamsError
 from ..params.base import NAME_PATTERN
+from .human import named
 from .identity import difference, other_study
 from .owners import Lost, Worker, bury, lives
 from .space import Values
@@ -84,6 +86,7 @@ class Trials:
                 optuna.delete_study(study_name=name, storage=storage)
                 trials, known, others = cls(name, _study(storage, name, directions)), None, {}
             if known is None:
+                _name_objectives(trials.study, **identity["study"])
                 trials.study.set_user_attr(MARK, secrets.token_hex(8))
                 trials.study.set_user_attr(IDENTITY, dict(identity))
         if others:
@@ -282,6 +285,13 @@ def _study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> 
         storage=storage, study_name=name, directions=directions, load_if_exists=True,
         sampler=optuna.samplers.RandomSampler(),
     )  # fmt: skip
+
+
+def _name_objectives(study: optuna.Study, metric: str, objectives: Sequence[str], **_: Any) -> None:
+    """Have optuna-dashboard call objectives by their names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([named(objective, metric) for objective in objectives])
 
 
 def written(work: Path) -> int:
