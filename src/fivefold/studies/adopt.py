@@ -43,7 +43,7 @@ class Adopted:
     def refuse_others(self) -> None:
         """Refuse, by a `ParamsError`, values whose score is of another model, or of other rows."""
         if self.others:
-            raise other_study(self.study.name, self.others)
+            raise other_study(self.study.name, self.study.model, self.others)
 
 
 def adopt(name: str, number: int | None = None) -> Adopted:

@@ -10,6 +10,7 @@ from ..params.search import Study
 from .corners import corners
 from .folds import Fold, Rows, folds_of, need_lender, refuse_leaks
 from .goals import Goal, goal_of
+from .identity import ROWS
 from .space import Space
 from .trials import Direction
 
@@ -71,7 +72,7 @@ class Search:
             "search": dict(self.space.base.search),
             "study": study | {"metric": self.goal.name, "better": self.goal.better},
             "dataset": self.rows.block.model_dump(mode="json"),
-            "rows": self.rows.digest,
+            ROWS: self.rows.digest,
             "seed": self.space.seed,
         }
 

@@ -90,7 +90,7 @@ class Trials:
                 trials.study.set_user_attr(MARK, secrets.token_hex(8))
                 trials.study.set_user_attr(IDENTITY, dict(identity))
         if others:
-            raise other_study(name, others)
+            raise other_study(name, identity["name"], others)
         return trials
 
     @classmethod
