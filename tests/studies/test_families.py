@@ -116,6 +116,12 @@ def test_a_selection_that_the_rows_cannot_have_is_refused_before_the_first_trial
     )
 
 
+def test_too_many_folds_are_no_fault_of_a_selection(project: Path) -> None:
+    write(project, "mlp", study={"folds": 400}, search={"select": {"k": {"type": "int", "low": 8, "high": 12}}})
+    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: 400 folds must each get rows, but \d+ rows of"):
+        start("mlp", "mlp", 4)
+
+
 def test_places_are_made_as_they_are_needed(project: Path) -> None:
     write(project, "mlp")
     _, trials, total = start("mlp", "mlp", 100_000_000)

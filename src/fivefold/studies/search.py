@@ -45,8 +45,15 @@ class Search:
 
     @cached_property
     def folds(self) -> list[Fold]:
-        """The folds of all trials."""
-        return folds_of(self.rows, self.study.folds, self.space.seed)
+        """The folds of all trials.
+
+        Raises:
+            ParamsError: there are too few rows for so many.
+        """
+        try:
+            return folds_of(self.rows, self.study.folds, self.space.seed)
+        except DataError as error:
+            raise ParamsError(f"models.{self.space.name}.study.folds: {error}") from None
 
     @cached_property
     def schema(self) -> Schema:
@@ -81,14 +88,15 @@ def check_selections(search: Search) -> None:
     """Fit each selection that a corner of the space has to the first fold's training rows.
 
     Raises:
-        ParamsError: these rows cannot have it; names the values.
+        ParamsError: these rows cannot have it, or not be divided into folds; names the values.
     """
+    first = search.folds[0]
     every = [
         {key: value for key, value in values.items() if key.startswith("select.")} for values in corners(search.space)
     ]
     for chosen in {repr(values): values for values in every if values}.values():
         try:
-            search.folds[0].prepared(search.space.model(chosen), search.space.seed)
+            first.prepared(search.space.model(chosen), search.space.seed)
         except DataError as error:
             each = ", ".join(f"{key}: {shown(value)}" for key, value in chosen.items())
             raise ParamsError(
