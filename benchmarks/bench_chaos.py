@@ -28,7 +28,8 @@ from ruamel.yaml import YAML
 from fivefold.errors import ParamsError
 from fivefold.params.load import read_tree
 from fivefold.studies import storage
-from fivefold.studies.trials import DEATHS, FOLDS, Trials
+from fivefold.studies.kept import DEATHS, FOLDS
+from fivefold.studies.trials import Trials
 
 from . import postgres
 from .measure import ROOT, Result, finish, table

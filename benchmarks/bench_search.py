@@ -25,10 +25,11 @@ from ruamel.yaml import YAML
 
 from fivefold.params.load import read_tree
 from fivefold.studies.folds import Fold
+from fivefold.studies.kept import VALUES
 from fivefold.studies.objective import train
 from fivefold.studies.scores import scores
 from fivefold.studies.search import Search
-from fivefold.studies.trials import VALUES, Trials
+from fivefold.studies.trials import Trials
 from fivefold.training.seeds import mix
 
 from .measure import RESULTS, ROOT, Result, finish, table

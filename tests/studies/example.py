@@ -9,9 +9,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from fivefold.params.search import SEARCHED
+from fivefold.studies.kept import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES
 from fivefold.studies.ranges import distributions_of
 from fivefold.studies.search import Search
-from fivefold.studies.trials import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES, Trials
+from fivefold.studies.trials import Trials
 
 TEXT = """\
 # about the project

@@ -173,12 +173,12 @@ def test_each_of_many_differences_has_a_line(capsys: pytest.CaptureFixture[str])
     assert lines[0] == "study 'net' must go on as it began, but:"
     assert "  model.training.ema was 0.0 and is 0.5" in lines
     assert "  dataset.normalize was 'standard' and is 'minmax'" in lines
-    assert lines[-1].startswith("put that back, or begin another study")
+    assert lines[-1].startswith("put that back, or run another study: fivefold study run net --name net-2")
 
 
 def test_what_was_not_there_is_absent() -> None:
     assert dict(difference({"a": None}, {"b": {"c": 1}})) == {"a": (None, ABSENT), "b": (ABSENT, {"c": 1})}
-    assert "as it began, but b was absent and is 1; put" in str(other_study("net", {"b": (ABSENT, 1)}))
+    assert "as it began, but b was absent and is 1; put" in str(other_study("net", "net", {"b": (ABSENT, 1)}))
 
 
 def test_no_study_is_no_study_and_leaves_nothing_behind() -> None:

@@ -8,8 +8,9 @@ from fivefold.params.load import load_params
 from fivefold.studies.adopt import adopt, write
 from fivefold.studies.facts import facts
 from fivefold.studies.findings import found
+from fivefold.studies.kept import BLOCK
 from fivefold.studies.telling import tell
-from fivefold.studies.trials import BLOCK, Trials
+from fivefold.studies.trials import Trials
 from fivefold.studies.worker import work
 
 from .example import OWN_VALUES, opened, project
@@ -27,6 +28,7 @@ def test_a_study_is_run_shown_told_and_adopted(tmp_path: Path, monkeypatch: pyte
     assert [len(trial.folds) for trial in study.trials] == [3, 3]
     assert study.counts["complete"] == 2
     assert study.baseline == 0
+    assert study.how == "sampler tpe, pruning two_stage, 3 folds, seed 0"
     block = trials.all()[1].user_attrs[BLOCK]
     assert block["training"]["optimizer"] == {"name": "sgd", "lr": 0.0054321, "weight_decay": 0.01, "momentum": 0.9}
     adopted = adopt("net", 1)

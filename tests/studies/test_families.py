@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
 from fivefold.errors import ParamsError, StudyError
+from fivefold.studies.kept import FOLDS, SCORES, VALUES
 from fivefold.studies.run import start
-from fivefold.studies.trials import FOLDS, SCORES, VALUES
 from fivefold.studies.worker import work
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +114,12 @@ def test_a_selection_that_the_rows_cannot_have_is_refused_before_the_first_trial
         "models.mlp.search.select: every corner must suit the rows, but select.k: 60 does not: select.k must be at most"
         " the number of features, 30, but is 60; lower it"
     )
+
+
+def test_too_many_folds_are_no_fault_of_a_selection(project: Path) -> None:
+    write(project, "mlp", study={"folds": 400}, search={"select": {"k": {"type": "int", "low": 8, "high": 12}}})
+    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: 400 folds must each get rows, but \d+ rows of"):
+        start("mlp", "mlp", 4)
 
 
 def test_places_are_made_as_they_are_needed(project: Path) -> None:

@@ -18,13 +18,14 @@ from rich.console import Console
 
 from benchmarks.postgres import Server
 from fivefold.errors import StudyError
+from fivefold.studies.kept import FOLDS
 from fivefold.studies.live import Live
 from fivefold.studies.owners import Worker
 from fivefold.studies.processes import as_worker, last_line
 from fivefold.studies.run import _lead, _stopping, start
 from fivefold.studies.storage import VARIABLE, journal, reading
 from fivefold.studies.telling import Telling
-from fivefold.studies.trials import FOLDS, Trials
+from fivefold.studies.trials import Trials
 from fivefold.studies.worker import work
 
 from .projects import FAMILIES, model_of, write_project

@@ -10,7 +10,7 @@ from fivefold.errors import ParamsError
 from fivefold.params.search import Study
 from fivefold.studies.journal import Journal
 from fivefold.studies.points import grid_line, mark, points_of
-from fivefold.studies.samplers import Sampling, method_of, sampler_of
+from fivefold.studies.samplers import Sampling, method_of, name_of, sampler_of
 from fivefold.studies.space import Space, Values
 
 from .test_space import SEARCH, space
@@ -101,6 +101,7 @@ def test_a_study_that_was_interrupted_draws_what_it_would_have_drawn(tmp_path: P
         drawn(opened("resumed"), number)
     assert [drawn(opened("resumed"), number) for number in range(11, 14)] == straight[11:]
     assert len({str(values) for values in straight}) == 14
+    assert name_of(sampler_of(method, 7, 0)) == method
 
 
 DISCRETE = """
@@ -132,6 +133,7 @@ def test_where_points_are_few_none_is_tried_twice_and_none_is_left_out(tmp_path:
     assert len(drawn(found, study, settings, 4)) == 4
     points = drawn(found, study, settings, 40)
     assert len(points) == len(set(map(mark, points))) == 2 * (4 + 1)
+    assert name_of(study.sampler) == method
 
 
 def test_a_study_that_becomes_a_grid_tries_what_is_left(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_a_study_is_shown_while_it_runs_and_after_its_worker_died() -> None:
     assert (facts.counts["running"], facts.counts["waiting"], facts.lost) == (1, 2, 0)
     assert "3 trials: 1 running, 2 waiting" in text
     assert text.splitlines()[-1].startswith("wait for the first trial")
+    assert text.splitlines()[1] == "3 folds, seed 0"
     worker.close()
     facts, text = seen()
     assert facts.lost == 1
@@ -161,6 +162,8 @@ def test_of_several_objectives_the_front_is_a_table() -> None:
     assert (facts.best, facts.front) == (None, (0, 3))
     assert "Pareto front: 2 of 4 complete trials, that none beats in all" in text
     assert "fivefold study adopt net --trial 0" in text
+    assert ["trial", "accuracy", "weights"] in [line.split()[:3] for line in text.splitlines()]
+    assert Trials.load("net").study.metric_names == ["accuracy", "weights"]
     assert {path.name for path in draw(facts, facts.importance, Path("plots"))} == {
         "pareto.png",
         "parallel.png",
@@ -207,6 +210,17 @@ def test_trials_beyond_an_axis_are_marked_at_its_edge(better: str) -> None:
     assert [len(each) for each in marks] == [1, 1, 1]
     assert marks[0][0].get_label() == "beyond the axis: 1"
     assert marks[0][0].get_offsets()[0][0] == 5
+
+
+def test_the_best_trial_is_drawn_once_beside_others_of_its_choice() -> None:
+    pair = opened()
+    for score in (0.8, 0.9, 0.7):
+        add(pair, [score] * 3)
+    (axes,) = slices(found(Trials.load("net")), ["training.optimizer.name"]).axes
+    drawn = [np.asarray(points.get_offsets()).tolist() for points in axes.collections]
+    dots, star = (points for points in drawn if points)
+    assert [score for _, score in dots] == pytest.approx([0.8, 0.7])
+    assert star == [pytest.approx([(0.618 - 0.5) * 0.35 / 2, 0.9])]
 
 
 def test_a_missing_picture_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -185,6 +185,10 @@ def test_a_space_that_is_not_in_order_is_refused(tmp_path: Path, search: str, sa
             "step and log exclude each other",
         ),
         (
+            {"network": {"dropout": {"type": "float", "low": 0.1, "high": 0.5, "step": 3.0}}},
+            "network.dropout: step must be at most from low to high, 0.4, but is 3: nothing but low would be",
+        ),
+        (
             {"network": {"hidden": {"type": "categorical", "choices": [[8], [8]]}}},
             "network.hidden: choices must differ, but [8] stands there twice; take one out",
         ),
@@ -198,6 +202,13 @@ def test_a_range_that_breaks_a_rule_is_refused(search: dict[str, Any], said: str
     with pytest.raises(ParamsError) as error:
         ranges_of(search)
     assert said in str(error.value)
+
+
+def test_a_step_may_take_a_range_at_once() -> None:
+    whole = {"type": "float", "low": 0.1, "high": 0.3, "step": 0.2}  # 0.3 - 0.1 is a little less than 0.2
+    (found,) = ranges_of({"network": {"dropout": whole}}).values()
+    assert found.model_dump(include=set(whole)) == whole
+    ranges_of({"network": {"dropout": whole | {"low": 0.3}}, "select": {"k": {"type": "int", "low": 2, "high": 2}}})
 
 
 def test_what_is_not_tried_is_what_a_study_is_known_by(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from fivefold.studies.trials import Trials
 
 def opened() -> Trials:
     with reading("s"):
-        trials = Trials.open("s", {"seed": 1}, ["maximize"])
+        trials = Trials.open("s", {"study": {"metric": "accuracy", "objectives": ["score"]}}, ["maximize"])
         trials.places(3, [])
     return trials
 

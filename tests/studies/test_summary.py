@@ -1,14 +1,17 @@
 """What is said of results, and what is not."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from fivefold.errors import InputError, StudyError
 from fivefold.studies.crew import _ended
 from fivefold.studies.crossval import Crossval
 from fivefold.studies.plan import Plan, Result
-from fivefold.studies.summary import number, summary_of
+from fivefold.studies.summary import decimals, in_row, number, summary_of
+from fivefold.studies.tables import show
 
 from .projects import model_of, write_project
 
@@ -54,6 +57,29 @@ def test_one_fold_without_scores_leaves_a_model_without_a_mean(crossval: Crossva
         "nothing is known of a: 1 of 3 folds have no score (fold 2), and a mean over the others would be too good"
     )
     assert summary.tree()["results"][1]["error"] == "its loss is not finite"
+
+
+def test_no_number_of_a_table_is_cut_and_a_row_has_one_number_of_decimals(crossval: Crossval) -> None:
+    screen = io.StringIO()
+    show(summary_of(crossval, results(a=[-2.1628, -26.66, -15.4], b=LIKE, c=UNLIKE)), Console(file=screen, width=50))
+    rows = [" ".join(line.split()) for line in screen.getvalue().splitlines()]
+    assert "…" not in screen.getvalue()
+    # t of 2 degrees of freedom, 4.3027, by 12.2619 sqrt(1/3 + 1/2) is 48.16; no error is below 0
+    assert "rmse 15.74 12.26 0.00 to 63.90 27.66 3.16" in rows
+    assert "rmse 15.74 0.59 15.15 -33.05 to 63.35 0.31 0.93" in rows
+    assert "r2 0.4100 0.4090 0.0010 -0.0147 to 0.0167 0.81 0.93" in rows
+    assert "a: r2 -14.74 (95 %: -62.90 to 1.00), 3 folds" in rows
+
+
+@pytest.mark.parametrize(
+    ("means", "spread", "value", "said"),
+    [([15.7], 12.0, 77.9312, "77.93"), ([15.7], 0.0123, 0.0123, "0.012"), ([0.5], 12.0, 0.5, "0.5000"),
+     ([0.5], 0.0, 1e-5, "1.0e-05"), ([12345.6], 45.0, 12345.6, "12346"), ([20.0, -1500.0], 0.0, -0.01, "0")],
+)  # fmt: skip
+def test_decimals_are_those_of_the_mean_and_more_where_the_spread_needs_them(
+    means: list[float], spread: float, value: float, said: str
+) -> None:
+    assert in_row(value, decimals(means, spread)) == said
 
 
 def test_models_that_give_the_same_do_not_differ(crossval: Crossval) -> None:

@@ -7,11 +7,12 @@ from optuna import Trial
 from optuna.trial import FrozenTrial, TrialState
 
 from fivefold.studies import together
+from fivefold.studies.kept import FOLDS, SCORES, WORKER
 from fivefold.studies.objective import Running
 from fivefold.studies.owners import Worker
 from fivefold.studies.run import start
 from fivefold.studies.storage import VARIABLE, exclusive
-from fivefold.studies.trials import FOLDS, SCORES, WORKER, Trials
+from fivefold.studies.trials import Trials
 
 from .projects import FAMILIES, model_of, write_project
 

@@ -10,12 +10,14 @@ from optuna import Trial
 from optuna.trial import TrialState
 
 from fivefold.errors import ParamsError
+from fivefold.studies.kept import DEATHS, FOLDS, REASON, WORKER
 from fivefold.studies.owners import Lost, Worker, lives
 from fivefold.studies.storage import exclusive
-from fivefold.studies.trials import ATTEMPTS, DEATHS, FOLDS, REASON, WORKER, Trials
+from fivefold.studies.trials import ATTEMPTS, Trials
 from fivefold.training.checkpoints import NAME, SafeCheckpoints
 
-IDENTITY = {"model": {"network.hidden": [8]}, "seed": 1}
+STUDY = {"metric": "accuracy", "objectives": ["score"]}
+IDENTITY = {"name": "net", "model": {"network.hidden": [8]}, "study": STUDY, "seed": 1}
 
 
 def opened(total: int = 0, **changes: Any) -> Trials:
@@ -155,8 +157,8 @@ class TestPlaces:
         with pytest.raises(ParamsError) as refused:
             opened(1, model={"network.hidden": [16]}, rows="abc")
         assert str(refused.value) == (
-            "study 's' must go on as it began, but model.network.hidden was [8] and is [16]; rows was absent and is"
-            " 'abc'; put that back, or begin another study with --name s-2"
+            "study 's' must go on as it began, but model.network.hidden was [8] and is [16]; the rows are others"
+            " (another seed, split, or file); put that back, or run another study: fivefold study run net --name s-2"
         )
 
     def test_one_of_which_nothing_came_begins_anew_with_other_params(self, capsys: pytest.CaptureFixture[str]) -> None:

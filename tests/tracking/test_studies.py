@@ -13,7 +13,16 @@ from fivefold.tracking import store
 from fivefold.tracking.found import State, StudyFacts, TrialFacts
 from fivefold.tracking.studies import project
 
-SEARCH = {"network": {"dropout": {"type": "float", "low": 0.0, "high": 0.5}}}
+SEARCH = {
+    "network": {
+        "dropout": {"type": "float", "low": 0.0, "high": 0.5, "when": {"network.norm": ["none", "layer"]}},
+        "hidden": {"type": "categorical", "choices": [[8], [16, 8]]},
+    },
+    "training": {
+        "optimizer": {"lr": {"type": "float", "low": 0.00003, "high": 0.03, "log": True}},
+        "batch_size": {"type": "int", "low": 16, "high": 64, "step": 16},
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +49,9 @@ def trial(number: int, *folds: float, state: State = "complete", **more: Any) ->
 
 def study(name: str, *trials: TrialFacts, best: int | None = 0, **more: Any) -> StudyFacts:
     given = {
-        "metric": "accuracy", "better": "higher", "objectives": ("score",), "folds": 2, "where": "journal.log",
-        "search": SEARCH, "total": len(trials), "front": (), "baseline": 0, **more,
+        "metric": "accuracy", "better": "higher", "objectives": ("score",), "sampler": "tpe",
+        "prune": "two_stage", "folds": 2, "seed": 7, "where": "journal.log", "search": SEARCH,
+        "total": len(trials), "front": (), "baseline": 0, **more,
     }  # fmt: skip
     return StudyFacts(mark=f"mark-{name}", name=name, model=name, trials=trials, best=best, **given)
 
@@ -97,6 +107,24 @@ def test_told_again_only_what_is_new_is_added(client: MlflowClient, tmp_path: Pa
     assert parent.data.metrics["accuracy"] == pytest.approx(0.8)
     assert (parent.data.tags["best"], parent.data.tags["best.network.dropout"]) == ("trial 2", "0.02")
     assert [file.path for file in client.list_artifacts(parent.info.run_id, "pictures")] == ["pictures/history.png"]
+
+
+def test_the_run_of_a_study_says_what_is_searched_and_how_it_began(client: MlflowClient) -> None:
+    """Also where it begins before the first trial: what is known then is told, the rest later."""
+    project(study("what", sampler=None, prune=None, best=None), running=True)
+    assert "sampler" not in runs(client, "what")[0].data.params
+    for sampler in ("tpe", "grid"):
+        project(study("what", trial(0, 0.7, 0.7), sampler=sampler), running=False)
+    parent, _ = runs(client, "what")
+    assert parent.data.params == {
+        "sampler": "tpe", "prune": "two_stage", "folds": "2", "seed": "7", "metric": "accuracy", "objectives": "score",
+        "storage": "journal.log",
+        "search.network.dropout": "0.0 to 0.5, when network.norm: [none, layer]",
+        "search.network.hidden": "[8], [16, 8]",
+        "search.training.optimizer.lr": "0.00003 to 0.03, log",
+        "search.training.batch_size": "16 to 64, step 16",
+    }  # fmt: skip
+    assert "Sampler grid, pruning two_stage, 2 folds, seed 7." in parent.data.tags["mlflow.note.content"]
 
 
 def test_a_run_that_was_left_half_told_is_told_to_its_end(client: MlflowClient) -> None:

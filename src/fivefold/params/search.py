@@ -155,6 +155,11 @@ def _problems(found: Float | Int | Categorical) -> Iterator[str]:
         return
     if found.high < found.low:
         yield f"high must be at least low, {found.low:g}, but is {found.high:g}; swap them"
+    elif found.low < found.high and found.step is not None and found.step > (found.high - found.low) * (1 + 1e-9):
+        yield (
+            f"step must be at most from low to high, {found.high - found.low:g}, but is {found.step:g}: nothing but low"
+            " would be tried; lower it"
+        )
     if found.log and found.low <= 0:
         yield f"low must be above 0 where log is true, but is {found.low:g}; raise it"
     if found.log and found.step not in (None, 1):

@@ -17,9 +17,10 @@ from .dotted import at, put
 from .facts import facts, ranges
 from .human import rounded
 from .identity import difference, other_study
+from .kept import BLOCK
 from .search import Search
 from .space import TAGS, Space, Values
-from .trials import BLOCK, Trials
+from .trials import Trials
 
 WAYS = ("search", "study")
 """Parts of a study's identity that say how values are found, not what they are worth."""
@@ -43,7 +44,7 @@ class Adopted:
     def refuse_others(self) -> None:
         """Refuse, by a `ParamsError`, values whose score is of another model, or of other rows."""
         if self.others:
-            raise other_study(self.study.name, self.others)
+            raise other_study(self.study.name, self.study.model, self.others)
 
 
 def adopt(name: str, number: int | None = None) -> Adopted:

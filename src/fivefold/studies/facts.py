@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..params.search import ranges_of
 from ..tracking.found import State, StudyFacts, TrialFacts
+from .kept import CURVE, FOLDS, HOW, IDENTITY, MARK, OWN, REASON, SECONDS, TOTAL, VALUES
 from .storage import where
-from .trials import CURVE, FOLDS, IDENTITY, MARK, OWN, REASON, SECONDS, TOTAL, VALUES, Trials
+from .trials import Trials
 
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -33,7 +34,7 @@ def facts(trials: Trials) -> StudyFacts:
     every = tuple(trial for trial in every if trial.state != "waiting" or trial.number < total)  # others: nobody asks
     complete = [trial for trial in every if trial.state == "complete"]
     better: Literal["higher", "lower"] = identity["study"]["better"]
-    best = trials.best()
+    best, how = trials.best(), trials.study.user_attrs.get(HOW, {})
     return StudyFacts(
         mark=trials.study.user_attrs[MARK],
         name=trials.name,
@@ -41,7 +42,10 @@ def facts(trials: Trials) -> StudyFacts:
         metric=metric,
         better=better,
         objectives=objectives,
+        sampler=how.get("sampler"),
+        prune=how.get("prune"),
         folds=identity["study"]["folds"],
+        seed=identity["seed"],
         where=where(trials.name),
         search=identity["search"],
         total=total,

@@ -11,9 +11,10 @@ from ..tracking.found import Found, Gain, Group, State, StudyFacts, TrialFacts
 from .facts import facts, ranges
 from .human import rounded
 from .importance import importance
+from .kept import WORKER
 from .owners import lives
 from .space import Space, Values
-from .trials import WORKER, Trials
+from .trials import Trials
 
 COUNTED: tuple[State, ...] = ("complete", "pruned", "failed", "running", "waiting")
 

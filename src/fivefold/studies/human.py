@@ -38,6 +38,11 @@ def written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def named(objective: str, metric: str) -> str:
+    """Return what an objective of a study is called, with its unit."""
+    return {"score": metric, "parameters": "weights", "latency": "latency, ms a row"}[objective]
+
+
 def amount(objective: str, value: float) -> str:
     """Return the value of an objective as a person reads it: weights are counted."""
     return f"{value:,.0f}" if objective == "parameters" else f"{value:.4g}"

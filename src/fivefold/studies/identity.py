@@ -5,6 +5,8 @@ from typing import Any
 
 from ..errors import ParamsError, shown
 
+ROWS = "rows"
+"""Key of a hash of the rows, which tells a person nothing."""
 FEW = 3
 """Differences that a message tells in one line."""
 
@@ -28,10 +30,16 @@ def difference(was: Any, now: Any, at: str = "") -> Iterator[tuple[str, tuple[An
         yield at, (was, now)
 
 
-def other_study(name: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
-    """Return why a study cannot go on with something else, a line for each difference if they are many."""
-    each = [f"{key} was {shown(was)} and is {shown(now)}" for key, (was, now) in others.items()]
+def other_study(name: str, model: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
+    """Return why a study of a model cannot go on with something else, a line for each difference if they are many."""
+    each = [
+        "the rows are others (another seed, split, or file)"
+        if key == ROWS
+        else f"{key} was {shown(was)} and is {shown(now)}"
+        for key, (was, now) in others.items()
+    ]
     said = f" {'; '.join(each)}; " if len(each) <= FEW else ":" + "".join(f"\n  {line}" for line in each) + "\n"
     return ParamsError(
-        f"study {name!r} must go on as it began, but{said}put that back, or begin another study with --name {name}-2"
+        f"study {name!r} must go on as it began, but{said}put that back, or run another study: fivefold study run"
+        f" {model} --name {name}-2"
     )

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from .human import amount
+from .kept import FOLDS, REASON
 from .search import Search
-from .trials import FOLDS, REASON, Trials
+from .trials import Trials
 
 SHOWN = 8
 """Trials that ended last, on the screen."""

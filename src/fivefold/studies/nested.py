@@ -19,12 +19,13 @@ from .. import paths
 from .crossval import Crossval, Division, judge
 from .folds import NOTHING
 from .jobs import Trained, train_all
+from .kept import REASON, VALUES
 from .objective import Running
 from .plan import Result, Winner
 from .samplers import Sampling
 from .search import Search
 from .together import BATCH, run_together, stackable
-from .trials import REASON, VALUES, Trials
+from .trials import Trials
 
 
 def result(crossval: Crossval, name: str, division: Division, work: Path) -> Result:

@@ -26,9 +26,11 @@ from ..training.callbacks import Metrics
 from ..training.fit import fit
 from . import pruning
 from . import scores as scoring
+from .kept import BLOCK, CURVE, FOLDS, HOW, OWN, REASON, SCORES, SECONDS, VALUES
 from .owners import Lost
+from .samplers import name_of
 from .search import Search
-from .trials import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES, Trials
+from .trials import Trials
 
 Scores = dict[str, float]
 
@@ -88,7 +90,15 @@ class Running:
         self.trial.set_user_attr(OWN, tried == space.current())
         model = space.model(tried)
         self.trial.set_user_attr(BLOCK, {key: space.block(tried)[key] for key in SEARCHED})
+        self._tell_how()
         return model
+
+    def _tell_how(self) -> None:
+        """Write down of the study how values are chosen, and trials given up: `auto` and a new total decide anew."""
+        study = self.trials.study
+        how = {"sampler": name_of(study.sampler), "prune": self.search.study.pruning}
+        if study.user_attrs.get(HOW) != how:
+            study.set_user_attr(HOW, how)
 
     def found(self) -> list[Scores]:
         """Return the scores of folds that a worker found which had the trial before."""

@@ -12,6 +12,7 @@ from ..plotting import STYLE, figure, save, title
 from ..tracking.found import Importance, StudyFacts, TrialFacts
 from .axes import beyond, mark_beyond, window
 from .facts import ranges
+from .human import named
 from .value_pictures import BEST, PRUNED, parallel, slices
 
 FAILED, BASE = "C1", "0.35"
@@ -62,7 +63,7 @@ def history(study: StudyFacts) -> Figure:
         axes.step([*numbers, study.trials[-1].number], [*best, best[-1]], where="post", color=BEST, label="best so far")
     if pruned:
         points = _points(pruned, far)
-        axes.scatter(*points, s=14, color=PRUNED, marker="D", linewidths=0, label="pruned, by its folds so far")
+        axes.scatter(*points, s=14, color=PRUNED, marker="D", linewidths=0, label="pruned, mean of its folds so far")
     axes.set_ylim(low, high)
     floor = low if study.sign > 0 else high
     if far:
@@ -110,7 +111,7 @@ def bars(study: StudyFacts, importance: Importance) -> Figure:
 
 def front(study: StudyFacts) -> Figure:
     """Complete trials by each objective beside the first; those that none beats in all are joined."""
-    labels = [objective.replace("score", study.metric) for objective in study.objectives]
+    labels = [named(objective, study.metric) for objective in study.objectives]
     fig, first = figure(5.4 * (len(labels) - 1), 4.2)
     first.remove()
     grid = fig.subplots(1, len(labels) - 1, squeeze=False)

@@ -109,11 +109,11 @@ def tried(trials: Iterable[FrozenTrial]) -> list[Mark]:
 class Fresh(BaseSampler):
     """Draws key by key as another sampler does, but where no point of `left` could come of that, as one of them has it.
 
-    left: points that were not tried.
+    method: what `inner` is called. left: points that were not tried.
     """
 
-    def __init__(self, inner: BaseSampler, left: Points, seed: int) -> None:
-        self.inner, self.left = inner, left
+    def __init__(self, method: str, inner: BaseSampler, left: Points, seed: int) -> None:
+        self.method, self.inner, self.left = method, inner, left
         self.random = np.random.default_rng(seed)
         self.drawn: dict[str, Any] | None = None
 

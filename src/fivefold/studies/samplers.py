@@ -15,7 +15,7 @@ goes on as it would have gone on, and no two workers draw the same.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -34,6 +34,15 @@ KEYS, TRIALS = 10, 200
 """At most, for a Gaussian process."""
 MANY = 500
 """Trials at least, for CMA-ES."""
+KINDS: Mapping[str, type[BaseSampler]] = {
+    "random": optuna.samplers.RandomSampler,
+    "qmc": optuna.samplers.QMCSampler,
+    "tpe": optuna.samplers.TPESampler,
+    "gp": optuna.samplers.GPSampler,
+    "cmaes": optuna.samplers.CmaEsSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+}
+"""Samplers by their names; a grid is a `Fresh` one."""
 STARTUP = 10
 """Trials that are drawn before a model of them is made."""
 
@@ -73,7 +82,7 @@ class Sampling:
             return sampler
         known = set(tried(each for each in others if each.number != number))
         left = {mark: point for mark, point in self.points.items() if mark not in known}
-        return Fresh(sampler, left, mix(self.seed, number) % 2**32)
+        return Fresh(self.method, sampler, left, mix(self.seed, number) % 2**32)
 
 
 def method_of(study: Study, space: Space, total: int) -> str:
@@ -93,6 +102,13 @@ def method_of(study: Study, space: Space, total: int) -> str:
     if total >= MANY and not any(isinstance(found, Categorical) for found in ranges):
         return "cmaes"
     return "tpe"
+
+
+def name_of(sampler: BaseSampler) -> str:
+    """Return by which method a sampler chooses that was made here."""
+    if isinstance(sampler, Fresh):
+        return sampler.method
+    return next(name for name, kind in KINDS.items() if isinstance(sampler, kind))
 
 
 def sampler_of(method: str, seed: int, number: int) -> BaseSampler:

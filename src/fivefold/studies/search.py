@@ -10,6 +10,7 @@ from ..params.search import Study
 from .corners import corners
 from .folds import Fold, Rows, folds_of, need_lender, refuse_leaks
 from .goals import Goal, goal_of
+from .identity import ROWS
 from .space import Space
 from .trials import Direction
 
@@ -44,8 +45,15 @@ class Search:
 
     @cached_property
     def folds(self) -> list[Fold]:
-        """The folds of all trials."""
-        return folds_of(self.rows, self.study.folds, self.space.seed)
+        """The folds of all trials.
+
+        Raises:
+            ParamsError: there are too few rows for so many.
+        """
+        try:
+            return folds_of(self.rows, self.study.folds, self.space.seed)
+        except DataError as error:
+            raise ParamsError(f"models.{self.space.name}.study.folds: {error}") from None
 
     @cached_property
     def schema(self) -> Schema:
@@ -71,7 +79,7 @@ class Search:
             "search": dict(self.space.base.search),
             "study": study | {"metric": self.goal.name, "better": self.goal.better},
             "dataset": self.rows.block.model_dump(mode="json"),
-            "rows": self.rows.digest,
+            ROWS: self.rows.digest,
             "seed": self.space.seed,
         }
 
@@ -80,14 +88,15 @@ def check_selections(search: Search) -> None:
     """Fit each selection that a corner of the space has to the first fold's training rows.
 
     Raises:
-        ParamsError: these rows cannot have it; names the values.
+        ParamsError: these rows cannot have it, or not be divided into folds; names the values.
     """
+    first = search.folds[0]
     every = [
         {key: value for key, value in values.items() if key.startswith("select.")} for values in corners(search.space)
     ]
     for chosen in {repr(values): values for values in every if values}.values():
         try:
-            search.folds[0].prepared(search.space.model(chosen), search.space.seed)
+            first.prepared(search.space.model(chosen), search.space.seed)
         except DataError as error:
             each = ", ".join(f"{key}: {shown(value)}" for key, value in chosen.items())
             raise ParamsError(

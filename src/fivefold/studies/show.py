@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..tracking.found import Found, Group, TrialFacts
 from .facts import ranges
-from .human import amount, rounded, short, written
+from .human import amount, named, rounded, short, written
 from .storage import browsed
 
 LONGEST = 28
@@ -31,6 +31,7 @@ def show(study: Found, top: int, console: Console) -> None:
 def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
     """Yield what is printed, from top to bottom."""
     yield _head(study)
+    yield Text(study.how)
     yield _counts(study)
     if study.lost:
         yield Text(f"{study.lost} of the running ones lost their worker; `{_go_on(study)}` takes them up", "yellow")
@@ -52,7 +53,7 @@ def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
 def _head(study: Found) -> Text:
     of = "" if study.name == study.model else f" of model {study.model}"
     after = ", ".join(
-        f"{study.metric} ({study.better} is better)" if objective == "score" else f"{objective} (lower is better)"
+        f"{named(objective, study.metric)} ({study.better if objective == 'score' else 'lower'} is better)"
         for objective in study.objectives
     )
     folds = f"mean of {study.folds} folds" if study.folds > 1 else "on the validation rows"
@@ -124,7 +125,7 @@ def _trials(study: Found, trials: Sequence[TrialFacts], width: int) -> Table:
     single = len(study.objectives) == 1
     heads = ["trial", study.metric, "folds"]
     if not single:
-        heads = ["trial", *(objective.replace("score", study.metric) for objective in study.objectives)]
+        heads = ["trial", *(named(objective, study.metric) for objective in study.objectives)]
     searched = ranges(study)
     rows = []
     for trial in trials:

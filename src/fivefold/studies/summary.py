@@ -1,7 +1,7 @@
 """What is known after a cross-validation: an estimate of each metric, differences between models, a few words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
@@ -15,6 +15,9 @@ from .plan import Result
 
 SURE = 1 - LEVEL
 """p-value below which a difference is said to be one."""
+
+MOST, TINY = 4, 5e-5
+"""Decimals of a number at most; what they do not show."""
 
 METHOD = (
     "Intervals and p-values: corrected resampled t-test (Nadeau & Bengio 2003), since folds share training rows; t with"
@@ -173,14 +176,29 @@ def summary_of(crossval: Crossval, results: Sequence[Result]) -> Summary:
 
 def number(value: float) -> str:
     """Return a number as a person reads it."""
-    if not value or 5e-5 <= abs(value) < 10:
-        return f"{value:.4f}"
+    if not value or TINY <= abs(value) < 10:
+        return f"{value:.{MOST}f}"
     return f"{value:.4g}" if value >= 10 or value <= -10 else f"{value:.1e}"
+
+
+def decimals(means: Iterable[float], spread: float) -> int:
+    """Return how many decimals the numbers of a row have: as its largest mean has, and its spread needs; 4 at most."""
+    largest = max(map(abs, means))
+    if largest < 10:
+        return MOST
+    needed = 1 - math.floor(math.log10(abs(spread))) if spread else 0
+    return min(max(3 - math.floor(math.log10(largest)), needed, 0), MOST)
+
+
+def in_row(value: float, places: int) -> str:
+    """Return a number with as many decimals as its row has; one that would be lost there has an exponent."""
+    return number(value) if places == MOST and abs(value) < TINY else f"{value:z.{places}f}"
 
 
 def span(found: Estimate | Difference) -> str:
     """Return an interval as a person reads it."""
-    return f"95 %: {number(found.low)} to {number(found.high)}"
+    places = decimals([found.low, found.high], found.mean)
+    return f"95 %: {in_row(found.low, places)} to {in_row(found.high, places)}"
 
 
 def _columns(results: Sequence[Result]) -> dict[str, list[float]]:

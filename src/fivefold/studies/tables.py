@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from .crossval import Crossval
 from .plan import Result
-from .summary import Pair, Summary, number
+from .summary import Pair, Summary, decimals, in_row, number
+
+WIDEST = 1000
+"""Columns of a table at most; none is cut to fit a screen: no number may be."""
 
 
 class Coming:
@@ -54,10 +58,11 @@ class Coming:
 
 def show(summary: Summary, console: Console) -> None:
     """Print estimates, comparisons, what is known and how it is meant."""
-    for name in summary.estimates:
-        console.print(_estimates(summary, name))
-    for pair in summary.pairs:
-        console.print(_comparison(summary, pair))
+    tables = [_estimates(summary, name) for name in summary.estimates]
+    tables += [_comparison(summary, pair) for pair in summary.pairs]
+    for table in tables:
+        table.width = Measurement.get(console, console.options.update(width=WIDEST), table).maximum
+        console.print(table, crop=False, soft_wrap=True)
     if summary.estimates:
         _lines(console, summary.notes(), "dim")
     _lines(console, summary.known(), "bold")
@@ -78,8 +83,11 @@ def _estimates(summary: Summary, name: str) -> Table:
         scores = [result.scores[metric] for result in summary.of(name)]
         goal = summary.crossval.goals(name).get(metric)
         ends = sorted(scores, reverse=goal is not None and goal.better == "lower")
-        cells = (number(found.mean), number(found.deviation), f"{number(found.low)} to {number(found.high)}")
-        table.add_row(metric, *cells, *((number(ends[0]), number(ends[-1])) if goal else ("", "")))
+        places = decimals([found.mean], found.deviation)
+        mean, deviation, low, high, worst, best = (
+            in_row(value, places) for value in (found.mean, found.deviation, found.low, found.high, ends[0], ends[-1])
+        )
+        table.add_row(metric, mean, deviation, f"{low} to {high}", *((worst, best) if goal else ("", "")))
     return table
 
 
@@ -90,9 +98,11 @@ def _comparison(summary: Summary, pair: Pair) -> Table:
         *(["of all"] if several else []),
     )  # fmt: skip
     for metric, found in pair.differences.items():
-        means = (number(summary.estimates[name][metric].mean) for name in (pair.one, pair.other))
-        cells = (number(found.mean), f"{number(found.low)} to {number(found.high)}", f"{found.p:.2g}")
-        table.add_row(metric, *means, *cells, *([f"{pair.p[metric]:.2g}"] if several else []))
+        means = [summary.estimates[name][metric].mean for name in (pair.one, pair.other)]
+        places = decimals(means, found.mean)
+        one, other, less, low, high = (in_row(value, places) for value in (*means, found.mean, found.low, found.high))
+        of_all = [f"{pair.p[metric]:.2g}"] if several else []
+        table.add_row(metric, one, other, less, f"{low} to {high}", f"{found.p:.2g}", *of_all)
     return table
 
 

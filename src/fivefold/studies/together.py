@@ -13,9 +13,9 @@ from ..training.callbacks import Metrics
 from ..training.stacked.fit import fit_stack
 from ..training.stacked.job import Job, Outcome
 from ..training.stacked.refusal import why_not
+from .kept import CURVE, FOLDS
 from .objective import LOST, STORAGE, Running, Scores
 from .search import Search
-from .trials import CURVE, FOLDS
 
 BATCH = 4
 """Trials that a worker takes at once where they may learn together: more would choose their values in the dark."""

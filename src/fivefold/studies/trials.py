@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import secrets
+import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import paths
 from ..errors import ParamsError
 from ..params.base import NAME_PATTERN
+from .human import named
 from .identity import difference, other_study
+from .kept import DEATHS, FOLDS, IDENTITY, MARK, REASON, TOTAL, WORKER
 from .owners import Lost, Worker, bury, lives
 from .space import Values
 from .storage import exclusive, exists, open_storage, where
@@ -35,21 +38,6 @@ Direction = Literal["minimize", "maximize"]
 AHEAD = 100
 """Places that are made at once."""
 
-IDENTITY = "fivefold"
-"""User attribute of a study: what it is a study of."""
-MARK = "mark"
-"""User attribute of a study: drawn when it begins, tells it from another of the same name."""
-TOTAL = "total"
-"""User attribute of a study: how many trials were asked for last, in all."""
-WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
-    "worker", "reason", "folds", "curve", "values", "scores", "seconds", "deaths",
-)  # fmt: skip
-"""User attributes of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
-fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing; how
-far it had come (folds, when its newest checkpoint was written), and how many workers have died of it since."""
-BLOCK, OWN = "block", "own"
-"""User attributes of a trial: the whole block of the model with its values, as params.yaml could have it; whether
-params.yaml has them."""
 ATTEMPTS = 5
 """Workers that die of a trial, one after the other and without a new fold or checkpoint, before it has failed."""
 FAILURES = 5
@@ -84,10 +72,11 @@ class Trials:
                 optuna.delete_study(study_name=name, storage=storage)
                 trials, known, others = cls(name, _study(storage, name, directions)), None, {}
             if known is None:
+                _name_objectives(trials.study, **identity["study"])
                 trials.study.set_user_attr(MARK, secrets.token_hex(8))
                 trials.study.set_user_attr(IDENTITY, dict(identity))
         if others:
-            raise other_study(name, others)
+            raise other_study(name, identity["name"], others)
         return trials
 
     @classmethod
@@ -288,6 +277,13 @@ def _study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> 
         storage=storage, study_name=name, directions=directions, load_if_exists=True,
         sampler=optuna.samplers.RandomSampler(),
     )  # fmt: skip
+
+
+def _name_objectives(study: optuna.Study, metric: str, objectives: Sequence[str], **_: Any) -> None:
+    """Have optuna-dashboard call objectives by their names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([named(objective, metric) for objective in objectives])
 
 
 def written(work: Path) -> int:

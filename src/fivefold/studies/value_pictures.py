@@ -100,22 +100,24 @@ def slices(study: StudyFacts, keys: Sequence[str]) -> Figure:
     grid = fig.subplots(rows, columns, squeeze=False, sharey=True)
     low, high = window(study, study.of("complete"))
     far, floor = beyond(study.of("complete", "pruned"), low, high), low if study.sign > 0 else high
+    best, *others = study.ranked()
     for axes, key in zip(grid.flat, keys, strict=False):
         axis = axis_of(searched[key])
         spread = isinstance(searched[key], Categorical)
         for trials, style in (
             ([trial for trial in study.of("pruned") if not trial.folds], {"color": PRUNED, "marker": "|", "s": 22}),
             ([trial for trial in study.of("pruned") if trial.folds], {"color": PRUNED, "marker": "D", "s": 10}),
-            (study.of("complete"), {"color": "C0", "marker": "o", "s": 14, "alpha": 0.75, "linewidths": 0}),
+            (others, {"color": "C0", "marker": "o", "s": 14, "alpha": 0.75, "linewidths": 0}),
         ):
             shown = [trial for trial in trials if key in trial.values and trial not in far]
             x = [_across(axis, key, trial, spread) for trial in shown]
             axes.scatter(x, [floor if trial.score is None else trial.score for trial in shown], clip_on=False, **style)
         at_edge = [_across(axis, key, trial, spread) for trial in far if key in trial.values]
         mark_beyond(axes, at_edge, floor, study.sign < 0)
-        best = study.ranked()[0]
         if key in best.values:
-            axes.scatter(axis.place(best.values[key]), best.score, s=60, color=BEST, marker="*", linewidths=0, zorder=4)
+            axes.scatter(
+                _across(axis, key, best, spread), best.score, s=60, color=BEST, marker="*", linewidths=0, zorder=4
+            )
         room = 0.5 / len(axis.ticks) if spread else 0.04
         axes.set(xlim=(-room, 1 + room), ylim=(low, high), xlabel=names[key])
         slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if _wide(axis) else {}

@@ -43,7 +43,10 @@ class StudyFacts(Strict):
     metric: str = Field(description="what the score is")
     better: Literal["higher", "lower"] = Field(description="of the score")
     objectives: tuple[str, ...] = Field(description="score: the metric; parameters; latency: ms a row")
+    sampler: str | None = Field(description="what chose the values of the last trials; null before the first one")
+    prune: str | None = Field(description="how the last trials were given up; null before the first one")
     folds: int = Field(description="of a complete trial")
+    seed: int
     where: str = Field(description="where its trials are kept, without a password")
     search: dict[str, JsonValue] = Field(description="the ranges, as params.yaml has them")
     total: int = Field(description="trials that were asked for last, in all")
@@ -56,6 +59,12 @@ class StudyFacts(Strict):
     def sign(self) -> int:
         """What a score is multiplied by so that more is better."""
         return 1 if self.better == "higher" else -1
+
+    @property
+    def how(self) -> str:
+        """How it is searched, in words."""
+        chosen = f"sampler {self.sampler}, pruning {self.prune}, " if self.sampler else ""
+        return f"{chosen}{self.folds} {'folds' if self.folds > 1 else 'fold'}, seed {self.seed}"
 
     def of(self, *states: State) -> list[TrialFacts]:
         """Return the trials in these states, in order."""

@@ -15,6 +15,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from .. import paths
 from ..errors import BusyError
+from ..params.flow import flow
+from ..params.search import Categorical, Float, Int, ranges_of
 from ..stages.lock import locked
 from . import lineage, store
 from .found import StudyFacts, TrialFacts
@@ -28,8 +30,8 @@ STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 """What MLflow shows: a pruned trial is as it should be; its name says that it was pruned."""
 PAGE = 1000
 """Runs that MLflow returns at once."""
-BATCH = 1000
-"""Metrics that MLflow takes in one call."""
+BATCH, FEW = 1000, 100
+"""Metrics and params that MLflow takes in one call."""
 LONGEST = 5000
 """Characters of a value: MLflow refuses more than 6000."""
 FOLDER = "pictures"
@@ -45,6 +47,7 @@ def project(study: StudyFacts, pictures: Sequence[Path] = (), *, running: bool) 
         with locked(paths.root() / ".fivefold/told" / study.mark, patience=5):
             client, experiment = store.open_store(f"study/{study.model}")
             parent = _parent(client, experiment, study)
+            _tell_what_it_is(client, parent, study)
             told = _told(client, experiment, parent.info.run_id)
             fresh = [trial for trial in study.trials if trial.finished and told.get(trial.number) != "done"]
             for trial in fresh:
@@ -67,6 +70,36 @@ def _parent(client: MlflowClient, experiment: str, study: StudyFacts) -> Run:
     tags = {**known, STUDY: study.mark, TRIAL: ALL, "mlflow.source.name": f"fivefold study run {study.model}"}
     began = min((trial.began for trial in study.trials if trial.began), default=_now())
     return client.create_run(experiment, began, tags, study.name)
+
+
+def _tell_what_it_is(client: MlflowClient, parent: Run, study: StudyFacts) -> None:
+    """Give the run of a study the params that it has not yet: what is searched, and how it was when it began."""
+    what = {
+        "sampler": study.sampler,
+        "prune": study.prune,
+        "folds": study.folds,
+        "seed": study.seed,
+        "metric": study.metric,
+        "objectives": ", ".join(study.objectives),
+        "storage": study.where,
+        **{f"search.{name}": _range(found) for name, found in ranges_of(study.search).items()},
+    }
+    params = [
+        Param(name, _written(value))
+        for name, value in what.items()
+        if value is not None and name not in parent.data.params
+    ]
+    for start in range(0, len(params), FEW):
+        client.log_batch(parent.info.run_id, params=params[start : start + FEW])
+
+
+def _range(found: Float | Int | Categorical) -> str:
+    """Return a range as a person reads it."""
+    when = f", when {flow(dict(found.when))[1:-1]}" if found.when else ""
+    if isinstance(found, Categorical):
+        return f"{', '.join(map(flow, found.choices))}{when}"
+    how = ", log" if found.log else f", step {found.step:g}" if found.step not in (None, 1) else ""
+    return f"{flow(found.low)} to {flow(found.high)}{how}{when}"
 
 
 def _told(client: MlflowClient, experiment: str, parent: str) -> dict[int, str]:
@@ -151,6 +184,7 @@ def _course(study: StudyFacts) -> Iterator[Metric]:
 def _note(study: StudyFacts) -> str:
     """Return the run's description in MLflow's UI, in Markdown."""
     lines = [f"Study of `{study.model}`: {study.metric}, {study.better} is better, mean of {study.folds} folds.", ""]
+    lines += [f"{study.how.capitalize()}.", ""]
     best = study.trial(study.best)
     if best is not None:
         lines += [f"Best: trial {best.number}, {study.metric} {best.score:.4g}", "", "| key | value |", "|---|---|"]
