@@ -305,7 +305,7 @@ class TestFoldsOfOneKind:
     def test_an_instant_that_fills_a_part_is_named(self) -> None:
         days = np.repeat([0, 1, 2, 3], [20, 60, 10, 10])
         cut = TimeSplit(by="time", column="day", validation=10, test=10)
-        with pytest.raises(DataError, match=r"3 folds must .*rows of one time stay together, and those of 1 fill a "):
+        with pytest.raises(DataError, match=r"3 folds must .*rows of one time stay together, but those of 1 fill a "):
             pairs_of(Keys(np.zeros(100), time=days), cut, k=3)
 
     def test_values_are_drawn(self) -> None:

@@ -111,7 +111,8 @@ def _expanding(keys: Keys, rows: Index, k: int) -> Iterator[tuple[Index, Index]]
     """Yield k parts of rows in order of time, each with all that came before it.
 
     Raises:
-        ValueError: there are too few rows, or too many of one instant.
+        ValueError: there are too few rows.
+        DataError: there are too many of one instant.
     """
     times = np.arange(len(rows)) if keys.time is None else keys.time[rows]
     for _, held in TimeSeriesSplit(k, gap=keys.overlap).split(rows):
@@ -119,7 +120,10 @@ def _expanding(keys: Keys, rows: Index, k: int) -> Iterator[tuple[Index, Index]]
         start = int(np.searchsorted(times, times[first]))
         end = len(rows) if last + 1 == len(rows) else int(np.searchsorted(times, times[last + 1]))
         if start <= keys.overlap or start == end:
-            raise ValueError(f"rows of one time stay together, and those of {times[first]} fill a whole part")
+            raise DataError(
+                f"{k} folds must each get rows, and rows of one time stay together, but those of {times[first]} fill a"
+                " whole part; choose fewer folds, or bring rows of more times"
+            )
         yield np.arange(start - keys.overlap), np.arange(start, end)
 
 
