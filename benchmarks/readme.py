@@ -1,4 +1,4 @@
-"""Write the tables of every README between their markers: `python -m benchmarks.readme`; `--check` only compares."""
+"""Write the tables of documents between their markers: `python -m benchmarks.readme`; `--check` only compares."""
 
 import argparse
 import difflib
@@ -141,19 +141,47 @@ def ranking() -> str:
     return f"{text}\n\nMeasured on {where['date']} on {where['device']}, one thread."
 
 
+def searches() -> str:
+    """Return what the values are worth that a study chose, random search, and a person."""
+    kept = _kept("search")
+    rows: Rows = []
+    for name, seeds in kept["measured"]["scores"].items():
+        means = (fmean(found[which] for found in seeds.values()) for which in ("hand", "random", "auto"))
+        rows.append((f"`{name}`", *(f"{mean:.4f}" for mean in means)))
+    text = markdown(("test rows, mean of 3 seeds", "by hand", "random search", "study"), rows)
+    return f"{text}\n\n{kept['measured']['trials']} trials each. Measured on {kept['environment']['date']}."
+
+
+def studying() -> str:
+    """Return what is held of how fast studies and cross-validations are."""
+    kept = [_kept(name) for name in ("stacked", "folds", "studies", "chaos")]
+    rows: Rows = [
+        (f"`{each['name']}`", f"{each['value']:.3g}", f"{each['hold']:g}", "yes" if each["held"] else "**no**")
+        for found in kept
+        for each in found["results"]
+    ]
+    where, date = kept[0]["environment"], max(found["environment"]["date"] for found in kept)
+    text = markdown(("", "measured", "at most", "held"), rows)
+    return f"{text}\n\nMeasured until {date} on {where['device']}, {where['cpus']} CPUs."
+
+
 def _kept(name: str) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return kept
 
 
-TABLES = {"time": time, "sizes": sizes, "anomalies": anomalies, "ranking": ranking}
+TABLES = {
+    "time": time, "sizes": sizes, "anomalies": anomalies, "ranking": ranking,
+    "searches": searches, "studying": studying,
+}  # fmt: skip
 """Written between their markers, wherever these stand."""
 
 
 def filled(path: Path) -> str:
-    """Return the README at `path` with its tables written anew."""
+    """Return the document at `path` with its tables written anew."""
     text = path.read_text()
-    asked = ["results", *(["time"] if path == README else []), *(name for name in TABLES if f"<!-- {name} -->" in text)]
+    needed = [*(["results"] if path.name == "README.md" else []), *(["time"] if path == README else [])]
+    asked = [*needed, *(name for name in TABLES if f"<!-- {name} -->" in text)]
     for name in dict.fromkeys(asked):
         body = results(path.parent) if name == "results" else TABLES[name]()
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
@@ -164,11 +192,11 @@ def filled(path: Path) -> str:
 
 
 def main() -> int:
-    """Write every README, or with `--check` print what would change; exit code 1 if something would."""
+    """Write every document, or with `--check` print what would change; exit code 1 if something would."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the tables are not current")
     check, status = parser.parse_args().check, 0
-    for path in (README, *sorted((ROOT / "examples").glob("*/README.md"))):
+    for path in (README, *sorted((ROOT / "examples").glob("*/README.md")), *sorted((ROOT / "docs").glob("*.md"))):
         old, new = path.read_text(), filled(path)
         if not check:
             path.write_text(new)
