@@ -72,8 +72,8 @@ def _found(crossval: "Crossval", workers: int, console: "Console") -> "list[Resu
     found = []
     try:
         coming = Coming(crossval, console)
-        with coming.bar:
-            for result in results(crossval, workers):
+        with results(crossval, workers) as every, coming.bar:
+            for result in every:
                 coming.show(result)
                 found.append(result)
     except Stopped as stop:

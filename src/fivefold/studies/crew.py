@@ -1,17 +1,24 @@
 """Folds are trained here, or by several processes of which each has a thread of its own.
 
-A process is `python -m fivefold.studies.crew PLAN NUMBER OF`; it trains every OF-th fold and prints a result a line.
+Such a process trains every OF-th fold and prints a result a line. On Linux without a GPU it is forked off this one, as
+PyTorch's DataLoader does it, so that imports and rows, which take as long as many a fold, are there already; else it is
+`python -m fivefold.studies.crew PLAN NUMBER OF`.
 """
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, redirect_stdout
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
-from typing import IO
+from threading import Thread, active_count
+from typing import IO, NoReturn
+
+import torch
 
 from .. import paths
 from ..errors import FivefoldError, InputError, StudyError
@@ -20,11 +27,35 @@ from . import nested
 from .crossval import Crossval, judge
 from .jobs import train_all
 from .plan import Plan, Result
-from .processes import as_worker, environment
+from .processes import as_worker, environment, gpus
 
 
-def results(crossval: Crossval, workers: int) -> Iterator[Result]:
-    """Yield the result of each model on each fold, as they come.
+@dataclass
+class Forked:
+    """A copy of this process that works, with what is used of `subprocess.Popen`."""
+
+    pid: int
+    stdout: IO[str]
+    code: int | None = None
+
+    def send_signal(self, signum: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.code is None:
+            os.kill(self.pid, signum)
+
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code, below 0 the signal that killed it."""
+        if self.code is None:
+            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.code
+
+
+Worker = subprocess.Popen[str] | Forked
+
+
+@contextmanager
+def results(crossval: Crossval, workers: int) -> Iterator[Iterator[Result]]:
+    """Give the results of each model on each fold, as they come. Processes begin here, so that no thread is theirs too.
 
     Raises:
         StudyError: a worker ended before its folds.
@@ -37,10 +68,10 @@ def results(crossval: Crossval, workers: int) -> Iterator[Result]:
             old.unlink()
         if workers == 1:
             with (folder / "fits.log").open("w", buffering=1) as log:
-                yield from _quietly(crossval, places_of(crossval), folder / "work", log)
+                yield _quietly(crossval, places_of(crossval), folder / "work", log)
             return
-        with closing(_by_workers(crossval.plan, workers, folder)) as found:
-            yield from found
+        with _working(crossval, workers, folder) as living:
+            yield _told(living, folder)
 
 
 def places_of(crossval: Crossval) -> list[tuple[str, int]]:
@@ -72,26 +103,16 @@ def _quietly(crossval: Crossval, places: Sequence[tuple[str, int]], work: Path, 
         yield result
 
 
-def _by_workers(plan: Plan, workers: int, folder: Path) -> Generator[Result, None, None]:
-    """Yield what workers tell, until all have ended."""
-    told: SimpleQueue[str | int] = SimpleQueue()
-    command = [sys.executable, "-m", "fivefold.studies.crew", plan.model_dump_json()]
-    living: dict[int, subprocess.Popen[str]] = {}
+@contextmanager
+def _working(crossval: Crossval, workers: int, folder: Path) -> Iterator[dict[int, Worker]]:
+    """Start workers, which end with the context at the latest."""
+    start = _forked if _forks() else _started
+    living: dict[int, Worker] = {}
     try:
         for number in range(workers):
             with _log(folder, number).open("w") as log:
-                living[number] = subprocess.Popen(
-                    [*command, str(number), str(workers)], stdout=subprocess.PIPE, stderr=log, text=True,
-                    stdin=subprocess.DEVNULL, env=environment(number),
-                )  # fmt: skip
-            Thread(target=_listen, args=(number, living[number], told), daemon=True).start()
-        while living:
-            said = told.get()
-            if isinstance(said, str):
-                yield Result.model_validate_json(said)
-                continue
-            if code := living.pop(said).wait():
-                raise _ended(code, _log(folder, said))
+                living[number] = start(crossval, number, workers, log)
+        yield living
     finally:
         for process in living.values():
             process.send_signal(signal.SIGTERM)
@@ -99,13 +120,67 @@ def _by_workers(plan: Plan, workers: int, folder: Path) -> Generator[Result, Non
             process.wait()
 
 
-def _listen(number: int, process: subprocess.Popen[str], told: SimpleQueue[str | int]) -> None:
+def _told(living: dict[int, Worker], folder: Path) -> Iterator[Result]:
+    """Yield what workers tell, until all have ended."""
+    told: SimpleQueue[str | int] = SimpleQueue()
+    for number, process in living.items():
+        Thread(target=_listen, args=(number, process, told), daemon=True).start()
+    while living:
+        said = told.get()
+        if isinstance(said, str):
+            yield Result.model_validate_json(said)
+            continue
+        if code := living.pop(said).wait():
+            raise _ended(code, _log(folder, said))
+
+
+def _listen(number: int, process: Worker, told: SimpleQueue[str | int]) -> None:
     """Hand on each line that a worker prints, then its number."""
     assert process.stdout is not None
     with process.stdout as lines:
         for line in lines:
             told.put(line)
     told.put(number)
+
+
+def _started(crossval: Crossval, number: int, of: int, log: IO[str]) -> Worker:
+    """Start a worker that imports and reads by itself."""
+    command = [sys.executable, "-m", "fivefold.studies.crew", crossval.plan.model_dump_json(), str(number), str(of)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL, env=environment(number)
+    )
+
+
+def _forks() -> bool:
+    """Return whether a copy of this process can work: no lock of another thread is held for ever, no GPU is lost."""
+    return sys.platform == "linux" and active_count() == 1 and not gpus()
+
+
+def _forked(crossval: Crossval, number: int, of: int, log: IO[str]) -> Worker:
+    """Start a worker that has all that this process has."""
+    theirs, ours = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if not pid:
+        _work_as_copy(crossval, number, of, ours, log)
+    os.close(ours)
+    return Forked(pid, os.fdopen(theirs))
+
+
+def _work_as_copy(crossval: Crossval, number: int, of: int, out: int, log: IO[str]) -> NoReturn:
+    """Be a worker, and nothing of what this process was a copy of. out: descriptor of what it prints."""
+    try:
+        with Path(os.devnull).open() as nothing:
+            for mine, to in ((nothing.fileno(), 0), (out, 1), (log.fileno(), 2)):
+                os.dup2(mine, to)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
+        torch.set_num_threads(1)  # those of the process before are not here
+        as_worker(lambda: _tell(crossval, number, of))
+    finally:  # a fault of ours: it must not end what the process before had begun
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _ended(code: int, log: Path) -> FivefoldError:
@@ -124,13 +199,12 @@ def _log(folder: Path, number: int) -> Path:
 def main() -> None:
     """Run as a process of its own."""
     plan, number, of = Plan.model_validate_json(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    as_worker(lambda: _tell(plan, number, of))
+    as_worker(lambda: _tell(Crossval.read(plan), number, of))
 
 
-def _tell(plan: Plan, number: int, of: int) -> None:
+def _tell(crossval: Crossval, number: int, of: int) -> None:
     """Train every `of`-th place, from `number` on, and print what comes of each."""
-    crossval = Crossval.read(plan)
-    work = paths.crossval(plan.title) / f"work-{number}"
+    work = paths.crossval(crossval.plan.title) / f"work-{number}"
     for result in _quietly(crossval, places_of(crossval)[number::of], work, sys.stderr):
         print(result.model_dump_json(), flush=True)
 
