@@ -1,6 +1,11 @@
 """`fivefold cv`: every family is cross-validated, what cannot be is refused, and no number is passed off as another."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +90,39 @@ def test_processes_give_what_one_gives(cv: Any, tmp_path: Path) -> None:
         "worker-0.log",
         "worker-1.log",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+@pytest.mark.parametrize(
+    ("killed", "signum", "code", "said"),
+    [
+        ("worker", signal.SIGKILL, 1, "a worker was killed by signal 9; free memory"),
+        ("leader", signal.SIGTERM, 143, "cv stopped: nothing is kept of its folds"),
+    ],
+)
+def test_when_one_process_is_killed_none_is_left(
+    killed: str, signum: int, code: int, said: str, tmp_path: Path
+) -> None:
+    block = model_of(*FAMILIES["mlp"])
+    block["training"] = {**block["training"], "max_epochs": 100_000}
+    write_project(tmp_path, {"endless": block})
+    command = [sys.executable, "-c", "from fivefold.cli import main; main()", "cv", "endless", "--folds", "2"]
+    leader = subprocess.Popen(
+        [*command, "--workers", "2"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    children = Path(f"/proc/{leader.pid}/task/{leader.pid}/children")
+    deadline = time.monotonic() + 60
+    while len(workers := children.read_text().split()) < 2:
+        assert leader.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert (
+        (Path("/proc") / workers[0] / "cmdline").read_text().endswith("\0cv\0endless\0--folds\0002\0--workers\0002\0")
+    )
+    os.kill(int(workers[0]) if killed == "worker" else leader.pid, signum)
+    _, err = leader.communicate(timeout=60)
+    assert (leader.returncode, said in err) == (code, True), err
+    assert not any((Path("/proc") / worker).exists() for worker in workers)
 
 
 def test_the_seed_draws_other_folds(cv: Any, tmp_path: Path) -> None:
