@@ -1,26 +1,40 @@
-"""dvc.yaml tells the truth: what stages import, where they write, which models are plotted."""
+"""dvc.yaml lists the code that stages import, the folders they write to and the plots of every model."""
 
-import json
-import subprocess
-import sys
+import ast
+import importlib.util
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from fivefold import paths, wiring
+from fivefold import paths
 from fivefold.params.load import load_params, parse, read_tree
-from fivefold.wiring import CHECK, FAMILIES, FAMILY, ROOT, STAGES, code_deps, examples, imported, plots, wired
+from fivefold.wiring import CHECK, ROOT, STAGES, examples, plots, wired
 
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
-LOADED = """
-import importlib, json, sys
-stage, name = sys.argv[1:3]
-importlib.import_module(f"pipeline.{stage}").main(name)
-specs = [getattr(m, "__spec__", None) for m in list(sys.modules.values())]
-print("LOADED", json.dumps([s.origin for s in specs if s and s.name.split(".")[0] in ("fivefold", "pipeline")]))
-"""
+NO_RESULT = ("errors", "paths", "stages", "tracking")
+"""Modules and packages of fivefold that a stage imports and that cannot change a result."""
+
+
+def imported(module: str, seen: set[str] | None = None) -> set[str]:
+    """Return the files that `module` imports, directly or not, except for those in NO_RESULT."""
+    found: set[str] = set() if seen is None else seen
+    base = ROOT / ("src" if module.startswith("fivefold") else "") / module.replace(".", "/")
+    path = next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+    if path is None or module == "fivefold" or module.split(".")[1:2] in [[name] for name in NO_RESULT]:
+        return found
+    name = path.relative_to(ROOT).as_posix()
+    if name in found:
+        return found
+    found.add(name)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            for target in (origin, *(f"{origin}.{alias.name}" for alias in node.names)):
+                imported(target, found)
+    return found
 
 
 def test_there_are_five_stages_and_a_check_before_them() -> None:
@@ -38,13 +52,17 @@ def test_the_check_depends_on_params_and_every_source() -> None:
     sources = {dataset.source for dataset in load_params(ROOT / "params.yaml").datasets.values()}
     listed = [dep for dep in DVC[CHECK]["deps"] if not dep.startswith(("src/", "pipeline/"))]
     assert listed == ["params.yaml", *sorted(sources)]
-    assert [dep for dep in DVC[CHECK]["deps"] if dep.startswith(("src/", "pipeline/"))] == code_deps(CHECK)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_the_code_dependencies_are_what_the_stage_imports(stage: str) -> None:
-    listed = [dep for dep in DVC[stage]["do"]["deps"] if dep.startswith(("src/", "pipeline/"))]
-    assert listed == code_deps(stage), "run `make wire`"
+@pytest.mark.parametrize("stage", [CHECK, *STAGES])
+def test_the_code_dependencies_cover_what_the_stage_imports(stage: str) -> None:
+    block = DVC[stage] if stage == CHECK else DVC[stage]["do"]
+    listed = [dep for dep in block["deps"] if dep.startswith(("src/", "pipeline/"))]
+    assert [dep for dep in listed if not (ROOT / dep).exists()] == []
+    files = imported(f"pipeline.{stage}")
+    assert len(files) > 5
+    assert [file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in listed)] == []
+    assert [dep for dep in listed if not any(file == dep or file.startswith(f"{dep}/") for file in files)] == []
 
 
 @pytest.mark.parametrize("folder", [ROOT, *(path.parent for path in examples(ROOT))], ids=lambda path: path.name)
@@ -58,33 +76,8 @@ def test_an_example_finds_the_code_of_the_project() -> None:
     for path in examples(ROOT):
         stages = YAML(typ="safe").load(path.with_name("dvc.yaml"))["stages"]
         deps = [dep for stage in STAGES for dep in stages[stage]["do"]["deps"] if dep.startswith("..")]
-        assert len(deps) > 100
+        assert len(deps) > 10
         assert [d for d in deps if "$" not in d and not (path.parent / d).exists()] == []
-
-
-def test_the_source_says_what_is_really_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each stage of one small model in this order, and compare its modules with what was read from the source."""
-    for folder in ("data/raw", ".fivefold"):
-        (tmp_path / folder).mkdir(parents=True)
-    for file in ("params.yaml", "data/raw/digits.sklearn"):
-        (tmp_path / file).write_text((ROOT / file).read_text().replace("max_epochs: 20", "max_epochs: 1"))
-    for stage in STAGES:
-        done = subprocess.run(
-            [sys.executable, "-c", LOADED, stage, "digits" if stage == "prepare" else "cnn"],
-            cwd=tmp_path,
-            # no PATH: a machine without git runs the stages as well
-            env={"PYTHONPATH": f"{ROOT}:{ROOT}/src", "DVC_ROOT": str(tmp_path), "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        line = done.stdout.splitlines()[-1] if done.stdout else ""
-        assert line.startswith("LOADED"), done.stderr
-        loaded = {Path(file).relative_to(ROOT).as_posix() for file in json.loads(line.removeprefix("LOADED"))}
-        with monkeypatch.context() as patch:
-            patch.setattr(wiring, "FAMILIES", ["cnn"])  # what only other families import is not read either
-            read = imported.__wrapped__(stage)
-        assert {file for file in loaded if file in read or not file.endswith("__init__.py")} == read, stage
 
 
 def test_outputs_lie_where_paths_says() -> None:
@@ -99,12 +92,6 @@ def paths_of(stage: str) -> set[str]:
     block = DVC[stage]["do"]
     entries = [*block["outs"], *block.get("metrics", ()), *block.get("plots", ())]
     return {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
-
-
-def test_every_family_is_found_and_stands_behind_one_placeholder() -> None:
-    assert {"mlp", "cnn", "rnn"} <= set(FAMILIES)
-    assert all(f"src/fivefold/families/{FAMILY}" in code_deps(stage) for stage in ("train", "evaluate", "export"))
-    assert not any(FAMILY in dep for dep in code_deps("prepare"))
 
 
 def test_every_model_is_plotted_with_the_plots_of_its_task() -> None:

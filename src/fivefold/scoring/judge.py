@@ -9,7 +9,10 @@ from ..families.expert import Expert
 from ..families.gan.params import Gan
 from ..families.saved import Saved
 from ..training.doctor.course import Measured
-from . import of_records, of_samples, of_targets, of_translations
+from .of_records import report as evaluate_autoencoder
+from .of_samples import report as evaluate_generator
+from .of_targets import report as evaluate_supervised
+from .of_translations import report as evaluate_translator
 from .report import Report
 
 
@@ -23,9 +26,9 @@ def judge(
     """
     match saved.network:
         case Gan():
-            return of_samples.report(name, saved, dataset, history, measured, expert)
+            return evaluate_generator(name, saved, dataset, history, measured, expert)
         case Cyclegan():
-            return of_translations.report(name, saved, dataset, history, expert)
+            return evaluate_translator(name, saved, dataset, history, expert)
         case Autoencoder():
-            return of_records.report(name, saved, dataset, history, measured, expert)
-    return of_targets.report(name, saved, dataset, history, measured)
+            return evaluate_autoencoder(name, saved, dataset, history, measured, expert)
+    return evaluate_supervised(name, saved, dataset, history, measured)

@@ -5,7 +5,7 @@ import socket
 import sys
 
 from ..errors import TrackingError, one_line
-from . import store
+from .store import artifacts, open_store, uri
 
 
 def serve(host: str, port: int) -> None:
@@ -16,9 +16,9 @@ def serve(host: str, port: int) -> None:
     Raises:
         TrackingError: MLFLOW_TRACKING_URI names a server, which has a UI of its own; or the port is taken.
     """
-    if store.uri().startswith("http"):
+    if uri().startswith("http"):
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {store.uri()!r};"
+            f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {uri()!r};"
             " unset it, or open that address"
         )
     try:
@@ -31,10 +31,10 @@ def serve(host: str, port: int) -> None:
             f"{host}:{port} must be a free address of this machine, but is not: {one_line(error)}; choose another"
             " --port or --host"
         ) from None
-    store.open_store()
+    open_store()
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    where = ["--backend-store-uri", store.uri(), "--default-artifact-root", store.artifacts()]
-    print(f"MLflow on http://{host}:{port}, store {store.uri()}", flush=True)
+    where = ["--backend-store-uri", uri(), "--default-artifact-root", artifacts()]
+    print(f"MLflow on http://{host}:{port}, store {uri()}", flush=True)
     os.execv(
         sys.executable,
         [

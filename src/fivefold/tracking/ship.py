@@ -15,7 +15,8 @@ from mlflow.exceptions import MlflowException
 
 from ..errors import BusyError, TrackingError
 from ..stages.lock import locked
-from . import events, pictures, store
+from . import events, store
+from .pictures import log as log_image
 from .registry import register
 from .spool import Spool
 
@@ -81,7 +82,7 @@ class Shipper:
             case events.Artifact():
                 self.client.log_artifact(self._run(), str(self.spool.file(event.place)), event.folder or None)
             case events.Image():
-                pictures.log(self.client, self._run(), event, self.spool)
+                log_image(self.client, self._run(), event, self.spool)
             case events.Version():
                 register(self.client, self._run(), event, self.spool)
 

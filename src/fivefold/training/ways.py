@@ -9,10 +9,11 @@ from ..families.expert import Expert
 from ..families.gan.params import Gan
 from ..families.source import Source
 from ..params.models import Model
-from . import assemble, contest, translation
-from .assemble import Assembled
+from .assemble import Assembled, assemble
+from .contest import assemble as build_adversarial_setup
 from .doctor.callback import Doctor
 from .doctor.referee import Referee
+from .translation import assemble as build_translation_setup
 
 
 class Way(NamedTuple):
@@ -35,7 +36,7 @@ def way_of(params: Model, source: Source | None, judge: Expert | None) -> Way:
     """
     if isinstance(params.network, Gan):
         metric = "val/energy" if judge is None else "val/kid"
-        return Way(metric, partial(contest.assemble, judge=judge), Referee)
+        return Way(metric, partial(build_adversarial_setup, judge=judge), Referee)
     if isinstance(params.network, Cyclegan):
-        return Way("val/translation", partial(translation.assemble, judge=judge), Referee)
-    return Way("val/loss", partial(assemble.assemble, source=source), Doctor)
+        return Way("val/translation", partial(build_translation_setup, judge=judge), Referee)
+    return Way("val/loss", partial(assemble, source=source), Doctor)
