@@ -25,7 +25,7 @@ lint: $(READY)
 types: $(READY)
 	mypy
 
-schema: $(READY)  ## write params.schema.json from the schema in src/fivefold/params
+schema: $(READY)  ## write params.schema.json from the schema in src/fivefold/config
 	fivefold schema > params.schema.json
 
 wire: $(READY)  ## write what stages import, and which models there are to plot, into dvc.yaml

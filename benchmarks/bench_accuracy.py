@@ -26,16 +26,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
+from fivefold.config.datasets import Dataset as DatasetParams
+from fivefold.config.loading import load_params
+from fivefold.config.models import Model
+from fivefold.config.schema import Params
 from fivefold.data.prepared import prepare
 from fivefold.data.read import read
 from fivefold.data.records import Dataset
 from fivefold.data.source import source_of
 from fivefold.data.splitting import folds
 from fivefold.errors import DataError
-from fivefold.params.datasets import Dataset as DatasetParams
-from fivefold.params.load import load_params
-from fivefold.params.models import Model
-from fivefold.params.root import Params
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
 from fivefold.scoring.metrics import naive_scores, score

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fivefold.config.loading import load_params
 from fivefold.data.prepared import prepare
 from fivefold.families.expert import Expert, features_of
 from fivefold.families.likeness import kid
-from fivefold.params.load import load_params
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import Fitted, fit
 

@@ -12,10 +12,10 @@ from scipy.ndimage import affine_transform
 from torch import Tensor
 from torch.nn import functional
 
+from fivefold.config.augmentation import Augment
+from fivefold.config.networks.cnn import Tutorial
 from fivefold.families.cnn.network import build
-from fivefold.families.cnn.params import Tutorial
 from fivefold.families.shape import Shape
-from fivefold.params.augment import Augment
 from fivefold.training.augment.augmenter import Augmenter
 
 from .measure import Result, finish, table

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from fivefold.config.loading import load_params
+from fivefold.config.models import Model
 from fivefold.data.prepared import prepare
-from fivefold.params.load import load_params
-from fivefold.params.models import Model
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge
 from fivefold.training.fit import fit

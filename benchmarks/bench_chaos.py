@@ -25,8 +25,8 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from ruamel.yaml import YAML
 
+from fivefold.config.loading import read_tree
 from fivefold.errors import ParamsError
-from fivefold.params.load import read_tree
 from fivefold.studies import storage
 from fivefold.studies.kept import DEATHS, FOLDS
 from fivefold.studies.trials import Trials

@@ -17,7 +17,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from fivefold.params.load import read_tree
+from fivefold.config.loading import read_tree
 
 from .measure import ROOT, Result, finish, seconds, table
 

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
+from fivefold.config.models import Model
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.families.likeness import energy, kid
 from fivefold.families.saved import Saved
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.scoring import of_samples
 from fivefold.scoring.samples import make, noise_of

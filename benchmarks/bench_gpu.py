@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from fivefold.config.datasets import Images
+from fivefold.config.models import Model
 from fivefold.data import records
 from fivefold.data.prepared import prepare
 from fivefold.families.find import build_network
 from fivefold.families.shape import Shape
-from fivefold.params.datasets import Images
-from fivefold.params.models import Model
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
 

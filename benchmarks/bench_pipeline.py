@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
-from fivefold.params.load import load_params
+from fivefold.config.loading import load_params
 
 from .measure import ROOT, Result, finish, seconds, table
 

@@ -16,9 +16,9 @@ from statistics import median
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from fivefold.config.datasets import Dataset, Images, Table
 from fivefold.data.prepared import prepare
 from fivefold.data.storage import save_dataset
-from fivefold.params.datasets import Dataset, Images, Table
 from fivefold.preprocessing.scaling import fit_scaling
 
 from .measure import ROOT, Result, finish, seconds, table

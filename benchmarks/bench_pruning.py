@@ -25,8 +25,8 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
+from fivefold.config.search import ranges_of
 from fivefold.errors import FivefoldError
-from fivefold.params.search import ranges_of
 from fivefold.studies import pruning
 from fivefold.studies.folds import folds_of
 from fivefold.studies.objective import train

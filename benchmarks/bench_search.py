@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from fivefold.params.load import read_tree
+from fivefold.config.loading import read_tree
 from fivefold.studies.folds import Fold
 from fivefold.studies.kept import VALUES
 from fivefold.studies.objective import train

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
+from fivefold.config.models import Model
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.training.batches import mix, shuffled
 from fivefold.training.stacked.fit import fit_stack

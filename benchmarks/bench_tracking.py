@@ -19,13 +19,13 @@ from statistics import median
 
 import numpy as np
 
+from fivefold.config.loading import load_params
+from fivefold.config.models import Model
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset
 from fivefold.data.storage import digest, sha256, write_manifest
 from fivefold.exporting.graph import export
 from fivefold.families.saved import save_model
-from fivefold.params.load import load_params
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection

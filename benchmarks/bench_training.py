@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fivefold.config.models import Model
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.training.fit import fit
 

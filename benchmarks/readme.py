@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from fivefold.params.load import load_params
+from fivefold.config.loading import load_params
 
 from .measure import DEFAULT, RESULTS, ROOT
 

@@ -5,9 +5,9 @@ parts of paths: so every other stage waits for this one.
 """
 
 from fivefold import paths
+from fivefold.config.loading import load_params
+from fivefold.config.models import NOTHING
 from fivefold.data.source import source_of
-from fivefold.params.load import load_params
-from fivefold.params.models import NOTHING
 from fivefold.stages.run import run
 
 

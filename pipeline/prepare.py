@@ -3,10 +3,10 @@
 import json
 
 from fivefold import paths
+from fivefold.config.loading import load_params
 from fivefold.data.findings import folded
 from fivefold.data.prepared import prepare
 from fivefold.data.storage import save_dataset
-from fivefold.params.load import load_params
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run

@@ -1,9 +1,9 @@
 """Prepared dataset -> data/selected/<model>/: the fitted chain of preprocessing for one model."""
 
 from fivefold import paths
+from fivefold.config.loading import load_params
+from fivefold.config.selection import Encoded
 from fivefold.data.storage import load_dataset
-from fivefold.params.load import load_params
-from fivefold.params.selection import Encoded
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.encoder import encoder_of
 from fivefold.preprocessing.plot import plot_map, plot_selection

@@ -9,12 +9,12 @@ import torch
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
+from fivefold.config.datasets import Dataset as DatasetParams
+from fivefold.config.datasets import Images, Table
+from fivefold.config.splits import RowSplit
 from fivefold.data.read import read
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Column, Schema
-from fivefold.params.datasets import Dataset as DatasetParams
-from fivefold.params.datasets import Images, Table
-from fivefold.params.splits import RowSplit
 
 # the same cases each time, and few of them
 settings.register_profile("quick", max_examples=30, derandomize=True, deadline=None, database=None)

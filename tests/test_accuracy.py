@@ -9,7 +9,7 @@ import pytest
 from benchmarks import bench_accuracy as accuracy
 from benchmarks import measure, readme
 from benchmarks.measure import ROOT, Result
-from fivefold.params.load import load_params
+from fivefold.config.loading import load_params
 
 
 def test_every_row_of_a_dataset_in_folds_is_a_test_row_once(monkeypatch: pytest.MonkeyPatch) -> None:

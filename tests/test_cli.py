@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from fivefold import cli
-from fivefold.wiring import imported
 
 ROOT = Path(__file__).parents[1]
 ROWS = "size,outcome\n" + "".join(f"{i % 17},{'up' if i % 17 > 8 else 'down'}\n" for i in range(60))
@@ -106,7 +105,6 @@ def test_what_a_person_says_is_written(whole: Path, project: Path) -> None:
 
 
 def test_sources_of_the_code_are_read_once(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    imported.cache_clear()
     read: list[Path] = []
     text = Path.read_text
     monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: read.append(path) or text(path, *a, **k))

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from fivefold.cli import app
-from fivefold.params.datasets import Dataset
-from fivefold.params.models import Model
+from fivefold.config.datasets import Dataset
+from fivefold.config.models import Model
 from fivefold.wiring import FAMILIES
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARAMS = sorted(path.stem for path in (ROOT / "src/fivefold/params").glob("[!_]*.py"))
+PARAMS = sorted(path.stem for path in (ROOT / "src/fivefold/config").glob("[!_]*.py"))
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "pipeline").rglob("*.py")])
 
 LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
@@ -34,19 +34,19 @@ def loaded(modules: str) -> frozenset[str]:
 
 
 def test_every_module_of_params_is_found() -> None:
-    assert {"base", "choices", "datasets", "load", "models", "root", "selection", "training"} <= set(PARAMS)
+    assert {"base", "datasets", "loading", "models", "schema", "selection", "training"} <= set(PARAMS)
 
 
 def test_params_imports_nothing_heavy() -> None:
-    packages = loaded(", ".join(f"fivefold.params.{module}" for module in PARAMS))
+    packages = loaded(", ".join(f"fivefold.config.{module}" for module in PARAMS))
     assert "fivefold" in packages
     assert packages & HEAVY == set()
 
 
 def test_importtime_agrees_that_params_is_light() -> None:
-    said = python("-X", "importtime", "-c", "import fivefold.params.load").stderr
+    said = python("-X", "importtime", "-c", "import fivefold.config.loading").stderr
     names = [line.rpartition("|")[2].strip() for line in said.splitlines() if line.startswith("import time:")]
-    assert "fivefold.params.load" in names
+    assert "fivefold.config.loading" in names
     assert [name for name in names if name.partition(".")[0] in HEAVY] == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from fivefold import paths
-from fivefold.params.load import load_params, parse, read_tree
+from fivefold.config.loading import load_params, parse, read_tree
 from fivefold.wiring import CHECK, ROOT, STAGES, examples, plots, wired
 
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]

@@ -23,7 +23,7 @@ app.command()(cv)
 @app.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml, with which an editor completes and checks it."""
-    from .params.json_schema import json_schema
+    from .config.json_schema import json_schema
 
     print(json.dumps(json_schema(), indent=2))
 
@@ -40,8 +40,8 @@ def wire() -> None:
 @app.command()
 def check() -> None:
     """Look at params.yaml, spaces of studies, sources and dvc.yaml, without running anything."""
+    from .config.loading import load_params
     from .data.source import source_of
-    from .params.load import load_params
     from .wiring import wired
 
     enter_project()
@@ -137,12 +137,12 @@ def sample(
     seed: Annotated[int, typer.Option(help="the same seed writes the same text, or makes the same records")] = 0,
 ) -> None:
     """Let a language model write on from a prompt, or a generator make records."""
+    from .config.loading import load_params
     from .data.storage import MANIFEST
     from .families.saved import load_model
     from .generating.records import makes_records, need_maker
     from .generating.records import write as make
     from .generating.sample import opening, stream
-    from .params.load import load_params
 
     here = enter_project()
     load_params().model(model)

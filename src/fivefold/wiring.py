@@ -11,8 +11,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from . import paths
-from .params.load import load_params
-from .params.root import Params
+from .config.loading import load_params
+from .config.schema import Params
 
 ROOT = Path(__file__).parents[2]
 CHECK = "check"

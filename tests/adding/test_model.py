@@ -7,7 +7,7 @@ import pytest
 
 from fivefold.adding.look import look
 from fivefold.adding.model import Block, propose
-from fivefold.params.models import Model
+from fivefold.config.models import Model
 
 from ..conftest import dataset_of, schema_of
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from fivefold.adding.look import look
+from fivefold.config.datasets import Series
 from fivefold.data.series import read_series
 from fivefold.errors import DataError
-from fivefold.params.datasets import Series
 
 RANDOM = np.random.default_rng(0)
 N = 60

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fivefold.adding.write import difference, with_blocks
+from fivefold.config.loading import load_params
 from fivefold.errors import ParamsError
-from fivefold.params.load import load_params
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text()

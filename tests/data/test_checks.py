@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fivefold.config.base import Level, Rule
+from fivefold.config.splits import GivenSplit
 from fivefold.data.checks import MANY, SUSPECTS, check
 from fivefold.data.findings import Finding, graded
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Array, Dataset
 from fivefold.data.schema import Column
 from fivefold.errors import DataError
-from fivefold.params.checks import Level, Rule
-from fivefold.params.splits import GivenSplit
 
 from ..conftest import dataset_of, schema_of, table_block
 

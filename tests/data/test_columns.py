@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fivefold.config.datasets import Column
 from fivefold.data import columns
 from fivefold.errors import DataError
-from fivefold.params.datasets import Column
 
 from ..conftest import table_block, whole
 

@@ -13,13 +13,13 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from fivefold.config.datasets import Dataset as Params
+from fivefold.config.models import Model
 from fivefold.data.prepared import prepare
 from fivefold.data.records import SPLITS, Dataset
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
 from fivefold.families.deployed import Preprocess
-from fivefold.params.datasets import Dataset as Params
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.predict import predict

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fivefold.config.datasets import Column, Series
 from fivefold.data.columns import infer, parse
 from fivefold.data.series import read_series
-from fivefold.params.datasets import Column, Series
 
 
 def parsed(*cells: str) -> list[str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fivefold.config.datasets import Format
 from fivefold.data.encoding import PIECE, guess
 from fivefold.data.frame import read_frame
 from fivefold.data.prepared import prepare
 from fivefold.errors import DataError
-from fivefold.params.datasets import Format
 
 from ..conftest import table_block
 

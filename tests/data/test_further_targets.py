@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fivefold.config.datasets import Column, Missing
 from fivefold.data.goals import gives, goals
 from fivefold.data.prepared import prepare
 from fivefold.data.read import read
@@ -16,7 +17,6 @@ from fivefold.data.schema import Further
 from fivefold.data.splitting import split
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
-from fivefold.params.datasets import Column, Missing
 from fivefold.training.targets import Targets
 
 from ..conftest import table_block, whole

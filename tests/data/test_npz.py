@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fivefold.adding.look import look
+from fivefold.config.datasets import Images
 from fivefold.data.npz import read_npz
 from fivefold.data.prepared import prepare
 from fivefold.errors import DataError
-from fivefold.params.datasets import Images
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.integers(0, 256, (60, 4, 4), np.uint8), np.arange(60) % 3

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fivefold.config.datasets import Sequences
+from fivefold.config.splits import GivenSplit, RowSplit
 from fivefold.data.prepared import prepare
 from fivefold.data.records import SPLITS
 from fivefold.data.sequences import read_sequences
-from fivefold.params.datasets import Sequences
-from fivefold.params.splits import GivenSplit, RowSplit
 
 from .test_sequences import NAN, block, refused
 

@@ -7,10 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
+from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
 from fivefold.data.records import Keys
 from fivefold.data.splitting import folds, split
 from fivefold.errors import DataError
-from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
 
 PART = st.one_of(st.floats(0.05, 0.45), st.integers(2, 12))
 

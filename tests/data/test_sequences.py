@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fivefold.config.datasets import Sequences
+from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit
 from fivefold.data.prepared import prepare
 from fivefold.data.raw import Arrays
 from fivefold.data.records import Array
 from fivefold.data.sequences import read_sequences
 from fivefold.errors import DataError
-from fivefold.params.datasets import Sequences
-from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
 SHARED = Path(__file__).parents[3] / "shared/data"

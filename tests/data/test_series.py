@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fivefold.config.datasets import Series
+from fivefold.config.splits import TimeSplit
 from fivefold.data.prepared import prepare
 from fivefold.data.raw import Arrays
 from fivefold.data.records import Array, Dataset
 from fivefold.data.series import read_series
 from fivefold.data.steps import last_times, step_of, time_of
 from fivefold.errors import DataError
-from fivefold.params.datasets import Series
-from fivefold.params.splits import TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
 SHARED = Path(__file__).parents[3] / "shared/data"

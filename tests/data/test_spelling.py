@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from fivefold.config.datasets import Column, Format
 from fivefold.data.columns import infer, parse
 from fivefold.data.frame import read_frame
 from fivefold.errors import DataError
-from fivefold.params.datasets import Column, Format
 
 from ..conftest import encoded, table_block
 

@@ -3,10 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
 from fivefold.data.records import Array, Keys, Parts
 from fivefold.data.splitting import folds, split
 from fivefold.errors import DataError
-from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
 
 STRATIFIED = RowSplit(validation=0.2, test=0.1, by="stratified")
 RANDOM = RowSplit(validation=0.2, test=0.1, by="random")

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
+from fivefold.config.datasets import Dataset as Params
 from fivefold.data.prepared import prepare
 from fivefold.errors import CheckError
-from fivefold.params.datasets import Dataset as Params
 
 BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)
 RANDOM = np.random.default_rng(0)

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fivefold.config.datasets import Column, Format, Missing
+from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.data.prepared import prepare
 from fivefold.data.read import read
 from fivefold.data.records import Array
 from fivefold.errors import DataError
-from fivefold.params.datasets import Column, Format, Missing
-from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import encoded, table_block, whole

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fivefold.config.datasets import Format, Text
+from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.data.prepared import prepare
 from fivefold.data.records import SPLITS
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.data.text import MARKS, PADDING, UNKNOWN, learn, numbered, read_text, tokenise
 from fivefold.errors import DataError
-from fivefold.params.datasets import Format, Text
-from fivefold.params.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 
 SHARED = Path(__file__).parents[3] / "shared/data"

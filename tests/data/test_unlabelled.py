@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
+from fivefold.config.datasets import Dataset as Params
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset
 from fivefold.errors import DataError
-from fivefold.params.datasets import Dataset as Params
 
 from .test_idx import idx_bytes
 from .test_images import noise

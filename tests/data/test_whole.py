@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fivefold.config.datasets import Column
 from fivefold.data.records import Dataset
 from fivefold.data.whole import fitting, whole
 from fivefold.data.words import settled, written
-from fivefold.params.datasets import Column
 
 from ..conftest import encoded, table_block
 

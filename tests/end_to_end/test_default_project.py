@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from fivefold.params.load import load_params
+from fivefold.config.loading import load_params
 
 from .project import ROOT, Project
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fivefold.params.load import load_params
+from fivefold.config.loading import load_params
 
 from .project import ROOT, Project
 

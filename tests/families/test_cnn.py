@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial
 from fivefold.errors import ParamsError
-from fivefold.families.cnn.params import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial
 from fivefold.families.cnn.resnet import Block
 from fivefold.families.cnn.steps import Convolution, MaskedNorm, last_of, mean_of
 from fivefold.families.cnn.tcn import TcnNetwork

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fivefold.config.networks.gan import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
 from fivefold.families.contest import critic_loss, generator_loss, gradient_penalty, r1
-from fivefold.families.gan.params import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
 
 REAL, MADE = np.array([-1.5, 0.2, 3.0]), np.array([-2.0, 0.5, 0.0])
 NO, YES = np.log(1 + np.exp(MADE)).mean(), np.log(1 + np.exp(-MADE)).mean()  # cross-entropy of made ones: no; yes

@@ -13,6 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import fivefold.families
+from fivefold.config.base import Cell
+from fivefold.config.models import Network
+from fivefold.config.networks.autoencoder import Autoencoder
+from fivefold.config.networks.cnn import OF_IMAGES, OF_STEPS, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
+from fivefold.config.networks.cyclegan import Cyclegan
+from fivefold.config.networks.gan import Gan
+from fivefold.config.networks.mlp import Mlp
+from fivefold.config.networks.rnn import Pool, Rnn
+from fivefold.config.training import Auto, Plain
 from fivefold.data.records import Array
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
@@ -20,17 +29,11 @@ from fivefold.errors import ArtifactError, ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.autoencoder.objective import Rebuilding
-from fivefold.families.autoencoder.params import Autoencoder
-from fivefold.families.cnn.params import OF_IMAGES, OF_STEPS, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from fivefold.families.contest import critic_loss, generator_loss
 from fivefold.families.cyclegan.network import CycleganNetwork
-from fivefold.families.cyclegan.params import Cyclegan
 from fivefold.families.find import build_network
 from fivefold.families.gan.network import GanNetwork
-from fivefold.families.gan.params import Gan
 from fivefold.families.interface import inputs_of, interface_of
-from fivefold.families.mlp.params import Mlp
-from fivefold.families.rnn.params import Pool, Rnn
 from fivefold.families.saved import (
     Saved,
     deployed,
@@ -41,9 +44,6 @@ from fivefold.families.saved import (
     output_of,
     save_model,
 )
-from fivefold.params.choices import Cell
-from fivefold.params.losses import Auto, Plain
-from fivefold.params.models import Network
 from fivefold.preprocessing.chain import Chain, Step
 
 from ..conftest import schema_of
@@ -213,7 +213,7 @@ STARTED = {name: case for name, case in CASES.items() if not isinstance(case.par
 
 def test_every_family_has_a_case() -> None:
     folder = Path(fivefold.families.__file__).parent
-    families = {path.parent.name for path in folder.glob("*/params.py")}
+    families = {path.parent.name for path in folder.glob("*/network.py")}
     assert families >= {"mlp", "cnn", "rnn", "autoencoder", "gan", "cyclegan"}
     assert {case.params.family for case in CASES.values()} == families
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from fivefold.families.cnn.params import Stack
+from fivefold.config.networks.cnn import Stack
 from fivefold.families.expert import expert_of, features_of
 
 from .test_contract import CASES, DIGIT, Case, given, saved_of

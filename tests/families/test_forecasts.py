@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
+from fivefold.config.models import Model
+from fivefold.config.selection import KBest, Pca, Selection
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity, with_gaps
 from fivefold.families.saved import load_model, save_model
-from fivefold.params.models import Model
-from fivefold.params.selection import KBest, Pca, Selection
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.preprocessing.selection import fit_selection
 from fivefold.scoring.metrics import middle, naive, rmse

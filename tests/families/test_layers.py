@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fivefold.families.cnn.params import Fcn, ResNet, ResNet1d, Stack, Tcn, Vgg
+from fivefold.config.base import Activation, Init
+from fivefold.config.models import Network
+from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Vgg
+from fivefold.config.networks.mlp import Mlp
 from fivefold.families.find import build_network
 from fivefold.families.layers import ACTIVATIONS, MONOTONE, BatchNorm, BatchNorm2d, initialise
-from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
-from fivefold.params.choices import Activation, Init
-from fivefold.params.models import Network
 
 CNN: Any = {"family": "cnn"}
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
+from fivefold.config.networks.rnn import Cell, Rnn
 from fivefold.families.find import build_network
-from fivefold.families.rnn.params import Cell, Rnn
 from fivefold.families.shape import Shape
 
 STEPS = 100

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fivefold.config.networks.mlp import Mlp
 from fivefold.errors import ParamsError
 from fivefold.families.find import build_network
 from fivefold.families.layers import BatchNorm
 from fivefold.families.mlp.network import PRIME, Bag, Categories
-from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
 
 

@@ -9,10 +9,10 @@ import torch
 from pydantic import TypeAdapter
 from torch.nn import functional
 
+from fivefold.config.training import Loss
 from fivefold.data.schema import Schema
 from fivefold.families.deployed import Rescale, Sigmoid
 from fivefold.families.objective import Objective, outputs_of
-from fivefold.params.losses import Loss
 
 from ..conftest import schema_of
 

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from fivefold.config.models import Network
+from fivefold.config.networks.rnn import Cell, Rnn
+from fivefold.config.training import Auto
 from fivefold.errors import ParamsError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
@@ -17,12 +20,9 @@ from fivefold.families.every_step import EveryStep
 from fivefold.families.find import build_network
 from fivefold.families.recurrent import CELLS
 from fivefold.families.rnn.network import RecurrentNetwork
-from fivefold.families.rnn.params import Cell, Rnn
 from fivefold.families.rnn.pooling import pooling
 from fivefold.families.saved import Saved
 from fivefold.families.shape import Shape
-from fivefold.params.losses import Auto
-from fivefold.params.models import Network
 from fivefold.preprocessing.chain import Chain
 from fivefold.scoring.predict import predict
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fivefold.families.rnn.params import Rnn
+from fivefold.config.networks.rnn import Rnn
 from fivefold.families.shape import Shape
 
 from .test_recurrent import network_of, rnn

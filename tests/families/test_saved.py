@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fivefold.families.autoencoder.params import Autoencoder
+from fivefold.config.networks.autoencoder import Autoencoder
 from fivefold.families.saved import gives_of, save_model
 
 from .test_contract import CASES, Case, saved_of

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 
+from fivefold.config.models import Network
+from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
+from fivefold.config.networks.mlp import Mlp
 from fivefold.errors import ParamsError
-from fivefold.families.cnn.params import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from fivefold.families.find import build_network
-from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
-from fivefold.params.models import Network
 
 CNN: Any = {"family": "cnn"}
 TUTORIAL, STACK, MLP = Tutorial(**CNN, design="tutorial"), Stack(**CNN, design="stack"), Mlp(family="mlp")

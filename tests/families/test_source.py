@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from fivefold.config.networks.mlp import Mlp
 from fivefold.errors import ParamsError
 from fivefold.families.deployed import Deployed, Preprocess
 from fivefold.families.depth import layers_of
 from fivefold.families.find import build_network
-from fivefold.families.mlp.params import Mlp
 from fivefold.families.saved import network_shape
 from fivefold.families.source import Source, Taken, take
 from fivefold.preprocessing.chain import Chain, Step

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fivefold.config.training import Auto, CrossEntropy, Fixed, Focal, Huber, Loss, Uncertainty
 from fivefold.data.schema import Further, Schema
 from fivefold.families.objective import Objective
 from fivefold.families.together import Together, objective_of
-from fivefold.params.losses import Auto, CrossEntropy, Focal, Huber, Loss
-from fivefold.params.tasks import Fixed, Uncertainty
 
 from ..conftest import schema_of
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
+from fivefold.config.datasets import Missing, Series
+from fivefold.config.splits import TimeSplit
 from fivefold.data.records import Array
 from fivefold.errors import ParamsError
 from fivefold.families.undo import Undo
-from fivefold.params.datasets import Missing, Series
-from fivefold.params.splits import TimeSplit
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 

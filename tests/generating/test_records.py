@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from fivefold import cli
+from fivefold.config.networks.autoencoder import Generate, Variational
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
-from fivefold.families.autoencoder.params import Generate, Variational
 from fivefold.families.saved import Saved, save_model
 from fivefold.generating.records import makes_records, write
 

@@ -12,20 +12,20 @@ import torch
 from torch.nn import functional
 
 from fivefold import cli
+from fivefold.config.datasets import Text
+from fivefold.config.models import Network
+from fivefold.config.networks.mlp import Mlp
+from fivefold.config.networks.rnn import Rnn
+from fivefold.config.splits import TimeSplit
+from fivefold.config.training import Auto
 from fivefold.data.read import read
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
 from fivefold.families.deployed import Classify, Deployed, Preprocess
 from fivefold.families.every_step import EveryStep
 from fivefold.families.find import build_network
-from fivefold.families.mlp.params import Mlp
-from fivefold.families.rnn.params import Rnn
 from fivefold.families.saved import Saved, network_shape, save_model
 from fivefold.generating.sample import opening, sample, stream
-from fivefold.params.datasets import Text
-from fivefold.params.losses import Auto
-from fivefold.params.models import Network
-from fivefold.params.splits import TimeSplit
 from fivefold.preprocessing.chain import Chain
 
 LSTM = Rnn(family="rnn", hidden=(16,), embedding=8)

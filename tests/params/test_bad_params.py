@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from fivefold.config.loading import load_params, parse
 from fivefold.errors import ParamsError
-from fivefold.params.load import load_params, parse
 
 from .example import ABSENT, changed, example, renamed
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from fivefold.config.loading import parse
+from fivefold.config.networks.gan import Gan
 from fivefold.errors import ParamsError
-from fivefold.families.gan.params import Gan
-from fivefold.params.load import parse
 
 from .example import Tree, example
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from fivefold.config.editing import edited, same
+from fivefold.config.flow import flow
 from fivefold.errors import ParamsError
-from fivefold.params.edit import edited, same
-from fivefold.params.flow import flow
 
 TEXT = """\
 # first

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from fivefold.cli import app
+from fivefold.config.datasets import Table
+from fivefold.config.loading import load_params, merge, parse, read_tree
+from fivefold.config.optimizers import Adam, Sgd
+from fivefold.config.splits import RowSplit
 from fivefold.errors import ParamsError
-from fivefold.params.datasets import Table
-from fivefold.params.load import load_params, merge, parse, read_tree
-from fivefold.params.optimizers import Adam, Sgd
-from fivefold.params.splits import RowSplit
 
 from .example import TEXT, changed, example
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from fivefold.config.loading import parse
+from fivefold.config.training import Fixed, Uncertainty
 from fivefold.errors import ParamsError
-from fivefold.params.load import parse
-from fivefold.params.tasks import Fixed, Uncertainty
 
 from .example import Tree, changed, example
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from fivefold.config.loading import parse
 from fivefold.errors import ParamsError
-from fivefold.params.load import parse
 
 from .example import Tree, example
 

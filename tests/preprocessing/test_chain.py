@@ -6,13 +6,13 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from fivefold.config.base import Activation
+from fivefold.config.selection import KBest, KeepAll, Pca, Selection
+from fivefold.config.splits import RowSplit
 from fivefold.data.records import Array, Keys
 from fivefold.data.splitting import split
 from fivefold.errors import ArtifactError
 from fivefold.families.deployed import Preprocess
-from fivefold.params.choices import Activation
-from fivefold.params.selection import KBest, KeepAll, Pca, Selection
-from fivefold.params.splits import RowSplit
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection

@@ -9,11 +9,11 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.feature_selection import RFE, SelectPercentile, chi2, f_regression
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge, RidgeClassifier
 
+from fivefold.config.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
+from fivefold.config.splits import GivenSplit
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Array
 from fivefold.errors import DataError
-from fivefold.params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
-from fivefold.params.splits import GivenSplit
 from fivefold.preprocessing import choosing
 from fivefold.preprocessing.choosing import draw
 from fivefold.preprocessing.scaling import fit_scaling

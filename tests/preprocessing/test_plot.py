@@ -7,9 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from fivefold.config.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from fivefold.data.records import Array
 from fivefold.data.schema import Schema
-from fivefold.params.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from fivefold.preprocessing import plot
 from fivefold.preprocessing.plot import plot_map, plot_selection
 from fivefold.preprocessing.selection import Selected, fit_selection

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from fivefold.config.datasets import Missing
+from fivefold.config.training import Auto
 from fivefold.data import columns
 from fivefold.data.records import Array, Records
 from fivefold.data.schema import Schema
 from fivefold.families.deployed import Preprocess
 from fivefold.families.saved import output_of
-from fivefold.params.datasets import Missing
-from fivefold.params.losses import Auto
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.targets import Targets

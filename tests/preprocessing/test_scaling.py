@@ -4,11 +4,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, Normalizer, RobustScaler, StandardScaler
 
+from fivefold.config.datasets import Column as ColumnParams
+from fivefold.config.datasets import Images, Missing, Sequences, Table
+from fivefold.config.splits import RowSplit
 from fivefold.data.records import Array
 from fivefold.data.schema import Column, Schema
-from fivefold.params.datasets import Column as ColumnParams
-from fivefold.params.datasets import Images, Missing, Sequences, Table
-from fivefold.params.splits import RowSplit
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 

@@ -11,11 +11,11 @@ from sklearn.feature_selection import (
     mutual_info_regression,
 )
 
+from fivefold.config.selection import KBest, KeepAll, Pca, Rfe, Selection, Variance
 from fivefold.data.records import Array
 from fivefold.data.schema import Schema
 from fivefold.data.windows import windows
 from fivefold.errors import DataError
-from fivefold.params.selection import KBest, KeepAll, Pca, Rfe, Selection, Variance
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.selection import Selected, feature_names, fit_selection
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fivefold.config.loading import load_params
+from fivefold.config.models import Model
+from fivefold.config.networks.mlp import Mlp
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset, Records
 from fivefold.errors import TrainingError
-from fivefold.families.mlp.params import Mlp
-from fivefold.params.load import load_params
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection

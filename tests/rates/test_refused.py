@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from fivefold.config.loading import read_tree
 from fivefold.errors import ParamsError
-from fivefold.params.load import read_tree
 from fivefold.rates.find import find
 
 ROOT = Path(__file__).parents[2]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from fivefold.config.optimizers import Adam
 from fivefold.data.records import Array
 from fivefold.errors import TrainingError
-from fivefold.params.optimizers import Adam
 from fivefold.rates.show import lines
 from fivefold.rates.suggestion import suggestion
 from fivefold.rates.sweep import HIGHEST, LOWEST, STEPS, Sweep, smoothed

@@ -6,12 +6,12 @@ import torch
 from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from fivefold.config.networks.mlp import Mlp
 from fivefold.data.naive import places
 from fivefold.data.records import Array, Records
 from fivefold.errors import TrainingError
 from fivefold.families.deployed import Classify, Deployed, Preprocess
 from fivefold.families.find import build_network
-from fivefold.families.mlp.params import Mlp
 from fivefold.families.shape import Shape
 from fivefold.preprocessing.chain import Chain
 from fivefold.scoring import metrics

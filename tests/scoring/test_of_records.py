@@ -13,16 +13,16 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from fivefold.config.datasets import Missing
+from fivefold.config.models import Model
+from fivefold.config.networks.autoencoder import Autoencoder
+from fivefold.config.training import Auto
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Column, Schema
-from fivefold.families.autoencoder.params import Autoencoder
 from fivefold.families.expert import Expert
 from fivefold.families.find import build_network
 from fivefold.families.likeness import energy
 from fivefold.families.saved import Saved, deployed, last_part, network_shape
-from fivefold.params.datasets import Missing
-from fivefold.params.losses import Auto
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge

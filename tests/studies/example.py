@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from fivefold.params.search import SEARCHED
+from fivefold.config.search import SEARCHED
 from fivefold.studies.kept import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES
 from fivefold.studies.ranges import distributions_of
 from fivefold.studies.search import Search

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fivefold.config.loading import load_params
+from fivefold.config.search import ranges_of
 from fivefold.errors import FivefoldError, InputError, ParamsError, StudyError
-from fivefold.params.load import load_params
-from fivefold.params.search import ranges_of
 from fivefold.studies.adopt import adopt, write
 from fivefold.studies.cli_show import adopt as command
 from fivefold.studies.human import amount, rounded, short, written

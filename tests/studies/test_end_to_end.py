@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.params.load import load_params
+from fivefold.config.loading import load_params
 from fivefold.studies.adopt import adopt, write
 from fivefold.studies.facts import facts
 from fivefold.studies.findings import found

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fivefold.config.loading import load_params
+from fivefold.config.models import Model
 from fivefold.errors import DataError, ParamsError
-from fivefold.params.load import load_params
-from fivefold.params.models import Model
 from fivefold.studies.folds import Rows, folds_of, refuse_leaks
 
 ROOT = Path(__file__).parents[2]

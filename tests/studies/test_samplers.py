@@ -6,8 +6,8 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 
+from fivefold.config.search import Study
 from fivefold.errors import ParamsError
-from fivefold.params.search import Study
 from fivefold.studies.journal import Journal
 from fivefold.studies.points import grid_line, mark, points_of
 from fivefold.studies.samplers import Sampling, method_of, name_of, sampler_of

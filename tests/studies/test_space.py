@@ -8,8 +8,8 @@ import optuna
 import pytest
 from ruamel.yaml import YAML
 
+from fivefold.config.search import ranges_of
 from fivefold.errors import ParamsError
-from fivefold.params.search import ranges_of
 from fivefold.studies.corners import check_corners, corners
 from fivefold.studies.space import Space
 

@@ -15,7 +15,7 @@ SAY = "from pathlib import Path; Path({place!r}).write_text(__file__)\n"
 SHIP = "from fivefold.tracking.report import reporting\nwith reporting('train', 'm', 'f', wait=True): pass\n"
 PULL = (
     "from contextlib import suppress\n"
-    "from fivefold.params.start import Start\nfrom fivefold.tracking.pulled import pulled\n"
+    "from fivefold.config.training import Start\nfrom fivefold.tracking.pulled import pulled\n"
     "with suppress(OSError): pulled('m', Start(model='old'))  # nothing was fetched\n"
 )
 

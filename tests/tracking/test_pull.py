@@ -12,11 +12,11 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+from fivefold.config.networks.mlp import Mlp
+from fivefold.config.training import Start
 from fivefold.data.storage import digest, write_manifest
 from fivefold.errors import ArtifactError, ParamsError, TrackingError
-from fivefold.families.mlp.params import Mlp
 from fivefold.families.saved import save_model
-from fivefold.params.start import Start
 from fivefold.tracking import events, store
 from fivefold.tracking.pulled import pulled
 from fivefold.tracking.ship import Shipper

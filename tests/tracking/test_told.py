@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fivefold import paths
+from fivefold.config.datasets import Column
 from fivefold.data.storage import save_dataset, write_manifest
-from fivefold.params.datasets import Column
 from fivefold.tracking import events, told
 from fivefold.tracking.report import Report
 from fivefold.training import film

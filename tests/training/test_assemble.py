@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fivefold.config.models import Model
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.training.fit import fit
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from fivefold.config.models import Model
 from fivefold.data.records import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
 from fivefold.families.expert import Expert
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.scoring.samples import make, noise_of
 from fivefold.training.assemble import Clock

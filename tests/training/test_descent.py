@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fivefold.params.training import Training
+from fivefold.config.training import Training
 from fivefold.training.descent import Descent
 
 STEPS = 4

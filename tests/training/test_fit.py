@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from fivefold.config.models import Model
+from fivefold.config.networks.mlp import Mlp
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
-from fivefold.families.mlp.params import Mlp
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.scoring.predict import predict
 from fivefold.training.checkpoints import DIGEST, NAME, PREVIOUS, SafeCheckpoints, newest

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from fivefold.config.models import Model
+from fivefold.config.training import CrossEntropy
 from fivefold.data.records import Dataset, Records
 from fivefold.families.objective import Objective
-from fivefold.params.losses import CrossEntropy
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.scoring.metrics import balanced_accuracy
 from fivefold.scoring.predict import predict

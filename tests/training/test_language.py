@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
+from fivefold.config.datasets import Text
+from fivefold.config.models import Model
+from fivefold.config.splits import TimeSplit
 from fivefold.data.prepared import prepare
 from fivefold.data.records import Dataset
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.saved import Saved
-from fivefold.params.datasets import Text
-from fivefold.params.models import Model
-from fivefold.params.splits import TimeSplit
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.metrics import bits
 from fivefold.scoring.predict import fewer, judged

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fivefold.config.training import Auto
 from fivefold.errors import TrainingError
 from fivefold.families.memory import Portions, memory_needed
 from fivefold.families.objective import Objective
 from fivefold.families.supervised import Supervised
-from fivefold.params.losses import Auto
 
 from ..conftest import schema_of
 

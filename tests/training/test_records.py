@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from fivefold.config.models import Model
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.training.fit import Fitted, fit
 

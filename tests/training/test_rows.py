@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fivefold.config.datasets import Table
+from fivefold.config.networks.mlp import Mlp
 from fivefold.data.records import Dataset
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.interface import inputs_of, interface_of
-from fivefold.families.mlp.params import Mlp
 from fivefold.families.saved import Saved
-from fivefold.params.datasets import Table
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge
 from fivefold.scoring.report import Report

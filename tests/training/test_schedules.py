@@ -8,7 +8,7 @@ import torch
 from pydantic import TypeAdapter
 from torch.optim import lr_scheduler
 
-from fivefold.params.optimizers import Schedule
+from fivefold.config.optimizers import Schedule
 from fivefold.training.schedules import share
 
 EPOCHS, STEPS = 10, 7

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fivefold.config.models import Model
 from fivefold.data.goals import goals
 from fivefold.data.records import Dataset, Records
 from fivefold.data.schema import Further, Schema
@@ -21,7 +22,6 @@ from fivefold.errors import ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.saved import Saved, load_model, save_model
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.scoring.metrics import scores_of
 from fivefold.scoring.predict import predict

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fivefold.config.models import Model
 from fivefold.data.records import Dataset, Records
 from fivefold.errors import ParamsError
 from fivefold.families.depth import layers_of
 from fivefold.families.shape import Shape
 from fivefold.families.source import Source
-from fivefold.params.models import Model
 from fivefold.training.descent import Descent
 from fivefold.training.fit import Fitted, fit
 from fivefold.training.optimizers import optimizer_of

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fivefold.config.models import Model
 from fivefold.data.records import Dataset
 from fivefold.errors import ParamsError
 from fivefold.families.adversarial import Adversarial
 from fivefold.families.cyclegan.module import Module
 from fivefold.families.expert import Expert
-from fivefold.params.models import Model
 from fivefold.scoring.translations import translated
 from fivefold.training.batches import unpaired
 from fivefold.training.doctor.referee import Referee

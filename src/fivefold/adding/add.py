@@ -11,14 +11,14 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from .. import paths
+from ..config.base import NAME_PATTERN
+from ..config.datasets import Dataset as DatasetParams
+from ..config.loading import load_params
+from ..config.schema import Params
 from ..data.findings import Finding
 from ..data.prepared import prepare
 from ..data.records import Dataset
 from ..errors import CheckError, DataError, ParamsError
-from ..params.base import NAME_PATTERN
-from ..params.datasets import Dataset as DatasetParams
-from ..params.load import load_params
-from ..params.root import Params
 from .copying import copy
 from .goal import listed
 from .look import look

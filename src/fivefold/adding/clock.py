@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column
 from ..data import columns
 from ..data.records import Array
 from ..data.times import compact
-from ..params.datasets import Column
 from .groups import words_of
 
 NAMES = frozenset(("year", "time", "date", "timestamp", "datetime", "epoch"))

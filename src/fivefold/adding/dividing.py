@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..config.splits import TimeSplit
 from ..data.amounts import CLOCK
 from ..data.records import Array, Keys
 from ..data.splitting import split
 from ..data.times import joined
 from ..errors import DataError
-from ..params.splits import TimeSplit
 from .clock import is_even, is_time, times_of
 from .groups import group_of, words_of
 from .near import MOST_GAPS, panel

@@ -9,10 +9,10 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column
 from ..data import columns
 from ..data.records import Array
 from ..errors import DataError, shown
-from ..params.datasets import Column
 
 TARGETS = ("target", "label", "class", "y")
 """Names by which a target is known without being told, the surest first."""

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column
 from ..data import columns
 from ..data.roles import PARTS
-from ..params.datasets import Column
 
 SEVERAL_WORDS = r"\s|[\u0e00-\u0eff\u3040-\u9fff]"
 """What stands in several words: what parts them, or a letter of a script that does not part them."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
+from ..config.datasets import Format
 from ..data.encoding import guess
 from ..data.frame import separator_of
-from ..params.datasets import Format
 from .marks import marks
 
 BEGINNING = 2**20

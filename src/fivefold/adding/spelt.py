@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column
 from ..data import columns
 from ..data.amounts import CLOCK, amounts
 from ..errors import shown
-from ..params.datasets import Column
 
 UNIT = re.compile(r"[-+]?\d[\d.,' ]*?\s?([^\W\d_]{1,7}\d?|[^\W\d_]{1,4}/[^\W\d_]{1,4}|°[CF]?)")
 """A number with a unit behind it: 12 kg, 3,5m2, 80 km/h, 20°C."""

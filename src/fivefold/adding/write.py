@@ -8,9 +8,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from .. import paths
+from ..config.loading import parse, read_tree
+from ..config.schema import Params
 from ..errors import ParamsError
-from ..params.load import parse, read_tree
-from ..params.root import Params
 
 WIDTH = 78
 """`dvc exp run -S` rewrites longer lines."""

@@ -1,1 +1,1 @@
-"""From a raw source to checked, split arrays on disk."""
+"""Raw sources to checked, split arrays on disk."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from ..params.checks import Level, Rule
+from ..config.base import Level, Rule
 from .findings import Finding
 from .records import Array, Dataset, Records
 from .step_checks import FAR, constant_steps, leaking_exogenous, outlying_steps, still

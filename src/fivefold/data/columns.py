@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..config.datasets import Column as ColumnParams
 from ..errors import DataError, shown
-from ..params.datasets import Column as ColumnParams
 from .amounts import AFTER, AMOUNT, BEFORE, amounts
 from .dates import DATE, DATE_THAT_IS, OTHER_DATE, iso
 from .findings import Finding

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..config.base import Rule
 from ..errors import DataError
-from ..params.checks import Rule
 from .findings import Finding
 from .records import SPLITS, Array, Keys, Parts
 from .splitting import suffice

@@ -12,8 +12,8 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
+from ..config.datasets import Format
 from ..errors import DataError
-from ..params.datasets import Format
 from .findings import Finding
 
 TEXTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
+from ..config.base import Level, Rule, Strict
 from ..errors import CheckError
-from ..params.base import Strict
-from ..params.checks import Level, Rule
 
 
 class Finding(Strict):

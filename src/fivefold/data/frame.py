@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..config.datasets import Format
 from ..errors import DataError, one_line
-from ..params.datasets import Format
 from .bundled import load_bundled
 from .encoding import bounded, encoding_of
 from .pieces import read_pieces

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Images
 from ..errors import DataError, one_line
-from ..params.datasets import Images
 from . import idx
 from .bundled import load_bundled
 from .findings import Finding

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ..config.datasets import Dataset as DatasetParams
 from ..errors import DataError
-from ..params.datasets import Dataset as DatasetParams
 from .checks import check
 from .encoding import doubts
 from .findings import Finding, graded

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from ..config.datasets import Dataset as DatasetParams
+from ..config.datasets import Images, Sequences, Series, Table
 from ..errors import DataError, one_line
-from ..params.datasets import Dataset as DatasetParams
-from ..params.datasets import Images, Sequences, Series, Table
 from .images import read_images
 from .raw import Raw
 from .sequences import read_sequences

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..config.datasets import Column
 from ..errors import DataError, shown
-from ..params.datasets import Column
 from .columns import parse
 from .schema import ColumnType
 

@@ -4,9 +4,9 @@ from typing import Literal, Self
 
 from pydantic import ValidationError
 
+from ..config.base import Strict
+from ..config.datasets import Task
 from ..errors import ArtifactError
-from ..params.base import Strict
-from ..params.datasets import Task
 
 ColumnType = Literal["numeric", "boolean", "categorical", "ordinal", "date"]
 

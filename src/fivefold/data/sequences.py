@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column, Sequences
 from ..errors import DataError, shown
-from ..params.datasets import Column, Sequences
 from .columns import LARGEST as FARTHEST
 from .columns import infer
 from .findings import Finding

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..config.datasets import Series
 from ..errors import DataError, shown
-from ..params.datasets import Series
 from .findings import Finding
 from .frame import need, read_frame
 from .raw import Arrays

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ..config.datasets import Dataset
 from ..errors import DataError
-from ..params.datasets import Dataset
 
 
 def source_of(params: Dataset) -> Path:

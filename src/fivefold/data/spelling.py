@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..config.datasets import Format
 from ..errors import DataError, shown
-from ..params.datasets import Format
 from .amounts import AFTER, BEFORE
 from .dates import full_year
 

@@ -14,8 +14,8 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
+from ..config.splits import GivenSplit, GroupSplit, Part, RowSplit, Split, TimeSplit
 from ..errors import DataError
-from ..params.splits import GivenSplit, GroupSplit, Part, RowSplit, Split, TimeSplit
 from .findings import Finding
 from .records import Keys, Parts
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from ..config.base import Strict
 from ..errors import ArtifactError
-from ..params.base import Strict
 from .records import SPLITS, Array, Dataset, Records
 from .schema import Schema
 from .windows import joined, windows

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column as ColumnParams
+from ..config.datasets import Table
+from ..config.splits import GivenSplit, RowSplit
 from ..errors import DataError
-from ..params.datasets import Column as ColumnParams
-from ..params.datasets import Table
-from ..params.splits import GivenSplit, RowSplit
 from . import columns
 from .dropping import leave_out, repeats
 from .findings import Finding

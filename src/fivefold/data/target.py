@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column, Task
 from ..errors import DataError, shown
-from ..params.datasets import Column, Task
 from .columns import WHOLE, doubts, infer, parse
 from .records import Array, Parts
 from .schema import Further, Schema

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Text
+from ..config.splits import RowSplit
 from ..errors import DataError, one_line
-from ..params.datasets import Text
-from ..params.splits import RowSplit
 from .encoding import encoding_of
 from .findings import Finding
 from .frame import need, read_frame

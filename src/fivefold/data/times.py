@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..config.datasets import Column
 from ..errors import DataError, shown
-from ..params.datasets import Column
 from .columns import infer, parse, spelt_otherwise
 from .records import Array
 from .steps import monthly

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .gan.params import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
+from ..config.networks.gan import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
 
 Tell = Callable[[Tensor], Tensor]
 """A critic of records (b, ...), their classes being known -> (b,)."""

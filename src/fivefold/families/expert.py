@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import paths
+from ..config.models import Model
+from ..config.selection import Encoded
 from ..data.storage import digest
 from ..errors import ArtifactError, ParamsError
-from ..params.models import Model
-from ..params.selection import Encoded
 from .saved import Saved, load_model
 
 

@@ -6,8 +6,8 @@ from importlib import import_module
 import torch
 from torch import nn
 
+from ..config.models import Network
 from ..errors import ParamsError
-from ..params.models import Network
 from .shape import Shape
 
 

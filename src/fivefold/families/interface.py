@@ -4,12 +4,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from ..config.models import Network
+from ..config.networks.autoencoder import Autoencoder, Detect, Generate, Reduce
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
 from ..data.records import Array
 from ..data.schema import Schema
-from ..params.models import Network
-from .autoencoder.params import Autoencoder, Detect, Generate, Reduce
-from .cyclegan.params import Cyclegan
-from .gan.params import Gan
 
 RAW = {"images": "uint8", "text": "int32"}
 """Type of raw records by kind; else float64."""

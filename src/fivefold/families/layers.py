@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..config.base import Activation, Init
 from ..errors import ParamsError
-from ..params.choices import Activation, Init
 from .shape import Shape
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..config.training import Bce, CrossEntropy, Focal, Huber, Loss, Plain, Quantile
 from ..data.schema import Schema
-from ..params.losses import Bce, CrossEntropy, Focal, Huber, Loss, Plain, Quantile
 from .judge import Judge
 
 

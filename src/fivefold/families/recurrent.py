@@ -8,7 +8,7 @@ Shapes: b rows, t steps, f features a step, h units, d units of all directions: 
 import torch
 from torch import Tensor, nn
 
-from ..params.choices import Cell
+from ..config.base import Cell
 
 CELLS: dict[Cell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 FORGET = 1

@@ -12,20 +12,20 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ..config.models import Network
+from ..config.networks.autoencoder import Autoencoder, Detect
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
+from ..config.training import Bce, Loss
 from ..data.goals import gives, goals
 from ..data.naive import places
 from ..data.records import Array
 from ..data.schema import Schema
 from ..data.storage import verify
 from ..errors import ArtifactError
-from ..params.losses import Bce, Loss
-from ..params.models import Network
 from ..preprocessing.chain import Chain, Step
-from .autoencoder.params import Autoencoder, Detect
-from .cyclegan.params import Cyclegan
 from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid
 from .find import build_network
-from .gan.params import Gan
 from .interface import interface_of
 from .objective import outputs_of
 from .shape import Shape

@@ -10,9 +10,9 @@ from itertools import takewhile
 import torch
 from torch import nn
 
+from ..config.models import Network
 from ..data.schema import Schema
 from ..errors import ParamsError
-from ..params.models import Network
 from ..preprocessing.chain import Chain
 from .deployed import Preprocess
 from .depth import Layer, layers_of

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config.training import Auto, Fixed, Loss, Tasks
 from ..data.goals import Goal, goals
 from ..data.schema import Schema
-from ..params.losses import Auto, Loss
-from ..params.tasks import Fixed, Tasks
 from .judge import Judge
 from .objective import Objective
 

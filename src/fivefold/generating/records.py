@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..config.networks.autoencoder import Autoencoder
 from ..data.records import Array
 from ..data.words import written
 from ..errors import InputError
-from ..families.autoencoder.params import Autoencoder
 from ..families.interface import interface_of
 from ..families.saved import Saved
 from ..scoring.samples import conditional, make, noise_of

@@ -1,1 +1,1 @@
-"""What is learnt from training rows before the network: fitted by scikit-learn, then carried as a chain of steps."""
+"""Preprocessing that is fitted on training rows with scikit-learn and exported with the model."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import erf, expit
 
+from ..config.base import Activation
 from ..data.records import Array
-from ..params.choices import Activation
 
 ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
     "sigmoid": expit,

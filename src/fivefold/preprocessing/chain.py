@@ -13,9 +13,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..config.base import Activation
 from ..data.records import Array
 from ..errors import ArtifactError
-from ..params.choices import Activation
 from .activations import ACTIVATIONS
 
 Kind = Literal[

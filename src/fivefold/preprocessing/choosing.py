@@ -24,8 +24,8 @@ from sklearn.feature_selection import (
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.multiclass import OneVsRestClassifier
 
+from ..config.selection import L1, KBest, Percentile, Rfe, Variance
 from ..data.records import Array
-from ..params.selection import L1, KBest, Percentile, Rfe, Variance
 
 Choosing = KBest | Percentile | Variance | L1 | Rfe
 

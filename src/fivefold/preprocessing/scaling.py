@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
+from ..config.datasets import Dataset, Images, Missing, Sequences, Series, Table
 from ..data.records import Array
 from ..data.schema import Schema
-from ..params.datasets import Dataset, Images, Missing, Sequences, Series, Table
 from .chain import Chain, Step
 
 BLOCK = 8

@@ -4,9 +4,9 @@ import warnings
 from collections.abc import Iterator
 
 from .. import paths
+from ..config.loading import load_params, read_tree
 from ..data.storage import load_dataset
 from ..errors import ArtifactError, ParamsError, TrainingError
-from ..params.load import load_params, read_tree
 from ..preprocessing.chain import Chain
 from ..tracking.pulled import pulled
 from .show import draw, lines

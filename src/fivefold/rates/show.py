@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from ..params.optimizers import Optimizer
+from ..config.optimizers import Optimizer
 from ..plotting import STYLE, figure, save, title
 from .sweep import Sweep
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..config.models import Model
 from ..data.records import Array, Dataset
 from ..families.memory import memory_needed
 from ..families.source import Source
 from ..families.supervised import LossOf, Stepper, Supervised
-from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..training.assemble import Clock, assemble
 from ..training.thaw import Thaw

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..config.networks.autoencoder import Denoising
 from ..data.records import Array
-from ..families.autoencoder.params import Denoising
 from ..families.saved import Saved
 from .records import BATCH, Linear, errors_of, tell
 

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
+from ..config.networks.autoencoder import Autoencoder
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
 from ..data.records import Dataset
-from ..families.autoencoder.params import Autoencoder
-from ..families.cyclegan.params import Cyclegan
 from ..families.expert import Expert
-from ..families.gan.params import Gan
 from ..families.saved import Saved
 from ..training.doctor.course import Measured
 from .of_records import report as evaluate_autoencoder

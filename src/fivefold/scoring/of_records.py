@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from ..config.networks.autoencoder import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
 from ..data.records import SPLITS, Array, Dataset, Records
-from ..families.autoencoder.params import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
 from ..families.expert import Expert
 from ..families.saved import Saved
 from ..training.doctor.course import Measured

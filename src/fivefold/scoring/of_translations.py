@@ -16,10 +16,10 @@ from ..data.records import SPLITS, Dataset
 from ..families.expert import Expert
 from ..families.likeness import kid
 from ..families.saved import Saved
-from . import translation_pictures as pictures
 from .of_samples import BESIDE, FLOOR, ROWS, SHORT
 from .report import Report
 from .samples import Viewer, Views
+from .translation_pictures import LOOKS, learning_curve, there_and_back
 from .translations import Direction, directions
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Both = tuple[Direction, Direction]
 
 SIDES = ("first", "second")
 
-LEARNT = ("train/generator", "train/critic_first", "train/critic_second", *[f"val/{name}" for name in pictures.LOOKS])
+LEARNT = ("train/generator", "train/critic_first", "train/critic_second", *[f"val/{name}" for name in LOOKS])
 
 UNITS = {
     "target_rate": "share that the judge takes for images of the class they are translated into; higher is better",
@@ -49,9 +49,9 @@ def report(name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, jud
         found[part] = directions(saved, rows, view)
     scores = {SHORT[part]: _scores(found[part], found[BESIDE[part]]) for part in ("test", "validation", "train")}
     learning = pd.DataFrame({"epoch": history["epoch"], **{key.partition("/")[2]: history[key] for key in LEARNT}})
-    drawn: dict[str, Callable[[], Figure]] = {"learning_curve": partial(pictures.learning_curve, learning, name)}
+    drawn: dict[str, Callable[[], Figure]] = {"learning_curve": partial(learning_curve, learning, name)}
     for side, there, label in zip(SIDES, found["test"], saved.schema.classes, strict=True):
-        drawn[f"into_{side}"] = partial(pictures.there_and_back, name, there, label)
+        drawn[f"into_{side}"] = partial(there_and_back, name, there, label)
     lines = _lines(scores["test"], saved.schema.classes, judge)
     return Report(scores, _predictions(saved, found["test"]), {"learning_curve": learning}, drawn, lines)
 

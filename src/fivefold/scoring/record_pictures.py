@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..config.networks.autoencoder import Denoising
 from ..data.records import Array
-from ..families.autoencoder.params import Denoising
 from ..families.saved import Saved
 from ..plotting import figure, title
 from .denoised import noise_of, spoilt

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..config.networks.gan import Gan
 from ..data.records import Array
 from ..data.schema import Schema
 from ..data.words import settled
 from ..families.expert import Expert, Seen, expert_of
-from ..families.gan.params import Gan
 from ..families.saved import Saved
 
 BATCH = 512

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..config.training import Bce
 from ..data.records import Array
 from ..families.saved import Saved
-from ..params.losses import Bce
 from .records import BATCH, decode
 
 ACTIVE = 0.01

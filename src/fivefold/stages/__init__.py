@@ -1,1 +1,1 @@
-"""How a stage runs: its lock, its end, its outputs; the same for all of them. Imports nothing heavy."""
+"""How a stage process runs: lock, signals, atomic outputs. Imports nothing heavy."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import paths
+from ..config.base import NAME_PATTERN
 from ..errors import FivefoldError, InputError
-from ..params.base import NAME_PATTERN
 from .guard import Stopped, exit_on_signals
 from .lock import locked
 from .rank import rank

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
+from ..config.editing import edited, same
+from ..config.loading import parse, read_tree
+from ..config.search import SEARCHED
 from ..errors import InputError, ParamsError, StudyError
-from ..params.edit import edited, same
-from ..params.load import parse, read_tree
-from ..params.search import SEARCHED
 from ..tracking.found import StudyFacts, TrialFacts
 from .dotted import at, put
 from .facts import facts, ranges

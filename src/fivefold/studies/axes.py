@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ..params.search import Categorical, Float, Int
+from ..config.search import Categorical, Float, Int
 from ..tracking.found import StudyFacts, TrialFacts
 from .human import written
 

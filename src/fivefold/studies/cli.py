@@ -87,8 +87,8 @@ def _checked(name: str) -> str:
     """Return a name of a study, which becomes part of paths; a `ParamsError` says what it must be."""
     import re
 
+    from ..config.base import NAME_PATTERN
     from ..errors import ParamsError
-    from ..params.base import NAME_PATTERN
 
     if not re.fullmatch(NAME_PATTERN, name):
         raise ParamsError(f"a study's name must match {NAME_PATTERN}, but is {name!r}; choose another")

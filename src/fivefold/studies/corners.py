@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..config.models import Model
+from ..config.search import Categorical, Float, Int
 from ..errors import ParamsError, shown
-from ..params.models import Model
-from ..params.search import Categorical, Float, Int
 from .space import Space, Values
 
 Refuse = Callable[[Model], None]

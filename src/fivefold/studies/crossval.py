@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
+from ..config.loading import load_params
+from ..config.models import Model
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
+from ..config.schema import Params
 from ..data.records import Parts
 from ..data.schema import Schema
 from ..data.splitting import Index, folds
 from ..errors import ParamsError, TrainingError
-from ..families.cyclegan.params import Cyclegan
-from ..families.gan.params import Gan
-from ..params.load import load_params
-from ..params.models import Model
-from ..params.root import Params
 from ..training.stacked.job import Job
 from .aside import set_aside, share_of
 from .corners import check_corners

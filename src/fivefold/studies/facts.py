@@ -9,7 +9,7 @@ from typing import Any, Literal
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from ..params.search import ranges_of
+from ..config.search import ranges_of
 from ..tracking.found import State, StudyFacts, TrialFacts
 from .kept import CURVE, FOLDS, HOW, IDENTITY, MARK, OWN, REASON, SECONDS, TOTAL, VALUES
 from .storage import where

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import paths
+from ..config.datasets import Dataset as DatasetParams
+from ..config.models import Model
+from ..config.selection import Encoded, Selection
 from ..data.findings import graded
 from ..data.raw import Raw
 from ..data.read import read
@@ -19,9 +22,6 @@ from ..data.records import Dataset, Parts
 from ..data.splitting import folds, split
 from ..data.storage import MANIFEST
 from ..errors import ArtifactError, DataError, ParamsError
-from ..params.datasets import Dataset as DatasetParams
-from ..params.models import Model
-from ..params.selection import Encoded, Selection
 from ..preprocessing.chain import Chain
 from ..preprocessing.encoder import encoder_of
 from ..preprocessing.scaling import fit_scaling

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from ..config.models import Model
+from ..config.networks.autoencoder import Autoencoder, Detect
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
+from ..config.search import Study
 from ..data.schema import Schema
 from ..errors import ParamsError
-from ..families.autoencoder.params import Autoencoder, Detect
-from ..families.cyclegan.params import Cyclegan
-from ..families.gan.params import Gan
-from ..params.models import Model
-from ..params.search import Study
 from ..scoring.metrics import ABOVE_0, SHARE, bounds_of, metrics_of
 
 OTHER_LOSSES = ("training.loss", "training.tasks", "training.imbalance", "training.base")

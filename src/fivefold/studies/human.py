@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..params.flow import number
-from ..params.search import Categorical, Float, Int
+from ..config.flow import number
+from ..config.search import Categorical, Float, Int
 from .space import TAGS, Values
 
 DIGITS = 3

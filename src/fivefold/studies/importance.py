@@ -17,7 +17,7 @@ import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
-from ..params.search import Categorical, Float, Int
+from ..config.search import Categorical, Float, Int
 from ..tracking.found import Importance, StudyFacts, TrialFacts
 from .facts import ranges
 from .ranges import distributions_of, encoded

@@ -13,12 +13,12 @@ from optuna import Trial, TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from ..config.models import Model
+from ..config.search import SEARCHED
 from ..data.records import Dataset
 from ..errors import BusyError, FivefoldError, StudyError, TrainingError
 from ..families.expert import judge_of
 from ..families.saved import Saved
-from ..params.models import Model
-from ..params.search import SEARCHED
 from ..preprocessing.chain import Chain
 from ..stages.guard import exposed, shielded
 from ..tracking.pulled import pulled

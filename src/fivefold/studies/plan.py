@@ -2,7 +2,7 @@
 
 from pydantic import Field, JsonValue
 
-from ..params.base import Strict
+from ..config.base import Strict
 
 
 class Plan(Strict):

@@ -14,8 +14,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from ..config.search import Categorical, Float, Int
 from ..errors import ParamsError
-from ..params.search import Categorical, Float, Int
 from .space import Space, Values
 
 Mark = frozenset[tuple[str, str]]

@@ -13,7 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from ..params.search import Categorical, Float, Int
+from ..config.search import Categorical, Float, Int
 
 
 def suggested(trial: Trial, key: str, found: Float | Int | Categorical) -> Any:

@@ -23,7 +23,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from ..params.search import Categorical, Study
+from ..config.search import Categorical, Study
 from ..training.seeds import mix
 from .points import Fresh, Points, points_of, taken, tried, whole
 from .space import Space

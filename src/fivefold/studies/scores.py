@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
+from ..config.models import Model
+from ..config.networks.autoencoder import Autoencoder, Detect
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
 from ..data.records import Dataset, Records
 from ..errors import TrainingError
-from ..families.autoencoder.params import Autoencoder, Detect
-from ..families.cyclegan.params import Cyclegan
-from ..families.gan.params import Gan
 from ..families.saved import Saved
-from ..params.models import Model
 from ..scoring.metrics import scores_of
 from ..scoring.predict import fewer, judged
 from ..scoring.records import tell

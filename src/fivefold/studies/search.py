@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..config.search import Study
 from ..data.schema import Schema
 from ..errors import DataError, ParamsError, shown
-from ..params.search import Study
 from .corners import corners
 from .folds import Fold, Rows, folds_of, need_lender, refuse_leaks
 from .goals import Goal, goal_of

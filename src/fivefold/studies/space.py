@@ -10,12 +10,12 @@ from typing import Any
 from optuna import Trial
 
 from .. import paths
+from ..config.datasets import Dataset
+from ..config.loading import parse, read_tree, unknown_keys, with_inherited_training
+from ..config.models import Model
+from ..config.schema import Params
+from ..config.search import Categorical, Float, Int, Study, ranges_of
 from ..errors import ParamsError, shown
-from ..params.datasets import Dataset
-from ..params.load import parse, read_tree, unknown_keys, with_inherited_training
-from ..params.models import Model
-from ..params.root import Params
-from ..params.search import Categorical, Float, Int, Study, ranges_of
 from .dotted import at, drop, flat, put
 from .ranges import encoded, holds, suggested
 

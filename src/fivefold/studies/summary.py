@@ -7,8 +7,8 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from ..families.cyclegan.params import Cyclegan
-from ..families.gan.params import Gan
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
 from .comparison import ENDLESS, LEVEL, Bounds, Difference, Estimate, difference, estimate, holm, of_differences
 from .crossval import Crossval
 from .plan import Result

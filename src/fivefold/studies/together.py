@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from optuna.trial import TrialState
 
+from ..config.models import Model
 from ..errors import FivefoldError
-from ..params.models import Model
 from ..stages.guard import exposed, shielded
 from ..training.callbacks import Metrics
 from ..training.stacked.fit import fit_stack

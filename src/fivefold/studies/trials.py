@@ -24,8 +24,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import paths
+from ..config.base import NAME_PATTERN
 from ..errors import ParamsError
-from ..params.base import NAME_PATTERN
 from .human import named
 from .identity import difference, other_study
 from .kept import DEATHS, FOLDS, IDENTITY, MARK, REASON, TOTAL, WORKER

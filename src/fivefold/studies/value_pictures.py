@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..params.search import Categorical
+from ..config.search import Categorical
 from ..plotting import figure, title
 from ..tracking.found import StudyFacts, TrialFacts
 from .axes import Axis, axis_of, beyond, mark_beyond, window

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from ..params.base import Strict
+from ..config.base import Strict
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 

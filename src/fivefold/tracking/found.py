@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from ..params.base import Strict
+from ..config.base import Strict
 
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
 

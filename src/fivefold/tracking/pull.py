@@ -16,8 +16,8 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from ..config.training import Start
 from ..errors import FivefoldError, ParamsError, TrackingError
-from ..params.start import Start
 from . import store
 from .registry import FOLDER, TRAINED
 

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..config.training import Start
 from ..data.storage import MANIFEST, digest
 from ..errors import ArtifactError, ParamsError, TrackingError, one_line
 from ..families.saved import load_model
 from ..families.source import Source
-from ..params.start import Start
 from .beside import environment
 
 

@@ -14,9 +14,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from .. import paths
+from ..config.flow import flow
+from ..config.search import Categorical, Float, Int, ranges_of
 from ..errors import BusyError
-from ..params.flow import flow
-from ..params.search import Categorical, Float, Int, ranges_of
 from ..stages.lock import locked
 from . import lineage, store
 from .found import StudyFacts, TrialFacts

@@ -1,1 +1,1 @@
-"""Fit a network: the Lightning trainer and what it is given."""
+"""Model training: Lightning trainer, batches, optimizers, callbacks and checkpoints."""

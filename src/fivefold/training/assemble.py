@@ -14,6 +14,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import nn
 
+from ..config.models import Model
+from ..config.training import Training
 from ..data.records import Dataset
 from ..data.schema import Schema
 from ..errors import ParamsError
@@ -24,8 +26,6 @@ from ..families.saved import network_shape
 from ..families.source import Source, take
 from ..families.supervised import VALIDATION_ROWS, Supervised
 from ..families.trained import Trained
-from ..params.models import Model
-from ..params.training import Training
 from ..preprocessing.chain import Chain
 from .batches import Batches, Order, drawn, shuffled, strided
 from .descent import Descent

@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from ..config.optimizers import Plateau, Schedule
 from ..families.supervised import Supervised
-from ..params.optimizers import Plateau, Schedule
 from .checkpoints import NAME
 from .film import Film
 from .seeds import mix

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config.models import Model
+from ..config.networks.gan import Gan
+from ..config.training import Training
 from ..data.records import Array, Dataset, Records
 from ..errors import ParamsError
 from ..families.expert import Expert, features_of
-from ..families.gan.params import Gan
 from ..families.saved import last_part
-from ..params.models import Model
-from ..params.training import Training
 from ..preprocessing.chain import Chain
 from .assemble import Assembled, Clock, load_family, untrained
 from .batches import Batches, Order, drawn, shuffled

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..config.training import Training
 from ..families.memory import Portions
-from ..params.training import Training
 from .devices import add_up
 from .optimizers import decayed, optimizer_of
 from .schedules import share

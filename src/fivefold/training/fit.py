@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from ..config.models import Model
 from ..data.records import Dataset
 from ..errors import TrainingError
 from ..families.deployed import Deployed
@@ -17,7 +18,6 @@ from ..families.expert import Expert
 from ..families.memory import memory_needed
 from ..families.saved import Saved, deployed, save_model
 from ..families.source import Source
-from ..params.models import Model
 from ..preprocessing.chain import Chain
 from ..stages.guard import stop_if_asked
 from . import film

@@ -12,18 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..config.models import Model
+from ..config.networks.autoencoder import Autoencoder, Denoising, Detect
+from ..config.training import Bce, Quantile, Training
 from ..data.records import Array, Dataset, Records
 from ..data.schema import Schema
 from ..data.windows import joined
 from ..errors import ParamsError
-from ..families.autoencoder.params import Autoencoder, Denoising, Detect
 from ..families.judge import Judge
 from ..families.saved import last_part, network_shape, output_of
 from ..families.supervised import VALIDATION_ROWS, How
 from ..families.together import objective_of
-from ..params.losses import Bce, Quantile
-from ..params.models import Model
-from ..params.training import Training
 from ..preprocessing.chain import Chain
 from .augment.augmenter import Augmenter
 from .targets import Targets, rarity

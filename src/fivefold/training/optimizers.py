@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..config.optimizers import Adam, Optimizer, Rmsprop, Sgd
+from ..config.training import Training
 from ..families.depth import layers_of
-from ..params.optimizers import Adam, Optimizer, Rmsprop, Sgd
-from ..params.training import Training
 
 
 def optimizer_of(network: nn.Module, params: Training, beside: Sequence[nn.Parameter] = ()) -> torch.optim.Optimizer:

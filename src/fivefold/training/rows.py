@@ -2,10 +2,10 @@
 
 from importlib import import_module
 
+from ..config.datasets import Dataset as DatasetParams
+from ..config.models import Model
+from ..config.networks.gan import Gan
 from ..data.records import Dataset
-from ..families.gan.params import Gan
-from ..params.datasets import Dataset as DatasetParams
-from ..params.models import Model
 from ..preprocessing.chain import Chain
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from ..params.optimizers import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDown
+from ..config.optimizers import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDown
 
 START, END = 1 / 25, 1 / 25 / 1e4
 """Of one_cycle: shares of the peak at its start and end, those of `torch.optim.lr_scheduler.OneCycleLR`."""

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config.models import Model
+from ..config.networks.autoencoder import Autoencoder, Generate
 from ..data.records import Dataset
-from ..families.autoencoder.params import Autoencoder, Generate
 from ..families.saved import last_part
 from ..families.trained import Trained
-from ..params.models import Model
 from ..preprocessing.chain import Chain
 from . import film
 

@@ -5,8 +5,8 @@ Source: Howard & Ruder 2018, gradual unfreezing.
 
 import pytorch_lightning as pl
 
+from ..config.training import Start
 from ..families.depth import Layer
-from ..params.start import Start
 
 
 class Thaw(pl.Callback):

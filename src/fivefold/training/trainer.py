@@ -6,8 +6,8 @@ import os
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from ..config.training import Training
 from ..errors import ParamsError, one_line
-from ..params.training import Training
 from ..stages.rank import world
 from .checkpoints import SafeCheckpoints
 from .devices import Alike, Sharing, environment

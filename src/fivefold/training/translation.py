@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..config.models import Model
+from ..config.networks.cyclegan import Cyclegan
 from ..data.records import Dataset
 from ..errors import ParamsError
-from ..families.cyclegan.params import Cyclegan
 from ..families.expert import Expert
 from ..families.saved import last_part
-from ..params.models import Model
 from ..preprocessing.chain import Chain
 from .assemble import Assembled, Clock, load_family, of_model, untrained
 from .batches import Batches, unpaired

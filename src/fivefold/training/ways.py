@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from ..families.cyclegan.params import Cyclegan
+from ..config.models import Model
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
 from ..families.expert import Expert
-from ..families.gan.params import Gan
 from ..families.source import Source
-from ..params.models import Model
 from .assemble import Assembled, assemble
 from .contest import assemble as build_adversarial_setup
 from .doctor.callback import Doctor

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from fivefold.config.networks.autoencoder import Autoencoder, Denoising
 from fivefold.errors import ParamsError
 from fivefold.families.autoencoder.network import AutoencoderNetwork, build
 from fivefold.families.autoencoder.noise import Noise
-from fivefold.families.autoencoder.params import Autoencoder, Denoising
 from fivefold.families.shape import Shape
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from fivefold.config.networks.autoencoder import Autoencoder
+from fivefold.config.selection import Encoded
 from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError
 from fivefold.families.autoencoder.network import AutoencoderNetwork
-from fivefold.families.autoencoder.params import Autoencoder
 from fivefold.families.deployed import Preprocess
 from fivefold.families.saved import save_model
-from fivefold.params.selection import Encoded
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.encoder import encoder_of
 from fivefold.preprocessing.selection import fit_selection

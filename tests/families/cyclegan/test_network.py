@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from fivefold.config.networks.cyclegan import Cyclegan
 from fivefold.errors import ParamsError
 from fivefold.exporting.graph import export
 from fivefold.families.cyclegan.network import CycleganNetwork, build, shrunk
-from fivefold.families.cyclegan.params import Cyclegan
 from fivefold.families.shape import Shape
 
 from ..test_contract import CASES, given, outputs, saved_of

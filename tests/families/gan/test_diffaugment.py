@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from fivefold.config.networks.gan import Augmentation
 from fivefold.families.gan.diffaugment import DiffAugment
-from fivefold.families.gan.params import Augmentation
 
 ALONE = {
     "brightness": {"brightness": 0.5, "translation": 0, "cutout": 0},

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fivefold.config.networks.gan import Gan
 from fivefold.errors import ParamsError
 from fivefold.families.find import build_network
 from fivefold.families.gan.network import GanNetwork
-from fivefold.families.gan.params import Gan
 from fivefold.families.gan.style import Modulated as ModulatedConvolution
 from fivefold.families.gan.style import StyleBody, StyleMaker
 from fivefold.families.shape import Shape

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fivefold.params.augment import Augment
+from fivefold.config.augmentation import Augment
 from fivefold.training.augment.augmenter import Augmenter
 
 OF_IMAGES: dict[str, Any] = {

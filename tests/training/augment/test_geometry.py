@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 from torch import Tensor
 
-from fivefold.params.augment import Augment, Fill
+from fivefold.config.augmentation import Augment, Fill
 from fivefold.training.augment.geometry import Geometry, maps, rearranged, warped
 
 from ...conftest import Array

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fivefold.params.augment import Augment
+from fivefold.config.augmentation import Augment
 from fivefold.training.augment.mixing import Mixing
 
 CLASSES = 4

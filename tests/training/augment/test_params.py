@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fivefold.params.augment import ANY, IMAGES, SEQUENCES, Augment
+from fivefold.config.augmentation import ANY, IMAGES, SEQUENCES, Augment
 
 BAD: list[tuple[str, Any, str]] = [
     ("rotation", 181, "less than or equal to 180"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fivefold.params.augment import Augment
+from fivefold.config.augmentation import Augment
 from fivefold.training.augment.sequences import Sequences, at, times
 
 ALL = {"jitter": 0.3, "scaling": 0.2, "time_warp": 0.5}

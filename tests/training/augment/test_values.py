@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fivefold.params.augment import Augment
+from fivefold.config.augmentation import Augment
 from fivefold.training.augment.boxes import boxes
 from fivefold.training.augment.values import SLIMMEST, Erasing, Rescale
 

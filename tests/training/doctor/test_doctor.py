@@ -13,12 +13,12 @@ from sklearn.metrics import log_loss
 from torch import nn
 
 import fivefold.training.assemble
+from fivefold.config.models import Model
+from fivefold.config.training import Auto, Bce, CrossEntropy, Loss, Plain, Quantile
 from fivefold.data.records import Array, Dataset
 from fivefold.data.schema import Schema
 from fivefold.errors import TrainingError
 from fivefold.families.objective import Objective
-from fivefold.params.losses import Auto, Bce, CrossEntropy, Loss, Plain, Quantile
-from fivefold.params.models import Model
 from fivefold.preprocessing.chain import Chain
 from fivefold.training.doctor.inputs import constant_loss, inputs_of
 from fivefold.training.fit import Fitted, fit

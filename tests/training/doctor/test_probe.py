@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fivefold.config.networks.rnn import Cell, Rnn
 from fivefold.families.find import build_network
-from fivefold.families.rnn.params import Cell, Rnn
 from fivefold.families.shape import Shape
 from fivefold.training.doctor import probe
 from fivefold.training.doctor.probe import LAYERS, Probe, activations_of, layers_of

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.autoencoder import Autoencoder
 from ..halving import halvings
 from ..layers import ACTIVATIONS, BatchNorm2d
-from .params import Autoencoder
 
 
 class ConvEncoder(nn.Module):

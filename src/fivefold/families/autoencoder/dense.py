@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.autoencoder import Autoencoder
 from ..layers import dense
-from .params import Autoencoder
 
 
 class DenseEncoder(nn.Module):

@@ -6,10 +6,10 @@ Shapes: b rows, l numbers of a code.
 import torch
 from torch import Tensor, nn
 
+from ...config.networks.autoencoder import Autoencoder, Detect, Generate, Reduce
 from ...data.schema import Schema
 from ...preprocessing.chain import Chain
 from ..undo import Sample, Undo
-from .params import Autoencoder, Detect, Generate, Reduce
 
 
 class Code(nn.Module):

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config.networks.autoencoder import Autoencoder, Contractive, Detect, Generate, Reduce, Variational
 from ...errors import ParamsError
 from ..layers import initialise
 from ..recurrent import initialise_cells
 from ..shape import Shape
 from .convolutions import ConvDecoder, ConvEncoder
 from .dense import DenseDecoder, DenseEncoder
-from .params import Autoencoder, Contractive, Detect, Generate, Reduce, Variational
 from .steps import StepsDecoder, StepsEncoder
 
 CODES: dict[str, type[nn.Module]] = {

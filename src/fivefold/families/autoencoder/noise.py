@@ -7,7 +7,7 @@ Shapes: b rows, f features; the last feature of masked steps is their mask.
 import torch
 from torch import Tensor, nn
 
-from .params import Denoising
+from ...config.networks.autoencoder import Denoising
 
 
 class Noise(nn.Module):

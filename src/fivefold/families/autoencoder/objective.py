@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...params.losses import Bce, Huber, Loss, Plain
+from ...config.networks.autoencoder import Autoencoder, Sparse, Variational
+from ...config.training import Bce, Huber, Loss, Plain
 from ..judge import Judge
 from ..shape import Shape
 from .network import Parts
-from .params import Autoencoder, Sparse, Variational
 
 MEMORY = 0.95
 """Of the variance of a Gaussian likelihood, a step."""

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.autoencoder import Autoencoder
 from ..recurrent import Recurrent, Steps, last
 from ..shape import Shape
-from .params import Autoencoder
 
 
 class StepsEncoder(nn.Module):

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.cnn import Fcn, ResNet1d
 from ..layers import ACTIVATIONS, initialise
 from ..shape import Shape
-from .params import Fcn, ResNet1d
 from .steps import Convolution, MaskedNorm, Steps, mean_of
 
 

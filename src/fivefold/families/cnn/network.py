@@ -2,10 +2,10 @@
 
 from torch import nn
 
+from ...config.networks.cnn import Cnn, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from ...errors import ParamsError
 from ..shape import Shape
 from .fcn import FcnNetwork, ResNet1dNetwork
-from .params import Cnn, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from .resnet import ResNetNetwork
 from .stack import StackNetwork
 from .tcn import TcnNetwork

@@ -9,9 +9,9 @@ Shapes: b images, c channels, y x x pixels, k outputs.
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config.networks.cnn import ResNet
 from ..layers import ACTIVATIONS, BatchNorm2d, initialise
 from ..shape import Shape
-from .params import ResNet
 from .stack import GlobalMean
 
 

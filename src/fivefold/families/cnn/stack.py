@@ -10,10 +10,10 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.cnn import Stack, Vgg
 from ...errors import ParamsError
 from ..layers import ACTIVATIONS, MONOTONE, BatchNorm2d, dense, initialise
 from ..shape import Shape
-from .params import Stack, Vgg
 
 
 class StackNetwork(nn.Module):

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config.networks.cnn import Tcn
 from ..layers import ACTIVATIONS, initialise
 from ..shape import Shape
-from .params import Tcn
 from .steps import Steps, last_of
 
 

@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
+from ...config.networks.cyclegan import Cyclegan
 from ...data.schema import Schema
 from ...errors import ParamsError
 from ...preprocessing.chain import Chain
 from ..undo import Undo
-from .params import Cyclegan
 
 
 def last_part(params: Cyclegan, schema: Schema, chain: Chain) -> nn.Module:

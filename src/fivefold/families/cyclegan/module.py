@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...config.networks.cyclegan import Cyclegan
+from ...config.networks.gan import Clipped, Penalised
 from ..adversarial import Adversarial, Looks, StepperOf, clip, still
 from ..contest import critic_loss, generator_loss, gradient_penalty
-from ..gan.params import Clipped, Penalised
 from ..precision import mixed
 from .network import CycleganNetwork
-from .params import Cyclegan
 from .pool import Pool
 
 CRITICS = ("critic_first", "critic_second")

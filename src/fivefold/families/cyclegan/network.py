@@ -11,10 +11,10 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config.networks.cyclegan import Cyclegan, Patches
 from ...errors import ParamsError
 from ..layers import start_narrow
 from ..shape import Shape
-from .params import Cyclegan, Patches
 
 SLOPE = 0.2
 """Of a leaky ReLU below 0."""

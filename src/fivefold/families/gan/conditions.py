@@ -7,7 +7,7 @@ Shapes: b rows, l numbers of noise, k classes (0: none), f features, e numbers t
 import torch
 from torch import Tensor, nn
 
-from .params import Gan
+from ...config.networks.gan import Gan
 
 
 class Asked(nn.Module):

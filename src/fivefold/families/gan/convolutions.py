@@ -10,11 +10,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.gan import Gan
 from ...errors import ParamsError
 from ..halving import halvings
 from ..layers import start_narrow
 from .dense import SLOPE
-from .params import Gan
 
 
 class ConvMaker(nn.Module):

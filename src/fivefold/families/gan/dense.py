@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.gan import Gan
 from ..layers import BatchNorm
-from .params import Gan
 
 SLOPE = 0.2
 """Of a leaky ReLU below 0, as in Radford et al. 2016."""

@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
+from ...config.networks.gan import Gan
 from ...data.schema import Schema
 from ...preprocessing.chain import Chain
 from ..undo import Sample, Undo
-from .params import Gan
 from .scores import Scores
 
 

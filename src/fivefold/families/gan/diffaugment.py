@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .params import Augmentation
+from ...config.networks.gan import Augmentation
 
 
 class DiffAugment(nn.Module):

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from ...config.networks.gan import Clipped, Gan, Penalised
 from ..adversarial import Adversarial, Looks, StepperOf, clip, still
 from ..contest import critic_loss, generator_loss, gradient_penalty, r1
 from ..precision import mixed
 from .diffaugment import DiffAugment
 from .network import GanNetwork
-from .params import Clipped, Gan, Penalised
 
 
 class Module(Adversarial):

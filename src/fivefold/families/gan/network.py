@@ -10,13 +10,13 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ...config.networks.gan import Gan
 from ...errors import ParamsError
 from ..shape import Shape
 from .choosing import Chosen
 from .conditions import Asked, Joined
 from .convolutions import ConvBody, ConvMaker
 from .dense import DenseBody, DenseMaker
-from .params import Gan
 from .residual import ResidualBody, ResidualMaker
 from .style import StyleBody, StyleMaker
 

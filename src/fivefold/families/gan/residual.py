@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config.networks.gan import Gan
 from .convolutions import sizes
-from .params import Gan
 
 
 class Up(nn.Module):

@@ -1,11 +1,11 @@
 """The rows of a table that a generator learns: with their targets, as columns like the others."""
 
+from ...config.datasets import Dataset as DatasetParams
+from ...config.networks.gan import Gan
 from ...data.records import Dataset
 from ...data.whole import whole
-from ...params.datasets import Dataset as DatasetParams
 from ...preprocessing.chain import Chain
 from ...preprocessing.scaling import fit_scaling
-from .params import Gan
 
 
 def whole_rows(params: Gan, block: DatasetParams, dataset: Dataset) -> tuple[Dataset, Chain]:

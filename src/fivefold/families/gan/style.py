@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config.networks.gan import Gan
 from .convolutions import sizes
 from .dense import SLOPE
-from .params import Gan
 
 MAPPING = 4
 """Layers from noise to style."""

@@ -11,9 +11,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ...config.networks.mlp import Mlp
 from ..layers import dense, embedding_size, initialise
 from ..shape import Shape
-from .params import Mlp
 
 PRIME = 116_049_371
 """Spreads the hashes of tokens in a row; times `buckets`, it stays far below 2^63."""

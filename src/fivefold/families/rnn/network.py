@@ -8,11 +8,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ...config.networks.rnn import Rnn
 from ...errors import ParamsError
 from ..layers import ACTIVATIONS, initialise
 from ..recurrent import Recurrent, Steps, initialise_cells, lengths_of
 from ..shape import Shape
-from .params import Rnn
 from .pooling import pooling
 
 

@@ -6,8 +6,8 @@ Shapes: b rows, t steps, d units a step.
 import torch
 from torch import Tensor, nn
 
+from ...config.networks.rnn import Pool
 from ..recurrent import last
-from .params import Pool
 
 
 def pooling(pool: Pool, width: int, bidirectional: bool) -> nn.Module:

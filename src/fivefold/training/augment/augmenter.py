@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ...params.augment import Augment
+from ...config.augmentation import Augment
 from .geometry import Geometry
 from .mixing import Mixing
 from .sequences import Sequences

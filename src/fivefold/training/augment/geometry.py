@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...params.augment import Augment, Fill
+from ...config.augmentation import Augment, Fill
 
 EDGE = 1e-3
 """Pixels by which rounding may put a place beyond the edge that lies on it."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Beta
 from torch.nn import functional
 
-from ...params.augment import Augment
+from ...config.augmentation import Augment
 from .boxes import boxes
 
 

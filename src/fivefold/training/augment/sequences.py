@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...params.augment import Augment
+from ...config.augmentation import Augment
 
 KNOTS = 6
 """Of the line, both ends among them: four within, as in the paper."""

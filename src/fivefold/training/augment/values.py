@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ...params.augment import Augment
+from ...config.augmentation import Augment
 from .boxes import boxes
 
 SLIMMEST = 0.3

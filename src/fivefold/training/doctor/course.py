@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ...params.models import Model
+from ...config.models import Model
 
 Measured = dict[str, dict[str, list[float | None]]]
 """Kind -> layer -> a value for each epoch, taken at its first step; None where there is none, or none that is finite.

@@ -8,11 +8,11 @@ import math
 import torch
 from torch import Tensor
 
+from ...config.training import Bce, Huber, Plain, Quantile
 from ...data.schema import Schema
 from ...families.judge import Judge
 from ...families.objective import Objective
 from ...families.together import Together
-from ...params.losses import Bce, Huber, Plain, Quantile
 from .course import Inputs
 
 ROWS = 2048

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from ...params.models import Model
+from ...config.models import Model
 from .causes import VANISHED, either
 from .course import Checkup, Finding, Inputs, Measured, metrics_of
 from .probe import Probe, note

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 
 import torch
 
+from ...config.networks.autoencoder import Autoencoder, Denoising
 from ...errors import TrainingError
-from ...families.autoencoder.params import Autoencoder, Denoising
 from ...families.objective import Objective
 from ...stages.guard import stop_if_asked
 from ..assemble import untrained

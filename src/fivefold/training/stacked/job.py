@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from ...config.models import Model
 from ...data.records import Dataset
 from ...families.saved import Saved
-from ...params.models import Model
 from ...preprocessing.chain import Chain
 from ..callbacks import Metrics
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...families.autoencoder.params import Autoencoder
-from ...params.losses import Bce, CrossEntropy, Focal, Huber, Plain, Quantile
-from ...params.models import Model
+from ...config.models import Model
+from ...config.networks.autoencoder import Autoencoder
+from ...config.training import Bce, CrossEntropy, Focal, Huber, Plain, Quantile
 
 RowLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Outputs (m, b, k) and what is to be told -> the loss of each row (m, b), and its gradient by the outputs (m, b, k).

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import nn
 
-from ...families.cnn.params import Stack
-from ...families.mlp.params import Mlp
+from ...config.networks.cnn import Stack
+from ...config.networks.mlp import Mlp
+from ...config.optimizers import Plateau
+from ...config.training import Training
 from ...families.saved import Saved, deployed
-from ...params.optimizers import Plateau
-from ...params.training import Training
 from ..assemble import seen_by
 from ..callbacks import Metrics
 from ..doctor.course import course_of

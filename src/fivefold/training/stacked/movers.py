@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ...params.optimizers import Adam, Optimizer, Sgd
+from ...config.optimizers import Adam, Optimizer, Sgd
 from .weights import Side, Weights
 
 Row = Sequence[Tensor]

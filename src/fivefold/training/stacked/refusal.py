@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...config.networks.autoencoder import Autoencoder, Denoising, Plain
+from ...config.networks.cnn import Stack, Tutorial
+from ...config.networks.mlp import Mlp
+from ...config.training import Training
 from ...errors import ParamsError
-from ...families.autoencoder.params import Autoencoder, Denoising, Plain
-from ...families.cnn.params import Stack, Tutorial
 from ...families.find import build_network
-from ...families.mlp.params import Mlp
 from ...families.objective import outputs_of
 from ...families.saved import network_shape
-from ...params.training import Training
 from .job import Job
 
 OPTIMIZERS = ("adam", "adamw", "sgd")

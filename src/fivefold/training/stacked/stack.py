@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...config.training import Bce
 from ...families.autoencoder.noise import Noise
 from ...families.supervised import VALIDATION_ROWS
-from ...params.losses import Bce
 from ..seeds import mix
 from .layers import Chance
 from .losses import row_loss

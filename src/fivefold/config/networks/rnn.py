@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...params.base import Strict
-from ...params.choices import Activation, Cell, Init
+from ..base import Activation, Cell, Init, Strict
 
 Pool = Literal["last", "mean", "max", "attention"]
 Size = Annotated[int, Field(gt=0)]

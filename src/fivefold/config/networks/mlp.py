@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...params.base import Strict
-from ...params.choices import Activation, Init
+from ..base import Activation, Init, Strict
 
 
 class Mlp(Strict):

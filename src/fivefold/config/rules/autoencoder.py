@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from ..families.autoencoder.params import (
+from ..datasets import Dataset
+from ..models import Model
+from ..networks.autoencoder import (
     Autoencoder,
     Contractive,
     Denoising,
@@ -13,9 +15,7 @@ from ..families.autoencoder.params import (
     Sparse,
     Variational,
 )
-from .datasets import Dataset
-from .losses import OF_RECORDS
-from .models import Model
+from ..training import OF_RECORDS
 
 LEFT_OUT = {"imbalance": "none", "base": "none", "start": None}
 """Of training, what is of networks alone that learn targets."""

@@ -6,26 +6,23 @@ from typing import NamedTuple
 from pydantic import Field
 
 from ..errors import ParamsError
-from ..families.autoencoder.params import Autoencoder
-from ..families.cnn.params import OF_IMAGES, OF_STEPS, Cnn, Fcn, Vgg
-from ..families.cyclegan.params import Cyclegan
-from ..families.gan.params import Gan
-from ..families.rnn.params import Rnn
 from .base import Frozen, Name, Strict
-from .contests import conflicts_of_gan
 from .datasets import Dataset
-from .losses import OF_CLASSES, OF_VALUES, Quantile
 from .models import Model
+from .networks.autoencoder import Autoencoder
+from .networks.cnn import OF_IMAGES, OF_STEPS, Cnn, Fcn, Vgg
+from .networks.cyclegan import Cyclegan
+from .networks.gan import Gan
+from .networks.rnn import Rnn
 from .optimizers import OneCycle
-from .rebuilt import conflicts_of_autoencoder
+from .rules.adversarial import conflicts_of_cyclegan, conflicts_of_gan
+from .rules.autoencoder import conflicts_of_autoencoder
+from .rules.dependencies import conflicts_of_uses
+from .rules.targets import conflicts_of_also, conflicts_of_learner, conflicts_of_target, conflicts_of_tasks
 from .search import ranges_of
 from .selection import KBest, Percentile
-from .several import conflicts_of_also, conflicts_of_tasks
 from .splits import RowSplit
-from .training import Training
-from .translations import conflicts_of_cyclegan
-from .unsupervised import conflicts_of_learner, conflicts_of_target
-from .uses import conflicts_of_uses
+from .training import OF_CLASSES, OF_VALUES, Quantile, Training
 
 
 class Params(Strict):

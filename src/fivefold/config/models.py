@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from ..families.autoencoder.params import Autoencoder
-from ..families.cnn.params import Cnn
-from ..families.cyclegan.params import Cyclegan
-from ..families.gan.params import Gan
-from ..families.mlp.params import Mlp
-from ..families.rnn.params import Rnn
 from .base import Name, Strict
+from .networks.autoencoder import Autoencoder
+from .networks.cnn import Cnn
+from .networks.cyclegan import Cyclegan
+from .networks.gan import Gan
+from .networks.mlp import Mlp
+from .networks.rnn import Rnn
 from .search import Study
 from .selection import Selection
 from .training import Training

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from ..families.autoencoder.params import Autoencoder, Generate
-from ..families.cyclegan.params import Cyclegan
-from ..families.gan.params import Gan
-from .datasets import Dataset
-from .models import NOTHING, Model
-from .selection import Encoded
+from ..datasets import Dataset
+from ..models import NOTHING, Model
+from ..networks.autoencoder import Autoencoder, Generate
+from ..networks.cyclegan import Cyclegan
+from ..networks.gan import Gan
+from ..selection import Encoded
 
 NO_CLASSIFIERS = ("autoencoder", "gan", "cyclegan")
 """Families that tell no classes."""

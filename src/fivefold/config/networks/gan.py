@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...params.base import Strict
+from ..base import Strict
 
 Size = Annotated[int, Field(gt=0)]
 Smoothing = Annotated[

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Frozen, Strict
-from .checks import Levels
+from .base import Frozen, Levels, Strict
 from .splits import Split, TimeSplit
 
 Task = Literal["classification", "regression", "forecasting", "language", "unsupervised"]

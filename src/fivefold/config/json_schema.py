@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .root import Params
+from .schema import Params
 
 
 def json_schema() -> dict[str, Any]:

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...params.base import Strict
-from ..gan.params import Contest
+from ..base import Strict
+from .gan import Contest
 
 
 class Patches(Strict):

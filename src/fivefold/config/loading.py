@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from .. import paths
 from ..errors import ParamsError, shown
-from .root import Params, conflicts
+from .schema import Params, conflicts
 
 Tree = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""The `network` block of each model family."""

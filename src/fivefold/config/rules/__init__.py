@@ -1,0 +1,1 @@
+"""Validation rules that span several blocks of params.yaml."""
