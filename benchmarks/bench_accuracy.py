@@ -30,9 +30,8 @@ from fivefold.config.datasets import Dataset as DatasetParams
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.config.schema import Params
-from fivefold.data.prepared import prepare
-from fivefold.data.read import read
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
+from fivefold.data.prepare import prepare, read
 from fivefold.data.source import source_of
 from fivefold.data.splitting import folds
 from fivefold.errors import DataError

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from fivefold.config.loading import load_params
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
 from fivefold.families.expert import Expert, features_of
 from fivefold.families.likeness import kid
 from fivefold.preprocessing.scaling import fit_scaling

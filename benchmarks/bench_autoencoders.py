@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge
 from fivefold.training.fit import fit

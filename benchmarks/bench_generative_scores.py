@@ -17,7 +17,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from fivefold.config.models import Model
-from fivefold.data.records import Array, Dataset, Records
+from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.families.likeness import energy, kid
 from fivefold.families.saved import Saved

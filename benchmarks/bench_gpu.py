@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from fivefold.config.datasets import Images
 from fivefold.config.models import Model
-from fivefold.data import records
-from fivefold.data.prepared import prepare
+from fivefold.data import dataset
+from fivefold.data.prepare import prepare
 from fivefold.families.find import build_network
 from fivefold.families.shape import Shape
 from fivefold.preprocessing.scaling import fit_scaling
@@ -70,7 +70,7 @@ def model_of(network: str, epochs: int, accelerator: str) -> Model:
 class Rows(Dataset[tuple[Tensor, int]]):
     """Images as a person would serve them: one at a time, altered as it is asked for."""
 
-    def __init__(self, train: records.Records, mean: float, deviation: float) -> None:
+    def __init__(self, train: dataset.Records, mean: float, deviation: float) -> None:
         self.x, self.y, self.mean, self.deviation = train.x, train.y, mean, deviation
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class Rows(Dataset[tuple[Tensor, int]]):
         return functional.pad(x, (2, 2, 2, 2))[:, top : top + height, left : left + width], int(self.y[i])
 
 
-def usual(network: str, data: records.Dataset, epochs: int, device: str) -> None:
+def usual(network: str, data: dataset.Dataset, epochs: int, device: str) -> None:
     """Train with workers that make batches, as a person would write it."""
     params = model_of(network, epochs, "auto")
     shape = Shape(data.schema.shape, len(data.schema.classes))
@@ -117,7 +117,7 @@ def _epoch(
 
 
 def ours(
-    network: str, data: records.Dataset, epochs: int, accelerator: str, tell: Callable[..., None] = lambda *_: None
+    network: str, data: dataset.Dataset, epochs: int, accelerator: str, tell: Callable[..., None] = lambda *_: None
 ) -> None:
     """Train by the library's `fit`."""
     chain = fit_scaling(data.train.x, data.schema, block(FASHION_MNIST))
@@ -145,7 +145,7 @@ def block(folder: Path) -> Images:
     return Images.model_validate_json(json.dumps(tree))
 
 
-def time_to(network: str, data: records.Dataset, accelerator: str) -> dict[str, Any]:
+def time_to(network: str, data: dataset.Dataset, accelerator: str) -> dict[str, Any]:
     """Return after how many seconds and epochs ours reaches the accuracy of GOALS; None where it does not."""
     goal, epochs = GOALS[network]
     started, found = time.perf_counter(), dict[str, Any](accuracy=goal, seconds=None, epoch=None)
@@ -158,7 +158,7 @@ def time_to(network: str, data: records.Dataset, accelerator: str) -> dict[str, 
     return found
 
 
-def measure(network: str, data: records.Dataset, device: str, rounds: int = ROUNDS) -> dict[str, Any]:
+def measure(network: str, data: dataset.Dataset, device: str, rounds: int = ROUNDS) -> dict[str, Any]:
     """Return samples a second of both, a round being two epochs of each; the first round warms up."""
     epochs, accelerator = 2, {"cuda": "gpu"}.get(device, device)
     pairs = [

@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fivefold.config.datasets import Dataset, Images, Table
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
 from fivefold.data.storage import save_dataset
 from fivefold.preprocessing.scaling import fit_scaling
 

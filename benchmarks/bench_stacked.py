@@ -26,7 +26,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from fivefold.config.models import Model
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.preprocessing.chain import Chain
 from fivefold.training.batches import mix, shuffled

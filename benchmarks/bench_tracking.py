@@ -21,8 +21,8 @@ import numpy as np
 
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
+from fivefold.data.prepare import prepare
 from fivefold.data.storage import digest, sha256, write_manifest
 from fivefold.exporting.graph import export
 from fivefold.families.saved import save_model

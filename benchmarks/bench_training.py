@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fivefold.config.models import Model
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.preprocessing.chain import Chain
 from fivefold.training.fit import fit

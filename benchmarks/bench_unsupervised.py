@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
 
 from .bench_training import IMAGES, Case, dataset_of, in_turn, ours
 from .measure import Result, finish, table

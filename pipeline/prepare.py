@@ -4,8 +4,8 @@ import json
 
 from fivefold import paths
 from fivefold.config.loading import load_params
-from fivefold.data.findings import folded
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
+from fivefold.data.schema import folded
 from fivefold.data.storage import save_dataset
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.stages.publish import publishing

@@ -12,8 +12,8 @@ from xdist.scheduler import LoadFileScheduling
 from fivefold.config.datasets import Dataset as DatasetParams
 from fivefold.config.datasets import Images, Table
 from fivefold.config.splits import RowSplit
-from fivefold.data.read import read
-from fivefold.data.records import Array, Dataset, Records
+from fivefold.data.dataset import Array, Dataset, Records
+from fivefold.data.prepare import read
 from fivefold.data.schema import Column, Schema
 
 # the same cases each time, and few of them

@@ -10,8 +10,8 @@ from scipy.ndimage import generate_binary_structure, grey_dilation
 from sklearn.datasets import load_digits
 
 from fivefold.config.loading import load_params
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
+from fivefold.data.prepare import prepare
 from fivefold.scoring.metrics import naive_scores
 from fivefold.wiring import ROOT, examples
 

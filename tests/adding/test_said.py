@@ -9,7 +9,7 @@ import pytest
 
 from fivefold.adding.look import look
 from fivefold.config.datasets import Series
-from fivefold.data.series import read_series
+from fivefold.data.readers.series import read_series
 from fivefold.errors import DataError
 
 RANDOM = np.random.default_rng(0)

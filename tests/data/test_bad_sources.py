@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.data.findings import graded
-from fivefold.data.frame import read_frame
-from fivefold.data.read import read
+from fivefold.data.prepare import read
+from fivefold.data.readers.csv import read_frame
+from fivefold.data.schema import graded
 from fivefold.errors import DataError
 
 from ..conftest import encoded, images_block, table_block

@@ -8,10 +8,9 @@ import pytest
 from fivefold.config.base import Level, Rule
 from fivefold.config.splits import GivenSplit
 from fivefold.data.checks import MANY, SUSPECTS, check
-from fivefold.data.findings import Finding, graded
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Array, Dataset
-from fivefold.data.schema import Column
+from fivefold.data.dataset import Array, Dataset
+from fivefold.data.prepare import prepare
+from fivefold.data.schema import Column, Finding, graded
 from fivefold.errors import DataError
 
 from ..conftest import dataset_of, schema_of, table_block

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fivefold.config.datasets import Column
-from fivefold.data import columns
+from fivefold.data.columns import types
 from fivefold.errors import DataError
 
 from ..conftest import table_block, whole
@@ -59,9 +59,9 @@ INFERRED = [
 
 @pytest.mark.parametrize(("values", "kind", "cells"), INFERRED)
 def test_the_type_is_inferred_and_cells_read_by_it(values: pd.Series, kind: str, cells: list[Any]) -> None:
-    found, order = columns.infer(values, Column())
+    found, order = types.infer(values, Column())
     assert found == kind
-    parsed, bad = columns.parse(values, found, order)
+    parsed, bad = types.parse(values, found, order)
     assert len(bad) == 0
     assert [NAN if pd.isna(cell) else cell for cell in parsed] == pytest.approx(cells, nan_ok=True) or (
         kind == "categorical" and pd.Series(cells).equals(parsed.astype(object))
@@ -80,8 +80,8 @@ def test_the_type_is_inferred_and_cells_read_by_it(values: pd.Series, kind: str,
 )
 def test_a_gap_may_be_spelt_in_many_ways(gap: str, others: list[str], kind: str) -> None:
     values = of(*others, gap)
-    found, order = columns.infer(values, Column())
-    cells, bad = columns.parse(values, found, order)
+    found, order = types.infer(values, Column())
+    cells, bad = types.parse(values, found, order)
     assert (found, len(bad)) == (kind, 0)
     assert pd.isna(cells).tolist() == [False, False, False, True]
 
@@ -104,9 +104,9 @@ class TestDates:
     )
     def test_iso_dates_are_read(self, cell: str, instant: str) -> None:
         values = of(cell, "2020-01-01", None)
-        found, _ = columns.infer(values, Column())
+        found, _ = types.infer(values, Column())
         assert found == "date"
-        cells, bad = columns.parse(values, found)
+        cells, bad = types.parse(values, found)
         assert not len(bad)
         assert cells[0] == np.datetime64(instant, "ms")
         assert np.isnat(cells[2])
@@ -114,37 +114,37 @@ class TestDates:
     @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
     def test_times_of_parquet_are_dates(self, zone: str | None) -> None:
         values = pd.Series(pd.to_datetime(["2024-01-01 12:00", None]).tz_localize(zone), name="a")
-        found, _ = columns.infer(values, Column())
-        cells, bad = columns.parse(values, found)
+        found, _ = types.infer(values, Column())
+        cells, bad = types.parse(values, found)
         assert (found, len(bad)) == ("date", 0)
         assert cells[0] == np.datetime64("2024-01-01T11:00" if zone == "Europe/Berlin" else "2024-01-01T12:00", "ms")
 
     def test_parts_are_days_month_weekday_and_hour(self) -> None:
-        cells, _ = columns.parse(of("1970-01-01 06:00", "1970-02-03 12:45", None), "date")
-        column = columns.fit("d", "date", cells)
+        cells, _ = types.parse(of("1970-01-01 06:00", "1970-02-03 12:45", None), "date")
+        column = types.fit("d", "date", cells)
         assert column.features == ("d.days", "d.month", "d.weekday", "d.hour")
         # 1970-01-01 was a Thursday; 31 + 2 days later a Tuesday
         expected = [[0.25, 1, 3, 6], [33.53125, 2, 1, 12.75], [NAN] * 4]
-        np.testing.assert_allclose(columns.encode(cells, column), expected)
+        np.testing.assert_allclose(types.encode(cells, column), expected)
 
     def test_parts_that_never_change_are_left_out(self) -> None:
-        cells, _ = columns.parse(of("2024-01-01", "2024-01-03"), "date")
-        assert columns.fit("d", "date", cells).features == ("d.days", "d.weekday")
+        cells, _ = types.parse(of("2024-01-01", "2024-01-03"), "date")
+        assert types.fit("d", "date", cells).features == ("d.days", "d.weekday")
 
     def test_one_date_is_one_feature(self) -> None:
-        cells, _ = columns.parse(of("2024-01-01", "2024-01-01"), "date")
-        assert columns.fit("d", "date", cells).features == ("d.days",)
+        cells, _ = types.parse(of("2024-01-01", "2024-01-01"), "date")
+        assert types.fit("d", "date", cells).features == ("d.days",)
 
     def test_a_month_that_is_none_among_days_is_found(self) -> None:
         values = of("2024-01-01", "2024-13-01", "2024-03-01")
-        kind, _ = columns.infer(values, Column())
-        assert (kind, columns.parse(values, kind)[1].tolist()) == ("date", [1])
+        kind, _ = types.infer(values, Column())
+        assert (kind, types.parse(values, kind)[1].tolist()) == ("date", [1])
 
     def test_a_day_that_is_none_is_found(self) -> None:
         values = of("2024-01-01", "2024-02-30", "soon")
-        _, bad = columns.parse(values, "date")
+        _, bad = types.parse(values, "date")
         assert bad.tolist() == [1, 2]
-        finding = columns.doubts("a", values, "date", bad, "clean it")
+        finding = types.doubts("a", values, "date", bad, "clean it")
         assert finding is not None
         text = "column 'a' must hold ISO dates, but '2024-02-30' stands in row 2, 'soon' in row 3 (2 rows); clean it"
         assert (finding.rule, finding.level, finding.text) == ("mixed_types", "error", text)
@@ -168,79 +168,79 @@ class TestSaid:
         ],
     )
     def test_what_a_person_says_goes_first(self, values: pd.Series, said: Column, cells: list[Any]) -> None:
-        kind, order = columns.infer(values, said)
+        kind, order = types.infer(values, said)
         assert kind == ("ordinal" if said.order else said.type)
-        parsed, _ = columns.parse(values, kind, order)
+        parsed, _ = types.parse(values, kind, order)
         assert [None if pd.isna(cell) else cell for cell in parsed] == [None if pd.isna(c) else c for c in cells]
 
     def test_years_may_be_dates(self) -> None:
-        cells, bad = columns.parse(of(2020, 2021, None), columns.infer(of(2020), Column(type="date"))[0])
+        cells, bad = types.parse(of(2020, 2021, None), types.infer(of(2020), Column(type="date"))[0])
         assert not len(bad)
         assert cells[:2].astype("datetime64[Y]").astype(str).tolist() == ["2020", "2021"]
 
     def test_an_ordered_categorical_of_parquet_has_its_order(self) -> None:
         values = pd.Series(pd.Categorical(["mid", "top", None], ["base", "mid", "top"], ordered=True), name="a")
-        assert columns.infer(values, Column()) == ("ordinal", ("base", "mid", "top"))
-        assert columns.infer(values, Column(type="categorical"))[0] == "categorical"
-        cells, bad = columns.parse(values, "ordinal", ("base", "mid", "top"))
+        assert types.infer(values, Column()) == ("ordinal", ("base", "mid", "top"))
+        assert types.infer(values, Column(type="categorical"))[0] == "categorical"
+        cells, bad = types.parse(values, "ordinal", ("base", "mid", "top"))
         np.testing.assert_array_equal(cells, [1, 2, NAN])
         assert not len(bad)
 
     def test_an_unknown_scale_needs_its_order(self) -> None:
         message = r"column 'a' is ordinal, so `order` must list its values, lowest first; add it"
         with pytest.raises(DataError, match=message):
-            columns.infer(of("silver", "gold"), Column(type="ordinal"))
+            types.infer(of("silver", "gold"), Column(type="ordinal"))
 
     def test_a_value_that_an_order_lacks_is_found(self) -> None:
-        _, bad = columns.parse(of("a", "z", "b"), "ordinal", ("a", "b"))
+        _, bad = types.parse(of("a", "z", "b"), "ordinal", ("a", "b"))
         assert bad.tolist() == [1]
 
 
 class TestMixed:
     def test_half_numbers_are_numbers_with_mistakes(self) -> None:
         values = of("1", "two", "3", "NA", "IV")
-        kind, _ = columns.infer(values, Column())
-        cells, bad = columns.parse(values, kind)
+        kind, _ = types.infer(values, Column())
+        cells, bad = types.parse(values, kind)
         assert (kind, bad.tolist()) == ("numeric", [1, 4])
         np.testing.assert_array_equal(cells, [1, NAN, 3, NAN, NAN])
 
     def test_fewer_are_words(self) -> None:
-        assert columns.infer(of("1", "two", "three"), Column())[0] == "categorical"
+        assert types.infer(of("1", "two", "three"), Column())[0] == "categorical"
 
     def test_a_text_is_not_tried_as_a_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("fivefold.data.columns.pd.to_numeric", None)  # a million texts take it seconds
+        monkeypatch.setattr("fivefold.data.columns.types.pd.to_numeric", None)  # a million texts take it seconds
         values = pd.Series([f"text {i}" for i in range(99)] + ["7"], name="a")
-        assert columns.infer(values, Column())[0] == "categorical"
+        assert types.infer(values, Column())[0] == "categorical"
 
     @pytest.mark.parametrize("cell", ["5", "-.5", "+7e3", " 1.5", "inf", "-Infinity", "2."])
     def test_however_a_number_begins_it_is_one(self, cell: str) -> None:
-        assert columns.infer(of(cell, "word"), Column())[0] == "numeric"
+        assert types.infer(of(cell, "word"), Column())[0] == "numeric"
 
     def test_a_word_far_down_makes_no_boolean(self) -> None:
         values = pd.Series(["yes", "no"] * 6000 + ["perhaps"], name="a")
-        assert columns.infer(values, Column())[0] == "categorical"
+        assert types.infer(values, Column())[0] == "categorical"
 
     @pytest.mark.parametrize("cell", [np.inf, -np.inf, 1e38, "inf", "1e99"])
     def test_what_no_network_can_hold_is_no_value(self, cell: Any) -> None:
         values = of(1.0, cell, 2.0)
-        cells, bad = columns.parse(values, "numeric")
+        cells, bad = types.parse(values, "numeric")
         np.testing.assert_array_equal(cells, [1, NAN, 2])
-        finding = columns.doubts("a", values, "numeric", bad, "clean it")
+        finding = types.doubts("a", values, "numeric", bad, "clean it")
         assert finding is not None
         assert finding.rule == "non_finite"
 
 
 class TestCategories:
     def test_training_rows_decide_and_others_become_one_past_the_last(self) -> None:
-        cells, _ = columns.parse(of("b", "a", None, "b", "z"), "categorical")
-        column = columns.fit("a", "categorical", cells[:4])
+        cells, _ = types.parse(of("b", "a", None, "b", "z"), "categorical")
+        column = types.fit("a", "categorical", cells[:4])
         assert column.categories == ("a", "b")
-        np.testing.assert_array_equal(columns.encode(cells, column)[:, 0], [1, 0, NAN, 1, 2])
+        np.testing.assert_array_equal(types.encode(cells, column)[:, 0], [1, 0, NAN, 1, 2])
 
     @pytest.mark.parametrize(("rare", "kept"), [(0.0, ("a", "b", "c")), (0.15, ("a", "b")), (0.3, ("a",)), (0.9, ())])
     def test_rare_ones_are_not_kept(self, rare: float, kept: tuple[str, ...]) -> None:
-        cells, _ = columns.parse(of(*"aaaaaaabbc"), "categorical")
-        assert columns.fit("a", "categorical", cells, rare=rare).categories == kept
+        cells, _ = types.parse(of(*"aaaaaaabbc"), "categorical")
+        assert types.fit("a", "categorical", cells, rare=rare).categories == kept
 
 
 def test_types_may_be_said_in_params(tmp_path: Path) -> None:
@@ -256,14 +256,14 @@ def test_types_may_be_said_in_params(tmp_path: Path) -> None:
 
 def test_a_date_far_away_is_one() -> None:
     """9999-12-31 says "for ever", 0001-01-01 "never"; days by the proleptic Gregorian calendar of `datetime`."""
-    cells, bad = columns.parse(of("2020-01-01", "9999-12-31", "0001-01-01", None), "date")
+    cells, bad = types.parse(of("2020-01-01", "9999-12-31", "0001-01-01", None), "date")
     assert len(bad) == 0
-    features = columns.encode(cells, columns.fit("a", "date", cells))
+    features = types.encode(cells, types.fit("a", "date", cells))
     assert features[:, 0] == pytest.approx([18262, 2932896, -719162, NAN], nan_ok=True)
     assert features[:, 1] == pytest.approx([1, 12, 1, NAN], nan_ok=True)
 
 
 def test_a_year_of_five_digits_is_a_mistake_among_dates() -> None:
     values = of("2020-01-01", "12021-01-01", "2020-03-05")
-    assert columns.infer(values, Column())[0] == "date"
-    assert columns.parse(values, "date")[1].tolist() == [1]
+    assert types.infer(values, Column())[0] == "date"
+    assert types.parse(values, "date")[1].tolist() == [1]

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from fivefold.config.datasets import Dataset as Params
 from fivefold.config.models import Model
-from fivefold.data.prepared import prepare
-from fivefold.data.records import SPLITS, Dataset
+from fivefold.data.dataset import SPLITS, Dataset
+from fivefold.data.prepare import prepare
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
 from fivefold.families.deployed import Preprocess

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from fivefold.config.datasets import Column, Series
-from fivefold.data.columns import infer, parse
-from fivefold.data.series import read_series
+from fivefold.data.columns.types import infer, parse
+from fivefold.data.readers.series import read_series
 
 
 def parsed(*cells: str) -> list[str]:

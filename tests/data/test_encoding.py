@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from fivefold.config.datasets import Format
-from fivefold.data.encoding import PIECE, guess
-from fivefold.data.frame import read_frame
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
+from fivefold.data.readers.csv import read_frame
+from fivefold.data.readers.encoding import PIECE, guess
 from fivefold.errors import DataError
 
 from ..conftest import table_block

@@ -1,6 +1,6 @@
 """Many findings of one rule are one line on a screen."""
 
-from fivefold.data.findings import Finding, folded
+from fivefold.data.schema import Finding, folded
 
 
 def constants(n: int) -> list[Finding]:

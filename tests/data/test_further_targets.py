@@ -9,13 +9,12 @@ import pandas as pd
 import pytest
 
 from fivefold.config.datasets import Column, Missing
-from fivefold.data.goals import gives, goals
-from fivefold.data.prepared import prepare
-from fivefold.data.read import read
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
+from fivefold.data.prepare import prepare, read
 from fivefold.data.schema import Further
 from fivefold.data.splitting import split
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
+from fivefold.data.targets import gives, goals
 from fivefold.errors import DataError
 from fivefold.training.targets import Targets
 

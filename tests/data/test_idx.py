@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fivefold.data import idx
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
+from fivefold.data.readers import idx
 from fivefold.errors import DataError
 
 from ..conftest import images_block, whole

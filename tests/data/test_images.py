@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from fivefold.config.datasets import Format
-from fivefold.data.images import read_images
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
+from fivefold.data.readers.images import read_images
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling

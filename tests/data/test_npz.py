@@ -8,8 +8,8 @@ import pytest
 
 from fivefold.adding.look import look
 from fivefold.config.datasets import Images
-from fivefold.data.npz import read_npz
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
+from fivefold.data.readers.npz import read_npz
 from fivefold.errors import DataError
 
 RANDOM = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.data.read import read
+from fivefold.data.prepare import read
 from fivefold.errors import DataError
 
 from ..conftest import images_block, table_block

@@ -8,9 +8,9 @@ import pytest
 
 from fivefold.config.datasets import Sequences
 from fivefold.config.splits import GivenSplit, RowSplit
-from fivefold.data.prepared import prepare
-from fivefold.data.records import SPLITS
-from fivefold.data.sequences import read_sequences
+from fivefold.data.dataset import SPLITS
+from fivefold.data.prepare import prepare
+from fivefold.data.readers.sequences import read_sequences
 
 from .test_sequences import NAN, block, refused
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fivefold.data.images import read_images
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
+from fivefold.data.prepare import prepare
+from fivefold.data.readers.images import read_images
 from fivefold.errors import DataError
 
 from ..conftest import encoded as encoded_

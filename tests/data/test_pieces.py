@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.data import pieces
-from fivefold.data.frame import read_frame
+from fivefold.data.readers import csv
+from fivefold.data.readers.csv import read_frame
 from fivefold.errors import DataError
 
 N = 1_000
@@ -34,13 +34,13 @@ def written(folder: Path, **columns: list[str]) -> Path:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "CELLS", 1_000)
+    monkeypatch.setattr(csv, "CELLS", 1_000)
 
 
 def test_columns_have_the_values_that_the_whole_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, **COLUMNS)
     whole = read_frame(path, words=["large"])
-    monkeypatch.setattr(pieces, "CELLS", 1_000)
+    monkeypatch.setattr(csv, "CELLS", 1_000)
     read = read_frame(path, words=["large"])
     assert [str(kind) for kind in read.dtypes[["whole", "gaps", "number", "word_late"]]] == [
         "int8",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
-from fivefold.data.records import Keys
+from fivefold.data.dataset import Keys
 from fivefold.data.splitting import folds, split
 from fivefold.errors import DataError
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from fivefold.config.datasets import Series
 from fivefold.config.splits import TimeSplit
-from fivefold.data.prepared import prepare
-from fivefold.data.raw import Arrays
-from fivefold.data.records import Array, Dataset
-from fivefold.data.series import read_series
-from fivefold.data.steps import last_times, step_of, time_of
+from fivefold.data.columns.dates import last_times, step_of, time_of
+from fivefold.data.dataset import Array, Arrays, Dataset
+from fivefold.data.prepare import prepare
+from fivefold.data.readers.series import read_series
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
@@ -431,8 +430,8 @@ class TestRefused:
         def never(*_: object, **__: object) -> None:
             raise AssertionError("a grid is made")
 
-        monkeypatch.setattr("fivefold.data.series.pd.date_range", never)
-        monkeypatch.setattr("fivefold.data.series.np.arange", never)
+        monkeypatch.setattr("fivefold.data.readers.series.pd.date_range", never)
+        monkeypatch.setattr("fivefold.data.readers.series.np.arange", never)
         path = tmp_path / "a.csv"
         path.write_text(csv(times))
         line = rf"a series may have 50000000 steps, but at step {step} has \d{{8,}}; say another `step`"

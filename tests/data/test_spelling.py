@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from fivefold.config.datasets import Column, Format
-from fivefold.data.columns import infer, parse
-from fivefold.data.frame import read_frame
+from fivefold.data.columns.types import infer, parse
+from fivefold.data.readers.csv import read_frame
 from fivefold.errors import DataError
 
 from ..conftest import encoded, table_block

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
-from fivefold.data.records import Array, Keys, Parts
+from fivefold.data.dataset import Array, Keys, Parts
 from fivefold.data.splitting import folds, split
 from fivefold.errors import DataError
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from fivefold.config.datasets import Dataset as Params
-from fivefold.data.prepared import prepare
+from fivefold.data.prepare import prepare
 from fivefold.errors import CheckError
 
 BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)

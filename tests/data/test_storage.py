@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
 from fivefold.data.storage import FIELDS, digest, load_dataset, save_dataset, sha256, verify, write_manifest
 from fivefold.errors import ArtifactError
 

@@ -12,9 +12,8 @@ import pytest
 
 from fivefold.config.datasets import Column, Format, Missing
 from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
-from fivefold.data.prepared import prepare
-from fivefold.data.read import read
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
+from fivefold.data.prepare import prepare, read
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from fivefold.config.datasets import Format, Text
 from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
-from fivefold.data.prepared import prepare
-from fivefold.data.records import SPLITS
+from fivefold.data.dataset import SPLITS
+from fivefold.data.prepare import prepare
+from fivefold.data.readers.text import MARKS, PADDING, UNKNOWN, learn, numbered, read_text, tokenise
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
-from fivefold.data.text import MARKS, PADDING, UNKNOWN, learn, numbered, read_text, tokenise
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
@@ -389,7 +389,7 @@ def test_more_tokens_than_memory_holds_are_refused(tmp_path: Path, monkeypatch: 
         path, block(path, length=2**30), "a.csv: 4 records of 1073741824 tokens are too many for memory, which hold"
     )
     path.unlink()
-    monkeypatch.setattr("fivefold.data.text.LARGEST", 99)
+    monkeypatch.setattr("fivefold.data.readers.text.LARGEST", 99)
     path = written(tmp_path, "a" * 30, "a.txt")
     refused(path, novel(path), "26 records of 4 tokens are too many for memory, which holds 99; shorten `length`, or")
 

@@ -11,8 +11,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from fivefold.config.datasets import Dataset as Params
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
+from fivefold.data.prepare import prepare
 from fivefold.errors import DataError
 
 from .test_idx import idx_bytes

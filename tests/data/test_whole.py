@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from fivefold.config.datasets import Column
-from fivefold.data.records import Dataset
-from fivefold.data.whole import fitting, whole
-from fivefold.data.words import settled, written
+from fivefold.data.dataset import Dataset
+from fivefold.data.decoding import fitting, settled, whole, written
 
 from ..conftest import encoded, table_block
 

@@ -52,7 +52,7 @@ def test_a_changed_key(project: Project, key: str, value: object, expected: set[
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("src/fivefold/data/table.py", stages("prepare", DATASETS)),
+        ("src/fivefold/data/readers/table.py", stages("prepare", DATASETS)),
         ("src/fivefold/preprocessing/selection.py", stages("select_features")),
         ("src/fivefold/training/optimizers.py", stages("train")),
         (

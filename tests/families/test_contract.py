@@ -22,7 +22,7 @@ from fivefold.config.networks.gan import Gan
 from fivefold.config.networks.mlp import Mlp
 from fivefold.config.networks.rnn import Pool, Rnn
 from fivefold.config.training import Auto, Plain
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError, ParityError

@@ -13,7 +13,7 @@ import torch
 
 from fivefold.config.models import Model
 from fivefold.config.selection import KBest, Pca, Selection
-from fivefold.data.records import Array, Dataset, Records
+from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
 from fivefold.exporting.graph import export

@@ -7,7 +7,7 @@ import torch
 
 from fivefold.config.datasets import Missing, Series
 from fivefold.config.splits import TimeSplit
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.errors import ParamsError
 from fivefold.families.undo import Undo
 from fivefold.preprocessing.chain import Chain, Step

@@ -1,6 +1,6 @@
 import pytest
 
-from fivefold.data.text import tokenise
+from fivefold.data.readers.text import tokenise
 from fivefold.generating.joining import gap
 
 TEXTS = [

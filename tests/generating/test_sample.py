@@ -18,7 +18,7 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.config.networks.rnn import Rnn
 from fivefold.config.splits import TimeSplit
 from fivefold.config.training import Auto
-from fivefold.data.read import read
+from fivefold.data.prepare import read
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
 from fivefold.families.deployed import Classify, Deployed, Preprocess

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from fivefold.config.base import Activation
 from fivefold.config.selection import KBest, KeepAll, Pca, Selection
 from fivefold.config.splits import RowSplit
-from fivefold.data.records import Array, Keys
+from fivefold.data.dataset import Array, Keys
 from fivefold.data.splitting import split
 from fivefold.errors import ArtifactError
 from fivefold.families.deployed import Preprocess

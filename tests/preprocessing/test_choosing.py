@@ -11,8 +11,8 @@ from sklearn.linear_model import Lasso, LogisticRegression, Ridge, RidgeClassifi
 
 from fivefold.config.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from fivefold.config.splits import GivenSplit
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
+from fivefold.data.prepare import prepare
 from fivefold.errors import DataError
 from fivefold.preprocessing import choosing
 from fivefold.preprocessing.choosing import draw

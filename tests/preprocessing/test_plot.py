@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from fivefold.config.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
 from fivefold.preprocessing import plot
 from fivefold.preprocessing.plot import plot_map, plot_selection

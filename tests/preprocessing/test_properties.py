@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 from fivefold.config.datasets import Missing
 from fivefold.config.training import Auto
-from fivefold.data import columns
-from fivefold.data.records import Array, Records
+from fivefold.data.columns.types import types
+from fivefold.data.dataset import Array, Records
 from fivefold.data.schema import Schema
 from fivefold.families.deployed import Preprocess
 from fivefold.families.saved import output_of
@@ -72,10 +72,10 @@ WORDS = st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"), min_
 class TestCategories:
     @staticmethod
     def encoded(words: list[str | None], rare: float = 0.0) -> tuple[Schema, Array]:
-        cells, _ = columns.parse(pd.Series(words, dtype=object, name="a"), "categorical")
-        column = columns.fit("a", "categorical", cells, rare=rare)
+        cells, _ = types.parse(pd.Series(words, dtype=object, name="a"), "categorical")
+        column = types.fit("a", "categorical", cells, rare=rare)
         schema = schema_of((1,)).model_copy(update={"columns": (column,)})
-        return schema, columns.encode(cells, column)
+        return schema, types.encode(cells, column)
 
     @given(WORDS)
     def test_a_row_s_one_column_names_its_category(self, words: list[str | None]) -> None:
@@ -94,7 +94,7 @@ class TestCategories:
     @given(st.lists(st.sampled_from(["low", "Medium", " HIGH ", None, "NA"]), min_size=1))
     def test_a_rank_names_its_word(self, words: list[str | None]) -> None:
         order = ("low", "medium", "high")
-        ranks, bad = columns.parse(pd.Series(words, dtype=object), "ordinal", order)
+        ranks, bad = types.parse(pd.Series(words, dtype=object), "ordinal", order)
         assert not len(bad)
         found = [None if np.isnan(rank) else order[int(rank)] for rank in ranks]
         assert found == [None if word in (None, "NA") else word.strip().lower() for word in words]

@@ -7,7 +7,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, Normalizer,
 from fivefold.config.datasets import Column as ColumnParams
 from fivefold.config.datasets import Images, Missing, Sequences, Table
 from fivefold.config.splits import RowSplit
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.data.schema import Column, Schema
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.scaling import fit_scaling

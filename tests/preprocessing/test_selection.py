@@ -12,9 +12,9 @@ from sklearn.feature_selection import (
 )
 
 from fivefold.config.selection import KBest, KeepAll, Pca, Rfe, Selection, Variance
-from fivefold.data.records import Array
+from fivefold.data.baselines import windows
+from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
-from fivefold.data.windows import windows
 from fivefold.errors import DataError
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.selection import Selected, feature_names, fit_selection

@@ -10,8 +10,8 @@ import pytest
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.config.networks.mlp import Mlp
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
+from fivefold.data.prepare import prepare
 from fivefold.errors import TrainingError
 from fivefold.preprocessing.chain import Chain
 from fivefold.preprocessing.scaling import fit_scaling

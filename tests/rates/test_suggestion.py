@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fivefold.config.optimizers import Adam
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.errors import TrainingError
 from fivefold.rates.show import lines
 from fivefold.rates.suggestion import suggestion

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.scoring.compression import POINTS, Coder, beside, curve, sensitivity
 
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.families import likeness as pairs
 from fivefold.families.likeness import energy, kid, spread
 from fivefold.scoring import likeness

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fivefold.data.records import Records
+from fivefold.data.dataset import Records
 from fivefold.scoring.lines import lines
 from fivefold.scoring.metrics import scores_of
 

@@ -7,8 +7,8 @@ from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from fivefold.config.networks.mlp import Mlp
-from fivefold.data.naive import places
-from fivefold.data.records import Array, Records
+from fivefold.data.baselines import places
+from fivefold.data.dataset import Array, Records
 from fivefold.errors import TrainingError
 from fivefold.families.deployed import Classify, Deployed, Preprocess
 from fivefold.families.find import build_network

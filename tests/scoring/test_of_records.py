@@ -17,7 +17,7 @@ from fivefold.config.datasets import Missing
 from fivefold.config.models import Model
 from fivefold.config.networks.autoencoder import Autoencoder
 from fivefold.config.training import Auto
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Column, Schema
 from fivefold.families.expert import Expert
 from fivefold.families.find import build_network

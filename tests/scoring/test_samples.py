@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Column
 from fivefold.families.expert import Expert
 from fivefold.families.saved import Saved

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import auc, roc_auc_score
 
-from fivefold.data.records import Array, Records
+from fivefold.data.dataset import Array, Records
 from fivefold.data.schema import Schema
 from fivefold.plotting import STYLE
 from fivefold.scoring.pictures import PICTURES, confusion, draw, forecast

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fivefold.config.networks.cnn import Stack
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
 from fivefold.families.expert import Expert
 from fivefold.families.saved import Saved
 from fivefold.scoring.judge import judge

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fivefold.data.records import Keys
+from fivefold.data.dataset import Keys
 from fivefold.errors import DataError
 from fivefold.studies.aside import set_aside, share_of
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fivefold.config.models import Model
-from fivefold.data.records import Array, Dataset, Records
+from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError
 from fivefold.preprocessing.chain import Chain

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from fivefold.config.models import Model
-from fivefold.data.records import Array, Dataset, Records
+from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
 from fivefold.families.expert import Expert

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from fivefold.config.models import Model
 from fivefold.config.networks.mlp import Mlp
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
 from fivefold.preprocessing.chain import Chain, Step

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fivefold.config.models import Model
 from fivefold.config.training import CrossEntropy
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.families.objective import Objective
 from fivefold.preprocessing.chain import Chain
 from fivefold.scoring.metrics import balanced_accuracy

@@ -11,8 +11,8 @@ import torch
 from fivefold.config.datasets import Text
 from fivefold.config.models import Model
 from fivefold.config.splits import TimeSplit
-from fivefold.data.prepared import prepare
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
+from fivefold.data.prepare import prepare
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.saved import Saved

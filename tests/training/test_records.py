@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fivefold.config.models import Model
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError
 from fivefold.preprocessing.chain import Chain, Step

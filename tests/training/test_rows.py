@@ -10,7 +10,7 @@ import pytest
 
 from fivefold.config.datasets import Table
 from fivefold.config.networks.mlp import Mlp
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.interface import inputs_of, interface_of

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from fivefold.config.models import Model
-from fivefold.data.goals import goals
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Further, Schema
 from fivefold.data.storage import write_manifest
+from fivefold.data.targets import goals
 from fivefold.errors import ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fivefold.config.models import Model
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.errors import ParamsError
 from fivefold.families.depth import layers_of
 from fivefold.families.shape import Shape

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fivefold.config.models import Model
-from fivefold.data.records import Dataset
+from fivefold.data.dataset import Dataset
 from fivefold.errors import ParamsError
 from fivefold.families.adversarial import Adversarial
 from fivefold.families.cyclegan.module import Module

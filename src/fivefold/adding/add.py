@@ -15,9 +15,9 @@ from ..config.base import NAME_PATTERN
 from ..config.datasets import Dataset as DatasetParams
 from ..config.loading import load_params
 from ..config.schema import Params
-from ..data.findings import Finding
-from ..data.prepared import prepare
-from ..data.records import Dataset
+from ..data.dataset import Dataset
+from ..data.prepare import prepare
+from ..data.schema import Finding
 from ..errors import CheckError, DataError, ParamsError
 from .copying import copy
 from .goal import listed

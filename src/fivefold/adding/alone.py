@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from ..data.roles import PARTS
+from ..data.columns.roles import PARTS
 from ..errors import DataError
 from .dividing import SHARES
 from .said import RECORDS, UNSUPERVISED

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from ..config.datasets import Column
-from ..data import columns
-from ..data.records import Array
-from ..data.times import compact
+from ..data.columns import types
+from ..data.columns.timestamps import compact
+from ..data.dataset import Array
 from .groups import words_of
 
 NAMES = frozenset(("year", "time", "date", "timestamp", "datetime", "epoch"))
@@ -48,10 +48,10 @@ def times_of(values: pd.Series) -> Array | None:
         if found is None and (named or values.nunique() >= SURE):
             found = compact(numbers)
         return found if found is not None else numbers if named else None
-    kind, _ = columns.infer(values, Column())
+    kind, _ = types.infer(values, Column())
     if kind != "date" and not (kind == "numeric" and named):
         return None
-    cells, bad = columns.parse(values, kind)
+    cells, bad = types.parse(values, kind)
     return None if len(bad) else np.asarray(cells)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.dates import OTHER_DATE
-from ..data.spelling import DAY_OR_MONTH, SHARE
+from ..data.columns.dates import OTHER_DATE
+from ..data.columns.numbers import DAY_OR_MONTH, SHARE
 from ..errors import DataError, shown
 
 DATES = ("iso", "day_first", "month_first")

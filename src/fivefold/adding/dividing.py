@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ..config.splits import TimeSplit
-from ..data.amounts import CLOCK
-from ..data.records import Array, Keys
+from ..data.columns.numbers import DURATION
+from ..data.columns.timestamps import joined
+from ..data.dataset import Array, Keys
 from ..data.splitting import split
-from ..data.times import joined
 from ..errors import DataError
 from .clock import is_even, is_time, times_of
 from .groups import group_of, words_of
@@ -164,7 +164,7 @@ def _apart(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
 def _is_one(frame: pd.DataFrame, names: tuple[str, str]) -> bool:
     """Say whether the second of two columns tells when within the first a row is."""
     cells = frame[names[1]].astype(str).str.strip()
-    if not WITHIN & words_of(names[1]) and not cells.str.fullmatch(CLOCK).all():
+    if not WITHIN & words_of(names[1]) and not cells.str.fullmatch(DURATION).all():
         return False
     together = times_of(joined(frame, names))
     return together is not None and len(np.unique(together)) == len(together) and is_even(together)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..config.datasets import Column
-from ..data import columns
-from ..data.records import Array
+from ..data.columns import types
+from ..data.dataset import Array
 from ..errors import DataError, shown
 
 TARGETS = ("target", "label", "class", "y")
@@ -65,7 +65,7 @@ def check_columns(frame: pd.DataFrame, named: Sequence[tuple[str, str]], source:
 
 def check_task(target: pd.Series, task: str, source: Path) -> None:
     """Refuse to tell words as values."""
-    kind, _ = columns.infer(target.dropna(), Column())
+    kind, _ = types.infer(target.dropna(), Column())
     if task == "regression" and kind not in ("numeric", "boolean"):
         raise DataError(
             f"{source}: --task regression needs numbers, but column {target.name!r} is {kind}, such as"
@@ -77,7 +77,7 @@ def gaps_of(target: pd.Series, task: str) -> Array:
     """Return which rows have no target, (n,)."""
     empty = target.isna()
     if task == "regression" and not pd.api.types.is_numeric_dtype(target.dtype):
-        empty |= target.astype(str).str.strip().str.lower().isin(columns.GAPS | columns.UNKNOWN)
+        empty |= target.astype(str).str.strip().str.lower().isin(types.GAPS | types.UNKNOWN)
     return np.asarray(empty)
 
 
@@ -98,7 +98,7 @@ def task_of(values: pd.Series) -> str:
     """Return classification for words, booleans and few whole numbers, else regression."""
     known = values.dropna()
     if not pd.api.types.is_numeric_dtype(known.dtype) or pd.api.types.is_bool_dtype(known.dtype):
-        kind, _ = columns.infer(known, Column())
+        kind, _ = types.infer(known, Column())
         return "regression" if kind == "numeric" else "classification"
     whole = bool((known == known.round()).all())
     return "classification" if whole and known.nunique() <= min(FEW, max(2, len(known) // 5)) else "regression"
@@ -122,7 +122,7 @@ def is_skewed(target: pd.Series) -> bool:
     The largest is over `FAR` times the median, while the logarithms lie about evenly around their mean. In their own
     unit a few incomes of millions would be all that the loss sees.
     """
-    values = np.sort(columns.parse(target, "numeric")[0])
+    values = np.sort(types.parse(target, "numeric")[0])
     if not len(values) or not values[0] > 0 or values[-1] <= FAR * np.median(values):
         return False
     logs = np.log(values)

@@ -7,13 +7,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from ..data import idx, pairs
-from ..data.bundled import load_bundled
-from ..data.frame import SUFFIXES, read_frame
-from ..data.npz import read_npz
-from ..data.roles import PARTS
-from ..data.spelling import iso_dates
-from ..data.ts import read_ts
+from ..data.columns.numbers import iso_dates
+from ..data.columns.roles import PARTS
+from ..data.readers import idx, ucr
+from ..data.readers.csv import SUFFIXES, load_bundled, read_frame
+from ..data.readers.npz import read_npz
+from ..data.readers.ucr import read_ts
 from ..errors import DataError
 from .alone import NOTE, lie_flat, without_target
 from .days import dates_of
@@ -30,7 +29,7 @@ FOLDER, PAIR = "a folder or zip of images", "a folder of sequences"
 GIVEN = {"by": "column", "validation": SHARES["validation"]}
 """As the source says it; if it has no validation rows, so many training rows become them."""
 
-TRAINING = tuple(f"_train{suffix}" for suffix in pairs.SUFFIXES)
+TRAINING = tuple(f"_train{suffix}" for suffix in ucr.SUFFIXES)
 OF_LABELS = ("classification", "regression", UNSUPERVISED)
 OWN: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     ".txt": (("text",), (), "the next character is told"),
@@ -83,7 +82,7 @@ def _look(source: Path, said: Said) -> Found:
     if form == ".txt":
         return Found(_language())
     if form == PAIR:
-        _, labels, _ = pairs.read_pair(source, labelled=False)
+        _, labels, _ = ucr.read_pair(source, labelled=False)
         return _labelled("sequences", labels, said.task, source, by_source=True)
     if form == ".ts":
         _, labels = read_ts(source, labelled=False)

@@ -4,9 +4,8 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from ..data.amounts import AFTER, BEFORE
-from ..data.columns import GAPS
-from ..data.spelling import number_pattern
+from ..data.columns.numbers import AFTER, BEFORE, number_pattern
+from ..data.columns.types import GAPS
 
 COMMAS = re.compile(r"[-+]?(\d*,\d+|\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,})")
 """What only a file with a decimal comma holds: 1,5 or 1.234,5 or 1.234.567."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..data.checks import IMBALANCE
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..data.schema import Schema
 
 Block = dict[str, Any]

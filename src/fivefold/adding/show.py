@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..data.findings import folded
-from ..data.records import Array, Dataset
-from ..data.schema import Column, Schema
-from ..data.steps import step_of, time_of
+from ..data.columns.dates import step_of, time_of
+from ..data.dataset import Array, Dataset
+from ..data.schema import Column, Schema, folded
 from .add import Added
 from .clock import times_of
 from .goal import listed

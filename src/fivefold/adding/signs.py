@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..config.datasets import Column
-from ..data import columns
-from ..data.roles import PARTS
+from ..data.columns import types
+from ..data.columns.roles import PARTS
 
 SEVERAL_WORDS = r"\s|[\u0e00-\u0eff\u3040-\u9fff]"
 """What stands in several words: what parts them, or a letter of a script that does not part them."""
@@ -21,7 +21,7 @@ def is_numeric(values: pd.Series) -> bool:
 def holds_numbers(values: pd.Series) -> bool:
     """Say whether a column holds numbers, however they are written: 12% too."""
     text = not pd.api.types.is_numeric_dtype(values.dtype)
-    return is_numeric(values) or (text and columns.infer(values, Column())[0] == "numeric")
+    return is_numeric(values) or (text and types.infer(values, Column())[0] == "numeric")
 
 
 def is_fold(values: pd.Series) -> bool:
@@ -42,7 +42,7 @@ def is_words(values: pd.Series) -> bool:
     """Say whether a column holds words: neither numbers nor dates, nor yes and no."""
     if pd.api.types.is_numeric_dtype(values.dtype):
         return False
-    return columns.infer(values, Column())[0] == "categorical"
+    return types.infer(values, Column())[0] == "categorical"
 
 
 def is_text(values: pd.Series) -> bool:

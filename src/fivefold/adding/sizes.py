@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from ..data.pictures import FORMATS, PACKINGS, SUFFIXES, UNREADABLE
+from ..data.readers.image_folder import FORMATS, PACKINGS, SUFFIXES, UNREADABLE
 from ..errors import DataError
 
 Size = tuple[int, int]

@@ -10,8 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ..config.datasets import Format
-from ..data.encoding import guess
-from ..data.frame import separator_of
+from ..data.readers.csv import separator_of
+from ..data.readers.encoding import guess
 from .marks import marks
 
 BEGINNING = 2**20

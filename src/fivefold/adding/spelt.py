@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ..config.datasets import Column
-from ..data import columns
-from ..data.amounts import CLOCK, amounts
+from ..data.columns import types
+from ..data.columns.numbers import DURATION, amounts
 from ..errors import shown
 
 UNIT = re.compile(r"[-+]?\d[\d.,' ]*?\s?([^\W\d_]{1,7}\d?|[^\W\d_]{1,4}/[^\W\d_]{1,4}|°[CF]?)")
@@ -47,13 +47,13 @@ def _units(frame: pd.DataFrame) -> Iterator[str]:
         units = cells.map(lambda cell: found[1] if (found := UNIT.fullmatch(cell)) else None).dropna()
         if len(units) < max(LEAST, MOST * len(cells)) or units.nunique() > UNITS or ORDINAL & set(units):
             continue
-        if columns.infer(frame[name], Column())[0] == "categorical":
+        if types.infer(frame[name], Column())[0] == "categorical":
             yield f"{name} {shown(cells[units.index[0]])}"
 
 
 def _amounts(frame: pd.DataFrame) -> Iterator[str]:
     for name in frame.select_dtypes(["str", "object"]):
-        if columns.infer(frame[name], Column())[0] != "numeric":
+        if types.infer(frame[name], Column())[0] != "numeric":
             continue
         words = pd.Series(frame[name].dropna().astype(str).str.strip().str.lower().unique())
         written = words[pd.to_numeric(words, errors="coerce").isna()]
@@ -65,7 +65,7 @@ def _amounts(frame: pd.DataFrame) -> Iterator[str]:
 
 def _seconds(words: pd.Series, first: str) -> str:
     """Return the unit of a duration, and what a person who meant minutes and seconds must do."""
-    if not CLOCK.fullmatch(first):
+    if not DURATION.fullmatch(first):
         return ""
     long = next((word for word in words if (found := HOURS.fullmatch(word)) and int(found[1]) > A_DAY), "")
     return f" seconds (of hours and minutes; if {long} is minutes and seconds, write 00:{long})" if long else " seconds"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..errors import shown
 from .clock import times_of
 from .groups import says_ids, words_of

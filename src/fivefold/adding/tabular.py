@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.target import numbers, one_spelling
-from ..data.times import joined
+from ..data.columns.timestamps import joined
+from ..data.targets import numbers, one_spelling
 from ..errors import DataError
 from .clock import is_even, is_time, known_season, times_of
 from .dividing import divided, split_of

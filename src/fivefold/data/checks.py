@@ -9,9 +9,9 @@ from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ..config.base import Level, Rule
-from .findings import Finding
-from .records import Array, Dataset, Records
-from .step_checks import FAR, constant_steps, leaking_exogenous, outlying_steps, still
+from .dataset import Array, Dataset, Records
+from .schema import Finding
+from .sequence_checks import FAR, constant_steps, leaking_exogenous, outlying_steps, still
 
 IMBALANCE = 10.0
 """Rows of the most common class per row of the rarest above which a note becomes a warning."""

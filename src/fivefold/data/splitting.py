@@ -16,8 +16,8 @@ from sklearn.model_selection import (
 
 from ..config.splits import GivenSplit, GroupSplit, Part, RowSplit, Split, TimeSplit
 from ..errors import DataError
-from .findings import Finding
-from .records import Keys, Parts
+from .dataset import Keys, Parts
+from .schema import Finding
 
 Index = NDArray[np.int64]
 

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from ..config.base import Strict
 from ..errors import ArtifactError
-from .records import SPLITS, Array, Dataset, Records
+from .baselines import joined, windows
+from .dataset import SPLITS, Array, Dataset, Records
 from .schema import Schema
-from .windows import joined, windows
 
 MANIFEST = "manifest.json"
 FIELDS = ("x", "y", "rows", "groups", "also", "season")

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import torch
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..families.interface import interface_of
 from ..families.saved import Saved, gives_of
 

@@ -8,7 +8,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..errors import ParityError
 from ..families.deployed import Classify, Rescale, SideBySide, Sigmoid
 from ..families.interface import inputs_of, interface_of

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..preprocessing.chain import Chain, Kind
 from .layers import ACTIVATIONS
 

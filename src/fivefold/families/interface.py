@@ -8,7 +8,7 @@ from ..config.models import Network
 from ..config.networks.autoencoder import Autoencoder, Detect, Generate, Reduce
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
-from ..data.records import Array
+from ..data.dataset import Array
 from ..data.schema import Schema
 
 RAW = {"images": "uint8", "text": "int32"}

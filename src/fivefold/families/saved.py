@@ -17,11 +17,11 @@ from ..config.networks.autoencoder import Autoencoder, Detect
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..config.training import Bce, Loss
-from ..data.goals import gives, goals
-from ..data.naive import places
-from ..data.records import Array
+from ..data.baselines import places
+from ..data.dataset import Array
 from ..data.schema import Schema
 from ..data.storage import verify
+from ..data.targets import gives, goals
 from ..errors import ArtifactError
 from ..preprocessing.chain import Chain, Step
 from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid

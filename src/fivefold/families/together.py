@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config.training import Auto, Fixed, Loss, Tasks
-from ..data.goals import Goal, goals
 from ..data.schema import Schema
+from ..data.targets import Goal, goals
 from .judge import Judge
 from .objective import Objective
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..config.networks.autoencoder import Autoencoder
-from ..data.records import Array
-from ..data.words import written
+from ..data.dataset import Array
+from ..data.decoding import written
 from ..errors import InputError
 from ..families.interface import interface_of
 from ..families.saved import Saved

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ..data.readers.text import MARKS, numbered, tokenise
 from ..data.schema import Schema
-from ..data.text import MARKS, numbered, tokenise
 from ..errors import InputError, shown
 from ..families.saved import Saved
 from .joining import gap

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import erf, expit
 
 from ..config.base import Activation
-from ..data.records import Array
+from ..data.dataset import Array
 
 ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
     "sigmoid": expit,

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..config.base import Activation
-from ..data.records import Array
+from ..data.dataset import Array
 from ..errors import ArtifactError
 from .activations import ACTIVATIONS
 

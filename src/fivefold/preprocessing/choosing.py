@@ -25,7 +25,7 @@ from sklearn.linear_model import Lasso, LogisticRegression, Ridge, RidgeClassifi
 from sklearn.multiclass import OneVsRestClassifier
 
 from ..config.selection import L1, KBest, Percentile, Rfe, Variance
-from ..data.records import Array
+from ..data.dataset import Array
 
 Choosing = KBest | Percentile | Variance | L1 | Rfe
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..data.storage import verify
 from ..errors import ArtifactError
 from .chain import Step

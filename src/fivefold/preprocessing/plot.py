@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.decomposition import PCA
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..data.schema import Schema
 from ..plotting import STYLE, figure, save, title
 from .choosing import draw

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from ..config.datasets import Dataset, Images, Missing, Sequences, Series, Table
-from ..data.records import Array
+from ..data.dataset import Array
 from ..data.schema import Schema
 from .chain import Chain, Step
 

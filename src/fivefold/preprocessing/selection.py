@@ -8,9 +8,9 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from ..config.selection import L1, Encoded, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
-from ..data.records import Array
+from ..data.baselines import joined
+from ..data.dataset import Array
 from ..data.schema import Schema
-from ..data.windows import joined
 from ..errors import DataError
 from .chain import Chain, Step
 from .choosing import Choice, Choosing, choose, rows_to_fit, stability

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..config.models import Model
-from ..data.records import Array, Dataset
+from ..data.dataset import Array, Dataset
 from ..families.memory import memory_needed
 from ..families.source import Source
 from ..families.supervised import LossOf, Stepper, Supervised

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..config.networks.autoencoder import Denoising
-from ..data.records import Array
+from ..data.dataset import Array
 from ..families.saved import Saved
 from .records import BATCH, Linear, errors_of, tell
 

@@ -5,7 +5,7 @@ import pandas as pd
 from ..config.networks.autoencoder import Autoencoder
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..families.expert import Expert
 from ..families.saved import Saved
 from ..training.doctor.course import Measured

@@ -8,7 +8,7 @@ Shapes: n, m rows, d numbers that are seen in a record.
 import numpy as np
 import torch
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..families.likeness import kid
 
 NEIGHBOURS = 5

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from ..data.goals import goals
 from ..data.schema import Schema
+from ..data.targets import goals
 from .metrics import metrics_of
 
 

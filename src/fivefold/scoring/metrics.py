@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from ..data.goals import goals
-from ..data.naive import places
-from ..data.records import Array, Records
+from ..data.baselines import places
+from ..data.dataset import Array, Records
 from ..data.schema import Schema
+from ..data.targets import goals
 
 BINS = 15
 """Bins of confidence, as in Guo et al. 2017."""

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn import metrics
 
 from ..config.networks.autoencoder import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
-from ..data.records import SPLITS, Array, Dataset, Records
+from ..data.dataset import SPLITS, Array, Dataset, Records
 from ..families.expert import Expert
 from ..families.saved import Saved
 from ..training.doctor.course import Measured

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..data.schema import Column, Schema
 from .likeness import closest
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.records import SPLITS, Array, Dataset, Records
+from ..data.dataset import SPLITS, Array, Dataset, Records
+from ..data.decoding import fitting, written
 from ..data.schema import Schema
-from ..data.whole import fitting
-from ..data.words import written
 from ..families.expert import Expert
 from ..families.saved import Saved
 from ..training.doctor.course import Measured

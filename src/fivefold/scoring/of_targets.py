@@ -4,7 +4,7 @@ from functools import partial
 
 import pandas as pd
 
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..families.saved import Saved
 from ..training.doctor.course import Measured
 from .lines import lines

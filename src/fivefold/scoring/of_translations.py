@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data.records import SPLITS, Dataset
+from ..data.dataset import SPLITS, Dataset
 from ..families.expert import Expert
 from ..families.likeness import kid
 from ..families.saved import Saved

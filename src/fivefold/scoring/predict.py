@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from ..data.records import Array, Records
+from ..data.dataset import Array, Records
 from ..errors import TrainingError
 from ..families.deployed import Deployed
 from ..families.saved import Saved

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..config.networks.autoencoder import Denoising
-from ..data.records import Array
+from ..data.dataset import Array
 from ..families.saved import Saved
 from ..plotting import figure, title
 from .denoised import noise_of, spoilt

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..families.deployed import Deployed
 
 if TYPE_CHECKING:

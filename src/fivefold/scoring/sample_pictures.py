@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..data.records import Array
+from ..data.dataset import Array
 from ..data.schema import Schema
 from ..families.saved import Saved
 from ..plotting import figure, title

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..config.networks.gan import Gan
-from ..data.records import Array
+from ..data.dataset import Array
+from ..data.decoding import settled
 from ..data.schema import Schema
-from ..data.words import settled
 from ..families.expert import Expert, Seen, expert_of
 from ..families.saved import Saved
 

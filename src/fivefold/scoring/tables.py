@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from ..data.goals import goals
-from ..data.records import Array, Records
+from ..data.columns.dates import last_times
+from ..data.dataset import Array, Records
 from ..data.schema import Schema
-from ..data.steps import last_times
+from ..data.targets import goals
 from ..training.doctor.course import Measured
 from .metrics import by_level, calibration, middle, naive, opposed
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..data.records import Array, Records
+from ..data.dataset import Array, Records
 from ..families.saved import Saved
 from .samples import Viewer, Views, in_batches
 

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from ..config.training import Bce
-from ..data.records import Array
+from ..data.dataset import Array
 from ..families.saved import Saved
 from .records import BATCH, decode
 

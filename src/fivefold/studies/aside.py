@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from ..data.records import Keys, Parts
+from ..data.dataset import Keys, Parts
 from ..data.splitting import Index
 from ..errors import DataError
 

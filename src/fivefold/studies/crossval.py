@@ -15,7 +15,7 @@ from ..config.models import Model
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..config.schema import Params
-from ..data.records import Parts
+from ..data.dataset import Parts
 from ..data.schema import Schema
 from ..data.splitting import Index, folds
 from ..errors import ParamsError, TrainingError

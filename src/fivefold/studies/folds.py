@@ -15,10 +15,9 @@ from .. import paths
 from ..config.datasets import Dataset as DatasetParams
 from ..config.models import Model
 from ..config.selection import Encoded, Selection
-from ..data.findings import graded
-from ..data.raw import Raw
-from ..data.read import read
-from ..data.records import Dataset, Parts
+from ..data.dataset import Dataset, Parts, Raw
+from ..data.prepare import read
+from ..data.schema import graded
 from ..data.splitting import folds, split
 from ..data.storage import MANIFEST
 from ..errors import ArtifactError, DataError, ParamsError

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from ..config.models import Model
 from ..config.search import SEARCHED
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..errors import BusyError, FivefoldError, StudyError, TrainingError
 from ..families.expert import judge_of
 from ..families.saved import Saved

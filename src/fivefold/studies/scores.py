@@ -12,7 +12,7 @@ from ..config.models import Model
 from ..config.networks.autoencoder import Autoencoder, Detect
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
-from ..data.records import Dataset, Records
+from ..data.dataset import Dataset, Records
 from ..errors import TrainingError
 from ..families.saved import Saved
 from ..scoring.metrics import scores_of

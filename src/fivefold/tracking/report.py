@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..stages.guard import Stopped
 from ..training import film
 from . import events

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..config.models import Model
 from ..config.training import Training
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..data.schema import Schema
 from ..errors import ParamsError
 from ..families.depth import Layer

@@ -17,7 +17,7 @@ from torch.nn import functional
 from ..config.models import Model
 from ..config.networks.gan import Gan
 from ..config.training import Training
-from ..data.records import Array, Dataset, Records
+from ..data.dataset import Array, Dataset, Records
 from ..errors import ParamsError
 from ..families.expert import Expert, features_of
 from ..families.saved import last_part

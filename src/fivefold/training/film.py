@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..data.records import Array
+from ..data.dataset import Array
 
 FILE = "samples.zip"
 """In the folder of a model; empty where it makes no images."""

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from ..config.models import Model
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..errors import TrainingError
 from ..families.deployed import Deployed
 from ..families.expert import Expert

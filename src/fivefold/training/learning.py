@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ..config.models import Model
 from ..config.networks.autoencoder import Autoencoder, Denoising, Detect
 from ..config.training import Bce, Quantile, Training
-from ..data.records import Array, Dataset, Records
+from ..data.baselines import joined
+from ..data.dataset import Array, Dataset, Records
 from ..data.schema import Schema
-from ..data.windows import joined
 from ..errors import ParamsError
 from ..families.judge import Judge
 from ..families.saved import last_part, network_shape, output_of

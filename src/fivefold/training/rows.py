@@ -5,7 +5,7 @@ from importlib import import_module
 from ..config.datasets import Dataset as DatasetParams
 from ..config.models import Model
 from ..config.networks.gan import Gan
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..preprocessing.chain import Chain
 
 

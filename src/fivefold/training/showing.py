@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ..config.models import Model
 from ..config.networks.autoencoder import Autoencoder, Generate
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..families.saved import last_part
 from ..families.trained import Trained
 from ..preprocessing.chain import Chain

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.goals import goals
-from ..data.naive import places
-from ..data.records import Array, Records
+from ..data.baselines import places
+from ..data.dataset import Array, Records
 from ..data.schema import Schema
+from ..data.targets import goals
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..config.models import Model
 from ..config.networks.cyclegan import Cyclegan
-from ..data.records import Dataset
+from ..data.dataset import Dataset
 from ..errors import ParamsError
 from ..families.expert import Expert
 from ..families.saved import last_part

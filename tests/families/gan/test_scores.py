@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from fivefold.data.records import Array
+from fivefold.data.dataset import Array
 from fivefold.families.gan.choosing import Chosen
 from fivefold.families.gan.scores import LEVELS, Scores
 

@@ -15,7 +15,7 @@ from torch import nn
 import fivefold.training.assemble
 from fivefold.config.models import Model
 from fivefold.config.training import Auto, Bce, CrossEntropy, Loss, Plain, Quantile
-from fivefold.data.records import Array, Dataset
+from fivefold.data.dataset import Array, Dataset
 from fivefold.data.schema import Schema
 from fivefold.errors import TrainingError
 from fivefold.families.objective import Objective

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fivefold.config.models import Model
-from fivefold.data.records import Dataset, Records
+from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.preprocessing.chain import Chain, Step
 from fivefold.training.stacked.job import Job

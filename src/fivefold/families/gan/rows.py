@@ -2,8 +2,8 @@
 
 from ...config.datasets import Dataset as DatasetParams
 from ...config.networks.gan import Gan
-from ...data.records import Dataset
-from ...data.whole import whole
+from ...data.dataset import Dataset
+from ...data.decoding import whole
 from ...preprocessing.chain import Chain
 from ...preprocessing.scaling import fit_scaling
 

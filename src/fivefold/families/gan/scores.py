@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...data.records import Array
+from ...data.dataset import Array
 from .choosing import cdf
 
 LEVELS = 513

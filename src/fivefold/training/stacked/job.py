@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ...config.models import Model
-from ...data.records import Dataset
+from ...data.dataset import Dataset
 from ...families.saved import Saved
 from ...preprocessing.chain import Chain
 from ..callbacks import Metrics
