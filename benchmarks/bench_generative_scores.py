@@ -21,7 +21,7 @@ from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.families.likeness import energy, kid
 from fivefold.families.saved import Saved
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.scoring import of_samples
 from fivefold.scoring.samples import make, noise_of
 from fivefold.training.fit import fit

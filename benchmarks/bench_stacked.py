@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.training.batches import mix, shuffled
 from fivefold.training.stacked.fit import fit_stack
 from fivefold.training.stacked.job import Job

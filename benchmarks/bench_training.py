@@ -25,7 +25,7 @@ from torch.nn import functional
 from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.training.fit import fit
 
 from .measure import Result, finish, seconds, table

@@ -4,10 +4,9 @@ from fivefold import paths
 from fivefold.config.loading import load_params
 from fivefold.config.selection import Encoded
 from fivefold.data.storage import load_dataset
-from fivefold.preprocessing.chain import Chain
-from fivefold.preprocessing.encoder import encoder_of
-from fivefold.preprocessing.plot import plot_map, plot_selection
-from fivefold.preprocessing.selection import fit_selection
+from fivefold.preprocessing.pipeline import Chain
+from fivefold.preprocessing.plots import plot_map, plot_selection
+from fivefold.preprocessing.selection import encoder_of, fit_selection
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 

@@ -44,7 +44,7 @@ from fivefold.families.saved import (
     output_of,
     save_model,
 )
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 
 from ..conftest import schema_of
 

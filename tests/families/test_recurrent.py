@@ -23,7 +23,7 @@ from fivefold.families.rnn.network import RecurrentNetwork
 from fivefold.families.rnn.pooling import pooling
 from fivefold.families.saved import Saved
 from fivefold.families.shape import Shape
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.scoring.predict import predict
 
 from ..conftest import schema_of

@@ -14,7 +14,7 @@ from fivefold.families.depth import layers_of
 from fivefold.families.find import build_network
 from fivefold.families.saved import network_shape
 from fivefold.families.source import Source, Taken, take
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 
 from .test_contract import (
     CASES,

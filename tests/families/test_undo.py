@@ -10,7 +10,7 @@ from fivefold.config.splits import TimeSplit
 from fivefold.data.dataset import Array
 from fivefold.errors import ParamsError
 from fivefold.families.undo import Undo
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import images_block, schema_of, table_block, whole

@@ -26,7 +26,7 @@ from fivefold.families.every_step import EveryStep
 from fivefold.families.find import build_network
 from fivefold.families.saved import Saved, network_shape, save_model
 from fivefold.generating.sample import opening, sample, stream
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 
 LSTM = Rnn(family="rnn", hidden=(16,), embedding=8)
 

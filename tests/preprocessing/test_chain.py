@@ -13,7 +13,7 @@ from fivefold.data.dataset import Array, Keys
 from fivefold.data.splitting import split
 from fivefold.errors import ArtifactError
 from fivefold.families.deployed import Preprocess
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
 

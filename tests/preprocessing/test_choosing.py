@@ -14,8 +14,8 @@ from fivefold.config.splits import GivenSplit
 from fivefold.data.dataset import Array
 from fivefold.data.prepare import prepare
 from fivefold.errors import DataError
-from fivefold.preprocessing import choosing
-from fivefold.preprocessing.choosing import draw
+from fivefold.preprocessing import feature_scores
+from fivefold.preprocessing.feature_scores import draw
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import Selected, fit_selection
 
@@ -295,7 +295,7 @@ def test_only_training_rows_change_what_is_fitted(params: Selection, parts: tupl
 
 class TestManyRows:
     def test_a_costly_method_is_fitted_on_fewer_and_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(choosing, "CELLS", 13 * 60)
+        monkeypatch.setattr(feature_scores, "CELLS", 13 * 60)
         costly = fitted(Rfe(method="rfe", k=3))
         assert costly.summary == "3 of 13 features kept, judged by 58 of 178 rows"  # 19 + 23 + 16: each class its share
         assert fitted(KBest(method="k_best", score="f", k=3)).summary == "3 of 13 features kept"
@@ -303,11 +303,11 @@ class TestManyRows:
     @pytest.mark.parametrize("stability", [1, 4])
     def test_a_resample_is_never_large(self, stability: int, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = []
-        choose = choosing.choose
-        monkeypatch.setattr(choosing, "choose", lambda x, *rest: seen.append(len(x)) or choose(x, *rest))
+        choose = feature_scores.choose
+        monkeypatch.setattr(feature_scores, "choose", lambda x, *rest: seen.append(len(x)) or choose(x, *rest))
         y = np.arange(10_000) % 2
         params = KBest(method="k_best", score="f", k=1, stability=stability)
-        choosing.stability(np.random.default_rng(0).normal(size=(10_000, 2)), y, params, True, 0)
+        feature_scores.stability(np.random.default_rng(0).normal(size=(10_000, 2)), y, params, True, 0)
         assert seen == [2_000] * stability
 
     def test_each_class_gives_its_share_and_four_rows_at_least(self) -> None:

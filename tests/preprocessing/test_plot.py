@@ -10,8 +10,8 @@ from matplotlib.image import imread
 from fivefold.config.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
 from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
-from fivefold.preprocessing import plot
-from fivefold.preprocessing.plot import plot_map, plot_selection
+from fivefold.preprocessing import plots
+from fivefold.preprocessing.plots import plot_map, plot_selection
 from fivefold.preprocessing.selection import Selected, fit_selection
 
 from ..conftest import schema_of
@@ -67,7 +67,7 @@ def test_without_a_target_pictures_show_what_varies(tmp_path: Path, shape: tuple
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that would have been saved."""
     figures: list[Figure] = []
-    monkeypatch.setattr(plot, "save", lambda fig, path: figures.append(fig))
+    monkeypatch.setattr(plots, "save", lambda fig, path: figures.append(fig))
     return figures
 
 

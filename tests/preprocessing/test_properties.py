@@ -17,7 +17,7 @@ from fivefold.data.dataset import Array, Records
 from fivefold.data.schema import Schema
 from fivefold.families.deployed import Preprocess
 from fivefold.families.saved import output_of
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.targets import Targets
 

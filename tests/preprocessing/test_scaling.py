@@ -9,7 +9,7 @@ from fivefold.config.datasets import Images, Missing, Sequences, Table
 from fivefold.config.splits import RowSplit
 from fivefold.data.dataset import Array
 from fivefold.data.schema import Column, Schema
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import images_block, schema_of, table_block

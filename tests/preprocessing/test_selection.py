@@ -16,7 +16,7 @@ from fivefold.data.baselines import windows
 from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
 from fivefold.errors import DataError
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.selection import Selected, feature_names, fit_selection
 
 from ..conftest import schema_of

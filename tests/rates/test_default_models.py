@@ -13,7 +13,7 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.prepare import prepare
 from fivefold.errors import TrainingError
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
 from fivefold.rates.suggestion import suggestion

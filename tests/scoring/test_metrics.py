@@ -13,7 +13,7 @@ from fivefold.errors import TrainingError
 from fivefold.families.deployed import Classify, Deployed, Preprocess
 from fivefold.families.find import build_network
 from fivefold.families.shape import Shape
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.scoring import metrics
 from fivefold.scoring.predict import BATCH, predict
 

@@ -23,7 +23,7 @@ from fivefold.families.expert import Expert
 from fivefold.families.find import build_network
 from fivefold.families.likeness import energy
 from fivefold.families.saved import Saved, deployed, last_part, network_shape
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge
 from fivefold.scoring.naming import names_of

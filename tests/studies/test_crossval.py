@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.studies import jobs, nested
 from fivefold.studies.crew import trained
 from fivefold.studies.crossval import Crossval, Division

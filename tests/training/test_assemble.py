@@ -12,7 +12,7 @@ from fivefold.config.models import Model
 from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.training.fit import fit
 
 from ..conftest import schema_of

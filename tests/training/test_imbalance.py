@@ -12,7 +12,7 @@ from fivefold.config.models import Model
 from fivefold.config.training import CrossEntropy
 from fivefold.data.dataset import Dataset, Records
 from fivefold.families.objective import Objective
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.scoring.metrics import balanced_accuracy
 from fivefold.scoring.predict import predict
 from fivefold.training.batches import drawn

@@ -13,7 +13,7 @@ from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.training.fit import Fitted, fit
 
 CHAIN = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(6), "scale": np.ones(6)}))

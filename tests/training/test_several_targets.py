@@ -22,7 +22,7 @@ from fivefold.errors import ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
 from fivefold.families.saved import Saved, load_model, save_model
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.scoring.metrics import scores_of
 from fivefold.scoring.predict import predict
 from fivefold.scoring.tables import predictions, tables

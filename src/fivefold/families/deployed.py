@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.dataset import Array
-from ..preprocessing.chain import Chain, Kind
+from ..preprocessing.pipeline import Chain, Kind
 from .layers import ACTIVATIONS
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "int32": torch.int32}

@@ -23,7 +23,7 @@ from ..data.schema import Schema
 from ..data.storage import verify
 from ..data.targets import gives, goals
 from ..errors import ArtifactError
-from ..preprocessing.chain import Chain, Step
+from ..preprocessing.pipeline import Chain, Step
 from .deployed import Classify, Deployed, Output, Preprocess, Rescale, SideBySide, Sigmoid
 from .find import build_network
 from .interface import interface_of

@@ -13,7 +13,7 @@ from torch import nn
 from ..config.models import Network
 from ..data.schema import Schema
 from ..errors import ParamsError
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from .deployed import Preprocess
 from .depth import Layer, layers_of
 from .saved import Saved

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ParamsError
-from ..preprocessing.chain import Chain, Kind
+from ..preprocessing.pipeline import Chain, Kind
 
 LOST = {"unit_norm": "normalize: l2", "take": "select", "project": "select"}
 """Steps that cannot be run backwards, and the key of params.yaml that asks for them."""

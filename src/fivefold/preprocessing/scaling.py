@@ -11,7 +11,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from ..config.datasets import Dataset, Images, Missing, Sequences, Series, Table
 from ..data.dataset import Array
 from ..data.schema import Schema
-from .chain import Chain, Step
+from .pipeline import Chain, Step
 
 BLOCK = 8
 """Columns that are scaled at once."""

@@ -7,7 +7,7 @@ from .. import paths
 from ..config.loading import load_params, read_tree
 from ..data.storage import load_dataset
 from ..errors import ArtifactError, ParamsError, TrainingError
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from ..tracking.pulled import pulled
 from .show import draw, lines
 from .suggestion import suggestion

@@ -20,7 +20,7 @@ from ..data.dataset import Array, Dataset
 from ..families.memory import memory_needed
 from ..families.source import Source
 from ..families.supervised import LossOf, Stepper, Supervised
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from ..training.assemble import Clock, assemble
 from ..training.thaw import Thaw
 from ..training.trainer import trainer_of

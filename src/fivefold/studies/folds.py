@@ -21,10 +21,9 @@ from ..data.schema import graded
 from ..data.splitting import folds, split
 from ..data.storage import MANIFEST
 from ..errors import ArtifactError, DataError, ParamsError
-from ..preprocessing.chain import Chain
-from ..preprocessing.encoder import encoder_of
+from ..preprocessing.pipeline import Chain
 from ..preprocessing.scaling import fit_scaling
-from ..preprocessing.selection import fit_selection
+from ..preprocessing.selection import encoder_of, fit_selection
 from ..training.rows import rows_of
 
 NOTHING: NDArray[np.int64] = np.array([], np.int64)

@@ -19,7 +19,7 @@ from ..data.dataset import Dataset
 from ..errors import BusyError, FivefoldError, StudyError, TrainingError
 from ..families.expert import judge_of
 from ..families.saved import Saved
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from ..stages.guard import exposed, shielded
 from ..tracking.pulled import pulled
 from ..training.callbacks import Metrics

@@ -26,7 +26,7 @@ from ..families.saved import network_shape
 from ..families.source import Source, take
 from ..families.supervised import VALIDATION_ROWS, Supervised
 from ..families.trained import Trained
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from .batches import Batches, Order, drawn, shuffled, strided
 from .descent import Descent
 from .doctor.course import Inputs

@@ -21,7 +21,7 @@ from ..data.dataset import Array, Dataset, Records
 from ..errors import ParamsError
 from ..families.expert import Expert, features_of
 from ..families.saved import last_part
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from .assemble import Assembled, Clock, load_family, untrained
 from .batches import Batches, Order, drawn, shuffled
 from .descent import Descent

@@ -18,7 +18,7 @@ from ..families.expert import Expert
 from ..families.memory import memory_needed
 from ..families.saved import Saved, deployed, save_model
 from ..families.source import Source
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from ..stages.guard import stop_if_asked
 from . import film
 from .assemble import Assembled, Clock

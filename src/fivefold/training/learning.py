@@ -23,7 +23,7 @@ from ..families.judge import Judge
 from ..families.saved import last_part, network_shape, output_of
 from ..families.supervised import VALIDATION_ROWS, How
 from ..families.together import objective_of
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from .augment.augmenter import Augmenter
 from .targets import Targets, rarity
 

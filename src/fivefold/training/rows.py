@@ -6,7 +6,7 @@ from ..config.datasets import Dataset as DatasetParams
 from ..config.models import Model
 from ..config.networks.gan import Gan
 from ..data.dataset import Dataset
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 
 
 def rows_of(params: Model, block: DatasetParams, dataset: Dataset, chain: Chain) -> tuple[Dataset, Chain]:

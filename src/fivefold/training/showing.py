@@ -15,7 +15,7 @@ from ..config.networks.autoencoder import Autoencoder, Generate
 from ..data.dataset import Dataset
 from ..families.saved import last_part
 from ..families.trained import Trained
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from . import film
 
 MOST = 16

@@ -17,7 +17,7 @@ from ..data.dataset import Dataset
 from ..errors import ParamsError
 from ..families.expert import Expert
 from ..families.saved import last_part
-from ..preprocessing.chain import Chain
+from ..preprocessing.pipeline import Chain
 from .assemble import Assembled, Clock, load_family, of_model, untrained
 from .batches import Batches, unpaired
 from .contest import of_critic, see_by

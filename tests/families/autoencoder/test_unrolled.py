@@ -13,9 +13,8 @@ from fivefold.errors import ArtifactError
 from fivefold.families.autoencoder.network import AutoencoderNetwork
 from fivefold.families.deployed import Preprocess
 from fivefold.families.saved import save_model
-from fivefold.preprocessing.chain import Chain
-from fivefold.preprocessing.encoder import encoder_of
-from fivefold.preprocessing.selection import fit_selection
+from fivefold.preprocessing.pipeline import Chain
+from fivefold.preprocessing.selection import encoder_of, fit_selection
 
 from ..test_contract import CASES, chain_of, features, records, saved_of, schema_for
 

@@ -19,7 +19,7 @@ from fivefold.data.dataset import Array, Dataset
 from fivefold.data.schema import Schema
 from fivefold.errors import TrainingError
 from fivefold.families.objective import Objective
-from fivefold.preprocessing.chain import Chain
+from fivefold.preprocessing.pipeline import Chain
 from fivefold.training.doctor.inputs import constant_loss, inputs_of
 from fivefold.training.fit import Fitted, fit
 

@@ -8,7 +8,7 @@ import numpy as np
 from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.preprocessing.chain import Chain, Step
+from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.training.stacked.job import Job
 
 MLP: dict[str, Any] = {"family": "mlp", "hidden": [16, 8]}

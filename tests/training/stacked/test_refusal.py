@@ -8,7 +8,7 @@ import pytest
 
 from fivefold.data.schema import Further
 from fivefold.errors import ParamsError, TrainingError
-from fivefold.preprocessing.chain import Step
+from fivefold.preprocessing.pipeline import Step
 from fivefold.training.stacked.fit import fit_stack
 from fivefold.training.stacked.job import Job
 from fivefold.training.stacked.refusal import why_not

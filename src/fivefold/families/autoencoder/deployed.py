@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...config.networks.autoencoder import Autoencoder, Detect, Generate, Reduce
 from ...data.schema import Schema
-from ...preprocessing.chain import Chain
+from ...preprocessing.pipeline import Chain
 from ..undo import Sample, Undo
 
 

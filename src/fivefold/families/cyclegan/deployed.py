@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from ...config.networks.cyclegan import Cyclegan
 from ...data.schema import Schema
 from ...errors import ParamsError
-from ...preprocessing.chain import Chain
+from ...preprocessing.pipeline import Chain
 from ..undo import Undo
 
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from ...config.networks.gan import Gan
 from ...data.schema import Schema
-from ...preprocessing.chain import Chain
+from ...preprocessing.pipeline import Chain
 from ..undo import Sample, Undo
 from .scores import Scores
 

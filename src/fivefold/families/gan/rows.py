@@ -4,7 +4,7 @@ from ...config.datasets import Dataset as DatasetParams
 from ...config.networks.gan import Gan
 from ...data.dataset import Dataset
 from ...data.decoding import whole
-from ...preprocessing.chain import Chain
+from ...preprocessing.pipeline import Chain
 from ...preprocessing.scaling import fit_scaling
 
 

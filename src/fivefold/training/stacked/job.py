@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ...config.models import Model
 from ...data.dataset import Dataset
 from ...families.saved import Saved
-from ...preprocessing.chain import Chain
+from ...preprocessing.pipeline import Chain
 from ..callbacks import Metrics
 
 

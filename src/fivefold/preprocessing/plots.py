@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from ..data.dataset import Array
 from ..data.schema import Schema
 from ..plotting import STYLE, figure, save, title
-from .choosing import draw
+from .feature_scores import draw
 from .selection import Selected, feature_names, leading
 
 BARS = 20

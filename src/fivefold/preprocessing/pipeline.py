@@ -1,10 +1,12 @@
 """A fitted preprocessing as a chain of plain steps, the same in NumPy here and in PyTorch in families/deployed.py.
 
 Shapes: n rows, f features, k features kept or components.
+
+Activations of an encoder in NumPy, as PyTorch has them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,11 +14,22 @@ from typing import Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+from scipy.special import erf, expit
 
 from ..config.base import Activation
 from ..data.dataset import Array
 from ..errors import ArtifactError
-from .activations import ACTIVATIONS
+
+ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
+    "sigmoid": expit,
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "gelu": lambda x: x * (1 + erf(x / np.sqrt(2).astype(x.dtype))) / 2,
+    "silu": lambda x: x * expit(x),
+}
+
 
 Kind = Literal[
     "carry",
