@@ -21,8 +21,7 @@ from torch import Tensor
 
 from fivefold.config.loading import load_params
 from fivefold.data.prepare import prepare
-from fivefold.families.expert import Expert, features_of
-from fivefold.families.likeness import kid
+from fivefold.models.feature_extractor import Expert, features_of, kid
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import Fitted, fit
 

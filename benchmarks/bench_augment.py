@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from fivefold.config.augmentation import Augment
 from fivefold.config.networks.cnn import Tutorial
-from fivefold.families.cnn.network import build
-from fivefold.families.shape import Shape
+from fivefold.models.cnn.network import build
+from fivefold.models.factory import Shape
 from fivefold.training.augment.augmenter import Augmenter
 
 from .measure import Result, finish, table

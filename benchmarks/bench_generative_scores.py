@@ -19,8 +19,8 @@ from sklearn.datasets import load_digits
 from fivefold.config.models import Model
 from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
-from fivefold.families.likeness import energy, kid
-from fivefold.families.saved import Saved
+from fivefold.models.feature_extractor import energy, kid
+from fivefold.models.serialization import Saved
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.scoring import of_samples
 from fivefold.scoring.samples import make, noise_of

@@ -27,8 +27,7 @@ from fivefold.config.datasets import Images
 from fivefold.config.models import Model
 from fivefold.data import dataset
 from fivefold.data.prepare import prepare
-from fivefold.families.find import build_network
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
 

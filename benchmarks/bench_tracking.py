@@ -25,7 +25,7 @@ from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
 from fivefold.data.storage import digest, sha256, write_manifest
 from fivefold.exporting.graph import export
-from fivefold.families.saved import save_model
+from fivefold.models.serialization import save_model
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection

@@ -6,9 +6,9 @@ import pandas as pd
 
 from fivefold import paths
 from fivefold.data.storage import load_dataset
-from fivefold.families.expert import judge_again
-from fivefold.families.precision import use_threads
-from fivefold.families.saved import load_model
+from fivefold.models.feature_extractor import judge_again
+from fivefold.models.precision import use_threads
+from fivefold.models.serialization import load_model
 from fivefold.scoring.judge import judge
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.tables import save_tables

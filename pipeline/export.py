@@ -6,9 +6,8 @@ from fivefold import paths
 from fivefold.data.storage import load_dataset
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.interface import inputs_of, interface_of
-from fivefold.families.precision import use_threads
-from fivefold.families.saved import load_model
+from fivefold.models.precision import use_threads
+from fivefold.models.serialization import inputs_of, interface_of, load_model
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import told

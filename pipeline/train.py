@@ -6,7 +6,7 @@ from typing import Any
 from fivefold import paths
 from fivefold.config.loading import load_params
 from fivefold.data.storage import digest, load_dataset, verify
-from fivefold.families.expert import judge_of
+from fivefold.models.feature_extractor import judge_of
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import give_up, run

@@ -139,10 +139,10 @@ def sample(
     """Let a language model write on from a prompt, or a generator make records."""
     from .config.loading import load_params
     from .data.storage import MANIFEST
-    from .families.saved import load_model
     from .generating.records import makes_records, need_maker
     from .generating.records import write as make
     from .generating.sample import opening, stream
+    from .models.serialization import load_model
 
     here = enter_project()
     load_params().model(model)

@@ -56,11 +56,11 @@ def test_a_changed_key(project: Project, key: str, value: object, expected: set[
         ("src/fivefold/preprocessing/selection.py", stages("select_features")),
         ("src/fivefold/training/optimizers.py", stages("train")),
         (
-            "src/fivefold/families/cnn/network.py",  # and with it whatever else lies in the family's folder
+            "src/fivefold/models/cnn/network.py",  # and with it whatever else lies in the family's folder
             stages("train", CNNS) | stages("evaluate", CNNS) | stages("export", CNNS),
         ),
         (
-            "src/fivefold/families/rnn/pooling.py",
+            "src/fivefold/models/rnn/network.py",
             {"train@lstm", "evaluate@lstm", "export@lstm"},
         ),
         ("src/fivefold/scoring/metrics.py", stages("evaluate")),

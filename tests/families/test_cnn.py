@@ -11,11 +11,9 @@ from torch.nn import functional
 
 from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial
 from fivefold.errors import ParamsError
-from fivefold.families.cnn.resnet import Block
-from fivefold.families.cnn.steps import Convolution, MaskedNorm, last_of, mean_of
-from fivefold.families.cnn.tcn import TcnNetwork
-from fivefold.families.find import build_network
-from fivefold.families.shape import Shape
+from fivefold.models.cnn.image import Block
+from fivefold.models.cnn.temporal import Convolution, MaskedNorm, TcnNetwork, last_of, mean_of
+from fivefold.models.factory import Shape, build_network
 
 CNN: Any = {"family": "cnn"}
 RESNET = ResNet(**CNN, design="resnet", depth=8)

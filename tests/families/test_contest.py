@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from fivefold.config.networks.gan import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
-from fivefold.families.contest import critic_loss, generator_loss, gradient_penalty, r1
+from fivefold.models.adversarial import critic_loss, generator_loss, gradient_penalty, r1
 
 REAL, MADE = np.array([-1.5, 0.2, 3.0]), np.array([-2.0, 0.5, 0.0])
 NO, YES = np.log(1 + np.exp(MADE)).mean(), np.log(1 + np.exp(-MADE)).mean()  # cross-entropy of made ones: no; yes

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import fivefold.families
+import fivefold.models
 from fivefold.config.base import Cell
 from fivefold.config.models import Network
 from fivefold.config.networks.autoencoder import Autoencoder
@@ -28,16 +28,17 @@ from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError, ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.autoencoder.objective import Rebuilding
-from fivefold.families.contest import critic_loss, generator_loss
-from fivefold.families.cyclegan.network import CycleganNetwork
-from fivefold.families.find import build_network
-from fivefold.families.gan.network import GanNetwork
-from fivefold.families.interface import inputs_of, interface_of
-from fivefold.families.saved import (
+from fivefold.models.adversarial import critic_loss, generator_loss
+from fivefold.models.autoencoder.loss import Rebuilding
+from fivefold.models.cyclegan.network import CycleganNetwork
+from fivefold.models.factory import build_network
+from fivefold.models.gan.network import GanNetwork
+from fivefold.models.serialization import (
     Saved,
     deployed,
     gives_of,
+    inputs_of,
+    interface_of,
     last_part,
     load_model,
     network_shape,
@@ -212,7 +213,7 @@ STARTED = {name: case for name, case in CASES.items() if not isinstance(case.par
 
 
 def test_every_family_has_a_case() -> None:
-    folder = Path(fivefold.families.__file__).parent
+    folder = Path(fivefold.models.__file__).parent
     families = {path.parent.name for path in folder.glob("*/network.py")}
     assert families >= {"mlp", "cnn", "rnn", "autoencoder", "gan", "cyclegan"}
     assert {case.params.family for case in CASES.values()} == families

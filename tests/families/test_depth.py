@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fivefold.families.depth import layers_of
+from fivefold.models.transfer import layers_of
 
 from .test_contract import STARTED, Case, features, network_of
 

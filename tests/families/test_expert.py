@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from fivefold.config.networks.cnn import Stack
-from fivefold.families.expert import expert_of, features_of
+from fivefold.models.feature_extractor import expert_of, features_of
 
 from .test_contract import CASES, DIGIT, Case, given, saved_of
 

@@ -18,7 +18,7 @@ from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity, with_gaps
-from fivefold.families.saved import load_model, save_model
+from fivefold.models.serialization import load_model, save_model
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.selection import fit_selection
 from fivefold.scoring.metrics import middle, naive, rmse

@@ -11,9 +11,8 @@ from fivefold.config.base import Activation, Init
 from fivefold.config.models import Network
 from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Vgg
 from fivefold.config.networks.mlp import Mlp
-from fivefold.families.find import build_network
-from fivefold.families.layers import ACTIVATIONS, MONOTONE, BatchNorm, BatchNorm2d, initialise
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
+from fivefold.models.layers import ACTIVATIONS, MONOTONE, BatchNorm, BatchNorm2d, initialise
 
 CNN: Any = {"family": "cnn"}
 

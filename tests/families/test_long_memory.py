@@ -9,8 +9,7 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from fivefold.config.networks.rnn import Cell, Rnn
-from fivefold.families.find import build_network
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
 
 STEPS = 100
 ALWAYS_ONE = 1 / 6

@@ -7,10 +7,9 @@ from torch.nn import functional
 
 from fivefold.config.networks.mlp import Mlp
 from fivefold.errors import ParamsError
-from fivefold.families.find import build_network
-from fivefold.families.layers import BatchNorm
-from fivefold.families.mlp.network import PRIME, Bag, Categories
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
+from fivefold.models.layers import BatchNorm
+from fivefold.models.mlp.network import PRIME, Bag, Categories
 
 
 class TestEmbedding:

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from fivefold.config.training import Loss
 from fivefold.data.schema import Schema
-from fivefold.families.deployed import Rescale, Sigmoid
-from fivefold.families.objective import Objective, outputs_of
+from fivefold.models.inference import Rescale, Sigmoid
+from fivefold.models.losses import Objective, outputs_of
 
 from ..conftest import schema_of
 

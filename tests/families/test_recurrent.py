@@ -15,14 +15,11 @@ from fivefold.config.training import Auto
 from fivefold.errors import ParamsError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.deployed import Deployed, Preprocess, Rescale
-from fivefold.families.every_step import EveryStep
-from fivefold.families.find import build_network
-from fivefold.families.recurrent import CELLS
-from fivefold.families.rnn.network import RecurrentNetwork
-from fivefold.families.rnn.pooling import pooling
-from fivefold.families.saved import Saved
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
+from fivefold.models.inference import Deployed, Preprocess, Rescale
+from fivefold.models.recurrent import CELLS, EveryStep
+from fivefold.models.rnn.network import RecurrentNetwork, pooling
+from fivefold.models.serialization import Saved
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.scoring.predict import predict
 

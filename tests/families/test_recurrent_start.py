@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fivefold.config.networks.rnn import Rnn
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape
 
 from .test_recurrent import network_of, rnn
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fivefold.config.networks.autoencoder import Autoencoder
-from fivefold.families.saved import gives_of, save_model
+from fivefold.models.serialization import gives_of, save_model
 
 from .test_contract import CASES, Case, saved_of
 

@@ -9,8 +9,7 @@ from fivefold.config.models import Network
 from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
 from fivefold.config.networks.mlp import Mlp
 from fivefold.errors import ParamsError
-from fivefold.families.find import build_network
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
 
 CNN: Any = {"family": "cnn"}
 TUTORIAL, STACK, MLP = Tutorial(**CNN, design="tutorial"), Stack(**CNN, design="stack"), Mlp(family="mlp")

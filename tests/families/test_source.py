@@ -9,11 +9,10 @@ import torch
 
 from fivefold.config.networks.mlp import Mlp
 from fivefold.errors import ParamsError
-from fivefold.families.deployed import Deployed, Preprocess
-from fivefold.families.depth import layers_of
-from fivefold.families.find import build_network
-from fivefold.families.saved import network_shape
-from fivefold.families.source import Source, Taken, take
+from fivefold.models.factory import build_network
+from fivefold.models.inference import Deployed, Preprocess
+from fivefold.models.serialization import network_shape
+from fivefold.models.transfer import Source, Taken, layers_of, take
 from fivefold.preprocessing.pipeline import Chain, Step
 
 from .test_contract import (

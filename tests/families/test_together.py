@@ -8,8 +8,7 @@ from torch.nn import functional
 
 from fivefold.config.training import Auto, CrossEntropy, Fixed, Focal, Huber, Loss, Uncertainty
 from fivefold.data.schema import Further, Schema
-from fivefold.families.objective import Objective
-from fivefold.families.together import Together, objective_of
+from fivefold.models.losses import Objective, Together, objective_of
 
 from ..conftest import schema_of
 

@@ -9,7 +9,7 @@ from fivefold.config.datasets import Missing, Series
 from fivefold.config.splits import TimeSplit
 from fivefold.data.dataset import Array
 from fivefold.errors import ParamsError
-from fivefold.families.undo import Undo
+from fivefold.models.inverse import Undo
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 

@@ -13,8 +13,8 @@ from fivefold import cli
 from fivefold.config.networks.autoencoder import Generate, Variational
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
-from fivefold.families.saved import Saved, save_model
 from fivefold.generating.records import makes_records, write
+from fivefold.models.serialization import Saved, save_model
 
 from ..families.test_contract import CASES, saved_of
 from .test_sample import PARAMS

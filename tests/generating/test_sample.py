@@ -21,11 +21,11 @@ from fivefold.config.training import Auto
 from fivefold.data.prepare import read
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
-from fivefold.families.deployed import Classify, Deployed, Preprocess
-from fivefold.families.every_step import EveryStep
-from fivefold.families.find import build_network
-from fivefold.families.saved import Saved, network_shape, save_model
 from fivefold.generating.sample import opening, sample, stream
+from fivefold.models.factory import build_network
+from fivefold.models.inference import Classify, Deployed, Preprocess
+from fivefold.models.recurrent import EveryStep
+from fivefold.models.serialization import Saved, network_shape, save_model
 from fivefold.preprocessing.pipeline import Chain
 
 LSTM = Rnn(family="rnn", hidden=(16,), embedding=8)

@@ -12,7 +12,7 @@ from fivefold.config.splits import RowSplit
 from fivefold.data.dataset import Array, Keys
 from fivefold.data.splitting import split
 from fivefold.errors import ArtifactError
-from fivefold.families.deployed import Preprocess
+from fivefold.models.inference import Preprocess
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection

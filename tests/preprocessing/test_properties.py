@@ -15,8 +15,8 @@ from fivefold.config.training import Auto
 from fivefold.data.columns.types import types
 from fivefold.data.dataset import Array, Records
 from fivefold.data.schema import Schema
-from fivefold.families.deployed import Preprocess
-from fivefold.families.saved import output_of
+from fivefold.models.inference import Preprocess
+from fivefold.models.serialization import output_of
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.targets import Targets

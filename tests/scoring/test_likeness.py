@@ -9,8 +9,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from fivefold.data.dataset import Array
-from fivefold.families import likeness as pairs
-from fivefold.families.likeness import energy, kid, spread
+from fivefold.models import feature_extractor as pairs
+from fivefold.models.feature_extractor import energy, kid, spread
 from fivefold.scoring import likeness
 from fivefold.scoring.likeness import accuracy, by_distance, entropy, explained, fid, two_sample
 

@@ -10,9 +10,8 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.data.baselines import places
 from fivefold.data.dataset import Array, Records
 from fivefold.errors import TrainingError
-from fivefold.families.deployed import Classify, Deployed, Preprocess
-from fivefold.families.find import build_network
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
+from fivefold.models.inference import Classify, Deployed, Preprocess
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.scoring import metrics
 from fivefold.scoring.predict import BATCH, predict

@@ -19,10 +19,9 @@ from fivefold.config.networks.autoencoder import Autoencoder
 from fivefold.config.training import Auto
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Column, Schema
-from fivefold.families.expert import Expert
-from fivefold.families.find import build_network
-from fivefold.families.likeness import energy
-from fivefold.families.saved import Saved, deployed, last_part, network_shape
+from fivefold.models.factory import build_network
+from fivefold.models.feature_extractor import Expert, energy
+from fivefold.models.serialization import Saved, deployed, last_part, network_shape
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge

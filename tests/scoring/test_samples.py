@@ -9,8 +9,8 @@ import pytest
 
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Column
-from fivefold.families.expert import Expert
-from fivefold.families.saved import Saved
+from fivefold.models.feature_extractor import Expert
+from fivefold.models.serialization import Saved
 from fivefold.scoring.judge import judge
 from fivefold.scoring.likeness import entropy
 from fivefold.scoring.of_samples import Compared, doubts

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from fivefold.config.networks.cnn import Stack
 from fivefold.data.dataset import Dataset
-from fivefold.families.expert import Expert
-from fivefold.families.saved import Saved
+from fivefold.models.feature_extractor import Expert
+from fivefold.models.serialization import Saved
 from fivefold.scoring.judge import judge
 from fivefold.scoring.pictures import draw
 from fivefold.scoring.report import Report

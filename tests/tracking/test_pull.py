@@ -16,7 +16,7 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.config.training import Start
 from fivefold.data.storage import digest, write_manifest
 from fivefold.errors import ArtifactError, ParamsError, TrackingError
-from fivefold.families.saved import save_model
+from fivefold.models.serialization import save_model
 from fivefold.tracking import events, store
 from fivefold.tracking.pulled import pulled
 from fivefold.tracking.ship import Shipper

@@ -15,7 +15,7 @@ from fivefold.config.models import Model
 from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
-from fivefold.families.expert import Expert
+from fivefold.models.feature_extractor import Expert
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.scoring.samples import make, noise_of
 from fivefold.training.assemble import Clock

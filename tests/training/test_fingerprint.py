@@ -11,7 +11,7 @@ from fivefold.training.fingerprint import fingerprint
 from fivefold.training.assemble import load_family
 before = fingerprint("train", {}, {})
 load_family(sys.argv[1])
-print(before != fingerprint("train", {}, {}), f"fivefold.families.{sys.argv[1]}.network" in sys.modules)
+print(before != fingerprint("train", {}, {}), f"fivefold.models.{sys.argv[1]}.network" in sys.modules)
 """
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from fivefold.config.models import Model
 from fivefold.config.training import CrossEntropy
 from fivefold.data.dataset import Dataset, Records
-from fivefold.families.objective import Objective
+from fivefold.models.losses import Objective
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.scoring.metrics import balanced_accuracy
 from fivefold.scoring.predict import predict

@@ -15,7 +15,7 @@ from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.saved import Saved
+from fivefold.models.serialization import Saved
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.metrics import bits
 from fivefold.scoring.predict import fewer, judged

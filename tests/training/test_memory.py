@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from fivefold.config.training import Auto
 from fivefold.errors import TrainingError
-from fivefold.families.memory import Portions, memory_needed
-from fivefold.families.objective import Objective
-from fivefold.families.supervised import Supervised
+from fivefold.models.lightning import Supervised
+from fivefold.models.losses import Objective
+from fivefold.models.precision import Portions, memory_needed
 
 from ..conftest import schema_of
 

@@ -13,8 +13,7 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.data.dataset import Dataset
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.interface import inputs_of, interface_of
-from fivefold.families.saved import Saved
+from fivefold.models.serialization import Saved, inputs_of, interface_of
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge
 from fivefold.scoring.report import Report

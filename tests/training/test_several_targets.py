@@ -21,7 +21,7 @@ from fivefold.data.targets import goals
 from fivefold.errors import ParityError
 from fivefold.exporting.graph import export
 from fivefold.exporting.parity import check_parity
-from fivefold.families.saved import Saved, load_model, save_model
+from fivefold.models.serialization import Saved, load_model, save_model
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.scoring.metrics import scores_of
 from fivefold.scoring.predict import predict

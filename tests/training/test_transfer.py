@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset, Records
 from fivefold.errors import ParamsError
-from fivefold.families.depth import layers_of
-from fivefold.families.shape import Shape
-from fivefold.families.source import Source
+from fivefold.models.factory import Shape
+from fivefold.models.transfer import Source, layers_of
 from fivefold.training.descent import Descent
 from fivefold.training.fit import Fitted, fit
 from fivefold.training.optimizers import optimizer_of

@@ -1,6 +1,6 @@
 """The blocks under `models`, and the union of all network families.
 
-A family is added by one folder under families/ and one name in `Network`.
+A family is added by one folder under models/ and one name in `Network`.
 """
 
 from collections.abc import Mapping

@@ -9,8 +9,7 @@ import onnx
 import torch
 
 from ..data.dataset import Array
-from ..families.interface import interface_of
-from ..families.saved import Saved, gives_of
+from ..models.serialization import Saved, gives_of, interface_of
 
 
 def export(saved: Saved, example: Array, path: Path) -> None:

@@ -10,9 +10,8 @@ from torch import nn
 
 from ..data.dataset import Array
 from ..errors import ParityError
-from ..families.deployed import Classify, Rescale, SideBySide, Sigmoid
-from ..families.interface import inputs_of, interface_of
-from ..families.saved import Saved
+from ..models.inference import Classify, Rescale, SideBySide, Sigmoid
+from ..models.serialization import Saved, inputs_of, interface_of
 from ..scoring.predict import predict
 
 BATCHES = (1, 7, 64)

@@ -11,8 +11,7 @@ from ..config.networks.autoencoder import Autoencoder
 from ..data.dataset import Array
 from ..data.decoding import written
 from ..errors import InputError
-from ..families.interface import interface_of
-from ..families.saved import Saved
+from ..models.serialization import Saved, interface_of
 from ..scoring.samples import conditional, make, noise_of
 
 SUFFIXES = {

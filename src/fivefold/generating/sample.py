@@ -12,7 +12,7 @@ from torch import Tensor
 from ..data.readers.text import MARKS, numbered, tokenise
 from ..data.schema import Schema
 from ..errors import InputError, shown
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from .joining import gap
 
 

@@ -1,4 +1,4 @@
-"""A fitted preprocessing as a chain of plain steps, the same in NumPy here and in PyTorch in families/deployed.py.
+"""A fitted preprocessing as a chain of plain steps, the same in NumPy here and in PyTorch in models/inference.py.
 
 Shapes: n rows, f features, k features kept or components.
 

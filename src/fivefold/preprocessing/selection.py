@@ -252,7 +252,7 @@ def encoder_of(folder: Path) -> tuple[Step, ...]:
 
 
 def _steps(layer: dict[str, Any], weights: dict[str, Array]) -> Iterator[Step]:
-    """Yield the steps of a layer, as families/autoencoder/unrolled.py tells it."""
+    """Yield the steps of a layer, as models/autoencoder/head.py tells it."""
     kind, at = layer["kind"], layer.get("at")
     own = {name: weights[f"{at}.{name}"] for name in ("weight", "bias") if f"{at}.{name}" in weights}
     match kind:

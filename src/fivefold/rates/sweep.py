@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..config.models import Model
 from ..data.dataset import Array, Dataset
-from ..families.memory import memory_needed
-from ..families.source import Source
-from ..families.supervised import LossOf, Stepper, Supervised
+from ..models.lightning import LossOf, Stepper, Supervised
+from ..models.precision import memory_needed
+from ..models.transfer import Source
 from ..preprocessing.pipeline import Chain
 from ..training.assemble import Clock, assemble
 from ..training.thaw import Thaw

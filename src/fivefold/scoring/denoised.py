@@ -12,7 +12,7 @@ from torch import nn
 
 from ..config.networks.autoencoder import Denoising
 from ..data.dataset import Array
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from .records import BATCH, Linear, errors_of, tell
 
 SMALLEST = 11
@@ -21,7 +21,7 @@ SMALLEST = 11
 
 def noise_of(saved: Saved, variant: Denoising, truth: Array) -> nn.Module:
     """Return the noise that a model was trained with; its extremes are those of `truth`."""
-    kind = import_module(f"fivefold.families.{saved.network.family}.noise").Noise
+    kind = import_module(f"fivefold.models.{saved.network.family}.noise").Noise
     noise: nn.Module = kind(variant, masked=saved.model.network.masked, low=float(truth.min()), high=float(truth.max()))
     return noise
 

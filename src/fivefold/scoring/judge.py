@@ -6,8 +6,8 @@ from ..config.networks.autoencoder import Autoencoder
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..data.dataset import Dataset
-from ..families.expert import Expert
-from ..families.saved import Saved
+from ..models.feature_extractor import Expert
+from ..models.serialization import Saved
 from ..training.doctor.course import Measured
 from .of_records import report as evaluate_autoencoder
 from .of_samples import report as evaluate_generator

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..data.dataset import Array
-from ..families.likeness import kid
+from ..models.feature_extractor import kid
 
 NEIGHBOURS = 5
 """Of a row, whose distance is the radius of what is like it."""
@@ -45,7 +45,7 @@ def fid(real: Array, made: Array) -> float:
 def by_distance(real: Array, made: Array) -> dict[str, float]:
     """Return all that distances of pairs tell of real rows (n, d) and made ones (m, d); each is found once.
 
-    energy: as `families.likeness.energy` has it. precision: share of made rows within the radius of a real one. recall:
+    energy: as `models.likeness.energy` has it. precision: share of made rows within the radius of a real one. recall:
     the other way round. density: real rows within whose radius a made one lies, in those that a real row would have.
     coverage: share of real rows with a made one within their radius.
     """

@@ -1,6 +1,6 @@
 """Names of the features that a model's preprocessing makes of a table's columns."""
 
-from ..families.saved import Saved
+from ..models.serialization import Saved
 
 UNNAMED = "feature {}"
 

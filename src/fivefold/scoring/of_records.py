@@ -13,8 +13,8 @@ from sklearn import metrics
 
 from ..config.networks.autoencoder import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
 from ..data.dataset import SPLITS, Array, Dataset, Records
-from ..families.expert import Expert
-from ..families.saved import Saved
+from ..models.feature_extractor import Expert
+from ..models.serialization import Saved
 from ..training.doctor.course import Measured
 from . import of_samples
 from . import record_pictures as pictures

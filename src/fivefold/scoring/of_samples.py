@@ -14,8 +14,8 @@ import pandas as pd
 from ..data.dataset import SPLITS, Array, Dataset, Records
 from ..data.decoding import fitting, written
 from ..data.schema import Schema
-from ..families.expert import Expert
-from ..families.saved import Saved
+from ..models.feature_extractor import Expert
+from ..models.serialization import Saved
 from ..training.doctor.course import Measured
 from . import sample_pictures as pictures
 from .likeness import accuracy, entropy, explained, likeness, two_sample

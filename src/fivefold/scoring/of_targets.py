@@ -5,7 +5,7 @@ from functools import partial
 import pandas as pd
 
 from ..data.dataset import Dataset
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from ..training.doctor.course import Measured
 from .lines import lines
 from .metrics import scores_of

@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 
 from ..data.dataset import SPLITS, Dataset
-from ..families.expert import Expert
-from ..families.likeness import kid
-from ..families.saved import Saved
+from ..models.feature_extractor import Expert, kid
+from ..models.serialization import Saved
 from .of_samples import BESIDE, FLOOR, ROWS, SHORT
 from .report import Report
 from .samples import Viewer, Views

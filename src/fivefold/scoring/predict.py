@@ -7,8 +7,8 @@ import torch
 
 from ..data.dataset import Array, Records
 from ..errors import TrainingError
-from ..families.deployed import Deployed
-from ..families.saved import Saved
+from ..models.inference import Deployed
+from ..models.serialization import Saved
 
 BATCH = 4096
 """Rows at a time: bounds memory, changes no number that matters."""

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from ..config.networks.autoencoder import Denoising
 from ..data.dataset import Array
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from ..plotting import figure, title
 from .denoised import noise_of, spoilt
 from .records import Told, tell

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.dataset import Array
-from ..families.deployed import Deployed
+from ..models.inference import Deployed
 
 if TYPE_CHECKING:
     from sklearn.decomposition import PCA

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..data.dataset import Array
 from ..data.schema import Schema
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from ..plotting import figure, title
 from .pictures import gradients
 from .record_pictures import SIDE, bounds_of, grid

@@ -14,8 +14,8 @@ from ..config.networks.gan import Gan
 from ..data.dataset import Array
 from ..data.decoding import settled
 from ..data.schema import Schema
-from ..families.expert import Expert, Seen, expert_of
-from ..families.saved import Saved
+from ..models.feature_extractor import Expert, Seen, expert_of
+from ..models.serialization import Saved
 
 BATCH = 512
 """Records at a time."""

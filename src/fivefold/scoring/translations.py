@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..data.dataset import Array, Records
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from .samples import Viewer, Views, in_batches
 
 RANGE = 255

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..config.training import Bce
 from ..data.dataset import Array
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from .records import BATCH, decode
 
 ACTIVE = 0.01

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from ..errors import TrainingError
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from ..training.callbacks import Metrics
 from ..training.stacked.fit import OnEpoch, fit_stack
 from ..training.stacked.job import Job

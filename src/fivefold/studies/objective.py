@@ -17,8 +17,8 @@ from ..config.models import Model
 from ..config.search import SEARCHED
 from ..data.dataset import Dataset
 from ..errors import BusyError, FivefoldError, StudyError, TrainingError
-from ..families.expert import judge_of
-from ..families.saved import Saved
+from ..models.feature_extractor import judge_of
+from ..models.serialization import Saved
 from ..preprocessing.pipeline import Chain
 from ..stages.guard import exposed, shielded
 from ..tracking.pulled import pulled

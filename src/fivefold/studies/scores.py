@@ -14,7 +14,7 @@ from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..data.dataset import Dataset, Records
 from ..errors import TrainingError
-from ..families.saved import Saved
+from ..models.serialization import Saved
 from ..scoring.metrics import scores_of
 from ..scoring.predict import fewer, judged
 from ..scoring.records import tell

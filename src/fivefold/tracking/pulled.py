@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from ..config.training import Start
 from ..data.storage import MANIFEST, digest
 from ..errors import ArtifactError, ParamsError, TrackingError, one_line
-from ..families.saved import load_model
-from ..families.source import Source
+from ..models.serialization import load_model
+from ..models.transfer import Source
 from .beside import environment
 
 

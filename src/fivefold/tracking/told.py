@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import paths
 from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
-from ..families.interface import Interface, inputs_of
+from ..models.serialization import Interface, inputs_of
 from ..training import film
 from ..training.doctor.course import metrics_of
 from .report import Report, key

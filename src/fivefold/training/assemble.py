@@ -19,13 +19,11 @@ from ..config.training import Training
 from ..data.dataset import Dataset
 from ..data.schema import Schema
 from ..errors import ParamsError
-from ..families.depth import Layer
-from ..families.find import build_network
-from ..families.precision import use_threads
-from ..families.saved import network_shape
-from ..families.source import Source, take
-from ..families.supervised import VALIDATION_ROWS, Supervised
-from ..families.trained import Trained
+from ..models.factory import build_network
+from ..models.lightning import VALIDATION_ROWS, Supervised, Trained
+from ..models.precision import use_threads
+from ..models.serialization import network_shape
+from ..models.transfer import Layer, Source, take
 from ..preprocessing.pipeline import Chain
 from .batches import Batches, Order, drawn, shuffled, strided
 from .descent import Descent
@@ -160,9 +158,9 @@ def _batches(
 
 def load_family(family: str) -> type[Trained]:
     """Import all code of a family and return its module: before a fingerprint is taken, which is of what is loaded."""
-    for file in pkgutil.iter_modules(import_module(f"fivefold.families.{family}").__path__):
-        import_module(f"fivefold.families.{family}.{file.name}")
-    kind: type[Trained] = import_module(f"fivefold.families.{family}.module").Module
+    for file in pkgutil.iter_modules(import_module(f"fivefold.models.{family}").__path__):
+        import_module(f"fivefold.models.{family}.{file.name}")
+    kind: type[Trained] = import_module(f"fivefold.models.{family}.module").Module
     return kind
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..config.optimizers import Plateau, Schedule
-from ..families.supervised import Supervised
+from ..models.lightning import Supervised
 from .checkpoints import NAME
 from .film import Film
 from .seeds import mix

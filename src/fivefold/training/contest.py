@@ -19,8 +19,8 @@ from ..config.networks.gan import Gan
 from ..config.training import Training
 from ..data.dataset import Array, Dataset, Records
 from ..errors import ParamsError
-from ..families.expert import Expert, features_of
-from ..families.saved import last_part
+from ..models.feature_extractor import Expert, features_of
+from ..models.serialization import last_part
 from ..preprocessing.pipeline import Chain
 from .assemble import Assembled, Clock, load_family, untrained
 from .batches import Batches, Order, drawn, shuffled
@@ -64,7 +64,7 @@ def assemble(
             )
     output.to(device)
     load_family(network.family)
-    looks = import_module(f"fivefold.families.{network.family}.looks")
+    looks = import_module(f"fivefold.models.{network.family}.validation")
     z = looks.noise(looks.ROWS, network.latent, held_c, torch.Generator().manual_seed(clock.seed)).to(device)
     size = training.batch_size
     n = len(x) // network.pac * network.pac if len(x) < size else len(x) // size * size
@@ -72,7 +72,7 @@ def assemble(
     if training.imbalance == "sampling":
         order = drawn(rarity(schema, dataset.train.y)[np.array(dataset.train.y)], *clock)
     batches = Batches(x, c, size, order=_whole(order, n), n=n, part=part, parts=parts)
-    module = import_module(f"fivefold.families.{network.family}.module").Module(
+    module = import_module(f"fivefold.models.{network.family}.module").Module(
         built.to(memory_format=torch.channels_last),
         network,
         tuple(

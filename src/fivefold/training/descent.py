@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config.training import Training
-from ..families.memory import Portions
+from ..models.precision import Portions
 from .devices import add_up
 from .optimizers import decayed, optimizer_of
 from .schedules import share

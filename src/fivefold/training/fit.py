@@ -13,11 +13,11 @@ import torch
 from ..config.models import Model
 from ..data.dataset import Dataset
 from ..errors import TrainingError
-from ..families.deployed import Deployed
-from ..families.expert import Expert
-from ..families.memory import memory_needed
-from ..families.saved import Saved, deployed, save_model
-from ..families.source import Source
+from ..models.feature_extractor import Expert
+from ..models.inference import Deployed
+from ..models.precision import memory_needed
+from ..models.serialization import Saved, deployed, save_model
+from ..models.transfer import Source
 from ..preprocessing.pipeline import Chain
 from ..stages.guard import stop_if_asked
 from . import film

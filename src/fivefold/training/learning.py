@@ -19,10 +19,9 @@ from ..data.baselines import joined
 from ..data.dataset import Array, Dataset, Records
 from ..data.schema import Schema
 from ..errors import ParamsError
-from ..families.judge import Judge
-from ..families.saved import last_part, network_shape, output_of
-from ..families.supervised import VALIDATION_ROWS, How
-from ..families.together import objective_of
+from ..models.lightning import VALIDATION_ROWS, How
+from ..models.losses import Judge, objective_of
+from ..models.serialization import last_part, network_shape, output_of
 from ..preprocessing.pipeline import Chain
 from .augment.augmenter import Augmenter
 from .targets import Targets, rarity
@@ -127,13 +126,13 @@ def _of_records(
         for records in (dataset.train, dataset.validation)
     )
     shape = network_shape(schema, chain, params.training.loss)
-    objective = import_module(f"fivefold.families.{network.family}.objective").Rebuilding(
+    objective = import_module(f"fivefold.models.{network.family}.loss").Rebuilding(
         network, params.training.loss, shape
     )
     noise, seen = None, held_out
     if isinstance(network.variant, Denoising):
         features = train[..., :-1] if shape.masked else train
-        noise = import_module(f"fivefold.families.{network.family}.noise").Noise(
+        noise = import_module(f"fivefold.models.{network.family}.noise").Noise(
             network.variant, masked=shape.masked, low=float(features.min()), high=float(features.max())
         )
         seen = noise.spoil(held_out, torch.Generator(device).manual_seed(seed))  # the same in every epoch

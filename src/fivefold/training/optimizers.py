@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..config.optimizers import Adam, Optimizer, Rmsprop, Sgd
 from ..config.training import Training
-from ..families.depth import layers_of
+from ..models.transfer import layers_of
 
 
 def optimizer_of(network: nn.Module, params: Training, beside: Sequence[nn.Parameter] = ()) -> torch.optim.Optimizer:

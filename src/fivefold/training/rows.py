@@ -18,7 +18,7 @@ def rows_of(params: Model, block: DatasetParams, dataset: Dataset, chain: Chain)
     if not isinstance(network, Gan) or block.kind != "table":
         return dataset, chain
     # scikit-learn is paid for by tables that are made alone
-    rows: tuple[Dataset, Chain] = import_module(f"fivefold.families.{network.family}.rows").whole_rows(
+    rows: tuple[Dataset, Chain] = import_module(f"fivefold.models.{network.family}.tabular").whole_rows(
         network, block, dataset
     )
     return rows

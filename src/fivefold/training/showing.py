@@ -13,8 +13,8 @@ from torch.nn import functional
 from ..config.models import Model
 from ..config.networks.autoencoder import Autoencoder, Generate
 from ..data.dataset import Dataset
-from ..families.saved import last_part
-from ..families.trained import Trained
+from ..models.lightning import Trained
+from ..models.serialization import last_part
 from ..preprocessing.pipeline import Chain
 from . import film
 

@@ -6,7 +6,7 @@ Source: Howard & Ruder 2018, gradual unfreezing.
 import pytorch_lightning as pl
 
 from ..config.training import Start
-from ..families.depth import Layer
+from ..models.transfer import Layer
 
 
 class Thaw(pl.Callback):

@@ -15,8 +15,8 @@ from ..config.models import Model
 from ..config.networks.cyclegan import Cyclegan
 from ..data.dataset import Dataset
 from ..errors import ParamsError
-from ..families.expert import Expert
-from ..families.saved import last_part
+from ..models.feature_extractor import Expert
+from ..models.serialization import last_part
 from ..preprocessing.pipeline import Chain
 from .assemble import Assembled, Clock, load_family, of_model, untrained
 from .batches import Batches, unpaired
@@ -64,9 +64,9 @@ def assemble(
         first, second, training.batch_size, order=order, n=max(len(first), len(second)), part=part, parts=parts
     )
     load_family(network.family)
-    looks = import_module(f"fivefold.families.{network.family}.looks")
+    looks = import_module(f"fivefold.models.{network.family}.validation")
     raw = output.get_submodule("undo")
-    module = import_module(f"fivefold.families.{network.family}.module").Module(
+    module = import_module(f"fivefold.models.{network.family}.module").Module(
         built.to(memory_format=torch.channels_last),
         network,
         tuple(

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from ..config.models import Model
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
-from ..families.expert import Expert
-from ..families.source import Source
+from ..models.feature_extractor import Expert
+from ..models.transfer import Source
 from .assemble import Assembled, assemble
 from .contest import assemble as build_adversarial_setup
 from .doctor.callback import Doctor

@@ -8,9 +8,9 @@ import torch
 
 from fivefold.config.networks.autoencoder import Autoencoder, Denoising
 from fivefold.errors import ParamsError
-from fivefold.families.autoencoder.network import AutoencoderNetwork, build
-from fivefold.families.autoencoder.noise import Noise
-from fivefold.families.shape import Shape
+from fivefold.models.autoencoder.network import AutoencoderNetwork, build
+from fivefold.models.autoencoder.noise import Noise
+from fivefold.models.factory import Shape
 
 
 def network(shape: Shape, **changes: Any) -> AutoencoderNetwork:

@@ -11,9 +11,9 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from fivefold.config.networks.autoencoder import Autoencoder
 from fivefold.config.training import Bce, Huber, Loss, Plain
-from fivefold.families.autoencoder.network import Parts, build
-from fivefold.families.autoencoder.objective import Rebuilding, divergence
-from fivefold.families.shape import Shape
+from fivefold.models.autoencoder.loss import Rebuilding, divergence
+from fivefold.models.autoencoder.network import Parts, build
+from fivefold.models.factory import Shape
 
 TABLE = Shape((4,), 1)
 WORDS = Shape((5,), 1, categories=(2,))

@@ -10,9 +10,9 @@ from fivefold.config.networks.autoencoder import Autoencoder
 from fivefold.config.selection import Encoded
 from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError
-from fivefold.families.autoencoder.network import AutoencoderNetwork
-from fivefold.families.deployed import Preprocess
-from fivefold.families.saved import save_model
+from fivefold.models.autoencoder.network import AutoencoderNetwork
+from fivefold.models.inference import Preprocess
+from fivefold.models.serialization import save_model
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.selection import encoder_of, fit_selection
 

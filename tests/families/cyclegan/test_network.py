@@ -11,8 +11,8 @@ from torch import nn
 from fivefold.config.networks.cyclegan import Cyclegan
 from fivefold.errors import ParamsError
 from fivefold.exporting.graph import export
-from fivefold.families.cyclegan.network import CycleganNetwork, build, shrunk
-from fivefold.families.shape import Shape
+from fivefold.models.cyclegan.network import CycleganNetwork, build, shrunk
+from fivefold.models.factory import Shape
 
 from ..test_contract import CASES, given, outputs, saved_of
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from fivefold.families.cyclegan.pool import Pool
+from fivefold.models.cyclegan.module import Pool
 
 
 def numbered(start: int, n: int) -> torch.Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fivefold.config.networks.gan import Augmentation
-from fivefold.families.gan.diffaugment import DiffAugment
+from fivefold.models.gan.module import DiffAugment
 
 ALONE = {
     "brightness": {"brightness": 0.5, "translation": 0, "cutout": 0},

@@ -9,11 +9,10 @@ from torch.nn import functional
 
 from fivefold.config.networks.gan import Gan
 from fivefold.errors import ParamsError
-from fivefold.families.find import build_network
-from fivefold.families.gan.network import GanNetwork
-from fivefold.families.gan.style import Modulated as ModulatedConvolution
-from fivefold.families.gan.style import StyleBody, StyleMaker
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
+from fivefold.models.gan.network import GanNetwork
+from fivefold.models.gan.stylegan import Modulated as ModulatedConvolution
+from fivefold.models.gan.stylegan import StyleBody, StyleMaker
 
 GREY, ODD = Shape((1, 28, 28), 10, classes=10), Shape((3, 33, 17), 10, classes=10)
 

@@ -6,8 +6,7 @@ import torch
 from scipy import stats
 
 from fivefold.data.dataset import Array
-from fivefold.families.gan.choosing import Chosen
-from fivefold.families.gan.scores import LEVELS, Scores
+from fivefold.models.gan.tabular import LEVELS, Chosen, Scores
 
 N = 2000
 RANDOM = np.random.default_rng(0)

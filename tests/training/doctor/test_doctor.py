@@ -18,7 +18,7 @@ from fivefold.config.training import Auto, Bce, CrossEntropy, Loss, Plain, Quant
 from fivefold.data.dataset import Array, Dataset
 from fivefold.data.schema import Schema
 from fivefold.errors import TrainingError
-from fivefold.families.objective import Objective
+from fivefold.models.losses import Objective
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.training.doctor.inputs import constant_loss, inputs_of
 from fivefold.training.fit import Fitted, fit

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fivefold.config.networks.rnn import Cell, Rnn
-from fivefold.families.find import build_network
-from fivefold.families.shape import Shape
+from fivefold.models.factory import Shape, build_network
 from fivefold.training.doctor import probe
 from fivefold.training.doctor.probe import LAYERS, Probe, activations_of, layers_of
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from fivefold.families.autoencoder.network import Parts
-from fivefold.families.autoencoder.objective import Rebuilding
-from fivefold.families.objective import Objective, outputs_of
-from fivefold.families.shape import Shape
+from fivefold.models.autoencoder.loss import Rebuilding
+from fivefold.models.autoencoder.network import Parts
+from fivefold.models.factory import Shape
+from fivefold.models.losses import Objective, outputs_of
 from fivefold.training.stacked.losses import row_loss, shares
 
 from ...conftest import schema_of

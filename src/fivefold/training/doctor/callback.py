@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ...config.models import Model
-from ...families.supervised import Supervised
+from ...models.lightning import Supervised
 from .course import Checkup, Course, Finding, Inputs, Measured, course_of, metrics_of
 from .probe import Probe, note
 from .rules import diagnose, not_finite

@@ -10,9 +10,7 @@ from torch import Tensor
 
 from ...config.training import Bce, Huber, Plain, Quantile
 from ...data.schema import Schema
-from ...families.judge import Judge
-from ...families.objective import Objective
-from ...families.together import Together
+from ...models.losses import Judge, Objective, Together
 from .course import Inputs
 
 ROWS = 2048

@@ -9,7 +9,7 @@ import torch
 
 from ...config.networks.autoencoder import Autoencoder, Denoising
 from ...errors import TrainingError
-from ...families.objective import Objective
+from ...models.losses import Objective
 from ...stages.guard import stop_if_asked
 from ..assemble import untrained
 from ..callbacks import Metrics

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ...config.models import Model
 from ...data.dataset import Dataset
-from ...families.saved import Saved
+from ...models.serialization import Saved
 from ...preprocessing.pipeline import Chain
 from ..callbacks import Metrics
 

@@ -89,7 +89,7 @@ ACTIVATIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.GELU: lambda g, x, y: aten.gelu_backward.default(g, x),
     nn.SiLU: lambda g, x, y: aten.silu_backward.default(g, x),
 }
-"""Backward of each activation as `families.layers` builds it: of gradient, x and result."""
+"""Backward of each activation as `models.layers` builds it: of gradient, x and result."""
 
 
 @dataclass
@@ -152,7 +152,7 @@ class Running:
 class Norm(Layer):
     """Mean 0 and deviation 1, over the rows of a batch if there are running statistics, else over the units of a row.
 
-    A single row, which has no spread, is normed by the running statistics and leaves them, as `families.layers` has it.
+    A single row, which has no spread, is normed by the running statistics and leaves them, as `models.layers` has it.
     """
 
     weight: Weight

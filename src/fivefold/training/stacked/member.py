@@ -12,7 +12,7 @@ from ...config.networks.cnn import Stack
 from ...config.networks.mlp import Mlp
 from ...config.optimizers import Plateau
 from ...config.training import Training
-from ...families.saved import Saved, deployed
+from ...models.serialization import Saved, deployed
 from ..assemble import seen_by
 from ..callbacks import Metrics
 from ..doctor.course import course_of

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from ...families.autoencoder.dense import DenseDecoder, DenseEncoder
-from ...families.autoencoder.network import AutoencoderNetwork
-from ...families.cnn.stack import StackNetwork
-from ...families.layers import BatchNorm
-from ...families.mlp.network import MlpNetwork, Residual
+from ...models.autoencoder.network import AutoencoderNetwork, DenseDecoder, DenseEncoder
+from ...models.cnn.image import StackNetwork
+from ...models.layers import BatchNorm
+from ...models.mlp.network import MlpNetwork, Residual
 from .images import Convolution, Flat, Pool, Spread
 from .layers import (
     ACTIVATIONS,

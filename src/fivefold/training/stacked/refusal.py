@@ -12,9 +12,9 @@ from ...config.networks.cnn import Stack, Tutorial
 from ...config.networks.mlp import Mlp
 from ...config.training import Training
 from ...errors import ParamsError
-from ...families.find import build_network
-from ...families.objective import outputs_of
-from ...families.saved import network_shape
+from ...models.factory import build_network
+from ...models.losses import outputs_of
+from ...models.serialization import network_shape
 from .job import Job
 
 OPTIMIZERS = ("adam", "adamw", "sgd")

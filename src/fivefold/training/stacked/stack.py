@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ...config.training import Bce
-from ...families.autoencoder.noise import Noise
-from ...families.supervised import VALIDATION_ROWS
+from ...models.autoencoder.noise import Noise
+from ...models.lightning import VALIDATION_ROWS
 from ..seeds import mix
 from .layers import Chance
 from .losses import row_loss

@@ -1,1 +1,0 @@
-"""One folder per network family: params.py (what can be chosen), network.py (torch), module.py (Lightning)."""

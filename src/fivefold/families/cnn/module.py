@@ -1,5 +1,0 @@
-"""A convolutional network is trained by plain supervised learning."""
-
-from ..supervised import Supervised as Module
-
-__all__ = ["Module"]

@@ -1,1 +1,0 @@
-"""Two generators that translate images between two domains, of which no two images need belong together."""

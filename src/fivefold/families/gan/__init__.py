@@ -1,1 +1,0 @@
-"""Two networks that learn from each other: one makes records of noise, the other tells them from real ones."""

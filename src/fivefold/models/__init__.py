@@ -1,0 +1,1 @@
+"""Networks, losses and LightningModules: shared code here, one subpackage per family."""

@@ -1,0 +1,1 @@
+"""Autoencoders: plain, denoising, sparse, contractive and variational."""

@@ -1,0 +1,107 @@
+"""The last part of an autoencoder's model, by its purpose: what its network gives -> what a user is told.
+
+Shapes: b rows, l numbers of a code.
+
+An encoder layer by layer, as plain facts: `preprocessing.encoder` makes another model's preprocessing of them.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...config.networks.autoencoder import Autoencoder, Detect, Generate, Reduce
+from ...data.schema import Schema
+from ...errors import ParamsError
+from ...preprocessing.pipeline import Chain
+from ..inverse import Sample, Undo
+from ..layers import ACTIVATIONS
+from .network import AutoencoderNetwork
+
+
+class Code(nn.Module):
+    """Codes (b, l), as they are."""
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return the codes."""
+        return outputs
+
+
+class Decide(nn.Module):
+    """Errors (b, 1) -> (b, 2): the error, and 1 where it is above the threshold, else 0."""
+
+    threshold: Tensor
+
+    def __init__(self, threshold: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("threshold", torch.tensor(threshold))
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return errors and decisions."""
+        return torch.cat([outputs, (outputs > self.threshold).to(outputs.dtype)], dim=1)
+
+
+class Rebuild(nn.Module):
+    """Features told -> raw records (b, ...); of padded steps nothing is told, as in the record."""
+
+    def __init__(self, chain: Chain, *, images: bool) -> None:
+        super().__init__()
+        self.undo = Undo(chain, images=images)
+        self.masked = any(step.kind == "mask" for step in chain.steps)
+
+    def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return raw records, in the shape of x."""
+        told: Tensor = self.undo(outputs)
+        if not self.masked:
+            return told
+        return torch.where(torch.isnan(x).all(dim=-1, keepdim=True), torch.nan, told)
+
+
+def last_part(params: Autoencoder, schema: Schema, chain: Chain, threshold: float = 0.0) -> nn.Module:
+    """Return the last part of a model.
+
+    Raises:
+        ParamsError: records must be told in their own units, and the preprocessing cannot be undone.
+    """
+    images = schema.kind == "images"
+    match params.purpose:
+        case Reduce():
+            return Code()
+        case Detect():
+            return Decide(threshold)
+        case Generate():
+            return Sample(chain, images=images)
+    return Rebuild(chain, images=images)
+
+
+NAMES = {layer: name for name, layer in ACTIVATIONS.items()}
+
+
+def unrolled(network: AutoencoderNetwork) -> list[dict[str, Any]]:
+    """Return the layers from features to codes; of a variational one to their means. Plain JSON values.
+
+    at: where a layer's weights stand among those of the model.
+
+    Raises:
+        ParamsError: a layer is none that can be told so, such as a recurrent one.
+    """
+    parts = {"to_code": network.to_code, "code": network.code}
+    every = [(f"encoder.{name}", part) for name, part in network.encoder.named_modules() if not list(part.children())]
+    return [fact for name, part in (*every, *parts.items()) for fact in _told(f"network.{name}", part)]
+
+
+def _told(name: str, part: nn.Module) -> Iterator[dict[str, Any]]:
+    match part:
+        case nn.Linear():
+            yield {"kind": "dense", "at": name}
+        case nn.Conv2d():
+            yield {"kind": "convolve", "at": name, "stride": part.stride[0], "padding": part.padding[0]}
+        case nn.BatchNorm1d() | nn.BatchNorm2d():
+            yield {"kind": "norm", "at": name, "eps": part.eps, "places": 2 * isinstance(part, nn.BatchNorm2d)}
+        case nn.Flatten() | nn.Identity():
+            pass
+        case _ if type(part) in NAMES:
+            yield {"kind": NAMES[type(part)]}
+        case _:
+            raise ParamsError(f"an encoder's layers must be dense or convolutions, but {name} is {part}; name another")

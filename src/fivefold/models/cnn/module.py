@@ -1,0 +1,5 @@
+"""A convolutional network is trained by plain supervised learning."""
+
+from ..lightning import Supervised as Module
+
+__all__ = ["Module"]

@@ -1,0 +1,1 @@
+"""Generative adversarial networks: dense, DCGAN, ResNet, StyleGAN and tabular."""
