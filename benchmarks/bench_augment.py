@@ -16,7 +16,7 @@ from fivefold.config.augmentation import Augment
 from fivefold.config.networks.cnn import Tutorial
 from fivefold.models.cnn.network import build
 from fivefold.models.factory import Shape
-from fivefold.training.augment.augmenter import Augmenter
+from fivefold.training.augmentation.augmenter import Augmenter
 
 from .measure import Result, finish, table
 

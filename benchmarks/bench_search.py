@@ -30,7 +30,7 @@ from fivefold.studies.objective import train
 from fivefold.studies.scores import scores
 from fivefold.studies.search import Search
 from fivefold.studies.trials import Trials
-from fivefold.training.seeds import mix
+from fivefold.training.batches import mix
 
 from .measure import RESULTS, ROOT, Result, finish, table
 

@@ -30,8 +30,8 @@ from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.training.batches import mix, shuffled
-from fivefold.training.stacked.fit import fit_stack
-from fivefold.training.stacked.job import Job
+from fivefold.training.vectorized.fit import fit_stack
+from fivefold.training.vectorized.job import Job
 
 from .measure import Result, finish, table
 

@@ -13,12 +13,10 @@ from fivefold.stages.run import give_up, run
 from fivefold.tracking import told
 from fivefold.tracking.pulled import pulled
 from fivefold.tracking.report import reporting
-from fivefold.training.assemble import load_family
-from fivefold.training.checkpoints import prune
-from fivefold.training.fingerprint import fingerprint
+from fivefold.training.checkpoints import fingerprint, prune
+from fivefold.training.distributed import followers
 from fivefold.training.fit import Fitted, fit
-from fivefold.training.followers import followers
-from fivefold.training.rows import rows_of
+from fivefold.training.supervised import load_family, rows_of
 
 
 def read(name: str) -> tuple[partial[Fitted], dict[str, Any]]:

@@ -16,7 +16,7 @@ from fivefold.data.splitting import split
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.data.targets import gives, goals
 from fivefold.errors import DataError
-from fivefold.training.targets import Targets
+from fivefold.training.objectives import Targets
 
 from ..conftest import table_block, whole
 

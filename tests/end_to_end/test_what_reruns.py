@@ -54,7 +54,7 @@ def test_a_changed_key(project: Project, key: str, value: object, expected: set[
     [
         ("src/fivefold/data/readers/table.py", stages("prepare", DATASETS)),
         ("src/fivefold/preprocessing/selection.py", stages("select_features")),
-        ("src/fivefold/training/optimizers.py", stages("train")),
+        ("src/fivefold/training/optimization.py", stages("train")),
         (
             "src/fivefold/models/cnn/network.py",  # and with it whatever else lies in the family's folder
             stages("train", CNNS) | stages("evaluate", CNNS) | stages("export", CNNS),

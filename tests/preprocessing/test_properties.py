@@ -19,7 +19,7 @@ from fivefold.models.inference import Preprocess
 from fivefold.models.serialization import output_of
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.training.targets import Targets
+from fivefold.training.objectives import Targets
 
 from ..conftest import schema_of, table_block
 

@@ -11,7 +11,7 @@ from fivefold.config.datasets import Column
 from fivefold.data.storage import save_dataset, write_manifest
 from fivefold.tracking import events, told
 from fivefold.tracking.report import Report
-from fivefold.training import film
+from fivefold.training import image_grid
 
 from ..conftest import dataset_of, schema_of, table_block
 
@@ -35,7 +35,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     (model / "doctor.json").write_text(
         json.dumps({"findings": [], "measured": {"gradient": {"g": [1, 2, 3]}, "dead": {}}})
     )
-    film.write({0: b"first", 3: b"last"}, model / film.FILE)
+    image_grid.write({0: b"first", 3: b"last"}, model / image_grid.FILE)
     (model / "history.csv").write_text("epoch,val/loss\n1,0.5\n2,0.25\n3,0.75\n")
     return Report("train", "m", "f")
 

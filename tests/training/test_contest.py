@@ -18,11 +18,11 @@ from fivefold.errors import ParamsError, TrainingError
 from fivefold.models.feature_extractor import Expert
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.scoring.samples import make, noise_of
-from fivefold.training.assemble import Clock
-from fivefold.training.contest import assemble
-from fivefold.training.doctor.referee import Referee
+from fivefold.training.adversarial import build_adversarial_setup
+from fivefold.training.diagnostics.adversarial import Referee
 from fivefold.training.fit import Fitted, fit
-from fivefold.training.showing import fixed
+from fivefold.training.previews import fixed
+from fivefold.training.supervised import Clock
 
 from ..conftest import schema_of
 from .test_fit import InterruptedEpochError, interrupt_at, same
@@ -305,7 +305,7 @@ def test_rare_classes_are_shown_as_often_as_others_where_they_are_asked_for() ->
     shares = []
     for imbalance in ("none", "sampling"):
         chosen = model({"condition": "label"}, imbalance=imbalance)
-        made = assemble("m", chosen, rare, POINTS, None, Clock(1, lambda: 0), device=torch.device("cpu"))
+        made = build_adversarial_setup("m", chosen, rare, POINTS, None, Clock(1, lambda: 0), device=torch.device("cpu"))
         (epoch,) = made.batches
         shares.append(torch.cat([c for _, c, _ in epoch]).mean(0))
     assert float(shares[0].min()) < 0.05

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fivefold.config.training import Training
-from fivefold.training.descent import Descent
+from fivefold.training.optimization import Descent
 
 STEPS = 4
 

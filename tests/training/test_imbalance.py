@@ -17,7 +17,7 @@ from fivefold.scoring.metrics import balanced_accuracy
 from fivefold.scoring.predict import predict
 from fivefold.training.batches import drawn
 from fivefold.training.fit import fit
-from fivefold.training.targets import rarity
+from fivefold.training.objectives import rarity
 
 from ..conftest import schema_of
 

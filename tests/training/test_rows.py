@@ -18,7 +18,7 @@ from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.scoring.judge import judge
 from fivefold.scoring.report import Report
 from fivefold.training.fit import fit
-from fivefold.training.rows import rows_of
+from fivefold.training.supervised import rows_of
 
 from ..conftest import encoded, table_block
 from .test_contest import divided, model

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from torch.optim import lr_scheduler
 
 from fivefold.config.optimizers import Schedule
-from fivefold.training.schedules import share
+from fivefold.training.optimization import share
 
 EPOCHS, STEPS = 10, 7
 Made = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]

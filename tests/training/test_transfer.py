@@ -15,9 +15,8 @@ from fivefold.data.dataset import Dataset, Records
 from fivefold.errors import ParamsError
 from fivefold.models.factory import Shape
 from fivefold.models.transfer import Source, layers_of
-from fivefold.training.descent import Descent
 from fivefold.training.fit import Fitted, fit
-from fivefold.training.optimizers import optimizer_of
+from fivefold.training.optimization import Descent, optimizer_of
 
 from .test_fit import CHAIN, SCHEMA, InterruptedEpochError, interrupt_at, model, same
 
@@ -51,7 +50,7 @@ def normed() -> Iterator[None]:
         return nn.Sequential(*hidden, nn.Linear(32, shape.outputs))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fivefold.training.assemble.build_network", build)
+        patch.setattr("fivefold.training.supervised.build_network", build)
         yield
 
 

@@ -15,7 +15,7 @@ from fivefold.models.cyclegan.module import Module
 from fivefold.models.feature_extractor import Expert
 from fivefold.scoring.translations import translated
 from fivefold.training.batches import unpaired
-from fivefold.training.doctor.referee import Referee
+from fivefold.training.diagnostics.adversarial import Referee
 
 from ..conftest import schema_of
 from .test_contest import divided, run

@@ -204,9 +204,7 @@ def deployed(network: Network, schema: Schema, chain: Chain, built: nn.Module, o
 def last_part(network: Network, schema: Schema, chain: Chain, loss: Loss) -> nn.Module:
     """Return the last part of a model, its numbers yet to be learnt or loaded."""
     if isinstance(network, Autoencoder | Cyclegan | Gan):
-        part: nn.Module = import_module(f"fivefold.models.{network.family}.head").last_part(
-            network, schema, chain
-        )
+        part: nn.Module = import_module(f"fivefold.models.{network.family}.head").last_part(network, schema, chain)
         return part
     return output_of(schema, loss)
 

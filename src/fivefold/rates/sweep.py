@@ -21,9 +21,9 @@ from ..models.lightning import LossOf, Stepper, Supervised
 from ..models.precision import memory_needed
 from ..models.transfer import Source
 from ..preprocessing.pipeline import Chain
-from ..training.assemble import Clock, assemble
-from ..training.thaw import Thaw
-from ..training.trainer import trainer_of
+from ..training.callbacks import Thaw
+from ..training.fit import trainer_of
+from ..training.supervised import Clock, assemble
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 160
 """Rates of the first and of the last step, and how many steps there are: 20 to a power of ten."""

@@ -8,7 +8,7 @@ from ..config.networks.gan import Gan
 from ..data.dataset import Dataset
 from ..models.feature_extractor import Expert
 from ..models.serialization import Saved
-from ..training.doctor.course import Measured
+from ..training.diagnostics.summary import Measured
 from .of_records import report as evaluate_autoencoder
 from .of_samples import report as evaluate_generator
 from .of_targets import report as evaluate_supervised

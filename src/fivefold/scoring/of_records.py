@@ -15,7 +15,7 @@ from ..config.networks.autoencoder import Autoencoder, Denoising, Detect, Genera
 from ..data.dataset import SPLITS, Array, Dataset, Records
 from ..models.feature_extractor import Expert
 from ..models.serialization import Saved
-from ..training.doctor.course import Measured
+from ..training.diagnostics.summary import Measured
 from . import of_samples
 from . import record_pictures as pictures
 from .compression import beside, curve

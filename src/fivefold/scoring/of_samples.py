@@ -16,7 +16,7 @@ from ..data.decoding import fitting, written
 from ..data.schema import Schema
 from ..models.feature_extractor import Expert
 from ..models.serialization import Saved
-from ..training.doctor.course import Measured
+from ..training.diagnostics.summary import Measured
 from . import sample_pictures as pictures
 from .likeness import accuracy, entropy, explained, likeness, two_sample
 from .of_rows import Rows, histograms, of_columns, of_copies

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..data.dataset import Dataset
 from ..models.serialization import Saved
-from ..training.doctor.course import Measured
+from ..training.diagnostics.summary import Measured
 from .lines import lines
 from .metrics import scores_of
 from .pictures import PICTURES

@@ -10,7 +10,7 @@ from ..data.columns.dates import last_times
 from ..data.dataset import Array, Records
 from ..data.schema import Schema
 from ..data.targets import goals
-from ..training.doctor.course import Measured
+from ..training.diagnostics.summary import Measured
 from .metrics import by_level, calibration, middle, naive, opposed
 
 CURVE_POINTS = 201

@@ -19,7 +19,7 @@ from ..data.dataset import Parts
 from ..data.schema import Schema
 from ..data.splitting import Index, folds
 from ..errors import ParamsError, TrainingError
-from ..training.stacked.job import Job
+from ..training.vectorized.job import Job
 from .aside import set_aside, share_of
 from .corners import check_corners
 from .folds import NOTHING, Fold, Rows, need_lender, refuse_leaks

@@ -24,7 +24,7 @@ from ..errors import ArtifactError, DataError, ParamsError
 from ..preprocessing.pipeline import Chain
 from ..preprocessing.scaling import fit_scaling
 from ..preprocessing.selection import encoder_of, fit_selection
-from ..training.rows import rows_of
+from ..training.supervised import rows_of
 
 NOTHING: NDArray[np.int64] = np.array([], np.int64)
 

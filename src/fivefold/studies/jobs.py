@@ -11,9 +11,9 @@ from statistics import fmean
 from ..errors import TrainingError
 from ..models.serialization import Saved
 from ..training.callbacks import Metrics
-from ..training.stacked.fit import OnEpoch, fit_stack
-from ..training.stacked.job import Job
-from ..training.stacked.refusal import why_not
+from ..training.vectorized.eligibility import why_not
+from ..training.vectorized.fit import OnEpoch, fit_stack
+from ..training.vectorized.job import Job
 from .objective import train
 
 LARGEST = 2**28

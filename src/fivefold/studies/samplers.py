@@ -24,7 +24,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from ..config.search import Categorical, Study
-from ..training.seeds import mix
+from ..training.batches import mix
 from .points import Fresh, Points, points_of, taken, tried, whole
 from .space import Space
 

@@ -10,9 +10,9 @@ from ..config.models import Model
 from ..errors import FivefoldError
 from ..stages.guard import exposed, shielded
 from ..training.callbacks import Metrics
-from ..training.stacked.fit import fit_stack
-from ..training.stacked.job import Job, Outcome
-from ..training.stacked.refusal import why_not
+from ..training.vectorized.eligibility import why_not
+from ..training.vectorized.fit import fit_stack
+from ..training.vectorized.job import Job, Outcome
 from .kept import CURVE, FOLDS
 from .objective import LOST, STORAGE, Running, Scores
 from .search import Search

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..stages.guard import Stopped
-from ..training import film
+from ..training import image_grid
 from . import events
 from .beside import environment
 from .lineage import dvc_digest, tags
@@ -92,9 +92,9 @@ class Report:
 
         def tell(epoch: int, grid: bytes) -> None:
             if epoch not in said:
-                place = self.spool.write(film.NAME.format(epoch), grid)
+                place = self.spool.write(image_grid.NAME.format(epoch), grid)
                 digest = hashlib.sha256(grid).hexdigest()
-                self.spool.append(events.Image(place=place, sha256=digest, key=film.KEY, step=epoch))
+                self.spool.append(events.Image(place=place, sha256=digest, key=image_grid.KEY, step=epoch))
 
         return tell
 

@@ -8,8 +8,8 @@ from typing import Any
 from .. import paths
 from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
 from ..models.serialization import Interface, inputs_of
-from ..training import film
-from ..training.doctor.course import metrics_of
+from ..training import image_grid
+from ..training.diagnostics.summary import metrics_of
 from .report import Report, key
 
 RUNTIME = ("numpy", "onnx", "onnxruntime")
@@ -66,7 +66,7 @@ def history(report: Report, name: str) -> None:
 def sheets(report: Report, name: str) -> None:
     """Tell again what a model that makes images made, epoch by epoch."""
     tell = report.sheets()
-    for epoch, grid in film.read(paths.model(name) / film.FILE).items():
+    for epoch, grid in image_grid.read(paths.model(name) / image_grid.FILE).items():
         tell(epoch, grid)
 
 

@@ -1,11 +1,20 @@
-"""Batches by indexing tensors that already lie on the device; no DataLoader, no workers, no per-sample calls."""
+"""Batches by indexing tensors that already lie on the device; no DataLoader, no workers, no per-sample calls.
+
+Seeds that follow from others.
+"""
 
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from .seeds import mix
+
+def mix(seed: int, epoch: int) -> int:
+    """Return a seed of 63 bits for one epoch; neighbouring seeds and epochs do not share any."""
+    value = (seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+    value ^= value >> 31
+    return (value * 0x94D049BB133111EB & (2**64 - 1)) >> 1
+
 
 Order = Callable[[], Tensor]
 """Gives the rows of the epoch that starts, in their order (n,); (n, 2) where those of x and of y are not the same."""

@@ -1,20 +1,39 @@
-"""What happens between epochs: keep weights, stop early, write checkpoints, tell of progress."""
+"""What happens between epochs: keep weights, stop early, write checkpoints, tell of progress.
+
+Tell of a training's progress: a bar on a terminal, plain lines elsewhere.
+
+Layers that were taken from a trained model stay as they are at first, then learn, those near the output first.
+
+Source: Howard & Ruder 2018, gradual unfreezing.
+"""
 
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 import pytorch_lightning as pl
 import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from torch import Tensor
 
 from ..config.optimizers import Plateau, Schedule
+from ..config.training import Start
 from ..models.lightning import Supervised
+from ..models.transfer import Layer
+from .batches import mix
 from .checkpoints import NAME
-from .film import Film
-from .seeds import mix
+from .image_grid import Film
 
 FRAMES = 50
 """Pictures of a training at most, beside the first and the last."""
@@ -198,3 +217,76 @@ class Seeded(pl.Callback):
         """Seed with the run's seed and the number of the epoch."""
         seed = mix(self.seed, trainer.current_epoch)
         torch.manual_seed(mix(seed, trainer.global_rank) if trainer.global_rank else seed)
+
+
+LINES = 10
+"""Plain lines that a training prints at most, beside one for every half minute."""
+
+
+class EpochProgress:
+    """A context in which `update` is called after each epoch."""
+
+    def __init__(self, name: str, epochs: int, console: Console | None = None) -> None:
+        self.name = name
+        self.epochs = epochs
+        self.console = console or Console()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[scores]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(name, total=epochs, scores="")
+        self.told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def update(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Tell of the end of `epoch`, counted from 0."""
+        scores = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name != "lr")
+        done = epoch + 1
+        self.bar.update(self.task, completed=done, scores=scores)
+        step = max(1, self.epochs // LINES)
+        if not self.console.is_terminal and (done % step == 0 or time.monotonic() - self.told > 30):
+            print(f"{self.name}  epoch {done}/{self.epochs}  {scores}", flush=True)
+            self.told = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Say what cannot wait for the end."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Thaw(pl.Callback):
+    """Freeze and free layers as an epoch begins: by its number alone, so that a resumed training does the same.
+
+    Args:
+        start: when each layer is set free; None if nothing is taken.
+
+    Attributes:
+        layers: those that were taken, from the input on, without the network's last one, which always learns.
+    """
+
+    def __init__(self, start: Start | None) -> None:
+        self.start = start
+        self.layers: list[Layer] = []
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set each layer to what it must be in this epoch."""
+        self.set(trainer.current_epoch)
+
+    def set(self, epoch: int) -> None:
+        """Set each layer to what it must be in epoch number `epoch`."""
+        if self.start is not None:
+            for behind, layer in enumerate(reversed(self.layers)):
+                layer.freeze(epoch < self.start.freeze + behind * self.start.gradual)

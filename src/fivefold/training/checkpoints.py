@@ -1,12 +1,15 @@
 """Checkpoints without pickle: one safetensors file, hashed, written whole, the previous one kept.
 
 Lightning builds and restores the state; this decides how it lies on disk. Lightning's own format runs code on loading.
+
+One hash for all that decides what a stage computes: its parameters, its inputs, its code.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -108,3 +111,24 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
             return [_unpack(v, tensors) for v in content]
         case _:
             return tuple(_unpack(v, tensors) for v in content)
+
+
+PACKAGES = ("fivefold", "pipeline")
+
+
+def fingerprint(stage: str, params: Any, inputs: dict[str, str]) -> str:
+    """Return a hash of 32 hexadecimal digits.
+
+    params: what of params.yaml the stage uses, as plain values.
+    inputs: name -> digest of each folder it reads.
+    The code is every module of ours that is loaded now: call it where all imports are done, always at the same place.
+    """
+    facts = {"stage": stage, "params": params, "inputs": inputs, "code": _code()}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _code() -> dict[str, str]:
+    # a stage's own module is loaded as __main__: its spec knows its name
+    specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
+    ours = {spec.name: spec.origin for spec in specs if spec and spec.name.partition(".")[0] in PACKAGES}
+    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in ours.items() if file}

@@ -1,18 +1,31 @@
-"""Fit a model to prepared data."""
+"""Fit a model to prepared data.
 
+Lightning's trainer, lean: what it would write or print by itself is ours.
+
+Where the training of one kind of network differs from that of another.
+"""
+
+import logging
+import os
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from ..config.models import Model
+from ..config.networks.cyclegan import Cyclegan
+from ..config.networks.gan import Gan
+from ..config.training import Training
 from ..data.dataset import Dataset
-from ..errors import TrainingError
+from ..errors import ParamsError, TrainingError, one_line
 from ..models.feature_extractor import Expert
 from ..models.inference import Deployed
 from ..models.precision import memory_needed
@@ -20,17 +33,83 @@ from ..models.serialization import Saved, deployed, save_model
 from ..models.transfer import Source
 from ..preprocessing.pipeline import Chain
 from ..stages.guard import stop_if_asked
-from . import film
-from .assemble import Assembled, Clock
-from .callbacks import Checkpoints, Filmed, History, Kept, Metrics, Plateaus, Seeded
-from .checkpoints import newest
-from .doctor.callback import Doctor
-from .doctor.course import Checkup
-from .doctor.referee import Referee
-from .progress import EpochProgress
-from .thaw import Thaw
-from .trainer import trainer_of
-from .ways import way_of
+from ..stages.rank import world
+from . import image_grid
+from .adversarial import build_adversarial_setup, build_translation_setup
+from .callbacks import Checkpoints, EpochProgress, Filmed, History, Kept, Metrics, Plateaus, Seeded, Thaw
+from .checkpoints import SafeCheckpoints, newest
+from .diagnostics.adversarial import Referee
+from .diagnostics.callback import Doctor
+from .diagnostics.summary import Checkup
+from .distributed import Alike, Sharing, environment
+from .supervised import Assembled, Clock, assemble
+
+NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
+"""Lightning sets it for processes that fork. Without a GPU, every step of an optimiser then looks for the driver's
+library on disk: about a tenth of a small network's step."""
+
+
+def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Return the trainer that `training` describes.
+
+    Raises:
+        ParamsError: this machine has not what it asks for, or another number of processes was started.
+    """
+    if world() != training.devices:
+        raise ParamsError(
+            f"training.devices must be the number of processes that train together, {world()}, but is"
+            f" {training.devices}; set it so, or start as many"
+        )
+    for room in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(room).setLevel(logging.WARNING)  # no announcements either
+    os.environ.pop(NVML, None)
+    several = training.devices > 1
+    try:
+        return pl.Trainer(
+            max_epochs=training.max_epochs,
+            accelerator=training.accelerator,
+            devices=training.devices,
+            strategy=Sharing() if several else "auto",
+            callbacks=[Alike(), *callbacks] if several else callbacks,
+            plugins=[SafeCheckpoints(), environment()],
+            use_distributed_sampler=False,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except MisconfigurationException as error:
+        raise ParamsError(
+            f"training.accelerator and training.devices must suit this machine, but {training.accelerator} and"
+            f" {training.devices} do not: {one_line(error)}; choose accelerator auto and devices 1"
+        ) from None
+
+
+class Way(NamedTuple):
+    """How a network is trained.
+
+    metric: of an epoch, by which it is kept; the lower the better.
+    assemble: puts together what is trained.
+    doctor: looks on.
+    """
+
+    metric: str
+    assemble: Callable[..., Assembled]
+    doctor: Callable[[Model], Doctor | Referee]
+
+
+def way_of(params: Model, source: Source | None, judge: Expert | None) -> Way:
+    """Return how the network of `params` is trained: down a loss, or against another network.
+
+    source: whose weights it begins with. judge: by which what a generator makes is compared with rows.
+    """
+    if isinstance(params.network, Gan):
+        metric = "val/energy" if judge is None else "val/kid"
+        return Way(metric, partial(build_adversarial_setup, judge=judge), Referee)
+    if isinstance(params.network, Cyclegan):
+        return Way("val/translation", partial(build_translation_setup, judge=judge), Referee)
+    return Way("val/loss", partial(assemble, source=source), Doctor)
 
 
 @dataclass(frozen=True)
@@ -52,7 +131,7 @@ class Fitted:
     seconds: float
     resumed: bool
     checkup: Checkup
-    film: film.Film
+    film: image_grid.Film
 
     def facts(self) -> dict[str, Any]:
         """Return what is to be known of the model, plain JSON values."""
@@ -63,7 +142,7 @@ class Fitted:
         save_model(replace(self.saved, facts=known | self.facts()), folder)
         self.history.to_csv(folder / "history.csv", index=False)
         (folder / "doctor.json").write_text(self.checkup.to_json())
-        film.write(self.film, folder / film.FILE)
+        image_grid.write(self.film, folder / image_grid.FILE)
 
     def lines(self) -> list[str]:
         """Return what a person is told at the end."""

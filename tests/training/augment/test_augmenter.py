@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fivefold.config.augmentation import Augment
-from fivefold.training.augment.augmenter import Augmenter
+from fivefold.training.augmentation.augmenter import Augmenter
 
 OF_IMAGES: dict[str, Any] = {
     "rotation": 20.0,

@@ -12,7 +12,7 @@ from scipy.ndimage import affine_transform
 from torch import Tensor
 
 from fivefold.config.augmentation import Augment, Fill
-from fivefold.training.augment.geometry import Geometry, maps, rearranged, warped
+from fivefold.training.augmentation.images import Geometry, maps, rearranged, warped
 
 from ...conftest import Array
 

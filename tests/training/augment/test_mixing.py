@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from fivefold.config.augmentation import Augment
-from fivefold.training.augment.mixing import Mixing
+from fivefold.training.augmentation.augmenter import Mixing
 
 CLASSES = 4
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fivefold.config.augmentation import Augment
-from fivefold.training.augment.sequences import Sequences, at, times
+from fivefold.training.augmentation.sequences import Sequences, at, times
 
 ALL = {"jitter": 0.3, "scaling": 0.2, "time_warp": 0.5}
 

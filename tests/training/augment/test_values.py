@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from fivefold.config.augmentation import Augment
-from fivefold.training.augment.boxes import boxes
-from fivefold.training.augment.values import SLIMMEST, Erasing, Rescale
+from fivefold.training.augmentation.images import SLIMMEST, Erasing, Rescale, boxes
 
 
 def test_an_image_is_rescaled_by_one_factor_in_its_range() -> None:

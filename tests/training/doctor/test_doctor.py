@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import log_loss
 from torch import nn
 
-import fivefold.training.assemble
+import fivefold.training.supervised
 from fivefold.config.models import Model
 from fivefold.config.training import Auto, Bce, CrossEntropy, Loss, Plain, Quantile
 from fivefold.data.dataset import Array, Dataset
@@ -20,7 +20,7 @@ from fivefold.data.schema import Schema
 from fivefold.errors import TrainingError
 from fivefold.models.losses import Objective
 from fivefold.preprocessing.pipeline import Chain
-from fivefold.training.doctor.inputs import constant_loss, inputs_of
+from fivefold.training.diagnostics.causes import constant_loss, inputs_of
 from fivefold.training.fit import Fitted, fit
 
 from ...conftest import dataset_of, schema_of
@@ -98,7 +98,7 @@ def test_twenty_rows_and_a_wide_network(tmp_path: Path) -> None:
 
 
 def test_units_that_never_fire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build = fivefold.training.assemble.build_network
+    build = fivefold.training.supervised.build_network
 
     def dead(*given: Any) -> nn.Module:
         network = build(*given)
@@ -106,7 +106,7 @@ def test_units_that_never_fire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         nn.init.constant_(first.bias, -100.0)
         return network
 
-    monkeypatch.setattr(fivefold.training.assemble, "build_network", dead)
+    monkeypatch.setattr(fivefold.training.supervised, "build_network", dead)
     fitted = trained(tmp_path, learnable(), optimizer=optimizer("adam", 0.001))
     assert rules(fitted) == ["dead_units"]
     assert "100% of the units of layers.2 are 0 for all rows" in fitted.checkup.lines()[0]

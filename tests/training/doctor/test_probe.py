@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from fivefold.config.networks.rnn import Cell, Rnn
 from fivefold.models.factory import Shape, build_network
-from fivefold.training.doctor import probe
-from fivefold.training.doctor.probe import LAYERS, Probe, activations_of, layers_of
+from fivefold.training.diagnostics import probe
+from fivefold.training.diagnostics.probe import LAYERS, Probe, activations_of, layers_of
 
 from ...families.test_contract import STARTED, Case, features, network_of
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fivefold.training.doctor.course import Checkup, Course, Finding, Inputs, Measured, metrics_of
-from fivefold.training.doctor.rules import diagnose, not_finite
+from fivefold.training.diagnostics.rules import diagnose, not_finite
+from fivefold.training.diagnostics.summary import Checkup, Course, Finding, Inputs, Measured, metrics_of
 
 N = 20
 FALLING = [0.6 * 0.6**i + 0.05 for i in range(N)]

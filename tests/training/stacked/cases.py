@@ -9,7 +9,7 @@ from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.preprocessing.pipeline import Chain, Step
-from fivefold.training.stacked.job import Job
+from fivefold.training.vectorized.job import Job
 
 MLP: dict[str, Any] = {"family": "mlp", "hidden": [16, 8]}
 AUTOENCODER: dict[str, Any] = {"family": "autoencoder", "hidden": [8], "latent": 3}

@@ -13,8 +13,8 @@ from fivefold.errors import TrainingError
 from fivefold.scoring.predict import predict
 from fivefold.training.callbacks import Metrics
 from fivefold.training.fit import Fitted, fit
-from fivefold.training.stacked.fit import fit_stack
-from fivefold.training.stacked.job import Job, Outcome
+from fivefold.training.vectorized.fit import fit_stack
+from fivefold.training.vectorized.job import Job, Outcome
 
 from .cases import AUTOENCODER, CONVOLUTIONS, MLP, PIXELS, PLAIN, dataset, job, model
 

@@ -9,7 +9,7 @@ from fivefold.models.autoencoder.loss import Rebuilding
 from fivefold.models.autoencoder.network import Parts
 from fivefold.models.factory import Shape
 from fivefold.models.losses import Objective, outputs_of
-from fivefold.training.stacked.losses import row_loss, shares
+from fivefold.training.vectorized.losses import row_loss, shares
 
 from ...conftest import schema_of
 from .cases import AUTOENCODER, MLP, model

@@ -9,9 +9,9 @@ import pytest
 from fivefold.data.schema import Further
 from fivefold.errors import ParamsError, TrainingError
 from fivefold.preprocessing.pipeline import Step
-from fivefold.training.stacked.fit import fit_stack
-from fivefold.training.stacked.job import Job
-from fivefold.training.stacked.refusal import why_not
+from fivefold.training.vectorized.eligibility import why_not
+from fivefold.training.vectorized.fit import fit_stack
+from fivefold.training.vectorized.job import Job
 
 from .cases import AUTOENCODER, CONVOLUTIONS, MLP, PIXELS, PLAIN, dataset, job, model
 

@@ -6,9 +6,9 @@ import pytorch_lightning as pl
 
 from ...config.models import Model
 from ...models.lightning import Supervised
-from .course import Checkup, Course, Finding, Inputs, Measured, course_of, metrics_of
 from .probe import Probe, note
 from .rules import diagnose, not_finite
+from .summary import Checkup, Course, Finding, Inputs, Measured, course_of, metrics_of
 
 
 class Doctor(pl.Callback):

@@ -1,6 +1,10 @@
 """What a network is to learn of its rows: the targets that they have, or the rows themselves.
 
 Shapes: n rows, k outputs.
+
+Targets as a network learns them, and how much each class counts.
+
+Shapes: n rows, k values.
 """
 
 from collections.abc import Callable
@@ -15,16 +19,76 @@ from torch import Tensor, nn
 from ..config.models import Model
 from ..config.networks.autoencoder import Autoencoder, Denoising, Detect
 from ..config.training import Bce, Quantile, Training
-from ..data.baselines import joined
+from ..data.baselines import joined, places
 from ..data.dataset import Array, Dataset, Records
 from ..data.schema import Schema
+from ..data.targets import goals
 from ..errors import ParamsError
 from ..models.lightning import VALIDATION_ROWS, How
 from ..models.losses import Judge, objective_of
 from ..models.serialization import last_part, network_shape, output_of
 from ..preprocessing.pipeline import Chain
-from .augment.augmenter import Augmenter
-from .targets import Targets, rarity
+from .augmentation.augmenter import Augmenter
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Fitted to training rows: values are learnt with mean 0 and deviation 1, classes by their index.
+
+    shift, scale: (k,), mean and deviation of what is learnt; further targets stand behind, classes with 0 and 1.
+    """
+
+    schema: Schema
+    shift: Array
+    scale: Array
+
+    @classmethod
+    def fit(cls, schema: Schema, train: Records) -> "Targets":
+        """Learn mean and deviation from training rows, those of a further target from the rows that have it."""
+        each = [_spread(goal.schema, goal.records(train)) for goal in goals(schema)]
+        shift, scale = (np.concatenate(arrays) for arrays in zip(*each, strict=True))
+        return cls(schema, shift, scale)
+
+    def __call__(self, records: Records) -> Tensor:
+        """Return class indices (n,) int64, or values (n, k) float32.
+
+        With m further targets: (n, k + m) float32, where classes are indices, and NaN is missing.
+        """
+        if records.also is None:
+            if self.schema.classes:
+                return torch.from_numpy(records.y.astype(np.int64))
+            values = _differences(self.schema, records)
+        else:
+            leading = records.y[:, None] if self.schema.classes else _differences(self.schema, records)
+            values = np.column_stack([leading, records.also])
+        return torch.from_numpy(((values - self.shift) / self.scale).astype(np.float32))
+
+
+def _spread(schema: Schema, train: Records) -> tuple[Array, Array]:
+    """Return mean and deviation of what is learnt of one target."""
+    if schema.classes:
+        return np.zeros(1), np.ones(1)
+    values = _differences(schema, train)
+    deviation = values.std(axis=0)
+    return values.mean(axis=0), np.where(deviation == 0, 1.0, deviation)
+
+
+def _differences(schema: Schema, records: Records) -> Array:
+    """Return values, or their logarithms, as differences from the schema's base."""
+    values = records.y.reshape(len(records), -1)
+    values = np.log(values) if schema.log else values
+    if schema.base == "none":
+        return values
+    before = records.x.reshape(len(records), -1)[:, places(schema, schema.base)]
+    return np.asarray(values - (np.log(before) if schema.log else before))
+
+
+def rarity(schema: Schema, y: Array) -> Tensor:
+    """Return what a row of each class counts so that all classes count alike, the mean over rows 1; (classes,)."""
+    counts = np.bincount(y, minlength=len(schema.classes))
+    present = np.maximum(counts, 1)
+    return torch.from_numpy((len(y) / (np.count_nonzero(counts) * present)).astype(np.float32))
+
 
 Rows = tuple[Tensor, Tensor]
 
@@ -126,9 +190,7 @@ def _of_records(
         for records in (dataset.train, dataset.validation)
     )
     shape = network_shape(schema, chain, params.training.loss)
-    objective = import_module(f"fivefold.models.{network.family}.loss").Rebuilding(
-        network, params.training.loss, shape
-    )
+    objective = import_module(f"fivefold.models.{network.family}.loss").Rebuilding(network, params.training.loss, shape)
     noise, seen = None, held_out
     if isinstance(network.variant, Denoising):
         features = train[..., :-1] if shape.masked else train

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
 from .causes import GUESS, cause, dead_units, either, offered
-from .course import Course, Finding
+from .summary import Course, Finding
 
 LARGE = 30.0
 """Root mean square of a feature from which it is not scaled."""

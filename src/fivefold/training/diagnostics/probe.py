@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from .course import Measured
+from .summary import Measured
 
 LAYERS = 10
 """Layers that are looked at, at most: the first, the last, and as many between."""

@@ -11,17 +11,16 @@ from ...config.networks.autoencoder import Autoencoder, Denoising
 from ...errors import TrainingError
 from ...models.losses import Objective
 from ...stages.guard import stop_if_asked
-from ..assemble import untrained
 from ..callbacks import Metrics
-from ..learning import Learning, Rows, learning_of, told
-from ..trainer import trainer_of
+from ..fit import trainer_of
+from ..objectives import Learning, Rows, learning_of, told
+from ..supervised import untrained
+from .batches import Pool, Reach
+from .eligibility import why_not
 from .job import Job, Outcome
 from .losses import shares
-from .member import Member
-from .refusal import why_not
-from .rows import Pool, Reach
-from .stack import Stack
-from .weights import Layout
+from .model import Layout
+from .stack import Member, ModelStack
 
 OnEpoch = Callable[[int, Sequence[int], Sequence[Metrics]], Collection[int]]
 """Called with the number of a finished epoch, from 0, the jobs that have gone through it, by their places, and their
@@ -41,7 +40,7 @@ def fit_stack(name: str, jobs: Sequence[Job], on_epoch: OnEpoch) -> list[Outcome
         raise TrainingError(f"{name}: jobs of a stack must be alike, but {reason}; train them one by one")
     device = trainer_of(jobs[0].params.training, []).strategy.root_device
     members, pools = _members(name, jobs, device)
-    stack = Stack(members, *pools, device)
+    stack = ModelStack(members, *pools, device)
     outcomes: list[Outcome | None] = [None] * len(jobs)
     epoch = 0
     while stack.members:
@@ -67,7 +66,7 @@ def fit_stack(name: str, jobs: Sequence[Job], on_epoch: OnEpoch) -> list[Outcome
     return outcomes
 
 
-def _judge(stack: Stack, epoch: int) -> None:
+def _judge(stack: ModelStack, epoch: int) -> None:
     """Have all networks learn for an epoch, and keep those that were better than before."""
     sums = stack.epoch(epoch)
     better = []

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...config.optimizers import Adam, Optimizer, Sgd
-from .weights import Side, Weights
+from .model import Side, Weights
 
 Row = Sequence[Tensor]
 """Parts of what an optimiser moves and remembers for one network: the weights, their gradient, its memories."""

@@ -1,6 +1,10 @@
 """A generator and its critic, ready to be trained against each other.
 
 Shapes: n rows, k classes (0: none are asked for), r what a record is, d numbers seen in it.
+
+Two generators and their critics, ready to be trained against each other.
+
+Shapes: n images, c channels, y x x pixels.
 """
 
 import json
@@ -15,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config.models import Model
+from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..config.training import Training
 from ..data.dataset import Array, Dataset, Records
@@ -22,15 +27,14 @@ from ..errors import ParamsError
 from ..models.feature_extractor import Expert, features_of
 from ..models.serialization import last_part
 from ..preprocessing.pipeline import Chain
-from .assemble import Assembled, Clock, load_family, untrained
-from .batches import Batches, Order, drawn, shuffled
-from .descent import Descent
-from .learning import laid_out
-from .showing import Showing, bounds_of, draw, fixed
-from .targets import rarity
+from .batches import Batches, Order, drawn, shuffled, unpaired
+from .objectives import laid_out, rarity
+from .optimization import Descent
+from .previews import Showing, bounds_of, draw, fixed
+from .supervised import Assembled, Clock, load_family, of_model, untrained
 
 
-def assemble(
+def build_adversarial_setup(
     name: str,
     params: Model,
     dataset: Dataset,
@@ -127,3 +131,82 @@ def see_by(judge: Expert | None, undo: Callable[[Tensor], Tensor], device: torch
     judge.saved.model.to(device)
     features, width = features_of(judge.saved), judge.saved.schema.shape[0]
     return lambda x: features(undo(x)[:, :width])  # of a table without the targets
+
+
+HALF = 127.5
+"""Half the range of pixels, which is 1 to the losses."""
+
+
+def build_translation_setup(
+    name: str,
+    params: Model,
+    dataset: Dataset,
+    chain: Chain,
+    judge: Expert | None,
+    clock: Clock,
+    *,
+    device: torch.device,
+    part: int = 0,
+    parts: int = 1,
+) -> Assembled:
+    """Build all players of model `name` untrained, and lay its rows on `device`, which is number `part` of `parts`.
+
+    An epoch shows each image of the larger class once, and of the other one as many.
+
+    judge: a classifier, by which images are compared; None: by their pixels.
+
+    Raises:
+        ParamsError: the network does not fit the data, the preprocessing cannot be undone, or rows are too few.
+    """
+    training, schema = params.training, dataset.schema
+    network = cast(Cyclegan, params.network)
+    built = untrained(name, params, schema, chain, clock.seed)
+    with of_model(name):
+        output = last_part(network, schema, chain, training.loss).to(device)
+    _enough(name, params.dataset, dataset)
+    rows, held_out = (
+        _by_class(laid_out(chain(records.x), device), records.y) for records in (dataset.train, dataset.validation)
+    )
+    first, second = rows
+    order = unpaired(len(first), len(second), *clock)
+    batches = Batches(
+        first, second, training.batch_size, order=order, n=max(len(first), len(second)), part=part, parts=parts
+    )
+    load_family(network.family)
+    looks = import_module(f"fivefold.models.{network.family}.validation")
+    raw = output.get_submodule("undo")
+    module = import_module(f"fivefold.models.{network.family}.module").Module(
+        built.to(memory_format=torch.channels_last),
+        network,
+        tuple(
+            partial(Descent, params=each, steps=batches.steps, parts=parts)
+            for each in (training, *[of_critic(training, network.critic_rate)] * 2)
+        ),
+        looks.Looks(see_by(judge, raw, device), raw, held_out),
+        raw.unit() / HALF,  # type: ignore[operator]
+        steps=batches.steps,
+        epochs=training.max_epochs,
+        average=training.ema > 0,
+        precision=training.precision,
+    )
+    one = held_out[0][:1]
+    return Assembled(schema, module, batches, Batches(one, one, 1), lambda _: output)
+
+
+def _enough(name: str, source: str, dataset: Dataset) -> None:
+    """Raise a `ParamsError` if a class has less than two rows in a set: a distance takes two. Studies test nothing."""
+    for which, records in dataset.splits().items():
+        if which == "test" and not len(records):
+            continue
+        for i, label in enumerate(dataset.schema.classes):
+            if (count := int((np.asarray(records.y) == i).sum())) < 2:
+                raise ParamsError(
+                    f"models.{name}: translated images are compared with {which} rows of either class, two at least,"
+                    f" but {source} has {count} of {label}; change its split"
+                )
+
+
+def _by_class(x: Tensor, y: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return the rows of each class, (n, c, y, x)."""
+    first, second = (x[torch.from_numpy(np.flatnonzero(np.asarray(y) == i)).to(x.device)] for i in range(2))
+    return first, second

@@ -13,8 +13,8 @@ import pytorch_lightning as pl
 
 from ...config.models import Model
 from .causes import VANISHED, either
-from .course import Checkup, Finding, Inputs, Measured, metrics_of
 from .probe import Probe, note
+from .summary import Checkup, Finding, Inputs, Measured, metrics_of
 
 ALIKE = 0.25
 """Mean distance of made records, in that of real ones, below which the generator has collapsed."""

@@ -3,6 +3,14 @@
 Source: Keras' ImageDataGenerator, which maps by scipy.ndimage.affine_transform of order 1; random crop: He et al. 2016.
 Shapes: b images, c channels, y x x pixels. A map (b, 2, 3) takes a place of the result to the place of the image that
 is shown there; places are rows and columns, in pixels from the image's centre.
+
+Rectangles within images, for erasing and for cutmix.
+
+Shapes: b images of y x x pixels.
+
+What changes the values of images and leaves them in their place.
+
+Shapes: b images, c channels, y x x pixels.
 """
 
 import math
@@ -134,3 +142,63 @@ def _filled(place: Tensor, length: int, fill: Fill) -> Tensor:
             beyond = (place < 0) | (place >= length)
             place = torch.where(beyond, place.remainder(max(length - 1, 1)), place)
     return place.clamp(0, length - 1)
+
+
+def boxes(area: Tensor, stretch: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return 1 where a rectangle lies in each image and 0 beside it, (b, y, x): whole pixels, within the image.
+
+    Args:
+        area: (b,), its share of the image; 0 is no rectangle.
+        stretch: (b,), its height over its width, both as shares; from area to 1 / area, or it would not fit.
+        size: y and x.
+    """
+    draws = torch.rand(2, len(area), device=area.device)
+    sides = ((area * stretch).sqrt(), (area / stretch).sqrt())
+    rows, columns = (_stretch(*axis) for axis in zip(sides, size, draws, strict=True))
+    return rows[:, :, None] * columns[:, None]
+
+
+def _stretch(side: Tensor, length: int, draw: Tensor) -> Tensor:
+    """Return 1 where a side (b,), a share, covers an axis and 0 beside it, (b, length)."""
+    extent = (side * length).round().clamp_max(length)
+    start = (draw * (length - extent + 1)).floor()
+    pixels = torch.arange(length, device=side.device)
+    return ((pixels >= start[:, None]) & (pixels < (start + extent)[:, None])).to(side.dtype)
+
+
+SLIMMEST = 0.3
+"""A rectangle's shorter side over its longer one, at least: as in the paper."""
+
+
+class Rescale(nn.Module):
+    """Values of each image times one factor."""
+
+    def __init__(self, params: Augment) -> None:
+        super().__init__()
+        self.share = params.rescale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images (b, c, y, x)."""
+        return x * (1 + self.share * (2 * torch.rand(len(x), 1, 1, 1, device=x.device) - 1))
+
+
+class Erasing(nn.Module):
+    """A rectangle of some images becomes the mean of the image, channel by channel.
+
+    Source: Zhong et al. 2020. The mean and not noise, since it suits every `normalize`; the shape is drawn evenly on a
+    logarithmic scale among those that fit, so that each rectangle has the area that was drawn.
+    """
+
+    def __init__(self, params: Augment) -> None:
+        super().__init__()
+        self.probability = params.erasing
+        self.low, self.high = params.erasing_area
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images (b, c, y, x)."""
+        chance, size, shape = torch.rand(3, len(x), device=x.device)
+        area = self.low + (self.high - self.low) * size
+        widest = (-area.log()).clamp(0, -math.log(SLIMMEST))
+        stretch = (widest * (2 * shape - 1)).exp()
+        erased = boxes(area * (chance < self.probability), stretch, (x.shape[2], x.shape[3]))
+        return torch.lerp(x, x.mean((2, 3), keepdim=True), erased[:, None])

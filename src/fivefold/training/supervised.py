@@ -1,6 +1,8 @@
 """A network that is ready to be trained, and what it is trained with.
 
 Shapes: n rows, k outputs.
+
+The rows that a network learns, and their preprocessing.
 """
 
 import pkgutil
@@ -14,7 +16,9 @@ from typing import NamedTuple, cast
 import torch
 from torch import nn
 
+from ..config.datasets import Dataset as DatasetParams
 from ..config.models import Model
+from ..config.networks.gan import Gan
 from ..config.training import Training
 from ..data.dataset import Dataset
 from ..data.schema import Schema
@@ -26,12 +30,11 @@ from ..models.serialization import network_shape
 from ..models.transfer import Layer, Source, take
 from ..preprocessing.pipeline import Chain
 from .batches import Batches, Order, drawn, shuffled, strided
-from .descent import Descent
-from .doctor.course import Inputs
-from .doctor.inputs import inputs_of
-from .learning import Learning, learning_of, told
-from .showing import Showing, of_autoencoder
-from .targets import rarity
+from .diagnostics.causes import inputs_of
+from .diagnostics.summary import Inputs
+from .objectives import Learning, learning_of, rarity, told
+from .optimization import Descent
+from .previews import Showing, of_autoencoder
 
 
 class Clock(NamedTuple):
@@ -183,3 +186,18 @@ def _module(params: Model, learning: Learning, network: nn.Module, batches: Batc
         faster=training.compile,
         augment=learning.augment,
     )
+
+
+def rows_of(params: Model, block: DatasetParams, dataset: Dataset, chain: Chain) -> tuple[Dataset, Chain]:
+    """Return rows as the network sees them: what makes a table's rows makes targets too, as columns like the others.
+
+    block: of the dataset; chain: fitted to its features.
+    """
+    network = params.network
+    if not isinstance(network, Gan) or block.kind != "table":
+        return dataset, chain
+    # scikit-learn is paid for by tables that are made alone
+    rows: tuple[Dataset, Chain] = import_module(f"fivefold.models.{network.family}.tabular").whole_rows(
+        network, block, dataset
+    )
+    return rows

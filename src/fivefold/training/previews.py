@@ -16,7 +16,7 @@ from ..data.dataset import Dataset
 from ..models.lightning import Trained
 from ..models.serialization import last_part
 from ..preprocessing.pipeline import Chain
-from . import film
+from . import image_grid
 
 MOST = 16
 """Classes that have a row of their own."""
@@ -31,9 +31,9 @@ class Showing(NamedTuple):
 
 def fixed(latent: int, classes: int, seed: int) -> Tensor:
     """Return the noise of a grid, (n, l + k), the same for the same seed: each class in a row of its own."""
-    rows = min(classes, MOST) or film.SIDE
-    drawn = torch.randn(rows * film.SIDE, latent, generator=torch.Generator().manual_seed(seed))
-    asked = torch.arange(rows).repeat_interleave(film.SIDE)
+    rows = min(classes, MOST) or image_grid.SIDE
+    drawn = torch.randn(rows * image_grid.SIDE, latent, generator=torch.Generator().manual_seed(seed))
+    asked = torch.arange(rows).repeat_interleave(image_grid.SIDE)
     return torch.cat([drawn, functional.one_hot(asked, classes).float()], dim=1) if classes else drawn
 
 
@@ -51,7 +51,7 @@ def draw(
     for module in learning:
         module.training = True
     images: Tensor = output.to(told.device)(told, z)
-    return film.sheet(images.float().cpu().numpy(), *bounds)
+    return image_grid.sheet(images.float().cpu().numpy(), *bounds)
 
 
 def bounds_of(dataset: Dataset) -> tuple[float, float]:

@@ -1,1 +1,0 @@
-"""Alter whole training batches on their device; no calls per row."""

@@ -1,0 +1,1 @@
+"""Diagnostics of a training run: what went wrong, and the remedy."""

@@ -1,1 +1,0 @@
-"""What goes wrong in a training, and what to do about it."""

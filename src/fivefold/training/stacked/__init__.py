@@ -1,1 +1,0 @@
-"""Several small networks of one architecture, trained at once as one tensor program."""

@@ -1,0 +1,1 @@
+"""Training of several small networks of one architecture as one tensor program."""
