@@ -35,10 +35,10 @@ from fivefold.data.prepare import prepare, read
 from fivefold.data.source import source_of
 from fivefold.data.splitting import folds
 from fivefold.errors import DataError
+from fivefold.evaluation.metrics import naive_scores, score
+from fivefold.evaluation.predict import judged
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
-from fivefold.scoring.metrics import naive_scores, score
-from fivefold.scoring.predict import judged
 from fivefold.training.fit import Fitted, fit
 
 from .measure import DEFAULT, RESULTS, ROOT, Result, environment, finish, table

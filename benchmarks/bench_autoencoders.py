@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.data.prepare import prepare
+from fivefold.evaluation.evaluate import judge
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.scoring.judge import judge
 from fivefold.training.fit import fit
 
 from .measure import ROOT, Result, finish, table

@@ -19,11 +19,11 @@ from sklearn.datasets import load_digits
 from fivefold.config.models import Model
 from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
+from fivefold.evaluation.generation import report
+from fivefold.evaluation.generation.samples import make, noise_of
 from fivefold.models.feature_extractor import energy, kid
 from fivefold.models.serialization import Saved
 from fivefold.preprocessing.pipeline import Chain, Step
-from fivefold.scoring import of_samples
-from fivefold.scoring.samples import make, noise_of
 from fivefold.training.fit import fit
 
 from .measure import ROOT, Result, finish, seconds, table
@@ -85,8 +85,8 @@ def child(n: int) -> None:
     found: dict[str, Any] = {}
 
     def score() -> None:
-        compared = of_samples.compare(saved, data, None, 0)
-        found["scores"] = of_samples.scores_of(compared, "test", 0)
+        compared = report.compare(saved, data, None, 0)
+        found["scores"] = report.scores_of(compared, "test", 0)
 
     took = seconds(score)
     print(json.dumps({"before_mb": before, "more_mb": peak() - before, "seconds": took, **found}))

@@ -24,7 +24,7 @@ from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
 from fivefold.data.storage import digest, sha256, write_manifest
-from fivefold.exporting.graph import export
+from fivefold.export import export
 from fivefold.models.serialization import save_model
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.scaling import fit_scaling

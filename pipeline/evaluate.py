@@ -6,12 +6,12 @@ import pandas as pd
 
 from fivefold import paths
 from fivefold.data.storage import load_dataset
+from fivefold.evaluation.evaluate import judge
+from fivefold.evaluation.plots import draw
+from fivefold.evaluation.tables import save_tables
 from fivefold.models.feature_extractor import judge_again
 from fivefold.models.precision import use_threads
 from fivefold.models.serialization import load_model
-from fivefold.scoring.judge import judge
-from fivefold.scoring.pictures import draw
-from fivefold.scoring.tables import save_tables
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import told

@@ -4,8 +4,7 @@ import json
 
 from fivefold import paths
 from fivefold.data.storage import load_dataset
-from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity
+from fivefold.export import check_parity, export
 from fivefold.models.precision import use_threads
 from fivefold.models.serialization import inputs_of, interface_of, load_model
 from fivefold.stages.publish import publishing

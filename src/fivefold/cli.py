@@ -139,9 +139,9 @@ def sample(
     """Let a language model write on from a prompt, or a generator make records."""
     from .config.loading import load_params
     from .data.storage import MANIFEST
-    from .generating.records import makes_records, need_maker
-    from .generating.records import write as make
-    from .generating.sample import opening, stream
+    from .generation.records import makes_records, need_maker
+    from .generation.records import write as make
+    from .generation.text import opening, stream
     from .models.serialization import load_model
 
     here = enter_project()
@@ -167,7 +167,7 @@ def sample(
 @app.command()
 def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml")]) -> None:
     """Suggest a learning rate: try rates from 1e-7 to 10, a step each, on the model's own batches. Changes nothing."""
-    from .rates.find import find
+    from .lr_finder.find import find
 
     enter_project()
     for line in find(model):

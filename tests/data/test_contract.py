@@ -19,10 +19,10 @@ from fivefold.data.dataset import SPLITS, Dataset
 from fivefold.data.prepare import prepare
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
+from fivefold.evaluation.predict import predict
 from fivefold.models.inference import Preprocess
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.scoring.predict import predict
 from fivefold.training.fit import fit
 
 BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)

@@ -26,8 +26,7 @@ from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError, ParityError
-from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity
+from fivefold.export import check_parity, export
 from fivefold.models.adversarial import critic_loss, generator_loss
 from fivefold.models.autoencoder.loss import Rebuilding
 from fivefold.models.cyclegan.network import CycleganNetwork

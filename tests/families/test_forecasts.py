@@ -16,13 +16,12 @@ from fivefold.config.selection import KBest, Pca, Selection
 from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
-from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity, with_gaps
+from fivefold.evaluation.metrics import middle, naive, rmse
+from fivefold.evaluation.predict import predict
+from fivefold.export import check_parity, export, with_gaps
 from fivefold.models.serialization import load_model, save_model
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.selection import fit_selection
-from fivefold.scoring.metrics import middle, naive, rmse
-from fivefold.scoring.predict import predict
 from fivefold.training.fit import Fitted, fit
 
 WINDOW, HORIZON, SEASON = 8, 2, 4

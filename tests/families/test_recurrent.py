@@ -13,15 +13,14 @@ from fivefold.config.models import Network
 from fivefold.config.networks.rnn import Cell, Rnn
 from fivefold.config.training import Auto
 from fivefold.errors import ParamsError
-from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity
+from fivefold.evaluation.predict import predict
+from fivefold.export import check_parity, export
 from fivefold.models.factory import Shape, build_network
 from fivefold.models.inference import Deployed, Preprocess, Rescale
 from fivefold.models.recurrent import CELLS, EveryStep
 from fivefold.models.rnn.network import RecurrentNetwork, pooling
 from fivefold.models.serialization import Saved
 from fivefold.preprocessing.pipeline import Chain
-from fivefold.scoring.predict import predict
 
 from ..conftest import schema_of
 

@@ -1,7 +1,7 @@
 import pytest
 
 from fivefold.data.readers.text import tokenise
-from fivefold.generating.joining import gap
+from fivefold.generation.text import gap
 
 TEXTS = [
     "Tilney's well-known house, it seems, was (nearly) empty!",

@@ -13,7 +13,7 @@ from fivefold import cli
 from fivefold.config.networks.autoencoder import Generate, Variational
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
-from fivefold.generating.records import makes_records, write
+from fivefold.generation.records import makes_records, write
 from fivefold.models.serialization import Saved, save_model
 
 from ..families.test_contract import CASES, saved_of

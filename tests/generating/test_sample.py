@@ -21,7 +21,7 @@ from fivefold.config.training import Auto
 from fivefold.data.prepare import read
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
-from fivefold.generating.sample import opening, sample, stream
+from fivefold.generation.text import opening, sample, stream
 from fivefold.models.factory import build_network
 from fivefold.models.inference import Classify, Deployed, Preprocess
 from fivefold.models.recurrent import EveryStep

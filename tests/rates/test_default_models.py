@@ -13,11 +13,10 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.prepare import prepare
 from fivefold.errors import TrainingError
+from fivefold.lr_finder.sweep import LOWEST, STEPS, suggestion, sweep
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
-from fivefold.rates.suggestion import suggestion
-from fivefold.rates.sweep import LOWEST, STEPS, sweep
 from fivefold.training.fit import fit
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from fivefold.config.loading import read_tree
 from fivefold.errors import ParamsError
-from fivefold.rates.find import find
+from fivefold.lr_finder.find import find
 
 ROOT = Path(__file__).parents[2]
 

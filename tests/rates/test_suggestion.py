@@ -6,9 +6,8 @@ import pytest
 from fivefold.config.optimizers import Adam
 from fivefold.data.dataset import Array
 from fivefold.errors import TrainingError
-from fivefold.rates.show import lines
-from fivefold.rates.suggestion import suggestion
-from fivefold.rates.sweep import HIGHEST, LOWEST, STEPS, Sweep, smoothed
+from fivefold.lr_finder.find import lines
+from fivefold.lr_finder.sweep import HIGHEST, LOWEST, STEPS, Sweep, smoothed, suggestion
 
 RATES = np.geomspace(LOWEST, HIGHEST, STEPS)
 NOISE = np.random.default_rng(0).normal(size=STEPS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fivefold.data.dataset import Array
-from fivefold.scoring.compression import POINTS, Coder, beside, curve, sensitivity
+from fivefold.evaluation.reconstruction.compression import POINTS, Coder, beside, curve, sensitivity
 
 RANDOM = np.random.default_rng(0)
 TRAIN, TEST = RANDOM.normal(size=(20_000, 1)), RANDOM.normal(size=(20_000, 1))

@@ -9,10 +9,10 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from fivefold.data.dataset import Array
+from fivefold.evaluation.generation import metrics
+from fivefold.evaluation.generation.metrics import accuracy, by_distance, entropy, explained, fid, two_sample
 from fivefold.models import feature_extractor as pairs
 from fivefold.models.feature_extractor import energy, kid, spread
-from fivefold.scoring import likeness
-from fivefold.scoring.likeness import accuracy, by_distance, entropy, explained, fid, two_sample
 
 
 class Flat(nn.Module):
@@ -60,7 +60,7 @@ def test_blocks_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
     whole = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
     monkeypatch.setattr(pairs, "ROWS", 7)
-    monkeypatch.setattr(likeness, "BLOCK", 11)
+    monkeypatch.setattr(metrics, "BLOCK", 11)
     parts = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
     assert parts[:4] == pytest.approx(whole[:4])
     assert parts[4] == pytest.approx(whole[4])

@@ -3,8 +3,8 @@
 import numpy as np
 
 from fivefold.data.dataset import Records
-from fivefold.scoring.lines import lines
-from fivefold.scoring.metrics import scores_of
+from fivefold.evaluation.evaluate import lines
+from fivefold.evaluation.metrics import scores_of
 
 from ..conftest import schema_of
 

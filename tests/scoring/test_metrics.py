@@ -10,11 +10,11 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.data.baselines import places
 from fivefold.data.dataset import Array, Records
 from fivefold.errors import TrainingError
+from fivefold.evaluation import metrics
+from fivefold.evaluation.predict import BATCH, predict
 from fivefold.models.factory import Shape, build_network
 from fivefold.models.inference import Classify, Deployed, Preprocess
 from fivefold.preprocessing.pipeline import Chain
-from fivefold.scoring import metrics
-from fivefold.scoring.predict import BATCH, predict
 
 from ..conftest import schema_of
 

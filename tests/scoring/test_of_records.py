@@ -19,17 +19,16 @@ from fivefold.config.networks.autoencoder import Autoencoder
 from fivefold.config.training import Auto
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Column, Schema
+from fivefold.evaluation.evaluate import judge
+from fivefold.evaluation.generation.samples import make, noise_of
+from fivefold.evaluation.reconstruction.metrics import Linear, tell
+from fivefold.evaluation.reconstruction.report import UNITS, names_of
+from fivefold.evaluation.report import Report
 from fivefold.models.factory import build_network
 from fivefold.models.feature_extractor import Expert, energy
 from fivefold.models.serialization import Saved, deployed, last_part, network_shape
 from fivefold.preprocessing.pipeline import Chain, Step
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.scoring.judge import judge
-from fivefold.scoring.naming import names_of
-from fivefold.scoring.of_records import UNITS
-from fivefold.scoring.records import Linear, tell
-from fivefold.scoring.report import Report
-from fivefold.scoring.samples import make, noise_of
 from fivefold.training.fit import fit
 
 from ..conftest import dataset_of, schema_of, table_block
@@ -198,7 +197,7 @@ def test_noise_that_is_taken_away_is_told_in_decibels() -> None:
     scores = report(found, data).scores["test"]
     clean = tell(found.model, data.test.x)
     span = float(clean.truth.max() - clean.truth.min())
-    from fivefold.scoring.denoised import noise_of, spoilt
+    from fivefold.evaluation.reconstruction.metrics import noise_of, spoilt
 
     noise = noise_of(found, found.network.variant, clean.truth)
     noisy = torch.from_numpy(spoilt(found, noise, data.test.x, 3))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from fivefold.data.schema import Column, Schema
-from fivefold.scoring.of_rows import Rows, histograms, of_columns, of_copies, wasserstein
+from fivefold.evaluation.generation.tabular import Rows, histograms, of_columns, of_copies, wasserstein
 
 from ..conftest import schema_of
 

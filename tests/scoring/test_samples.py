@@ -9,15 +9,15 @@ import pytest
 
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Column
+from fivefold.evaluation.evaluate import judge
+from fivefold.evaluation.generation.metrics import entropy
+from fivefold.evaluation.generation.plots import learning_curve, of_records
+from fivefold.evaluation.generation.report import Compared, doubts
+from fivefold.evaluation.generation.samples import Views, make, noise_of
+from fivefold.evaluation.plots import draw
+from fivefold.evaluation.report import Report
 from fivefold.models.feature_extractor import Expert
 from fivefold.models.serialization import Saved
-from fivefold.scoring.judge import judge
-from fivefold.scoring.likeness import entropy
-from fivefold.scoring.of_samples import Compared, doubts
-from fivefold.scoring.pictures import draw
-from fivefold.scoring.report import Report
-from fivefold.scoring.sample_pictures import learning_curve, of_records
-from fivefold.scoring.samples import Views, make, noise_of
 
 from ..families.test_contract import CASES, Case, records, saved_of, schema_for
 

@@ -9,9 +9,9 @@ from sklearn.metrics import auc, roc_auc_score
 
 from fivefold.data.dataset import Array, Records
 from fivefold.data.schema import Schema
+from fivefold.evaluation.plots import PICTURES, confusion, draw, forecast
+from fivefold.evaluation.tables import gradients, predictions, save_tables, tables
 from fivefold.plotting import STYLE
-from fivefold.scoring.pictures import PICTURES, confusion, draw, forecast
-from fivefold.scoring.tables import gradients, predictions, save_tables, tables
 
 from ..conftest import schema_of
 

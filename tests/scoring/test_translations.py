@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from fivefold.config.networks.cnn import Stack
 from fivefold.data.dataset import Dataset
+from fivefold.evaluation.evaluate import judge
+from fivefold.evaluation.plots import draw
+from fivefold.evaluation.report import Report
 from fivefold.models.feature_extractor import Expert
 from fivefold.models.serialization import Saved
-from fivefold.scoring.judge import judge
-from fivefold.scoring.pictures import draw
-from fivefold.scoring.report import Report
 
 from ..conftest import dataset_of
 from ..families.test_contract import CASES, DIGIT, Case, saved_of, schema_for

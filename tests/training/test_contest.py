@@ -15,9 +15,9 @@ from fivefold.config.models import Model
 from fivefold.data.dataset import Array, Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
+from fivefold.evaluation.generation.samples import make, noise_of
 from fivefold.models.feature_extractor import Expert
 from fivefold.preprocessing.pipeline import Chain, Step
-from fivefold.scoring.samples import make, noise_of
 from fivefold.training.adversarial import build_adversarial_setup
 from fivefold.training.diagnostics.adversarial import Referee
 from fivefold.training.fit import Fitted, fit

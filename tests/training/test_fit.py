@@ -15,8 +15,8 @@ from fivefold.config.networks.mlp import Mlp
 from fivefold.data.dataset import Dataset, Records
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
+from fivefold.evaluation.predict import predict
 from fivefold.preprocessing.pipeline import Chain, Step
-from fivefold.scoring.predict import predict
 from fivefold.training.checkpoints import DIGEST, NAME, PREVIOUS, SafeCheckpoints, newest
 from fivefold.training.fit import Fitted, fit
 

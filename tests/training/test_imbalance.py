@@ -11,10 +11,10 @@ from torch.nn import functional
 from fivefold.config.models import Model
 from fivefold.config.training import CrossEntropy
 from fivefold.data.dataset import Dataset, Records
+from fivefold.evaluation.metrics import balanced_accuracy
+from fivefold.evaluation.predict import predict
 from fivefold.models.losses import Objective
 from fivefold.preprocessing.pipeline import Chain
-from fivefold.scoring.metrics import balanced_accuracy
-from fivefold.scoring.predict import predict
 from fivefold.training.batches import drawn
 from fivefold.training.fit import fit
 from fivefold.training.objectives import rarity

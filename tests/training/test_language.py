@@ -13,12 +13,11 @@ from fivefold.config.models import Model
 from fivefold.config.splits import TimeSplit
 from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
-from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity
+from fivefold.evaluation.metrics import bits
+from fivefold.evaluation.predict import fewer, judged
+from fivefold.export import check_parity, export
 from fivefold.models.serialization import Saved
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.scoring.metrics import bits
-from fivefold.scoring.predict import fewer, judged
 from fivefold.training.fit import fit
 
 RNN = {"family": "rnn", "cell": "gru", "hidden": (24,), "embedding": 8}
@@ -58,7 +57,7 @@ def test_it_tells_what_can_be_told(network: dict[str, Any], tmp_path: Path) -> N
 
 def test_of_many_rows_a_few_are_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, saved, _ = learnt(tmp_path, MLP)
-    monkeypatch.setattr("fivefold.scoring.predict.LANGUAGE_ROWS", 100)
+    monkeypatch.setattr("fivefold.evaluation.predict.LANGUAGE_ROWS", 100)
     few = fewer(saved, dataset.train)
     assert (len(few), few.rows[1] - few.rows[0]) == (90, 8)  # of 715 every eighth
     np.testing.assert_array_equal(few.x[1], dataset.train.x[8])

@@ -11,12 +11,11 @@ import pytest
 from fivefold.config.datasets import Table
 from fivefold.config.networks.mlp import Mlp
 from fivefold.data.dataset import Dataset
-from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity
+from fivefold.evaluation.evaluate import judge
+from fivefold.evaluation.report import Report
+from fivefold.export import check_parity, export
 from fivefold.models.serialization import Saved, inputs_of, interface_of
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.scoring.judge import judge
-from fivefold.scoring.report import Report
 from fivefold.training.fit import fit
 from fivefold.training.supervised import rows_of
 

@@ -19,13 +19,12 @@ from fivefold.data.schema import Further, Schema
 from fivefold.data.storage import write_manifest
 from fivefold.data.targets import goals
 from fivefold.errors import ParityError
-from fivefold.exporting.graph import export
-from fivefold.exporting.parity import check_parity
+from fivefold.evaluation.metrics import scores_of
+from fivefold.evaluation.predict import predict
+from fivefold.evaluation.tables import predictions, tables
+from fivefold.export import check_parity, export
 from fivefold.models.serialization import Saved, load_model, save_model
 from fivefold.preprocessing.pipeline import Chain, Step
-from fivefold.scoring.metrics import scores_of
-from fivefold.scoring.predict import predict
-from fivefold.scoring.tables import predictions, tables
 from fivefold.training.fit import Fitted, fit
 
 from ..conftest import schema_of

@@ -10,10 +10,10 @@ import pytest
 from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset
 from fivefold.errors import ParamsError
+from fivefold.evaluation.translation import translated
 from fivefold.models.adversarial import Adversarial
 from fivefold.models.cyclegan.module import Module
 from fivefold.models.feature_extractor import Expert
-from fivefold.scoring.translations import translated
 from fivefold.training.batches import unpaired
 from fivefold.training.diagnostics.adversarial import Referee
 

@@ -10,7 +10,7 @@ from ..config.networks.gan import Gan
 from ..config.search import Study
 from ..data.schema import Schema
 from ..errors import ParamsError
-from ..scoring.metrics import ABOVE_0, SHARE, bounds_of, metrics_of
+from ..evaluation.metrics import ABOVE_0, SHARE, bounds_of, metrics_of
 
 OTHER_LOSSES = ("training.loss", "training.tasks", "training.imbalance", "training.base")
 """Keys that change what a validation loss means."""

@@ -14,10 +14,10 @@ from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..data.dataset import Dataset, Records
 from ..errors import TrainingError
+from ..evaluation.metrics import scores_of
+from ..evaluation.predict import fewer, judged
+from ..evaluation.reconstruction.metrics import tell
 from ..models.serialization import Saved
-from ..scoring.metrics import scores_of
-from ..scoring.predict import fewer, judged
-from ..scoring.records import tell
 from .goals import goals_of
 
 RUNS = 30

@@ -10,7 +10,7 @@ from torch import nn
 
 from fivefold.config.networks.cyclegan import Cyclegan
 from fivefold.errors import ParamsError
-from fivefold.exporting.graph import export
+from fivefold.export import export
 from fivefold.models.cyclegan.network import CycleganNetwork, build, shrunk
 from fivefold.models.factory import Shape
 

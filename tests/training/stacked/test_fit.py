@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fivefold.errors import TrainingError
-from fivefold.scoring.predict import predict
+from fivefold.evaluation.predict import predict
 from fivefold.training.callbacks import Metrics
 from fivefold.training.fit import Fitted, fit
 from fivefold.training.vectorized.fit import fit_stack

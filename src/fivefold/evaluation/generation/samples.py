@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config.networks.gan import Gan
-from ..data.dataset import Array
-from ..data.decoding import settled
-from ..data.schema import Schema
-from ..models.feature_extractor import Expert, Seen, expert_of
-from ..models.serialization import Saved
+from ...config.networks.gan import Gan
+from ...data.dataset import Array
+from ...data.decoding import settled
+from ...data.schema import Schema
+from ...models.feature_extractor import Expert, Seen, expert_of
+from ...models.serialization import Saved
 
 BATCH = 512
 """Records at a time."""

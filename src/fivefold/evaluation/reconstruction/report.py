@@ -1,6 +1,8 @@
 """The report of an autoencoder: what is lost, what codes are like, and what its variant and its purpose ask beside.
 
 Shapes: n rows, l numbers of a code.
+
+Names of the features that a model's preprocessing makes of a table's columns.
 """
 
 from collections.abc import Callable
@@ -11,24 +13,53 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from ..config.networks.autoencoder import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
-from ..data.dataset import SPLITS, Array, Dataset, Records
-from ..models.feature_extractor import Expert
-from ..models.serialization import Saved
-from ..training.diagnostics.summary import Measured
-from . import of_samples
-from . import record_pictures as pictures
+from ...config.networks.autoencoder import Autoencoder, Denoising, Detect, Generate, Reduce, Variational
+from ...data.dataset import SPLITS, Array, Dataset, Records
+from ...models.feature_extractor import Expert
+from ...models.serialization import Saved
+from ...training.diagnostics.summary import Measured
+from ..generation import report
+from ..image_plots import SHOWN, bounds_of, plot_image_grid
+from ..plots import PICTURES
+from ..report import Report
+from ..tables import gradients
+from . import plots as pictures
 from .compression import beside, curve
-from .denoised import scores_of_noise
-from .naming import names_of
-from .pictures import PICTURES
-from .records import Linear, Told, decode, errors_of, tell
-from .report import Report
-from .tables import gradients
-from .variational import Made, samples_of, scores_of_bound
+from .metrics import Linear, Made, Told, decode, errors_of, samples_of, scores_of_bound, scores_of_noise, tell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+UNNAMED = "feature {}"
+
+
+def names_of(saved: Saved, width: int) -> list[str]:
+    """Return the name of each of `width` features of a table, as `preprocessing.scaling` has them; numbers if mixed."""
+    schema, preprocess = saved.schema, saved.model.preprocess
+    names, labels, place = list(schema.features), {}, 0
+    for known in schema.columns:
+        labels[place] = known.name, (*known.categories, "other", "missing")
+        place += len(known.features)
+    for i, kind in enumerate(preprocess.kinds):
+
+        def whole(array: str, i: int = i) -> list[int]:
+            return [int(value) for value in preprocess.get_buffer(f"{array}_{i}").tolist()]
+
+        match kind:
+            case "indicate":
+                names += [f"{names[j]} missing" for j in whole("index")]
+            case "one_hot":
+                pairs = [(labels[j], code) for j, code in zip(whole("column"), whole("code"), strict=True)]
+                names = [
+                    *(names[j] for j in whole("keep")),
+                    *(f"{name}={words[code]}" for (name, words), code in pairs),
+                ]
+            case "take":
+                names = [names[j] for j in whole("index")]
+            case "project" | "dense":
+                names = []
+    return names if len(names) == width else [UNNAMED.format(i) for i in range(width)]
+
 
 NEIGHBOURS = 5
 """Of a code, that say its class."""
@@ -91,7 +122,7 @@ class Seen(NamedTuple):
         return _learnt(self.saved, self.dataset, self.told, part)
 
 
-def report(
+def evaluate_autoencoder(
     name: str,
     saved: Saved,
     dataset: Dataset,
@@ -106,14 +137,14 @@ def report(
     scores = {SHORT[each]: _scores(seen, each, seed) for each in ("test", "validation", "train")}
     lines = [f"{each} {value:.4f} ({UNITS[each]})" for each, value in scores["test"].items() if each in UNITS]
     if saved.schema.kind == "images" and isinstance(seen.network.purpose, Generate):
-        compared = of_samples.compare(saved, dataset, judge, seed)
-        made = {each: of_samples.scores_of(compared, part, seed) for part, each in SHORT.items()}
+        compared = report.compare(saved, dataset, judge, seed)
+        made = {each: report.scores_of(compared, part, seed) for part, each in SHORT.items()}
         scores = {each: made[each] | own for each, own in scores.items()}
         lines = [
-            *of_samples.lines_of(made["test"]),
+            *report.lines_of(made["test"]),
             *lines,
-            *of_samples.doubts(compared, judge),
-            of_samples.seen_by(judge),
+            *report.doubts(compared, judge),
+            report.seen_by(judge),
         ]
     shown = _tables(seen, history, measured)
     drawn: dict[str, Callable[[], Figure]] = {
@@ -272,12 +303,12 @@ def _pictures(name: str, seen: Seen, seed: int) -> dict[str, Callable[[], "Figur
         drawn["records"] = partial(pictures.images, name, test)
         drawn["worst"] = partial(pictures.heat, name, test)
         if isinstance(network.variant, Variational):
-            made, bounds = samples_of(seen.saved, seed), pictures.bounds_of(test.truth)
+            made, bounds = samples_of(seen.saved, seed), bounds_of(test.truth)
             texts = ("records made of noise", "from noise to noise, row by row", "a number of the code from -3 to 3")
             for each, text, records in zip(Made._fields, texts, made, strict=True):
-                drawn[each] = partial(pictures.grid, f"{name}: {text}", records, bounds)
+                drawn[each] = partial(plot_image_grid, f"{name}: {text}", records, bounds)
         if isinstance(network.variant, Denoising):
-            x = seen.dataset.test.x[: pictures.SHOWN]
+            x = seen.dataset.test.x[:SHOWN]
             drawn["denoised"] = partial(pictures.cleaned, name, seen.saved, network.variant, x, seed)
     elif kind in ("sequences", "series"):
         drawn["records"] = partial(pictures.steps, name, test)

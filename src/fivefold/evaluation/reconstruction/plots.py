@@ -3,23 +3,17 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..config.networks.autoencoder import Denoising
-from ..data.dataset import Array
-from ..models.serialization import Saved
-from ..plotting import figure, title
-from .denoised import noise_of, spoilt
-from .records import Told, tell
-
-SHOWN = 12
-"""Records of a picture."""
-
-SIDE = 8
-"""Columns of a grid."""
+from ...config.networks.autoencoder import Denoising
+from ...data.dataset import Array
+from ...models.serialization import Saved
+from ...plotting import figure, title
+from ..image_plots import SHOWN, plot_image_rows
+from .metrics import Told, noise_of, spoilt, tell
 
 
 def images(name: str, test: Told) -> Figure:
     """Test images above what is told of them."""
-    return rows(f"{name}: test rows, and what is told of them", {"record": test.truth, "told": test.told})
+    return plot_image_rows(f"{name}: test rows, and what is told of them", {"record": test.truth, "told": test.told})
 
 
 def cleaned(name: str, saved: Saved, variant: Denoising, x: Array, seed: int) -> Figure:
@@ -27,7 +21,7 @@ def cleaned(name: str, saved: Saved, variant: Denoising, x: Array, seed: int) ->
     truth = tell(saved.model, x).truth
     noise = noise_of(saved, variant, truth)
     shown = {"record": truth, "noisy": spoilt(saved, noise, x, seed), "told": tell(saved.model, x, noise, seed).told}
-    return rows(f"{name}: test rows, with noise, and what is told of those", shown)
+    return plot_image_rows(f"{name}: test rows, with noise, and what is told of those", shown)
 
 
 def heat(name: str, test: Told) -> Figure:
@@ -35,21 +29,7 @@ def heat(name: str, test: Told) -> Figure:
     worst = np.argsort(-test.errors, kind="stable")[:SHOWN]
     truth, told = test.truth[worst], test.told[worst]
     shown = {"record": truth, "told": told, "error": ((truth - told) ** 2).mean(axis=1, keepdims=True)}
-    return rows(f"{name}: the test rows told worst, and where the error lies", shown)
-
-
-def grid(text: str, records: Array, bounds: tuple[float, float]) -> Figure:
-    """Images (n, c, h, w) in rows of eight; bounds: what is black, and what is white."""
-    height = -(-len(records) // SIDE)
-    fig, axes = figure(SIDE * 0.7, height * 0.7 + 0.5)
-    blank = height * SIDE - len(records)
-    tiles = np.pad(_pixels(records, bounds), ((0, blank), (0, 1), (0, 1), (0, 0)), constant_values=1)
-    tiles = tiles.reshape(height, SIDE, *tiles.shape[1:])
-    sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(height * tiles.shape[2], SIDE * tiles.shape[3], -1)
-    axes.imshow(sheet.squeeze(-1) if sheet.shape[-1] == 1 else sheet, cmap="gray", vmin=0, vmax=1)
-    axes.set_axis_off()
-    title(fig, text)
-    return fig
+    return plot_image_rows(f"{name}: the test rows told worst, and where the error lies", shown)
 
 
 def steps(name: str, test: Told) -> Figure:
@@ -93,36 +73,3 @@ def columns(name: str, test: Told, features: list[str]) -> Figure:
         panel.set(xlabel=label, xticks=[])
     title(fig, f"{name}: test rows, and what is told of them")
     return fig
-
-
-def rows(text: str, shown: dict[str, Array]) -> Figure:
-    """Images in a row each, named at the left; the error's in other colours, each row by its own."""
-    fig, first = figure(SHOWN * 0.62, len(shown) * 0.75 + 0.5)
-    first.remove()
-    count = min(SHOWN, *(len(each) for each in shown.values()))
-    panels = fig.subplots(len(shown), count, squeeze=False)
-    bounds = bounds_of(next(iter(shown.values()))[:count])
-    for line, (name, images) in zip(panels, shown.items(), strict=True):
-        for panel, image in zip(line, images, strict=False):
-            panel.set_xticks([])
-            panel.set_yticks([])
-            panel.spines[:].set_visible(False)
-            if name == "error":
-                panel.imshow(image[0], cmap="inferno")
-                continue
-            pixels = _pixels(image[None], bounds)[0]
-            panel.imshow(pixels[..., 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=1)
-        line[0].set_ylabel(name)
-    title(fig, text)
-    return fig
-
-
-def bounds_of(records: Array) -> tuple[float, float]:
-    """Return the smallest and the largest number of records."""
-    return float(records.min()), float(records.max())
-
-
-def _pixels(records: Array, bounds: tuple[float, float]) -> Array:
-    """Return images (n, c, h, w) as (n, h, w, c) between 0 and 1; of four channels the first three."""
-    low, high = bounds
-    return np.asarray(np.clip((records - low) / ((high - low) or 1), 0, 1).transpose(0, 2, 3, 1)[..., :3])

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.dataset import Array
-from ..data.schema import Column, Schema
-from .likeness import closest
+from ...data.dataset import Array
+from ...data.schema import Column, Schema
+from .metrics import closest
 
 STEPS = 20
 """Of a number's range, for its histogram."""

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.dataset import SPLITS, Array, Dataset, Records
-from ..data.decoding import fitting, written
-from ..data.schema import Schema
-from ..models.feature_extractor import Expert
-from ..models.serialization import Saved
-from ..training.diagnostics.summary import Measured
-from . import sample_pictures as pictures
-from .likeness import accuracy, entropy, explained, likeness, two_sample
-from .of_rows import Rows, histograms, of_columns, of_copies
-from .report import Report
+from ...data.dataset import SPLITS, Array, Dataset, Records
+from ...data.decoding import fitting, written
+from ...data.schema import Schema
+from ...models.feature_extractor import Expert
+from ...models.serialization import Saved
+from ...training.diagnostics.summary import Measured
+from ..report import Report
+from ..tables import gradients
+from . import plots as pictures
+from .metrics import accuracy, entropy, explained, likeness, two_sample
 from .samples import Viewer, Views, conditional, features_of, joined, made_of, make, noise_of, told
-from .tables import gradients
+from .tabular import Rows, histograms, of_columns, of_copies
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +87,7 @@ class Compared(NamedTuple):
     features: Callable[..., Array]
 
 
-def report(
+def evaluate_generator(
     name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured, judge: Expert | None
 ) -> Report:
     """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""

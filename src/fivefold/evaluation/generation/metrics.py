@@ -8,8 +8,8 @@ Shapes: n, m rows, d numbers that are seen in a record.
 import numpy as np
 import torch
 
-from ..data.dataset import Array
-from ..models.feature_extractor import kid
+from ...data.dataset import Array
+from ...models.feature_extractor import kid
 
 NEIGHBOURS = 5
 """Of a row, whose distance is the radius of what is like it."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.dataset import Array
+from ...data.dataset import Array
 
 Decode = Callable[[Array], Array]
 """Codes (n, l) -> records (n, *r)."""

@@ -11,12 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..data.dataset import Array
-from ..data.schema import Schema
-from ..models.serialization import Saved
-from ..plotting import figure, title
-from .pictures import gradients
-from .record_pictures import SIDE, bounds_of, grid
+from ...data.dataset import Array
+from ...data.schema import Schema
+from ...models.serialization import Saved
+from ...plotting import figure, title
+from ..image_plots import SIDE, bounds_of, plot_image_grid
+from ..plots import gradients
 from .samples import conditional, make, noise_of
 
 MOST = 16
@@ -44,8 +44,8 @@ def of_records(name: str, saved: Saved, made: Array, real: Array, seed: int) -> 
     text = f"{name}: records made of noise" + (", each class in a row" if classes else "")
     rows = np.asarray(real[: SIDE * SIDE]).astype(np.float64)
     return {
-        "samples": partial(grid, text, records, bounds_of(rows)),
-        "real": partial(grid, f"{name}: test rows", rows, bounds_of(rows)),
+        "samples": partial(plot_image_grid, text, records, bounds_of(rows)),
+        "real": partial(plot_image_grid, f"{name}: test rows", rows, bounds_of(rows)),
     }
 
 

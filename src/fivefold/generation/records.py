@@ -11,8 +11,8 @@ from ..config.networks.autoencoder import Autoencoder
 from ..data.dataset import Array
 from ..data.decoding import written
 from ..errors import InputError
+from ..evaluation.generation.samples import conditional, make, noise_of
 from ..models.serialization import Saved, interface_of
-from ..scoring.samples import conditional, make, noise_of
 
 SUFFIXES = {
     "table": (".parquet", ".csv"),
@@ -90,7 +90,7 @@ def _asked(saved: Saved, n: int, asked: str) -> Array:
 
 
 def _draw(name: str, records: Array, path: Path) -> None:
+    from ..evaluation.image_plots import plot_image_grid
     from ..plotting import save
-    from ..scoring.record_pictures import grid
 
-    save(grid(f"{name}: records made of noise", records, (0.0, 255.0)), path)
+    save(plot_image_grid(f"{name}: records made of noise", records, (0.0, 255.0)), path)

@@ -1,0 +1,1 @@
+"""`fivefold generate`: text from a language model, records from a generator."""

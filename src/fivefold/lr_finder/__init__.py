@@ -1,0 +1,1 @@
+"""`fivefold lr-find`: learning-rate range test."""

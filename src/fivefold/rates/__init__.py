@@ -1,1 +1,0 @@
-"""`fivefold lr`: find a learning rate by trying ever larger ones for a step each."""
