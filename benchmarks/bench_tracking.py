@@ -29,7 +29,7 @@ from fivefold.models.serialization import save_model
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
-from fivefold.tracking.report import Report, reporting
+from fivefold.tracking.reporter import Report, reporting
 from fivefold.training.fit import Fitted, fit
 
 from .measure import ROOT, Result, finish, seconds, table
@@ -98,7 +98,7 @@ def train_both_ways(training: Training) -> tuple[list[float], list[float]]:
 
 def send_metrics() -> list[float]:
     """Return the seconds that the shipper needs to send 1000 metrics, several times, each in a fresh run."""
-    from fivefold.tracking.ship import Shipper
+    from fivefold.tracking.shipper import Shipper
 
     times = []
     for _ in range(REPEATS + 1):

@@ -14,8 +14,8 @@ from fivefold.models.precision import use_threads
 from fivefold.models.serialization import load_model
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
-from fivefold.tracking import told
-from fivefold.tracking.report import reporting
+from fivefold.tracking import stage_logs
+from fivefold.tracking.reporter import reporting
 
 
 def main(name: str) -> None:
@@ -32,7 +32,7 @@ def main(name: str) -> None:
             found.predictions.to_parquet(folder / "predictions.parquet", index=False)
             save_tables(found.tables, folder / "tables")
             draw(found.pictures, folder / "plots")
-        told.evaluation(report, name)
+        stage_logs.evaluation(report, name)
     print(*(f"{name}: test {line}" for line in found.lines), sep="\n")
 
 

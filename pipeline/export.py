@@ -9,8 +9,8 @@ from fivefold.models.precision import use_threads
 from fivefold.models.serialization import inputs_of, interface_of, load_model
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import run
-from fivefold.tracking import told
-from fivefold.tracking.report import reporting
+from fivefold.tracking import stage_logs
+from fivefold.tracking.reporter import reporting
 
 
 def main(name: str) -> None:
@@ -24,7 +24,7 @@ def main(name: str) -> None:
             export(saved, inputs_of(interface_of(saved.network, saved.schema), test.x, 2), path)
             parity = check_parity(saved, test.x, path)
             (folder / "parity.json").write_text(json.dumps(parity, indent=2) + "\n")
-        told.exported(report, name)
+        stage_logs.exported(report, name)
     path = paths.model(name) / "model.onnx"
     size, worst = path.stat().st_size / 1024, max(parity.values())
     print(f"{name}: {path} {size:.0f} KiB, differs from PyTorch by at most {worst:.1e}")

@@ -10,9 +10,9 @@ from fivefold.models.feature_extractor import judge_of
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.stages.publish import publishing
 from fivefold.stages.run import give_up, run
-from fivefold.tracking import told
-from fivefold.tracking.pulled import pulled
-from fivefold.tracking.report import reporting
+from fivefold.tracking import stage_logs
+from fivefold.tracking.pretrained import pulled
+from fivefold.tracking.reporter import reporting
 from fivefold.training.checkpoints import fingerprint, prune
 from fivefold.training.distributed import followers
 from fivefold.training.fit import Fitted, fit
@@ -41,7 +41,7 @@ def main(name: str) -> None:
     """Train model `name` of params.yaml on its selected features."""
     train, known = read(name)
     with reporting("train", name, known["fingerprint"]) as report, report.running():
-        told.inputs(report, known["params"])
+        stage_logs.inputs(report, known["params"])
         with followers(known["params"]["training"]["devices"], partial(give_up, "train")):
             history = report.history(known["params"]["training"]["max_epochs"])
             fitted = train(on_epoch=history, on_sheet=report.sheets(), on_alarm=report.alarm)
@@ -49,7 +49,7 @@ def main(name: str) -> None:
             fitted.save(folder, known)
         report.metrics(len(fitted.history), {"train/seconds": fitted.seconds})
         report.tags(resumed=str(fitted.resumed).lower())
-        told.training(report, name)
+        stage_logs.training(report, name)
     prune(train.keywords["checkpoints"])
     print(*(f"{name}: {line}" for line in fitted.lines()), sep="\n")
 

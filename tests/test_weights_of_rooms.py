@@ -67,7 +67,7 @@ def test_a_stage_imports_only_what_it_needs(module: str, forbidden: set[str]) ->
 
 
 def test_only_the_process_beside_a_stage_imports_mlflow() -> None:
-    packages = loaded("fivefold.tracking.ship")
+    packages = loaded("fivefold.tracking.shipper")
     assert "mlflow" in packages
     assert packages & TORCH == set()
 

@@ -192,7 +192,7 @@ def ui(
     port: Annotated[int, typer.Option(help="port to listen on")] = 5000,
 ) -> None:
     """Open the MLflow UI on the project's store."""
-    from .tracking.server import serve
+    from .tracking.store import serve
 
     enter_project()
     serve(host, port)

@@ -19,7 +19,7 @@ from fivefold.studies.pictures import draw, history
 from fivefold.studies.show import show
 from fivefold.studies.trials import Trials
 from fivefold.studies.value_pictures import parallel, slices
-from fivefold.tracking.found import Found, Gain, Group, Importance, TrialFacts
+from fivefold.tracking.study_results import Found, Gain, Group, Importance, TrialFacts
 
 from .example import OWN_VALUES, SGD, TEXT, add, opened, project
 

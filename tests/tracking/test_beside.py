@@ -12,15 +12,15 @@ import fivefold
 
 SAY = "from pathlib import Path; Path({place!r}).write_text(__file__)\n"
 
-SHIP = "from fivefold.tracking.report import reporting\nwith reporting('train', 'm', 'f', wait=True): pass\n"
+SHIP = "from fivefold.tracking.reporter import reporting\nwith reporting('train', 'm', 'f', wait=True): pass\n"
 PULL = (
     "from contextlib import suppress\n"
-    "from fivefold.config.training import Start\nfrom fivefold.tracking.pulled import pulled\n"
+    "from fivefold.config.training import Start\nfrom fivefold.tracking.pretrained import pulled\n"
     "with suppress(OSError): pulled('m', Start(model='old'))  # nothing was fetched\n"
 )
 
 
-@pytest.mark.parametrize(("name", "does"), [("ship", SHIP), ("pull", PULL)], ids=["ship", "pull"])
+@pytest.mark.parametrize(("name", "does"), [("shipper", SHIP), ("download", PULL)], ids=["ship", "pull"])
 @pytest.mark.parametrize("others", ["", "elsewhere"])
 def test_a_process_beside_a_stage_is_of_the_stage_s_copy(tmp_path: Path, name: str, does: str, others: str) -> None:
     source, place = tmp_path / "copy/src", tmp_path / "said"

@@ -3,7 +3,7 @@
 import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
-from fivefold.tracking.report import key
+from fivefold.tracking.reporter import key
 
 
 @pytest.mark.parametrize("name", ["val/loss", "test/body_mass_g.rmse", "weight/größe", "training.tasks.weights.a b"])

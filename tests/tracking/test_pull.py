@@ -18,8 +18,8 @@ from fivefold.data.storage import digest, write_manifest
 from fivefold.errors import ArtifactError, ParamsError, TrackingError
 from fivefold.models.serialization import save_model
 from fivefold.tracking import events, store
-from fivefold.tracking.pulled import pulled
-from fivefold.tracking.ship import Shipper
+from fivefold.tracking.pretrained import pulled
+from fivefold.tracking.shipper import Shipper
 from fivefold.tracking.spool import Spool
 
 from ..families.test_contract import TABLE, Case, outputs, saved_of

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from fivefold.errors import TrackingError
-from fivefold.tracking import events, ship, store
-from fivefold.tracking.report import Report
+from fivefold.tracking import events, store
+from fivefold.tracking.reporter import Report
+from fivefold.tracking.shipper import Shipper
 from fivefold.tracking.spool import Spool, all_spools
 from fivefold.tracking.sync import sync
 
@@ -89,9 +90,9 @@ class TestShipping:
     def test_what_was_sent_is_not_sent_again(self) -> None:
         spool = started()
         spool.append(events.State(status="RUNNING", time=0), *(metrics(i) for i in range(1500)))
-        ship.Shipper(spool).ship()
+        Shipper(spool).ship()
         spool.append(metrics(1500), events.State(status="FINISHED", time=7))
-        shipper = ship.Shipper(spool)
+        shipper = Shipper(spool)
         shipper.ship()
         assert list(spool.unsent()) == []
         run_id = shipper.run_id
@@ -104,7 +105,7 @@ class TestShipping:
     def test_a_run_left_without_a_last_word_is_marked_killed(self) -> None:
         spool = started()
         spool.append(events.State(status="RUNNING", time=0))
-        shipper = ship.Shipper(spool)
+        shipper = Shipper(spool)
         shipper.ship()
         shipper.close()
         assert shipper.run_id
@@ -112,18 +113,18 @@ class TestShipping:
 
     def test_a_fingerprint_has_one_run(self) -> None:
         for _ in range(2):
-            ship.Shipper(started()).ship()
+            Shipper(started()).ship()
         client, experiment = store.open_store()
         assert len(client.search_runs([experiment])) == 1
 
     def test_a_spool_without_its_run_says_what_to_do(self) -> None:
         spool = Spool("headless")
         spool.append(metrics(1))
-        with pytest.raises(ship.TrackingError, match=r"must begin with its run, but does not; remove .*headless"):
-            ship.Shipper(spool).ship()
+        with pytest.raises(shipper.TrackingError, match=r"must begin with its run, but does not; remove .*headless"):
+            Shipper(spool).ship()
 
     def test_a_run_that_is_only_evaluated_is_not_called_killed(self) -> None:
-        shipper = ship.Shipper(started())
+        shipper = Shipper(started())
         shipper.ship()
         shipper.close()
         assert shipper.run_id
@@ -142,7 +143,7 @@ class TestShipping:
             report.spool.append(events.State(status="FINISHED", time=1))
         damaged = next(event for event in report.spool.read() if isinstance(event, events.Image))
         report.spool.append(damaged.model_copy(update={"step": 9, "sha256": "0"}))
-        shipper = ship.Shipper(report.spool)
+        shipper = Shipper(report.spool)
         shipper.ship()
         assert "is not the picture that was drawn" in capsys.readouterr().out
         assert not list(report.spool.folder.glob("files/*/*"))

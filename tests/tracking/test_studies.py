@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from fivefold.tracking import store
-from fivefold.tracking.found import State, StudyFacts, TrialFacts
-from fivefold.tracking.studies import project
+from fivefold.tracking.study_results import State, StudyFacts, TrialFacts
+from fivefold.tracking.study_runs import project
 
 SEARCH = {
     "network": {

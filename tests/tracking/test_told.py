@@ -9,8 +9,8 @@ import pytest
 from fivefold import paths
 from fivefold.config.datasets import Column
 from fivefold.data.storage import save_dataset, write_manifest
-from fivefold.tracking import events, told
-from fivefold.tracking.report import Report
+from fivefold.tracking import events, stage_logs
+from fivefold.tracking.reporter import Report
 from fivefold.training import image_grid
 
 from ..conftest import dataset_of, schema_of, table_block
@@ -46,8 +46,8 @@ def measured(report: Report, name: str) -> list[tuple[int, float]]:
 
 
 def test_epochs_are_counted_from_one_wherever_they_are_told(report: Report) -> None:
-    told.history(report, "m")
-    told.training(report, "m")
+    stage_logs.history(report, "m")
+    stage_logs.training(report, "m")
     assert measured(report, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
     assert measured(report, "doctor/gradient/g") == [(1, 1), (2, 2), (3, 3)]
     tags = [event.tags for event in report.spool.read() if isinstance(event, events.Tags)]
@@ -58,7 +58,7 @@ def test_a_training_tells_the_same_steps_as_its_history_does(report: Report) -> 
     tell = report.history(3)
     for epoch, loss in enumerate((0.5, 0.25, 0.75)):
         tell(epoch, {"val/loss": loss}, epoch == 2)
-    told.history(report, "m")  # a step that was said is not said again
+    stage_logs.history(report, "m")  # a step that was said is not said again
     assert measured(report, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
 
 
@@ -66,12 +66,12 @@ def test_scores_stand_behind_the_last_epoch(report: Report) -> None:
     (paths.report("m") / "plots").mkdir(parents=True)
     (paths.report("m") / "metrics.json").write_text(json.dumps({"test": {"accuracy": 1.0}}))
     (paths.report("m") / "predictions.parquet").write_text("")
-    told.evaluation(report, "m")
+    stage_logs.evaluation(report, "m")
     assert measured(report, "test/accuracy") == [(4, 1.0)]
 
 
 def test_how_data_were_prepared_is_told_by_dotted_key(report: Report) -> None:
-    told.inputs(report, {"seed": 1, "dataset": "d"})
+    stage_logs.inputs(report, {"seed": 1, "dataset": "d"})
     (values,) = (event.values for event in report.spool.read() if isinstance(event, events.Values))
     assert values["dataset"] == "d"
     assert (
@@ -91,7 +91,7 @@ def test_how_data_were_prepared_is_told_by_dotted_key(report: Report) -> None:
 
 def test_pictures_of_samples_are_told_again_but_those_that_were_said(report: Report) -> None:
     report.sheets()(0, b"first")
-    told.sheets(report, "m")
+    stage_logs.sheets(report, "m")
     said = [event for event in report.spool.read() if isinstance(event, events.Image)]
     assert [(event.step, report.spool.file(event.place).read_bytes()) for event in said] == [
         (0, b"first"),
@@ -105,8 +105,8 @@ def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_descr
     (paths.report("m") / "plots").mkdir(parents=True)
     (paths.report("m") / "metrics.json").write_text(json.dumps({"test": {"energy": 0.5}}))
     (paths.report("m") / "predictions.parquet").write_text("")
-    told.training(report, "m")
-    told.evaluation(report, "m")
+    stage_logs.training(report, "m")
+    stage_logs.evaluation(report, "m")
     tags = {k: v for event in report.spool.read() if isinstance(event, events.Tags) for k, v in event.tags.items()}
     assert tags["doctor"] == "mode_collapse"
     assert tags["doctor.mode_collapse"] == finding["text"]
@@ -119,6 +119,6 @@ def test_the_judge_of_what_a_model_makes_is_a_tag(report: Report) -> None:
     (paths.report("m") / "plots").mkdir(parents=True)
     (paths.report("m") / "metrics.json").write_text(json.dumps({"test": {"kid": 0.5}}))
     (paths.report("m") / "predictions.parquet").write_text("")
-    told.evaluation(report, "m")
+    stage_logs.evaluation(report, "m")
     tags = {k: v for event in report.spool.read() if isinstance(event, events.Tags) for k, v in event.tags.items()}
     assert tags["judge"] == "net (weights 000000000000)"

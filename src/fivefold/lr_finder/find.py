@@ -18,7 +18,7 @@ from ..data.storage import load_dataset
 from ..errors import ArtifactError, ParamsError, TrainingError
 from ..plotting import STYLE, figure, save, title
 from ..preprocessing.pipeline import Chain
-from ..tracking.pulled import pulled
+from ..tracking.pretrained import pulled
 from .sweep import Sweep, suggestion, sweep
 
 

@@ -12,7 +12,7 @@ from ..config.editing import edited, same
 from ..config.loading import parse, read_tree
 from ..config.search import SEARCHED
 from ..errors import InputError, ParamsError, StudyError
-from ..tracking.found import StudyFacts, TrialFacts
+from ..tracking.study_results import StudyFacts, TrialFacts
 from .dotted import at, put
 from .facts import facts, ranges
 from .human import rounded

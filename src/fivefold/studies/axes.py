@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ..config.search import Categorical, Float, Int
-from ..tracking.found import StudyFacts, TrialFacts
+from ..tracking.study_results import StudyFacts, TrialFacts
 from .human import written
 
 LONGEST = 14

@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ..config.search import ranges_of
-from ..tracking.found import State, StudyFacts, TrialFacts
+from ..tracking.study_results import State, StudyFacts, TrialFacts
 from .kept import CURVE, FOLDS, HOW, IDENTITY, MARK, OWN, REASON, SECONDS, TOTAL, VALUES
 from .storage import where
 from .trials import Trials

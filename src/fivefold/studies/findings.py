@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from ..errors import ParamsError
-from ..tracking.found import Found, Gain, Group, State, StudyFacts, TrialFacts
+from ..tracking.study_results import Found, Gain, Group, State, StudyFacts, TrialFacts
 from .facts import facts, ranges
 from .human import rounded
 from .importance import importance

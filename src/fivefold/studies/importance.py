@@ -18,7 +18,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 from ..config.search import Categorical, Float, Int
-from ..tracking.found import Importance, StudyFacts, TrialFacts
+from ..tracking.study_results import Importance, StudyFacts, TrialFacts
 from .facts import ranges
 from .ranges import distributions_of, encoded
 

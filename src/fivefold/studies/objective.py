@@ -21,7 +21,7 @@ from ..models.feature_extractor import judge_of
 from ..models.serialization import Saved
 from ..preprocessing.pipeline import Chain
 from ..stages.guard import exposed, shielded
-from ..tracking.pulled import pulled
+from ..tracking.pretrained import pulled
 from ..training.callbacks import Metrics
 from ..training.fit import fit
 from . import pruning

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from ..plotting import STYLE, figure, save, title
-from ..tracking.found import Importance, StudyFacts, TrialFacts
+from ..tracking.study_results import Importance, StudyFacts, TrialFacts
 from .axes import beyond, mark_beyond, window
 from .facts import ranges
 from .human import named

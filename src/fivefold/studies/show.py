@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..tracking.found import Found, Group, TrialFacts
+from ..tracking.study_results import Found, Group, TrialFacts
 from .facts import ranges
 from .human import amount, named, rounded, short, written
 from .storage import browsed

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Literal, Self, cast
 
 from ..errors import FivefoldError
-from ..tracking.beside import environment
+from ..tracking.subprocesses import environment
 from .facts import facts
 from .trials import Trials
 
@@ -82,7 +82,7 @@ def tell(trials: Trials, how: How) -> str:
 
     how: running; stopped before its end; over: it has the trials that were asked for, and pictures are drawn of it.
     """
-    from ..tracking.studies import project  # its seconds are paid by who tells, not by who waits
+    from ..tracking.study_runs import project  # its seconds are paid by who tells, not by who waits
 
     study = facts(trials)
     if how != "over":

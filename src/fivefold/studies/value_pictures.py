@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..config.search import Categorical
 from ..plotting import figure, title
-from ..tracking.found import StudyFacts, TrialFacts
+from ..tracking.study_results import StudyFacts, TrialFacts
 from .axes import Axis, axis_of, beyond, mark_beyond, window
 from .facts import ranges
 from .human import short

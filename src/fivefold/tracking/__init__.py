@@ -1,5 +1,5 @@
-"""MLflow, the projection: stages append events to a local spool, and a process beside them sends these on.
+"""MLflow tracking. Stages append events to a local spool; a background process sends them to MLflow.
 
-Only ship.py, store.py, registry.py, sync.py, pull.py and studies.py import mlflow, and no stage imports those: a slow
-or dead server never slows or stops a stage, unless `training.start` asks for what lies there.
+Only shipper.py, store.py, registry.py, sync.py, download.py and study_runs.py import mlflow, and no stage imports
+those: a slow or unreachable server never slows or stops a stage, unless `training.start` loads a registered model.
 """

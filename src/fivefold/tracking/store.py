@@ -1,7 +1,12 @@
-"""The MLflow store: SQLite and a folder of artifacts under mlruns/, or the server that MLFLOW_TRACKING_URI names."""
+"""The MLflow store: SQLite and a folder of artifacts under mlruns/, or the server that MLFLOW_TRACKING_URI names.
+
+The MLflow UI on the project's own store.
+"""
 
 import logging
 import os
+import socket
+import sys
 from urllib.parse import urlsplit
 
 import requests
@@ -9,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from .. import paths
-from ..errors import one_line
+from ..errors import TrackingError, one_line
 from ..stages.lock import locked
 
 EXPERIMENT = "fivefold"
@@ -77,3 +82,48 @@ def find_run(client: MlflowClient, experiment: str, fingerprint: str) -> str | N
     """Return the id of the run of a trained state, None if the store has none."""
     found = client.search_runs([experiment], f"tags.`fivefold.fingerprint` = '{fingerprint}'", max_results=1)
     return found[0].info.run_id if found else None
+
+
+def serve(host: str, port: int) -> None:
+    """Replace this process by MLflow's server; Ctrl-C ends it.
+
+    MLflow's job runner, which this project has no use for, would start seven more processes.
+
+    Raises:
+        TrackingError: MLFLOW_TRACKING_URI names a server, which has a UI of its own; or the port is taken.
+    """
+    if uri().startswith("http"):
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {uri()!r};"
+            " unset it, or open that address"
+        )
+    try:
+        if port not in range(1, 2**16):
+            raise OSError("a port is a number from 1 to 65535")
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise TrackingError(
+            f"{host}:{port} must be a free address of this machine, but is not: {one_line(error)}; choose another"
+            " --port or --host"
+        ) from None
+    open_store()
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    where = ["--backend-store-uri", uri(), "--default-artifact-root", artifacts()]
+    print(f"MLflow on http://{host}:{port}, store {uri()}", flush=True)
+    os.execv(
+        sys.executable,
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            host,
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            *where,
+        ],
+    )

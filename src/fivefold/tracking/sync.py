@@ -15,9 +15,9 @@ from .. import paths
 from ..data.storage import MANIFEST, verify
 from ..errors import ArtifactError, TrackingError
 from ..stages.lock import locked
-from . import store, told
-from .report import Report
-from .ship import Shipper
+from . import stage_logs, store
+from .reporter import Report
+from .shipper import Shipper
 from .spool import Spool, all_spools
 
 WEEK = 7 * 24 * 3600
@@ -45,7 +45,7 @@ def sync() -> Iterator[str]:
             facts = json.loads((folder / "model.json").read_text())
             run_id = store.find_run(client, experiment, facts["fingerprint"])
             known = client.get_run(run_id).data.tags if run_id else {}
-            if missing := [stage for stage in stages if told.DONE.format(stage) not in known]:
+            if missing := [stage for stage in stages if stage_logs.DONE.format(stage) not in known]:
                 yield _send(_tell_again(folder.name, facts, missing))
     except (MlflowException, OSError) as error:
         raise TrackingError(
@@ -96,12 +96,12 @@ def _tell_again(name: str, facts: dict[str, Any], stages: list[str]) -> Spool:
     report = Report("train", name, facts["fingerprint"])
     if "train" in stages:
         with report.running():
-            told.inputs(report, facts["params"])
-            told.history(report, name)
-            told.sheets(report, name)
-            told.training(report, name)
+            stage_logs.inputs(report, facts["params"])
+            stage_logs.history(report, name)
+            stage_logs.sheets(report, name)
+            stage_logs.training(report, name)
     if "evaluate" in stages:
-        told.evaluation(report, name)
+        stage_logs.evaluation(report, name)
     if "export" in stages:
-        told.exported(report, name)
+        stage_logs.exported(report, name)
     return report.spool

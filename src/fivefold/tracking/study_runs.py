@@ -19,8 +19,8 @@ from ..config.search import Categorical, Float, Int, ranges_of
 from ..errors import BusyError
 from ..stages.lock import locked
 from . import lineage, store
-from .found import StudyFacts, TrialFacts
-from .report import key
+from .reporter import key
+from .study_results import StudyFacts, TrialFacts
 
 STUDY, TRIAL, STATE, REASON = "fivefold.study", "fivefold.trial", "fivefold.state", "fivefold.reason"
 """Tags: the mark of a study; number, state and reason of a trial."""

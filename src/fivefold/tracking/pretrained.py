@@ -11,7 +11,7 @@ from ..data.storage import MANIFEST, digest
 from ..errors import ArtifactError, ParamsError, TrackingError, one_line
 from ..models.serialization import load_model
 from ..models.transfer import Source
-from .beside import environment
+from .subprocesses import environment
 
 
 def pulled(name: str, start: Start | None) -> Source | None:
@@ -25,7 +25,7 @@ def pulled(name: str, start: Start | None) -> Source | None:
     if start is None:
         return None
     with TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "fivefold.tracking.pull", start.model_dump_json(), place]
+        command = [sys.executable, "-m", "fivefold.tracking.download", start.model_dump_json(), place]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
         if done.returncode:
             said = done.stderr.strip().rpartition("\n")[2]

@@ -1,7 +1,9 @@
-"""Send a spool to MLflow: `python -m fivefold.tracking.ship <fingerprint>`, beside the stage that fills it.
+"""Send a spool to MLflow: `python -m fivefold.tracking.shipper <fingerprint>`, beside the stage that fills it.
 
 Follows the spool until its standard input ends, sends what is left, and ends. A run that its stage left without a
 last word (kill -9) is marked KILLED; when training goes on, it is the same run.
+
+Pictures of steps, which MLflow's UI shows as a series with a slider.
 """
 
 import select
@@ -9,16 +11,45 @@ import sys
 import time
 from collections.abc import Iterable
 from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import NAMESPACE_OID, uuid5
 
+from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
+from PIL import Image
 
+from ..data.storage import sha256
 from ..errors import BusyError, TrackingError
 from ..stages.lock import locked
 from . import events, store
-from .pictures import log as log_image
 from .registry import register
 from .spool import Spool
+
+FOLDER = "images"
+NAME = "{key}+step+{step}+timestamp+{step}+{uuid}"
+"""As `MlflowClient.log_image` names its files; that one draws a number by chance, and sent again, a picture is two."""
+
+
+def log_image(client: MlflowClient, run_id: str, event: events.Image, spool: Spool) -> None:
+    """Log a picture, in place of what was logged for its key and step before; pass over one that is not whole."""
+    origin = spool.file(event.place)
+    if not origin.exists() or sha256(origin) != event.sha256:
+        print(f"passed over: {origin} is not the picture that was drawn", flush=True)
+        return
+    uuid = uuid5(NAMESPACE_OID, f"{run_id}/{event.key}/{event.step}")
+    name = NAME.format(key=event.key.replace("/", "~"), step=event.step, uuid=uuid)
+    with TemporaryDirectory() as folder:
+        whole, shown = Path(folder) / f"{name}.png", Path(folder) / f"{name}+compressed.webp"
+        whole.write_bytes(origin.read_bytes())
+        with Image.open(whole) as picture:
+            picture.save(shown, lossless=True)
+        for path in (whole, shown):
+            client.log_artifact(run_id, str(path), FOLDER)
+    client.set_tag(run_id, MLFLOW_LOGGED_IMAGES, True)
+
 
 PAUSE = 0.5
 """Seconds between two looks at the spool; what came in between goes out in one call."""

@@ -10,7 +10,7 @@ from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
 from ..models.serialization import Interface, inputs_of
 from ..training import image_grid
 from ..training.diagnostics.summary import metrics_of
-from .report import Report, key
+from .reporter import Report, key
 
 RUNTIME = ("numpy", "onnx", "onnxruntime")
 """Packages that a registered graph needs to run."""

@@ -1,4 +1,4 @@
-"""Fetch what a registered version was trained to: `python -m fivefold.tracking.pull <start> <folder>`.
+"""Fetch what a registered version was trained to: `python -m fivefold.tracking.download <start> <folder>`.
 
 A process of its own: no stage pays for mlflow. Writes into the folder what train wrote, and `pulled.json`: the
 version's number, and the digest in its tags. Exit codes: 2 there is no such version, 1 the store is out of reach; one

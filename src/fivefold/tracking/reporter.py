@@ -16,9 +16,9 @@ from ..data.dataset import Dataset
 from ..stages.guard import Stopped
 from ..training import image_grid
 from . import events
-from .beside import environment
 from .lineage import dvc_digest, tags
 from .spool import Spool
+from .subprocesses import environment
 
 PATIENCE = 60.0
 """Seconds that the last stage waits for its shipper."""
@@ -155,7 +155,7 @@ def reporting(stage: str, model: str, fingerprint: str, *, wait: bool = False) -
     """
     report = Report(stage, model, fingerprint)
     # a session of its own: Ctrl-C must not end it before it has told MLflow
-    command = [sys.executable, "-m", "fivefold.tracking.ship", fingerprint]
+    command = [sys.executable, "-m", "fivefold.tracking.shipper", fingerprint]
     shipper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=environment())
     if not wait:
         os.setpriority(os.PRIO_PROCESS, shipper.pid, 10)  # the stage has what it needs of the processor first
