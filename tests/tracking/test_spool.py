@@ -120,7 +120,7 @@ class TestShipping:
     def test_a_spool_without_its_run_says_what_to_do(self) -> None:
         spool = Spool("headless")
         spool.append(metrics(1))
-        with pytest.raises(shipper.TrackingError, match=r"must begin with its run, but does not; remove .*headless"):
+        with pytest.raises(TrackingError, match=r"must begin with its run, but does not; remove .*headless"):
             Shipper(spool).ship()
 
     def test_a_run_that_is_only_evaluated_is_not_called_killed(self) -> None:
