@@ -27,9 +27,9 @@ from ruamel.yaml import YAML
 
 from fivefold.config.loading import read_tree
 from fivefold.errors import ParamsError
-from fivefold.studies import storage
-from fivefold.studies.kept import DEATHS, FOLDS
-from fivefold.studies.trials import Trials
+from fivefold.tuning.execution import storage
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.identity import DEATHS, FOLDS
 
 from . import postgres
 from .measure import ROOT, Result, finish, table

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from fivefold.config.search import ranges_of
 from fivefold.errors import FivefoldError
-from fivefold.studies import pruning
-from fivefold.studies.folds import folds_of
-from fivefold.studies.objective import train
-from fivefold.studies.scores import scores
-from fivefold.studies.search import Search
+from fivefold.folds import folds_of
+from fivefold.tuning import pruners
+from fivefold.tuning.execution.objective import train
+from fivefold.tuning.scoring import scores
+from fivefold.tuning.search import Search
 
 from .measure import RESULTS, ROOT, Result, finish, table
 
@@ -150,14 +150,14 @@ def default(replay: Replay, i: int) -> int:
 def ours(replay: Replay, i: int) -> int:
     """Median over epochs of the first fold, then paired signed ranks over folds."""
     pool, epochs = replay.pool, replay.pool.curves.shape[1]
-    reached = pruning.medians([list(pool.curves[j]) for j in replay.begun])
+    reached = pruners.medians([list(pool.curves[j]) for j in replay.begun])
     for done in range(1, epochs):
-        if pruning.behind_median(list(pool.curves[i, :done]), reached, epochs):
+        if pruners.behind_median(list(pool.curves[i, :done]), reached, epochs):
             return done
     replay.begun.append(i)
     best = max(replay.complete, key=lambda j: pool.scores[j].mean(), default=None)
     for k in range(2, FOLDS):
-        if best is not None and pruning.behind_best(list(pool.scores[i, :k]), list(pool.scores[best])) is not None:
+        if best is not None and pruners.behind_best(list(pool.scores[i, :k]), list(pool.scores[best])) is not None:
             return k * epochs
     replay.complete.append(i)
     return FOLDS * epochs

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from fivefold.config.loading import read_tree
-from fivefold.studies.folds import Fold
-from fivefold.studies.kept import VALUES
-from fivefold.studies.objective import train
-from fivefold.studies.scores import scores
-from fivefold.studies.search import Search
-from fivefold.studies.trials import Trials
+from fivefold.folds import Fold
 from fivefold.training.batches import mix
+from fivefold.tuning.execution.objective import train
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.identity import VALUES
+from fivefold.tuning.scoring import scores
+from fivefold.tuning.search import Search
 
 from .measure import RESULTS, ROOT, Result, finish, table
 

@@ -18,13 +18,14 @@ import optuna
 from optuna import Trial
 from optuna.trial import TrialState
 
-from fivefold.studies import pruning, storage
-from fivefold.studies.kept import CURVE, FOLDS, SCORES, SECONDS, VALUES
-from fivefold.studies.owners import Worker
-from fivefold.studies.run import start
-from fivefold.studies.samplers import sampler_of
-from fivefold.studies.trials import Trials
-from fivefold.studies.worker import work
+from fivefold.tuning import pruners
+from fivefold.tuning.execution import storage
+from fivefold.tuning.execution.liveness import Worker
+from fivefold.tuning.execution.run import start
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.execution.worker import work
+from fivefold.tuning.identity import CURVE, FOLDS, SCORES, SECONDS, VALUES
+from fivefold.tuning.samplers import sampler_of
 
 from .bench_chaos import FOLDS_A_TRIAL, MODEL, project
 from .measure import Result, finish, seconds, table
@@ -94,10 +95,10 @@ def decide() -> float:
     """Return the milliseconds that an epoch of a first fold costs: whether it is to be given up."""
     curves = [each.user_attrs[CURVE] for each in Trials.load("books").all(TrialState.COMPLETE)]
     started = time.perf_counter()
-    reached, curve = pruning.medians(curves), list[float]()
+    reached, curve = pruners.medians(curves), list[float]()
     for _ in range(EPOCHS):
         curve.append(0.6)
-        pruning.behind_median(curve, reached, EPOCHS)
+        pruners.behind_median(curve, reached, EPOCHS)
     return 1000 * (time.perf_counter() - started) / EPOCHS
 
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from fivefold.cli import app
 from fivefold.config.datasets import Dataset
 from fivefold.config.models import Model
-from fivefold.wiring import FAMILIES
+from fivefold.dvc import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 from fivefold.config.loading import load_params
 from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
+from fivefold.dvc import ROOT, examples
 from fivefold.evaluation.metrics import naive_scores
-from fivefold.wiring import ROOT, examples
 
 ROWS = {
     ("digits", "digits"): (1797, 270),

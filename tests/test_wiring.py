@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from fivefold import paths
 from fivefold.config.loading import load_params, parse, read_tree
-from fivefold.wiring import CHECK, ROOT, STAGES, examples, plots, wired
+from fivefold.dvc import CHECK, ROOT, STAGES, examples, plots, wired
 
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 

@@ -31,7 +31,7 @@ def schema() -> None:
 @app.command()
 def wire() -> None:
     """Write into dvc.yaml what stages import and which models there are to plot."""
-    from .wiring import wire as write
+    from .dvc import wire as write
 
     enter_project()
     write(paths.root())
@@ -42,7 +42,7 @@ def check() -> None:
     """Look at params.yaml, spaces of studies, sources and dvc.yaml, without running anything."""
     from .config.loading import load_params
     from .data.source import source_of
-    from .wiring import wired
+    from .dvc import wired
 
     enter_project()
     params = load_params()
@@ -50,8 +50,8 @@ def check() -> None:
         source_of(dataset)
     searched = [name for name, model in params.models.items() if model.search]
     if searched:  # Optuna is paid for by spaces alone
-        from .studies.corners import check_corners
-        from .studies.space import Space
+        from .tuning.space import Space
+        from .tuning.space_check import check_corners
 
         for name in searched:
             check_corners(Space.read(name))
@@ -89,11 +89,11 @@ def add(
     """Look at your data, and write a dataset and a model for it into params.yaml."""
     from rich.console import Console
 
-    from .adding.add import add as look
-    from .adding.add import write
-    from .adding.show import show, show_difference
-    from .adding.write import difference
-    from .wiring import wired
+    from .autoconfig.add import add as look
+    from .autoconfig.add import write
+    from .autoconfig.report import show, show_difference
+    from .autoconfig.write import difference
+    from .dvc import wired
 
     source = Path(os.path.relpath(enter_project() / source)) if not source.is_absolute() else source
     console = Console()

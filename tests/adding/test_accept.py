@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fivefold.adding.add import add
+from fivefold.autoconfig.add import add
 from fivefold.errors import DataError
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fivefold.adding.add import Added, add
-from fivefold.adding.show import show
+from fivefold.autoconfig.add import Added, add
+from fivefold.autoconfig.report import show
 from fivefold.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -188,7 +188,7 @@ def test_a_folder_that_holds_the_project_is_refused(source: str) -> None:
         add(Path(source), name="mine")
 
 
-@pytest.mark.parametrize("room", ["fivefold.adding.add.look", "fivefold.data.prepare.read_images"])
+@pytest.mark.parametrize("room", ["fivefold.autoconfig.add.look", "fivefold.data.prepare.read_images"])
 def test_a_folder_that_vanishes_is_one_line(room: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def vanish(*_: object, **__: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "proc/7")

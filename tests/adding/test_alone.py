@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from fivefold.adding.add import Added, add
-from fivefold.adding.show import show
+from fivefold.autoconfig.add import Added, add
+from fivefold.autoconfig.report import show
 from fivefold.errors import DataError
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.adding.copying import copy
+from fivefold.autoconfig.add import copy
 from fivefold.errors import DataError
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.adding.look import look
-from fivefold.adding.tabular import Found
+from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.table import Found
 
 RANDOM = np.random.default_rng(0)
 N = 120

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.adding.goal import check_columns, find_target, gaps_of, is_skewed, listed, refuse_gaps
+from fivefold.autoconfig.target import check_columns, find_target, gaps_of, is_skewed, listed, refuse_gaps
 from fivefold.errors import DataError
 
 SOURCE = Path("mine.csv")

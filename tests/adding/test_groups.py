@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.adding.groups import group_of, says_ids, says_who
-from fivefold.adding.look import look
-from fivefold.adding.tabular import Found
+from fivefold.autoconfig.columns import group_of, says_ids, says_who
+from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.table import Found
 
 RANDOM = np.random.default_rng(0)
 FIVE_EACH = RANDOM.permutation(np.repeat(np.arange(60) * 7, 5))

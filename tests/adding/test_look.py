@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fivefold.adding import look as looking
-from fivefold.adding.goal import task_of
-from fivefold.adding.tabular import Block
+from fivefold.autoconfig import detect as looking
+from fivefold.autoconfig.table import Block
+from fivefold.autoconfig.target import task_of
 from fivefold.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "shared/data"

@@ -5,9 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fivefold.adding.days import dates_of
-from fivefold.adding.look import look
-from fivefold.adding.marks import marks
+from fivefold.autoconfig.csv_dialect import dates_of, marks
+from fivefold.autoconfig.detect import look
 from fivefold.errors import DataError
 
 N = 20

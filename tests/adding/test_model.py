@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fivefold.adding.look import look
-from fivefold.adding.model import Block, propose
+from fivefold.autoconfig.default_model import Block, propose
+from fivefold.autoconfig.detect import look
 from fivefold.config.models import Model
 
 from ..conftest import dataset_of, schema_of

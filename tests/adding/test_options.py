@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.adding.look import look
+from fivefold.autoconfig.detect import look
 from fivefold.errors import DataError
 
 N = 40

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.adding.look import look
+from fivefold.autoconfig.detect import look
 from fivefold.config.datasets import Series
 from fivefold.data.readers.series import read_series
 from fivefold.errors import DataError

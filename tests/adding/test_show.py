@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fivefold.adding.add import add
-from fivefold.adding.show import show, show_difference
+from fivefold.autoconfig.add import add
+from fivefold.autoconfig.report import show, show_difference
 
 ROOT = Path(__file__).parents[2]
 RANDOM = np.random.default_rng(0)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fivefold.adding.look import look
-from fivefold.adding.sizes import ORIENTATION, parse_size, size_for
+from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.options import ORIENTATION, parse_size, size_for
 from fivefold.errors import DataError
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from fivefold.adding.spelt import amounts_of, units_of
+from fivefold.autoconfig.columns import amounts_of, units_of
 
 REMEDY = "write the number alone to have it as one"
 

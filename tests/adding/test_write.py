@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.adding.write import difference, with_blocks
+from fivefold.autoconfig.write import difference, with_blocks
 from fivefold.config.loading import load_params
 from fivefold.errors import ParamsError
 

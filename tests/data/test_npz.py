@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.adding.look import look
+from fivefold.autoconfig.detect import look
 from fivefold.config.datasets import Images
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.npz import read_npz

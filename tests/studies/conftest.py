@@ -8,7 +8,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from benchmarks import postgres
-from fivefold.studies import storage
+from fivefold.tuning.execution import storage
 
 
 @pytest.fixture(scope="session")

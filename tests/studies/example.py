@@ -9,10 +9,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from fivefold.config.search import SEARCHED
-from fivefold.studies.kept import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES
-from fivefold.studies.ranges import distributions_of
-from fivefold.studies.search import Search
-from fivefold.studies.trials import Trials
+from fivefold.tuning.distributions import distributions_of
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.identity import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES
+from fivefold.tuning.search import Search
 
 TEXT = """\
 # about the project

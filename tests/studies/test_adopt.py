@@ -8,10 +8,10 @@ import pytest
 from fivefold.config.loading import load_params
 from fivefold.config.search import ranges_of
 from fivefold.errors import FivefoldError, InputError, ParamsError, StudyError
-from fivefold.studies.adopt import adopt, write
 from fivefold.studies.cli_show import adopt as command
-from fivefold.studies.human import amount, rounded, short, written
-from fivefold.studies.identity import ABSENT, difference, other_study
+from fivefold.tuning.formatting import amount, rounded, short, written
+from fivefold.tuning.identity import ABSENT, difference, other_study
+from fivefold.tuning.results.apply import adopt, write
 
 from .example import SGD, TEXT, add, opened, project
 

@@ -5,7 +5,7 @@ import pytest
 
 from fivefold.data.dataset import Keys
 from fivefold.errors import DataError
-from fivefold.studies.aside import set_aside, share_of
+from fivefold.folds import set_aside, share_of
 
 ROWS = np.arange(10, 90)
 

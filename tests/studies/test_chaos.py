@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench_chaos
-from fivefold.studies.storage import VARIABLE
+from fivefold.tuning.execution.storage import VARIABLE
 
 SECONDS = 5
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fivefold.studies.comparison import difference, estimate, holm, of_differences
+from fivefold.crossval.statistics import difference, estimate, holm, of_differences
 
 GAINS = [0.02, 0.01, 0.03, 0.0, 0.04]
 """Mean 0.02, variance 0.001 / 4 = 0.00025."""

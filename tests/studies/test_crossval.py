@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from fivefold.crossval import jobs, nested
+from fivefold.crossval.crossval import Crossval, Division, Plan, Result
+from fivefold.crossval.jobs import Trained, train_all
+from fivefold.crossval.workers import trained
 from fivefold.preprocessing.pipeline import Chain
-from fivefold.studies import jobs, nested
-from fivefold.studies.crew import trained
-from fivefold.studies.crossval import Crossval, Division
-from fivefold.studies.jobs import Trained, train_all
-from fivefold.studies.plan import Plan, Result
 
 from .projects import FAMILIES, mixes, model_of, write_project
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fivefold import cli
-from fivefold.studies.comparison import estimate
+from fivefold.crossval.statistics import estimate
 
 from .projects import FAMILIES, model_of, write_project
 

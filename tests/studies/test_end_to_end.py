@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from fivefold.config.loading import load_params
-from fivefold.studies.adopt import adopt, write
-from fivefold.studies.facts import facts
-from fivefold.studies.findings import found
-from fivefold.studies.kept import BLOCK
-from fivefold.studies.telling import tell
-from fivefold.studies.trials import Trials
-from fivefold.studies.worker import work
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.execution.worker import work
+from fivefold.tuning.identity import BLOCK
+from fivefold.tuning.results.apply import adopt, write
+from fivefold.tuning.results.facts import facts, found
+from fivefold.tuning.results.mlflow import tell
 
 from .example import OWN_VALUES, opened, project
 

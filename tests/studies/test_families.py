@@ -9,9 +9,9 @@ from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
 from fivefold.errors import ParamsError, StudyError
-from fivefold.studies.kept import FOLDS, SCORES, VALUES
-from fivefold.studies.run import start
-from fivefold.studies.worker import work
+from fivefold.tuning.execution.run import start
+from fivefold.tuning.execution.worker import work
+from fivefold.tuning.identity import FOLDS, SCORES, VALUES
 
 ROOT = Path(__file__).parents[2]
 RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.0001, "high": 0.03, "log": True}}}}

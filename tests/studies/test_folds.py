@@ -10,7 +10,7 @@ import pytest
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.errors import DataError, ParamsError
-from fivefold.studies.folds import Rows, folds_of, refuse_leaks
+from fivefold.folds import Rows, folds_of, refuse_leaks
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from fivefold.errors import StudyError
-from fivefold.studies.journal import Journal
+from fivefold.tuning.execution.journal import Journal
 
 LINES = [{"op_code": 0, "worker_id": "w", "study_name": "s", "directions": [1]}] + [
     {"op_code": 4, "worker_id": "w", "study_id": 0, "datetime_start": None, "state": 4, "n": "é" * n} for n in range(3)

@@ -6,11 +6,11 @@ import pytest
 from optuna import Trial, TrialPruned
 from optuna.trial import TrialState
 
-from fivefold.studies.kept import CURVE, FOLDS
-from fivefold.studies.objective import Running
-from fivefold.studies.owners import Worker
-from fivefold.studies.run import start
-from fivefold.studies.storage import VARIABLE
+from fivefold.tuning.execution.liveness import Worker
+from fivefold.tuning.execution.objective import Running
+from fivefold.tuning.execution.run import start
+from fivefold.tuning.execution.storage import VARIABLE
+from fivefold.tuning.identity import CURVE, FOLDS
 
 from .projects import FAMILIES, model_of, write_project
 

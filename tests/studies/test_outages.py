@@ -18,15 +18,15 @@ from rich.console import Console
 
 from benchmarks.postgres import Server
 from fivefold.errors import StudyError
-from fivefold.studies.kept import FOLDS
-from fivefold.studies.live import Live
-from fivefold.studies.owners import Worker
-from fivefold.studies.processes import as_worker, last_line
-from fivefold.studies.run import _lead, _stopping, start
-from fivefold.studies.storage import VARIABLE, journal, reading
-from fivefold.studies.telling import Telling
-from fivefold.studies.trials import Trials
-from fivefold.studies.worker import work
+from fivefold.tuning.execution.liveness import Worker
+from fivefold.tuning.execution.processes import as_worker, last_line
+from fivefold.tuning.execution.progress import Live
+from fivefold.tuning.execution.run import _lead, _stopping, start
+from fivefold.tuning.execution.storage import VARIABLE, journal, reading
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.execution.worker import work
+from fivefold.tuning.identity import FOLDS
+from fivefold.tuning.results.mlflow import Telling
 
 from .projects import FAMILIES, model_of, write_project
 

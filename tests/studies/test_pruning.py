@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from fivefold.studies.pruning import LEVEL, behind_best, behind_median, medians
+from fivefold.tuning.pruners import LEVEL, behind_best, behind_median, medians
 
 OTHERS = [[0.1 * i] * 6 + [0.2 * i, 0.3 * i, 0.3 * i] for i in range(1, 6)]
 """Medians of the best so far: 0.3 six times, 0.6, 0.9, 0.9."""

@@ -18,17 +18,19 @@ from optuna.trial import TrialState
 
 from benchmarks.bench_chaos import MODEL, project
 from fivefold.errors import StudyError
-from fivefold.studies import run as running
-from fivefold.studies.kept import DEATHS, FOLDS, WORKER
-from fivefold.studies.live import Live
-from fivefold.studies.on_ray import RayTasks
-from fivefold.studies.run import start
-from fivefold.studies.storage import VARIABLE, journal
-from fivefold.studies.telling import Telling
-from fivefold.studies.trials import Trials
+from fivefold.tuning.execution import run as running
+from fivefold.tuning.execution.progress import Live
+from fivefold.tuning.execution.ray import RayTasks
+from fivefold.tuning.execution.run import start
+from fivefold.tuning.execution.storage import VARIABLE, journal
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.identity import DEATHS, FOLDS, WORKER
+from fivefold.tuning.results.mlflow import Telling
 
 FIVEFOLD = [sys.executable, "-c", "from fivefold.cli import main; main()", "study"]
-SOON = "import fivefold.studies.storage as s; s.HEARTBEAT, s.GRACE = 1, 3; from fivefold.cli import main; main()"
+SOON = (
+    "import fivefold.tuning.execution.storage as s; s.HEARTBEAT, s.GRACE = 1, 3; from fivefold.cli import main; main()"
+)
 
 
 @pytest.fixture

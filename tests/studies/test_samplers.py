@@ -8,10 +8,10 @@ from optuna.storages import JournalStorage
 
 from fivefold.config.search import Study
 from fivefold.errors import ParamsError
-from fivefold.studies.journal import Journal
-from fivefold.studies.points import grid_line, mark, points_of
-from fivefold.studies.samplers import Sampling, method_of, name_of, sampler_of
-from fivefold.studies.space import Space, Values
+from fivefold.tuning.execution.journal import Journal
+from fivefold.tuning.grid import grid_line, mark, points_of
+from fivefold.tuning.samplers import Sampling, method_of, name_of, sampler_of
+from fivefold.tuning.space import Space, Values
 
 from .test_space import SEARCH, space
 

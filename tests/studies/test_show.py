@@ -11,15 +11,14 @@ from PIL import Image
 from rich.console import Console
 
 from fivefold.studies.cli_show import show as command
-from fivefold.studies.findings import found
-from fivefold.studies.importance import importance
-from fivefold.studies.live import Live, summed
-from fivefold.studies.owners import Worker
-from fivefold.studies.pictures import draw, history
-from fivefold.studies.show import show
-from fivefold.studies.trials import Trials
-from fivefold.studies.value_pictures import parallel, slices
 from fivefold.tracking.study_results import Found, Gain, Group, Importance, TrialFacts
+from fivefold.tuning.execution.liveness import Worker
+from fivefold.tuning.execution.progress import Live, summed
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.results.facts import found, importance
+from fivefold.tuning.results.param_plots import parallel, slices
+from fivefold.tuning.results.plots import draw, history
+from fivefold.tuning.results.report import show
 
 from .example import OWN_VALUES, SGD, TEXT, add, opened, project
 

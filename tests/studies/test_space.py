@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 
 from fivefold.config.search import ranges_of
 from fivefold.errors import ParamsError
-from fivefold.studies.corners import check_corners, corners
-from fivefold.studies.space import Space
+from fivefold.tuning.space import Space
+from fivefold.tuning.space_check import check_corners, corners
 
 from ..params.example import TEXT
 

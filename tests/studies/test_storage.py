@@ -9,10 +9,10 @@ from optuna.trial import TrialState
 
 from benchmarks.postgres import Server
 from fivefold.errors import BusyError, ParamsError, StudyError
-from fivefold.studies import storage
-from fivefold.studies.owners import Worker
-from fivefold.studies.storage import VARIABLE, browsed, exclusive, reading, where
-from fivefold.studies.trials import Trials
+from fivefold.tuning.execution import storage
+from fivefold.tuning.execution.liveness import Worker
+from fivefold.tuning.execution.storage import VARIABLE, browsed, exclusive, reading, where
+from fivefold.tuning.execution.trials import Trials
 
 
 def opened() -> Trials:

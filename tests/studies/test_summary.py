@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fivefold.crossval.crossval import Crossval, Plan, Result
+from fivefold.crossval.summary import decimals, in_row, number, summary_of
+from fivefold.crossval.tables import show
+from fivefold.crossval.workers import _ended
 from fivefold.errors import InputError, StudyError
-from fivefold.studies.crew import _ended
-from fivefold.studies.crossval import Crossval
-from fivefold.studies.plan import Plan, Result
-from fivefold.studies.summary import decimals, in_row, number, summary_of
-from fivefold.studies.tables import show
 
 from .projects import model_of, write_project
 

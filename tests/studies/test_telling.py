@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fivefold.stages.guard import Stopped
-from fivefold.studies.telling import Telling, tell
 from fivefold.tracking import store
+from fivefold.tuning.results.mlflow import Telling, tell
 
 from .example import add, opened, project
 

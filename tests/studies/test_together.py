@@ -6,13 +6,13 @@ import pytest
 from optuna import Trial
 from optuna.trial import FrozenTrial, TrialState
 
-from fivefold.studies import together
-from fivefold.studies.kept import FOLDS, SCORES, WORKER
-from fivefold.studies.objective import Running
-from fivefold.studies.owners import Worker
-from fivefold.studies.run import start
-from fivefold.studies.storage import VARIABLE, exclusive
-from fivefold.studies.trials import Trials
+from fivefold.tuning.execution import vectorized
+from fivefold.tuning.execution.liveness import Worker
+from fivefold.tuning.execution.objective import Running
+from fivefold.tuning.execution.run import start
+from fivefold.tuning.execution.storage import VARIABLE, exclusive
+from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.identity import FOLDS, SCORES, WORKER
 
 from .projects import FAMILIES, model_of, write_project
 
@@ -38,10 +38,10 @@ def test_a_trial_that_is_taken_over_is_lost_alone(begun: bool, tmp_path: Path, m
     late, other = Worker("mlp"), Worker("mlp")
     places = trials.take(late, total, 4)
     every = [Running(search, trials, Trial(trials.study, place._trial_id)) for place in places]
-    ready = [together._begun(running) for running in every] if begun else []
+    ready = [vectorized._begun(running) for running in every] if begun else []
     theirs = [take_over(trials, place, other) for place in places[:2]]
     trials.tell(theirs[0], [0.25], TrialState.COMPLETE)
-    states = [*together._run(ready).values()] if begun else together.run_together(every)
+    states = [*vectorized._run(ready).values()] if begun else vectorized.run_together(every)
     assert [state.name for state in states] == ["RUNNING", "RUNNING", "COMPLETE", "COMPLETE"]
     told, held, *mine = Trials.load("mlp").all()
     assert (told.state, told.value) == (TrialState.COMPLETE, 0.25)

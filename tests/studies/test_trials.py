@@ -10,11 +10,11 @@ from optuna import Trial
 from optuna.trial import TrialState
 
 from fivefold.errors import ParamsError
-from fivefold.studies.kept import DEATHS, FOLDS, REASON, WORKER
-from fivefold.studies.owners import Lost, Worker, lives
-from fivefold.studies.storage import exclusive
-from fivefold.studies.trials import ATTEMPTS, Trials
 from fivefold.training.checkpoints import NAME, SafeCheckpoints
+from fivefold.tuning.execution.liveness import Lost, Worker, lives
+from fivefold.tuning.execution.storage import exclusive
+from fivefold.tuning.execution.trials import ATTEMPTS, Trials
+from fivefold.tuning.identity import DEATHS, FOLDS, REASON, WORKER
 
 STUDY = {"metric": "accuracy", "objectives": ["score"]}
 IDENTITY = {"name": "net", "model": {"network.hidden": [8]}, "study": STUDY, "seed": 1}

@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Run a study, or go on with it, until it has so many trials in all."""
     from ..errors import InputError
-    from .run import run as run_study
+    from ..tuning.execution.run import run as run_study
 
     if address and engine != "ray":
         raise InputError(f"--address is that of a Ray cluster, but --engine is {engine}; add --engine ray")
@@ -50,9 +50,9 @@ def run(
 @app.command()
 def worker(model: Model, trials: Total = None, name: Name = "", stack: Stack = True) -> None:
     """Take part in a study: all that another machine must start, with FIVEFOLD_STUDY_STORAGE set."""
-    from .run import start
-    from .storage import where
-    from .worker import work
+    from ..tuning.execution.run import start
+    from ..tuning.execution.storage import where
+    from ..tuning.execution.worker import work
 
     enter_project()
     study = _checked(name or model)

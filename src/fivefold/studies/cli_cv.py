@@ -9,9 +9,8 @@ from ..paths import enter_project
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .crossval import Crossval
-    from .plan import Result
-    from .summary import Summary
+    from ..crossval.crossval import Crossval, Result
+    from ..crossval.summary import Summary
 
 
 def cv(
@@ -39,10 +38,9 @@ def cv(
     from rich.console import Console
 
     from .. import paths
-    from .crossval import Crossval
-    from .plan import Plan
-    from .summary import summary_of
-    from .tables import show
+    from ..crossval.crossval import Crossval, Plan
+    from ..crossval.summary import summary_of
+    from ..crossval.tables import show
 
     enter_project()
     plan = Plan(names=tuple(models), folds=folds, repeats=repeats, seed=seed, nested=nested, trials=trials)
@@ -64,9 +62,9 @@ def _found(crossval: "Crossval", workers: int, console: "Console") -> "list[Resu
     """Return what came of each fold, told of as it comes."""
     import sys
 
+    from ..crossval.tables import Coming
+    from ..crossval.workers import results
     from ..stages.guard import Stopped, exit_on_signals
-    from .crew import results
-    from .tables import Coming
 
     exit_on_signals()
     found = []

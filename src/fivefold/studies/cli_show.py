@@ -20,16 +20,16 @@ def show(
     """Show what a study found: best trials, which keys matter, what was pruned and why. Also while it runs."""
     from rich.console import Console
 
-    from .findings import found
-    from .show import show as show_found
-    from .storage import reading
-    from .trials import Trials
+    from ..tuning.execution.storage import reading
+    from ..tuning.execution.trials import Trials
+    from ..tuning.results.facts import found
+    from ..tuning.results.report import show as show_found
 
     here = enter_project()
     with reading(name):
         study = found(Trials.load(name))
     if plots is not None:
-        from .pictures import draw
+        from ..tuning.results.plots import draw
 
         draw(study, study.importance, here / plots)
         if study.importance.note:
@@ -49,12 +49,12 @@ def adopt(
     """Put the values of the best trial into params.yaml; comments and every other line stay."""
     from rich.console import Console
 
-    from ..adding.show import show_difference
-    from ..adding.write import difference
-    from .adopt import adopt as adopt_trial
-    from .adopt import write
-    from .show import scored
-    from .storage import reading
+    from ..autoconfig.report import show_difference
+    from ..autoconfig.write import difference
+    from ..tuning.execution.storage import reading
+    from ..tuning.results.apply import adopt as adopt_trial
+    from ..tuning.results.apply import write
+    from ..tuning.results.report import scored
 
     enter_project()
     with reading(name):

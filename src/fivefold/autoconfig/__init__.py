@@ -1,0 +1,1 @@
+"""`fivefold add`: infers a dataset block and a model block from a source."""

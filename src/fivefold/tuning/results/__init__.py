@@ -1,0 +1,1 @@
+"""Results of studies: reports, plots, MLflow logging, applying the best trial."""
