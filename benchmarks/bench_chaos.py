@@ -88,7 +88,15 @@ class Chaos:
         self.judge()
 
     def start(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-c", "from fivefold.cli import main; main()", "study", "run", MODEL, "--no-stack"]
+        command = [
+            sys.executable,
+            "-c",
+            "from fivefold.cli.main import main; main()",
+            "study",
+            "run",
+            MODEL,
+            "--no-stack",
+        ]
         words = ["--trials", str(self.total), "--workers", str(self.workers)]
         said = (self.folder / "said.txt").open("a")
         with said:

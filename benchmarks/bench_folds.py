@@ -53,7 +53,7 @@ def project(folder: Path) -> None:
 
 def validated(model: str, folder: Path, workers: int) -> dict[str, dict[str, Any]]:
     """Cross-validate a model; return what is known of each metric."""
-    command = [sys.executable, "-c", "from fivefold.cli import main; main()", "cv", model, "--json"]
+    command = [sys.executable, "-c", "from fivefold.cli.main import main; main()", "cv", model, "--json"]
     done = subprocess.run(
         [*command, "--folds", str(FOLDS), "--workers", str(workers)],
         cwd=folder, capture_output=True, text=True, check=False,

@@ -136,7 +136,7 @@ def project(case: Case, seed: int, sampler: str, folder: Path) -> None:
 
 def studied(case: Case, folder: Path) -> dict[str, Any]:
     """Run a study in a project; return the values that it would adopt."""
-    command = [sys.executable, "-c", "from fivefold.cli import main; main()", "study", "run", case.model]
+    command = [sys.executable, "-c", "from fivefold.cli.main import main; main()", "study", "run", case.model]
     done = subprocess.run([*command, "--trials", str(TRIALS)], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     os.chdir(folder)

@@ -13,8 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from fivefold.stages.guard import end_with_parent
-from fivefold.stages.rank import rank
+from fivefold.stages.signals import end_with_parent, rank
 
 if sys.argv[0] == "-m":  # as long as python looks for the stage
     gc.disable()  # until `run`

@@ -12,7 +12,7 @@ from fivefold.evaluation.tables import save_tables
 from fivefold.models.feature_extractor import judge_again
 from fivefold.models.precision import use_threads
 from fivefold.models.serialization import load_model
-from fivefold.stages.publish import publishing
+from fivefold.stages.outputs import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import stage_logs
 from fivefold.tracking.reporter import reporting

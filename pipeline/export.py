@@ -7,7 +7,7 @@ from fivefold.data.storage import load_dataset
 from fivefold.export import check_parity, export
 from fivefold.models.precision import use_threads
 from fivefold.models.serialization import inputs_of, interface_of, load_model
-from fivefold.stages.publish import publishing
+from fivefold.stages.outputs import publishing
 from fivefold.stages.run import run
 from fivefold.tracking import stage_logs
 from fivefold.tracking.reporter import reporting

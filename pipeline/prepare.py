@@ -8,7 +8,7 @@ from fivefold.data.prepare import prepare
 from fivefold.data.schema import folded
 from fivefold.data.storage import save_dataset
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.stages.publish import publishing
+from fivefold.stages.outputs import publishing
 from fivefold.stages.run import run
 
 

@@ -7,7 +7,7 @@ from fivefold.data.storage import load_dataset
 from fivefold.preprocessing.pipeline import Chain
 from fivefold.preprocessing.plots import plot_map, plot_selection
 from fivefold.preprocessing.selection import encoder_of, fit_selection
-from fivefold.stages.publish import publishing
+from fivefold.stages.outputs import publishing
 from fivefold.stages.run import run
 
 

@@ -8,7 +8,7 @@ from fivefold.config.loading import load_params
 from fivefold.data.storage import digest, load_dataset, verify
 from fivefold.models.feature_extractor import judge_of
 from fivefold.preprocessing.pipeline import Chain
-from fivefold.stages.publish import publishing
+from fivefold.stages.outputs import publishing
 from fivefold.stages.run import give_up, run
 from fivefold.tracking import stage_logs
 from fivefold.tracking.pretrained import pulled

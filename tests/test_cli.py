@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fivefold import cli
+from fivefold.cli import main
 
 ROOT = Path(__file__).parents[1]
 ROWS = "size,outcome\n" + "".join(f"{i % 17},{'up' if i % 17 > 8 else 'down'}\n" for i in range(60))
@@ -16,7 +16,7 @@ ROWS = "size,outcome\n" + "".join(f"{i % 17},{'up' if i % 17 > 8 else 'down'}\n"
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     monkeypatch.setattr("sys.argv", ["fivefold", *words])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     return int(ended.value.code or 0), capsys.readouterr().err
 
 
@@ -81,24 +81,24 @@ def whole(project: Path) -> Path:
 
 
 def test_a_file_that_is_added_is_wired(whole: Path, project: Path) -> None:
-    cli.add(whole / "rows.csv", target="outcome")
+    main.add(whole / "rows.csv", target="outcome")
     assert "  rows:\n" in (project / "params.yaml").read_text()
     assert "reports/rows/tables/confusion.csv" in (project / "dvc.yaml").read_text()
     assert (project / "data/raw/rows.csv").read_text() == ROWS
     written = (project / "dvc.yaml").read_text()
-    cli.wire()
+    main.wire()
     assert (project / "dvc.yaml").read_text() == written
 
 
 def test_what_a_person_says_is_written(whole: Path, project: Path) -> None:
     rows = "".join(f"{i},{i % 7},{i % 2}\n" for i in range(60))
     (whole / "timed.csv").write_text(f"tick,x,y\n{rows}")
-    cli.add(whole / "timed.csv", task="regression", time="tick", header=True)
+    main.add(whole / "timed.csv", task="regression", time="tick", header=True)
     split = "    split: {by: time, column: tick, validation: 0.15, test: 0.15}\n"
     assert split in (project / "params.yaml").read_text()
     steps = "".join(f"{i // 6},{i % 6},{i % 7},{'up' if i // 6 % 2 else 'down'}\n" for i in range(180))
     (whole / "bare.csv").write_text(steps)
-    cli.add(whole / "bare.csv", target="3", series="0", step="1", header=False)
+    main.add(whole / "bare.csv", target="3", series="0", step="1", header=False)
     block = (project / "params.yaml").read_text().partition("  bare:\n")[2]
     assert "    series: '0'\n    step: '1'\n" in block
     assert "    format: {header: false}\n" in block
@@ -108,7 +108,7 @@ def test_sources_of_the_code_are_read_once(whole: Path, monkeypatch: pytest.Monk
     read: list[Path] = []
     text = Path.read_text
     monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: read.append(path) or text(path, *a, **k))
-    cli.add(whole / "rows.csv", target="outcome")
+    main.add(whole / "rows.csv", target="outcome")
     sources = [path for path in read if path.suffix == ".py"]
     assert len(sources) == len(set(sources))
 
@@ -118,7 +118,7 @@ def test_what_fails_writes_nothing(whole: Path, project: Path) -> None:
     before = (project / "params.yaml").read_text()
     (project / "dvc.yaml").unlink()
     with pytest.raises(FileNotFoundError):
-        cli.add(whole / "rows.csv", target="outcome")
+        main.add(whole / "rows.csv", target="outcome")
     assert (project / "params.yaml").read_text() == before
     assert sorted(path.name for path in project.iterdir()) == [".dvc", "params.yaml"]
 
@@ -127,7 +127,7 @@ def test_adding_does_not_ask_for_examples(whole: Path, project: Path) -> None:
     example = project / "examples/odd/params.yaml"
     example.parent.mkdir(parents=True)
     example.write_text("datasets: 3\n")
-    cli.add(whole / "rows.csv", target="outcome")
+    main.add(whole / "rows.csv", target="outcome")
     assert "  rows:\n" in (project / "params.yaml").read_text()
 
 
@@ -151,7 +151,7 @@ def test_a_folder_that_is_copied_is_called_one(whole: Path, capsys: pytest.Captu
         (whole / "pets" / name).mkdir(parents=True)
         for i in range(20):
             Image.new("L", (8, 8), shade + i).save(whole / "pets" / name / f"{i}.png")
-    cli.add(whole / "pets")
+    main.add(whole / "pets")
     assert "data/raw/pets is a new folder of git's" in capsys.readouterr().out
 
 
@@ -173,7 +173,7 @@ def test_below_the_project_it_is_found(whole: Path, project: Path, monkeypatch: 
     (project / "notes").mkdir()
     (project / "notes/rows.csv").write_text(ROWS)
     monkeypatch.chdir(project / "notes")
-    cli.add(Path("rows.csv"), target="outcome")
+    main.add(Path("rows.csv"), target="outcome")
     assert "source: notes/rows.csv" in (project / "params.yaml").read_text()
     assert not (project / "notes/params.yaml").exists()
 
@@ -183,6 +183,6 @@ def test_in_a_file_each_line_is_there_once_it_is_said(tmp_path: Path, monkeypatc
         monkeypatch.setattr("sys.stdout", log)
         monkeypatch.setattr("sys.argv", ["fivefold", "--help"])
         with pytest.raises(SystemExit):
-            cli.main()
+            main.main()
         print("so far")
         assert (tmp_path / "log").read_text().endswith("so far\n")

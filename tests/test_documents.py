@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from fivefold.cli import app
+from fivefold.cli.main import app
 from fivefold.config.datasets import Dataset
 from fivefold.config.models import Model
 from fivefold.dvc import FAMILIES

@@ -66,7 +66,7 @@ def test_a_changed_key(project: Project, key: str, value: object, expected: set[
         ("src/fivefold/evaluation/metrics.py", stages("evaluate")),
         ("src/fivefold/export.py", stages("export")),
         ("src/fivefold/tracking/shipper.py", set()),
-        ("src/fivefold/cli.py", set()),
+        ("src/fivefold/cli/main.py", set()),
         ("README.md", set()),
         ("src/fivefold/data/source.py", stages("prepare", DATASETS) | {"check"}),
         ("data/raw/concrete.csv", {"prepare@concrete", "check"}),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fivefold import cli
+from fivefold.cli import main
 from fivefold.config.networks.autoencoder import Generate, Variational
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
@@ -96,7 +96,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
         monkeypatch.chdir(folder)
         monkeypatch.setattr("sys.argv", ["fivefold", "sample", "poet", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         return int(ended.value.code or 0)
 
     return run

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fivefold import cli
+from fivefold.cli import main
 from fivefold.config.datasets import Text
 from fivefold.config.models import Network
 from fivefold.config.networks.mlp import Mlp
@@ -213,7 +213,7 @@ class TestCommand:
     def run(self, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         monkeypatch.setattr("sys.argv", ["fivefold", "sample", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         return int(ended.value.code or 0)
 
     def test_it_shows_the_prompt_and_what_follows(

@@ -9,7 +9,7 @@ from dvc.utils.serialize import modify_yaml
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from fivefold.cli import app
+from fivefold.cli.main import app
 from fivefold.config.datasets import Table
 from fivefold.config.loading import load_params, merge, parse, read_tree
 from fivefold.config.optimizers import Adam, Sgd

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from fivefold.data.storage import verify
-from fivefold.stages import guard
-from fivefold.stages.publish import publishing
+from fivefold.stages import signals
+from fivefold.stages.outputs import publishing
 
 
 def publish_half(target: Path) -> None:
@@ -39,8 +39,8 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_stop_that_python_dropped_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "_asked", [signal.SIGTERM])
-    with pytest.raises(guard.Stopped), publishing(tmp_path / "out") as folder:
+    monkeypatch.setattr(signals, "_asked", [signal.SIGTERM])
+    with pytest.raises(signals.Stopped), publishing(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
     assert files(tmp_path) == set()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fivefold.stages.rank import by_slurm, rank, world
+from fivefold.stages.signals import by_slurm, rank, world
 
 NAMES = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
 

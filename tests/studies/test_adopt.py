@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fivefold.cli.study import adopt as command
 from fivefold.config.loading import load_params
 from fivefold.config.search import ranges_of
 from fivefold.errors import FivefoldError, InputError, ParamsError, StudyError
-from fivefold.studies.cli_show import adopt as command
 from fivefold.tuning.formatting import amount, rounded, short, written
 from fivefold.tuning.identity import ABSENT, difference, other_study
 from fivefold.tuning.results.apply import adopt, write

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fivefold import cli
+from fivefold.cli import main
 from fivefold.crossval.statistics import estimate
 
 from .projects import FAMILIES, model_of, write_project
@@ -27,7 +27,7 @@ def cv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["fivefold", "cv", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
@@ -106,7 +106,7 @@ def test_when_one_process_is_killed_none_is_left(
     block = model_of(*FAMILIES["mlp"])
     block["training"] = {**block["training"], "max_epochs": 100_000}
     write_project(tmp_path, {"endless": block})
-    command = [sys.executable, "-c", "from fivefold.cli import main; main()", "cv", "endless", "--folds", "2"]
+    command = [sys.executable, "-c", "from fivefold.cli.main import main; main()", "cv", "endless", "--folds", "2"]
     leader = subprocess.Popen(
         [*command, "--workers", "2"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

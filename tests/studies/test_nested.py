@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from fivefold import cli
+from fivefold.cli import main
 
 from .projects import model_of, write_project
 
@@ -23,7 +23,7 @@ def test_searches_within_folds_say_how_much_too_good_their_scores_are(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["fivefold", "cv", "line", "--nested", "--trials", "3", "--folds", "2"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert not ended.value.code
     out = capsys.readouterr().out
     tree = json.loads((tmp_path / ".fivefold/cv/line.nested.json").read_text())
@@ -47,7 +47,7 @@ def test_where_no_trial_has_a_score_the_fold_has_none(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["fivefold", "cv", "line", "--nested", "--trials", "2", "--folds", "2"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert ended.value.code == 1
     said = capsys.readouterr()
     assert "fold 1/2  no score: no trial of 2 has a score, the last one since " in said.out

@@ -27,9 +27,10 @@ from fivefold.tuning.execution.trials import Trials
 from fivefold.tuning.identity import DEATHS, FOLDS, WORKER
 from fivefold.tuning.results.mlflow import Telling
 
-FIVEFOLD = [sys.executable, "-c", "from fivefold.cli import main; main()", "study"]
+FIVEFOLD = [sys.executable, "-c", "from fivefold.cli.main import main; main()", "study"]
 SOON = (
-    "import fivefold.tuning.execution.storage as s; s.HEARTBEAT, s.GRACE = 1, 3; from fivefold.cli import main; main()"
+    "import fivefold.tuning.execution.storage as s; s.HEARTBEAT, s.GRACE = 1, 3;"
+    " from fivefold.cli.main import main; main()"
 )
 
 

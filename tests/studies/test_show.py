@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from fivefold.studies.cli_show import show as command
+from fivefold.cli.study import show as command
 from fivefold.tracking.study_results import Found, Gain, Group, Importance, TrialFacts
 from fivefold.tuning.execution.liveness import Worker
 from fivefold.tuning.execution.progress import Live, summed

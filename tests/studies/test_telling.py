@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.stages.guard import Stopped
+from fivefold.stages.signals import Stopped
 from fivefold.tracking import store
 from fivefold.tuning.results.mlflow import Telling, tell
 

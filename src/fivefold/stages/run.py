@@ -14,10 +14,9 @@ from typing import NoReturn
 from .. import paths
 from ..config.base import NAME_PATTERN
 from ..errors import FivefoldError, InputError
-from .guard import Stopped, exit_on_signals
 from .lock import locked
-from .rank import rank
 from .restore import keep, restore
+from .signals import Stopped, exit_on_signals, rank
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..stages.guard import Stopped
+from ..stages.signals import Stopped
 from ..training import image_grid
 from . import events
 from .lineage import dvc_digest, tags

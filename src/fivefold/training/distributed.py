@@ -30,8 +30,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, distributed
 
 from ..errors import TrainingError
-from ..stages.guard import stop_if_asked
-from ..stages.rank import by_slurm, world
+from ..stages.signals import by_slurm, stop_if_asked, world
 
 PATIENCE = timedelta(minutes=5)
 """How long a process waits for the others before it takes them for lost: at the start they import PyTorch first."""

@@ -32,8 +32,7 @@ from ..models.precision import memory_needed
 from ..models.serialization import Saved, deployed, save_model
 from ..models.transfer import Source
 from ..preprocessing.pipeline import Chain
-from ..stages.guard import stop_if_asked
-from ..stages.rank import world
+from ..stages.signals import stop_if_asked, world
 from . import image_grid
 from .adversarial import build_adversarial_setup, build_translation_setup
 from .callbacks import Checkpoints, EpochProgress, Filmed, History, Kept, Metrics, Plateaus, Seeded, Thaw

@@ -10,7 +10,7 @@ import torch
 from ...config.networks.autoencoder import Autoencoder, Denoising
 from ...errors import TrainingError
 from ...models.losses import Objective
-from ...stages.guard import stop_if_asked
+from ...stages.signals import stop_if_asked
 from ..callbacks import Metrics
 from ..fit import trainer_of
 from ..objectives import Learning, Rows, learning_of, told

@@ -20,7 +20,7 @@ from ...errors import BusyError, FivefoldError, StudyError, TrainingError
 from ...models.feature_extractor import judge_of
 from ...models.serialization import Saved
 from ...preprocessing.pipeline import Chain
-from ...stages.guard import exposed, shielded
+from ...stages.signals import exposed, shielded
 from ...tracking.pretrained import pulled
 from ...training.callbacks import Metrics
 from ...training.fit import fit

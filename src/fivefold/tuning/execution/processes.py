@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...errors import FivefoldError
-from ...stages.guard import Stopped, end_with_parent, exit_on_signals
 from ...stages.run import end
+from ...stages.signals import Stopped, end_with_parent, exit_on_signals
 
 PATIENCE = 30
 """Seconds that workers have to end when they are asked to."""

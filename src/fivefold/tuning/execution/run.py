@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ... import paths
 from ...errors import ParamsError, StudyError
 from ...folds import refuse_leaks
-from ...stages.guard import Stopped, shielded, stop_if_asked
+from ...stages.signals import Stopped, shielded, stop_if_asked
 from ..grid import grid_line
 from ..results.mlflow import Telling
 from ..samplers import Sampling

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from ...config.models import Model
 from ...errors import FivefoldError
-from ...stages.guard import exposed, shielded
+from ...stages.signals import exposed, shielded
 from ...training.callbacks import Metrics
 from ...training.vectorized.eligibility import why_not
 from ...training.vectorized.fit import fit_stack

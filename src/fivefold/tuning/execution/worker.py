@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...errors import FivefoldError, StudyError
-from ...stages.guard import Stopped, shielded, stop_if_asked
+from ...stages.signals import Stopped, shielded, stop_if_asked
 from ..samplers import Sampling
 from ..search import Search
 from .liveness import Worker, bury_all

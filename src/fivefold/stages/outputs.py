@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..data.storage import MANIFEST, Manifest, write_manifest
-from .guard import stop_if_asked
+from .signals import stop_if_asked
 
 
 @contextmanager

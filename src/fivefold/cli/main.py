@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from . import paths
-from .errors import ArtifactError, FivefoldError, ParamsError
-from .paths import DVC_YAML, enter_project
-from .studies.cli import app as studies
-from .studies.cli_cv import cv
+from .. import paths
+from ..errors import ArtifactError, FivefoldError, ParamsError
+from ..paths import DVC_YAML, enter_project
+from .crossval import cv
+from .study import app as studies
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(studies, name="study")
@@ -23,7 +23,7 @@ app.command()(cv)
 @app.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml, with which an editor completes and checks it."""
-    from .config.json_schema import json_schema
+    from ..config.json_schema import json_schema
 
     print(json.dumps(json_schema(), indent=2))
 
@@ -31,7 +31,7 @@ def schema() -> None:
 @app.command()
 def wire() -> None:
     """Write into dvc.yaml what stages import and which models there are to plot."""
-    from .dvc import wire as write
+    from ..dvc import wire as write
 
     enter_project()
     write(paths.root())
@@ -40,9 +40,9 @@ def wire() -> None:
 @app.command()
 def check() -> None:
     """Look at params.yaml, spaces of studies, sources and dvc.yaml, without running anything."""
-    from .config.loading import load_params
-    from .data.source import source_of
-    from .dvc import wired
+    from ..config.loading import load_params
+    from ..data.source import source_of
+    from ..dvc import wired
 
     enter_project()
     params = load_params()
@@ -50,8 +50,8 @@ def check() -> None:
         source_of(dataset)
     searched = [name for name, model in params.models.items() if model.search]
     if searched:  # Optuna is paid for by spaces alone
-        from .tuning.space import Space
-        from .tuning.space_check import check_corners
+        from ..tuning.space import Space
+        from ..tuning.space_check import check_corners
 
         for name in searched:
             check_corners(Space.read(name))
@@ -89,11 +89,11 @@ def add(
     """Look at your data, and write a dataset and a model for it into params.yaml."""
     from rich.console import Console
 
-    from .autoconfig.add import add as look
-    from .autoconfig.add import write
-    from .autoconfig.report import show, show_difference
-    from .autoconfig.write import difference
-    from .dvc import wired
+    from ..autoconfig.add import add as look
+    from ..autoconfig.add import write
+    from ..autoconfig.report import show, show_difference
+    from ..autoconfig.write import difference
+    from ..dvc import wired
 
     source = Path(os.path.relpath(enter_project() / source)) if not source.is_absolute() else source
     console = Console()
@@ -137,12 +137,12 @@ def sample(
     seed: Annotated[int, typer.Option(help="the same seed writes the same text, or makes the same records")] = 0,
 ) -> None:
     """Let a language model write on from a prompt, or a generator make records."""
-    from .config.loading import load_params
-    from .data.storage import MANIFEST
-    from .generation.records import makes_records, need_maker
-    from .generation.records import write as make
-    from .generation.text import opening, stream
-    from .models.serialization import load_model
+    from ..config.loading import load_params
+    from ..data.storage import MANIFEST
+    from ..generation.records import makes_records, need_maker
+    from ..generation.records import write as make
+    from ..generation.text import opening, stream
+    from ..models.serialization import load_model
 
     here = enter_project()
     load_params().model(model)
@@ -167,7 +167,7 @@ def sample(
 @app.command()
 def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml")]) -> None:
     """Suggest a learning rate: try rates from 1e-7 to 10, a step each, on the model's own batches. Changes nothing."""
-    from .lr_finder.find import find
+    from ..lr_finder.find import find
 
     enter_project()
     for line in find(model):
@@ -177,7 +177,7 @@ def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml
 @app.command()
 def sync() -> None:
     """Send to MLflow what waits in the spool, and make runs for models that were restored from DVC's cache."""
-    from .tracking.sync import sync as send
+    from ..tracking.sync import sync as send
 
     enter_project()
     for line in send():
@@ -192,7 +192,7 @@ def ui(
     port: Annotated[int, typer.Option(help="port to listen on")] = 5000,
 ) -> None:
     """Open the MLflow UI on the project's store."""
-    from .tracking.store import serve
+    from ..tracking.store import serve
 
     enter_project()
     serve(host, port)

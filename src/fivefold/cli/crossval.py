@@ -64,7 +64,7 @@ def _found(crossval: "Crossval", workers: int, console: "Console") -> "list[Resu
 
     from ..crossval.tables import Coming
     from ..crossval.workers import results
-    from ..stages.guard import Stopped, exit_on_signals
+    from ..stages.signals import Stopped, exit_on_signals
 
     exit_on_signals()
     found = []
