@@ -31,10 +31,11 @@ DEFAULT_PROJECT = tuple(f"tests/end_to_end/test_{name}.py" for name in ("default
 LONGEST = (
     *DEFAULT_PROJECT,
     "tests/end_to_end/test_add.py",
-    "tests/families/test_contract.py",
+    "tests/models/test_contract.py",
     "tests/end_to_end/test_crash.py",
     "tests/end_to_end/test_transfer.py",
-    "tests/studies/",
+    "tests/tuning/",
+    "tests/crossval/",
     "tests/end_to_end/",
     "tests/training/",
     "tests/tracking/",

@@ -15,9 +15,9 @@ from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
 from fivefold.errors import DataError
 
-from .test_idx import idx_bytes
-from .test_images import noise
-from .test_pictures import encoded, folder, zipped
+from .readers.test_idx import idx_bytes
+from .readers.test_image_folder import encoded, folder, zipped
+from .readers.test_images import noise
 
 BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)
 N = 20

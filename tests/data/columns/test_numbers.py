@@ -1,0 +1,102 @@
+"""Numbers with thousands and dates with the day first are read for what they are, or refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from fivefold.config.datasets import Column, Format
+from fivefold.data.columns.types import infer, parse
+from fivefold.data.readers.csv import read_frame
+from fivefold.errors import DataError
+
+from ...conftest import encoded, table_block
+
+NUMBERS = [
+    ({"thousands": ","}, ["17,504.75", "950", "1,234,567", "-1,000"], [17504.75, 950, 1234567, -1000]),
+    ({"decimal": ",", "thousands": "."}, ["51.669", "1.234,5", "0,5", ""], [51669, 1234.5, 0.5, None]),
+    ({"thousands": " "}, ["12 345", "7", "1 000.5"], [12345, 7, 1000.5]),
+    ({"thousands": "'"}, ["12'345", "7", "1e3"], [12345, 7, 1000]),
+]
+
+
+def column(folder: Path, cells: list[str], **how: Any) -> pd.Series:
+    path = folder / "a.csv"
+    path.write_text("a|y\n" + "".join(f"{cell}|{i % 2}\n" for i, cell in enumerate(cells)))
+    return read_frame(path, Format(separator="|", **how))["a"]
+
+
+@pytest.mark.parametrize(("how", "cells", "values"), NUMBERS, ids=["us", "german", "blank", "swiss"])
+def test_thousands(tmp_path: Path, how: Any, cells: list[str], values: list[float | None]) -> None:
+    found = column(tmp_path, cells, **how)
+    assert pd.api.types.is_numeric_dtype(found.dtype)
+    assert [None if pd.isna(value) else value for value in found] == values
+
+
+@pytest.mark.parametrize("cell", ["1,23", "12,3456", "31.12.2020", "1,2,3"])
+def test_what_has_no_groups_of_three_stays_as_it_is(tmp_path: Path, cell: str) -> None:
+    assert column(tmp_path, ["1,234", cell], thousands=",").tolist() == ["1234", cell]
+
+
+def test_points_beside_a_decimal_comma_are_no_fractions(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'51.669' stands in column 'a', row 2; set `format: {decimal: ',', thousands"):
+        column(tmp_path, ["1,5", "51.669"], decimal=",")
+
+
+def test_thousands_and_decimal_must_differ() -> None:
+    with pytest.raises(ValidationError, match="should not be the decimal mark too"):
+        Format(thousands=".")
+
+
+DATES = [
+    ("day_first", "31.12.2020", "2020-12-31"),
+    ("day_first", "1/2/2020 7:05", "2020-02-01 07:05:00"),
+    ("day_first", "01-02-68", "2068-02-01"),
+    ("month_first", "1/2/99", "1999-01-02"),
+    ("month_first", "12/31/2020 12:00:07.5 AM", "2020-12-31 00:00:07.5"),
+    ("month_first", "12/31/2020, 1:30 pm", "2020-12-31 13:30:00"),
+    ("day_first", "31.2.2020", "31.2.2020"),
+    ("month_first", "31/12/2020", "31/12/2020"),
+    ("day_first", "soon", "soon"),
+]
+
+
+@pytest.mark.parametrize(("dates", "cell", "iso"), DATES)
+def test_dates_become_iso_ones(tmp_path: Path, dates: Any, cell: str, iso: str) -> None:
+    assert column(tmp_path, ["5/5/2020", cell, ""], dates=dates).tolist()[1] == iso
+
+
+def test_a_column_of_other_words_keeps_a_date_among_them(tmp_path: Path) -> None:
+    assert column(tmp_path, ["red", "blue", "1.2.2020"], dates="day_first").tolist()[2] == "1.2.2020"
+
+
+def test_days_come_first_in_a_table_and_a_day_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"{i + 1:02d}.03.2024,{i % 2}" for i in range(30)]
+    path.write_text("\n".join(["day,y", *rows]))
+    block = table_block(path, format=Format(dates="day_first"))
+    dataset = encoded(block)
+    assert dataset.schema.columns[0].parts == ("days", "weekday")
+    path.write_text("\n".join(["day,y", *rows[:-1], "32.03.2024,1"]))
+    (finding,) = encoded(block).findings
+    assert "must hold ISO dates, but '32.03.2024' stands in row 30; say what comes first by `format:" in finding.text
+
+
+def test_utf16_is_told_from_its_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("größe,y\n1,ü\n".encode("utf-16"))
+    assert read_frame(tmp_path / "a.csv").columns.tolist() == ["größe", "y"]
+
+
+@pytest.mark.parametrize(
+    ("how", "cells", "values"),
+    [
+        ({"thousands": ","}, ["(17,504.75)", "950", "$1,234"], [-17504.75, 950, 1234]),
+        ({"decimal": ",", "thousands": "."}, ["1.234,5 €", "-0,5 %", "7"], [1234.5, -0.5, 7]),
+    ],
+)
+def test_signs_around_numbers_with_marks(tmp_path: Path, how: Any, cells: list[str], values: list[float]) -> None:
+    read = column(tmp_path, cells, **how)
+    assert infer(read, Column())[0] == "numeric"
+    assert parse(read, "numeric")[0].tolist() == values

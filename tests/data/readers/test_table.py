@@ -1,0 +1,446 @@
+"""A table from its file to divided, encoded rows: formats, cleaning, what rows are left out, what people forbid."""
+
+import gzip
+import re
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fivefold.config.datasets import Column, Format, Missing
+from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
+from fivefold.data.dataset import Array
+from fivefold.data.prepare import prepare, read
+from fivefold.errors import DataError
+from fivefold.preprocessing.scaling import fit_scaling
+
+from ...conftest import encoded, table_block, whole
+
+RANDOM = np.random.default_rng(0)
+N = 80
+FRAME = pd.DataFrame(
+    {
+        "size": RANDOM.normal(size=N),
+        "colour": RANDOM.choice(["red", "blue", "green"], N),
+        "rank": RANDOM.choice(["low", "medium", "high"], N),
+        "flag": RANDOM.choice(["yes", "no"], N),
+        "when": pd.date_range("2024-01-01", periods=N, freq="7h").strftime("%Y-%m-%d %H:%M"),
+        "site": [f"s{i}" for i in RANDOM.integers(0, 12, N)],
+        "part": RANDOM.choice(["Train", " TRAINING", "dev", "test"], N, p=[0.4, 0.3, 0.1, 0.2]),
+        "y": RANDOM.choice(["u", "v"], N),
+    }
+)
+
+
+def written(frame: pd.DataFrame, path: Path) -> Path:
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return written(FRAME, tmp_path / "a.csv")
+
+
+class TestFormats:
+    @pytest.mark.parametrize("name", ["b.parquet", "b.csv.gz"])
+    def test_a_table_is_the_same_in_each(self, source: Path, tmp_path: Path, name: str) -> None:
+        schema, records = whole(table_block(source))
+        other_schema, other = whole(table_block(written(FRAME, tmp_path / name)))
+        assert other_schema == schema
+        np.testing.assert_array_equal(other.x, records.x)
+        np.testing.assert_array_equal(other.y, records.y)
+
+    def test_a_csv_without_header_names_its_columns_by_number(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("1.5,red,u\n2.5,blue,v\n")
+        schema, records = whole(table_block(tmp_path / "a.csv", format=Format(header=False), target="2"))
+        assert schema.features == ("0", "1")
+        assert schema.classes == ("u", "v")
+        assert records.x.tolist() == [[1.5, 1], [2.5, 0]]
+
+    def test_a_header_that_was_forgotten_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("1,1,u\n2,3,v\n")
+        with pytest.raises(
+            DataError, match=r"every column must have a name of its own, but '1' stands 2 times; .*`format: {header: f"
+        ):
+            read(table_block(tmp_path / "a.csv", target="u"))
+
+    def test_words_are_read_as_they_are_spelt(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("a,b,y\n007,1.0,u\n7,2.0,v\n")
+        said = {"a": Column(type="categorical"), "b": Column(order=("2.0", "1.0"))}
+        schema, records = whole(table_block(tmp_path / "a.csv", columns=said))
+        assert schema.columns[0].categories == ("007", "7")
+        assert records.x.tolist() == [[0, 1], [1, 0]]
+
+    def test_beside_a_word_numbers_keep_their_decimal_comma(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("a;y\n1,5;u\n-,25;v\nhot;v\n2;v\n")
+        dataset = encoded(table_block(tmp_path / "a.csv", format=Format(separator=";", decimal=",")))
+        np.testing.assert_array_equal(dataset.train.x[:, 0], [1.5, -0.25, np.nan, 2])
+        assert [f.text.split("; ")[0] for f in dataset.findings] == [
+            "column 'a' must hold finite numbers up to 1e+37, but 'hot' stands in row 3"
+        ]
+
+    def test_parquet_keeps_its_types(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame(
+            {
+                "whole": pd.array([1, None, 3], dtype="Int64"),
+                "truth": pd.array([True, None, False], dtype="boolean"),
+                "day": pd.to_datetime(["2024-01-01", None, "2024-01-03"]),
+                "grade": pd.Categorical(["b", None, "c"], ["a", "b", "c"], ordered=True),
+                "shade": pd.Categorical(["x", None, "w"]),
+                "y": [0.5, 1.5, 2.5],
+            }
+        )
+        schema, records = whole(table_block(written(frame, tmp_path / "a.parquet"), task="regression"))
+        types = ["numeric", "boolean", "date", "ordinal", "categorical"]
+        assert [column.type for column in schema.columns] == types
+        assert schema.columns[3].categories == ("a", "b", "c")
+        assert np.isnan(records.x[1]).all()
+        assert records.x[[0, 2]][:, [0, 1, 4, 5]].tolist() == [[1, 1, 1, 1], [3, 0, 2, 0]]
+
+    def test_rows_of_parquet_count_from_one_whatever_their_index(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"a": [1.0, np.inf, 3], "y": [0, 1, 0]}, index=[70, 80, 90])
+        (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).findings
+        assert "inf stands in row 2; clean it" in finding.text
+
+    def test_a_named_index_of_parquet_is_a_column(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"a": [1.0, 2, 3], "y": [0, 1, 0]}, index=pd.Index([7, 8, 9], name="b"))
+        schema, _ = whole(table_block(written(frame, tmp_path / "a.parquet")))
+        assert set(schema.features) == {"a", "b"}
+
+    def test_a_parquet_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing")
+        with pytest.raises(DataError, match=r"\A[^\n]*a\.parquet must be Parquet, but is not: [^\n]*; mend the file\Z"):
+            read(table_block(tmp_path / "a.parquet"))
+
+    def test_a_torn_gzip_is_refused(self, tmp_path: Path) -> None:
+        content = gzip.compress(FRAME.to_csv(index=False).encode(), mtime=0)
+        (tmp_path / "a.csv.gz").write_bytes(content[: len(content) // 2])
+        with pytest.raises(DataError, match=r"\A[^\n]*must be CSV[^\n]*\Z"):
+            read(table_block(tmp_path / "a.csv.gz"))
+
+
+class TestTarget:
+    @pytest.mark.parametrize("cell", ["", "NA", "nan", "?"])
+    def test_a_value_must_be_there(self, tmp_path: Path, cell: str) -> None:
+        (tmp_path / "a.csv").write_text(f"a,y\n1,2\n2,{cell}\n3,4\n")
+        with pytest.raises(DataError, match=r"every row must have a target, but row 2 of column 'y' is empty \(1 in"):
+            read(table_block(tmp_path / "a.csv", task="regression"))
+
+    def test_a_word_is_no_value(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("a,y\n1,2\n2,hot\n3,4\n")
+        with pytest.raises(
+            DataError, match=r"column 'y' must hold finite numbers up to 1e\+37, but 'hot' stands in row 2"
+        ):
+            read(table_block(tmp_path / "a.csv", task="regression"))
+
+
+def test_every_error_names_the_file(source: Path) -> None:
+    for changes in ({"split": RowSplit(by="random", validation=50, test=50)}, {"checks": {"class_balance": "error"}}):
+        with pytest.raises(DataError, match=rf"\A{re.escape(str(source))}: "):
+            prepare(table_block(source, drop=("site", "part"), **changes), 0)
+    with pytest.raises(
+        DataError, match=r"a.csv: class_balance: .*; to go on all the same, set `checks: {class_balance: w"
+    ):
+        prepare(table_block(source, checks={"class_balance": "error"}), 0)
+
+
+def test_words_are_not_scaled(source: Path) -> None:
+    said = r"`normalize` scales numbers, but column 'colour' is categorical; leave `normalize: minmax` out of `columns`"
+    with pytest.raises(DataError, match=said):
+        prepare(table_block(source, columns={"colour": Column(normalize="minmax")}), 0)
+    prepare(table_block(source, columns={"colour": Column(normalize="none"), "flag": Column(normalize="minmax")}), 0)
+
+
+class TestRowsLeftOut:
+    FRAME = pd.DataFrame(
+        {"a": [1, 1, np.nan, 2, 1], "b": ["x", "x", "y", None, "x"], "y": ["u", "u", "v", "v", "v"]},
+    )
+
+    @pytest.mark.parametrize(
+        ("changes", "rows"),
+        [
+            ({}, [0, 1, 2, 3, 4]),
+            ({"duplicates": "drop"}, [0, 2, 3, 4]),  # a row with another target is another row
+            ({"missing": Missing(numeric="drop")}, [0, 1, 3, 4]),
+            ({"missing": Missing(categorical="drop")}, [0, 1, 2, 4]),
+            ({"missing": Missing(numeric="drop", categorical="drop"), "duplicates": "drop"}, [0, 4]),
+        ],
+    )
+    def test_rows_keep_their_number(self, tmp_path: Path, changes: dict[str, Any], rows: list[int]) -> None:
+        _, records = whole(table_block(written(self.FRAME, tmp_path / "a.csv"), **changes))
+        assert records.rows.tolist() == rows
+        assert records.y.tolist() == np.array([0, 0, 1, 1, 1])[rows].tolist()
+
+    def test_a_table_of_which_nothing_is_left_is_refused(self, tmp_path: Path) -> None:
+        frame = self.FRAME.assign(c=np.nan)
+        with pytest.raises(DataError, match=r"`missing: drop` leaves no row of the train set; impute instead, or"):
+            encoded(table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop")))
+
+    def test_they_are_left_out_of_the_set_that_they_were_drawn_into(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(size=FRAME["size"].where(FRAME.index % 7 != 3))
+        block = table_block(written(frame, tmp_path / "a.csv"))
+        kept, _ = prepare(block, 0)
+        left, _ = prepare(block.model_copy(update={"missing": Missing(numeric="drop")}), 0)
+        for name, records in kept.splits().items():
+            assert left.splits()[name].rows.tolist() == [row for row in records.rows if row % 7 != 3]
+            assert not np.isnan(left.splits()[name].x).any()
+
+    def test_of_copies_in_two_sets_the_held_out_one_is_left_out_and_both_are_told(self, tmp_path: Path) -> None:
+        part = ["test", "test", "dev", "train", "train", "train", "dev", "test", "test"]
+        frame = pd.DataFrame({"a": [1, 2, 2, 1, 1, 3, 5, 5, 6], "part": part, "y": [*"uvvuuvuuv"]})
+        block = table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part"))
+        dataset, findings = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
+        assert [records.rows.tolist() for records in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
+        text = "`duplicates: drop` leaves out 4 rows: 1 train, 0 validation, 3 test"
+        assert ("duplicates", "note", text) in [(f.rule, f.level, f.text) for f in findings]
+
+    def test_rows_with_gaps_are_counted_in_each_set(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(size=FRAME["size"].where(FRAME["part"] != "dev").where(FRAME.index != 3))
+        frame.loc[frame["part"].eq("dev").idxmax(), "size"] = 1.0
+        split = GivenSplit(by="column", column="part")
+        block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=Missing(numeric="drop"))
+        dev = int((FRAME["part"] == "dev").sum()) - 1
+        text = f"`missing: drop` leaves out {dev + 1} rows: 1 train, {dev} validation, 0 test"
+        assert text in [finding.text for finding in prepare(block, 0)[1]]
+
+    def test_rows_without_a_target_are_refused_or_left_out_before_the_split(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
+        block = table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part"))
+        with pytest.raises(DataError, match=r"row 3 of column 'y' is empty \(9 in all\); .* `missing: {target: drop}`"):
+            read(block)
+        block = block.model_copy(update={"missing": Missing(target="drop")})
+        dataset, findings = prepare(block, 0)
+        rows = np.concatenate([records.rows for records in dataset.splits().values()])
+        assert sorted(rows) == [i for i in range(N) if i % 9 != 2]
+        assert "`missing: {target: drop}` leaves out 9 rows without y" in [finding.text for finding in findings]
+        frame.loc[7, "part"] = "elsewhere"
+        written(frame, tmp_path / "a.csv")
+        with pytest.raises(DataError, match=r"column 'part' must say train, .* but row 8 says 'elsewhere'"):
+            read(block)
+
+    def test_what_is_left_must_be_of_two_classes(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
+        block = table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop"))
+        with pytest.raises(DataError, match=r"training rows must be of two classes or more, but all are of 'u'; bring"):
+            prepare(block, 0)
+
+    def test_each_bad_cell_is_shown_with_its_row(self, tmp_path: Path) -> None:
+        cells = [*map(str, range(58)), "inf", "oops"]
+        frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
+        said = r"mixed_types: column 'a' must hold .*, but 'inf' stands in row 59, 'oops' in row 60 \(2 rows\);"
+        with pytest.raises(DataError, match=said):
+            prepare(table_block(written(frame, tmp_path / "a.csv")), 0)
+
+    def test_a_bad_cell_that_is_no_error_becomes_a_gap(self, tmp_path: Path) -> None:
+        frame = FRAME.assign(size=FRAME["size"].where(FRAME.index != 3, np.inf), rank=FRAME["rank"])
+        block = table_block(written(frame, tmp_path / "a.csv"), checks={"non_finite": "warning"})
+        dataset, findings = prepare(block, 0)
+        assert [f.level for f in findings if f.rule == "non_finite"] == ["warning"]
+        x = np.concatenate([part.x for part in dataset.splits().values()])
+        assert np.isnan(x).sum() == 1
+        assert not np.isinf(x).any()
+
+
+RULES = [
+    # what a person says of a column, cells, what the line says
+    ({"min": 0}, "3\n-2\n-5", "column 'a' must be at least 0, but row 2 holds -2 (2 such cells);"),
+    ({"max": 2.5}, "3\n2.5\n", "column 'a' must be at most 2.5, but row 1 holds 3.0 (1 such cells);"),
+    ({"min": 0, "max": 2}, "0\n2\n7", "column 'a' must be at most 2, but row 3 holds 7 (1 such cells);"),
+    ({"values": ("1", "2")}, "1\n2\n3", "column 'a' must be one of 1, 2, but row 3 holds 3 (1 such cells);"),
+    ({"values": ("x", "y")}, "x\nz\ny", "column 'a' must be one of x, y, but row 2 holds 'z' (1 such cells);"),
+    ({"values": ("no",)}, "no\nyes\nNo", "column 'a' must be one of no, but row 2 holds 'yes' (1 such cells);"),
+    ({"values": ("low",)}, "low\nhigh\nlow", "column 'a' must be one of low, but row 2 holds 'high' (1 such cells);"),
+    (
+        {"values": ("2024-01-01",)},
+        "2024-01-01\n2025-01-01\n2024-01-01",
+        "column 'a' must be one of 2024-01-01, but row 2 holds '2025-01-01' (1 such cells);",
+    ),
+]
+
+
+class TestRules:
+    @staticmethod
+    def block(folder: Path, cells: str, **changes: Any) -> Any:
+        rows = [f"{cell},{target}" for cell, target in zip(cells.split("\n"), "uvuvuv", strict=False)]
+        (folder / "a.csv").write_text("\n".join(["a,y", *rows]) + "\n")
+        return table_block(folder / "a.csv", **changes)
+
+    @pytest.mark.parametrize(("said", "cells", "line"), RULES)
+    def test_a_cell_that_breaks_one_is_named(self, tmp_path: Path, said: dict[str, Any], cells: str, line: str) -> None:
+        block = self.block(tmp_path, cells, columns={"a": Column(**said)})
+        whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or mend `columns` in params\.yaml\Z"
+        with pytest.raises(DataError, match=whole_line):
+            encoded(block)
+
+    @pytest.mark.parametrize(
+        ("said", "cells"),
+        [
+            ({"min": 0, "max": 3}, "0\n3\n\n1.5"),
+            ({"values": ("1", "2.50")}, "1\n2.5\n\n1"),
+            ({"values": ("x", "y")}, "x\n\ny\nx"),
+            ({"values": ("yes", "no")}, "Yes\nNO\n\nyes"),
+            ({"values": ("low", "high")}, "High\nlow\nNA"),
+        ],
+    )
+    def test_what_keeps_to_it_is_read_and_a_gap_breaks_none(
+        self, tmp_path: Path, said: dict[str, Any], cells: str
+    ) -> None:
+        encoded(self.block(tmp_path, cells, columns={"a": Column(**said)}))
+
+    def test_the_target_may_have_rules_too(self, tmp_path: Path) -> None:
+        block = self.block(tmp_path, "1\n2\n3", columns={"y": Column(values=("v", "w"))})
+        with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 holds 'u' \(2 such cells\)"):
+            encoded(block)
+
+    @pytest.mark.parametrize(
+        ("said", "line"),
+        [
+            ({"min": 0}, "column 'a' must be numeric to have a `min` or `max`, but is categorical; use `values`"),
+            (
+                {"values": ("x", "2"), "type": "numeric"},
+                "column 'a' is numeric, but `values` holds 'x'; mend `columns`",
+            ),
+        ],
+    )
+    def test_a_rule_that_no_cell_could_keep_is_refused(self, tmp_path: Path, said: dict[str, Any], line: str) -> None:
+        with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
+            encoded(self.block(tmp_path, "x\nz\nw", columns={"a": Column(**said)}))
+
+    def test_a_described_column_must_be_one(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"columns must name a column, but 'b' is none; the columns are a, y"):
+            encoded(self.block(tmp_path, "1\n2", columns={"b": Column(type="date")}))
+
+
+class TestSplits:
+    def test_the_group_is_no_feature_and_is_kept(self, source: Path) -> None:
+        drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
+        dataset, _ = prepare(table_block(source, split=drawn, drop=("part",)), 0)
+        assert "site" not in dataset.schema.features
+        groups = [set(FRAME["site"].iloc[part.rows]) for part in dataset.splits().values()]
+        assert sum(map(len, groups)) == FRAME["site"].nunique()
+        assert dataset.train.groups is not None
+
+    def test_every_row_must_have_a_group(self, tmp_path: Path) -> None:
+        path = written(FRAME.assign(site=FRAME["site"].where(FRAME.index != 4)), tmp_path / "a.csv")
+        drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
+        with pytest.raises(DataError, match=r"every row must have a group, but row 5 of column 'site' is empty"):
+            read(table_block(path, split=drawn))
+
+    def test_the_latest_rows_are_test_rows(self, tmp_path: Path) -> None:
+        frame = FRAME.sample(frac=1, random_state=1)
+        drawn = TimeSplit(by="time", column="when", validation=0.2, test=10)
+        dataset, _ = prepare(table_block(written(frame, tmp_path / "a.csv"), split=drawn), 0)
+        assert "when.days" not in dataset.schema.features
+        when = frame["when"].to_numpy()
+        assert set(when[dataset.test.rows]) == set(FRAME["when"][-10:])
+        assert when[dataset.train.rows].max() < when[dataset.validation.rows].min()
+
+    @pytest.mark.parametrize("column", ["colour", "flag"])
+    def test_time_must_be_a_date_or_a_number(self, source: Path, column: str) -> None:
+        drawn = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
+        message = rf"column '{column}' must hold an ISO date or a number in every row, but row 1 holds"
+        with pytest.raises(DataError, match=message):
+            read(table_block(source, split=drawn))
+
+    def test_a_column_may_say_it_in_many_spellings(self, source: Path) -> None:
+        dataset, _ = prepare(table_block(source, split=GivenSplit(by="column", column="part")), 0)
+        said = FRAME["part"].to_numpy()
+        assert {name: set(said[part.rows]) for name, part in dataset.splits().items()} == {
+            "train": {"Train", " TRAINING"},
+            "validation": {"dev"},
+            "test": {"test"},
+        }
+
+    @pytest.mark.parametrize(
+        ("word", "line"),
+        [
+            ("holdout", r"column 'part' must say train, validation or test, but row 1 says 'holdout'; mend it, or"),
+            (None, r"column 'part' must say train, validation or test, but row 1 says nan; mend it, or"),
+        ],
+    )
+    def test_a_word_that_names_no_set_is_refused(self, tmp_path: Path, word: str | None, line: str) -> None:
+        frame = FRAME.assign(part=["train"] * 40 + ["test"] * 40)
+        frame.loc[0, "part"] = word
+        with pytest.raises(DataError, match=line):
+            read(table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part")))
+
+    def test_a_set_that_no_row_names_is_missed(self, tmp_path: Path) -> None:
+        path = written(FRAME.assign(part="train"), tmp_path / "a.csv")
+        with pytest.raises(DataError, match=r"column 'part' must name test rows, but names none; split another way"):
+            read(table_block(path, split=GivenSplit(by="column", column="part")))
+
+
+class TestNothingLeaks:
+    """What is learnt from a table is learnt from its training rows."""
+
+    BLOCK = MappingProxyType({"missing": Missing(indicator=True), "clip": 2.0, "rare": 0.05, "drop": ("part", "site")})
+
+    @staticmethod
+    def prepared(folder: Path, frame: pd.DataFrame) -> tuple[str, bytes, dict[str, Array]]:
+        """Schema and scaling as written, and the positions of the rows of each set."""
+        dataset, _ = prepare(table_block(written(frame, folder / "a.csv"), **TestNothingLeaks.BLOCK), 7)
+        fit_scaling(dataset.train.x, dataset.schema, table_block(folder / "a.csv", **TestNothingLeaks.BLOCK)).save(
+            folder / "scaling.safetensors"
+        )
+        written_schema = dataset.schema.model_dump_json()
+        rows = {name: part.rows for name, part in dataset.splits().items()}
+        return written_schema, (folder / "scaling.safetensors").read_bytes(), rows
+
+    @staticmethod
+    def altered(rows: Array) -> pd.DataFrame:
+        frame = FRAME.copy()
+        frame.loc[rows, "size"] = 1e6
+        frame.loc[rows[::2], "size"] = np.nan
+        frame.loc[rows, "colour"] = "violet"
+        frame.loc[rows, "rank"] = "HIGH"
+        frame.loc[rows, "flag"] = "Yes"
+        frame.loc[rows, "when"] = "2031-12-31 23:59"
+        frame.loc[rows, "y"] = np.where(FRAME["y"][rows] == "u", "v", "u")
+        return frame
+
+    @pytest.mark.parametrize("part", ["validation", "test"])
+    def test_held_out_rows_change_nothing_that_is_learnt(self, tmp_path: Path, part: str) -> None:
+        schema, scaling, rows = self.prepared(tmp_path, FRAME)
+        other_schema, other_scaling, other_rows = self.prepared(tmp_path, self.altered(rows[part]))
+        assert other_schema == schema
+        assert other_scaling == scaling
+        assert all((rows[name] == other_rows[name]).all() for name in rows)
+
+    def test_training_rows_do(self, tmp_path: Path) -> None:
+        schema, scaling, rows = self.prepared(tmp_path, FRAME)
+        other_schema, other_scaling, _ = self.prepared(tmp_path, self.altered(rows["train"]))
+        assert other_schema != schema
+        assert other_scaling != scaling
+
+
+def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
+    n = 50_000
+    frame = pd.DataFrame({f"n{i}": RANDOM.normal(size=n) for i in range(15)})
+    frame["town"] = RANDOM.choice([f"town {i}" for i in range(300)], n)
+    frame["when"] = pd.date_range("2020-01-01", periods=n, freq="h").strftime("%Y-%m-%d %H:%M")
+    frame["flag"], frame["rank"] = RANDOM.choice(["yes", "no"], n), RANDOM.choice(["low", "high"], n)
+    frame["y"] = RANDOM.permutation(["rare"] * 10 + ["u", "v"] * (n // 2 - 5))
+    block = table_block(
+        written(frame, tmp_path / "a.csv"),
+        split={"by": "stratified", "validation": 0.15, "test": 0.15},
+    )
+    dataset, findings = prepare(block, 0)
+    assert len(dataset.train) == 35_000
+    rare = dataset.schema.classes.index("rare")
+    assert [int((part.y == rare).sum()) for part in dataset.splits().values()] == [6, 2, 2]
+    assert {f.rule for f in findings} == {"class_balance"}
+
+
+def test_a_value_that_never_changes_in_training_is_refused(tmp_path: Path) -> None:
+    frame = FRAME.assign(y=np.where(np.arange(N) < 75, 4.0, np.arange(N)))
+    split = TimeSplit(by="time", column="when", validation=3, test=5)
+    line = r"a\.csv: training rows must have two values or more of a target, but column 'y' holds only 4.0; name .*\Z"
+    with pytest.raises(DataError, match=line):
+        prepare(table_block(written(frame, tmp_path / "a.csv"), task="regression", split=split), 0)
