@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 from fivefold.cli.main import app
 from fivefold.config.datasets import Dataset
 from fivefold.config.models import Model
-from fivefold.dvc import FAMILIES
 
 ROOT = Path(__file__).parents[1]
+FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/models").glob("*/network.py"))
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

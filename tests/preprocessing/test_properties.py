@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from fivefold.config.datasets import Missing
 from fivefold.config.training import Auto
-from fivefold.data.columns.types import types
+from fivefold.data.columns import types
 from fivefold.data.dataset import Array, Records
 from fivefold.data.schema import Schema
 from fivefold.models.inference import Preprocess
