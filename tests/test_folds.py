@@ -12,7 +12,7 @@ from fivefold.config.models import Model
 from fivefold.errors import DataError, ParamsError
 from fivefold.folds import Rows, folds_of, refuse_leaks
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)

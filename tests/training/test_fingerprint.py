@@ -7,8 +7,8 @@ import pytest
 
 TOLD = """
 import sys
-from fivefold.training.fingerprint import fingerprint
-from fivefold.training.assemble import load_family
+from fivefold.training.checkpoints import fingerprint
+from fivefold.training.supervised import load_family
 before = fingerprint("train", {}, {})
 load_family(sys.argv[1])
 print(before != fingerprint("train", {}, {}), f"fivefold.models.{sys.argv[1]}.network" in sys.modules)

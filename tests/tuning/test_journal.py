@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_written_is_named(path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from fivefold.studies.journal import Journal
+from fivefold.tuning.execution.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 journal._lock.acquire()
 with Path(sys.argv[1]).open("ab") as file:

@@ -24,7 +24,7 @@ from fivefold.preprocessing.scaling import fit_scaling
 from ...conftest import images_block, whole
 
 Pixels = NDArray[np.uint8]
-MNIST = Path(__file__).parents[3] / "shared/data/mnist_5k.csv.gz"
+MNIST = Path(__file__).parents[4] / "shared/data/mnist_5k.csv.gz"
 GIVEN = {"by": "column"}
 HALF = ["train"] * 10 + ["test"] * 4
 RANDOM = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from fivefold.data.readers.sequences import read_sequences
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
-SHARED = Path(__file__).parents[3] / "shared/data"
+SHARED = Path(__file__).parents[4] / "shared/data"
 DRAWN = RowSplit(validation=0.2, test=0.2, by="random")
 NAN = np.nan
 

@@ -19,7 +19,7 @@ from fivefold.data.readers.series import read_series
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
-SHARED = Path(__file__).parents[3] / "shared/data"
+SHARED = Path(__file__).parents[4] / "shared/data"
 NAN = np.nan
 
 

@@ -20,7 +20,7 @@ from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
-SHARED = Path(__file__).parents[3] / "shared/data"
+SHARED = Path(__file__).parents[4] / "shared/data"
 
 
 def block(source: object, **changes: Any) -> Text:
