@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fivefold.cli.main import main
+from fivefold.cli import main
 
 ROOT = Path(__file__).parents[1]
 ROWS = "size,outcome\n" + "".join(f"{i % 17},{'up' if i % 17 > 8 else 'down'}\n" for i in range(60))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fivefold.cli.main import main
+from fivefold.cli import main
 from fivefold.crossval.statistics import estimate
 
 from ..tuning.projects import FAMILIES, model_of, write_project

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from fivefold.cli.main import main
+from fivefold.cli import main
 
 from ..tuning.projects import model_of, write_project
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fivefold.cli.main import main
+from fivefold.cli import main
 from fivefold.config.networks.autoencoder import Generate, Variational
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fivefold.cli.main import main
+from fivefold.cli import main
 from fivefold.config.datasets import Text
 from fivefold.config.models import Network
 from fivefold.config.networks.mlp import Mlp
