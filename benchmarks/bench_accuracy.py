@@ -26,20 +26,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from fivefold.config.datasets import Dataset as DatasetParams
+from fivefold.config.datasets import DatasetConfig as DatasetParams
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.config.schema import Params
 from fivefold.data.dataset import Dataset
-from fivefold.data.prepare import prepare, read
-from fivefold.data.source import source_of
-from fivefold.data.splitting import folds
+from fivefold.data.prepare import prepare, read_raw_dataset
+from fivefold.data.source import resolve_source
+from fivefold.data.splitting import split_folds
 from fivefold.errors import DataError
-from fivefold.evaluation.metrics import naive_scores, score
-from fivefold.evaluation.predict import judged
+from fivefold.evaluation.metrics import naive_scores, score_target
+from fivefold.evaluation.predict import predict_for_metrics
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
-from fivefold.training.fit import Fitted, fit
+from fivefold.training.fit import FitResult, fit
 
 from .measure import DEFAULT, RESULTS, ROOT, Result, environment, finish, table
 
@@ -118,28 +118,30 @@ def divided(name: str, block: DatasetParams, seed: int) -> Iterator[Dataset]:
     if name not in FOLDS:
         yield prepare(block, seed)[0]
         return
-    raw, none = read(block), np.arange(0)
+    raw, none = read_raw_dataset(block), np.arange(0)
     every = {"train": np.arange(len(raw.keys.y)), "validation": none}
-    for rest, test in folds(raw.keys, every, block.split.by, FOLDS[name], seed):
-        inner = folds(raw.keys, {"train": rest, "validation": none}, block.split.by, VALIDATION_FOLDS, seed)
+    for rest, test in split_folds(raw.keys, every, block.split.by, FOLDS[name], seed):
+        inner = split_folds(raw.keys, {"train": rest, "validation": none}, block.split.by, VALIDATION_FOLDS, seed)
         train, validation = next(inner)
         yield raw.encode({"train": train, "validation": validation, "test": test})
 
 
 def _fitted(
     name: str, model: Model, block: DatasetParams, dataset: Dataset, seed: int
-) -> tuple[Fitted, dict[str, float]]:
+) -> tuple[FitResult, dict[str, float]]:
     """Return a model fitted to a division of rows, and its scores on the test rows."""
     train, test, schema = dataset.train, dataset.test, dataset.schema
     scaling = fit_scaling(train.x, schema, block)
-    selected = fit_selection(scaling(train.x), train.y, schema, model.select, seed, scaling.names)
-    chain = scaling.then(*selected.steps)
+    selected = fit_selection(scaling(train.x), train.y, schema, model.select, seed, scaling.feature_names)
+    chain = scaling.with_steps(*selected.steps)
     with tempfile.TemporaryDirectory() as checkpoints, contextlib.redirect_stdout(io.StringIO()):
         fitted = fit(
-            name, model, dataset, chain, seed=seed, checkpoints=Path(checkpoints) / name, on_epoch=lambda *_: None
+            name, model, dataset, chain, seed=seed, checkpoint_folder=Path(checkpoints) / name, on_epoch=lambda *_: None
         )
-    schema = fitted.saved.schema
-    return fitted, score(schema, test.y, judged(fitted.saved, test)) | naive_scores(schema, test)
+    schema = fitted.trained_model.schema
+    return fitted, score_target(schema, test.y, predict_for_metrics(fitted.trained_model, test)) | naive_scores(
+        schema, test
+    )
 
 
 def measured(example: str, folder: Path) -> dict[str, dict[str, Any]]:
@@ -152,11 +154,11 @@ def measured(example: str, folder: Path) -> dict[str, dict[str, Any]]:
     with contextlib.chdir(folder):  # sources are relative to it
         for name, model in params.models.items():
             try:
-                source_of(params.dataset(model.dataset))
+                resolve_source(params.dataset(model.dataset))
             except DataError as error:
                 print(f"{example}/{name} is skipped: {error}", flush=True)
                 continue
-            if model.network.family in OF_RECORDS or model.lender:
+            if model.network.family in OF_RECORDS or model.source_model:
                 print(f"{example}/{name} is skipped: bench_autoencoders and bench_adversarial measure such", flush=True)
                 continue
             entries[f"{example}/{name}"] = _entry(f"{example}/{name}", name, params)

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from fivefold.config.loading import load_params
 from fivefold.data.prepare import prepare
-from fivefold.models.feature_extractor import Expert, features_of, kid
+from fivefold.models.feature_extractor import ReferenceClassifier, build_embedding_fn, kid
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.training.fit import Fitted, fit
+from fivefold.training.fit import FitResult, fit
 
 from .measure import ROOT, Result, finish, table
 
@@ -42,14 +42,14 @@ def measure() -> dict[str, Any]:
     dataset, _ = prepare(block, params.seed)
     chain = fit_scaling(dataset.train.x, dataset.schema, block)
 
-    def trained(name: str, seed: int, judge: Expert | None = None) -> Fitted:
+    def trained(name: str, seed: int, judge: ReferenceClassifier | None = None) -> FitResult:
         with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
             where, silent = Path(work), lambda *_: None
             model = params.models[name]
-            return fit(name, model, dataset, chain, None, judge, seed=seed, checkpoints=where, on_epoch=silent)
+            return fit(name, model, dataset, chain, None, judge, seed=seed, checkpoint_folder=where, on_epoch=silent)
 
-    judge = Expert("judge", "", trained("judge", params.seed).saved)
-    see = features_of(judge.saved)
+    judge = ReferenceClassifier("judge", "", trained("judge", params.seed).trained_model)
+    see = build_embedding_fn(judge.trained_model)
     real, learnt = (
         see(torch.from_numpy(np.concatenate([np.asarray(records.x) for records in sets])))
         for sets in ((dataset.validation, dataset.test), (dataset.train,))
@@ -59,7 +59,7 @@ def measure() -> dict[str, Any]:
         runs = []
         for seed in SEEDS:
             started = time.process_time()
-            saved = trained(name, seed, judge).saved
+            saved = trained(name, seed, judge).trained_model
             spent = time.process_time() - started
             runs.append({"seed": seed, "kid": kid(real, see(_made(saved.model, seed))), "cpu_seconds": spent})
             print(f"{name}, seed {seed}: KID {runs[-1]['kid']:.4f} after {spent:.0f} s", flush=True)

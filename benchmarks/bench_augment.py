@@ -12,10 +12,10 @@ from scipy.ndimage import affine_transform
 from torch import Tensor
 from torch.nn import functional
 
-from fivefold.config.augmentation import Augment
-from fivefold.config.networks.cnn import Tutorial
+from fivefold.config.augmentation import Augmentation
+from fivefold.config.networks.cnn import TutorialCnn
 from fivefold.models.cnn.network import build
-from fivefold.models.factory import Shape
+from fivefold.models.factory import InputSpec
 from fivefold.training.augmentation.augmenter import Augmenter
 
 from .measure import Result, finish, table
@@ -51,7 +51,7 @@ def one_by_one(images: Tensor) -> Tensor:
 
 def step_of_cnn() -> Callable[[Tensor, Tensor], object]:
     """Return a step of the tutorial CNN as a hand-written loop takes it."""
-    network = build(Tutorial(family="cnn", design="tutorial"), Shape((1, SIDE, SIDE), CLASSES)).to(
+    network = build(TutorialCnn(family="cnn", architecture="tutorial"), InputSpec((1, SIDE, SIDE), CLASSES)).to(
         memory_format=torch.channels_last
     )
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
@@ -78,7 +78,9 @@ def main() -> int:
     torch.manual_seed(0)
     x, y = torch.rand(BATCH, 1, SIDE, SIDE), torch.randint(CLASSES, (BATCH,))
     step = step_of_cnn()
-    ways: dict[str, Alter] = {name: Augmenter(Augment(**options), classes=CLASSES) for name, options in RECIPES.items()}
+    ways: dict[str, Alter] = {
+        name: Augmenter(Augmentation(**options), classes=CLASSES) for name, options in RECIPES.items()
+    }
     ways["affine, one by one"] = lambda x, y: (one_by_one(x), y)
     pairs = [{name: once(alter, step, x, y) for name, alter in ways.items()} for _ in range(ROUNDS)]
     milliseconds = {name: 1e3 * median(pair[name][0] for pair in pairs) for name in ways}

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.data.prepare import prepare
-from fivefold.evaluation.evaluate import judge
+from fivefold.evaluation.evaluate import evaluate
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
 
@@ -58,7 +58,7 @@ def scorer(name: str, case: Case, classes: list[str]) -> Scored:
     def scored(network: dict[str, Any]) -> dict[str, float]:
         tree = {
             "dataset": name,
-            "uses": "none",
+            "depends_on": "none",
             "select": {"method": "none"},
             "network": {"family": "autoencoder", "activation": "silu", "hidden": case.hidden, **network},
             "training": {
@@ -71,9 +71,9 @@ def scorer(name: str, case: Case, classes: list[str]) -> Scored:
         model = Model.model_validate_json(json.dumps(tree))
         with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
             where, silent = Path(work), lambda *_: None
-            fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoints=where, on_epoch=silent)
-        saved = replace(fitted.saved, facts={"params": {"seed": params.seed}})
-        return judge(name, saved, dataset, fitted.history, fitted.checkup.measured).scores["test"]
+            fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoint_folder=where, on_epoch=silent)
+        saved = replace(fitted.trained_model, metadata={"params": {"seed": params.seed}})
+        return evaluate(name, saved, dataset, fitted.history, fitted.diagnosis.measurements).scores["test"]
 
     return scored
 
@@ -84,7 +84,7 @@ def sizes(name: str, case: Case, scored: Scored) -> dict[str, dict[str, float]]:
     for latent in case.sizes:
         scores = scored({"latent": latent})
         found[str(latent)] = {"autoencoder": scores["mse"], "pca": scores["pca_mse"]}
-        print(f"{name}, {latent} numbers: {scores['mse']:.4f}, PCA {scores['pca_mse']:.4f}", flush=True)
+        print(f"{name}, {latent} numeric_transform: {scores['mse']:.4f}, PCA {scores['pca_mse']:.4f}", flush=True)
     return found
 
 
@@ -93,7 +93,7 @@ def anomalies(name: str, case: Case, classes: list[str], scored: Scored) -> dict
     found = {}
     for left_out in classes:
         normal = [each for each in classes if each != left_out]
-        scores = scored({"latent": case.anomalies, "purpose": {"name": "anomaly", "normal": normal}})
+        scores = scored({"latent": case.anomalies, "mode": {"name": "anomaly", "normal": normal}})
         found[left_out] = {"autoencoder": scores["auroc"], "pca": scores["pca_auroc"]}
         print(f"{name} without {left_out}: {scores['auroc']:.3f}, PCA {scores['pca_auroc']:.3f}", flush=True)
     return found

@@ -25,11 +25,11 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from ruamel.yaml import YAML
 
-from fivefold.config.loading import read_tree
+from fivefold.config.loading import read_yaml
 from fivefold.errors import ParamsError
 from fivefold.tuning.execution import storage
-from fivefold.tuning.execution.trials import Trials
-from fivefold.tuning.identity import DEATHS, FOLDS
+from fivefold.tuning.execution.trials import TrialQueue
+from fivefold.tuning.identity import FOLD_SCORES, WORKER_DEATHS
 
 from . import postgres
 from .measure import ROOT, Result, finish, table
@@ -72,7 +72,7 @@ class Chaos:
     blows: Counter[str] = field(default_factory=Counter)
     seen: dict[int, list[Any]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    opened: Trials | None = None
+    opened: TrialQueue | None = None
 
     def run(self, seconds: float) -> None:
         """Run the study, with blows for so many seconds and then without, until all trials are there."""
@@ -141,9 +141,9 @@ class Chaos:
                     found.append(int(path.parent.name))
         return found
 
-    def trials(self) -> Trials | None:
-        if self.opened is None and storage.exists(MODEL):
-            self.opened = Trials.load(MODEL)
+    def trials(self) -> TrialQueue | None:
+        if self.opened is None and storage.may_exist(MODEL):
+            self.opened = TrialQueue.load(MODEL)
         return self.opened
 
     def look(self) -> list[FrozenTrial]:
@@ -152,9 +152,9 @@ class Chaos:
             trials = self.trials()
         except ParamsError:  # it has not begun
             return []
-        every = trials.all() if trials else []
+        every = trials.get_trials() if trials else []
         for trial in every:
-            folds = trial.user_attrs.get(FOLDS, [])
+            folds = trial.user_attrs.get(FOLD_SCORES, [])
             before = self.seen.get(trial.number, [])
             if folds[: len(before)] != before:
                 self.faults.append(f"trial {trial.number} had {before} and has {folds}")
@@ -165,7 +165,7 @@ class Chaos:
         """Return the trials; all of them must have ended, and no more than were asked for."""
         trials = self.trials()
         assert trials is not None
-        every = trials.all()
+        every = trials.get_trials()
         ended = sum(trial.state.is_finished() for trial in every)
         if len(every) != self.total or ended != self.total:
             self.faults.append(f"{ended} of {self.total} trials ended, {len(every)} are there")
@@ -178,8 +178,8 @@ class Chaos:
         points = Counter(json.dumps(trial.params, sort_keys=True) for trial in every if trial.params)
         self.faults += [f"{point} stands there {n} times" for point, n in points.items() if n > 1]
         for trial in every:
-            if trial.state == TrialState.COMPLETE and len(trial.user_attrs[FOLDS]) != FOLDS_A_TRIAL:
-                self.faults.append(f"trial {trial.number} is complete with {len(trial.user_attrs[FOLDS])} folds")
+            if trial.state == TrialState.COMPLETE and len(trial.user_attrs[FOLD_SCORES]) != FOLDS_A_TRIAL:
+                self.faults.append(f"trial {trial.number} is complete with {len(trial.user_attrs[FOLD_SCORES])} folds")
         left = [path.name for path in (self.folder / ".fivefold/studies" / MODEL).glob("trial-*")]
         self.faults += [f"{name} is left" for name in left]
         workers = [path.name for path in (self.folder / ".fivefold/studies" / MODEL / "workers").iterdir()]
@@ -192,13 +192,13 @@ class Chaos:
     def told(self) -> dict[str, Any]:
         every = self.exact()
         states = Counter(trial.state.name.lower() for trial in every)
-        resumed = sum(DEATHS in trial.user_attrs for trial in every)
+        resumed = sum(WORKER_DEATHS in trial.user_attrs for trial in every)
         return {"trials": self.total, **states, "retried": resumed, **self.blows, "faults": self.faults}
 
 
 def project(folder: Path, epochs: int = 60) -> None:
     """Write a project of one small model that learns some seconds."""
-    tree = read_tree(ROOT / "params.yaml")
+    tree = read_yaml(ROOT / "params.yaml")
     block = tree["models"][MODEL]
     numbers = {"type": "float", "low": 0.0001, "high": 0.1, "log": True}
     block["search"] = {"training": {"optimizer": {"lr": numbers, "weight_decay": numbers}}}
@@ -217,16 +217,16 @@ def project(folder: Path, epochs: int = 60) -> None:
 @contextlib.contextmanager
 def kept(kind: str) -> Iterator[None]:
     """Have studies be kept in a journal, or in PostgreSQL."""
-    os.environ.pop(storage.VARIABLE, None)
+    os.environ.pop(storage.STORAGE_VARIABLE, None)
     if kind == "journal":
         yield
         return
     with postgres.server() as server:
-        os.environ[storage.VARIABLE] = server.create("chaos")
+        os.environ[storage.STORAGE_VARIABLE] = server.create("chaos")
         try:
             yield
         finally:
-            del os.environ[storage.VARIABLE]
+            del os.environ[storage.STORAGE_VARIABLE]
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from fivefold.config.loading import read_tree
+from fivefold.config.loading import read_yaml
 
 from .measure import ROOT, Result, finish, seconds, table
 
@@ -25,7 +25,7 @@ ROUNDS, FOLDS, BAR = 5, 10, 0.70
 OTHERS: dict[str, dict[str, Any]] = {
     "resnet": {
         "of": "cnn",
-        "network": {"family": "cnn", "design": "resnet", "depth": 20},
+        "network": {"family": "cnn", "architecture": "resnet", "depth": 20},
         "training": {"max_epochs": 6},
     },
     "lstm_64": {
@@ -40,7 +40,7 @@ MODELS = ("cnn", "resnet", "lstm", "lstm_64")
 
 def project(folder: Path) -> None:
     """Write the default project into a folder, with more models."""
-    tree = read_tree(ROOT / "params.yaml")
+    tree = read_yaml(ROOT / "params.yaml")
     for name, other in OTHERS.items():
         of = tree["models"][other["of"]]
         training = {**of["training"], **other.get("training", {})}

@@ -17,13 +17,13 @@ import torch
 from sklearn.datasets import load_digits
 
 from fivefold.config.models import Model
-from fivefold.data.dataset import Array, Dataset, Records
+from fivefold.data.dataset import Array, Dataset, Split
 from fivefold.data.schema import Schema
 from fivefold.evaluation.generation import report
-from fivefold.evaluation.generation.samples import make, noise_of
-from fivefold.models.feature_extractor import energy, kid
-from fivefold.models.serialization import Saved
-from fivefold.preprocessing.pipeline import Chain, Step
+from fivefold.evaluation.generation.samples import generate, sample_noise
+from fivefold.models.feature_extractor import energy_distance, kid
+from fivefold.models.serialization import TrainedModel
+from fivefold.preprocessing.pipeline import Pipeline, Step
 from fivefold.training.fit import fit
 
 from .measure import ROOT, Result, finish, seconds, table
@@ -34,7 +34,7 @@ EPOCHS = (5, 10, 150)
 
 GAN: dict[str, Any] = {
     "family": "gan",
-    "design": "dcgan",
+    "architecture": "dcgan",
     "hidden": [32, 64],
     "latent": 32,
     "output": "sigmoid",
@@ -43,7 +43,7 @@ GAN: dict[str, Any] = {
 TRAINING: dict[str, Any] = {
     "batch_size": 64,
     "keep": "last",
-    "ema": 0.99,
+    "ema_decay": 0.99,
     "optimizer": {"name": "adam", "lr": 0.0005, "beta1": 0.5},
     "schedule": {"name": "constant"},
 }
@@ -53,19 +53,19 @@ def dataset_of(x: Array, y: Array, ends: tuple[int, int]) -> Dataset:
     """Return images and their classes as rows of training, up to the first end, of validation, and of test."""
     classes = tuple(map(str, range(int(y.max()) + 1)))
     schema = Schema(kind="images", task="classification", target="y", features=(), shape=x.shape[1:], classes=classes)
-    records = Records(x, y, np.arange(len(x)))
+    records = Split(x, y, np.arange(len(x)))
     spans = ((0, ends[0]), (ends[0], ends[1]), (ends[1], len(x)))
     return Dataset(schema, *(records.take(np.arange(*span)) for span in spans))
 
 
-def trained(data: Dataset, network: dict[str, Any], epochs: int, white: float) -> Saved:
+def trained(data: Dataset, network: dict[str, Any], epochs: int, white: float) -> TrainedModel:
     """Return a generator of images up to `white`."""
-    tree = {"dataset": "d", "uses": "none", "select": {"method": "none"}, "network": network}
+    tree = {"dataset": "d", "depends_on": "none", "select": {"method": "none"}, "network": network}
     model = Model.model_validate_json(json.dumps(tree | {"training": TRAINING | {"max_epochs": epochs}}))
-    chain = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / white)}))
+    chain = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / white)}))
     with tempfile.TemporaryDirectory() as folder:
-        fitted = fit("m", model, data, chain, seed=1, checkpoints=Path(folder), on_epoch=lambda *_: None)
-    return fitted.saved
+        fitted = fit("m", model, data, chain, seed=1, checkpoint_folder=Path(folder), on_epoch=lambda *_: None)
+    return fitted.trained_model
 
 
 def peak() -> float:
@@ -85,8 +85,8 @@ def child(n: int) -> None:
     found: dict[str, Any] = {}
 
     def score() -> None:
-        compared = report.compare(saved, data, None, 0)
-        found["scores"] = report.scores_of(compared, "test", 0)
+        compared = report.build_comparison(saved, data, None, 0)
+        found["scores"] = report.compute_scores(compared, "test", 0)
 
     took = seconds(score)
     print(json.dumps({"before_mb": before, "more_mb": peak() - before, "seconds": took, **found}))
@@ -112,7 +112,7 @@ def ordered() -> dict[str, dict[str, float]]:
     made = {}
     for epochs in EPOCHS:
         saved = trained(data, GAN, epochs, 16)
-        made[epochs] = make(saved, noise_of(saved, len(other), 0, asked))
+        made[epochs] = generate(saved, sample_noise(saved, len(other), 0, asked))
     first, half_way, last = (made[epochs] for epochs in EPOCHS)
     pixels = random.normal(half.mean(0), half.std(0), other.shape).clip(0, 16)
     sets = {
@@ -124,7 +124,10 @@ def ordered() -> dict[str, dict[str, float]]:
         "one record again and again": np.repeat(last[:1], len(other), 0) + random.normal(0, 0.3, other.shape),
     }
     real = _flat(half)
-    return {name: {"energy": energy(real, _flat(rows)), "kid": kid(real, _flat(rows))} for name, rows in sets.items()}
+    return {
+        name: {"energy": energy_distance(real, _flat(rows)), "kid": kid(real, _flat(rows))}
+        for name, rows in sets.items()
+    }
 
 
 def _flat(images: Array) -> torch.Tensor:

@@ -27,7 +27,7 @@ from fivefold.config.datasets import Images
 from fivefold.config.models import Model
 from fivefold.data import dataset
 from fivefold.data.prepare import prepare
-from fivefold.models.factory import Shape, build_network
+from fivefold.models.factory import InputSpec, build_network
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
 
@@ -37,8 +37,8 @@ FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 ROUNDS = 5
 WORKERS = 8
 NETWORKS: dict[str, dict[str, Any]] = {
-    "tutorial": {"family": "cnn", "design": "tutorial"},
-    "resnet-20": {"family": "cnn", "design": "resnet", "depth": 20},
+    "tutorial": {"family": "cnn", "architecture": "tutorial"},
+    "resnet-20": {"family": "cnn", "architecture": "resnet", "depth": 20},
 }
 GOALS = {"tutorial": (0.90, 15), "resnet-20": (0.94, 40)}
 """Validation accuracy to reach, and epochs to do it in."""
@@ -58,7 +58,7 @@ def model_of(network: str, epochs: int, accelerator: str) -> Model:
     }
     tree = {
         "dataset": "d",
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": NETWORKS[network],
         "training": training,
@@ -69,7 +69,7 @@ def model_of(network: str, epochs: int, accelerator: str) -> Model:
 class Rows(Dataset[tuple[Tensor, int]]):
     """Images as a person would serve them: one at a time, altered as it is asked for."""
 
-    def __init__(self, train: dataset.Records, mean: float, deviation: float) -> None:
+    def __init__(self, train: dataset.Split, mean: float, deviation: float) -> None:
         self.x, self.y, self.mean, self.deviation = train.x, train.y, mean, deviation
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class Rows(Dataset[tuple[Tensor, int]]):
 def usual(network: str, data: dataset.Dataset, epochs: int, device: str) -> None:
     """Train with workers that make batches, as a person would write it."""
     params = model_of(network, epochs, "auto")
-    shape = Shape(data.schema.shape, len(data.schema.classes))
+    shape = InputSpec(data.schema.shape, len(data.schema.classes))
     inner = build_network(params.network, shape).to(device, memory_format=torch.channels_last)
     pixels = data.train.x.astype(np.float32)
     rows = Rows(data.train, float(pixels.mean()), float(pixels.std()))
@@ -127,7 +127,7 @@ def ours(
             data,
             chain,
             seed=0,
-            checkpoints=Path(work),
+            checkpoint_folder=Path(work),
             on_epoch=tell,
         )
 

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fivefold.config.datasets import Dataset, Images, Table
+from fivefold.config.datasets import DatasetConfig, Images, Table
 from fivefold.data.prepare import prepare
 from fivefold.data.storage import save_dataset
 from fivefold.preprocessing.scaling import fit_scaling
@@ -37,7 +37,7 @@ Lines = tuple[list[str], list[str]]
 
 def prepare_images(source: Path) -> None:
     """Read, divide, check, scale and save, as the stage does."""
-    block: Dataset = Images(
+    block: DatasetConfig = Images(
         kind="images",
         source=str(source),
         task="classification",
@@ -132,7 +132,7 @@ def write_table(path: Path, kind: str) -> int:
 def prepare_table(source: Path) -> None:
     """Do what the stage does, in this process, and print how much memory and time that took."""
     split = {"by": "stratified", "validation": 0.15, "test": 0.15}
-    block: Dataset = Table(
+    block: DatasetConfig = Table(
         kind="table",
         source=str(source),
         task="classification",

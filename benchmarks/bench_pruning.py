@@ -25,12 +25,12 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from fivefold.config.search import ranges_of
+from fivefold.config.search import parse_ranges
 from fivefold.errors import FivefoldError
-from fivefold.folds import folds_of
+from fivefold.folds import build_folds
 from fivefold.tuning import pruners
-from fivefold.tuning.execution.objective import train
-from fivefold.tuning.scoring import scores
+from fivefold.tuning.execution.objective import train_model
+from fivefold.tuning.scoring import score_model
 from fivefold.tuning.search import Search
 
 from .measure import RESULTS, ROOT, Result, finish, table
@@ -74,10 +74,10 @@ class Pool(NamedTuple):
 def record(name: str) -> Pool:
     """Train the pool of a model."""
     search = Search.read(name) if name not in SPACES else _with_space(name)
-    seed, goal = search.space.seed, search.goal
+    seed, goal = search.space.seed, search.objective_metric
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    models = [search.space.model(search.space.suggest(study.ask())) for _ in range(POOL)]
-    others = folds_of(search.rows, FOLDS, seed + 1)
+    models = [search.space.build_model(search.space.suggest(study.ask())) for _ in range(POOL)]
+    others = build_folds(search.split_dataset, FOLDS, seed + 1)
     epochs = models[0].training.max_epochs
     curves = np.full((POOL, epochs), np.nan)
     found, truth = np.full((POOL, FOLDS), np.nan), np.full((POOL, FOLDS), np.nan)
@@ -85,16 +85,16 @@ def record(name: str) -> Pool:
         # a series has the same folds each time: elsewhere weights begin otherwise too
         for into, folds, drawn in ((found, search.folds, seed), (truth, others, seed + 1)):
             for k, fold in enumerate(folds):
-                dataset, chain = fold.prepared(model, seed)
+                dataset, chain = fold.prepare(model, seed)
                 with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
                     try:
-                        saved, told, kept = train(name, model, dataset, chain, drawn, Path(work), lambda *_: None)
+                        saved, told, kept = train_model(name, model, dataset, chain, drawn, Path(work), lambda *_: None)
                     except FivefoldError:  # a rate too high: the worst there is
                         into[i, k] = -np.inf
                         continue
-                into[i, k] = goal.sign * scores(model, saved, dataset.validation, told, kept)[goal.name]
+                into[i, k] = goal.sign * score_model(model, saved, dataset.validation, told, kept)[goal.name]
                 if into is found and k == 0:
-                    curves[i, : len(told)] = [goal.of_epoch(each) for each in told]
+                    curves[i, : len(told)] = [goal.epoch_score(each) for each in told]
         print(f"{name} {i + 1}/{POOL}: {found[i].mean():.4g}, elsewhere {truth[i].mean():.4g}", flush=True)
     return Pool(curves, found, truth.mean(axis=1))
 
@@ -103,7 +103,7 @@ def _with_space(name: str) -> Search:
     search = Search.read(name)
     tree = search.space.tree
     tree["models"][name]["search"] = SPACES[name]
-    space = replace(search.space, tree=tree, ranges=ranges_of(SPACES[name]))
+    space = replace(search.space, tree=tree, ranges=parse_ranges(SPACES[name]))
     return replace(search, space=space)
 
 
@@ -150,14 +150,17 @@ def default(replay: Replay, i: int) -> int:
 def ours(replay: Replay, i: int) -> int:
     """Median over epochs of the first fold, then paired signed ranks over folds."""
     pool, epochs = replay.pool, replay.pool.curves.shape[1]
-    reached = pruners.medians([list(pool.curves[j]) for j in replay.begun])
+    reached = pruners.compute_median_curve([list(pool.curves[j]) for j in replay.begun])
     for done in range(1, epochs):
-        if pruners.behind_median(list(pool.curves[i, :done]), reached, epochs):
+        if pruners.is_below_median(list(pool.curves[i, :done]), reached, epochs):
             return done
     replay.begun.append(i)
     best = max(replay.complete, key=lambda j: pool.scores[j].mean(), default=None)
     for k in range(2, FOLDS):
-        if best is not None and pruners.behind_best(list(pool.scores[i, :k]), list(pool.scores[best])) is not None:
+        if (
+            best is not None
+            and pruners.paired_test_p_value(list(pool.scores[i, :k]), list(pool.scores[best])) is not None
+        ):
             return k * epochs
     replay.complete.append(i)
     return FOLDS * epochs

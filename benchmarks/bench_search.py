@@ -23,13 +23,13 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from fivefold.config.loading import read_tree
+from fivefold.config.loading import read_yaml
 from fivefold.folds import Fold
-from fivefold.training.batches import mix
-from fivefold.tuning.execution.objective import train
-from fivefold.tuning.execution.trials import Trials
-from fivefold.tuning.identity import VALUES
-from fivefold.tuning.scoring import scores
+from fivefold.training.batches import derive_seed
+from fivefold.tuning.execution.objective import train_model
+from fivefold.tuning.execution.trials import TrialQueue
+from fivefold.tuning.identity import TRIAL_PARAMS
+from fivefold.tuning.scoring import score_model
 from fivefold.tuning.search import Search
 
 from .measure import RESULTS, ROOT, Result, finish, table
@@ -120,7 +120,7 @@ CASES = {
 def project(case: Case, seed: int, sampler: str, folder: Path) -> None:
     """Write a project of one dataset and one model below `folder`, its sources beside it."""
     own = ROOT / case.folder
-    tree = read_tree(own / "params.yaml")
+    tree = read_yaml(own / "params.yaml")
     block = {**tree["models"][case.model], **case.hand, "search": case.search}
     block["study"] = {**case.study, "sampler": sampler}
     dataset = tree["datasets"][block["dataset"]]
@@ -140,22 +140,22 @@ def studied(case: Case, folder: Path) -> dict[str, Any]:
     done = subprocess.run([*command, "--trials", str(TRIALS)], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     os.chdir(folder)
-    best = Trials.load(case.model).best()
+    best = TrialQueue.load(case.model).best_trial()
     assert best is not None
-    return dict(best.user_attrs[VALUES])
+    return dict(best.user_attrs[TRIAL_PARAMS])
 
 
 def tested(case: Case, values: dict[str, Any]) -> float:
     """Return the mean test score of the models that `values` make, trained as the pipeline trains them."""
     search = Search.read(case.model)
-    model, seed = search.space.model(values), search.space.seed
-    dataset, chain = Fold(search.rows, search.rows.parts).prepared(model, seed)
+    model, seed = search.space.build_model(values), search.space.seed
+    dataset, chain = Fold(search.split_dataset, search.split_dataset.indices).prepare(model, seed)
     found = []
     for number in range(TRAININGS):
         with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
-            drawn = mix(seed, number) if number else seed
-            saved, epochs, kept = train(case.model, model, dataset, chain, drawn, Path(work), lambda *_: None)
-        every = scores(model, saved, dataset.test, epochs, kept)
+            drawn = derive_seed(seed, number) if number else seed
+            saved, epochs, kept = train_model(case.model, model, dataset, chain, drawn, Path(work), lambda *_: None)
+        every = score_model(model, saved, dataset.test, epochs, kept)
         found.append(every["accuracy"] if "accuracy" in every else next(iter(every.values())))
     return fmean(found)
 

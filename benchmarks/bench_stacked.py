@@ -26,11 +26,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from fivefold.config.models import Model
-from fivefold.data.dataset import Dataset, Records
+from fivefold.data.dataset import Dataset, Split
 from fivefold.data.schema import Schema
-from fivefold.preprocessing.pipeline import Chain
-from fivefold.training.batches import mix, shuffled
-from fivefold.training.vectorized.fit import fit_stack
+from fivefold.preprocessing.pipeline import Pipeline
+from fivefold.training.batches import derive_seed, shuffled_order
+from fivefold.training.vectorized.fit import fit_vectorized
 from fivefold.training.vectorized.job import Job
 
 from .measure import Result, finish, table
@@ -58,10 +58,16 @@ class Chosen:
         """Return the job of a stack."""
         network: dict[str, Any] = {"family": "mlp", "hidden": [64, 32]}
         if self.channels:
-            network = {"family": "cnn", "design": "stack", "channels": self.channels, "dense": [32], "init": "xavier"}
+            network = {
+                "family": "cnn",
+                "architecture": "stack",
+                "channels": self.channels,
+                "dense": [32],
+                "init": "xavier",
+            }
         tree = {
             "dataset": "bench",
-            "uses": "none",
+            "depends_on": "none",
             "select": {"method": "none"},
             "network": network | {"dropout": self.dropout},
             "training": {
@@ -72,7 +78,7 @@ class Chosen:
                 "accelerator": "cpu",
             },
         }
-        return Job(Model.model_validate_json(json.dumps(tree)), data, Chain("float32", ()), 0)
+        return Job(Model.model_validate_json(json.dumps(tree)), data, Pipeline("float32", ()), 0)
 
     def network(self, data: Dataset) -> nn.Sequential:
         """Return the network as a person would write it."""
@@ -108,7 +114,7 @@ def folds(source: str, *, images: bool = False) -> list[Dataset]:
         shape=x.shape[1:],
         classes=tuple(map(str, np.unique(y))),
     )
-    records, order = Records(x, y.astype(np.int64), np.arange(len(x))), np.random.default_rng(0).permutation(len(x))
+    records, order = Split(x, y.astype(np.int64), np.arange(len(x))), np.random.default_rng(0).permutation(len(x))
     parts = ((np.setdiff1d(order, order[fold::5]), order[fold::5]) for fold in range(5))
     return [Dataset(schema, records.take(train), *[records.take(held_out)] * 2) for train, held_out in parts]
 
@@ -141,9 +147,9 @@ def by_hand(chosen: Chosen, data: Dataset) -> float:
     )
     lowest, accuracy, kept = float("inf"), 0.0, {}
     for epoch in range(EPOCHS):
-        torch.manual_seed(mix(0, epoch))
+        torch.manual_seed(derive_seed(0, epoch))
         network.train()
-        for index in shuffled(len(x), 0, lambda: epoch)().split(BATCH):  # noqa: B023 (called at once)
+        for index in shuffled_order(len(x), 0, lambda: epoch)().split(BATCH):  # noqa: B023 (called at once)
             loss = functional.cross_entropy(network(x[index]), y[index])
             optimizer.zero_grad()
             loss.backward()
@@ -198,9 +204,9 @@ def stacked(chosen: list[Chosen], data: list[Dataset]) -> list[float]:
     """Train all at once; return the accuracy of the epoch that is kept, of each."""
     jobs = [one.job(rows) for one, rows in zip(chosen, data, strict=True)]
     found = []
-    for outcome in fit_stack("bench", jobs, lambda *_: ()):
+    for outcome in fit_vectorized("bench", jobs, lambda *_: ()):
         assert outcome is not None
-        found.append(outcome.epochs[outcome.kept_epoch - 1]["val/accuracy"])
+        found.append(outcome.metrics_by_epoch[outcome.best_epoch - 1]["val/accuracy"])
     return found
 
 

@@ -20,12 +20,12 @@ from optuna.trial import TrialState
 
 from fivefold.tuning import pruners
 from fivefold.tuning.execution import storage
-from fivefold.tuning.execution.liveness import Worker
-from fivefold.tuning.execution.run import start
-from fivefold.tuning.execution.trials import Trials
-from fivefold.tuning.execution.worker import work
-from fivefold.tuning.identity import CURVE, FOLDS, SCORES, SECONDS, VALUES
-from fivefold.tuning.samplers import sampler_of
+from fivefold.tuning.execution.liveness import WorkerLock
+from fivefold.tuning.execution.run import open_study
+from fivefold.tuning.execution.trials import TrialQueue
+from fivefold.tuning.execution.worker import run_worker
+from fivefold.tuning.identity import COMPUTE_SECONDS, FOLD_SCORES, INTERMEDIATE_VALUES, MEAN_SCORES, TRIAL_PARAMS
+from fivefold.tuning.samplers import build_sampler
 
 from .bench_chaos import FOLDS_A_TRIAL, MODEL, project
 from .measure import Result, finish, seconds, table
@@ -52,39 +52,39 @@ class Spent(dict[str, list[float]]):
 def keep_books() -> Spent:
     """Run trials that cost nothing; return what they cost all the same."""
     spent = Spent()
-    trials = Trials.open("books", {"study": {"metric": "accuracy", "objectives": ["score"]}}, ["maximize"])
-    worker = Worker("books")
+    trials = TrialQueue.open("books", {"study": {"metric": "accuracy", "objectives": ["score"]}}, ["maximize"])
+    worker = WorkerLock("books")
     with spent.on("places"):
-        trials.places(TRIALS, [])
+        trials.enqueue(TRIALS, [])
     for _ in range(TRIALS):
         with spent.on("take"):
-            (place,) = trials.take(worker, TRIALS)
+            (place,) = trials.claim(worker, TRIALS)
         trials.study.sampler = optuna.samplers.RandomSampler(seed=place.number)
         trial = Trial(trials.study, place._trial_id)
         with spent.on("values"):
             tried = {f"x{i}": trial.suggest_float(f"x{i}", 0, 1) for i in range(KEYS)}
-            trial.set_user_attr(VALUES, tried)
+            trial.set_user_attr(TRIAL_PARAMS, tried)
         found: list[dict[str, float]] = []
         for number in range(1, FOLDS_EACH + 1):
             with spent.on("folds"):
                 found.append({"accuracy": 0.9, "macro_f1": 0.9, "log_loss": 0.3})
-                trials.keep(trial)
-                trial.set_user_attr(FOLDS, found)
+                trials.require_owned(trial)
+                trial.set_user_attr(FOLD_SCORES, found)
                 trial.report(sum(tried.values()), number)
         with spent.on("end"):
-            trial.set_user_attr(CURVE, [0.5] * EPOCHS)
-            trial.set_user_attr(SCORES, found[0])
-            trial.set_user_attr(SECONDS, 1.0)
-            trials.tell(trial, [sum(tried.values())], TrialState.COMPLETE)
-    worker.close()
+            trial.set_user_attr(INTERMEDIATE_VALUES, [0.5] * EPOCHS)
+            trial.set_user_attr(MEAN_SCORES, found[0])
+            trial.set_user_attr(COMPUTE_SECONDS, 1.0)
+            trials.finish(trial, [sum(tried.values())], TrialState.COMPLETE)
+    worker.release()
     return spent
 
 
 def think() -> float:
     """Return the milliseconds that TPE takes to choose the values of one more trial, median of five."""
-    trials, times = Trials.load("books"), []
+    trials, times = TrialQueue.load("books"), []
     for number in range(5):
-        trials.study.sampler = sampler_of("tpe", 1, number)
+        trials.study.sampler = build_sampler("tpe", 1, number)
         trial = trials.study.ask()
         times.append(seconds(lambda: [trial.suggest_float(f"x{i}", 0, 1) for i in range(KEYS)]))  # noqa: B023
         trials.study.tell(trial, state=TrialState.FAIL)
@@ -93,25 +93,25 @@ def think() -> float:
 
 def decide() -> float:
     """Return the milliseconds that an epoch of a first fold costs: whether it is to be given up."""
-    curves = [each.user_attrs[CURVE] for each in Trials.load("books").all(TrialState.COMPLETE)]
+    curves = [each.user_attrs[INTERMEDIATE_VALUES] for each in TrialQueue.load("books").get_trials(TrialState.COMPLETE)]
     started = time.perf_counter()
-    reached, curve = pruners.medians(curves), list[float]()
+    reached, curve = pruners.compute_median_curve(curves), list[float]()
     for _ in range(EPOCHS):
         curve.append(0.6)
-        pruners.behind_median(curve, reached, EPOCHS)
+        pruners.is_below_median(curve, reached, EPOCHS)
     return 1000 * (time.perf_counter() - started) / EPOCHS
 
 
 def learn() -> float:
     """Return the seconds that a trial of a real study takes, trained fold by fold."""
-    _, _, total = start(MODEL, MODEL, REAL)
+    _, _, total = open_study(MODEL, MODEL, REAL)
     with contextlib.redirect_stdout(io.StringIO()):
-        spent = seconds(lambda: work(MODEL, MODEL, total, stack=False))
+        spent = seconds(lambda: run_worker(MODEL, MODEL, total, vectorize=False))
     return spent / REAL
 
 
 def main() -> int:
-    os.environ.pop(storage.VARIABLE, None)
+    os.environ.pop(storage.STORAGE_VARIABLE, None)
     with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
         project(Path("real"), epochs=40)
         books = keep_books()

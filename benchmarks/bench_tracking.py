@@ -23,14 +23,14 @@ from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
-from fivefold.data.storage import digest, sha256, write_manifest
-from fivefold.export import export
+from fivefold.data.storage import manifest_sha256, sha256, write_manifest
+from fivefold.export import export_onnx
 from fivefold.models.serialization import save_model
-from fivefold.preprocessing.pipeline import Chain
+from fivefold.preprocessing.pipeline import Pipeline
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
-from fivefold.tracking.reporter import Report, reporting
-from fivefold.training.fit import Fitted, fit
+from fivefold.tracking.reporter import RunLogger, open_run_logger
+from fivefold.training.fit import FitResult, fit
 
 from .measure import ROOT, Result, finish, seconds, table
 
@@ -55,22 +55,22 @@ class Training:
         train, schema = self.dataset.train, self.dataset.schema
         scaling = fit_scaling(train.x, self.dataset.schema, block)
         selected = fit_selection(scaling(train.x), train.y, schema, self.model.select, params.seed)
-        self.chain: Chain = scaling.then(*selected.steps)
+        self.chain: Pipeline = scaling.with_steps(*selected.steps)
 
-    def alone(self) -> Fitted:
+    def alone(self) -> FitResult:
         """Fit without a word to anybody."""
         return self._fit(lambda *_: None)
 
     def reported(self) -> float:
         """Fit beside a shipper; return the seconds until training has ended, and then wait for the shipper."""
         started = time.perf_counter()
-        with reporting("train", MODEL, secrets.token_hex(16), wait=True) as report:
-            with report.running():
-                report.params(self.model.model_dump(mode="json"))
-                self._fit(report.history(self.model.training.max_epochs))
+        with open_run_logger("train", MODEL, secrets.token_hex(16), wait=True) as report:
+            with report.track_status():
+                report.log_params(self.model.model_dump(mode="json"))
+                self._fit(report.epoch_logger(self.model.training.max_epochs))
             return time.perf_counter() - started
 
-    def _fit(self, tell: Callable[[int, dict[str, float], bool], None]) -> Fitted:
+    def _fit(self, tell: Callable[[int, dict[str, float], bool], None]) -> FitResult:
         with contextlib.redirect_stdout(io.StringIO()):
             return fit(
                 MODEL,
@@ -78,7 +78,7 @@ class Training:
                 self.dataset,
                 self.chain,
                 seed=self.seed,
-                checkpoints=self.work / secrets.token_hex(8),
+                checkpoint_folder=self.work / secrets.token_hex(8),
                 on_epoch=tell,
             )
 
@@ -102,19 +102,19 @@ def send_metrics() -> list[float]:
 
     times = []
     for _ in range(REPEATS + 1):
-        report = Report("train", "bench", secrets.token_hex(16))
+        report = RunLogger("train", "bench", secrets.token_hex(16))
         shipper = Shipper(report.spool)
-        shipper.ship()  # makes the run
+        shipper.send_unsent()  # makes the run
         for step in range(METRICS // A_STEP):
-            report.metrics(step, {f"metric/{i}": float(step) for i in range(A_STEP)})
-        times.append(seconds(shipper.ship))
+            report.log_metrics(step, {f"metric/{i}": float(step) for i in range(A_STEP)})
+        times.append(seconds(shipper.send_unsent))
     return times[1:]
 
 
 def register_models(graph: Path, trained: Path, dataset: Dataset) -> list[float]:
     """Return the seconds to log, register and alias a graph with its weights, several times; the first also imports."""
     from fivefold.tracking import events, store
-    from fivefold.tracking.registry import register
+    from fivefold.tracking.registry import register_version
     from fivefold.tracking.spool import Spool
 
     client, experiment = store.open_store()
@@ -122,23 +122,23 @@ def register_models(graph: Path, trained: Path, dataset: Dataset) -> list[float]
     for _ in range(REPEATS + 1):
         spool = Spool(secrets.token_hex(16))
         run = client.create_run(experiment, run_name="bench").info.run_id
-        event = events.Version(
-            place=spool.keep(graph),
+        event = events.ModelVersion(
+            spool_path=spool.copy_file(graph),
             sha256=sha256(graph),
-            training=tuple(spool.keep(path) for path in sorted(trained.iterdir())),
-            trained=digest(trained),
+            training_files=tuple(spool.copy_file(path) for path in sorted(trained.iterdir())),
+            training_digest=manifest_sha256(trained),
             model="fivefold-bench",
-            input="x",
-            takes=dataset.schema.shape,
-            takes_dtype=str(dataset.test.x.dtype),
-            output="probabilities",
-            gives=(dataset.schema.n_outputs,),
-            gives_dtype="float32",
-            example=str(dataset.test.x[:2].tolist()),
-            requirements=tuple(f"{package}=={version(package)}" for package in ("numpy", "onnx", "onnxruntime")),
+            input_name="x",
+            input_shape=dataset.schema.shape,
+            input_dtype=str(dataset.test.x.dtype),
+            output_name="probabilities",
+            output_shape=(dataset.schema.n_outputs,),
+            output_dtype="float32",
+            input_example=str(dataset.test.x[:2].tolist()),
+            pip_requirements=tuple(f"{package}=={version(package)}" for package in ("numpy", "onnx", "onnxruntime")),
             tags={},
         )
-        times.append(seconds(lambda: register(client, run, event, spool)))  # noqa: B023 (called at once)
+        times.append(seconds(lambda: register_version(client, run, event, spool)))  # noqa: B023 (called at once)
     return times
 
 
@@ -151,8 +151,8 @@ def main() -> int:
         alone, reported = train_both_ways(training)
         graph = Path(folder) / "model.onnx"
         fitted, trained = training.alone(), Path(folder) / "trained"
-        saved = replace(fitted.saved, facts={"name": MODEL, "fingerprint": "bench"})
-        export(saved, np.array(training.dataset.test.x[:2]), graph)
+        saved = replace(fitted.trained_model, metadata={"name": MODEL, "fingerprint": "bench"})
+        export_onnx(saved, np.array(training.dataset.test.x[:2]), graph)
         trained.mkdir()
         save_model(saved, trained)
         fitted.history.to_csv(trained / "history.csv", index=False)

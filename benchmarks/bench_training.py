@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fivefold.config.models import Model
-from fivefold.data.dataset import Dataset, Records
+from fivefold.data.dataset import Dataset, Split
 from fivefold.data.schema import Schema
-from fivefold.preprocessing.pipeline import Chain
+from fivefold.preprocessing.pipeline import Pipeline
 from fivefold.training.fit import fit
 
 from .measure import Result, finish, seconds, table
@@ -90,7 +90,7 @@ def cnn(*, pool_first: bool = False) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(1568, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-TUTORIAL = {"family": "cnn", "design": "tutorial"}
+TUTORIAL = {"family": "cnn", "architecture": "tutorial"}
 IMAGES: dict[str, Any] = {"shape": (1, 28, 28), "classes": 10, "rows": 6400, "epochs": 3, "batch": 64}
 CASES = (
     Case("mlp", 1.8, (30,), 2, 3200, 10, 32, {"family": "mlp", "hidden": [64, 32]}, mlp),
@@ -125,7 +125,7 @@ def dataset_of(case: Case) -> Dataset:
         classes=tuple(map(str, range(case.classes))),
     )
     x = random.normal(size=(case.rows, *case.shape)).astype(np.float32)
-    train = Records(x, random.integers(0, case.classes, case.rows), np.arange(case.rows))
+    train = Split(x, random.integers(0, case.classes, case.rows), np.arange(case.rows))
     held_out = train.take(np.arange(HELD_OUT))
     return Dataset(schema, train, held_out, held_out)
 
@@ -158,7 +158,7 @@ def ours(case: Case, data: Dataset, work: Path) -> None:
     """Train by the library's `fit`."""
     tree = {
         "dataset": "bench",
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": case.network,
         "training": {
@@ -176,9 +176,9 @@ def ours(case: Case, data: Dataset, work: Path) -> None:
             "bench",
             model,
             data,
-            Chain("float32", ()),
+            Pipeline("float32", ()),
             seed=0,
-            checkpoints=work / secrets.token_hex(8),
+            checkpoint_folder=work / secrets.token_hex(8),
             on_epoch=lambda *_: None,
         )
 

@@ -121,9 +121,9 @@ def dcgan_players() -> Players:
 LONG: dict[str, Any] = IMAGES | {"epochs": 10}
 FLAT: dict[str, Any] = {"family": "autoencoder", "hidden": [128], "latent": 32, "activation": "relu"}
 BOUND: dict[str, Any] = FLAT | {"variant": {"name": "variational"}, "output": "sigmoid"}
-CONV: dict[str, Any] = FLAT | {"design": "conv", "hidden": [16, 32]}
+CONV: dict[str, Any] = FLAT | {"architecture": "conv", "hidden": [16, 32]}
 GAN: dict[str, Any] = {"family": "gan"}
-DCGAN: dict[str, Any] = GAN | {"design": "dcgan", "hidden": [16, 32]}
+DCGAN: dict[str, Any] = GAN | {"architecture": "dcgan", "hidden": [16, 32]}
 BCE: dict[str, Any] = {"loss": {"name": "bce"}}
 CASES: tuple[Case, ...] = (
     Told("autoencoder dense", 1.1, **LONG, network=FLAT, make=dense),

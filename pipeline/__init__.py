@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from fivefold.stages.signals import end_with_parent, rank
+from fivefold.stages.signals import exit_with_parent, get_rank
 
 if sys.argv[0] == "-m":  # as long as python looks for the stage
     gc.disable()  # until `run`
-if "DVC_STAGE" in os.environ or rank():
-    end_with_parent()
+if "DVC_STAGE" in os.environ or get_rank():
+    exit_with_parent()

@@ -4,28 +4,30 @@ import json
 
 from fivefold import paths
 from fivefold.data.storage import load_dataset
-from fivefold.export import check_parity, export
-from fivefold.models.precision import use_threads
-from fivefold.models.serialization import inputs_of, interface_of, load_model
-from fivefold.stages.outputs import publishing
+from fivefold.export import check_parity, export_onnx
+from fivefold.models.precision import set_num_threads
+from fivefold.models.serialization import build_input_example, infer_signature, load_model
+from fivefold.stages.outputs import atomic_output
 from fivefold.stages.run import run
 from fivefold.tracking import stage_logs
-from fivefold.tracking.reporter import reporting
+from fivefold.tracking.reporter import open_run_logger
 
 
 def main(name: str) -> None:
     """Export model `name`, and register it with the scores that evaluate gave it."""
-    saved = load_model(paths.model(name))
-    use_threads(saved.facts["params"]["training"]["threads"])
-    test = load_dataset(paths.prepared(saved.facts["params"]["dataset"])).test
-    with reporting("export", name, saved.facts["fingerprint"], wait=True) as report:
-        with publishing(paths.model(name), "export.json") as folder:
+    saved = load_model(paths.model_dir(name))
+    set_num_threads(saved.metadata["params"]["training"]["threads"])
+    test = load_dataset(paths.prepared_dir(saved.metadata["params"]["dataset"])).test
+    with open_run_logger("export", name, saved.metadata["fingerprint"], wait=True) as report:
+        with atomic_output(paths.model_dir(name), "export.json") as folder:
             path = folder / "model.onnx"
-            export(saved, inputs_of(interface_of(saved.network, saved.schema), test.x, 2), path)
+            export_onnx(
+                saved, build_input_example(infer_signature(saved.network_config, saved.schema), test.x, 2), path
+            )
             parity = check_parity(saved, test.x, path)
             (folder / "parity.json").write_text(json.dumps(parity, indent=2) + "\n")
-        stage_logs.exported(report, name)
-    path = paths.model(name) / "model.onnx"
+        stage_logs.log_export(report, name)
+    path = paths.model_dir(name) / "model.onnx"
     size, worst = path.stat().st_size / 1024, max(parity.values())
     print(f"{name}: {path} {size:.0f} KiB, differs from PyTorch by at most {worst:.1e}")
 

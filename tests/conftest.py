@@ -9,11 +9,11 @@ import torch
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-from fivefold.config.datasets import Dataset as DatasetParams
+from fivefold.config.datasets import DatasetConfig as DatasetParams
 from fivefold.config.datasets import Images, Table
-from fivefold.config.splits import RowSplit
-from fivefold.data.dataset import Array, Dataset, Records
-from fivefold.data.prepare import read
+from fivefold.config.splits import RandomSplit
+from fivefold.data.dataset import Array, Dataset, Split
+from fivefold.data.prepare import read_raw_dataset
 from fivefold.data.schema import Column, Schema
 
 # the same cases each time, and few of them
@@ -77,26 +77,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:
     """A `datasets` block of a table, its target in column `y`."""
-    drawn = RowSplit(validation=0.2, test=0.2, by="random")
+    drawn = RandomSplit(validation=0.2, test=0.2, by="random")
     given = {"task": "classification", "target": "y", "split": drawn, "normalize": "standard", **changes}
     return Table(kind="table", source=str(source), **given)
 
 
 def images_block(source: object = "data.npz", **changes: Any) -> Images:
     """A `datasets` block of images."""
-    drawn = RowSplit(validation=0.2, test=0.2, by="random")
+    drawn = RandomSplit(validation=0.2, test=0.2, by="random")
     given = {"task": "classification", "split": drawn, "normalize": "minmax", **changes}
     return Images(kind="images", source=str(source), **given)
 
 
 def encoded(params: DatasetParams) -> Dataset:
     """What a source holds, all of its rows training rows."""
-    raw = read(params)
+    raw = read_raw_dataset(params)
     nothing = np.arange(0)
     return raw.encode({"train": np.arange(len(raw.keys.y)), "validation": nothing, "test": nothing})
 
 
-def whole(params: DatasetParams) -> tuple[Schema, Records]:
+def whole(params: DatasetParams) -> tuple[Schema, Split]:
     """Schema and rows of what a source holds."""
     dataset = encoded(params)
     return dataset.schema, dataset.train
@@ -122,5 +122,5 @@ def dataset_of(schema: Schema, *parts: tuple[Array, Array]) -> Dataset:
     """A dataset of three (x, y), their rows counted through."""
     ends = np.cumsum([len(x) for x, _ in parts])
     return Dataset(
-        schema, *(Records(x, y, np.arange(end - len(x), end)) for (x, y), end in zip(parts, ends, strict=True))
+        schema, *(Split(x, y, np.arange(end - len(x), end)) for (x, y), end in zip(parts, ends, strict=True))
     )

@@ -86,7 +86,7 @@ def test_a_file_that_is_added_is_wired(whole: Path, project: Path) -> None:
     assert "reports/rows/tables/confusion.csv" in (project / "dvc.yaml").read_text()
     assert (project / "data/raw/rows.csv").read_text() == ROWS
     written = (project / "dvc.yaml").read_text()
-    main.wire()
+    main.dvc_update()
     assert (project / "dvc.yaml").read_text() == written
 
 
@@ -98,7 +98,7 @@ def test_what_a_person_says_is_written(whole: Path, project: Path) -> None:
     assert split in (project / "params.yaml").read_text()
     steps = "".join(f"{i // 6},{i % 6},{i % 7},{'up' if i // 6 % 2 else 'down'}\n" for i in range(180))
     (whole / "bare.csv").write_text(steps)
-    main.add(whole / "bare.csv", target="3", series="0", step="1", header=False)
+    main.add(whole / "bare.csv", target="3", sequence_id="0", time_step="1", header=False)
     block = (project / "params.yaml").read_text().partition("  bare:\n")[2]
     assert "    series: '0'\n    step: '1'\n" in block
     assert "    format: {header: false}\n" in block

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from fivefold.cli.main import app
-from fivefold.config.datasets import Dataset
+from fivefold.config.datasets import DatasetConfig
 from fivefold.config.models import Model
 
 ROOT = Path(__file__).parents[1]
@@ -90,11 +90,11 @@ def test_documents_show_blocks_of_params() -> None:
 def test_a_block_that_a_document_shows_is_valid(block: str) -> None:
     shown = YAML(typ="safe", pure=True).load(block)
     if datasets := [value for value in shown.values() if "kind" in value]:
-        TypeAdapter(Dataset).validate_json(json.dumps(datasets[0]))
+        TypeAdapter(DatasetConfig).validate_json(json.dumps(datasets[0]))
     else:
         base = {
             "dataset": "d",
-            "uses": "none",
+            "depends_on": "none",
             "select": {"method": "none"},
             "network": {"family": "mlp"},
             "training": {},

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from fivefold import paths
-from fivefold.config.loading import load_params, parse, read_tree
+from fivefold.config.loading import load_params, parse_params, read_yaml
 from fivefold.dvc import CHECK, ROOT, STAGES, examples, plots, wired
 
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
@@ -82,10 +82,10 @@ def test_an_example_finds_the_code_of_the_project() -> None:
 
 def test_outputs_lie_where_paths_says() -> None:
     written = {stage: paths_of(stage) for stage in STAGES}
-    assert written["prepare"] == {str(paths.prepared("${key}"))}
-    assert written["select_features"] == {str(paths.selected("${key}"))}
-    assert {Path(path).parent for path in written["train"] | written["export"]} == {paths.model("${key}")}
-    assert {Path(path).parent for path in written["evaluate"]} == {paths.report("${key}")}
+    assert written["prepare"] == {str(paths.prepared_dir("${key}"))}
+    assert written["select_features"] == {str(paths.selected_dir("${key}"))}
+    assert {Path(path).parent for path in written["train"] | written["export"]} == {paths.model_dir("${key}")}
+    assert {Path(path).parent for path in written["evaluate"]} == {paths.report_dir("${key}")}
 
 
 def paths_of(stage: str) -> set[str]:
@@ -111,10 +111,10 @@ def test_every_model_is_plotted_with_the_plots_of_its_task() -> None:
 def test_a_model_that_makes_records_is_plotted_by_its_losses_and_not_as_one_that_tells_its_dataset_s_target(
     family: str, losses: list[str]
 ) -> None:
-    tree = read_tree(ROOT / "params.yaml")
+    tree = read_yaml(ROOT / "params.yaml")
     chosen = {"network": {"family": family}, "training": {"schedule": {"name": "constant"}}}
-    tree["models"]["maker"] = {"dataset": "digits", "uses": "none", "select": {"method": "none"}, **chosen}
-    drawn = {title: block["y"] for entry in plots(parse(tree)) for title, block in entry.items()}
+    tree["models"]["maker"] = {"dataset": "digits", "depends_on": "none", "select": {"method": "none"}, **chosen}
+    drawn = {title: block["y"] for entry in plots(parse_params(tree)) for title, block in entry.items()}
     assert drawn["learning curves"]["reports/maker/tables/learning_curve.csv"] == losses
     assert [title for title, tables in drawn.items() if any("/maker/" in name for name in tables)] == [
         "learning curves"

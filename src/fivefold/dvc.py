@@ -45,7 +45,7 @@ def plots(params: Params, up: str = "") -> list[dict[str, Any]]:
     for title, table, tasks, x, y, template in PLOTS:
         models = [name for name in params.models if not tasks or _task(params, name) in tasks]
         # a list for each file: YAML would write one list that stands twice as an alias
-        files = {f"{paths.report(name)}/tables/{table}.csv": _columns(params, name, y) for name in models}
+        files = {f"{paths.report_dir(name)}/tables/{table}.csv": _columns(params, name, y) for name in models}
         if files:
             drawn.append({title: {"template": own.get(template, template), "x": x, "y": files}})
     return drawn

@@ -15,16 +15,16 @@ FivefoldError           exit code 1
 
 from collections.abc import Iterable, Sequence
 
-TOLD = 10
+MAX_MESSAGES = 10
 """Errors of a check that a line tells at most."""
 
 
-def one_line(error: BaseException) -> str:
+def one_line_message(error: BaseException) -> str:
     """Return what an error of somebody else's says, as part of a one-line message."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as a message shows it: as Python writes it, a NumPy number as a number, a long one cut."""
     plain = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
     text = repr(plain)
@@ -50,7 +50,7 @@ class ParamsError(InputError):
 class DataError(InputError):
     """A source file, or a value in it, breaks a rule; names the file."""
 
-    def of(self, source: str) -> "DataError":
+    def with_source(self, source: str) -> "DataError":
         """Return the same error with the file that it is about, if its text does not name it."""
         return self if source in str(self) else DataError(f"{source}: {self}")
 
@@ -58,15 +58,21 @@ class DataError(InputError):
 class CheckError(DataError):
     """What checks of the data found; `rules` are those that it breaks, which `checks` in params.yaml may grade."""
 
-    def __init__(self, texts: Sequence[str], rules: Iterable[str]) -> None:
-        self.texts, self.rules = list(texts), tuple(dict.fromkeys(rules))
-        self.found = "; ".join(texts[:TOLD]) + (f" (and {len(texts) - TOLD} more)" if len(texts) > TOLD else "")
+    def __init__(self, messages: Sequence[str], rules: Iterable[str]) -> None:
+        self.messages, self.rules = list(messages), tuple(dict.fromkeys(rules))
+        self.summary = "; ".join(messages[:MAX_MESSAGES]) + (
+            f" (and {len(messages) - MAX_MESSAGES} more)" if len(messages) > MAX_MESSAGES else ""
+        )
         levels = ", ".join(f"{rule}: warning" for rule in self.rules)
-        super().__init__(f"{self.found}; to go on all the same, set `checks: {{{levels}}}`")
+        super().__init__(f"{self.summary}; to go on all the same, set `checks: {{{levels}}}`")
 
-    def of(self, source: str) -> "CheckError":
+    def with_source(self, source: str) -> "CheckError":
         """Return the same error with the file that it is about, if its text does not name it."""
-        return self if source in self.found else CheckError([f"{source}: {self.texts[0]}", *self.texts[1:]], self.rules)
+        return (
+            self
+            if source in self.summary
+            else CheckError([f"{source}: {self.messages[0]}", *self.messages[1:]], self.rules)
+        )
 
 
 class ArtifactError(FivefoldError):

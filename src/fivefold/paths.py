@@ -15,57 +15,57 @@ DVC_YAML = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
 
 
-def checked() -> Path:
+def config_check_file() -> Path:
     """File that says that params.yaml was found in order."""
     return Path("data/checked.txt")
 
 
-def prepared(dataset: str) -> Path:
+def prepared_dir(dataset: str) -> Path:
     """Folder of a prepared dataset."""
     return Path("data/prepared") / dataset
 
 
-def selected(model: str) -> Path:
+def selected_dir(model: str) -> Path:
     """Folder of a model's fitted preprocessing."""
     return Path("data/selected") / model
 
 
-def model(name: str) -> Path:
+def model_dir(name: str) -> Path:
     """Folder of a model's weights and exported graphs."""
     return Path("models") / name
 
 
-def report(model: str) -> Path:
+def report_dir(model: str) -> Path:
     """Folder of a model's scores and plots."""
     return Path("reports") / model
 
 
-def work(stage: str, name: str) -> Path:
+def work_dir(stage: str, name: str) -> Path:
     """Folder where a running stage keeps its lock and its checkpoints; DVC never sees it."""
     return Path(".fivefold/work") / f"{stage}@{name}"
 
 
-def checkpoints(model: str, fingerprint: str) -> Path:
+def checkpoints_dir(model: str, fingerprint: str) -> Path:
     """Folder where a training keeps its checkpoints, another one for each state of what it learns from."""
-    return work("train", model) / fingerprint
+    return work_dir("train", model) / fingerprint
 
 
-def study(name: str) -> Path:
+def study_dir(name: str) -> Path:
     """Folder of a study: its trials, what its workers said, and checkpoints; DVC never sees it."""
     return Path(".fivefold/studies") / name
 
 
-def crossval(title: str) -> Path:
+def crossval_dir(title: str) -> Path:
     """Folder of a cross-validation: its lock, what its trainings said, and checkpoints; its scores stand beside it."""
     return Path(".fivefold/cv") / title
 
 
-def rates(model: str) -> Path:
+def lr_plot_file(model: str) -> Path:
     """Picture of a model's sweep over learning rates."""
     return Path(".fivefold/lr") / f"{model}.png"
 
 
-def root() -> Path:
+def project_root() -> Path:
     """The project's root: `DVC_ROOT`, or the nearest folder upwards that holds a .dvc, or the working directory.
 
     To DVC an example is a repository of its own; its root is the project's.
@@ -76,19 +76,19 @@ def root() -> Path:
     return project if found.parent.name == "examples" and (project / ".dvc").is_dir() else found
 
 
-def store() -> Path:
+def mlflow_dir() -> Path:
     """Folder of the MLflow store: mlflow.db and artifacts/."""
-    return root() / "mlruns"
+    return project_root() / "mlruns"
 
 
-def spool() -> Path:
+def spool_dir() -> Path:
     """Folder of what waits to be sent to MLflow."""
-    return root() / ".fivefold/spool"
+    return project_root() / ".fivefold/spool"
 
 
 def enter_project() -> Path:
     """Go up to the folder of params.yaml, as DVC goes to its root; return the folder that it was."""
-    top, here = root(), Path.cwd()
+    top, here = project_root(), Path.cwd()
     if not (top / ".dvc").exists():
         raise InputError(f"this must run within a project, but there is no .dvc in {top} or above; go there")
     inside = (folder for folder in (here, *here.parents) if folder.is_relative_to(top))

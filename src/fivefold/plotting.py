@@ -20,7 +20,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
+def make_figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
     """Return a figure of `width` x `height` inches with one pair of axes, without pyplot and its start-up."""
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(width, height), layout="constrained")
@@ -28,12 +28,12 @@ def figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
         return fig, fig.subplots()
 
 
-def title(fig: Figure, text: str) -> None:
+def set_title(fig: Figure, text: str) -> None:
     """Give a figure a title, broken into lines as its width asks."""
     letters = max(20, int(fig.get_figwidth() * 13))
     fig.suptitle("\n".join(textwrap.wrap(text, letters)), fontsize="medium", fontweight="bold")
 
 
-def save(fig: Figure, path: Path) -> None:
+def save_figure(fig: Figure, path: Path) -> None:
     """Write a figure as PNG without the date and version that would change its digest."""
     fig.savefig(path, dpi=110, metadata={"Software": None})

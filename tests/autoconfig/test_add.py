@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fivefold.autoconfig.add import Added, add
-from fivefold.autoconfig.report import show
+from fivefold.autoconfig.add import AddResult, add
+from fivefold.autoconfig.report import print_report
 from fivefold.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def added(**columns: object) -> Added:
+def added(**columns: object) -> AddResult:
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"v": random.normal(size=N), **columns})
     if "outcome" not in frame:
@@ -32,22 +32,22 @@ def added(**columns: object) -> Added:
     return add(Path("mine.csv"), target="outcome")
 
 
-def screen(found: Added) -> str:
+def screen(found: AddResult) -> str:
     console = Console(file=io.StringIO(), width=120)
-    show(found, console)
+    print_report(found, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_what_counts_the_rows_is_left_out_and_named() -> None:
     found = added(number=np.arange(N))
-    assert found.block["drop"] == ["number"]
+    assert found.dataset_block["drop"] == ["number"]
     assert "left out, as identifiers: number" in screen(found)
 
 
 def test_a_number_that_tells_the_target_stays() -> None:
     dose = np.random.default_rng(1).permutation(N)
     found = added(dose=dose, outcome=np.where(dose > N / 2, "cured", "ill"))
-    assert "drop" not in found.block
+    assert "drop" not in found.dataset_block
     assert "leakage" in screen(found)
 
 
@@ -58,7 +58,7 @@ def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
 def test_many_words_are_merged_and_it_is_said() -> None:
     towns = np.random.default_rng(3).integers(0, 40, N).astype(str)
     found = added(town=np.char.add("town", towns))
-    assert found.block["rare"] == 0.01
+    assert found.dataset_block["min_frequency"] == 0.01
     assert "categories of under 1 % of the rows are merged" in screen(found)
 
 
@@ -104,7 +104,7 @@ def test_a_csv_is_read_as_it_is_written(name: str, separator: str, decimal: str,
     frame = pd.DataFrame(CELLS, columns=["größe", "outcome"])
     frame.to_csv(name, index=False, sep=separator, decimal=decimal, encoding=encoding)
     found = add(Path(name), target="outcome", name="mine")
-    assert found.block.get("format", {}) == said
+    assert found.dataset_block.get("format", {}) == said
     assert found.dataset.schema.features == ("größe",)
     assert found.dataset.schema.classes == ("né", "oui")
     assert found.dataset.schema.columns[0].type == "numeric"
@@ -113,18 +113,18 @@ def test_a_csv_is_read_as_it_is_written(name: str, separator: str, decimal: str,
 def test_the_index_that_pandas_writes_is_left_out() -> None:
     pd.DataFrame(CELLS, columns=["size", "outcome"]).to_csv("a.csv")
     found = add(Path("a.csv"), target="outcome", name="mine")
-    assert found.block["drop"] == ["index"]
+    assert found.dataset_block["drop"] == ["index"]
     assert found.dataset.schema.features == ("size",)
 
 
 def test_an_identifier_may_have_a_few_repeated_rows() -> None:
-    assert added(id=[*range(N - 2), 5, 6]).block["drop"] == ["id"]
-    assert "drop" not in added(draw=np.random.default_rng(4).integers(0, N, N)).block
+    assert added(id=[*range(N - 2), 5, 6]).dataset_block["drop"] == ["id"]
+    assert "drop" not in added(draw=np.random.default_rng(4).integers(0, N, N)).dataset_block
 
 
 def test_a_column_without_a_value_is_left_out_and_named() -> None:
     found = added(nothing=[None] * N)
-    assert (found.block["drop"], found.empty) == (["nothing"], ("nothing",))
+    assert (found.dataset_block["drop"], found.empty_columns) == (["nothing"], ("nothing",))
     assert "left out, without any value that can be read: nothing" in screen(found)
     assert "as identifiers" not in screen(found)
 
@@ -145,20 +145,20 @@ def test_a_class_of_one_row_is_told_to_be_why_rows_are_drawn_at_random() -> None
 
 def test_a_rare_class_is_seen_in_twice_as_many_epochs() -> None:
     even, rare = (np.where(np.arange(N) % every, "up", "down") for every in (2, 30))
-    assert added(outcome=even).model["training"]["max_epochs"] == 40
-    assert added(outcome=rare).model["training"]["max_epochs"] == 80
+    assert added(outcome=even).model_block["training"]["max_epochs"] == 40
+    assert added(outcome=rare).model_block["training"]["max_epochs"] == 80
 
 
 def test_incomes_are_learnt_by_their_logarithms() -> None:
     found = added(outcome=np.exp(np.random.default_rng(6).normal(9, 1.5, N)))
-    assert (found.block["task"], found.block["log"]) == ("regression", True)
-    assert found.dataset.schema.log
+    assert (found.dataset_block["task"], found.dataset_block["log"]) == ("regression", True)
+    assert found.dataset.schema.log_target
     assert any(note.startswith("outcome: a few values are far above the rest") for note in found.notes)
 
 
 def test_a_column_of_one_value_is_left_out_and_named() -> None:
     found = added(unit=["kg"] * N, zero=0)
-    assert (found.block["drop"], found.constant) == (["unit", "zero"], ("unit", "zero"))
+    assert (found.dataset_block["drop"], found.constant_columns) == (["unit", "zero"], ("unit", "zero"))
     assert "left out, of one value in all rows: unit, zero" in screen(found)
 
 
@@ -173,7 +173,7 @@ def test_labels_keep_their_zeros_and_no_type_is_advised_for_them() -> None:
 def test_flags_are_two_classes_however_they_are_written() -> None:
     found = added(outcome=["Yes", "no", "yes", "No", "Yes", "no", "YES", "no", "Yes", " NO"] * (N // 10))
     assert found.dataset.schema.classes == ("Yes", "no")
-    assert found.block["split"]["by"] == "stratified"
+    assert found.dataset_block["split"]["by"] == "stratified"
 
 
 @pytest.mark.parametrize("cell", ["#{}.54", "u{}", "2020-01-01 {}"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.detect import detect_dataset
 from fivefold.config.datasets import Series
 from fivefold.data.readers.series import read_series
 from fivefold.errors import DataError
@@ -41,7 +41,7 @@ def table(folder: Path, **columns: Any) -> Path:
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], said: str) -> None:
     with pytest.raises(DataError, match=said):
-        look(table(tmp_path, day=DAYS, x=RANDOM.random(N), y=GRADE), **options)
+        detect_dataset(table(tmp_path, day=DAYS, x=RANDOM.random(N), y=GRADE), **options)
 
 
 @pytest.mark.parametrize(
@@ -60,55 +60,55 @@ def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], said: s
 def test_options_that_a_source_cannot_follow(tmp_path: Path, name: str, options: Any, said: str) -> None:
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(DataError, match=said):
-        look(tmp_path / name, **options)
+        detect_dataset(tmp_path / name, **options)
 
 
 def test_the_task_is_as_said(tmp_path: Path) -> None:
     path = table(tmp_path, x=RANDOM.random(N), y=GRADE)
-    assert look(path, "y").block["task"] == "classification"
-    assert look(path, "y", task="regression").block["split"]["by"] == "random"
+    assert detect_dataset(path, "y").block["task"] == "classification"
+    assert detect_dataset(path, "y", task="regression").block["split"]["by"] == "random"
     np.savez(tmp_path / "a.npz", x=RANDOM.random((N, 4)), y=GRADE)
-    assert look(tmp_path / "a.npz", task="regression").block["task"] == "regression"
+    assert detect_dataset(tmp_path / "a.npz", task="regression").block["task"] == "regression"
 
 
 def test_a_task_makes_a_table_or_a_series(tmp_path: Path) -> None:
     path = table(tmp_path, day=DAYS, word=["a", "b"] * (N // 2), load=RANDOM.random(N))
-    looked = look(path, "load", task="forecasting")
+    looked = detect_dataset(path, "load", task="forecasting")
     assert (looked.block["kind"], looked.block["time"]) == ("series", "day")
-    assert looked.notes == ("left out, as a series is of numbers: word",)
+    assert looked.notes == ("left out, as a series is of numeric_transform: word",)
     path = table(tmp_path, day=DAYS, load=RANDOM.random(N))
-    assert look(path, "load").block["kind"] == "series"
-    assert look(path, "load", task="regression").block["kind"] == "table"
+    assert detect_dataset(path, "load").block["kind"] == "series"
+    assert detect_dataset(path, "load", task="regression").block["kind"] == "table"
 
 
 def test_a_first_line_of_numbers_or_of_words_is_what_is_said(tmp_path: Path) -> None:
     path = table(tmp_path, **{"2001": RANDOM.random(N), "2002": GRADE})
-    assert look(path, "1").block["format"] == {"header": False}
-    assert "format" not in look(path, "2002", header=True).block
+    assert detect_dataset(path, "1").block["format"] == {"header": False}
+    assert "format" not in detect_dataset(path, "2002", header=True).block
     (tmp_path / "words.csv").write_text("a,1\n" * 30 + "b,2\n" * 30)
-    assert look(tmp_path / "words.csv", "0", header=False).block["format"] == {"header": False}
+    assert detect_dataset(tmp_path / "words.csv", "0", header=False).block["format"] == {"header": False}
 
 
 def test_the_column_of_times_is_as_said(tmp_path: Path) -> None:
     path = table(tmp_path, tick=np.arange(N) * 2, x=RANDOM.random(N), load=RANDOM.random(N))
-    assert look(path, "load").block["kind"] == "table"
-    block = look(path, "load", time="tick").block
+    assert detect_dataset(path, "load").block["kind"] == "table"
+    block = detect_dataset(path, "load", time="tick").block
     assert (block["kind"], block["time"], block["exogenous"]) == ("series", "tick", ["x"])
-    split = look(path, "load", "table", time="tick").block["split"]
+    split = detect_dataset(path, "load", "table", time="tick").block["split"]
     assert split == {"by": "time", "column": "tick", "validation": 0.15, "test": 0.15}
     with pytest.raises(DataError, match=r"column 'word' must hold .* 'a' stands in row 1.*with --time"):
-        look(table(tmp_path, word=["a", "b"] * (N // 2), load=RANDOM.random(N)), "load", time="word")
+        detect_dataset(table(tmp_path, word=["a", "b"] * (N // 2), load=RANDOM.random(N)), "load", time="word")
 
 
 def test_what_is_read_as_a_number_is_said(tmp_path: Path) -> None:
     path = table(
         tmp_path, profit=["(45)", "12"] * (N // 2), took=["01:23:45"] * N, share=["12%"] * N, y=RANDOM.random(N)
     )
-    assert look(path, "y").notes == (
-        "read as numbers: profit '(45)' as -45, took '01:23:45' as 5025 seconds, share '12%' as 12",
+    assert detect_dataset(path, "y").notes == (
+        "read as numeric_transform: profit '(45)' as -45, took '01:23:45' as 5025 seconds, share '12%' as 12",
     )
     days = table(tmp_path, day=DAYS, change=[f"{i}%" for i in range(N)], load=RANDOM.random(N))
-    assert look(days, "change").block["targets"] == ["change"]
+    assert detect_dataset(days, "change").block["targets"] == ["change"]
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_a_time_in_two_columns(tmp_path: Path, first: str, second: str, span: tu
         "year": np.repeat(np.arange(2005, 2025), 12), "month": np.arange(n) % 12 + 1,
     }  # fmt: skip
     path = table(tmp_path, **{name: columns[name] for name in (first, second)}, load=RANDOM.random(n))
-    looked = look(path, "load")
+    looked = detect_dataset(path, "load")
     assert looked.block["split"]["column"] == first
     assert looked.notes[-1].endswith(f"; --time {first},{second} would make one series of them")
-    block = look(path, "load", time=f"{first}, {second}").block
+    block = detect_dataset(path, "load", time=f"{first}, {second}").block
     assert (block["kind"], block["time"], block["targets"]) == ("series", [first, second], ["load"])
     read = read_series(path, Series.model_validate({**block, "source": str(path)}, strict=False))
-    assert read.schema.span == span
+    assert read.schema.time_range == span
     with pytest.raises(DataError, match=r"rows of a table are divided by one column, but --time is 'date,clock'; name"):
-        look(table(tmp_path, **columns, load=RANDOM.random(n)), "load", "table", time="date,clock")
+        detect_dataset(table(tmp_path, **columns, load=RANDOM.random(n)), "load", "table", time="date,clock")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.autoconfig.add import copy
+from fivefold.autoconfig.add import copy_source
 from fivefold.errors import DataError
 
 
@@ -12,7 +12,7 @@ def test_a_folder_comes_without_what_is_hidden(tmp_path: Path) -> None:
     (tmp_path / "from/cat").mkdir(parents=True)
     for name in ("cat/1.png", ".DS_Store"):
         (tmp_path / "from" / name).write_text(name)
-    copy(tmp_path / "from", tmp_path / "data/raw/pets")
+    copy_source(tmp_path / "from", tmp_path / "data/raw/pets")
     assert [path.name for path in (tmp_path / "data/raw").rglob("*")] == ["pets", "cat", "1.png"]
 
 
@@ -22,5 +22,5 @@ def test_a_folder_that_cannot_be_copied_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"\A[^\n]+from must be copied to [^\n]+pets, but cannot be: [^\n]+; mend that\Z"
     ):
-        copy(tmp_path / "from", tmp_path / "raw/pets")
+        copy_source(tmp_path / "from", tmp_path / "raw/pets")
     assert list((tmp_path / "raw").iterdir()) == []

@@ -5,15 +5,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fivefold.autoconfig.csv_dialect import dates_of, marks
-from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.csv_dialect import infer_date_format, infer_number_format
+from fivefold.autoconfig.detect import detect_dataset
 from fivefold.errors import DataError
 
 N = 20
 
 
 def told(*columns: list[str], separator: str = ";") -> tuple[str, str, str]:
-    return marks([[f"c{i}" for i in range(len(columns))], *map(list, zip(*columns, strict=True))], separator)
+    return infer_number_format(
+        [[f"c{i}" for i in range(len(columns))], *map(list, zip(*columns, strict=True))], separator
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,14 +60,14 @@ def test_a_decimal_comma_in_quotes_is_read_and_said() -> None:
     ("days", "way"),
     [
         (["2020-12-31"], "iso"),
-        (["31/12/2020", "1/2/2020"], "day_first"),
-        (["12/31/2020", "1/2/2020"], "month_first"),
-        (["01.02.2020", "02.03.2020"], "day_first"),
+        (["31/12/2020", "1/2/2020"], "dayfirst"),
+        (["12/31/2020", "1/2/2020"], "monthfirst"),
+        (["01.02.2020", "02.03.2020"], "dayfirst"),
         (["red", "blue", "31/12/2020"], "iso"),
     ],
 )
 def test_a_day_above_12_tells_what_comes_first(days: list[str], way: str) -> None:
-    assert dates_of(pd.DataFrame({"day": days}), "", Path("a.csv")) == way
+    assert infer_date_format(pd.DataFrame({"day": days}), "", Path("a.csv")) == way
 
 
 def test_dates_that_tell_nothing_are_asked_for() -> None:
@@ -73,16 +75,16 @@ def test_dates_that_tell_nothing_are_asked_for() -> None:
     with pytest.raises(
         DataError, match=r"no number tells \('01/02/2020' in row 1\); say --dates day_first or month_fir"
     ):
-        dates_of(frame, "", Path("a.csv"))
-    assert dates_of(frame, "month_first", Path("a.csv")) == "month_first"
+        infer_date_format(frame, "", Path("a.csv"))
+    assert infer_date_format(frame, "monthfirst", Path("a.csv")) == "monthfirst"
     with pytest.raises(DataError, match=r"--dates must be one of iso, day_first, month_first, but is 'us'"):
-        dates_of(frame, "us", Path("a.csv"))
+        infer_date_format(frame, "us", Path("a.csv"))
 
 
 def test_columns_that_differ_are_refused() -> None:
     frame = pd.DataFrame({"a": ["31/12/2020"], "b": ["12/31/2020"]})
     with pytest.raises(DataError, match="dates must be written in one way, but are a day_first, b month_first"):
-        dates_of(frame, "", Path("a.csv"))
+        infer_date_format(frame, "", Path("a.csv"))
 
 
 def test_a_german_series_is_added_with_its_format(tmp_path: Path) -> None:
@@ -90,11 +92,11 @@ def test_a_german_series_is_added_with_its_format(tmp_path: Path) -> None:
     loads = [f"{i}.{i:03d},5" for i in range(1, 61)]
     path = tmp_path / "load.csv"
     path.write_text("\n".join(["day;load", *(f"{day};{load}" for day, load in zip(days, loads, strict=True))]))
-    block = look(path).block
+    block = detect_dataset(path).block
     assert (block["kind"], block["time"], block["targets"]) == ("series", "day", ["load"])
-    assert block["format"] == {"separator": ";", "decimal": ",", "thousands": ".", "dates": "day_first"}
+    assert block["format"] == {"separator": ";", "decimal": ",", "thousands": ".", "dates": "dayfirst"}
 
 
 def test_brackets_and_currencies_do_not_hide_the_marks() -> None:
-    assert marks([["a"], ["(1,234.50)"], ["$950.00"], ["(12.00)"]], ",") == (".", ",", "")
-    assert marks([["a"], ["1.234,50 €"], ["-12,5 %"]], ";")[:2] == (",", ".")
+    assert infer_number_format([["a"], ["(1,234.50)"], ["$950.00"], ["(12.00)"]], ",") == (".", ",", "")
+    assert infer_number_format([["a"], ["1.234,50 €"], ["-12,5 %"]], ";")[:2] == (",", ".")

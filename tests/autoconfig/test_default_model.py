@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fivefold.autoconfig.default_model import Block, propose
-from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.default_model import Block, propose_model
+from fivefold.autoconfig.detect import detect_dataset
 from fivefold.config.models import Model
 
 from ..conftest import dataset_of, schema_of
@@ -16,7 +16,7 @@ def proposed(task: str, rows: int) -> Block:
     classes = () if task == "regression" else ("a", "b")
     text = {"kind": "text", "task": task, "classes": classes, "vocabulary": ("", "?", "so"), "features": ()}
     part = (np.zeros((rows, 4), np.int32), np.arange(rows) % 2)
-    return propose("d", dataset_of(schema_of((4,), 2).model_copy(update=text), part, part, part))
+    return propose_model("d", dataset_of(schema_of((4,), 2).model_copy(update=text), part, part, part))
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -42,5 +42,5 @@ def test_a_novel_is_read_by_an_lstm_for_some_minutes(rows: int, epochs: int) -> 
 
 def test_a_novel_is_taken_as_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "novel.txt").write_text("It was a dark and stormy Night. " * 100)
-    block = look(tmp_path / "novel.txt").block
+    block = detect_dataset(tmp_path / "novel.txt").block
     assert (block["length"], block["lowercase"]) == (128, False)

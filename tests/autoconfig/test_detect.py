@@ -13,7 +13,7 @@ from PIL import Image
 
 from fivefold.autoconfig import detect as looking
 from fivefold.autoconfig.table import Block
-from fivefold.autoconfig.target import task_of
+from fivefold.autoconfig.target import infer_task
 from fivefold.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "shared/data"
@@ -21,7 +21,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def look(source: Path, target: str = "", kind: str = "") -> Block:
-    return looking.look(source, target, kind).block
+    return looking.detect_dataset(source, target, kind).block
 
 
 def csv(folder: Path, header: bool = True, **columns: Any) -> Path:
@@ -46,7 +46,9 @@ class TestTables:
         }
 
     def test_a_rare_class_is_not_stratified(self, tmp_path: Path) -> None:
-        block = look(csv(tmp_path, a=RANDOM.random(40), answer=["rare", *["no"] * 19, *["yes"] * 20]), "answer", "")
+        block = look(
+            csv(tmp_path, a=RANDOM.random(40), answer=["min_frequency", *["no"] * 19, *["yes"] * 20]), "answer", ""
+        )
         assert block["split"]["by"] == "random"
 
     @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ class TestTables:
         ],
     )
     def test_the_task_is_told_from_the_target(self, tmp_path: Path, values: Any, task: str) -> None:
-        assert task_of(pd.read_csv(csv(tmp_path, goal=values), keep_default_na=False)["goal"]) == task
+        assert infer_task(pd.read_csv(csv(tmp_path, goal=values), keep_default_na=False)["goal"]) == task
 
     @pytest.mark.parametrize("name", ["label", "Target", "class", "y"])
     def test_a_target_is_known_by_its_name(self, tmp_path: Path, name: str) -> None:
@@ -177,8 +179,8 @@ class TestText:
         assert look(csv(tmp_path, **columns, y=classes(60)))["kind"] == "table"
         short = look(csv(tmp_path, **columns, comment=[" ".join(row[:2]) for row in words], y=classes(60)), kind="text")
         assert short["text"] == "comment"
-        found = looking.look(csv(tmp_path, **columns, comment=comments, y=classes(60)), kind="table")
-        assert found.texts == ("comment",)
+        found = looking.detect_dataset(csv(tmp_path, **columns, comment=comments, y=classes(60)), kind="table")
+        assert found.text_columns == ("comment",)
         assert found.notes == ("comment: text, of which a table learns nothing; --kind text would read it, alone",)
 
     def test_a_novel_is_a_language(self, tmp_path: Path) -> None:
@@ -267,11 +269,13 @@ def test_many_whole_numbers_that_repeat_may_be_classes(tmp_path: Path) -> None:
     label = np.repeat(np.arange(30), 10)
     told = "30 different whole numbers in 300 rows, learnt as values; if they number classes, say --task classification"
     table = csv(tmp_path, x=np.random.default_rng(0).random(300), label=label)
-    assert looking.look(table).notes == (f"label: {told}",)
-    assert not looking.look(table, task="regression").notes
-    assert not looking.look(csv(tmp_path, x=np.random.default_rng(0).random(300), label=np.arange(300) // 9)).notes
+    assert looking.detect_dataset(table).notes == (f"label: {told}",)
+    assert not looking.detect_dataset(table, task="regression").notes
+    assert not looking.detect_dataset(
+        csv(tmp_path, x=np.random.default_rng(0).random(300), label=np.arange(300) // 9)
+    ).notes
     np.savez(tmp_path / "a.npz", x=np.zeros((300, 8, 8), np.uint8), y=label)
-    assert f"labels: {told}" in looking.look(tmp_path / "a.npz").notes
+    assert f"labels: {told}" in looking.detect_dataset(tmp_path / "a.npz").notes
 
 
 def test_classes_of_a_ts_are_classes_though_they_be_numbers(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from fivefold.autoconfig.columns import amounts_of, units_of
+from fivefold.autoconfig.columns import note_formatted_numbers, note_units
 
 REMEDY = "write the number alone to have it as one"
 
@@ -12,7 +12,7 @@ def test_minutes_that_would_be_hours_are_told() -> None:
     frame = pd.DataFrame({"run": ["07:28", "57:28", "59:01"], "start": ["07:28", "12:28", "23:01"]})
     minutes = "(of hours and minutes; if 57:28 is minutes and seconds, write 00:57:28)"
     told = f"run '07:28' as 26880 seconds {minutes}, start '07:28' as 26880 seconds"
-    assert amounts_of(frame) == (f"read as numbers: {told}",)
+    assert note_formatted_numbers(frame) == (f"read as numeric_transform: {told}",)
 
 
 def test_numbers_with_a_unit_are_told() -> None:
@@ -21,7 +21,7 @@ def test_numbers_with_a_unit_are_told() -> None:
     speed = [f"{n} km/h" if n % 2 else f"{n} mph" for n in range(20)]
     told = "numbers with a unit are read as words: weight '0 kg', size '0,5m2', speed '0 mph'"
     frame = pd.DataFrame({"weight": weight, "size": size, "speed": speed, "x": range(20)})
-    assert units_of(frame) == (f"{told}; {REMEDY}",)
+    assert note_units(frame) == (f"{told}; {REMEDY}",)
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_numbers_with_a_unit_are_told() -> None:
     ],
 )
 def test_other_words_are_not(words: list[str]) -> None:
-    assert units_of(pd.DataFrame({"words": words})) == ()
+    assert note_units(pd.DataFrame({"words": words})) == ()

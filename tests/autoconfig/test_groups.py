@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.autoconfig.columns import group_of, says_ids, says_who
-from fivefold.autoconfig.detect import look
-from fivefold.autoconfig.table import Found
+from fivefold.autoconfig.columns import find_group_column, is_entity_name, is_id_name
+from fivefold.autoconfig.detect import detect_dataset
+from fivefold.autoconfig.table import DatasetProposal
 
 RANDOM = np.random.default_rng(0)
 FIVE_EACH = RANDOM.permutation(np.repeat(np.arange(60) * 7, 5))
 
 
-def found(folder: Path, **columns: Any) -> Found:
+def found(folder: Path, **columns: Any) -> DatasetProposal:
     frame = pd.DataFrame({"a": RANDOM.random(300), **columns, "y": ["no", "yes"] * 150})
     frame.to_csv(folder / "mine.csv", index=False)
-    return look(folder / "mine.csv")
+    return detect_dataset(folder / "mine.csv")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def found(folder: Path, **columns: Any) -> Found:
     ],
 )
 def test_names_that_say_whose_a_row_is(name: str, who: bool, ids: bool) -> None:
-    assert (says_who(name), says_ids(name)) == (who, ids)
+    assert (is_entity_name(name), is_id_name(name)) == (who, ids)
 
 
 def test_rows_of_a_patient_stay_together(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_the_split_of_the_source_goes_before(tmp_path: Path) -> None:
     ids=["one row each", "few", "one has most", "a gap"],
 )
 def test_what_does_not_repeat_evenly_is_no_group(values: Any) -> None:
-    assert group_of(pd.DataFrame({"patient": values}), ["patient"]) is None
+    assert find_group_column(pd.DataFrame({"patient": values}), ["patient"]) is None
 
 
 def test_sequences_of_one_person_stay_together(tmp_path: Path) -> None:
@@ -85,6 +85,6 @@ def test_sequences_of_one_person_stay_together(tmp_path: Path) -> None:
         }
     )
     frame.to_csv(tmp_path / "mine.csv", index=False)
-    looked = look(tmp_path / "mine.csv")
+    looked = detect_dataset(tmp_path / "mine.csv")
     assert (looked.block["kind"], looked.block["series"], looked.block["values"]) == ("sequences", "id", ["v"])
     assert (looked.block["split"]["by"], looked.block["split"]["column"]) == ("group", "user")

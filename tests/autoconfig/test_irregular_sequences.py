@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.detect import detect_dataset
 from fivefold.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -31,13 +31,13 @@ def csv(folder: Path, **columns: Any) -> Path:
 def test_a_time_that_repeats_is_named(tmp_path: Path, kind: str, cell: Any, flaw: str) -> None:
     path = csv(tmp_path, day=[*DAYS[:-1], cell], load=RANDOM.random(N), heat=RANDOM.random(N))
     with pytest.raises(DataError, match=f"a series must have each time once, but {flaw}; remove or mend such rows, or"):
-        look(path, "load", kind)
-    assert look(path, "load", "table").block["kind"] == "table"
+        detect_dataset(path, "load", kind)
+    assert detect_dataset(path, "load", "table").block["kind"] == "table"
 
 
 def test_dates_that_often_repeat_are_a_table(tmp_path: Path) -> None:
     path = csv(tmp_path, day=RANDOM.choice(DAYS, N), load=RANDOM.random(N))
-    assert look(path, "load").block["kind"] == "table"
+    assert detect_dataset(path, "load").block["kind"] == "table"
 
 
 def test_several_series_are_not_taken_for_rows_to_draw(tmp_path: Path) -> None:
@@ -45,9 +45,9 @@ def test_several_series_are_not_taken_for_rows_to_draw(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"each station has times of its own in column 'day', and several series in one"
     ):
-        look(path, "load", "series")
+        detect_dataset(path, "load", "series")
     for kind in ("", "table"):
-        looked = look(path, "load", kind)
+        looked = detect_dataset(path, "load", kind)
         assert looked.block["kind"] == "table"
         assert looked.block["split"] == {"by": "time", "column": "day", "validation": 0.15, "test": 0.15}
         assert looked.notes == (
@@ -74,6 +74,6 @@ def sequences(folder: Path, step: Any = None, label: Any = None) -> Path:
     ],
 )
 def test_a_slip_in_sequences_is_named(tmp_path: Path, kind: str, flaw: Any, said: str) -> None:
-    assert look(sequences(tmp_path)).block["kind"] == "sequences"
+    assert detect_dataset(sequences(tmp_path)).block["kind"] == "sequences"
     with pytest.raises(DataError, match=said):
-        look(sequences(tmp_path, **flaw), "", kind)
+        detect_dataset(sequences(tmp_path, **flaw), "", kind)

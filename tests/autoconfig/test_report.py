@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from fivefold.autoconfig.add import add
-from fivefold.autoconfig.report import show, show_difference
+from fivefold.autoconfig.report import print_diff, print_report
 
 ROOT = Path(__file__).parents[2]
 RANDOM = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def screen(frame: pd.DataFrame, width: int = 80) -> list[str]:
     frame.to_parquet("mine.parquet")
     file = io.StringIO()
-    show(add(Path("mine.parquet"), target="goal"), Console(file=file, width=width))
+    print_report(add(Path("mine.parquet"), target="goal"), Console(file=file, width=width))
     return file.getvalue().splitlines()
 
 
@@ -93,7 +93,7 @@ def test_text_is_no_identifier() -> None:
     frame = pd.DataFrame({"a": RANDOM.random(N), "goal": ["no", "yes"] * (N // 2)})
     frame.assign(review=words, key=[f"k{i}" for i in range(N)]).to_parquet("mine.parquet")
     file = io.StringIO()
-    show(add(Path("mine.parquet"), target="goal", kind="table"), Console(file=file, width=200))
+    print_report(add(Path("mine.parquet"), target="goal", kind="table"), Console(file=file, width=200))
     assert "left out, as identifiers: key (take" in file.getvalue()
     assert "review: text, of which a table learns nothing; --kind text would read it" in file.getvalue()
 
@@ -114,7 +114,7 @@ def test_a_long_remark_goes_on_below_its_words() -> None:
 def test_a_difference_is_coloured_on_a_terminal_only() -> None:
     text = "--- params.yaml\n+++ params.yaml\n@@ -1 +1,2 @@\n a: [1]\n+b: 2\n"
     plain, terminal = io.StringIO(), io.StringIO()
-    show_difference(text, Console(file=plain, width=8))
+    print_diff(text, Console(file=plain, width=8))
     assert plain.getvalue() == text
-    show_difference(text, Console(file=terminal, force_terminal=True, color_system="standard", width=80))
+    print_diff(text, Console(file=terminal, force_terminal=True, color_system="standard", width=80))
     assert "\x1b[32m+b: 2\x1b[0m" in terminal.getvalue()

@@ -39,10 +39,10 @@ def test_all_columns_are_told_at_once_with_the_option() -> None:
 
 
 def test_accepted_cells_are_gaps_and_the_block_says_so() -> None:
-    found = add(table(), accept=True)
-    assert found.block["checks"] == {"mixed_types": "warning", "non_finite": "warning"}
-    assert "checks: {mixed_types: warning, non_finite: warning}" in found.after
-    assert [f.rule for f in found.findings if f.level == "warning"][:2] == ["mixed_types", "non_finite"]
+    found = add(table(), skip_invalid=True)
+    assert found.dataset_block["checks"] == {"mixed_types": "warning", "non_finite": "warning"}
+    assert "checks: {mixed_types: warning, non_finite: warning}" in found.yaml_after
+    assert [f.rule for f in found.check_results if f.level == "warning"][:2] == ["mixed_types", "non_finite"]
     assert "accepted: mixed_types, non_finite; `checks` in params.yaml holds it" in found.notes
 
 
@@ -51,19 +51,19 @@ def test_rows_without_a_target_are_left_out_of_a_table_and_refused_of_sequences(
     pd.DataFrame({"a": RANDOM.normal(size=N), "y": answers}).to_csv("mine.csv", index=False)
     with pytest.raises(DataError, match=r"'y' is empty in 2 of 60 rows \(rows 1, 60\).* --accept to leave them out$"):
         add(Path("mine.csv"))
-    found = add(Path("mine.csv"), accept=True)
-    assert found.block["missing"] == {"target": "drop"}
+    found = add(Path("mine.csv"), skip_invalid=True)
+    assert found.dataset_block["missing"] == {"target": "drop"}
     assert "accepted: 2 rows without y are left out; `missing` in params.yaml holds it" in found.notes
     assert sum(map(len, found.dataset.splits().values())) == N - 2
     steps = {"id": np.repeat(range(12), 5), "t": [*range(5)] * 12, "v": RANDOM.normal(size=N)}
     pd.DataFrame({**steps, "y": [""] * 5 + ["u"] * 30 + ["v"] * 25}).to_csv("many.csv", index=False)
     with pytest.raises(DataError, match=r"is empty in 5 of 60 rows .* delete these rows and add the file again$"):
-        add(Path("many.csv"), accept=True)
+        add(Path("many.csv"), skip_invalid=True)
 
 
 def test_nothing_to_accept_leaves_no_trace() -> None:
     pd.DataFrame({"a": RANDOM.normal(size=N), "y": ["u", "v"] * (N // 2)}).to_csv("mine.csv", index=False)
-    assert "checks" not in add(Path("mine.csv"), accept=True).block
+    assert "checks" not in add(Path("mine.csv"), skip_invalid=True).dataset_block
 
 
 def test_images_that_cannot_be_read_are_named_or_left_out() -> None:
@@ -75,8 +75,8 @@ def test_images_that_cannot_be_read_are_named_or_left_out() -> None:
         (Path("pets") / name).write_bytes(b"")
     with pytest.raises(DataError, match=r"such files: cat/1.png, dog/2.png.* --accept: such images are left out\Z"):
         add(Path("pets"))
-    found = add(Path("pets"), accept=True)
-    assert found.block["checks"] == {"corrupt": "warning"}
+    found = add(Path("pets"), skip_invalid=True)
+    assert found.dataset_block["checks"] == {"corrupt": "warning"}
     assert sum(map(len, found.dataset.splits().values())) == 38
 
 
@@ -86,12 +86,12 @@ def unreadable(**others: object) -> Path:
 
 
 def test_a_column_of_which_no_cell_can_be_read_is_left_out() -> None:
-    found = add(unreadable(a=RANDOM.normal(size=N)), accept=True)
-    assert (found.block["drop"], found.empty) == (["x"], ("x",))
+    found = add(unreadable(a=RANDOM.normal(size=N)), skip_invalid=True)
+    assert (found.dataset_block["drop"], found.empty_columns) == (["x"], ("x",))
     assert found.dataset.schema.features == ("a",)
-    assert "checks" not in found.block
+    assert "checks" not in found.dataset_block
 
 
 def test_nothing_but_such_columns_is_refused() -> None:
     with pytest.raises(DataError, match=r"a feature must have values that differ, but none beside 'y' has: x; clean"):
-        add(unreadable(), accept=True)
+        add(unreadable(), skip_invalid=True)

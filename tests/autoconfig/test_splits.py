@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.autoconfig.detect import look
-from fivefold.autoconfig.table import Found
+from fivefold.autoconfig.detect import detect_dataset
+from fivefold.autoconfig.table import DatasetProposal
 
 RANDOM = np.random.default_rng(0)
 N = 120
@@ -22,9 +22,9 @@ FUTURE = (
 )
 
 
-def looked(folder: Path, target: str, **columns: Any) -> Found:
+def looked(folder: Path, target: str, **columns: Any) -> DatasetProposal:
     pd.DataFrame(columns).to_csv(folder / "mine.csv", index=False)
-    return look(folder / "mine.csv", target)
+    return detect_dataset(folder / "mine.csv", target)
 
 
 @pytest.mark.parametrize(

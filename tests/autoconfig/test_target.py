@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.autoconfig.target import check_columns, find_target, gaps_of, is_skewed, listed, refuse_gaps
+from fivefold.autoconfig.target import (
+    check_columns,
+    find_target,
+    format_list,
+    is_skewed,
+    missing_targets,
+    raise_missing_targets,
+)
 from fivefold.errors import DataError
 
 SOURCE = Path("mine.csv")
@@ -42,7 +49,7 @@ def test_a_target_that_is_no_column_is_refused_with_the_one_that_is_meant(target
 
 def refused(values: pd.Series, task: str) -> str:
     with pytest.raises(DataError) as caught:
-        refuse_gaps(values, gaps_of(values, task), SOURCE)
+        raise_missing_targets(values, missing_targets(values, task), SOURCE)
     return str(caught.value)
 
 
@@ -55,9 +62,9 @@ def test_rows_without_a_target_are_counted_and_named() -> None:
 
 
 def test_a_word_for_nothing_is_a_gap_among_numbers_but_a_class_among_classes() -> None:
-    assert gaps_of(pd.Series(["1.5", "unknown"], name="y"), "regression").tolist() == [False, True]
+    assert missing_targets(pd.Series(["1.5", "unknown"], name="y"), "regression").tolist() == [False, True]
     values = pd.Series(["1.5", "NA", "2.5"], name="y")
-    assert not gaps_of(values, "classification").any()
+    assert not missing_targets(values, "classification").any()
     assert "column 'y' is empty in 1 of 3 rows (row 2)" in refused(values, "regression")
 
 
@@ -68,8 +75,8 @@ def test_a_column_that_is_mostly_empty_is_hardly_the_target() -> None:
 
 
 def test_few_are_listed_whole() -> None:
-    assert listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
-    assert listed(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, ... 10, 11, 12"
+    assert format_list(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert format_list(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, ... 10, 11, 12"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from fivefold.autoconfig.add import Added, add
-from fivefold.autoconfig.report import show
+from fivefold.autoconfig.add import AddResult, add
+from fivefold.autoconfig.report import print_report
 from fivefold.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -28,9 +28,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def screen(found: Added) -> str:
+def screen(found: AddResult) -> str:
     console = Console(file=io.StringIO(), width=120)
-    show(found, console)
+    print_report(found, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -65,23 +65,27 @@ SEEN: dict[str, tuple[Callable[[], str], str, dict[str, Any]]] = {
 @pytest.mark.parametrize(("write", "kind", "split"), SEEN.values(), ids=SEEN)
 def test_that_there_are_no_labels_is_seen(write: Callable[[], str], kind: str, split: dict[str, Any]) -> None:
     found = add(Path(write()))
-    assert (found.block["kind"], found.block["task"], found.block["split"]) == (kind, "unsupervised", split)
-    assert found.model["network"]["family"] == "autoencoder"
+    assert (found.dataset_block["kind"], found.dataset_block["task"], found.dataset_block["split"]) == (
+        kind,
+        "unsupervised",
+        split,
+    )
+    assert found.model_block["network"]["family"] == "autoencoder"
     assert "no labels were found" in screen(found)
     assert found.params.models["mine"].dataset == "mine"  # params.yaml holds with it
 
 
 def test_folders_of_classes_are_classes_unless_a_person_says_otherwise() -> None:
     source = Path(pngs("cat", "dog"))
-    assert add(source).block["task"] == "classification"
+    assert add(source).dataset_block["task"] == "classification"
     found = add(source, task="unsupervised")
-    assert (found.block["task"], found.block["split"]) == ("unsupervised", DRAWN)
+    assert (found.dataset_block["task"], found.dataset_block["split"]) == ("unsupervised", DRAWN)
     assert "no labels were found" not in screen(found)
 
 
-@pytest.mark.parametrize(("side", "design"), [(8, "dense"), (16, "conv")])
+@pytest.mark.parametrize(("side", "architecture"), [(8, "dense"), (16, "conv")])
 def test_larger_images_are_told_by_convolutions(side: int, design: str) -> None:
-    assert add(Path(pngs("", side=side))).params.models["mine"].network.design == design  # type: ignore[union-attr]
+    assert add(Path(pngs("", side=side))).params.models["mine"].network.architecture == design  # type: ignore[union-attr]
 
 
 def table(**more: Any) -> Path:
@@ -97,22 +101,22 @@ class TestTable:
 
     def test_every_column_is_a_feature(self) -> None:
         found = add(table(row_id=np.arange(N)), task="unsupervised")
-        assert {key: found.block[key] for key in ("kind", "task", "drop", "split")} == {
+        assert {key: found.dataset_block[key] for key in ("kind", "task", "drop", "split")} == {
             "kind": "table",
             "task": "unsupervised",
             "drop": ["row_id"],
             "split": DRAWN,
         }
         assert found.dataset.schema.shape == (7,)
-        assert found.model["network"]["latent"] == 2
+        assert found.model_block["network"]["latent"] == 2
         shown = screen(found)
         assert shown.startswith("mine: table, unsupervised\n")
         assert "target" not in shown
 
     def test_rows_of_one_person_stay_together_and_parts_are_kept(self) -> None:
-        assert add(table(patient=np.arange(N) // 4), task="unsupervised").block["split"]["column"] == "patient"
+        assert add(table(patient=np.arange(N) // 4), task="unsupervised").dataset_block["split"]["column"] == "patient"
         found = add(table(part=["train", "test", "train"] * (N // 3)), task="unsupervised")
-        assert found.block["split"] == {**GIVEN, "column": "part"}
+        assert found.dataset_block["split"] == {**GIVEN, "column": "part"}
 
     def test_a_column_that_may_be_a_label_is_told(self) -> None:
         assert "Label: learnt like other columns; if it is a label, take" in screen(
@@ -123,7 +127,7 @@ class TestTable:
         steps = {"series": np.repeat(np.arange(20), 8), "t": np.tile(np.arange(8), 20), "v": RANDOM.normal(size=160)}
         pd.DataFrame(steps).to_csv("waves.csv", index=False)
         found = add(Path("waves.csv"), task="unsupervised")
-        assert [found.block[key] for key in ("kind", "series", "step")] == ["sequences", "series", "t"]
+        assert [found.dataset_block[key] for key in ("kind", "series", "step")] == ["sequences", "series", "t"]
         pd.DataFrame(RANDOM.integers(0, 256, (N, 64))).to_parquet("dots.parquet")
         assert add(Path("dots.parquet"), task="unsupervised").dataset.schema.shape == (1, 8, 8)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.autoconfig.write import difference, with_blocks
+from fivefold.autoconfig.write import insert_blocks, render_diff
 from fivefold.config.loading import load_params
 from fivefold.errors import ParamsError
 
@@ -21,7 +21,7 @@ DATASET = {
 }
 MODEL = {
     "dataset": "mine",
-    "uses": "none",
+    "depends_on": "none",
     "select": {"method": "none"},
     "network": {"family": "mlp", "hidden": [8], "dropout": 0.1},
     "training": {"max_epochs": 3, "optimizer": {"name": "adamw", "lr": 0.01}},
@@ -29,15 +29,15 @@ MODEL = {
 
 
 def test_every_line_that_was_there_stays_in_its_order() -> None:
-    after, _ = with_blocks(TEXT, "mine", DATASET, MODEL)
-    assert not [line for line in difference(TEXT, after).splitlines()[2:] if line.startswith("-")]
+    after, _ = insert_blocks(TEXT, "mine", DATASET, MODEL)
+    assert not [line for line in render_diff(TEXT, after).splitlines()[2:] if line.startswith("-")]
     assert after.endswith("optimizer: {name: adamw, lr: 0.01}\n")
     assert after.index("mine:\n    kind") < after.index("\nmodels:\n")
 
 
 def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(with_blocks(TEXT, "mine", DATASET, MODEL)[0])
+    path.write_text(insert_blocks(TEXT, "mine", DATASET, MODEL)[0])
     params = load_params(path)
     assert list(params.datasets)[-1] == "mine"
     assert params.datasets["mine"].model_dump(mode="json", exclude_unset=True) == DATASET
@@ -46,15 +46,15 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_last_line_has_no_end_gets_one() -> None:
-    assert with_blocks(TEXT.rstrip("\n"), "mine", DATASET, MODEL) == with_blocks(TEXT, "mine", DATASET, MODEL)
+    assert insert_blocks(TEXT.rstrip("\n"), "mine", DATASET, MODEL) == insert_blocks(TEXT, "mine", DATASET, MODEL)
 
 
 @pytest.mark.parametrize("name", ["mlp", "concrete"])
 def test_a_name_that_stands_there_is_refused(name: str) -> None:
     with pytest.raises(ParamsError, match=rf"\.{name} must be a new name, but stands in params.yaml; choose another"):
-        with_blocks(TEXT, name, DATASET, MODEL)
+        insert_blocks(TEXT, name, DATASET, MODEL)
 
 
 def test_blocks_that_break_the_schema_are_never_written() -> None:
     with pytest.raises(ParamsError, match=r"models\.mine\.network\.dropout must be less than 1, but is 2"):
-        with_blocks(TEXT, "mine", DATASET, {**MODEL, "network": {"family": "mlp", "dropout": 2}})
+        insert_blocks(TEXT, "mine", DATASET, {**MODEL, "network": {"family": "mlp", "dropout": 2}})

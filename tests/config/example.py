@@ -37,21 +37,21 @@ datasets:
 models:
   flat:
     dataset: cells
-    uses: none
+    depends_on: none
     select: {method: k_best, score: chi2, k: 2}
     network: {family: mlp, hidden: [8]}
     training: {batch_size: 4, optimizer: {lr: 2e-2}}
   line:
     dataset: mixes
-    uses: none
+    depends_on: none
     select: {method: none}
     network: {family: mlp}
     training: {optimizer: {name: sgd, lr: 0.5}}
   wide:
     dataset: pens
-    uses: none
+    depends_on: none
     select: {method: none}
-    network: {family: cnn, design: stack, channels: [4, 8]}
+    network: {family: cnn, architecture: plain, channels: [4, 8]}
     training: {}
 """
 

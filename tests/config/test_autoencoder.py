@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fivefold.config.loading import parse
+from fivefold.config.loading import parse_params
 from fivefold.errors import ParamsError
 
 from .example import example
@@ -16,7 +16,7 @@ def block(dataset: str = "pens", training: dict[str, Any] | None = None, select:
     tree = example()
     tree["models"]["auto"] = {
         "dataset": dataset,
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"} if select == "none" else {"method": "pca", "components": 2},
         "network": {"family": "autoencoder", **network},
         "training": training or {},
@@ -28,31 +28,41 @@ def block(dataset: str = "pens", training: dict[str, Any] | None = None, select:
     "network",
     [
         {},
-        {"design": "conv", "hidden": [4], "output": "sigmoid"},
-        {**VAE, "purpose": {"name": "generation"}},
-        {"variant": {"name": "denoising"}, "purpose": {"name": "denoising"}},
+        {"architecture": "conv", "hidden": [4], "output": "sigmoid"},
+        {**VAE, "mode": {"name": "generation"}},
+        {"variant": {"name": "denoising"}, "mode": {"name": "denoising"}},
         {"variant": {"name": "denoising", "amount": 1.5}},
         {"variant": {"name": "denoising", "noise": "masking", "amount": 1.0}},
-        {"purpose": {"name": "anomaly", "normal": ["a"]}},
+        {"mode": {"name": "anomaly", "normal": ["a"]}},
         {"code": "sigmoid", "variant": {"name": "sparse", "penalty": "kl"}},
     ],
 )
 def test_what_suits_is_taken(network: dict[str, Any]) -> None:
-    params = parse(block(**network))
+    params = parse_params(block(**network))
     assert params.models["auto"].network.family == "autoencoder"
 
 
 @pytest.mark.parametrize(
     ("network", "training", "dataset", "text"),
     [
-        ({"design": "recurrent"}, {}, "pens", "network.design: recurrent does not suit pens, which is of kind images"),
         (
-            {"design": "conv"},
+            {"architecture": "recurrent"},
+            {},
+            "pens",
+            "network.architecture: recurrent does not suit pens, which is of kind images",
+        ),
+        (
+            {"architecture": "conv"},
             {},
             "cells",
-            "network.design: conv does not suit cells, which is of kind table; choose",
+            "network.architecture: conv does not suit cells, which is of kind table; choose",
         ),
-        ({"output": "sigmoid"}, {}, "mixes", "network.output: sigmoid tells numbers between 0 and 1, but normalize is"),
+        (
+            {"output": "sigmoid"},
+            {},
+            "mixes",
+            "network.output_activation: sigmoid tells numbers between 0 and 1, but normalize is",
+        ),
         (
             {"variant": {"name": "denoising", "noise": "masking", "amount": 1.5}},
             {},
@@ -65,9 +75,9 @@ def test_what_suits_is_taken(network: dict[str, Any]) -> None:
             "pens",
             "network.variant.amount: salt_and_pepper spoils a share of the features, so it must be at most 1, but is 3",
         ),
-        ({"purpose": {"name": "generation"}}, {}, "pens", "generation draws codes, which variant plain cannot; choose"),
+        ({"mode": {"name": "generation"}}, {}, "pens", "generation draws codes, which variant plain cannot; choose"),
         (
-            {"purpose": {"name": "denoising"}},
+            {"mode": {"name": "denoising"}},
             {},
             "pens",
             "denoising is learnt from noise, but variant is plain; choose",
@@ -75,9 +85,14 @@ def test_what_suits_is_taken(network: dict[str, Any]) -> None:
         ({"variant": {"name": "sparse", "penalty": "kl"}}, {}, "pens", "kl is of codes between 0 and 1, but code is"),
         ({**VAE, "code": "relu"}, {}, "pens", "a variational code is a normal distribution's, so linear, but is relu"),
         (VAE, {"loss": {"name": "mae"}}, "pens", "training.loss.name: a likelihood is mse or bce, but not mae; choose"),
-        ({}, {"loss": {"name": "bce"}}, "pens", "bce is of numbers between 0 and 1; set network.output to sigmoid"),
+        (
+            {},
+            {"loss": {"name": "bce"}},
+            "pens",
+            "bce is of numbers between 0 and 1; set network.output_activation to sigmoid",
+        ),
         ({}, {"loss": {"name": "focal"}}, "pens", "records can have auto, mse, mae, huber, bce, but not focal; choose"),
-        ({}, {"imbalance": "weights"}, "pens", "training.imbalance: is of networks that learn targets, but an"),
+        ({}, {"class_balance": "weights"}, "pens", "training.class_balance: is of networks that learn targets, but an"),
         (
             {},
             {"augment": {"rotation": 5}},
@@ -85,32 +100,37 @@ def test_what_suits_is_taken(network: dict[str, Any]) -> None:
             "training.augment: an autoencoder would tell altered records",
         ),
         (
-            {"purpose": {"name": "anomaly", "normal": ["a"]}},
+            {"mode": {"name": "anomaly", "normal": ["a"]}},
             {},
             "mixes",
             "normal: names classes, but the task is",
         ),
-        ({}, {"accumulate": 99}, "pens", "training.accumulate: a batch of 16 rows cannot go through in 99 parts"),
+        (
+            {},
+            {"accumulate_grad_batches": 99},
+            "pens",
+            "training.accumulate_grad_batches: a batch of 16 rows cannot go through in 99 parts",
+        ),
     ],
 )
 def test_what_does_not_suit_is_refused(network: dict[str, Any], training: Any, dataset: str, text: str) -> None:
     with pytest.raises(ParamsError) as error:
-        parse(block(dataset, training, **network))
+        parse_params(block(dataset, training, **network))
     assert text in str(error.value)
     assert "models.auto." in str(error.value)
 
 
 def test_features_are_not_selected_twice() -> None:
     with pytest.raises(ParamsError, match=r"models\.auto\.network\.family: an autoencoder finds its own features; set"):
-        parse(block(select="pca"))
+        parse_params(block(select="pca"))
 
 
 def test_a_selection_that_looks_at_a_target_needs_one() -> None:
     tree = block()
     tree["datasets"]["pens"] |= {"task": "unsupervised", "split": {"validation": 0.2, "test": 0.2, "by": "random"}}
     tree["models"] = {"auto": tree["models"]["auto"]}
-    assert parse(tree).datasets["pens"].task == "unsupervised"
+    assert parse_params(tree).datasets["pens"].task == "unsupervised"
     tree["models"]["auto"]["select"] = {"method": "rfe", "k": 3}
     text = r"models\.auto\.select\.method: rfe looks at a target, but pens has none, since its task is unsupervised;"
     with pytest.raises(ParamsError, match=text):
-        parse(tree)
+        parse_params(tree)

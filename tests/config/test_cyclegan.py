@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fivefold.config.loading import parse
+from fivefold.config.loading import parse_params
 from fivefold.errors import ParamsError
 
 from .test_adversarial import said, tree
@@ -16,14 +16,14 @@ CYCLE = {"family": "cyclegan"}
     "changes",
     [
         {},
-        {"uses": "wide", "network__into": "7", "network__pool": 0, "network__identity": 0.0},
+        {"depends_on": "wide", "network__into": "7", "network__pool": 0, "network__identity": 0.0},
         {"network__loss": {"name": "wasserstein_gp", "penalty": 1.0}, "network__critic": {"filters": 8, "layers": 2}},
         {"network__output": "sigmoid", "training__precision": "bf16", "training__patience": 5},
         {"training__batch_size": 1, "training__schedule": {"name": "cosine"}, "training__ema": 0.9},
     ],
 )
 def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
-    parse(tree(network={**CYCLE}, **changes))
+    parse_params(tree(network={**CYCLE}, **changes))
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,16 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
         (
             "pens",
             {"network__critic": {"hidden": [3]}},
-            "network.critic.hidden is not a known key, but holds [3]; remove",
+            "network.discriminator.hidden is not a known key, but holds [3]; remove",
         ),
         ("pens", {"network__blocks": 0}, "network.blocks must be greater than 0, but is 0"),
-        ("pens", {"network__cycle": -1.0}, "network.cycle must be greater than or equal to 0, but is -1"),
-        ("pens", {"uses": "nobody"}, "uses: must name a model, or none, but is 'nobody'; params.yaml has flat,"),
-        ("pens", {"uses": "flat"}, "uses: a judge must be of pens, but flat is of cells; name another"),
+        ("pens", {"network__cycle": -1.0}, "network.lambda_cycle must be greater than or equal to 0, but is -1"),
+        (
+            "pens",
+            {"depends_on": "nobody"},
+            "depends_on: must name a model, or none, but is 'nobody'; params.yaml has flat,",
+        ),
+        ("pens", {"depends_on": "flat"}, "depends_on: a judge must be of pens, but flat is of cells; name another"),
         (
             "pens",
             {"training__loss": {"name": "mse"}},
@@ -66,7 +70,7 @@ def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
         (
             "pens",
             {"training__imbalance": "sampling"},
-            "training.imbalance: an epoch shows as many images of either class",
+            "training.class_balance: an epoch shows as many images of either class",
         ),
         (
             "pens",
@@ -101,5 +105,5 @@ def test_pixels_between_0_and_1_need_minmax_and_classes_a_task_that_has_them() -
         found["datasets"]["pens"]["split"]["by"] = "random"
         del found["models"]["wide"]
         with pytest.raises(ParamsError) as caught:
-            parse(found)
+            parse_params(found)
         assert str(caught.value).startswith(f"params.yaml: models.maker.network.{text}")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fivefold.config.loading import parse
+from fivefold.config.loading import parse_params
 from fivefold.errors import ParamsError
 
 from .example import Tree, example
@@ -13,7 +13,7 @@ NONE = {"method": "none"}
 ENCODED = {"method": "autoencoder"}
 MLP = {"family": "mlp"}
 GAN = {"family": "gan"}
-MADE = {"family": "autoencoder", "variant": {"name": "variational"}, "purpose": {"name": "generation"}}
+MADE = {"family": "autoencoder", "variant": {"name": "variational"}, "mode": {"name": "generation"}}
 SMALL = {"family": "autoencoder", "latent": 2}
 
 
@@ -21,8 +21,8 @@ def tree(uses: str = "none", select: Any = NONE, network: Any = MLP, dataset: st
     """The example with an autoencoder `small` of pens, and a model that uses another one."""
     found = example()
     rest = {"dataset": dataset, "training": {}}
-    found["models"]["small"] = {**rest, "dataset": "pens", "uses": "none", "select": NONE, "network": SMALL}
-    found["models"][name] = {**rest, "uses": uses, "select": select, "network": network}
+    found["models"]["small"] = {**rest, "dataset": "pens", "depends_on": "none", "select": NONE, "network": SMALL}
+    found["models"][name] = {**rest, "depends_on": uses, "select": select, "network": network}
     return found
 
 
@@ -32,7 +32,7 @@ def tree(uses: str = "none", select: Any = NONE, network: Any = MLP, dataset: st
     ids=lambda made: str(made)[-60:],
 )
 def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
-    assert (parse(made).models["user"].lender is None) == (made["models"]["user"]["uses"] == "none")
+    assert (parse_params(made).models["user"].source_model is None) == (made["models"]["user"]["depends_on"] == "none")
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,20 @@ def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
 )
 def test_what_cannot_be_used_is_refused(made: Tree, text: str) -> None:
     with pytest.raises(ParamsError) as caught:
-        parse(made)
+        parse_params(made)
     name = "none" if "none" in made["models"] else "user"
-    assert str(caught.value).startswith(f"params.yaml: models.{name}.uses: {text}")
+    assert str(caught.value).startswith(f"params.yaml: models.{name}.depends_on: {text}")
 
 
 def test_models_that_wait_for_each_other_are_told_in_order() -> None:
     made = tree("second", ENCODED)
-    made["models"]["second"] = {**made["models"]["user"], "uses": "user"}
+    made["models"]["second"] = {**made["models"]["user"], "depends_on": "user"}
     with pytest.raises(ParamsError, match="must not wait for itself, but user uses second uses user; set one to none"):
-        parse(made)
+        parse_params(made)
 
 
 def test_a_model_that_does_not_say_what_it_uses_is_refused_since_dvc_asks_for_it() -> None:
     made = tree()
-    del made["models"]["user"]["uses"]
+    del made["models"]["user"]["depends_on"]
     with pytest.raises(ParamsError, match=r"models\.user\.uses is required, but is missing; add it"):
-        parse(made)
+        parse_params(made)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from fivefold.config.editing import edited, same
-from fivefold.config.flow import flow
+from fivefold.config.editing import update_yaml, values_equal
+from fivefold.config.flow import format_flow
 from fivefold.errors import ParamsError
 
 TEXT = """\
@@ -61,8 +61,8 @@ def changed(key: str, value: Any = None, *, cut: bool = False, text: str = TEXT)
         del node[last]
     else:
         node[last] = value
-    after = edited(text, wanted)
-    assert same(tree(after), wanted)
+    after = update_yaml(text, wanted)
+    assert values_equal(tree(after), wanted)
     lines = difflib.ndiff(text.splitlines(), after.splitlines())
     return [line for line in lines if line[0] in "+-"]
 
@@ -119,7 +119,7 @@ def test_a_key_goes_with_the_comment_behind_it(key: str, lines: list[str]) -> No
 
 
 def test_a_text_that_looks_like_a_comment_is_not_moved() -> None:
-    assert edited("a: {x: 1, b: 'c   # d'}\n", {"a": {"x": 100, "b": "c   # d"}}) == "a: {x: 100, b: 'c   # d'}\n"
+    assert update_yaml("a: {x: 1, b: 'c   # d'}\n", {"a": {"x": 100, "b": "c   # d"}}) == "a: {x: 100, b: 'c   # d'}\n"
 
 
 def test_ends_of_lines_and_of_the_file_stay() -> None:
@@ -127,14 +127,14 @@ def test_ends_of_lines_and_of_the_file_stay() -> None:
     wanted = tree(TEXT)
     wanted["models"]["mlp"]["lines"]["d"] = 4
     wanted["new"] = 1
-    after = edited(text, wanted)
+    after = update_yaml(text, wanted)
     assert after.startswith("\ufeff")
     assert after.endswith("other: 'text'\r\nnew: 1")
     assert after.count("\n") == after.count("\r\n") == text.count("\n") + 2
 
 
 def test_a_file_that_is_json_stays_json() -> None:
-    assert edited('{"a": {"b":1, "c": [1,2]}}', {"a": {"b": 2, "c": [1, 3]}}) == '{"a": {"b":2, "c": [1,3]}}'
+    assert update_yaml('{"a": {"b":1, "c": [1,2]}}', {"a": {"b": 2, "c": [1, 3]}}) == '{"a": {"b":2, "c": [1,3]}}'
 
 
 ANCHORS = """\
@@ -156,7 +156,7 @@ models:
 def test_anchors_are_kept(model: str, key: str, line: str) -> None:
     wanted = tree(ANCHORS)
     wanted["models"][model][key] = 5
-    assert line in edited(ANCHORS, wanted).splitlines()
+    assert line in update_yaml(ANCHORS, wanted).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -172,14 +172,14 @@ def test_what_others_repeat_is_not_changed(keys: tuple[str, ...], what: str) -> 
     with pytest.raises(
         ParamsError, match=rf"params\.yaml must say .* but .*{what}.* is in the way .*; write that value"
     ):
-        edited(ANCHORS, wanted)
+        update_yaml(ANCHORS, wanted)
 
 
 def test_a_key_that_comes_by_a_merge_cannot_go() -> None:
     wanted = tree(ANCHORS)
     del wanted["models"]["two"]["lr"]
     with pytest.raises(ParamsError, match="a merge key is in the way"):
-        edited(ANCHORS, wanted)
+        update_yaml(ANCHORS, wanted)
 
 
 NAMES = st.sampled_from(["lr", "name", "hidden", "x y", "on", "32", "k", "dropout"])
@@ -207,13 +207,13 @@ class Writer:
 
     def braces(self, value: Any, indent: str) -> str:
         if not isinstance(value, dict | list) or not value:
-            return flow(value)
+            return format_flow(value)
         apart = self.draw(st.booleans())
         lead = f"{self.comment()}\n{indent}  " if apart else self.draw(st.sampled_from(["", " "]))
         text = ("{" if isinstance(value, dict) else "[") + lead
         pairs = list(value.items()) if isinstance(value, dict) else [(None, each) for each in value]
         for place, (key, inner) in enumerate(pairs):
-            text += ("" if key is None else f"{flow(key)}: ") + self.braces(inner, indent + "  ")
+            text += ("" if key is None else f"{format_flow(key)}: ") + self.braces(inner, indent + "  ")
             if place < len(pairs) - 1:
                 text += "," + (f"{self.comment()}\n{indent}  " if self.draw(st.booleans()) else " ")
         text += self.draw(st.sampled_from(["", ",", " "]))
@@ -223,7 +223,7 @@ class Writer:
     def lines(self, value: Any, indent: str) -> str:
         text = ""
         for key, inner in value.items() if isinstance(value, dict) else [(None, each) for each in value]:
-            head = indent + ("-" if key is None else f"{flow(key)}:")
+            head = indent + ("-" if key is None else f"{format_flow(key)}:")
             above = self.comment()
             text += f"{indent}{above.strip()}\n" if above else self.draw(st.sampled_from(["", "\n"]))
             if isinstance(inner, dict | list) and inner and self.draw(st.booleans()):
@@ -245,8 +245,8 @@ def texts(draw: st.DrawFn) -> tuple[dict[str, Any], str, int]:
 @given(texts(), BLOCKS)
 def test_any_text_becomes_any_other_tree(written: tuple[dict[str, Any], str, int], wanted: dict[str, Any]) -> None:
     block, text, _ = written
-    assert same(tree(text), block)
-    assert same(tree(edited(text, wanted)), wanted)
+    assert values_equal(tree(text), block)
+    assert values_equal(tree(update_yaml(text, wanted)), wanted)
 
 
 @given(texts(), st.data())
@@ -261,8 +261,8 @@ def test_one_value_changes_and_every_comment_stays(
             break
         node = node[key]
     node[key] = data.draw(SCALARS)
-    after = edited(text, wanted)
-    assert same(tree(after), wanted)
+    after = update_yaml(text, wanted)
+    assert values_equal(tree(after), wanted)
     assert all(f"# c{number}" in after for number in range(1, comments + 1))
     assert sum(line not in after.splitlines() for line in text.splitlines()) <= 1
 
@@ -270,4 +270,4 @@ def test_one_value_changes_and_every_comment_stays(
 @given(texts())
 def test_the_same_tree_is_the_same_text(written: tuple[dict[str, Any], str, int]) -> None:
     block, text, _ = written
-    assert edited(text, block) == text
+    assert update_yaml(text, block) == text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fivefold.config.loading import load_params, parse
+from fivefold.config.loading import load_params, parse_params
 from fivefold.errors import ParamsError
 
 from .example import ABSENT, changed, example, renamed
@@ -62,7 +62,7 @@ BAD = [
     ("training.max_epochs", "50", "training.max_epochs must be a valid integer, but is '50'; change it"),
     ("training.max_epochs", 50.0, "training.max_epochs must be a valid integer, but is 50.0; change it"),
     ("training.max_epochs", True, "training.max_epochs must be a valid integer, but is True; change it"),
-    ("training.gradient_clip", True, "training.gradient_clip must be a valid number, but is True; change it"),
+    ("training.gradient_clip_norm", True, "training.gradient_clip_norm must be a valid number, but is True; change it"),
     ("seed", False, "seed must be a valid integer, but is False; change it"),
     ("datasets.cells.target", 5, "datasets.cells.target must be a valid string, but is 5; change it"),
     ("models.flat.network", "mlp", "models.flat.network must be a block of keys, but is 'mlp'; change it"),
@@ -72,19 +72,19 @@ BAD = [
     ("training.optimizer.lr", math.inf, "training.optimizer.lr must be a finite number, but is inf; change it"),
     ("training.checkpoint_seconds", -math.inf, "training.checkpoint_seconds must be a finite number, but is -inf;"),
     ("training.optimizer.lr", 0.0, "training.optimizer.lr must be greater than 0, but is 0.0; change it"),
-    ("training.start", {"freeze": 2}, "training.start.model is required, but is missing; add it"),
-    ("training.start", {"model": "../x"}, "training.start.model must match pattern"),
+    ("training.pretrained", {"freeze": 2}, "training.pretrained.model is required, but is missing; add it"),
+    ("training.pretrained", {"model": "../x"}, "training.pretrained.model must match pattern"),
     (
-        "training.start",
+        "training.pretrained",
         {"model": "m", "frezze": 2},
-        "training.start.frezze is not a known key, but holds 2; did you mean",
+        "training.pretrained.frezze is not a known key, but holds 2; did you mean",
     ),
     (
-        "training.start",
+        "training.pretrained",
         {"model": "m", "decay": 0.0},
-        "training.start.decay must be greater than 0, but is 0.0; change it",
+        "training.pretrained.layer_lr_decay must be greater than 0, but is 0.0; change it",
     ),
-    ("training.start", {"model": "m", "alias": "a b"}, "training.start.alias must match pattern"),
+    ("training.pretrained", {"model": "m", "alias": "a b"}, "training.pretrained.alias must match pattern"),
     ("training.patience", -1, "training.patience must be greater than or equal to 0, but is -1; change it"),
     ("seed", 2**32, "seed must be less than 4294967296, but is 4294967296; change it"),
     ("models.flat.network.dropout", 1, "models.flat.network.dropout must be less than 1, but is 1; change it"),
@@ -118,36 +118,44 @@ BAD = [
     (
         "models.flat.training",
         {"max_epochs": 3, "schedule": {"name": "cosine", "warmup": 3}},
-        "models.flat.training.schedule.warmup: a warmup must end before the training, but takes 3 epochs where"
+        "models.flat.training.schedule.warmup_epochs: a warmup must end before the training, but takes 3 epochs where"
         " max_epochs is 3; shorten it, or raise max_epochs",
     ),
     ("training.precision", 32, "training.precision must be '32', 'bf16' or '16', but is 32; change it"),
-    ("models.wide.network.design", ABSENT, "models.wide.network.design is required, but is missing; add it"),
     (
-        "models.wide.network.design",
-        "alexnet",
-        "models.wide.network.design must be one of 'tutorial', 'stack', 'vgg', 'resnet', 'fcn', 'resnet1d', 'tcn', but",
+        "models.wide.network.architecture",
+        ABSENT,
+        "models.wide.network.architecture is required, but is missing; add it",
     ),
-    ("models.wide.network.design", "tutorial", "models.wide.network.channels is not a known key, but holds [4, 8]; "),
+    (
+        "models.wide.network.architecture",
+        "alexnet",
+        "models.wide.network.architecture must be one of 'tutorial', 'stack', 'vgg', 'resnet', 'fcn', 'resnet1d', 'tcn', but",
+    ),
+    (
+        "models.wide.network.architecture",
+        "tutorial",
+        "models.wide.network.channels is not a known key, but holds [4, 8]; ",
+    ),
     ("models.wide.network.channels", [4, 0], "models.wide.network.channels.1 must be greater than 0, but is 0; change"),
     (
         "models.wide.network",
-        {"family": "cnn", "design": "resnet", "depth": 18},
+        {"family": "cnn", "architecture": "resnet", "depth": 18},
         "models.wide.network.depth must be 8, 14 or 20, but is 18; change it",
     ),
     (
         "models.wide.network",
-        {"family": "cnn", "design": "fcn"},
-        "models.wide.network.design: fcn needs whole sequences, series or texts, but pens is of kind images and"
+        {"family": "cnn", "architecture": "fcn"},
+        "models.wide.network.architecture: fcn needs whole sequences, series or texts, but pens is of kind images and"
         " select.method is none; choose family mlp, or tutorial | stack | vgg | resnet with select {method: none}",
     ),
     (
         "models.wide.network",
-        {"family": "cnn", "design": "vgg", "channels": [8, 8]},
+        {"family": "cnn", "architecture": "vgg", "channels": [8, 8]},
         "models.wide.network.convolutions: must be one number for each of channels, 2, but holds 4; make them equally",
     ),
     ("models.flat.network.residual", True, "models.flat.network.residual: begins with the second hidden layer, but"),
-    ("models.wide.network.kernel", 4, "models.wide.network.kernel must be 1, 3, 5 or 7, but is 4; change it"),
+    ("models.wide.network.kernel_size", 4, "models.wide.network.kernel_size must be 1, 3, 5 or 7, but is 4; change it"),
     ("datasets.pens.normalize", "l2", "datasets.pens.normalize must be 'standard', 'minmax' or 'none', but is 'l2';"),
     (
         "datasets.cells.split.by",
@@ -168,7 +176,7 @@ BAD = [
     (
         "datasets.cells.missing",
         {"constant": 5.0},
-        "datasets.cells.missing.constant must be left out, or `numeric` be constant and not median, but is 5.0",
+        "datasets.cells.missing.fill_value must be left out, or `numeric` be constant and not median, but is 5.0",
     ),
     (
         "datasets.cells.split",
@@ -208,24 +216,28 @@ BAD = [
         "datasets.cells.duplicates must be 'keep' or 'drop', but is 'first'; change",
     ),
     ("datasets.cells.clip", -1.5, "datasets.cells.clip must be greater than or equal to 0, but is -1.5; change it"),
-    ("datasets.cells.rare", 1, "datasets.cells.rare must be less than 1, but is 1; change it"),
+    ("datasets.cells.min_frequency", 1, "datasets.cells.min_frequency must be less than 1, but is 1; change it"),
     (
         "datasets.cells.checks",
         {"leakage": "never"},
         "datasets.cells.checks.leakage must be 'error', 'warning', 'note' o",
     ),
     ("models.flat.dataset", "nope", "models.flat.dataset: must name a dataset, but is 'nope'; params.yaml has cells,"),
-    ("models.flat.dataset", "mixes", "models.flat.select.score: chi2 compares classes, but the task is regression;"),
+    (
+        "models.flat.dataset",
+        "mixes",
+        "models.flat.select.score_func: chi2 compares classes, but the task is regression;",
+    ),
     (
         "models.wide.dataset",
         "cells",
-        "models.wide.network.design: stack needs whole images, but cells is of kind table and select.method is none;"
+        "models.wide.network.architecture: plain needs whole images, but cells is of kind table and select.method is none;"
         " choose family mlp",
     ),
     (
         "models.wide.select",
         {"method": "pca", "components": 2},
-        "models.wide.network.design: stack needs whole images, but pens is of kind images and select.method is pca;"
+        "models.wide.network.architecture: plain needs whole images, but pens is of kind images and select.method is pca;"
         " choose family mlp, or tutorial | stack | vgg | resnet with select {method: none}",
     ),
     (
@@ -236,17 +248,17 @@ BAD = [
     (
         "models.line.training",
         {"loss": {"name": "quantile", "levels": [0.9, 0.1]}},
-        "models.line.training.loss.levels: levels must rise, but are [0.9, 0.1]; put them in order, each once",
+        "models.line.training.loss.quantiles: levels must rise, but are [0.9, 0.1]; put them in order, each once",
     ),
     (
         "models.flat.training",
-        {"batch_size": 4, "accumulate": 5},
-        "models.flat.training.accumulate: a batch of 4 rows cannot go through in 5 parts (accumulate times devices);"
+        {"batch_size": 4, "accumulate_grad_batches": 5},
+        "models.flat.training.accumulate_grad_batches: a batch of 4 rows cannot go through in 5 parts (accumulate times devices);"
         " raise batch_size",
     ),
     (
         "models.flat.training",
-        {"batch_size": 4, "accumulate": 2, "devices": 3},
+        {"batch_size": 4, "accumulate_grad_batches": 2, "devices": 3},
         "models.flat.training.devices: a batch of 4 rows cannot go through in 6 parts (accumulate times devices);"
         " raise batch_size",
     ),
@@ -292,7 +304,11 @@ BAD = [
         {**CELLS, "normalize": "l2", "columns": {"age": {"normalize": "minmax"}}},
         "datasets.cells.normalize: l2 scales whole rows, but `columns` scales single ones; choose one of them",
     ),
-    ("models.line.training.imbalance", "weights", "models.line.training.imbalance: imbalance is of classes, but the"),
+    (
+        "models.line.training.class_balance",
+        "weights",
+        "models.line.training.class_balance: imbalance is of classes, but the",
+    ),
     ("datasets.cells.drop", ["yes"], "datasets.cells.drop: the target is 'yes' and cannot be dropped; take it out"),
     (
         "models.line.network",
@@ -348,7 +364,7 @@ BAD = [
 @pytest.mark.parametrize(("key", "value", "line"), BAD)
 def test_a_bad_value_is_named_with_its_key_and_the_remedy(key: str, value: object, line: str) -> None:
     with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}[^\n]*\Z"):
-        parse(changed(key, value))
+        parse_params(changed(key, value))
 
 
 PATTERN = "must match pattern '^[a-z0-9][a-z0-9_-]{0,62}$', but is "
@@ -359,22 +375,22 @@ PATTERN = "must match pattern '^[a-z0-9][a-z0-9_-]{0,62}$', but is "
 def test_a_name_that_could_leave_its_folder_is_refused(block: str, name: str) -> None:
     line = f"a name under `{block}` {PATTERN}{name!r}; change it"
     with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}\Z"):
-        parse(renamed(block, name))
+        parse_params(renamed(block, name))
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a" * 63, "breast-cancer_2"])
 def test_a_plain_name_is_taken(name: str) -> None:
-    assert name in parse(renamed("datasets", name)).datasets
+    assert name in parse_params(renamed("datasets", name)).datasets
 
 
 def test_a_dataset_named_by_a_model_is_checked_as_a_name() -> None:
     with pytest.raises(ParamsError, match=re.escape(f"models.flat.dataset {PATTERN}'../x'; change it")):
-        parse(changed("models.flat.dataset", "../x"))
+        parse_params(changed("models.flat.dataset", "../x"))
 
 
 def test_a_fault_in_the_base_is_named_there_and_not_in_a_model_that_inherits_it() -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml: training\.max_epochs must be greater than 0, but is 0"):
-        parse(changed("training.max_epochs", 0))
+        parse_params(changed("training.max_epochs", 0))
 
 
 STEPS = {
@@ -386,40 +402,42 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("design", ["fcn", "resnet1d", "tcn"])
+@pytest.mark.parametrize("architecture", ["fcn", "resnet1d", "tcn"])
 @pytest.mark.parametrize("block", [SERIES, STEPS, {**TEXT, "target": "y"}], ids=["series", "sequences", "text"])
 def test_designs_of_steps_take_every_kind_that_has_steps(block: dict[str, Any], design: str) -> None:
     tree = changed("datasets.pens", block)
-    tree["models"]["wide"]["network"] = {"family": "cnn", "design": design}
-    assert parse(tree).models["wide"].network.family == "cnn"
+    tree["models"]["wide"]["network"] = {"family": "cnn", "architecture": design}
+    assert parse_params(tree).models["wide"].network.family == "cnn"
 
 
 def test_a_design_of_images_takes_no_steps() -> None:
-    line = "models.wide.network.design: stack needs whole images, but pens is of kind series and select.method is none;"
+    line = "models.wide.network.architecture: plain needs whole images, but pens is of kind series and select.method is none;"
     with pytest.raises(ParamsError, match=rf"{re.escape(line)} choose family mlp, or fcn \| resnet1d \| tcn with"):
-        parse(changed("datasets.pens", SERIES))
+        parse_params(changed("datasets.pens", SERIES))
 
 
 def test_a_kernel_is_needed_for_each_layer() -> None:
     tree = changed("datasets.pens", SERIES)
-    tree["models"]["wide"]["network"] = {"family": "cnn", "design": "fcn", "kernels": []}
-    line = "models.wide.network.kernels: must be one number for each of channels, 3, but holds 0; make them equally"
+    tree["models"]["wide"]["network"] = {"family": "cnn", "architecture": "fcn", "kernel_sizes": []}
+    line = (
+        "models.wide.network.kernel_sizes: must be one number for each of channels, 3, but holds 0; make them equally"
+    )
     with pytest.raises(ParamsError, match=re.escape(line)):
-        parse(tree)
+        parse_params(tree)
 
 
 OF_BATCHES: list[Any] = [
     ("cells", {"family": "mlp", "norm": "batch"}),
-    ("pens", {"family": "cnn", "design": "stack", "norm": "batch"}),
-    ("pens", {"family": "cnn", "design": "vgg"}),
-    ("pens", {"family": "cnn", "design": "resnet"}),
-    ("waves", {"family": "cnn", "design": "fcn"}),
-    ("waves", {"family": "cnn", "design": "resnet1d"}),
+    ("pens", {"family": "cnn", "architecture": "stack", "norm": "batch"}),
+    ("pens", {"family": "cnn", "architecture": "vgg"}),
+    ("pens", {"family": "cnn", "architecture": "resnet"}),
+    ("waves", {"family": "cnn", "architecture": "fcn"}),
+    ("waves", {"family": "cnn", "architecture": "resnet1d"}),
 ]
 
 
 @pytest.mark.parametrize(("dataset", "network"), OF_BATCHES, ids=lambda value: str(value))
-@pytest.mark.parametrize(("batch", "accumulate", "devices"), [(1, 1, 1), (5, 3, 1), (7, 2, 2)])
+@pytest.mark.parametrize(("batch", "accumulate_grad_batches", "devices"), [(1, 1, 1), (5, 3, 1), (7, 2, 2)])
 def test_batch_norm_needs_two_rows_at_a_time(
     dataset: str, network: dict[str, Any], batch: int, accumulate: int, devices: int
 ) -> None:
@@ -427,23 +445,23 @@ def test_batch_norm_needs_two_rows_at_a_time(
     tree["datasets"]["waves"] = SERIES
     wide = tree["models"]["wide"]
     wide |= {"dataset": dataset, "network": network}
-    wide["training"] = {"batch_size": batch, "accumulate": accumulate, "devices": devices}
+    wide["training"] = {"batch_size": batch, "accumulate_grad_batches": accumulate, "devices": devices}
     line = (
         "params.yaml: models.wide.training.batch_size: batch norm compares rows, so 2 or more must go through at a"
         f" time, but a batch of {batch} in {accumulate * devices} parts (accumulate times devices) can leave 1;"
         " raise batch_size"
     )
     with pytest.raises(ParamsError, match=rf"\A{re.escape(line)}\Z"):
-        parse(tree)
+        parse_params(tree)
     wide["training"]["batch_size"] = 2 * accumulate * devices
-    assert parse(tree).models["wide"].training.batch_size == 2 * accumulate * devices
+    assert parse_params(tree).models["wide"].training.batch_size == 2 * accumulate * devices
 
 
-@pytest.mark.parametrize("design", ["tutorial", "stack"])
+@pytest.mark.parametrize("architecture", ["tutorial", "stack"])
 def test_without_batch_norm_a_batch_may_be_one_row(design: str) -> None:
-    tree = changed("models.wide.network", {"family": "cnn", "design": design})
+    tree = changed("models.wide.network", {"family": "cnn", "architecture": design})
     tree["models"]["wide"]["training"] = {"batch_size": 1}
-    assert parse(tree).models["wide"].training.batch_size == 1
+    assert parse_params(tree).models["wide"].training.batch_size == 1
 
 
 @pytest.mark.parametrize("left_out", [{"drop": ["a"]}, {"split": {**GROUPS, "column": "a"}}])
@@ -452,7 +470,7 @@ def test_a_column_that_is_no_feature_cannot_be_described(left_out: dict[str, Any
     tree["datasets"]["cells"] |= left_out
     line = "datasets.cells.columns.a: is no feature, since `drop` or `split.column` names it too; take one of them out"
     with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}\Z"):
-        parse(tree)
+        parse_params(tree)
 
 
 @pytest.mark.parametrize(
@@ -465,10 +483,10 @@ def test_a_column_that_is_no_feature_cannot_be_described(left_out: dict[str, Any
 def test_a_recurrent_language_model_reads_forwards_only(key: str, value: object, line: str) -> None:
     tree = changed("datasets.mixes", {**TEXT, "task": "language", "split": {**SHARES, "test": 0.1, "by": "time"}})
     tree["models"]["line"]["network"] = {"family": "rnn"}
-    assert parse(tree).models["line"].network.family == "rnn"
+    assert parse_params(tree).models["line"].network.family == "rnn"
     tree["models"]["line"]["network"][key] = value
     with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.{key}: {line}')}\Z"):
-        parse(tree)
+        parse_params(tree)
 
 
 @pytest.mark.parametrize(("kind", "pool"), [("table", "mean"), ("text", "flatten")])
@@ -477,19 +495,19 @@ def test_tokens_in_a_row_are_of_a_bag_of_text(kind: str, pool: str) -> None:
     tree["models"]["line"]["network"] = {"family": "mlp", "pool": pool, "ngrams": 2}
     line = f"is of text with pool mean, but mixes is of kind {kind} and pool is {pool}; leave it out"
     with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.ngrams: {line}')}\Z"):
-        parse(tree)
+        parse_params(tree)
 
 
 def test_an_unknown_check_lists_the_known_ones() -> None:
     with pytest.raises(ParamsError, match=r"must be 'missing', 'constant', .* or 'cut', but is 'leak'; change it\Z"):
-        parse(changed("datasets.cells.checks", {"leak": "off"}))
+        parse_params(changed("datasets.cells.checks", {"leak": "off"}))
 
 
 def test_further_faults_are_counted() -> None:
     tree = changed("seed", -1)
     tree["datasets"]["cells"]["normalize"] = "log"
     with pytest.raises(ParamsError, match=r"seed must be .*, but is -1; change it \(and 1 more\)\Z"):
-        parse(tree)
+        parse_params(tree)
 
 
 FILES = [
@@ -532,7 +550,7 @@ ODD_TREES: list[Any] = [
 @pytest.mark.parametrize("tree", ODD_TREES)
 def test_an_odd_value_of_yaml_is_refused_in_one_line(tree: Any) -> None:
     with pytest.raises(ParamsError, match=r"\Aparams\.yaml: [^\n]*\Z"):
-        parse(tree)
+        parse_params(tree)
 
 
 def test_a_block_that_contains_itself_is_refused(tmp_path: Path) -> None:

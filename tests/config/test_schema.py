@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from fivefold.cli.main import app
 from fivefold.config.datasets import Table
-from fivefold.config.loading import load_params, merge, parse, read_tree
+from fivefold.config.loading import load_params, merge_blocks, parse_params, read_yaml
 from fivefold.config.optimizers import Adam, Sgd
-from fivefold.config.splits import RowSplit
+from fivefold.config.splits import RandomSplit
 from fivefold.errors import ParamsError
 
 from .example import TEXT, changed, example
@@ -42,61 +42,63 @@ def test_the_params_of_every_example_load() -> None:
 
 
 def test_a_seed_of_zero_is_a_seed() -> None:
-    assert parse(example()).seed == 0
+    assert parse_params(example()).seed == 0
 
 
 class TestInheritedTraining:
     def test_a_model_keeps_what_it_does_not_override(self) -> None:
-        flat = parse(example()).models["flat"].training
+        flat = parse_params(example()).models["flat"].training
         assert (flat.max_epochs, flat.batch_size) == (10, 4)
 
     def test_a_nested_block_is_merged_key_by_key(self) -> None:
-        assert parse(example()).models["flat"].training.optimizer == Adam(name="adamw", lr=0.02, weight_decay=0.1)
+        assert parse_params(example()).models["flat"].training.optimizer == Adam(
+            name="adamw", lr=0.02, weight_decay=0.1
+        )
 
     def test_a_block_of_another_name_replaces_the_whole(self) -> None:
         # a weight decay of 0.1 that leaked from adamw into sgd would change what sgd does
-        assert parse(example()).models["line"].training.optimizer == Sgd(name="sgd", lr=0.5, weight_decay=0.0)
+        assert parse_params(example()).models["line"].training.optimizer == Sgd(name="sgd", lr=0.5, weight_decay=0.0)
 
     def test_a_block_of_the_same_name_is_merged(self) -> None:
         tree = changed("models.line.training.optimizer", {"name": "adamw", "lr": 0.5})
-        assert parse(tree).models["line"].training.optimizer == Adam(name="adamw", lr=0.5, weight_decay=0.1)
+        assert parse_params(tree).models["line"].training.optimizer == Adam(name="adamw", lr=0.5, weight_decay=0.1)
 
     def test_an_empty_block_is_the_base(self) -> None:
-        params = parse(example())
+        params = parse_params(example())
         assert params.models["wide"].training == params.training
 
     def test_merging_leaves_both_trees_as_they_were(self) -> None:
         base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}}
         before = copy.deepcopy((base, over))
-        assert merge(base, over) == {"a": {"b": 9, "c": 2}, "d": 3}
+        assert merge_blocks(base, over) == {"a": {"b": 9, "c": 2}, "d": 3}
         assert (base, over) == before
 
 
 class TestSplit:
     @pytest.mark.parametrize(("value", "kind"), [(0.2, float), (20, int), (1, int), (0.84, float)])
     def test_a_part_is_a_share_or_a_number_of_rows(self, value: float, kind: type) -> None:
-        split = parse(changed("datasets.mixes.split.test", value)).datasets["mixes"].split
-        assert isinstance(split, RowSplit)
+        split = parse_params(changed("datasets.mixes.split.test", value)).datasets["mixes"].split
+        assert isinstance(split, RandomSplit)
         assert (split.test, type(split.test)) == (value, kind)
 
     def test_numbers_of_rows_do_not_count_as_shares(self) -> None:
         parts = {"by": "random", "validation": 0.9, "test": 500}
-        assert parse(changed("datasets.mixes.split", parts)).datasets["mixes"].split.by == "random"
+        assert parse_params(changed("datasets.mixes.split", parts)).datasets["mixes"].split.by == "random"
 
 
 class TestYaml12:
     def test_an_exponent_without_a_point_is_a_number(self) -> None:
-        assert parse(example()).training.optimizer.lr == 0.001
+        assert parse_params(example()).training.optimizer.lr == 0.001
 
     def test_yes_is_a_word(self, tmp_path: Path) -> None:
         assert load_params(written(tmp_path, TEXT)).datasets["cells"].model_dump()["target"] == "yes"
 
     @pytest.mark.parametrize("word", ["no", "on", "off", "y", "n"])
     def test_the_booleans_of_yaml_1_1_are_words(self, tmp_path: Path, word: str) -> None:
-        assert read_tree(written(tmp_path, f"a: {word}")) == {"a": word}
+        assert read_yaml(written(tmp_path, f"a: {word}")) == {"a": word}
 
     def test_a_leading_zero_makes_no_octal(self, tmp_path: Path) -> None:
-        assert read_tree(written(tmp_path, "a: 010")) == {"a": 10}
+        assert read_yaml(written(tmp_path, "a: 010")) == {"a": 10}
 
     def test_a_key_that_stands_twice_is_refused(self, tmp_path: Path) -> None:
         path = written(tmp_path, TEXT + "seed: 1\n")
@@ -129,19 +131,19 @@ class TestFrozen:
     @pytest.mark.parametrize("dotted", ["seed", "training.max_epochs", "training.optimizer.lr"])
     def test_assigning_raises(self, dotted: str) -> None:
         *above, last = dotted.split(".")
-        block: Any = parse(example())
+        block: Any = parse_params(example())
         for key in above:
             block = getattr(block, key)
         with pytest.raises(ValidationError, match="frozen"):
             setattr(block, last, 1)
 
     def test_putting_a_model_in_raises(self) -> None:
-        params = parse(example())
+        params = parse_params(example())
         with pytest.raises(TypeError):
             params.models["other"] = params.models["flat"]
 
     def test_putting_a_level_or_a_column_in_raises(self) -> None:
-        cells = parse(changed("datasets.cells.columns", {"a": {"type": "date"}})).datasets["cells"]
+        cells = parse_params(changed("datasets.cells.columns", {"a": {"type": "date"}})).datasets["cells"]
         assert isinstance(cells, Table)
         with pytest.raises(TypeError):
             cells.columns["b"] = cells.columns["a"]  # type: ignore[index]
@@ -149,21 +151,21 @@ class TestFrozen:
             cells.checks["leakage"] = "off"  # type: ignore[index]
 
     def test_lists_become_tuples(self) -> None:
-        assert parse(example()).models["flat"].model_dump()["network"]["hidden"] == (8,)
+        assert parse_params(example()).models["flat"].model_dump()["network"]["hidden"] == (8,)
 
 
 class TestLookUp:
     def test_a_dataset_is_found_by_name(self) -> None:
-        params = parse(example())
+        params = parse_params(example())
         assert params.dataset("mixes") is params.datasets["mixes"]
 
     def test_an_unknown_dataset_lists_the_known_ones(self) -> None:
         with pytest.raises(ParamsError, match=r"dataset 'nope' is not in params\.yaml; it has cells, mixes, pens"):
-            parse(example()).dataset("nope")
+            parse_params(example()).dataset("nope")
 
     def test_an_unknown_model_lists_the_known_ones(self) -> None:
         with pytest.raises(ParamsError, match=r"model 'nope' is not in params\.yaml; it has flat, line, wide"):
-            parse(example()).model("nope")
+            parse_params(example()).model("nope")
 
 
 class TestJsonSchema:
@@ -206,7 +208,7 @@ class TestJsonSchema:
 
     def test_every_key_of_the_projects_params_is_in_it(self, printed: str) -> None:
         known = {key for block in json.loads(printed)["$defs"].values() for key in block["properties"]}
-        tree = read_tree(ROOT / "params.yaml")
+        tree = read_yaml(ROOT / "params.yaml")
         used = {
             key
             for block in (tree["training"], *tree["datasets"].values(), *tree["models"].values())

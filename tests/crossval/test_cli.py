@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fivefold.cli import main
-from fivefold.crossval.statistics import estimate
+from fivefold.crossval.statistics import estimate_mean
 
 from ..tuning.projects import FAMILIES, model_of, write_project
 
@@ -45,7 +45,7 @@ def test_every_family_is_scored_on_rows_held_out(family: str, cv: Any, tmp_path:
     metric = tree["metric"]
     scores = [result["scores"][metric] for result in tree["results"]]
     assert tree["results"][0]["scores"] != tree["results"][1]["scores"]
-    assert tree["estimates"][family][metric] == pytest.approx(estimate(scores, tree["ratio"])._asdict())
+    assert tree["estimates"][family][metric] == pytest.approx(estimate_mean(scores, tree["ratio"])._asdict())
     assert tree["ratio"] == pytest.approx(1, rel=0.1)
     seen = any("chosen by the rows held out" in note for note in tree["notes"])
     assert seen == (family in ("gan", "cyclegan"))
@@ -144,7 +144,7 @@ def test_no_mean_hides_a_fold_that_diverged(cv: Any, tmp_path: Path) -> None:
     assert "nothing is known of wild: 2 of 2 folds have no score (fold 1, fold 2)" in out
     assert "line less wild" not in out
     assert err.startswith("error: every fold must end with a score, but 2 of 4 did not, the first one, fold 1 of wild,")
-    assert err.endswith("; lower training.optimizer.lr (now 1e+30) or set training.gradient_clip\n")
+    assert err.endswith("; lower training.optimizer.lr (now 1e+30) or set training.gradient_clip_norm\n")
     tree = json.loads((tmp_path / ".fivefold/cv/line+wild.json").read_text())
     assert list(tree["estimates"]) == ["line"]
     assert tree["comparisons"] == []
@@ -168,7 +168,7 @@ def test_a_source_that_the_pipeline_would_stop_at_stops_here(cv: Any, tmp_path: 
         (["line", "line"], "models to compare must differ, but 'line' stands there twice; name it once"),
         (
             ["judged"],
-            "models.judged.uses: mlp must be trained before, but models/mlp holds no model; run `dvc repro train@mlp`",
+            "models.judged.depends_on: mlp must be trained before, but models/mlp holds no model; run `dvc repro train@mlp`",
         ),
         (["codes"], "models.codes.select: the autoencoder 'coder' has learnt rows that folds hold out"),
         (
@@ -181,7 +181,10 @@ def test_a_source_that_the_pipeline_would_stop_at_stops_here(cv: Any, tmp_path: 
             "models.line.search must say what is searched within folds, but is missing; write a range",
         ),
         (["two", "--nested"], "models.two.study.objectives must be [score] for a search within folds"),
-        (["begun", "--nested"], "models.begun.search.training.start: every corner must be a valid model, but with"),
+        (
+            ["begun", "--nested"],
+            "models.begun.search.training.pretrained: every corner must be a valid model, but with",
+        ),
         (["nobody"], "model 'nobody' is not in params.yaml"),
         (["line", "--folds", "80"], "80 folds must each get rows, but 72 rows do not suffice; choose fewer"),
     ],

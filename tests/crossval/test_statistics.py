@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fivefold.crossval.statistics import difference, estimate, holm, of_differences
+from fivefold.crossval.statistics import corrected_resampled_ttest, difference_bounds, estimate_mean, holm_correction
 
 GAINS = [0.02, 0.01, 0.03, 0.0, 0.04]
 """Mean 0.02, variance 0.001 / 4 = 0.00025."""
@@ -22,49 +22,49 @@ def tail_of_t_4(t: float) -> float:
 
 def test_a_difference_worked_out_by_hand() -> None:
     other = [0.9, 0.92, 0.88, 0.95, 0.91]
-    found = difference(np.add(other, GAINS).tolist(), other, ratio=1 / 4)
+    found = corrected_resampled_ttest(np.add(other, GAINS).tolist(), other, test_train_ratio=1 / 4)
     error = math.sqrt((1 / 5 + 1 / 4) * 0.00025)  # the uncorrected test has 1 / 5 alone
     assert found.mean == pytest.approx(0.02)
-    assert found.t == pytest.approx(0.02 / error)
-    assert found.t == pytest.approx(1.885618, abs=1e-6)
-    assert found.p == pytest.approx(2 * tail_of_t_4(0.02 / error))
+    assert found.t_statistic == pytest.approx(0.02 / error)
+    assert found.t_statistic == pytest.approx(1.885618, abs=1e-6)
+    assert found.p_value == pytest.approx(2 * tail_of_t_4(0.02 / error))
     assert (found.low, found.high) == pytest.approx((0.02 - T_4 * error, 0.02 + T_4 * error), rel=1e-6)
 
 
 def test_an_estimate_has_the_same_correction() -> None:
-    found = estimate(GAINS, ratio=1 / 4)
+    found = estimate_mean(GAINS, test_train_ratio=1 / 4)
     reach = T_4 * math.sqrt(0.45 * 0.00025)
     assert found == pytest.approx((0.02, math.sqrt(0.00025), 0.02 - reach, 0.02 + reach), rel=1e-6)
 
 
 def test_an_interval_ends_where_no_score_can_be() -> None:
-    whole, cut = estimate([0.99, 1.0, 0.9], 0.5), estimate([0.99, 1.0, 0.9], 0.5, (0.0, 1.0))
+    whole, cut = estimate_mean([0.99, 1.0, 0.9], 0.5), estimate_mean([0.99, 1.0, 0.9], 0.5, (0.0, 1.0))
     assert whole.high > 1 == cut.high
-    assert (cut.mean, cut.deviation, cut.low) == (whole.mean, whole.deviation, whole.low)
-    assert estimate([0.01, 0.2, 0.0], 0.5, (0.0, math.inf)).low == 0
-    assert of_differences((0.0, 1.0)) == (-1.0, 1.0)
-    assert of_differences((-math.inf, 1.0)) == (-math.inf, math.inf)
-    found = difference([1.0, 0.0, 1.0], [0.0, 0.1, 0.0], 0.5, (-1.0, 1.0))
+    assert (cut.mean, cut.std, cut.low) == (whole.mean, whole.std, whole.low)
+    assert estimate_mean([0.01, 0.2, 0.0], 0.5, (0.0, math.inf)).low == 0
+    assert difference_bounds((0.0, 1.0)) == (-1.0, 1.0)
+    assert difference_bounds((-math.inf, 1.0)) == (-math.inf, math.inf)
+    found = corrected_resampled_ttest([1.0, 0.0, 1.0], [0.0, 0.1, 0.0], 0.5, (-1.0, 1.0))
     assert (found.low, found.high) == (-1.0, 1.0)
-    assert found.p == difference([1.0, 0.0, 1.0], [0.0, 0.1, 0.0], 0.5).p
+    assert found.p_value == corrected_resampled_ttest([1.0, 0.0, 1.0], [0.0, 0.1, 0.0], 0.5).p_value
 
 
 def test_the_other_way_round_is_the_same_with_another_sign() -> None:
     one, other = [0.5, 0.7, 0.6], [0.4, 0.65, 0.62]
-    there, back = difference(one, other, 0.5), difference(other, one, 0.5)
-    assert back == pytest.approx((-there.mean, -there.high, -there.low, -there.t, there.p))
+    there, back = corrected_resampled_ttest(one, other, 0.5), corrected_resampled_ttest(other, one, 0.5)
+    assert back == pytest.approx((-there.mean, -there.high, -there.low, -there.t_statistic, there.p_value))
 
 
 def test_folds_that_all_differ_alike() -> None:
-    assert difference([1.0, 2.0], [1.0, 2.0], 1.0) == (0.0, 0.0, 0.0, 0.0, 1.0)
-    assert difference([1.5, 2.5], [2.0, 3.0], 1.0) == (-0.5, -0.5, -0.5, -math.inf, 0.0)
+    assert corrected_resampled_ttest([1.0, 2.0], [1.0, 2.0], 1.0) == (0.0, 0.0, 0.0, 0.0, 1.0)
+    assert corrected_resampled_ttest([1.5, 2.5], [2.0, 3.0], 1.0) == (-0.5, -0.5, -0.5, -math.inf, 0.0)
 
 
 def test_several_p_values_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert holm([0.02]) == [0.02]
-    assert holm([]) == []
+    assert holm_correction([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm_correction([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm_correction([0.02]) == [0.02]
+    assert holm_correction([]) == []
 
 
 def errors(x: np.ndarray, y: np.ndarray, folds: list[np.ndarray]) -> list[float]:  # type: ignore[type-arg]
@@ -84,7 +84,7 @@ def test_of_two_models_that_are_equally_good_few_differences_are_found() -> None
         y = x.sum(axis=0) + random.normal(size=60)  # either of both tells as much of it as the other
         folds = [held for _ in range(4) for held in np.array_split(random.permutation(60), 5)]
         one, other = errors(x[0], y, folds), errors(x[1], y, folds)
-        corrected += difference(one, other, 1 / 4).p < 0.05
-        plain += difference(one, other, 0.0).p < 0.05
+        corrected += corrected_resampled_ttest(one, other, 1 / 4).p_value < 0.05
+        plain += corrected_resampled_ttest(one, other, 0.0).p_value < 0.05
     assert corrected / times < 0.1
     assert plain / times > 0.3

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fivefold.crossval.crossval import Crossval, Plan, Result
-from fivefold.crossval.summary import decimals, in_row, number, summary_of
-from fivefold.crossval.tables import show
-from fivefold.crossval.workers import _ended
+from fivefold.crossval.crossval import CrossValidation, FoldResult, Plan
+from fivefold.crossval.summary import choose_decimals, format_fixed, format_number, summarize
+from fivefold.crossval.tables import print_summary
+from fivefold.crossval.workers import _worker_error
 from fivefold.errors import InputError, StudyError
 
 from ..tuning.projects import model_of, write_project
@@ -18,16 +18,16 @@ LINE = model_of("mixes", {"family": "mlp", "hidden": []})
 
 
 @pytest.fixture
-def crossval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crossval:
+def crossval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CrossValidation:
     write_project(tmp_path, {"a": LINE, "b": LINE, "c": LINE})
     monkeypatch.chdir(tmp_path)
-    return Crossval.read(Plan(names=("a", "b", "c"), folds=3))
+    return CrossValidation.read(Plan(model_names=("a", "b", "c"), folds=3))
 
 
-def results(**scores: list[float]) -> list[Result]:
+def results(**scores: list[float]) -> list[FoldResult]:
     rows = {"learnt": 4, "aside": 1, "held_out": 5}
     return [
-        Result(model=name, repeat=1, fold=fold, rows=rows, scores={"r2": score, "rmse": 1 - score})
+        FoldResult(model=name, repeat=1, fold=fold, n_rows=rows, scores={"r2": score, "rmse": 1 - score})
         for name, found in scores.items()
         for fold, score in enumerate(found, 1)
     ]
@@ -36,8 +36,8 @@ def results(**scores: list[float]) -> list[Result]:
 SURE, LIKE, UNLIKE = [0.9, 0.91, 0.92], [0.4, 0.42, 0.41], [0.395, 0.423, 0.409]
 
 
-def test_only_a_difference_that_is_shown_is_said(crossval: Crossval) -> None:
-    said = summary_of(crossval, results(c=UNLIKE, a=SURE, b=LIKE)).known()  # in whichever order folds came
+def test_only_a_difference_that_is_shown_is_said(crossval: CrossValidation) -> None:
+    said = summarize(crossval, results(c=UNLIKE, a=SURE, b=LIKE)).conclusions()  # in whichever order folds came
     assert [line.partition(":")[0] for line in said[:3]] == ["a", "b", "c"]
     assert said[3].startswith("a is better than b by 0.5000 r2 (95 %: 0.4")
     assert said[4].startswith("a is better than c by 0.5010 r2 (95 %: 0.4")
@@ -45,22 +45,24 @@ def test_only_a_difference_that_is_shown_is_said(crossval: Crossval) -> None:
     assert all("of all 3 comparisons" in line for line in said[3:])
 
 
-def test_one_fold_without_scores_leaves_a_model_without_a_mean(crossval: Crossval) -> None:
+def test_one_fold_without_scores_leaves_a_model_without_a_mean(crossval: CrossValidation) -> None:
     found = results(a=SURE, b=LIKE, c=UNLIKE)
     found[1] = found[1].model_copy(update={"scores": {}, "error": "its loss is not finite"})
-    summary = summary_of(crossval, found)
+    summary = summarize(crossval, found)
     assert list(summary.estimates) == ["b", "c"]
-    assert [(pair.one, pair.other) for pair in summary.pairs] == [("b", "c")]
-    assert summary.failed == [found[1]]
-    assert summary.known()[0] == (
+    assert [(pair.model_a, pair.model_b) for pair in summary.comparisons] == [("b", "c")]
+    assert summary.failed_results == [found[1]]
+    assert summary.conclusions()[0] == (
         "nothing is known of a: 1 of 3 folds have no score (fold 2), and a mean over the others would be too good"
     )
-    assert summary.tree()["results"][1]["error"] == "its loss is not finite"
+    assert summary.to_dict()["results"][1]["error"] == "its loss is not finite"
 
 
-def test_no_number_of_a_table_is_cut_and_a_row_has_one_number_of_decimals(crossval: Crossval) -> None:
+def test_no_number_of_a_table_is_cut_and_a_row_has_one_number_of_decimals(crossval: CrossValidation) -> None:
     screen = io.StringIO()
-    show(summary_of(crossval, results(a=[-2.1628, -26.66, -15.4], b=LIKE, c=UNLIKE)), Console(file=screen, width=50))
+    print_summary(
+        summarize(crossval, results(a=[-2.1628, -26.66, -15.4], b=LIKE, c=UNLIKE)), Console(file=screen, width=50)
+    )
     rows = [" ".join(line.split()) for line in screen.getvalue().splitlines()]
     assert "…" not in screen.getvalue()
     # t of 2 degrees of freedom, 4.3027, by 12.2619 sqrt(1/3 + 1/2) is 48.16; no error is below 0
@@ -78,11 +80,11 @@ def test_no_number_of_a_table_is_cut_and_a_row_has_one_number_of_decimals(crossv
 def test_decimals_are_those_of_the_mean_and_more_where_the_spread_needs_them(
     means: list[float], spread: float, value: float, said: str
 ) -> None:
-    assert in_row(value, decimals(means, spread)) == said
+    assert format_fixed(value, choose_decimals(means, spread)) == said
 
 
-def test_models_that_give_the_same_do_not_differ(crossval: Crossval) -> None:
-    tree = summary_of(crossval, results(a=SURE, b=SURE, c=LIKE)).tree()
+def test_models_that_give_the_same_do_not_differ(crossval: CrossValidation) -> None:
+    tree = summarize(crossval, results(a=SURE, b=SURE, c=LIKE)).to_dict()
     assert tree["comparisons"][0]["differences"]["r2"] == {
         "mean": 0.0, "low": 0.0, "high": 0.0, "t": 0.0, "p": 1.0, "p_of_all": 1.0,
     }  # fmt: skip
@@ -91,9 +93,9 @@ def test_models_that_give_the_same_do_not_differ(crossval: Crossval) -> None:
 def test_the_error_of_a_worker_is_the_commands(tmp_path: Path) -> None:
     log = tmp_path / "worker-0.log"
     log.write_text("line  epoch 1/2\nerror: rows are too few\n\n")
-    assert (type(_ended(2, log)), str(_ended(2, log))) == (InputError, "rows are too few")
-    assert (type(_ended(1, log)), str(_ended(1, log))) == (StudyError, "rows are too few")
-    assert str(_ended(-9, log)) == "a worker was killed by signal 9; free memory, or start fewer with --workers"
+    assert (type(_worker_error(2, log)), str(_worker_error(2, log))) == (InputError, "rows are too few")
+    assert (type(_worker_error(1, log)), str(_worker_error(1, log))) == (StudyError, "rows are too few")
+    assert str(_worker_error(-9, log)) == "a worker was killed by signal 9; free memory, or start fewer with --workers"
 
 
 @pytest.mark.parametrize(
@@ -102,4 +104,4 @@ def test_the_error_of_a_worker_is_the_commands(tmp_path: Path) -> None:
      (-123.456, "-123.5"), (12345.6, "1.235e+04")],
 )  # fmt: skip
 def test_numbers_are_short(value: float, said: str) -> None:
-    assert number(value) == said
+    assert format_number(value) == said

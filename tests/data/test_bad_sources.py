@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.data.prepare import read
+from fivefold.data.prepare import read_raw_dataset
 from fivefold.data.readers.csv import read_frame
-from fivefold.data.schema import graded
+from fivefold.data.schema import apply_levels
 from fivefold.errors import DataError
 
 from ..conftest import encoded, images_block, table_block
@@ -78,7 +78,7 @@ def test_a_table_that_breaks_a_rule_is_refused(tmp_path: Path, name: str, conten
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=refused(f"{path}{line}")):
-        read(table_block(path))
+        read_raw_dataset(table_block(path))
 
 
 def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
@@ -88,14 +88,14 @@ def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
         DataError,
         match=refused(": column 'y' must hold finite numbers up to 1e+37, but inf stands in row 2; clean it, or"),
     ):
-        read(table_block(path, task="regression"))
+        read_raw_dataset(table_block(path, task="regression"))
 
 
 def test_a_dropped_column_must_be_one(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n1,u\n2,v\n")
     with pytest.raises(DataError, match=refused("drop must name a column, but 'b' is none")):
-        read(table_block(path, drop=("b",)))
+        read_raw_dataset(table_block(path, drop=("b",)))
 
 
 CELLS = [
@@ -121,14 +121,14 @@ def test_a_cell_that_is_no_number_stops_with_its_row_and_the_rule(
     (tmp_path / "a.csv").write_bytes(content)
     whole = rf"\A{rule}: column 'a' must hold finite numbers up to 1e\+37, but {re.escape(line)}[^\n]*"
     with pytest.raises(DataError, match=rf"{whole}; to go on all the same, set `checks: {{{rule}: warning}}`\Z"):
-        graded(encoded(table_block(tmp_path / "a.csv")).findings, {})
+        apply_levels(encoded(table_block(tmp_path / "a.csv")).checks, {})
 
 
 @pytest.mark.parametrize("block", [table_block("nowhere.csv"), images_block("nowhere.npz")], ids=["table", "images"])
 def test_a_missing_source_is_named(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=refused(f"source must be a file, but '{block.source}' does not exist; put it")):
-        read(block)
+        read_raw_dataset(block)
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.npz", "a", "a.csv.zip"])
@@ -138,7 +138,7 @@ def test_a_table_of_another_suffix_is_refused(tmp_path: Path, name: str) -> None
         DataError,
         match=r"must be one of \.csv, \.csv\.gz, \.tsv, \.tsv\.gz, \.parquet, \.sklearn, but source is .*; convert it",
     ):
-        read(table_block(tmp_path / name))
+        read_raw_dataset(table_block(tmp_path / name))
 
 
 GREY = np.zeros((4, 5, 6), np.uint8)
@@ -175,7 +175,7 @@ def test_an_archive_that_breaks_a_rule_is_refused(tmp_path: Path, arrays: dict[s
     path = tmp_path / "a.npz"
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=refused(f"{path}{line}")):
-        read(images_block(path))
+        read_raw_dataset(images_block(path))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
@@ -185,7 +185,7 @@ def test_a_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
     np.savez(path, x=GREY, y=LABELS)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(DataError, match=refused(f"{path} must be an .npz of plain arrays, but is not: ")):
-        read(images_block(path))
+        read_raw_dataset(images_block(path))
     gc.collect()  # numpy leaves a file that is no archive open: its warning belongs to this test
 
 
@@ -193,14 +193,14 @@ def test_text_in_place_of_an_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     path.write_text("hello")
     with pytest.raises(DataError, match=refused(f"{path} must be an .npz of plain arrays, but is not: ")):
-        read(images_block(path))
+        read_raw_dataset(images_block(path))
 
 
 def test_a_table_in_place_of_images_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.sklearn"
     path.write_text("wine")
     with pytest.raises(DataError, match=refused(f"{path} must name images, but names a table; set `kind: table`")):
-        read(images_block(path))
+        read_raw_dataset(images_block(path))
 
 
 def test_images_of_another_suffix_are_refused(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_images_of_another_suffix_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"\Aimages must be a folder, a \.zip, .* or \.sklearn, but source is .*; convert"
     ):
-        read(images_block(tmp_path / "a.tiff"))
+        read_raw_dataset(images_block(tmp_path / "a.tiff"))
 
 
 def test_a_gz_that_grows_without_end_is_refused(tmp_path: Path) -> None:

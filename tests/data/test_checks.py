@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.config.base import Level, Rule
-from fivefold.config.splits import GivenSplit
-from fivefold.data.checks import MANY, SUSPECTS, check
+from fivefold.config.base import CheckLevel, CheckRule
+from fivefold.config.splits import PredefinedSplit
+from fivefold.data.checks import MAX_CATEGORIES, MAX_LEAK_CANDIDATES, run_checks
 from fivefold.data.dataset import Array, Dataset
 from fivefold.data.prepare import prepare
-from fivefold.data.schema import Column, Finding, graded
+from fivefold.data.schema import CheckResult, Column, apply_levels
 from fivefold.errors import DataError
 
 from ..conftest import dataset_of, schema_of, table_block
@@ -33,7 +33,7 @@ def grid(n: int, start: float = 0, columns: int = 2) -> Array:
     return start + np.arange(n * columns, dtype=float).reshape(n, columns)
 
 
-def of(train: Array, y: Array | None = None, **columns: Any) -> list[Finding]:
+def of(train: Array, y: Array | None = None, **columns: Any) -> list[CheckResult]:
     """Findings of training rows; held-out rows are another grid."""
     width = train.shape[1]
     dataset = table(train, grid(40, 1e5, width), grid(40, 2e5, width), y=y)
@@ -41,11 +41,11 @@ def of(train: Array, y: Array | None = None, **columns: Any) -> list[Finding]:
     if columns:
         described = tuple(Column(**{"name": c.name, "type": c.type, **columns.get(c.name, {})}) for c in described)
     schema = dataset.schema.model_copy(update={"columns": described})
-    return list(check(Dataset(schema, dataset.train, dataset.validation, dataset.test)))
+    return list(run_checks(Dataset(schema, dataset.train, dataset.validation, dataset.test)))
 
 
-def only(findings: list[Finding], rule: str) -> list[tuple[str, str]]:
-    return [(finding.level, finding.text) for finding in findings if finding.rule == rule]
+def only(findings: list[CheckResult], rule: str) -> list[tuple[str, str]]:
+    return [(finding.level, finding.message) for finding in findings if finding.rule == rule]
 
 
 def test_data_without_fault_gives_no_finding() -> None:
@@ -66,14 +66,16 @@ def test_data_without_fault_gives_no_finding() -> None:
         ("_constant", ("constant",)),
     ],
 )
-def test_what_is_off_is_not_looked_for(monkeypatch: pytest.MonkeyPatch, look: str, rules: tuple[Rule, ...]) -> None:
+def test_what_is_off_is_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch, look: str, rules: tuple[CheckRule, ...]
+) -> None:
     looked = []
     monkeypatch.setattr(f"fivefold.data.checks.{look}", lambda dataset: iter(looked.append(dataset) or []))
     dataset = table(grid(300), grid(40, 1e5), grid(40, 2e5), y=np.arange(300) % 2)
-    off: dict[Rule, Level] = dict.fromkeys(rules, "off")
-    list(check(dataset, off))
+    off: dict[CheckRule, CheckLevel] = dict.fromkeys(rules, "off")
+    list(run_checks(dataset, off))
     assert looked == []
-    list(check(dataset, {**off, rules[-1]: "note"}))
+    list(run_checks(dataset, {**off, rules[-1]: "note"}))
     assert looked == [dataset]
 
 
@@ -102,7 +104,7 @@ class TestMissing:
     def test_gaps_outside_the_training_rows_are_not_looked_at(self) -> None:
         test = grid(4, 200)
         test[:, 0] = np.nan
-        assert only(list(check(table(grid(8), grid(4, 100), test))), "missing") == []
+        assert only(list(run_checks(table(grid(8), grid(4, 100), test))), "missing") == []
 
 
 class TestConstant:
@@ -116,7 +118,7 @@ class TestConstant:
         x[:, 0, 0, :2] = 7
         y = np.array([0, 1] * 2)
         dataset = dataset_of(schema_of((1, 2, 3), 2), (x[:4], y), (x[4:6], y[:2]), (x[6:], y[:3]))
-        assert only(list(check(dataset)), "constant") == [("note", "2 of 6 pixels never change")]
+        assert only(list(run_checks(dataset)), "constant") == [("note", "2 of 6 pixels never change")]
 
 
 class TestRepeatedRows:
@@ -131,13 +133,13 @@ class TestRepeatedRows:
         validation, test = grid(4, 100), grid(5, 200)
         validation[0] = grid(8)[3]
         test[1] = test[4] = grid(8)[7]
-        assert only(list(check(table(grid(8), validation, test))), "split_overlap") == [
+        assert only(list(run_checks(table(grid(8), validation, test))), "split_overlap") == [
             ("warning", "1 of 4 validation rows have the features of a training row: scores flatter"),
             ("warning", "2 of 5 test rows have the features of a training row: scores flatter"),
         ]
 
     def test_rows_shared_by_validation_and_test_are_no_overlap_with_training(self) -> None:
-        findings = list(check(table(grid(8), grid(4, 100), grid(4, 100))))
+        findings = list(run_checks(table(grid(8), grid(4, 100), grid(4, 100))))
         assert only(findings, "split_overlap") == []
         assert only(findings, "duplicates") == [("note", "4 rows repeat an earlier row's features")]
 
@@ -179,7 +181,7 @@ class TestBalance:
     def test_classes_that_a_set_lacks_are_named(self) -> None:
         x, y = grid(8), np.arange(8)
         dataset = dataset_of(schema_of((2,), 8), (x, y), (grid(7, 100), y[1:]), (grid(1, 200), y[:1]))
-        assert only(list(check(dataset)), "absent_class") == [
+        assert only(list(run_checks(dataset)), "absent_class") == [
             ("warning", "validation rows have none of class0: scores say nothing of it"),
             (
                 "warning",
@@ -210,7 +212,7 @@ class TestIdentifiers:
     def test_numbers_that_count_the_rows_are_one(self, start: int) -> None:
         x = np.column_stack([RANDOM.permutation(130) + start, RANDOM.normal(size=130)])
         text = "a: counts the rows; an identifier? name it under `drop`"
-        assert only(list(check(table(x[:50], x[50:90], x[90:]))), "identifier") == [("warning", text)]
+        assert only(list(run_checks(table(x[:50], x[50:90], x[90:]))), "identifier") == [("warning", text)]
 
     def test_words_that_hardly_repeat_are_one(self) -> None:
         x = np.column_stack([np.arange(50.0) % 30, RANDOM.normal(size=50)])
@@ -218,7 +220,7 @@ class TestIdentifiers:
         assert only(of(x, **categories(30)), "identifier") == [("warning", text)]
 
     def test_so_many_words_that_networks_would_burst_are_an_error(self) -> None:
-        n = MANY + 1
+        n = MAX_CATEGORIES + 1
         x = np.column_stack([np.arange(n), RANDOM.normal(size=n)])
         ((level, _),) = only(of(x, **categories(n)), "identifier")
         assert level == "error"
@@ -299,7 +301,7 @@ class TestLeakage:
         y = RANDOM.normal(size=300)
         x = np.column_stack([RANDOM.normal(size=300), 1.8 * y + 32])
         dataset = dataset_of(schema_of((2,)), (x, y), (grid(9, 1e5), np.arange(9.0)), (grid(9, 2e5), np.arange(9.0)))
-        ((_, text),) = only(list(check(dataset)), "leakage")
+        ((_, text),) = only(list(run_checks(dataset)), "leakage")
         assert text.startswith("b alone tells y (R2 0.99")
 
     def test_a_gap_may_tell(self) -> None:
@@ -308,7 +310,7 @@ class TestLeakage:
         assert len(only(of(x, y=y), "leakage")) == 1
 
     def test_it_is_found_among_many_features(self) -> None:
-        width = 4 * SUSPECTS
+        width = 4 * MAX_LEAK_CANDIDATES
         x = RANDOM.normal(size=(300, width))
         x[:, -1] = self.Y
         schema = schema_of((26,), 3).model_copy(
@@ -319,7 +321,7 @@ class TestLeakage:
             }
         )
         dataset = dataset_of(schema, (x, self.Y), *((x[:9] + i, self.Y[:9]) for i in (1, 2)))
-        ((_, text),) = only(list(check(dataset)), "leakage")
+        ((_, text),) = only(list(run_checks(dataset)), "leakage")
         assert text.startswith(f"f{width - 1} alone tells")
 
     def test_a_class_of_two_rows_is_passed_over(self) -> None:
@@ -332,17 +334,17 @@ class TestLeakage:
         assert only(of(np.column_stack([RANDOM.normal(size=29), self.Y[:29]]), y=self.Y[:29]), "leakage") == []
 
 
-NOTE = Finding(rule="duplicates", level="note", text="2 rows repeat")
-WARNING = Finding(rule="constant", level="warning", text="a never changes")
-ERROR = Finding(rule="mixed_types", level="error", text="'hot' stands in row 2")
+NOTE = CheckResult(rule="duplicates", level="note", message="2 rows repeat")
+WARNING = CheckResult(rule="constant", level="warning", message="a never changes")
+ERROR = CheckResult(rule="mixed_types", level="error", message="'hot' stands in row 2")
 
 
 class TestLevels:
     def test_the_worst_comes_first(self) -> None:
-        assert graded([NOTE, WARNING, NOTE], {}) == [WARNING, NOTE, NOTE]
+        assert apply_levels([NOTE, WARNING, NOTE], {}) == [WARNING, NOTE, NOTE]
 
     def test_a_level_may_be_changed(self) -> None:
-        found = graded([NOTE, WARNING, ERROR], {"mixed_types": "note", "duplicates": "warning"})
+        found = apply_levels([NOTE, WARNING, ERROR], {"mixed_types": "note", "duplicates": "warning"})
         assert [(f.rule, f.level) for f in found] == [
             ("duplicates", "warning"),
             ("constant", "warning"),
@@ -350,14 +352,14 @@ class TestLevels:
         ]
 
     def test_a_rule_that_is_off_finds_nothing(self) -> None:
-        assert graded([NOTE, ERROR], {"mixed_types": "off", "duplicates": "off"}) == []
+        assert apply_levels([NOTE, ERROR], {"mixed_types": "off", "duplicates": "off"}) == []
 
     def test_an_error_stops_with_the_remedy(self) -> None:
         with pytest.raises(
             DataError,
             match=r"\Amixed_types: 'hot' stands in row 2; to go on all the same, set `checks: {mixed_types: war",
         ):
-            graded([NOTE, ERROR], {})
+            apply_levels([NOTE, ERROR], {})
 
     def test_any_rule_may_be_made_an_error_and_all_are_told(self) -> None:
         said = (
@@ -365,14 +367,14 @@ class TestLevels:
             r" warning, duplicates: warning}`\Z"
         )
         with pytest.raises(DataError, match=said):
-            graded([WARNING, NOTE], {"constant": "error", "duplicates": "error"})
+            apply_levels([WARNING, NOTE], {"constant": "error", "duplicates": "error"})
 
     def test_of_many_errors_ten_are_told_and_the_others_counted(self) -> None:
         with pytest.raises(
             DataError,
             match=r"\A(mixed_types: 'hot' stands in row 2; ?){9}mixed_types: 'hot' .* row 2 \(and 3 more\); to go",
         ):
-            graded([ERROR] * 13, {})
+            apply_levels([ERROR] * 13, {})
 
     @pytest.fixture
     def source(self, tmp_path: Path) -> Path:
@@ -395,7 +397,7 @@ class TestLevels:
         part = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
         y = ["u", "v"] * 25 + ["u", "w"] * 5
         pd.DataFrame({"a": RANDOM.normal(size=60), "part": part, "y": y}).to_csv(tmp_path / "b.csv", index=False)
-        split = GivenSplit(by="column", column="part")
+        split = PredefinedSplit(by="column", column="part")
         message = r"b\.csv: unseen_class: training rows have none of w, .*, set `checks: {unseen_class: warning}`\Z"
         with pytest.raises(DataError, match=message):
             prepare(table_block(tmp_path / "b.csv", split=split), 0)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from fivefold.config.datasets import Dataset as Params
+from fivefold.config.datasets import DatasetConfig as Params
 from fivefold.config.models import Model
 from fivefold.data.dataset import SPLITS, Dataset
 from fivefold.data.prepare import prepare
@@ -21,7 +21,7 @@ from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
 from fivefold.evaluation.predict import predict
 from fivefold.models.inference import Preprocess
-from fivefold.preprocessing.pipeline import Chain
+from fivefold.preprocessing.pipeline import Pipeline
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
 
@@ -56,7 +56,7 @@ def table(folder: Path, r: Rows) -> dict[str, Any]:
     frame = pd.DataFrame({"clue": r["clue"], "noise": r["noise"], "word": words, "day": day, "answer": r["answer"]})
     frame.loc[::7, "noise"] = np.nan
     frame.to_csv(folder / "a.csv", index=False)
-    cleaning = {"missing": {"indicator": True}, "clip": 5.0, "rare": 0.02}
+    cleaning = {"missing": {"indicator": True}, "clip": 5.0, "min_frequency": 0.02}
     return {"source": "a.csv", "target": "answer", "split": DRAWN, "normalize": "standard", **cleaning}
 
 
@@ -122,17 +122,17 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return Kind(request.param.__name__, request.param)
 
 
-def prepared(kind: Kind, r: Rows, seed: int = 3) -> tuple[Dataset, Chain]:
+def prepared(kind: Kind, r: Rows, seed: int = 3) -> tuple[Dataset, Pipeline]:
     return of_block({"kind": kind.name, "task": "classification", **kind.write(Path(), r)}, seed)
 
 
-def of_block(said: dict[str, Any], seed: int = 3) -> tuple[Dataset, Chain]:
+def of_block(said: dict[str, Any], seed: int = 3) -> tuple[Dataset, Pipeline]:
     block = BLOCKS.validate_python(said, strict=False)
     dataset, _ = prepare(block, seed)
     return dataset, fit_scaling(dataset.train.x, dataset.schema, block)
 
 
-def content(dataset: Dataset, chain: Chain, folder: Path) -> dict[str, bytes]:
+def content(dataset: Dataset, chain: Pipeline, folder: Path) -> dict[str, bytes]:
     """Return all that training sees: the schema, the fitted chain, training and validation rows."""
     folder.mkdir()
     save_dataset(dataset, folder)
@@ -175,7 +175,7 @@ class TestEveryKind:
         save_dataset(dataset, tmp_path)
         chain.save(tmp_path / "chain.safetensors")
         write_manifest(tmp_path)
-        loaded, again = load_dataset(tmp_path), Chain.load(tmp_path / "chain.safetensors")
+        loaded, again = load_dataset(tmp_path), Pipeline.load(tmp_path / "chain.safetensors")
         assert loaded.schema == dataset.schema
         for name in SPLITS:
             np.testing.assert_array_equal(getattr(loaded, name).x, getattr(dataset, name).x)
@@ -186,7 +186,7 @@ class TestEveryKind:
         dataset, chain = prepared(kind, rows(1))
         for records in dataset.splits().values():
             features = chain(records.x)
-            assert features.shape == (len(records), *chain.shape(dataset.schema.shape))
+            assert features.shape == (len(records), *chain.output_shape(dataset.schema.shape))
             assert np.isfinite(features).all()
 
     def test_the_chain_is_the_same_in_torch(self, kind: Kind) -> None:
@@ -280,14 +280,14 @@ def score(kind: Kind, r: Rows, folder: Path) -> float:
     dataset, chain = prepared(kind, r)
     tree = {
         "dataset": "d",
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16]},
         "training": {"max_epochs": 30, "optimizer": {"name": "adam", "lr": 0.02}},
     }
     model = Model.model_validate_json(json.dumps(tree))
-    fitted = fit("m", model, dataset, chain, seed=1, checkpoints=folder, on_epoch=lambda *_: None)
-    p, y = predict(fitted.saved.model, np.asarray(dataset.test.x)), dataset.test.y
+    fitted = fit("m", model, dataset, chain, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
+    p, y = predict(fitted.trained_model.model, np.asarray(dataset.test.x)), dataset.test.y
     if not dataset.schema.classes:
         return float(1 - ((p - y) ** 2).sum() / ((y - y.mean(axis=0)) ** 2).sum())
     return float((p.argmax(axis=1) == y).mean())

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.config.datasets import Column
+from fivefold.config.datasets import ColumnOptions
 from fivefold.data.dataset import Dataset
-from fivefold.data.decoding import fitting, settled, whole, written
+from fivefold.data.decoding import join_targets, match_schema, round_to_schema, to_frame
 
 from ..conftest import encoded, table_block
 
@@ -38,40 +38,40 @@ def frame() -> pd.DataFrame:
 
 def source(folder: Path, target: str, task: str) -> Dataset:
     frame().to_parquet(folder / "a.parquet")
-    said = {"shop": Column(type="categorical")}
+    said = {"shop": ColumnOptions(type="categorical")}
     also = {"y": "regression"} if target != "y" else {"grade": "classification"}
     return encoded(table_block(folder / "a.parquet", task=task, target=target, columns=said, also=also))
 
 
 @pytest.mark.parametrize(("target", "task", "last"), [("y", "regression", "grade"), ("grade", "classification", "y")])
 def test_whole_rows_are_written_as_they_stood(tmp_path: Path, target: str, task: str, last: str) -> None:
-    rows = whole(source(tmp_path, target, task), asked=False)
+    rows = join_targets(source(tmp_path, target, task), exclude_primary=False)
     assert rows.schema.features[-2:] == (target, last)
     x = np.where(
         np.isnan(rows.train.x), 3, rows.train.x
     )  # what makes rows tells a gap of words as such: behind `other`
-    found = written(settled(x, rows.schema), np.arange(0), rows.schema)
+    found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)
     pd.testing.assert_frame_equal(found, frame()[[*frame().columns[:-2], target, last]])
 
 
 def test_classes_that_are_asked_for_become_the_target_s_column(tmp_path: Path) -> None:
-    rows = whole(source(tmp_path, "grade", "classification"), asked=True)
+    rows = join_targets(source(tmp_path, "grade", "classification"), exclude_primary=True)
     assert "grade" not in rows.schema.features
     x = np.nan_to_num(rows.train.x, nan=3)
-    found = written(settled(x, rows.schema), rows.train.y, rows.schema)
+    found = to_frame(round_to_schema(x, rows.schema), rows.train.y, rows.schema)
     assert list(found) == [*frame().columns[:-2], "y", "grade"]
     assert found["grade"].tolist() == frame()["grade"].tolist()
 
 
 def test_made_rows_are_rounded_and_a_date_has_its_own_parts(tmp_path: Path) -> None:
-    rows = whole(source(tmp_path, "y", "regression"), asked=False)
+    rows = join_targets(source(tmp_path, "y", "regression"), exclude_primary=False)
     names = rows.schema.features
     x = rows.train.x + 0.004
     x[:, names.index("sold")] = 0.6
     x[:, names.index("size")] = 5.2
     x[:, names.index("day.month")] = 99
     x[0, names.index("price")] = -1e-9
-    found = dict(zip(names, settled(x, rows.schema).T, strict=True))
+    found = dict(zip(names, round_to_schema(x, rows.schema).T, strict=True))
     true = dict(zip(names, rows.train.x.T, strict=True))
     for name in ("count", "price", "day.days", "day.month"):
         np.testing.assert_allclose(found[name][1:], true[name][1:], atol=1e-9)
@@ -84,16 +84,16 @@ def test_made_rows_are_rounded_and_a_date_has_its_own_parts(tmp_path: Path) -> N
 def test_rows_fit_the_schema_that_a_model_learnt(tmp_path: Path) -> None:
     rows = source(tmp_path, "grade", "classification")
     for asked in (True, False):
-        learnt = whole(rows, asked=asked)
-        again = fitting(rows, learnt.schema)
+        learnt = join_targets(rows, exclude_primary=asked)
+        again = match_schema(rows, learnt.schema)
         assert again.schema == learnt.schema
         np.testing.assert_array_equal(again.train.x, learnt.train.x)
-    assert fitting(rows, rows.schema) is rows
+    assert match_schema(rows, rows.schema) is rows
 
 
 def test_other_words_are_written_so(tmp_path: Path) -> None:
-    rows = whole(source(tmp_path, "y", "regression"), asked=False)
+    rows = join_targets(source(tmp_path, "y", "regression"), exclude_primary=False)
     x = np.nan_to_num(rows.train.x[:3], nan=0)
     x[:, 0] = [0, 2, 3]
-    found = written(settled(x, rows.schema), np.arange(0), rows.schema)["colour"]
+    found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)["colour"]
     assert found.fillna("").tolist() == ["green", "other", ""]

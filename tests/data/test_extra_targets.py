@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.config.datasets import Column, Missing
+from fivefold.config.datasets import ColumnOptions, MissingValues
 from fivefold.data.dataset import Dataset
-from fivefold.data.prepare import prepare, read
-from fivefold.data.schema import Further
-from fivefold.data.splitting import split
+from fivefold.data.prepare import prepare, read_raw_dataset
+from fivefold.data.schema import ExtraTarget
+from fivefold.data.splitting import split_rows
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
-from fivefold.data.targets import gives, goals
+from fivefold.data.targets import output_metadata, target_specs
 from fivefold.errors import DataError
-from fivefold.training.objectives import Targets
+from fivefold.training.objectives import TargetScaler
 
 from ..conftest import table_block, whole
 
@@ -42,40 +42,40 @@ def block(tmp_path: Path, frame: pd.DataFrame = FRAME, **changes: Any) -> Any:
 def test_they_stand_beside_the_leading_target_and_are_no_features(tmp_path: Path) -> None:
     schema, records = whole(block(tmp_path))
     assert schema.features == ("a", "b")
-    assert schema.also == (Further(name="mass"), Further(name="sex", classes=("female", "male")))
-    assert records.also is not None
-    np.testing.assert_array_equal(records.also[:, 0], FRAME["mass"])
+    assert schema.extra_targets == (ExtraTarget(name="mass"), ExtraTarget(name="sex", classes=("female", "male")))
+    assert records.extra_targets is not None
+    np.testing.assert_array_equal(records.extra_targets[:, 0], FRAME["mass"])
     expected = FRAME["sex"].map({"female": 0.0, "male": 1.0}).to_numpy(float)
-    np.testing.assert_array_equal(records.also[:, 1], expected)
-    assert (schema.n_outputs, schema.output, schema.output_dtype) == (3 + 1 + 2, "predictions", "float64")
+    np.testing.assert_array_equal(records.extra_targets[:, 1], expected)
+    assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (3 + 1 + 2, "predictions", "float64")
 
 
 def test_of_classes_alone_a_model_gives_probabilities_and_of_values_values(tmp_path: Path) -> None:
     schema, _ = whole(block(tmp_path, also={"sex": "classification"}))
-    assert (schema.n_outputs, schema.output, schema.output_dtype) == (5, "probabilities", "float32")
+    assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (5, "probabilities", "float32")
     schema, _ = whole(block(tmp_path, target="a", task="regression", also={"mass": "regression"}))
-    assert (schema.n_outputs, schema.output, schema.output_dtype) == (2, "values", "float64")
+    assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (2, "values", "float64")
 
 
 def test_numbers_with_gaps_are_classes_by_their_own_names(tmp_path: Path) -> None:
     frame = FRAME.assign(sex=FRAME["sex"].map({"male": 1, "female": 2}))
-    assert whole(block(tmp_path, frame))[0].also[1].classes == ("1", "2")
+    assert whole(block(tmp_path, frame))[0].extra_targets[1].classes == ("1", "2")
 
 
 def test_each_target_is_a_dataset_of_its_own(tmp_path: Path) -> None:
     schema, records = whole(block(tmp_path))
-    leading, mass, sex = goals(schema)
+    leading, mass, sex = target_specs(schema)
     assert [goal.columns for goal in (leading, mass, sex)] == [slice(0, 3), slice(3, 4), slice(4, 6)]
     assert [goal.prefix for goal in (leading, mass, sex)] == ["", "mass.", "sex."]
     assert [goal.schema.task for goal in (leading, mass, sex)] == ["classification", "regression", "classification"]
     known = FRAME["sex"].notna().to_numpy()
-    rows = sex.records(records)
+    rows = sex.select(records)
     np.testing.assert_array_equal(rows.rows, np.flatnonzero(known))
     assert rows.y.dtype == np.int64
     assert np.array(sex.schema.classes)[rows.y].tolist() == FRAME["sex"][known].tolist()
     p = np.arange(N * 6.0).reshape(N, 6)
-    np.testing.assert_array_equal(sex.told(records, p), p[known, 4:])
-    assert gives(schema)["also"] == [
+    np.testing.assert_array_equal(sex.select_predictions(records, p), p[known, 4:])
+    assert output_metadata(schema)["also"] == [
         {"target": "mass", "classes": (), "columns": [3, 4]},
         {"target": "sex", "classes": ("female", "male"), "columns": [4, 6]},
     ]
@@ -88,17 +88,17 @@ def test_they_are_kept_on_disk(tmp_path: Path) -> None:
     write_manifest(tmp_path / "kept")
     loaded = load_dataset(tmp_path / "kept")
     for name, records in dataset.splits().items():
-        np.testing.assert_array_equal(getattr(loaded, name).also, records.also)
+        np.testing.assert_array_equal(getattr(loaded, name).also, records.extra_targets)
         assert getattr(loaded, name).groups is None
     assert loaded.schema == dataset.schema
 
 
 def test_rows_that_are_dropped_take_their_targets_along(tmp_path: Path) -> None:
     frame = FRAME.assign(a=FRAME["a"].where(np.arange(N) % 9 != 0))
-    dataset, _ = prepare(block(tmp_path, frame, missing=Missing(numeric="drop")), seed=0)
+    dataset, _ = prepare(block(tmp_path, frame, missing=MissingValues(numeric="drop")), seed=0)
     for records in dataset.splits().values():
-        assert records.also is not None
-        np.testing.assert_array_equal(records.also[:, 0], frame["mass"].to_numpy()[records.rows])
+        assert records.extra_targets is not None
+        np.testing.assert_array_equal(records.extra_targets[:, 0], frame["mass"].to_numpy()[records.rows])
 
 
 def test_equal_rows_of_another_further_target_are_not_duplicates(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_equal_rows_of_another_further_target_are_not_duplicates(tmp_path: Path)
 
 def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     params = block(tmp_path)
-    test = split(read(params).keys, params.split, 0)["test"]
+    test = split_rows(read_raw_dataset(params).keys, params.split, 0)["test"]
     changed = FRAME.copy()
     changed.loc[test, "mass"] = 1e6 + np.arange(len(test))
     changed.loc[test, "sex"] = "male"
@@ -117,19 +117,19 @@ def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     assert before.schema == after.schema
     for name in ("train", "validation"):
         np.testing.assert_array_equal(getattr(before, name).also, getattr(after, name).also)
-    one, other = (Targets.fit(dataset.schema, dataset.train) for dataset in (before, after))
+    one, other = (TargetScaler.fit(dataset.schema, dataset.train) for dataset in (before, after))
     np.testing.assert_array_equal(one.shift, other.shift)
     np.testing.assert_array_equal(one.scale, other.scale)
-    assert before.test.also is not None
-    assert not np.array_equal(before.test.also, after.test.also, equal_nan=True)
+    assert before.test.extra_targets is not None
+    assert not np.array_equal(before.test.extra_targets, after.test.extra_targets, equal_nan=True)
 
 
 def test_values_are_learnt_with_deviation_1_and_classes_by_index(tmp_path: Path) -> None:
     dataset, _ = prepare(block(tmp_path), seed=0)
-    y = Targets.fit(dataset.schema, dataset.train)(dataset.train).numpy()
-    assert dataset.train.also is not None
+    y = TargetScaler.fit(dataset.schema, dataset.train)(dataset.train).numpy()
+    assert dataset.train.extra_targets is not None
     np.testing.assert_array_equal(y[:, 0], dataset.train.y)
-    np.testing.assert_array_equal(y[:, 2], dataset.train.also[:, 1].astype(np.float32))
+    np.testing.assert_array_equal(y[:, 2], dataset.train.extra_targets[:, 1].astype(np.float32))
     assert np.nanmean(y[:, 1]) == pytest.approx(0, abs=1e-6)
     assert np.nanstd(y[:, 1]) == pytest.approx(1, abs=1e-6)
 
@@ -148,7 +148,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ),
     ({"sex": None}, {}, "must take two values or more, but column 'sex' holds only nothing; name another column under"),
     ({}, {"also": {"mass": "classification"}}, "classes must be names or whole numbers, but column 'mass' holds"),
-    ({}, {"columns": {"mass": Column(max=900)}}, "column 'mass' must be at most 900, but row"),
+    ({}, {"columns": {"mass": ColumnOptions(max=900)}}, "column 'mass' must be at most 900, but row"),
 ]
 
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_told_is_refused(
 )
 def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, target: str, needed: int) -> None:
     params = block(tmp_path)
-    index = split(read(params).keys, params.split, 0)[name]
+    index = split_rows(read_raw_dataset(params).keys, params.split, 0)[name]
     frame = FRAME.copy()
     frame.loc[index, target] = np.nan
     text = f"the {name} set must hold {needed} or more different values of each target, but has 0 of '{target}'; bring"
@@ -176,5 +176,5 @@ def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, ta
 
 def test_without_them_nothing_stands_beside(tmp_path: Path) -> None:
     dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), also={}), seed=0)[0]
-    assert dataset.train.also is None
-    assert [goal.columns for goal in goals(dataset.schema)] == [slice(None)]
+    assert dataset.train.extra_targets is None
+    assert [goal.columns for goal in target_specs(dataset.schema)] == [slice(None)]

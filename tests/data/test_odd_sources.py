@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.data.prepare import read
+from fivefold.data.prepare import read_raw_dataset
 from fivefold.errors import DataError
 
 from ..conftest import images_block, table_block
@@ -35,13 +35,13 @@ def flipped(content: bytes, place: int) -> bytes:
 def test_a_table_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=r"\A[^\n]*\Z"):
-        read(table_block(tmp_path / name, task="classification"))
+        read_raw_dataset(table_block(tmp_path / name, task="classification"))
 
 
 def test_a_class_of_a_long_table_has_one_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n" + "1,1\n2,2\n" * 150_000 + "3,x\n")
-    assert read(table_block(path)).keys.classes == ("1", "2", "x")
+    assert read_raw_dataset(table_block(path)).keys.classes == ("1", "2", "x")
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_a_class_of_a_long_table_has_one_name(tmp_path: Path) -> None:
 def test_an_archive_is_refused_in_one_line(tmp_path: Path, arrays: dict[str, Any]) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=r"\A[^\n]*\Z"):
-        read(images_block(tmp_path / "a.npz"))
+        read_raw_dataset(images_block(tmp_path / "a.npz"))
 
 
 def test_an_npy_named_npz_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 4, 4), np.uint8), allow_pickle=False)
     (tmp_path / "a.npy").rename(tmp_path / "a.npz")
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
-        read(images_block(tmp_path / "a.npz"))
+        read_raw_dataset(images_block(tmp_path / "a.npz"))
 
 
 def test_an_altered_compressed_archive_is_refused(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_altered_compressed_archive_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(path, x=pixels, y=np.arange(4))
     path.write_bytes(flipped(path.read_bytes(), 96))
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
-        read(images_block(path))
+        read_raw_dataset(images_block(path))
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <_io:pytest.PytestUnraisableExceptionWarning")
@@ -83,15 +83,15 @@ def test_an_archive_of_an_unknown_compression_is_refused(tmp_path: Path) -> None
     # APPNOTE.TXT 4.3.12: the method of a file stands 10 bytes behind its signature in the central directory
     path.write_bytes(flipped(content, content.index(b"PK\1\2") + 10))
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
-        read(images_block(path))
+        read_raw_dataset(images_block(path))
 
 
 def test_a_class_may_be_named_none(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n" + "1,None\n2,NA\n" * 9)
-    assert read(table_block(path)).keys.classes == ("NA", "None")
+    assert read_raw_dataset(table_block(path)).keys.classes == ("NA", "None")
 
 
 def test_byte_labels_are_text(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 4, 4), np.uint8), y=np.array([b"cat", b"dog"]))
-    assert read(images_block(tmp_path / "a.npz")).keys.classes == ("cat", "dog")
+    assert read_raw_dataset(images_block(tmp_path / "a.npz")).keys.classes == ("cat", "dog")

@@ -92,7 +92,7 @@ class TestTarget:
     def test_values_of_a_regression_stay_as_they_are(self, tmp_path: Path) -> None:
         path = written(tmp_path, "a.csv", "a,y\n1,7\n2,-2.5\n")
         schema, records = whole(table_block(path, task="regression"))
-        assert (schema.classes, schema.values, schema.n_outputs, schema.output) == ((), ("y",), 1, "values")
+        assert (schema.classes, schema.values, schema.n_outputs, schema.output_kind) == ((), ("y",), 1, "values")
         assert records.y.dtype == np.float64
         assert records.y.tolist() == [7, -2.5]
 

@@ -7,30 +7,30 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, Split, TimeSplit
-from fivefold.data.dataset import Keys
-from fivefold.data.splitting import folds, split
+from fivefold.config.splits import GroupSplit, PredefinedSplit, RandomSplit, SplitConfig, TimeSplit
+from fivefold.data.dataset import SplitKeys
+from fivefold.data.splitting import split_folds, split_rows
 from fivefold.errors import DataError
 
 PART = st.one_of(st.floats(0.05, 0.45), st.integers(2, 12))
 
 
 @st.composite
-def keys(draw: st.DrawFn) -> Keys:
+def keys(draw: st.DrawFn) -> SplitKeys:
     """Keys of 12 to 120 rows of two to four classes."""
     n, k = draw(st.integers(12, 120)), draw(st.integers(2, 4))
     random = np.random.default_rng(draw(st.integers(0, 99)))
-    return Keys(
+    return SplitKeys(
         random.integers(0, k, n),
         tuple("abcd"[:k]),
         groups=random.integers(0, draw(st.integers(3, 30)), n),
         time=random.integers(0, 40, n),
-        given=random.choice(draw(st.sampled_from([["train", "test"], ["train", "validation", "test"]])), n),
+        predefined=random.choice(draw(st.sampled_from([["train", "test"], ["train", "validation", "test"]])), n),
     )
 
 
 @st.composite
-def splits(draw: st.DrawFn) -> Split:
+def splits(draw: st.DrawFn) -> SplitConfig:
     validation, test = draw(PART), draw(PART)
     match draw(st.sampled_from(["stratified", "random", "group", "time", "column"])):
         case "group":
@@ -38,15 +38,15 @@ def splits(draw: st.DrawFn) -> Split:
         case "time":
             return TimeSplit(by="time", column="t", validation=validation, test=test)
         case "column":
-            return GivenSplit(by="column", validation=validation)
+            return PredefinedSplit(by="column", validation=validation)
         case by:
-            return RowSplit.model_validate({"by": by, "validation": validation, "test": test})
+            return RandomSplit.model_validate({"by": by, "validation": validation, "test": test})
 
 
 @given(keys(), splits(), st.integers(0, 5))
-def test_sets_are_disjoint_and_cover_or_are_refused(rows: Keys, params: Split, seed: int) -> None:
+def test_sets_are_disjoint_and_cover_or_are_refused(rows: SplitKeys, params: SplitConfig, seed: int) -> None:
     try:
-        parts = split(rows, params, seed)
+        parts = split_rows(rows, params, seed)
     except DataError:
         return
     assert sorted(np.concatenate(list(parts.values()))) == list(range(len(rows.y)))
@@ -62,10 +62,10 @@ def test_sets_are_disjoint_and_cover_or_are_refused(rows: Keys, params: Split, s
 
 
 @given(keys(), splits(), st.integers(2, 6))
-def test_folds_are_disjoint_and_hold_no_test_row(rows: Keys, params: Split, k: int) -> None:
+def test_folds_are_disjoint_and_hold_no_test_row(rows: SplitKeys, params: SplitConfig, k: int) -> None:
     try:
-        parts = split(rows, params, 0)
-        pairs = list(folds(rows, parts, params.by, k, seed=0))
+        parts = split_rows(rows, params, 0)
+        pairs = list(split_folds(rows, parts, params.by, k, seed=0))
     except DataError:
         assume(False)
     seen = {*parts["train"], *parts["validation"]}
@@ -80,6 +80,6 @@ def test_folds_are_disjoint_and_hold_no_test_row(rows: Keys, params: Split, k: i
 
 @given(st.integers(10, 400), st.floats(0.01, 0.5))
 def test_a_share_is_as_many_rows_as_scikit_learn_takes(n: int, share: float) -> None:
-    ours = RowSplit(by="random", validation=1, test=share)
-    parts = split(Keys(np.arange(n) % 2, ("a", "b")), ours, 0)
+    ours = RandomSplit(by="random", validation=1, test=share)
+    parts = split_rows(SplitKeys(np.arange(n) % 2, ("a", "b")), ours, 0)
     assert len(parts["test"]) == len(train_test_split(np.arange(n), test_size=share)[1])

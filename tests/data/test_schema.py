@@ -1,30 +1,32 @@
 """Many findings of one rule are one line on a screen."""
 
-from fivefold.data.schema import Finding, folded
+from fivefold.data.schema import CheckResult, merge_similar
 
 
-def constants(n: int) -> list[Finding]:
+def constants(n: int) -> list[CheckResult]:
     return [
-        Finding(rule="constant", level="warning", text=f"p{i} never changes; name it under `drop`", column=f"p{i}")
+        CheckResult(
+            rule="constant", level="warning", message=f"p{i} never changes; name it under `drop`", column=f"p{i}"
+        )
         for i in range(n)
     ]
 
 
 def test_few_are_shown_as_they_are() -> None:
-    assert folded(constants(3)) == constants(3)
+    assert merge_similar(constants(3)) == constants(3)
 
 
 def test_of_many_the_first_stands_for_all_and_names_others() -> None:
-    found = folded(constants(133))
-    assert [finding.text for finding in found] == [
+    found = merge_similar(constants(133))
+    assert [finding.message for finding in found] == [
         "p0 never changes; name it under `drop`; the same of 132 more: p1, p2, p3, p4, p5, ..."
     ]
-    assert [finding.text for finding in folded(constants(4))] == [
+    assert [finding.message for finding in merge_similar(constants(4))] == [
         "p0 never changes; name it under `drop`; the same of 3 more: p1, p2, p3"
     ]
 
 
 def test_other_rules_and_levels_and_what_is_of_no_column_stay_apart() -> None:
-    rows = [Finding(rule="split_overlap", level="warning", text=str(i)) for i in range(9)]
+    rows = [CheckResult(rule="split_overlap", level="warning", message=str(i)) for i in range(9)]
     notes = [finding.model_copy(update={"level": "note"}) for finding in constants(2)]
-    assert folded([*constants(4), *notes, *rows]) == [*folded(constants(4)), *notes, *rows]
+    assert merge_similar([*constants(4), *notes, *rows]) == [*merge_similar(constants(4)), *notes, *rows]

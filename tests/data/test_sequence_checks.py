@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from fivefold.config.datasets import Dataset as Params
+from fivefold.config.datasets import DatasetConfig as Params
 from fivefold.data.prepare import prepare
 from fivefold.errors import CheckError
 
@@ -23,7 +23,7 @@ def found(frame: pd.DataFrame, folder: Path, **said: Any) -> list[tuple[str, str
     """Return rule, level and text of what is found in a table, whose block is `said`."""
     frame.to_csv(folder / "a.csv", index=False)
     _, findings = prepare(BLOCKS.validate_python({"source": str(folder / "a.csv"), **said}, strict=False), 0)
-    return [(f.rule, f.level, f.text) for f in findings if f.rule not in ("class_balance", "absent_class")]
+    return [(f.rule, f.level, f.message) for f in findings if f.rule not in ("class_balance", "absent_class")]
 
 
 class TestSequences:
@@ -117,7 +117,7 @@ class TestSeries:
         split = {"by": "time", "validation": 10, "test": 10}
         said = {**block, "source": str(tmp_path / "a.csv"), "exogenous": ["heat"], "normalize": "none", "split": split}
         _, findings = prepare(BLOCKS.validate_python(said, strict=False), 0)
-        assert [f.text for f in findings] == ([text] if what else [])
+        assert [f.message for f in findings] == ([text] if what else [])
 
     def test_a_value_far_out(self, tmp_path: Path) -> None:
         heat = RANDOM.normal(size=self.N)

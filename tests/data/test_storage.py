@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from fivefold.data.dataset import Dataset
-from fivefold.data.storage import FIELDS, digest, load_dataset, save_dataset, sha256, verify, write_manifest
+from fivefold.data.storage import (
+    ARRAY_FIELDS,
+    load_dataset,
+    manifest_sha256,
+    save_dataset,
+    sha256,
+    verify_manifest,
+    write_manifest,
+)
 from fivefold.errors import ArtifactError
 
 from ..conftest import dataset_of, schema_of
@@ -31,7 +39,7 @@ def images() -> Dataset:
 def every_field() -> Dataset:
     told = table()
     parts = (
-        replace(records, groups=records.rows // 2, also=records.x[:, :1], season=records.x[:, 1:2])
+        replace(records, groups=records.rows // 2, extra_targets=records.x[:, :1], seasonal_naive=records.x[:, 1:2])
         for records in told.splits().values()
     )
     return Dataset(told.schema, *parts)
@@ -58,7 +66,7 @@ class TestRoundTrip:
         loaded = load_dataset(tmp_path)
         assert loaded.schema == dataset.schema
         for name, records in dataset.splits().items():
-            assert set(FIELDS) == set(vars(records))
+            assert set(ARRAY_FIELDS) == set(vars(records))
             for field, given in vars(records).items():
                 found = getattr(loaded.splits()[name], field)
                 assert (found is None) == (given is None)
@@ -104,7 +112,7 @@ class TestVerify:
         with (folder / "test/y.npy").open("ab") as file:
             file.write(b"\0")
         with pytest.raises(ArtifactError, match=r"test/y\.npy must have the SHA-256"):
-            verify(folder)
+            verify_manifest(folder)
 
     @pytest.mark.parametrize("content", ["", "{", '{"other": 1}'])
     def test_a_manifest_that_is_none_is_refused(self, folder: Path, content: str) -> None:
@@ -146,16 +154,16 @@ class TestDigest:
         other = tmp_path_factory.mktemp("other")
         save_dataset(table(), other)
         write_manifest(other)
-        assert digest(other) == digest(folder)
+        assert manifest_sha256(other) == manifest_sha256(folder)
 
     @pytest.mark.parametrize("name", FILES)
     def test_every_file_counts(self, folder: Path, name: str) -> None:
-        before = digest(folder)
+        before = manifest_sha256(folder)
         content = bytearray((folder / name).read_bytes())
         content[-1] ^= 1
         (folder / name).write_bytes(content)
         seal(folder)
-        assert digest(folder) != before
+        assert manifest_sha256(folder) != before
 
     def test_the_hash_is_sha_256(self, tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(b"abc")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from fivefold.config.datasets import Dataset as Params
+from fivefold.config.datasets import DatasetConfig as Params
 from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
 from fivefold.errors import DataError

@@ -14,7 +14,7 @@ from .project import Project
 from .test_crash import answers, free_port, until
 
 TRAIN = ("python", "-m", "pipeline.train", "new")
-NEW = "models.new.training.start"
+NEW = "models.new.training.pretrained"
 
 
 def history(project: Project, name: str) -> pd.DataFrame:

@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.data.dataset import Dataset, Records
+from fivefold.data.dataset import Dataset, Split
 from fivefold.data.schema import Column
-from fivefold.evaluation.evaluate import judge
+from fivefold.evaluation.evaluate import evaluate
 from fivefold.evaluation.generation.metrics import entropy
-from fivefold.evaluation.generation.plots import learning_curve, of_records
-from fivefold.evaluation.generation.report import Compared, doubts
-from fivefold.evaluation.generation.samples import Views, make, noise_of
-from fivefold.evaluation.plots import draw
-from fivefold.evaluation.report import Report
-from fivefold.models.feature_extractor import Expert
-from fivefold.models.serialization import Saved
+from fivefold.evaluation.generation.plots import build_sample_plots, plot_learning_curve
+from fivefold.evaluation.generation.report import GenerationComparison, reference_warnings
+from fivefold.evaluation.generation.samples import ExtractedFeatures, generate, sample_noise
+from fivefold.evaluation.plots import save_plots
+from fivefold.evaluation.report import EvaluationReport
+from fivefold.models.feature_extractor import ReferenceClassifier
+from fivefold.models.serialization import TrainedModel
 
 from ..models.test_contract import CASES, Case, records, saved_of, schema_for
 
@@ -43,13 +43,13 @@ def dataset(case: Case) -> Dataset:
     return dataset_of(schema_for(case), *parts)
 
 
-def with_seed(saved: Saved) -> Saved:
-    saved.facts["params"] = {"seed": 0}
+def with_seed(saved: TrainedModel) -> TrainedModel:
+    saved.metadata["params"] = {"seed": 0}
     return saved
 
 
-def report_of(case: Case, expert: Expert | None) -> Report:
-    return judge(
+def report_of(case: Case, expert: ReferenceClassifier | None) -> EvaluationReport:
+    return evaluate(
         "m",
         with_seed(saved_of(case)),
         dataset(case),
@@ -59,7 +59,7 @@ def report_of(case: Case, expert: Expert | None) -> Report:
     )
 
 
-EXPERT = Expert("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
+EXPERT = ReferenceClassifier("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
 OWN = ["energy", "fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
 OF_ROWS = ["two_sample_trees", "wasserstein", "correlation", "nearest", "copies"]
 
@@ -75,14 +75,14 @@ OF_ROWS = ["two_sample_trees", "wasserstein", "correlation", "nearest", "copies"
     ],
 )
 def test_every_score_stands_beside_that_of_real_rows(
-    case: str, expert: Expert | None, scores: list[str], tmp_path: Path
+    case: str, expert: ReferenceClassifier | None, scores: list[str], tmp_path: Path
 ) -> None:
     found = report_of(CASES[case], expert)
     assert list(found.scores) == ["test", "val", "train"]
     expected = [name for score in scores for name in (score, f"{score}_floor")]
     assert all(list(each) == expected for each in found.scores.values())
     assert all(np.isfinite(list(each.values())).all() for each in found.scores.values())
-    draw(found.pictures, tmp_path / "plots")
+    save_plots(found.plots, tmp_path / "plots")
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
     assert drawn == {*found.tables, "samples"} | ({"real"} if "columns" not in found.tables else set())
     assert ("columns" in found.tables) == (case in ("gan", "gan of labelled rows"))
@@ -101,10 +101,10 @@ def test_rows_are_told_as_many_as_there_are_training_rows_and_images_with_the_cl
 
 
 def test_the_judge_is_named_where_there_is_one() -> None:
-    assert report_of(CASES["gan resnet"], EXPERT).lines[-1] == (
+    assert report_of(CASES["gan resnet"], EXPERT).summary[-1] == (
         "records are compared as net (0123456789ab) sees them; other judges see other numbers"
     )
-    assert report_of(CASES["gan"], None).lines[-1].startswith("records are compared by their own features")
+    assert report_of(CASES["gan"], None).summary[-1].startswith("records are compared by their own features")
 
 
 def test_the_same_rows_are_as_like_as_can_be() -> None:
@@ -115,12 +115,12 @@ def test_the_same_rows_are_as_like_as_can_be() -> None:
 
 def test_noise_asks_for_classes_and_is_the_same_for_the_same_seed() -> None:
     saved = saved_of(CASES["gan resnet"])
-    z = noise_of(saved, 4, 7, np.array([3, 0, 9, 3]))
+    z = sample_noise(saved, 4, 7, np.array([3, 0, 9, 3]))
     assert z.shape == (4, 22)
     assert z[:, 12:].argmax(1).tolist() == [3, 0, 9, 3]
     assert z[:, 12:].sum() == 4
-    assert np.array_equal(make(saved, z), make(saved, noise_of(saved, 4, 7, np.array([3, 0, 9, 3]))))
-    assert not np.array_equal(z[:, :12], noise_of(saved, 4, 8, np.array([3, 0, 9, 3]))[:, :12])
+    assert np.array_equal(generate(saved, z), generate(saved, sample_noise(saved, 4, 7, np.array([3, 0, 9, 3]))))
+    assert not np.array_equal(z[:, :12], sample_noise(saved, 4, 8, np.array([3, 0, 9, 3]))[:, :12])
 
 
 def test_distances_at_zero_and_below_stay_in_the_learning_curve_beside_the_floor() -> None:
@@ -134,7 +134,7 @@ def test_distances_at_zero_and_below_stay_in_the_learning_curve_beside_the_floor
             "kid_floor": 0.002,
         }
     )
-    distances = learning_curve(table, "m").axes[1]
+    distances = plot_learning_curve(table, "m").axes[1]
     drawn = {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in distances.lines}
     assert drawn["energy distance"] == [0.5, -0.002]
     assert drawn["KID"] == [0.1, 0.0]
@@ -151,9 +151,12 @@ def test_the_floor_of_a_learning_curve_is_there_where_a_training_compares_as_a_r
 def test_a_judge_that_only_guesses_is_named(right: int, said: bool) -> None:
     truth = np.repeat([0, 1], 5)
     seen = np.where(np.arange(10) < right, truth, 1 - truth)
-    rows = {"test": Records(np.zeros((10, 1)), truth, np.arange(10))}
-    found = doubts(
-        Compared(rows, {"test": Views(np.zeros((10, 1)), seen)}, {}, schema_for(CASES["gan"]), print), EXPERT
+    rows = {"test": Split(np.zeros((10, 1)), truth, np.arange(10))}
+    found = reference_warnings(
+        GenerationComparison(
+            rows, {"test": ExtractedFeatures(np.zeros((10, 1)), seen)}, {}, schema_for(CASES["gan"]), print
+        ),
+        EXPERT,
     )
     text = (
         "the judge net is no better than guessing: it tells 0.5000 of real test rows, and their largest class is 0.5000"
@@ -171,7 +174,7 @@ def test_rows_are_drawn_by_numeric_columns_alone() -> None:
     ]
     schema = schema_for(CASES["gan"]).model_copy(update={"features": ("w", "a", "b"), "columns": tuple(columns)})
     saved, rows = replace(saved_of(CASES["gan"]), schema=schema), np.zeros((4, 3))
-    (axes,) = of_records("m", saved, rows, rows, 0)["samples"]().axes
+    (axes,) = build_sample_plots("m", saved, rows, rows, 0)["samples"]().axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("a", "b")
     fewer = replace(saved, schema=schema.model_copy(update={"features": ("w", "a"), "columns": tuple(columns[:2])}))
-    assert of_records("m", fewer, rows[:, :2], rows[:, :2], 0) == {}
+    assert build_sample_plots("m", fewer, rows[:, :2], rows[:, :2], 0) == {}

@@ -3,16 +3,23 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import energy_distance
+from scipy import stats
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from fivefold.data.dataset import Array
 from fivefold.evaluation.generation import metrics
-from fivefold.evaluation.generation.metrics import accuracy, by_distance, entropy, explained, fid, two_sample
+from fivefold.evaluation.generation.metrics import (
+    c2st,
+    distance_scores,
+    entropy,
+    fid,
+    linear_classifier_accuracy,
+    tree_regressor_r2,
+)
 from fivefold.models import feature_extractor as pairs
-from fivefold.models.feature_extractor import energy, kid, spread
+from fivefold.models.feature_extractor import energy_distance, kid, mean_pairwise_distance
 
 
 class Flat(nn.Module):
@@ -58,16 +65,28 @@ def test_the_frechet_distance_of_two_normal_distributions_has_a_closed_form() ->
 
 def test_blocks_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
-    whole = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
+    whole = (
+        kid(real, made),
+        mean_pairwise_distance(real),
+        energy_distance(real, made),
+        fid(REAL, MADE),
+        distance_scores(REAL, MADE),
+    )
     monkeypatch.setattr(pairs, "ROWS", 7)
     monkeypatch.setattr(metrics, "BLOCK", 11)
-    parts = kid(real, made), spread(real), energy(real, made), fid(REAL, MADE), by_distance(REAL, MADE)
+    parts = (
+        kid(real, made),
+        mean_pairwise_distance(real),
+        energy_distance(real, made),
+        fid(REAL, MADE),
+        distance_scores(REAL, MADE),
+    )
     assert parts[:4] == pytest.approx(whole[:4])
     assert parts[4] == pytest.approx(whole[4])
 
 
 def test_the_mean_distance_of_two_rows() -> None:
-    assert spread(torch.tensor([[0.0], [3.0], [7.0]])) == pytest.approx((3 + 4 + 7) / 3)
+    assert mean_pairwise_distance(torch.tensor([[0.0], [3.0], [7.0]])) == pytest.approx((3 + 4 + 7) / 3)
 
 
 def test_precision_recall_density_and_coverage_are_those_of_a_loop_over_pairs() -> None:
@@ -78,9 +97,9 @@ def test_precision_recall_density_and_coverage_are_those_of_a_loop_over_pairs() 
 
     near = np.array([[np.linalg.norm(x - y) < radius(real, i) for y in made] for i, x in enumerate(real)])
     theirs = np.array([[np.linalg.norm(x - y) < radius(made, j) for j, y in enumerate(made)] for x in real])
-    assert by_distance(real, made) == pytest.approx(
+    assert distance_scores(real, made) == pytest.approx(
         {
-            "energy": energy(torch.from_numpy(real), torch.from_numpy(made)),
+            "energy": energy_distance(torch.from_numpy(real), torch.from_numpy(made)),
             "precision": near.any(0).mean(),
             "recall": theirs.any(1).mean(),
             "density": near.sum() / (5 * len(made)),
@@ -92,16 +111,16 @@ def test_precision_recall_density_and_coverage_are_those_of_a_loop_over_pairs() 
 def test_rows_of_one_distribution_cannot_be_told_apart_and_others_can() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(400, 3)), random.normal(size=(500, 3))
-    assert two_sample(x, y, 0) == pytest.approx(0.5, abs=0.1)
-    assert two_sample(x, y + 3, 0) > 0.95
-    assert by_distance(x, y)["density"] == pytest.approx(1, abs=0.15)
+    assert c2st(x, y, 0) == pytest.approx(0.5, abs=0.1)
+    assert c2st(x, y + 3, 0) > 0.95
+    assert distance_scores(x, y)["density"] == pytest.approx(1, abs=0.15)
 
 
 def test_a_classifier_that_learnt_classes_tells_them() -> None:
     random = np.random.default_rng(0)
     y = np.arange(300) % 3
     x = np.eye(3)[y] * 4 + random.normal(size=(300, 3))
-    assert accuracy(x[:150], y[:150], x[150:], y[150:]) > 0.9
+    assert linear_classifier_accuracy(x[:150], y[:150], x[150:], y[150:]) > 0.9
 
 
 def test_entropy_in_bits() -> None:
@@ -111,12 +130,12 @@ def test_entropy_in_bits() -> None:
 
 def test_the_energy_distance_is_that_of_scipy_in_the_mean_distance_of_real_rows() -> None:
     x, y = REAL[:, 0].astype(np.float64), MADE[:, 0].astype(np.float64)
-    biased = energy_distance(x, y) ** 2  # a row's distance from itself is counted there
+    biased = stats.energy_distance(x, y) ** 2  # a row's distance from itself is counted there
     own, theirs = (float(np.abs(each[:, None] - each).mean()) for each in (x, y))
     n, m = len(x), len(y)
     golden = (biased - own / (n - 1) - theirs / (m - 1)) / (own * n / (n - 1))
     pair = torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None]
-    assert energy(*pair) == pytest.approx(golden, rel=1e-6)
+    assert energy_distance(*pair) == pytest.approx(golden, rel=1e-6)
 
 
 def test_the_energy_distance_sees_a_ring_that_kid_cannot_tell_from_a_normal_distribution() -> None:
@@ -126,13 +145,13 @@ def test_the_energy_distance_sees_a_ring_that_kid_cannot_tell_from_a_normal_dist
     normal = random.multivariate_normal(ring.mean(0), np.cov(ring.T), 2000)
     halves, apart = ((torch.from_numpy(ring[:1000]), torch.from_numpy(each[1000:])) for each in (ring, normal))
     assert abs(kid(*apart)) < 5 * abs(kid(*halves)) + 0.01
-    assert energy(*apart) > 20 * abs(energy(*halves))
+    assert energy_distance(*apart) > 20 * abs(energy_distance(*halves))
 
 
 def test_one_real_row_again_and_again_is_about_as_far_as_two_real_rows_are() -> None:
     real = torch.from_numpy(rows(400, 3))
-    assert energy(real, real[:1].repeat(400, 1)) == pytest.approx(1, abs=0.6)
-    assert energy(torch.zeros(3, 2), torch.ones(3, 2)) == 0  # real rows that are all the same are no unit
+    assert energy_distance(real, real[:1].repeat(400, 1)) == pytest.approx(1, abs=0.6)
+    assert energy_distance(torch.zeros(3, 2), torch.ones(3, 2)) == 0  # real rows that are all the same are no unit
 
 
 def test_trees_tell_apart_what_no_line_parts_and_explain_values() -> None:
@@ -140,12 +159,12 @@ def test_trees_tell_apart_what_no_line_parts_and_explain_values() -> None:
     x = random.normal(size=(400, 2))
     pairs = x * np.array([1, 0.1]) + np.array([0, 1]) * x[:, :1] ** 2  # a parabola, and a cloud of the same means
     cloud = random.normal(pairs.mean(0), pairs.std(0), (400, 2))
-    assert two_sample(pairs, cloud, 0) < 0.6 < 0.8 < two_sample(pairs, cloud, 0, trees=True)
-    assert two_sample(x[:200], x[200:], 0, trees=True) == pytest.approx(0.5, abs=0.15)
+    assert c2st(pairs, cloud, 0) < 0.6 < 0.8 < c2st(pairs, cloud, 0, use_trees=True)
+    assert c2st(x[:200], x[200:], 0, use_trees=True) == pytest.approx(0.5, abs=0.15)
     y = np.abs(x[:, 0])
-    assert 0.9 < explained(x[:300], y[:300], x[300:], y[300:]) <= 1
+    assert 0.9 < tree_regressor_r2(x[:300], y[:300], x[300:], y[300:]) <= 1
 
 
 def test_a_class_that_is_alone_is_all_that_is_told() -> None:
     x = np.arange(8.0)[:, None]
-    assert accuracy(x, np.ones(8, int), x, np.arange(8) % 4) == 0.25
+    assert linear_classifier_accuracy(x, np.ones(8, int), x, np.arange(8) % 4) == 0.25

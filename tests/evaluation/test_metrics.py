@@ -7,14 +7,14 @@ from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from fivefold.config.networks.mlp import Mlp
-from fivefold.data.baselines import places
-from fivefold.data.dataset import Array, Records
+from fivefold.data.baselines import naive_indices
+from fivefold.data.dataset import Array, Split
 from fivefold.errors import TrainingError
 from fivefold.evaluation import metrics
-from fivefold.evaluation.predict import BATCH, predict
-from fivefold.models.factory import Shape, build_network
-from fivefold.models.inference import Classify, Deployed, Preprocess
-from fivefold.preprocessing.pipeline import Chain
+from fivefold.evaluation.predict import BATCH_SIZE, predict
+from fivefold.models.factory import InputSpec, build_network
+from fivefold.models.inference import InferenceModel, Preprocess, SoftmaxHead
+from fivefold.preprocessing.pipeline import Pipeline
 
 from ..conftest import schema_of
 
@@ -50,24 +50,24 @@ class TestByHand:
 
     def test_auc(self) -> None:
         # class 0: 0.7 lies above 0.1, 0.5 and 0.2; class 1: 0.8 and 0.4 above 0.2 and 0.2; class 2: 0.6 above 0.1
-        assert metrics.auc(Y, P) == 1
+        assert metrics.roc_auc(Y, P) == 1
         # class 0: 0.2 lies above 0.1 alone, of 0.5, 0.1 and 0.7; class 1: 0.4 and 0.8 above 0.2; class 2: 0.1
         # below 0.6, beside two of 0.1
-        assert metrics.auc(Y, P[::-1]) == pytest.approx((1 / 3 + 1 + 1 / 3) / 3)
+        assert metrics.roc_auc(Y, P[::-1]) == pytest.approx((1 / 3 + 1 + 1 / 3) / 3)
 
     def test_auc_leaves_out_a_class_without_rows(self) -> None:
         y, p = np.array([0, 0, 1]), np.array([[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.3, 0.7, 0.0]])
         # class 0: 0.9 lies above 0.3, 0.1 does not; class 1: 0.7 lies above both
-        assert metrics.auc(y, p) == pytest.approx((1 / 2 + 1) / 2)
+        assert metrics.roc_auc(y, p) == pytest.approx((1 / 2 + 1) / 2)
 
     def test_auc_of_rows_of_one_class_is_chance(self) -> None:
-        assert metrics.auc(np.array([1, 1]), np.array([[0.1, 0.9], [0.2, 0.8]])) == 0.5
+        assert metrics.roc_auc(np.array([1, 1]), np.array([[0.1, 0.9], [0.2, 0.8]])) == 0.5
 
     def test_bits(self) -> None:
         p = np.array([[0.5, 0], [0.25, 1], [0.125, 2], [1, 0]])
-        assert metrics.bits(Y, p) == pytest.approx((1 + 2 + 3 + 0) / 4)
+        assert metrics.bits_per_token(Y, p) == pytest.approx((1 + 2 + 3 + 0) / 4)
         assert metrics.perplexity(Y, p) == pytest.approx(2**1.5)
-        assert metrics.right(Y, p) == 0.5
+        assert metrics.token_accuracy(Y, p) == 0.5
 
     def test_macro_f1_leaves_out_a_class_that_is_neither_true_nor_predicted(self) -> None:
         y, p = np.array([0, 1]), np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1]])
@@ -102,7 +102,7 @@ class TestByHand:
 
     def test_the_calibration_table_holds_only_bins_with_rows(self) -> None:
         y, p = np.array([0, 1, 1]), np.array([[0.69, 0.31], [0.71, 0.29], [0.0, 1.0]])
-        table = metrics.calibration(y, p)
+        table = metrics.calibration_curve(y, p)
         np.testing.assert_allclose(table["confidence"], [0.7, 1.0])
         np.testing.assert_allclose(table["accuracy"], [0.5, 1.0])
         assert table["rows"].tolist() == [2, 1]
@@ -132,7 +132,7 @@ class TestAgainstOthers:
         exact = p.astype(float) / p.astype(float).sum(axis=1, keepdims=True)
         assert metrics.balanced_accuracy(y, p) == pytest.approx(reference.balanced_accuracy_score(y, best))
         theirs = reference.roc_auc_score(y, exact[:, 1] if k == 2 else exact, multi_class="ovr", average="macro")
-        assert metrics.auc(y, p) == pytest.approx(theirs, rel=1e-6)
+        assert metrics.roc_auc(y, p) == pytest.approx(theirs, rel=1e-6)
         assert metrics.brier(y, p) == pytest.approx(reference.brier_score_loss(y, exact, scale_by_half=False), rel=1e-6)
         assert metrics.log_loss(y, p) == pytest.approx(-np.log(p[np.arange(n), y].astype(float)).mean(), rel=1e-6)
 
@@ -146,17 +146,17 @@ class TestAgainstOthers:
 
 class TestScore:
     def test_each_task_has_its_metrics_the_leading_one_first(self) -> None:
-        classes = [metric.name for metric in metrics.metrics_of(schema_of((2,), 3))]
-        values = [metric.name for metric in metrics.metrics_of(schema_of((2,)))]
+        classes = [metric.name for metric in metrics.metrics_for_task(schema_of((2,), 3))]
+        values = [metric.name for metric in metrics.metrics_for_task(schema_of((2,)))]
         assert classes == ["accuracy", "macro_f1", "balanced_accuracy", "auc", "log_loss", "brier", "ece"]
         assert values == ["r2", "rmse", "mae"]
         language = schema_of((2,), 3).model_copy(update={"kind": "text", "task": "language"})
-        assert [metric.name for metric in metrics.metrics_of(language)] == ["bits", "perplexity", "accuracy"]
+        assert [metric.name for metric in metrics.metrics_for_task(language)] == ["bits", "perplexity", "accuracy"]
 
     def test_the_middle_quantile_is_scored_and_all_of_them_as_quantiles(self) -> None:
         schema = schema_of((2,)).model_copy(update={"levels": (0.1, 0.4, 0.9)})
         y, p = np.array([1.0, 5.0]), np.array([[0.0, 2, 3], [6, 7, 8]])
-        scores = metrics.score(schema, y, p)
+        scores = metrics.score_target(schema, y, p)
         assert scores["mae"] == 1.5  # 2 for 1, 7 for 5
         assert scores["coverage"] == 0.5
         # 0.1: 0.1 x 1, 0.9 x 1; 0.4: 0.6 x 1, 0.6 x 2; 0.9: 0.1 x 2, 0.1 x 3
@@ -167,12 +167,12 @@ class TestScore:
         y = Y if schema.classes else Y.astype(float)
         perfect = np.eye(3)[Y] if schema.classes else y[:, None]
         poor = P[::-1] if schema.classes else y[:, None] + np.array([[0.5], [-1], [0], [1]])
-        best, worse = metrics.score(schema, y, perfect), metrics.score(schema, y, poor)
+        best, worse = metrics.score_target(schema, y, perfect), metrics.score_target(schema, y, poor)
         found = {name: "higher" if best[name] > worse[name] else "lower" for name in best}
-        assert found == {metric.name: metric.better for metric in metrics.metrics_of(schema)}
+        assert found == {metric.name: metric.direction for metric in metrics.metrics_for_task(schema)}
 
     def test_scores_are_plain_numbers_for_json(self) -> None:
-        assert {type(value) for value in metrics.score(schema_of((2,), 3), Y, P).values()} == {float}
+        assert {type(value) for value in metrics.score_target(schema_of((2,), 3), Y, P).values()} == {float}
 
 
 class TestNaive:
@@ -183,19 +183,21 @@ class TestNaive:
     )
     X = (10 * np.arange(5)[:, None] + np.arange(3))[None]  # step t of column c holds 10 t + c
 
-    def records(self) -> Records:
-        return Records(self.X, np.zeros((1, 6)), np.arange(1), season=np.array([[30.0, 31, 40, 41, 30, 31]]))
+    def records(self) -> Split:
+        return Split(self.X, np.zeros((1, 6)), np.arange(1), seasonal_naive=np.array([[30.0, 31, 40, 41, 30, 31]]))
 
     def test_persistence_is_the_last_step(self) -> None:
-        assert metrics.naive(self.SCHEMA, self.records())["persistence"].tolist() == [[40, 41, 40, 41, 40, 41]]
+        assert metrics.naive_forecasts(self.SCHEMA, self.records())["persistence"].tolist() == [
+            [40, 41, 40, 41, 40, 41]
+        ]
 
     def test_a_season_ago_is_what_the_records_say_and_what_a_model_learns_from(self) -> None:
-        found = metrics.naive(self.SCHEMA, self.records())["seasonal"]
-        np.testing.assert_array_equal(found, self.X.reshape(1, -1)[:, places(self.SCHEMA, "season")])
+        found = metrics.naive_forecasts(self.SCHEMA, self.records())["seasonal"]
+        np.testing.assert_array_equal(found, self.X.reshape(1, -1)[:, naive_indices(self.SCHEMA, "season")])
 
     def test_rows_before_which_there_was_no_season_are_left_out(self) -> None:
         season, y = np.array([[np.nan] * 6, [np.nan, *range(5)], [3.0] * 6]), np.ones((3, 6))
-        records = Records(np.repeat(self.X, 3, axis=0), y, np.arange(3), season=season)
+        records = Split(np.repeat(self.X, 3, axis=0), y, np.arange(3), seasonal_naive=season)
         assert metrics.naive_scores(self.SCHEMA, records)["seasonal_rmse"] == 2
         assert set(metrics.naive_scores(self.SCHEMA, records.take(np.arange(2)))) == {"persistence_rmse"}
 
@@ -207,25 +209,25 @@ class TestNaive:
 
 class TestPredict:
     @pytest.fixture
-    def model(self) -> Deployed:
+    def model(self) -> InferenceModel:
         torch.manual_seed(0)
-        network = build_network(Mlp(family="mlp", hidden=(3,)), Shape((2,), 4))
-        return Deployed(Preprocess(Chain("float64", ())), network, Classify()).eval()
+        network = build_network(Mlp(family="mlp", hidden=(3,)), InputSpec((2,), 4))
+        return InferenceModel(Preprocess(Pipeline("float64", ())), network, SoftmaxHead()).eval()
 
-    def test_batches_are_put_together_in_order(self, model: Deployed) -> None:
-        x = np.random.default_rng(0).normal(size=(2 * BATCH + 3, 2))
+    def test_batches_are_put_together_in_order(self, model: InferenceModel) -> None:
+        x = np.random.default_rng(0).normal(size=(2 * BATCH_SIZE + 3, 2))
         p = predict(model, x)
         assert p.dtype == np.float32
         with torch.no_grad():
             np.testing.assert_allclose(p, model(torch.from_numpy(x)).numpy(), atol=1e-6)
         np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
 
-    def test_the_rows_are_left_as_they_were(self, model: Deployed) -> None:
+    def test_the_rows_are_left_as_they_were(self, model: InferenceModel) -> None:
         x = np.ones((3, 2))
         x.setflags(write=False)  # memory-mapped arrays are read-only
         assert predict(model, x).shape == (3, 4)
 
-    def test_a_prediction_that_is_no_number_raises(self, model: Deployed) -> None:
+    def test_a_prediction_that_is_no_number_raises(self, model: InferenceModel) -> None:
         x = np.ones((9, 2))
         x[3] = x[7] = np.nan
         message = r"predictions must be finite, but row 4 gives \[nan nan nan nan\] \(2 of \d+ rows\); lower training"
@@ -243,8 +245,8 @@ def test_no_score_lies_beyond_its_bounds(classes: int) -> None:
     else:
         y = np.random.default_rng(0).normal(size=(200, 1))
         told = [y + 1, y, -100 * y]
-    bounds = metrics.bounds_of(schema)
+    bounds = metrics.metric_bounds(schema)
     for p in told:
-        scores = metrics.score(schema, y, p)
+        scores = metrics.score_target(schema, y, p)
         assert scores.keys() <= bounds.keys()
         assert all(bounds[name][0] <= value <= bounds[name][1] for name, value in scores.items())

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import auc, roc_auc_score
 
-from fivefold.data.dataset import Array, Records
+from fivefold.data.dataset import Array, Split
 from fivefold.data.schema import Schema
-from fivefold.evaluation.plots import PICTURES, confusion, draw, forecast
-from fivefold.evaluation.tables import gradients, predictions, save_tables, tables
+from fivefold.evaluation.plots import PLOT_FUNCTIONS, plot_confusion_matrix, plot_forecast, save_plots
+from fivefold.evaluation.tables import build_tables, gradient_table, prediction_table, save_tables
 from fivefold.plotting import STYLE
 
 from ..conftest import schema_of
@@ -26,7 +26,7 @@ def drawn(n: int, k: int) -> tuple[Array, Array]:
 
 
 def shown_of(schema: Schema, y: Array, p: Array) -> dict[str, pd.DataFrame]:
-    return tables(schema, Records(np.zeros((len(y), 1)), y, np.arange(len(y))), p, HISTORY)
+    return build_tables(schema, Split(np.zeros((len(y), 1)), y, np.arange(len(y))), p, HISTORY)
 
 
 def areas(roc: pd.DataFrame) -> dict[str, float]:
@@ -85,7 +85,7 @@ class TestOtherTables:
         order = ("1", "2", "9", "10", "11", "never")
         schema = schema_of((3,), 6).model_copy(update={"classes": order})
         y, p = np.array([3, 0, 2, 4, 4]), np.eye(6)[[3, 1, 2, 4, 0]]
-        axes = confusion(shown_of(schema, y, p)["confusion"], "m").axes[0]
+        axes = plot_confusion_matrix(shown_of(schema, y, p)["confusion"], "m").axes[0]
         for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
             assert [label.get_text() for label in labels] == ["1", "2", "9", "10", "11"]
         shown = np.zeros((5, 5))
@@ -110,7 +110,7 @@ class TestOtherTables:
         assert shown["predicted"].to_dict("list") == {"actual": [1, 2], "predicted": [1.5, 2.5]}
 
     def test_gradients_have_a_row_for_each_layer_and_epoch(self) -> None:
-        table = gradients({"gradient": {"first": [1.0, None], "last": [2.0, 0.5]}, "dead": {"relu": [0.1, 0.2]}})
+        table = gradient_table({"gradient": {"first": [1.0, None], "last": [2.0, 0.5]}, "dead": {"relu": [0.1, 0.2]}})
         assert table.epoch.tolist() == [1, 2, 1, 2]
         assert table.layer.tolist() == ["first", "first", "last", "last"]
         np.testing.assert_array_equal(table.norm, [1.0, np.nan, 2.0, 0.5])
@@ -118,8 +118,8 @@ class TestOtherTables:
     @pytest.mark.parametrize("norms", [[0.5], [1e-9, 3.0, 0.0], [None, None], [0.0], [0.1] * 300])
     def test_gradients_of_any_size_are_drawn(self, tmp_path: Path, norms: list[float | None]) -> None:
         layers = {f"layers.{i}": norms for i in range(10)}
-        picture = partial(PICTURES["gradients"], gradients({"gradient": layers}), "m")
-        draw({"gradients": picture}, tmp_path / "plots")
+        picture = partial(PLOT_FUNCTIONS["gradients"], gradient_table({"gradient": layers}), "m")
+        save_plots({"gradients": picture}, tmp_path / "plots")
         assert (tmp_path / "plots/gradients.png").stat().st_size > 5000
 
     def test_tables_are_written_by_name(self, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ class TestPredictions:
     def test_probabilities_stand_in_the_order_of_the_classes(self, k: int) -> None:
         y, p = drawn(12, k)
         rows = np.arange(12) * 7 + 3
-        frame = predictions(schema_of((3,), k), Records(np.zeros((12, 3)), y, rows), p)
+        frame = prediction_table(schema_of((3,), k), Split(np.zeros((12, 3)), y, rows), p)
         assert frame.columns.tolist() == ["row", "target", "prediction", *(f"p_class{i}" for i in range(k))]
         np.testing.assert_array_equal(frame.filter(like="p_").to_numpy(), p)
         assert frame.row.tolist() == rows.tolist()
@@ -142,26 +142,28 @@ class TestPredictions:
         assert frame.prediction.tolist() == [f"class{i}" for i in p.argmax(axis=1)]
 
     def test_values_stand_beside_their_target(self) -> None:
-        given = Records(np.zeros((2, 3)), np.array([1.0, 2]), np.array([8, 5]))
-        frame = predictions(schema_of((3,)), given, np.array([[1.5], [2.5]]))
+        given = Split(np.zeros((2, 3)), np.array([1.0, 2]), np.array([8, 5]))
+        frame = prediction_table(schema_of((3,)), given, np.array([[1.5], [2.5]]))
         assert frame.to_dict("list") == {"row": [8, 5], "target": [1, 2], "prediction": [1.5, 2.5]}
 
     def test_a_class_without_test_rows_keeps_its_column(self) -> None:
-        given = Records(np.zeros((2, 3)), np.array([0, 0]), np.array([0, 1]))
-        frame = predictions(schema_of((3,), 3), given, np.array([[0.6, 0.3, 0.1], [0.5, 0.2, 0.3]]))
+        given = Split(np.zeros((2, 3)), np.array([0, 0]), np.array([0, 1]))
+        frame = prediction_table(schema_of((3,), 3), given, np.array([[0.6, 0.3, 0.1], [0.5, 0.2, 0.3]]))
         assert frame["p_class2"].tolist() == [0.1, 0.3]
 
     def test_quantiles_have_a_column_each(self) -> None:
         schema = schema_of((3,)).model_copy(update={"levels": (0.1, 0.5, 0.9)})
-        frame = predictions(schema, Records(np.zeros((1, 3)), np.array([1.0]), np.array([4])), np.array([[0.5, 1, 2]]))
+        frame = prediction_table(
+            schema, Split(np.zeros((1, 3)), np.array([1.0]), np.array([4])), np.array([[0.5, 1, 2]])
+        )
         assert frame.to_dict("list") == {
             "row": [4], "target": [1], "prediction": [1], "q0.1": [0.5], "q0.5": [1], "q0.9": [2],
         }  # fmt: skip
 
     def test_a_text_has_the_true_token_s_probability(self) -> None:
         schema = schema_of((3,), 3).model_copy(update={"kind": "text", "task": "language"})
-        given = Records(np.zeros((2, 3)), np.array([0, 2]), np.array([7, 8]))
-        frame = predictions(schema, given, np.array([[0.3, 1], [0.9, 2]]))
+        given = Split(np.zeros((2, 3)), np.array([0, 2]), np.array([7, 8]))
+        frame = prediction_table(schema, given, np.array([[0.3, 1], [0.9, 2]]))
         assert frame.to_dict("list") == {
             "row": [7, 8], "target": ["class0", "class2"], "prediction": ["class1", "class2"], "p": [0.3, 0.9],
         }  # fmt: skip
@@ -174,8 +176,8 @@ class TestForecast:
 
     def test_steps_stand_where_they_are_told(self) -> None:
         y = np.array([[4.0, 5], [8, 9]])
-        records = Records(np.arange(8.0).reshape(2, 4, 1), y, np.array([4, 8]), season=y - 7)
-        table = tables(self.SCHEMA, records, np.array([[4.5, 5.5], [8.5, 9.5]]), HISTORY)["forecast"]
+        records = Split(np.arange(8.0).reshape(2, 4, 1), y, np.array([4, 8]), seasonal_naive=y - 7)
+        table = build_tables(self.SCHEMA, records, np.array([[4.5, 5.5], [8.5, 9.5]]), HISTORY)["forecast"]
         assert table.to_dict("list") == {
             "step": [4, 5, 8, 9], "value": ["a+1", "a+2"] * 2, "ahead": [1, 2, 1, 2], "actual": [4, 5, 8, 9],
             "predicted": [4.5, 5.5, 8.5, 9.5], "persistence": [3, 3, 7, 7],
@@ -184,9 +186,9 @@ class TestForecast:
 
     def test_the_time_of_a_step_stands_beside_it_and_outer_quantiles_have_their_level(self) -> None:
         known = {"step": "1 month", "span": ("1949-01-31", "1949-10-31"), "levels": (0.1, 0.5, 0.9)}
-        records = Records(np.zeros((2, 4, 1)), np.array([[4.0, 5], [8, 9]]), np.array([7, 8]))
+        records = Split(np.zeros((2, 4, 1)), np.array([[4.0, 5], [8, 9]]), np.array([7, 8]))
         p = np.arange(12.0).reshape(2, 6)
-        table = tables(self.SCHEMA.model_copy(update=known), records, p, HISTORY)["forecast"]
+        table = build_tables(self.SCHEMA.model_copy(update=known), records, p, HISTORY)["forecast"]
         assert table.time.astype(str).tolist() == ["1949-08-31", "1949-09-30", "1949-09-30", "1949-10-31"]
         assert table[["q0.1", "predicted", "q0.9"]].to_numpy().tolist() == p.reshape(4, 3).tolist()
 
@@ -202,10 +204,10 @@ class TestForecast:
     def test_the_picture_names_target_times_and_levels(self, step: str, span: tuple[str, ...], ticks: set[str]) -> None:
         update = {"step": step, "span": span, "levels": (0.05, 0.5, 0.95), "values": ("a+1",), "horizon": 1}
         schema = self.SCHEMA.model_copy(update=update)
-        records = Records(np.zeros((4, 4, 1)), np.arange(4.0)[:, None], np.arange(6, 10))
-        table = tables(schema, records, np.arange(12.0).reshape(4, 3), HISTORY)["forecast"]
+        records = Split(np.zeros((4, 4, 1)), np.arange(4.0)[:, None], np.arange(6, 10))
+        table = build_tables(schema, records, np.arange(12.0).reshape(4, 3), HISTORY)["forecast"]
         with mpl.rc_context(STYLE):
-            fig = forecast(table, "m")
+            fig = plot_forecast(table, "m")
             fig.draw_without_rendering()
             (axes,) = fig.axes
             assert ticks & {tick.get_text() for tick in axes.get_xticklabels()}

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fivefold.config.networks.cnn import Stack
+from fivefold.config.networks.cnn import PlainCnn
 from fivefold.data.dataset import Dataset
-from fivefold.evaluation.evaluate import judge
-from fivefold.evaluation.plots import draw
-from fivefold.evaluation.report import Report
-from fivefold.models.feature_extractor import Expert
-from fivefold.models.serialization import Saved
+from fivefold.evaluation.evaluate import evaluate
+from fivefold.evaluation.plots import save_plots
+from fivefold.evaluation.report import EvaluationReport
+from fivefold.models.feature_extractor import ReferenceClassifier
+from fivefold.models.serialization import TrainedModel
 
 from ..conftest import dataset_of
 from ..models.test_contract import CASES, DIGIT, Case, saved_of, schema_for
@@ -74,23 +74,25 @@ class Bright(nn.Module):
         return told
 
 
-def translator(generator: type[nn.Module]) -> Saved:
+def translator(generator: type[nn.Module]) -> TrainedModel:
     saved = saved_of(CASE)
-    saved.facts["params"] = {"seed": 0}
+    saved.metadata["params"] = {"seed": 0}
     into = saved.model.network.get_submodule("generator.into")
     assert isinstance(into, nn.ModuleList)
     into[0], into[1] = generator(), generator()
     return saved
 
 
-def expert() -> Expert:
-    classifier = saved_of(Case(Stack(family="cnn", design="stack", channels=(4,), dense=(6,)), DIGIT, classes=2))
+def expert() -> ReferenceClassifier:
+    classifier = saved_of(
+        Case(PlainCnn(family="cnn", architecture="stack", channels=(4,), dense=(6,)), DIGIT, classes=2)
+    )
     classifier.model.network = Bright()
-    return Expert("net", "0123456789abcdef", classifier)
+    return ReferenceClassifier("net", "0123456789abcdef", classifier)
 
 
-def report(generator: type[nn.Module], who: Expert | None) -> Report:
-    return judge("m", translator(generator), dataset(), HISTORY, {"gradient": {}}, who)
+def report(generator: type[nn.Module], who: ReferenceClassifier | None) -> EvaluationReport:
+    return evaluate("m", translator(generator), dataset(), HISTORY, {"gradient": {}}, who)
 
 
 MEANS = ["cycle_l1", "kid", "kid_floor", "kid_before", "identity_l1"]
@@ -109,7 +111,7 @@ def test_a_perfect_translation_is_told_as_one(tmp_path: Path) -> None:
     own = [np.abs(256 - 2.0 * test.x[test.y == i]).mean() / 255 for i in (0, 1)]
     assert found.scores["test"]["identity_l1_first"] == pytest.approx(own[0])
     assert found.scores["test"]["identity_l1"] == pytest.approx(np.mean(own))
-    draw(found.pictures, tmp_path / "plots")
+    save_plots(found.plots, tmp_path / "plots")
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
     assert drawn == {*found.tables, "into_first", "into_second"}
     assert list(found.tables["learning_curve"]) == [
@@ -146,7 +148,9 @@ def test_without_a_judge_pixels_are_compared_and_nobody_says_what_images_are_tak
     found = report(Inverse, None)
     assert list(found.scores["test"])[: len(MEANS)] == MEANS
     assert "judged" not in found.predictions
-    assert found.lines[-1] == "images are compared by their pixels, since there is no judge"
+    assert found.summary[-1] == "images are compared by their pixels, since there is no judge"
     assert (
-        report(Inverse, expert()).lines[0].startswith("target_rate 1.0000, into class0 1.0000, into class1 1.0000; of")
+        report(Inverse, expert())
+        .summary[0]
+        .startswith("target_rate 1.0000, into class0 1.0000, into class1 1.0000; of")
     )

@@ -1,7 +1,7 @@
 import pytest
 
-from fivefold.data.readers.text import tokenise
-from fivefold.generation.text import gap
+from fivefold.data.readers.text import tokenize
+from fivefold.generation.text import separator_before
 
 TEXTS = [
     "Tilney's well-known house, it seems, was (nearly) empty!",
@@ -13,12 +13,12 @@ TEXTS = [
 
 
 def joined(tokens: list[str], how: str) -> str:
-    return "".join(gap(tokens[:i], token, how) + token for i, token in enumerate(tokens))
+    return "".join(separator_before(tokens[:i], token, how) + token for i, token in enumerate(tokens))
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_words_and_signs_are_set_as_they_were(text: str) -> None:
-    assert joined(list(tokenise(text, "word")), "word") == text
+    assert joined(list(tokenize(text, "word")), "word") == text
 
 
 def test_characters_stand_as_they_are() -> None:

@@ -10,45 +10,47 @@ import pytest
 from PIL import Image
 
 from fivefold.cli import main
-from fivefold.config.networks.autoencoder import Generate, Variational
+from fivefold.config.networks.autoencoder import GenerationMode, VariationalVariant
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
-from fivefold.generation.records import makes_records, write
-from fivefold.models.serialization import Saved, save_model
+from fivefold.generation.records import is_record_generator, write_records
+from fivefold.models.serialization import TrainedModel, save_model
 
 from ..models.test_contract import CASES, saved_of
 from .test_text import PARAMS
 
-MAKER = {"variant": Variational(name="variational"), "purpose": Generate(name="generation")}
+MAKER = {"variant": VariationalVariant(name="variational"), "mode": GenerationMode(name="generation")}
 TABLE, IMAGES = saved_of(CASES["gan of labelled rows"]), saved_of(CASES["gan dcgan of a label"])
 
 
 def test_only_what_makes_records_of_noise_writes_them() -> None:
     made = {name for name, case in CASES.items() if name.startswith("gan") or "generates" in name}
-    assert {name for name in ("mlp", "autoencoder", "cyclegan", *made) if makes_records(saved_of(CASES[name]))} == made
+    assert {
+        name for name in ("mlp", "autoencoder", "cyclegan", *made) if is_record_generator(saved_of(CASES[name]))
+    } == made
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_rows_are_written_each_class_in_turn(tmp_path: Path, suffix: str) -> None:
-    path = write(TABLE, 25, tmp_path / "deep" / f"a.{suffix}", seed=3)
+    path = write_records(TABLE, 25, tmp_path / "deep" / f"a.{suffix}", seed=3)
     frame = pd.read_parquet(path) if suffix == "parquet" else pd.read_csv(path)
     assert list(frame) == [*"abcdefghijkl", "y"]
     assert frame["y"].tolist() == [f"class{i % 10}" for i in range(25)]
-    again, other = (write(TABLE, 25, tmp_path / f"b.{suffix}", seed=seed).read_bytes() for seed in (3, 4))
+    again, other = (write_records(TABLE, 25, tmp_path / f"b.{suffix}", seed=seed).read_bytes() for seed in (3, 4))
     assert again == path.read_bytes()
     assert other != again
 
 
 def test_rows_of_one_class_are_written(tmp_path: Path) -> None:
-    assert set(pd.read_csv(write(TABLE, 9, tmp_path / "a.csv", asked="class7"))["y"]) == {"class7"}
+    assert set(pd.read_csv(write_records(TABLE, 9, tmp_path / "a.csv", class_name="class7"))["y"]) == {"class7"}
 
 
 def test_images_are_written_as_an_array_or_shown(tmp_path: Path) -> None:
-    with np.load(write(IMAGES, 12, tmp_path / "a.npz"), allow_pickle=False) as file:
+    with np.load(write_records(IMAGES, 12, tmp_path / "a.npz"), allow_pickle=False) as file:
         assert (file["x"].shape, file["x"].dtype) == ((12, 3, 33, 17), np.uint8)
         assert file["y"].tolist() == [*range(10), 0, 1]
         assert set(file.files) == {"x", "y"}
-    with Image.open(write(IMAGES, 12, tmp_path / "a.png")) as image:
+    with Image.open(write_records(IMAGES, 12, tmp_path / "a.png")) as image:
         assert image.format == "PNG"
 
 
@@ -56,7 +58,7 @@ def test_sequences_are_written_as_an_array_of_numbers(tmp_path: Path) -> None:
     case = CASES["autoencoder recurrent"]
     network = case.params.model_copy(update=MAKER)
     saved = saved_of(case._replace(params=network))
-    with np.load(write(saved, 3, tmp_path / "a.npz"), allow_pickle=False) as file:
+    with np.load(write_records(saved, 3, tmp_path / "a.npz"), allow_pickle=False) as file:
         assert (file["x"].shape, file["x"].dtype) == ((3, 7, 3), np.float64)
         assert np.ptp(file["x"]) > 0
         assert not np.array_equal(file["x"], file["x"].round())
@@ -73,20 +75,20 @@ def test_sequences_are_written_as_an_array_of_numbers(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError) as caught:
-        write(TABLE, **{"n": 5, "out": None, **changes})
+        write_records(TABLE, **{"n": 5, "out": None, **changes})
     assert str(caught.value).startswith(line)
 
 
 def test_a_model_that_cannot_be_asked_says_so() -> None:
     with pytest.raises(InputError, match=r"m cannot be asked for a class such as 'a'; set network\.condition, and"):
-        write(saved_of(CASES["gan"]), 5, None, asked="a")
+        write_records(saved_of(CASES["gan"]), 5, None, class_name="a")
 
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Save a model as `poet`, call `fivefold sample poet` in its folder, and return the exit code."""
 
-    def run(saved: Saved, *words: str) -> int:
+    def run(saved: TrainedModel, *words: str) -> int:
         (tmp_path / ".dvc").mkdir()
         (tmp_path / "params.yaml").write_text(PARAMS)
         folder = tmp_path / "models/poet"
@@ -119,7 +121,7 @@ def test_of_another_model_records_are_refused_with_what_makes_them(
     purpose = " and purpose reconstruction" if name == "autoencoder" else ""
     assert capsys.readouterr().err == (
         "error: records are made by a gan, or by an autoencoder of purpose generation, but m is neither, being of"
-        f" family {saved.network.family}{purpose}; name another model\n"
+        f" family {saved.network_config.family}{purpose}; name another model\n"
     )
 
 

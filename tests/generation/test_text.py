@@ -13,91 +13,97 @@ from torch.nn import functional
 
 from fivefold.cli import main
 from fivefold.config.datasets import Text
-from fivefold.config.models import Network
+from fivefold.config.models import NetworkConfig
 from fivefold.config.networks.mlp import Mlp
 from fivefold.config.networks.rnn import Rnn
 from fivefold.config.splits import TimeSplit
-from fivefold.config.training import Auto
-from fivefold.data.prepare import read
+from fivefold.config.training import AutoLoss
+from fivefold.data.prepare import read_raw_dataset
 from fivefold.data.storage import write_manifest
 from fivefold.errors import InputError
-from fivefold.generation.text import opening, sample, stream
+from fivefold.generation.text import default_prompt, generate_text, stream_text
 from fivefold.models.factory import build_network
-from fivefold.models.inference import Classify, Deployed, Preprocess
-from fivefold.models.recurrent import EveryStep
-from fivefold.models.serialization import Saved, network_shape, save_model
-from fivefold.preprocessing.pipeline import Chain
+from fivefold.models.inference import InferenceModel, Preprocess, SoftmaxHead
+from fivefold.models.recurrent import CausalNetwork
+from fivefold.models.serialization import TrainedModel, build_input_spec, save_model
+from fivefold.preprocessing.pipeline import Pipeline
 
-LSTM = Rnn(family="rnn", hidden=(16,), embedding=8)
+LSTM = Rnn(family="rnn", hidden=(16,), embedding_dim=8)
 
 
-def trained(source: Path, text: str, network: Network = LSTM, **changes: Any) -> Saved:
+def trained(source: Path, text: str, network: NetworkConfig = LSTM, **changes: Any) -> TrainedModel:
     """A model of `text` after 60 steps of plain training, from every step of its records where it can be."""
     source.write_text(text)
     split = TimeSplit(validation=5, test=5, by="time")
     given = {"task": "language", "level": "character", "length": 8, "min_count": 1, "split": split, **changes}
-    raw = read(Text.model_validate({"kind": "text", "source": str(source), "checks": {}, **given}))
+    raw = read_raw_dataset(Text.model_validate({"kind": "text", "source": str(source), "checks": {}, **given}))
     everything = np.arange(len(raw.keys.y))
     dataset = raw.encode({"train": everything, "validation": everything[:0], "test": everything[:0]})
-    chain = Chain("float32", ())
+    chain = Pipeline("float32", ())
     torch.manual_seed(0)
-    net = build_network(network, network_shape(dataset.schema, chain, Auto(name="auto")))
+    net = build_network(network, build_input_spec(dataset.schema, chain, AutoLoss(name="auto")))
     x, y = torch.from_numpy(chain(dataset.train.x)), torch.from_numpy(dataset.train.y)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
     for _ in range(60):
         optimizer.zero_grad()
-        if isinstance(net, EveryStep):
+        if isinstance(net, CausalNetwork):
             after = torch.cat([x[:, 1:], y[:, None]], dim=1).long()
-            loss = functional.cross_entropy(net.every_step(x).flatten(0, 1), after.flatten())
+            loss = functional.cross_entropy(net.forward_all_steps(x).flatten(0, 1), after.flatten())
         else:
             loss = functional.cross_entropy(net(x), y)
         loss.backward()
         optimizer.step()
     facts = {"name": "poet", "fingerprint": "f"}
-    return Saved(Deployed(Preprocess(chain), net, Classify()).eval(), dataset.schema, network, Auto(name="auto"), facts)
+    return TrainedModel(
+        InferenceModel(Preprocess(chain), net, SoftmaxHead()).eval(),
+        dataset.schema,
+        network,
+        AutoLoss(name="auto"),
+        facts,
+    )
 
 
 @pytest.fixture(scope="module")
-def abc(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+def abc(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     return trained(tmp_path_factory.mktemp("abc") / "abc.txt", "abc" * 60)
 
 
 @pytest.fixture(scope="module")
-def dice(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+def dice(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """A model of a text without a rule: its chances are far from 0 and 1."""
     text = "".join(np.random.default_rng(0).choice(list("abcdef"), 300, p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.05]))
     return trained(tmp_path_factory.mktemp("dice") / "dice.txt", text)
 
 
 @pytest.mark.parametrize(("prompt", "expected"), [("a", "bcabcabcabcabc"), ("abcab", "cabcabcabcabca")])
-def test_a_repeating_text_goes_on(abc: Saved, prompt: str, expected: str) -> None:
-    assert sample(abc, prompt, 14, temperature=0.1) == expected
+def test_a_repeating_text_goes_on(abc: TrainedModel, prompt: str, expected: str) -> None:
+    assert generate_text(abc, prompt, 14, temperature=0.1) == expected
 
 
-def test_only_as_many_tokens_as_in_training_are_seen(abc: Saved) -> None:
-    assert sample(abc, "a" * 100 + "abcabcab", 7, temperature=0.1) == "cabcabc"
+def test_only_as_many_tokens_as_in_training_are_seen(abc: TrainedModel) -> None:
+    assert generate_text(abc, "a" * 100 + "abcabcab", 7, temperature=0.1) == "cabcabc"
 
 
 def test_another_family_goes_on_too(tmp_path: Path) -> None:
-    network = Mlp(family="mlp", hidden=(16,), embedding=8, pool="flatten")
+    network = Mlp(family="mlp", hidden=(16,), embedding_dim=8, pool="flatten")
     model = trained(tmp_path / "abc.txt", "abc" * 60, network)
-    assert sample(model, "abcabcab", 7, temperature=0.1) == "cabcabc"
+    assert generate_text(model, "abcabcab", 7, temperature=0.1) == "cabcabc"
 
 
 def test_words_are_joined_as_a_text_is_set(tmp_path: Path) -> None:
     text = "The cat sat, the dog ran. " * 30
     model = trained(tmp_path / "cat.txt", text, level="word")
-    assert sample(model, "the cat", 6, temperature=0.1) == " sat, the dog ran."
-    assert list(stream(model, "The cat", 3, temperature=0.1)) == [" sat", ",", " the"]
+    assert generate_text(model, "the cat", 6, temperature=0.1) == " sat, the dog ran."
+    assert list(stream_text(model, "The cat", 3, temperature=0.1)) == [" sat", ",", " the"]
 
 
-def test_the_seed_decides_the_text(dice: Saved) -> None:
-    first, again, other = (sample(dice, "ab", 40, seed=seed) for seed in (1, 1, 2))
+def test_the_seed_decides_the_text(dice: TrainedModel) -> None:
+    first, again, other = (generate_text(dice, "ab", 40, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
 
 
-def test_the_likeliest_of_one_is_the_largest_output(dice: Saved) -> None:
+def test_the_likeliest_of_one_is_the_largest_output(dice: TrainedModel) -> None:
     expected, tokens = "", [dice.schema.vocabulary.index("a")]
     for _ in range(20):
         x = np.zeros((1, 8), np.int32)
@@ -105,23 +111,23 @@ def test_the_likeliest_of_one_is_the_largest_output(dice: Saved) -> None:
         with torch.inference_mode():
             tokens.append(int(dice.model(torch.from_numpy(x))[0, 2:].argmax()) + 2)
         expected += dice.schema.vocabulary[tokens[-1]]
-    assert sample(dice, "a", 20, top_k=1, temperature=50.0) == expected
-    assert sample(dice, "a", 20, temperature=1e-300) == expected
+    assert generate_text(dice, "a", 20, top_k=1, temperature=50.0) == expected
+    assert generate_text(dice, "a", 20, temperature=1e-300) == expected
 
 
-def test_tokens_are_drawn_as_often_as_their_chance_says(dice: Saved) -> None:
+def test_tokens_are_drawn_as_often_as_their_chance_says(dice: TrainedModel) -> None:
     x = np.zeros((1, 8), np.int32)
     x[0, 0] = dice.schema.vocabulary.index("b")
     with torch.inference_mode():
         chances = dice.model(torch.from_numpy(x))[0].numpy().astype(np.float64)
     chances[:2] = 0  # neither padding nor an unknown token is text
     chances = np.sqrt(chances) / np.sqrt(chances).sum()  # temperature 2 halves the logits
-    drawn = [sample(dice, "b", 1, temperature=2.0, seed=seed) for seed in range(2000)]
+    drawn = [generate_text(dice, "b", 1, temperature=2.0, seed=seed) for seed in range(2000)]
     shares = np.array([drawn.count(token) / len(drawn) for token in dice.schema.vocabulary])
     # four standard deviations of a share of 2,000 draws
     assert (np.abs(shares - chances) < 4 * np.sqrt(chances * (1 - chances) / 2000) + 1e-9).all()
     best = {dice.schema.vocabulary[i] for i in np.argsort(-chances)[:2]}
-    assert {sample(dice, "b", 1, top_k=2, temperature=2.0, seed=seed) for seed in range(50)} == best
+    assert {generate_text(dice, "b", 1, top_k=2, temperature=2.0, seed=seed) for seed in range(50)} == best
 
 
 @pytest.mark.parametrize(
@@ -133,11 +139,11 @@ def test_tokens_are_drawn_as_often_as_their_chance_says(dice: Saved) -> None:
     ],
 )
 def test_without_a_prompt_characters_start_from_a_space(
-    abc: Saved, tokens: str, known: tuple[str, ...], start: str
+    abc: TrainedModel, tokens: str, known: tuple[str, ...], start: str
 ) -> None:
     vocabulary = ("<padding>", "<unknown>", *known)
     schema = abc.schema.model_copy(update={"tokens": tokens, "vocabulary": vocabulary})
-    assert opening(replace(abc, schema=schema)) == start
+    assert default_prompt(replace(abc, schema=schema)) == start
 
 
 @pytest.mark.parametrize(
@@ -159,22 +165,22 @@ def test_without_a_prompt_characters_start_from_a_space(
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_drawn(
-    abc: Saved, prompt: str, changes: dict[str, Any], line: str
+    abc: TrainedModel, prompt: str, changes: dict[str, Any], line: str
 ) -> None:
     with pytest.raises(InputError, match=rf"\A{re.escape(line)}"):
-        stream(abc, prompt, **{"n": 5, **changes})
+        stream_text(abc, prompt, **{"n": 5, **changes})
 
 
-def test_a_model_of_another_task_is_refused(abc: Saved) -> None:
+def test_a_model_of_another_task_is_refused(abc: TrainedModel) -> None:
     schema = abc.schema.model_copy(update={"task": "classification", "target": "mood"})
     line = (
         "model must tell the next token of a text, or make records, but poet is of family rnn and task classification;"
         " choose one whose dataset has task language, a gan, or an autoencoder of purpose generation"
     )
     with pytest.raises(InputError, match=rf"\A{re.escape(line)}\Z"):
-        sample(replace(abc, schema=schema), "a", 5)
+        generate_text(replace(abc, schema=schema), "a", 5)
     with pytest.raises(InputError, match=rf"\A{re.escape(line)}\Z"):
-        opening(replace(abc, schema=schema.model_copy(update={"vocabulary": (), "tokens": ""})))
+        default_prompt(replace(abc, schema=schema.model_copy(update={"vocabulary": (), "tokens": ""})))
 
 
 PARAMS = """
@@ -184,23 +190,23 @@ datasets:
   verse:
     kind: text
     source: abc.txt
-    task: language
+    task: language_modeling
     level: character
     length: 8
     split: {validation: 5, test: 5, by: time}
 models:
   poet:
     dataset: verse
-    uses: none
+    depends_on: none
     select: {method: none}
-    network: {family: rnn, hidden: [16], embedding: 8}
+    network: {family: rnn, hidden: [16], embedding_dim: 8}
     training: {}
 """
 
 
 class TestCommand:
     @pytest.fixture(autouse=True)
-    def project(self, abc: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def project(self, abc: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / ".dvc").mkdir()
         (tmp_path / "params.yaml").write_text(PARAMS)
         folder = tmp_path / "models/poet"

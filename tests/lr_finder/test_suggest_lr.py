@@ -6,15 +6,15 @@ import pytest
 from fivefold.config.optimizers import Adam
 from fivefold.data.dataset import Array
 from fivefold.errors import TrainingError
-from fivefold.lr_finder.find import lines
-from fivefold.lr_finder.sweep import HIGHEST, LOWEST, STEPS, Sweep, smoothed, suggestion
+from fivefold.lr_finder.find import suggestion_lines
+from fivefold.lr_finder.sweep import MAX_LR, MIN_LR, NUM_STEPS, SweepResult, exponential_moving_average, suggest_lr
 
-RATES = np.geomspace(LOWEST, HIGHEST, STEPS)
-NOISE = np.random.default_rng(0).normal(size=STEPS)
+RATES = np.geomspace(MIN_LR, MAX_LR, NUM_STEPS)
+NOISE = np.random.default_rng(0).normal(size=NUM_STEPS)
 
 
-def seen(losses: Array, resting: float = 1.0) -> Sweep:
-    return Sweep(RATES[: len(losses)], losses, np.full(len(losses), resting))
+def seen(losses: Array, resting: float = 1.0) -> SweepResult:
+    return SweepResult(RATES[: len(losses)], losses, np.full(len(losses), resting))
 
 
 def valley(best: float) -> Array:
@@ -25,34 +25,34 @@ def valley(best: float) -> Array:
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_a_tenth_of_the_lowest_is_suggested(best: float, noise: float) -> None:
     losses = valley(best) + noise * NOISE
-    found = suggestion("m", seen(losses))
-    assert found == float(f"{RATES[smoothed(losses).argmin()] / 10:.1e}")
+    found = suggest_lr("m", seen(losses))
+    assert found == float(f"{RATES[exponential_moving_average(losses).argmin()] / 10:.1e}")
     assert best / 10 <= found < best * 0.4  # smoothing lags by less than a power of ten
 
 
 def test_that_a_batch_is_hard_says_nothing_of_the_rate() -> None:
     """Losses of few rows differ more than any rate could change them; those of the same rows at rest differ alike."""
     hard = 2 * np.abs(NOISE)
-    found = suggestion("m", Sweep(RATES, valley(0.01) + hard, 1 + hard))
-    assert found == suggestion("m", seen(valley(0.01)))
+    found = suggest_lr("m", SweepResult(RATES, valley(0.01) + hard, 1 + hard))
+    assert found == suggest_lr("m", seen(valley(0.01)))
 
 
 def test_smoothing_is_the_weighted_mean_of_all_before() -> None:
     losses = np.array([3.0, 1.0, 4.0])
     weights = 0.9 ** np.arange(3)[::-1]
-    assert smoothed(losses)[2] == pytest.approx((weights * losses).sum() / weights.sum())
-    assert smoothed(np.full(50, 7.0)) == pytest.approx(np.full(50, 7.0))
+    assert exponential_moving_average(losses)[2] == pytest.approx((weights * losses).sum() / weights.sum())
+    assert exponential_moving_average(np.full(50, 7.0)) == pytest.approx(np.full(50, 7.0))
 
 
 def test_a_fall_at_the_end_of_the_sweep_counts() -> None:
     falling = np.where(RATES < 1, 1.0, 1 - 0.5 * np.log10(np.maximum(RATES, 1)))
-    assert suggestion("m", seen(falling)) == 1.0
+    assert suggest_lr("m", seen(falling)) == 1.0
 
 
 def test_a_fall_counts_where_a_lower_loss_behind_it_may_be_chance() -> None:
     losses = np.where((RATES > 1e-3) & (RATES < 1e-2), 0.7, 1.0)
     losses[-5:] -= 2 * np.array([0, 1, 0, 1.5, 0])
-    assert 1e-4 <= suggestion("m", seen(losses)) < 1e-3
+    assert 1e-4 <= suggest_lr("m", seen(losses)) < 1e-3
 
 
 LEVEL = (
@@ -63,7 +63,7 @@ LEVEL = (
 @pytest.mark.parametrize(
     "losses",
     [
-        np.full(STEPS, 0.7),
+        np.full(NUM_STEPS, 0.7),
         0.7 + 0.1 * NOISE,
         np.where(RATES < 1e-2, 0.7, 0.7 * RATES / 1e-2),
         np.full(3, 1e6),
@@ -73,7 +73,7 @@ LEVEL = (
 )
 def test_a_loss_that_falls_nowhere_is_said(losses: Array) -> None:
     with pytest.raises(TrainingError, match=LEVEL):
-        suggestion("m", seen(losses, losses[0]))
+        suggest_lr("m", seen(losses, losses[0]))
 
 
 def test_noise_is_not_taken_for_a_fall() -> None:
@@ -81,21 +81,25 @@ def test_noise_is_not_taken_for_a_fall() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
         with pytest.raises(TrainingError):
-            suggestion("m", seen(1 + rng.normal(size=STEPS)))
+            suggest_lr("m", seen(1 + rng.normal(size=NUM_STEPS)))
 
 
 def test_a_sweep_ends_by_what_the_loss_is_at_rest_not_by_its_first_batch() -> None:
     easy = np.where(RATES[0] == RATES, 0.01, 1.0)
-    assert not Sweep(RATES, easy, easy).exploded
-    assert Sweep(RATES, easy + 40 * (RATES[-1] == RATES), easy).exploded
-    assert Sweep(RATES, np.where(RATES[-1] == RATES, np.nan, 1.0), easy).exploded
+    assert not SweepResult(RATES, easy, easy).has_diverged
+    assert SweepResult(RATES, easy + 40 * (RATES[-1] == RATES), easy).has_diverged
+    assert SweepResult(RATES, np.where(RATES[-1] == RATES, np.nan, 1.0), easy).has_diverged
 
 
 @pytest.mark.parametrize(
     ("own", "new"), [({"optimizer": {"lr": 1}}, ""), ({"optimizer": {}}, "+"), ({"max_epochs": 3}, "+"), (None, "+")]
 )
 def test_the_suggestion_stands_in_the_words_of_params_yaml_and_of_dvc(own: object, new: str) -> None:
-    told = list(lines("m", {"models": {"m": {"training": own}}}, Adam(name="adamw", lr=0.003, weight_decay=0.1), 2e-5))
+    told = list(
+        suggestion_lines(
+            "m", {"models": {"m": {"training": own}}}, Adam(name="adamw", lr=0.003, weight_decay=0.1), 2e-5
+        )
+    )
     assert told == [
         "models.m.training.optimizer.lr: 0.003 now, 2e-05 suggested",
         "in params.yaml: optimizer: {name: adamw, lr: 2e-05, weight_decay: 0.1}",

@@ -6,30 +6,42 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fivefold.config.networks.gan import Clipped, Contest, Hinge, LeastSquares, Minimax, NonSaturating, Penalised
-from fivefold.models.adversarial import critic_loss, generator_loss, gradient_penalty, r1
+from fivefold.config.networks.gan import (
+    WGANGP,
+    AdversarialLossConfig,
+    HingeGAN,
+    LeastSquaresGAN,
+    NonSaturatingGAN,
+    StandardGAN,
+    WGANClip,
+)
+from fivefold.models.adversarial import discriminator_loss, generator_loss, gradient_penalty, r1_penalty
 
 REAL, MADE = np.array([-1.5, 0.2, 3.0]), np.array([-2.0, 0.5, 0.0])
 NO, YES = np.log(1 + np.exp(MADE)).mean(), np.log(1 + np.exp(-MADE)).mean()  # cross-entropy of made ones: no; yes
 TRUE, FALSE = np.log(1 + np.exp(-REAL)).mean(), np.log(1 + np.exp(REAL)).mean()
 
-LOSSES: list[tuple[Contest, float, float]] = [
-    (Minimax(name="minimax"), TRUE + NO, -NO),
-    (Minimax(name="minimax", smoothing=0.1), 0.9 * TRUE + 0.1 * FALSE + NO, -NO),
-    (NonSaturating(name="non_saturating"), TRUE + NO, YES),
-    (NonSaturating(name="non_saturating", smoothing=0.25), 0.75 * TRUE + 0.25 * FALSE + NO, YES),
-    (LeastSquares(name="least_squares"), (2.5**2 + 0.8**2 + 2**2 + 4.25) / 6, (3**2 + 0.5**2 + 1) / 6),
-    (LeastSquares(name="least_squares", smoothing=0.2), (2.3**2 + 0.6**2 + 2.2**2 + 4.25) / 6, (9 + 0.25 + 1) / 6),
-    (Hinge(name="hinge"), (2.5 + 0.8 + 0) / 3 + (0 + 1.5 + 1) / 3, 0.5),
-    (Clipped(name="wasserstein_clip"), -0.5 - 1.7 / 3, 0.5),
-    (Penalised(name="wasserstein_gp"), -0.5 - 1.7 / 3, 0.5),
+LOSSES: list[tuple[AdversarialLossConfig, float, float]] = [
+    (StandardGAN(name="minimax"), TRUE + NO, -NO),
+    (StandardGAN(name="minimax", label_smoothing=0.1), 0.9 * TRUE + 0.1 * FALSE + NO, -NO),
+    (NonSaturatingGAN(name="non_saturating"), TRUE + NO, YES),
+    (NonSaturatingGAN(name="non_saturating", label_smoothing=0.25), 0.75 * TRUE + 0.25 * FALSE + NO, YES),
+    (LeastSquaresGAN(name="least_squares"), (2.5**2 + 0.8**2 + 2**2 + 4.25) / 6, (3**2 + 0.5**2 + 1) / 6),
+    (
+        LeastSquaresGAN(name="least_squares", label_smoothing=0.2),
+        (2.3**2 + 0.6**2 + 2.2**2 + 4.25) / 6,
+        (9 + 0.25 + 1) / 6,
+    ),
+    (HingeGAN(name="hinge"), (2.5 + 0.8 + 0) / 3 + (0 + 1.5 + 1) / 3, 0.5),
+    (WGANClip(name="wasserstein_clip"), -0.5 - 1.7 / 3, 0.5),
+    (WGANGP(name="wasserstein_gp"), -0.5 - 1.7 / 3, 0.5),
 ]
 
 
 @pytest.mark.parametrize(("loss", "critic", "generator"), LOSSES, ids=[str(case[0]) for case in LOSSES])
-def test_a_loss_is_its_closed_form(loss: Contest, critic: float, generator: float) -> None:
+def test_a_loss_is_its_closed_form(loss: AdversarialLossConfig, critic: float, generator: float) -> None:
     real, made = torch.from_numpy(REAL), torch.from_numpy(MADE)
-    assert float(critic_loss(loss, real, made)) == pytest.approx(critic)
+    assert float(discriminator_loss(loss, real, made)) == pytest.approx(critic)
     assert float(generator_loss(loss, made)) == pytest.approx(generator)
 
 
@@ -38,7 +50,7 @@ def test_torch_agrees_on_cross_entropies() -> None:
     cross = functional.binary_cross_entropy_with_logits
     smooth = torch.full_like(real, 0.9)
     expected = cross(real, smooth) + cross(made, torch.zeros_like(made))
-    assert torch.allclose(critic_loss(Minimax(name="minimax", smoothing=0.1), real, made), expected)
+    assert torch.allclose(discriminator_loss(StandardGAN(name="minimax", label_smoothing=0.1), real, made), expected)
 
 
 def linear(*weights: float) -> nn.Linear:
@@ -54,7 +66,7 @@ def test_the_slope_of_a_linear_critic_is_the_norm_of_its_weights(weights: tuple[
     assert float(gradient_penalty(lambda x: critic(x)[:, 0], real, made).detach()) == pytest.approx(
         (slope - 1) ** 2, abs=1e-6
     )
-    assert float(r1(lambda x: critic(x)[:, 0], real).detach()) == pytest.approx(slope**2 / 2)
+    assert float(r1_penalty(lambda x: critic(x)[:, 0], real).detach()) == pytest.approx(slope**2 / 2)
 
 
 def test_the_penalty_is_taken_between_real_and_made_records() -> None:

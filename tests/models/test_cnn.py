@@ -9,35 +9,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial
+from fivefold.config.networks.cnn import Fcn, PlainCnn, ResNet, ResNet1d, Tcn, TutorialCnn
 from fivefold.errors import ParamsError
-from fivefold.models.cnn.image import Block
-from fivefold.models.cnn.temporal import Convolution, MaskedNorm, TcnNetwork, last_of, mean_of
-from fivefold.models.factory import Shape, build_network
+from fivefold.models.cnn.image import BasicBlock
+from fivefold.models.cnn.temporal import ConvBatchNorm, MaskedBatchNorm, TcnNetwork, masked_mean, select_last_step
+from fivefold.models.factory import InputSpec, build_network
 
 CNN: Any = {"family": "cnn"}
-RESNET = ResNet(**CNN, design="resnet", depth=8)
-DESIGNS = [Fcn(**CNN, design="fcn"), ResNet1d(**CNN, design="resnet1d"), Tcn(**CNN, design="tcn")]
+RESNET = ResNet(**CNN, architecture="resnet", depth=8)
+DESIGNS = [Fcn(**CNN, architecture="fcn"), ResNet1d(**CNN, architecture="resnet1d"), Tcn(**CNN, architecture="tcn")]
 
 
-def tcn(shape: Shape, **changes: Any) -> TcnNetwork:
-    network = build_network(Tcn(**CNN, design="tcn", **{"channels": (6, 6), **changes}), shape)
+def tcn(shape: InputSpec, **changes: Any) -> TcnNetwork:
+    network = build_network(Tcn(**CNN, architecture="tcn", **{"channels": (6, 6), **changes}), shape)
     assert isinstance(network, TcnNetwork)
     return network.eval()
 
 
 def test_the_tutorials_network_is_a_stack_of_nothing_but_defaults() -> None:
     networks = []
-    for params in (Tutorial(**CNN, design="tutorial"), Stack(**CNN, design="stack")):
+    for params in (TutorialCnn(**CNN, architecture="tutorial"), PlainCnn(**CNN, architecture="stack")):
         torch.manual_seed(0)
-        networks.append(build_network(params, Shape((1, 8, 8), 3)))
+        networks.append(build_network(params, InputSpec((1, 8, 8), 3)))
     assert str(networks[0]) == str(networks[1])
     x = torch.randn(2, 1, 8, 8)
     assert torch.equal(networks[0](x), networks[1](x))
 
 
 def test_a_shortcut_of_a_resnet_has_no_weights() -> None:
-    block = Block(2, 5, 2, RESNET).eval()
+    block = BasicBlock(2, 5, 2, RESNET).eval()
     nn.init.zeros_(block.body.get_parameter("5.weight"))  # the last norm's scale: the shortcut alone is left
     x = torch.rand(3, 2, 7, 6)
     out = block(x)  # (3, 5, 4, 3)
@@ -46,13 +46,13 @@ def test_a_shortcut_of_a_resnet_has_no_weights() -> None:
 
 
 def test_a_resnet_halves_twice_and_doubles_its_channels() -> None:
-    network = build_network(ResNet(**CNN, design="resnet", depth=14, width=2), Shape((1, 28, 28), 10))
+    network = build_network(ResNet(**CNN, architecture="resnet", depth=14, widen_factor=2), InputSpec((1, 28, 28), 10))
     x, shapes = torch.zeros(2, 1, 28, 28), []
     for layer in network.get_submodule("layers"):
         x = layer(x)
         shapes.append(tuple(x.shape[1:]))
     blocks = [
-        shape for shape, layer in zip(shapes, network.get_submodule("layers"), strict=True) if type(layer) is Block
+        shape for shape, layer in zip(shapes, network.get_submodule("layers"), strict=True) if type(layer) is BasicBlock
     ]
     assert blocks == [(32, 28, 28)] * 2 + [(64, 14, 14)] * 2 + [(128, 7, 7)] * 2
 
@@ -67,7 +67,7 @@ class TestSteps:
 
     def test_a_norm_is_that_of_the_steps_laid_end_to_end(self) -> None:
         x, real, lengths = self.padded()
-        masked, plain = MaskedNorm(2), nn.BatchNorm1d(2)
+        masked, plain = MaskedBatchNorm(2), nn.BatchNorm1d(2)
         for norm in (masked, plain):
             nn.init.constant_(norm.weight, 1.5)
             nn.init.constant_(norm.bias, 0.5)
@@ -80,48 +80,50 @@ class TestSteps:
 
     def test_where_every_step_is_real_it_is_a_plain_norm(self) -> None:
         x, _, _ = self.padded()
-        masked, marked, plain = MaskedNorm(2), MaskedNorm(2), nn.BatchNorm1d(2)
+        masked, marked, plain = MaskedBatchNorm(2), MaskedBatchNorm(2), nn.BatchNorm1d(2)
         torch.testing.assert_close(masked(x), plain(x))
         torch.testing.assert_close(marked(x, torch.ones(3, 1, 6)), plain(x))
 
     def test_a_mean_is_of_real_steps(self) -> None:
         x, real, lengths = self.padded()
         expected = torch.stack([one[:, :n].mean(1) for one, n in zip(x, lengths, strict=True)])
-        torch.testing.assert_close(mean_of(x, real), expected)
-        torch.testing.assert_close(mean_of(x, None), x.mean(2))
+        torch.testing.assert_close(masked_mean(x, real), expected)
+        torch.testing.assert_close(masked_mean(x, None), x.mean(2))
 
     def test_the_last_step_is_the_last_real_one(self) -> None:
         x, real, lengths = self.padded()
-        assert torch.equal(last_of(x, real), torch.stack([one[:, n - 1] for one, n in zip(x, lengths, strict=True)]))
-        assert torch.equal(last_of(x, None), x[:, :, -1])
+        assert torch.equal(
+            select_last_step(x, real), torch.stack([one[:, n - 1] for one, n in zip(x, lengths, strict=True)])
+        )
+        assert torch.equal(select_last_step(x, None), x[:, :, -1])
 
     def test_a_record_without_a_step_gives_numbers(self) -> None:
         x, real = torch.randn(1, 2, 6), torch.zeros(1, 1, 6)
-        assert mean_of(x, real).tolist() == [[0, 0]]
-        assert torch.equal(last_of(x, real), x[:, :, 0])
-        assert MaskedNorm(2)(x, real).isfinite().all()
+        assert masked_mean(x, real).tolist() == [[0, 0]]
+        assert torch.equal(select_last_step(x, real), x[:, :, 0])
+        assert MaskedBatchNorm(2)(x, real).isfinite().all()
 
     @pytest.mark.parametrize("kernel", [1, 2, 3, 8])
     def test_a_convolution_keeps_the_number_of_steps(self, kernel: int) -> None:
-        layer = Convolution(1, 1, kernel).eval()
+        layer = ConvBatchNorm(1, 1, kernel).eval()
         x = torch.randn(1, 1, 9)
         # SciPy's and NumPy's "same" for an odd kernel; an even one reaches further ahead
         around = np.pad(x[0, 0].numpy(), ((kernel - 1) // 2, kernel // 2))
-        expected = np.correlate(around, layer.convolve.weight[0, 0].detach().numpy(), "valid")
+        expected = np.correlate(around, layer.convolve.view_parameter[0, 0].detach().numpy(), "valid")
         np.testing.assert_allclose(layer(x, None)[0, 0].detach(), expected / np.sqrt(1 + 1e-5), atol=1e-6)
 
 
 class TestTcn:
     @pytest.mark.parametrize("norm", ["none", "weight"])
     def test_a_step_sees_itself_and_the_steps_before_it(self, norm: str) -> None:
-        network, x = tcn(Shape((9, 2), 3), norm=norm), torch.randn(1, 9, 2)
-        before = network.every_step(x)
+        network, x = tcn(InputSpec((9, 2), 3), norm=norm), torch.randn(1, 9, 2)
+        before = network.forward_all_steps(x)
         x[0, 5] += 1
-        changed = (network.every_step(x) != before).any(2)[0]
+        changed = (network.forward_all_steps(x) != before).any(2)[0]
         assert changed.tolist() == [False] * 5 + [True] * 4
 
     def test_it_sees_as_far_back_as_is_said(self) -> None:
-        network, x = tcn(Shape((20, 1), 3), kernel=3, activation="tanh"), torch.randn(1, 20, 1, requires_grad=True)
+        network, x = tcn(InputSpec((20, 1), 3), kernel=3, activation="tanh"), torch.randn(1, 20, 1, requires_grad=True)
         (gradient,) = torch.autograd.grad(network(x).sum(), x)
         seen = 1 + 2 * (3 - 1) * (2**2 - 1)
         assert gradient[0, :, 0].ne(0).tolist() == [False] * (20 - seen) + [True] * seen
@@ -129,27 +131,27 @@ class TestTcn:
     @pytest.mark.parametrize(
         ("shape", "x"),
         [
-            (Shape((9, 2), 3), torch.randn(4, 9, 2)),
-            (Shape((9,), 3, tokens=7), torch.arange(1, 37).reshape(4, 9) % 6 + 1),
+            (InputSpec((9, 2), 3), torch.randn(4, 9, 2)),
+            (InputSpec((9,), 3, vocab_size=7), torch.arange(1, 37).reshape(4, 9) % 6 + 1),
         ],
         ids=["series", "tokens"],
     )
-    def test_the_output_is_that_of_the_last_step(self, shape: Shape, x: Tensor) -> None:
+    def test_the_output_is_that_of_the_last_step(self, shape: InputSpec, x: Tensor) -> None:
         network = tcn(shape)
-        steps = network.every_step(x)
+        steps = network.forward_all_steps(x)
         assert steps.shape == (4, 9, 3)
         torch.testing.assert_close(network(x), steps[:, -1])
         torch.testing.assert_close(steps[:, 4], network(x[:, :5]))
 
     def test_it_is_the_convolution_of_pytorch_with_filters_of_that_length(self) -> None:
-        network, x = tcn(Shape((9, 2), 3), channels=(4,)), torch.randn(5, 9, 2)
+        network, x = tcn(InputSpec((9, 2), 3), channels=(4,)), torch.randn(5, 9, 2)
         block = network.blocks[0]
         convolution = block.body[0]
         with torch.no_grad():
-            convolution.scale.fill_(2.0)
+            convolution.lr_scale.fill_(2.0)
         plain = nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 4, 3, padding=2), dim=0)
         with torch.no_grad():
-            plain.parametrizations.weight.original1.copy_(convolution.weight)
+            plain.parametrizations.view_parameter.original1.copy_(convolution.view_parameter)
             plain.parametrizations.weight.original0.fill_(2.0)
             plain.bias.copy_(convolution.bias)
         expected = plain(x.transpose(1, 2))[:, :, :9]
@@ -160,14 +162,14 @@ class TestTcn:
 def test_an_embedding_of_numbers_is_refused(params: Any) -> None:
     asked = type(params)(**CNN, design=params.design, embedding=8)
     with pytest.raises(ParamsError, match=r"network\.embedding needs text, .* but is 8 for records of other numbers"):
-        build_network(asked, Shape((7, 3), 2, masked=True))
+        build_network(asked, InputSpec((7, 3), 2, has_mask=True))
 
 
 @pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.design)
 def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> None:
-    shape = Shape((1, 8, 8), 2) if params is RESNET else Shape((7, 3), 2, masked=True)
+    shape = InputSpec((1, 8, 8), 2) if params is RESNET else InputSpec((7, 3), 2, has_mask=True)
     network = build_network(params, shape)
-    x = torch.rand(4, *shape.features).round()
+    x = torch.rand(4, *shape.shape).round()
     with torch.autocast("cpu", torch.bfloat16):
         loss = functional.cross_entropy(network(x), torch.tensor([0, 1, 0, 1]))
     loss.backward()
@@ -178,9 +180,9 @@ def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> Non
 @pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.design)
 def test_a_training_step_is_one_graph(params: Any) -> None:
     """What `torch.compile` must be able to trace; `aot_eager` traces as it does, and compiles nothing."""
-    shape = Shape((1, 8, 8), 2) if params is RESNET else Shape((7, 3), 2, masked=True)
+    shape = InputSpec((1, 8, 8), 2) if params is RESNET else InputSpec((7, 3), 2, has_mask=True)
     network = build_network(params, shape)
     traced = torch.compile(copy.deepcopy(network), backend="aot_eager", fullgraph=True)
-    x = torch.rand(4, *shape.features).round()
+    x = torch.rand(4, *shape.shape).round()
     torch.testing.assert_close(traced(x), network(x))
     torch.testing.assert_close(dict(traced._orig_mod.named_buffers()), dict(network.named_buffers()))

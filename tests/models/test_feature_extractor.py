@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from fivefold.config.networks.cnn import Stack
-from fivefold.models.feature_extractor import expert_of, features_of
+from fivefold.config.networks.cnn import PlainCnn
+from fivefold.models.feature_extractor import build_embedding_fn, build_feature_extractor
 
 from .test_contract import CASES, DIGIT, Case, given, saved_of
 
@@ -12,16 +12,16 @@ from .test_contract import CASES, DIGIT, Case, given, saved_of
 def test_an_expert_sees_what_goes_into_the_last_dense_layer() -> None:
     case = CASES["stack gelu"]
     saved, x = saved_of(case), torch.from_numpy(given(case))
-    seen = expert_of(saved)(x)
-    assert seen.features.shape == (20, 128)
+    seen = build_feature_extractor(saved)(x)
+    assert seen.values.shape == (20, 128)
     last = [m for m in saved.model.network.modules() if isinstance(m, torch.nn.Linear)][-1]
     with torch.no_grad():
-        torch.testing.assert_close(last(seen.features).softmax(1), seen.probabilities)
+        torch.testing.assert_close(last(seen.values).softmax(1), seen.probabilities)
         torch.testing.assert_close(saved.model(x), seen.probabilities)
-    assert torch.equal(features_of(saved)(x), seen.features)
+    assert torch.equal(build_embedding_fn(saved)(x), seen.values)
 
 
 def test_records_that_were_made_need_not_be_whole_numbers() -> None:
-    saved = saved_of(Case(Stack(family="cnn", design="stack", channels=(4,), dense=(6,)), DIGIT))
+    saved = saved_of(Case(PlainCnn(family="cnn", architecture="stack", channels=(4,), dense=(6,)), DIGIT))
     x = torch.from_numpy(given(CASES["stack gelu"]).astype(np.float32))
-    assert not torch.equal(features_of(saved)(x), features_of(saved)(x + 0.4))
+    assert not torch.equal(build_embedding_fn(saved)(x), build_embedding_fn(saved)(x + 0.4))

@@ -12,17 +12,17 @@ import pytest
 import torch
 
 from fivefold.config.models import Model
-from fivefold.config.selection import KBest, Pca, Selection
-from fivefold.data.dataset import Array, Dataset, Records
+from fivefold.config.selection import KBestSelection, PCASelection, SelectionConfig
+from fivefold.data.dataset import Array, Dataset, Split
 from fivefold.data.schema import Schema
 from fivefold.data.storage import write_manifest
-from fivefold.evaluation.metrics import middle, naive, rmse
+from fivefold.evaluation.metrics import median_prediction, naive_forecasts, rmse
 from fivefold.evaluation.predict import predict
-from fivefold.export import check_parity, export, with_gaps
+from fivefold.export import check_parity, export_onnx, insert_missing_values
 from fivefold.models.serialization import load_model, save_model
-from fivefold.preprocessing.pipeline import Chain, Step
+from fivefold.preprocessing.pipeline import Pipeline, Step
 from fivefold.preprocessing.selection import fit_selection
-from fivefold.training.fit import Fitted, fit
+from fivefold.training.fit import FitResult, fit
 
 WINDOW, HORIZON, SEASON = 8, 2, 4
 SCHEMA = Schema(
@@ -34,7 +34,7 @@ SCHEMA = Schema(
     classes=(),
     values=("a+1", "a+2"),
     horizon=HORIZON,
-    season=SEASON,
+    season_length=SEASON,
 )
 SETTINGS: dict[str, dict[str, Any]] = {
     "value": {},
@@ -55,58 +55,58 @@ def series(*, log: bool) -> Dataset:
     x = np.stack([columns[i : i + WINDOW] for i in range(n)])
     y = np.stack([values[i + WINDOW : i + WINDOW + HORIZON] for i in range(n)])
     season = np.stack([values[i + WINDOW - SEASON :][:HORIZON] for i in range(n)])
-    records = Records(x, y, np.arange(n) + WINDOW, season=season)
+    records = Split(x, y, np.arange(n) + WINDOW, seasonal_naive=season)
     parts = (records.take(np.arange(*ends)) for ends in ((0, 110), (110, 130), (130, n)))
     return Dataset(SCHEMA.model_copy(update={"log": log}), *parts)
 
 
-def chain_of(dataset: Dataset) -> Chain:
-    log = (Step("log", {"which": np.array([1.0, 0])}),) if dataset.schema.log else ()
+def chain_of(dataset: Dataset) -> Pipeline:
+    log = (Step("log", {"which": np.array([1.0, 0])}),) if dataset.schema.log_target else ()
     x = dataset.train.x
     carry = Step("carry", {"fill": x.mean(axis=(0, 1)), "whole": np.array([1])})
-    chain = Chain("float64", ()).then(carry, *log)
+    chain = Pipeline("float64", ()).with_steps(carry, *log)
     steps = chain(x).reshape(-1, 2)
-    return chain.then(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
+    return chain.with_steps(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
 
 
-def trained(dataset: Dataset, folder: Path, chain: Chain | None = None, **training: Any) -> Fitted:
+def trained(dataset: Dataset, folder: Path, chain: Pipeline | None = None, **training: Any) -> FitResult:
     tree = {
         "dataset": "d",
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16]},
         "training": {"max_epochs": 150, "patience": 0, "optimizer": {"name": "adam", "lr": 0.01}, **training},
     }
     model = Model.model_validate_json(json.dumps(tree))
     chain = chain or chain_of(dataset)
-    return fit("m", model, dataset, chain, seed=1, checkpoints=folder, on_epoch=lambda *_: None)
+    return fit("m", model, dataset, chain, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
 
 
 def error(schema: Schema, y: Array, p: Array) -> float:
-    return rmse(y, middle(schema, p))
+    return rmse(y, median_prediction(schema, p))
 
 
 @pytest.mark.parametrize("log", [False, True], ids=["", "log"])
 @pytest.mark.parametrize("training", SETTINGS.values(), ids=SETTINGS)
 def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[str, Any], log: bool) -> None:
     dataset = series(log=log)
-    saved = trained(dataset, tmp_path / "work", **training).saved
+    saved = trained(dataset, tmp_path / "work", **training).trained_model
     schema, test = saved.schema, dataset.test
     p = predict(saved.model, test.x)
-    assert p.shape == (len(test), 2 * max(len(schema.levels), 1))
+    assert p.shape == (len(test), 2 * max(len(schema.quantiles), 1))
     if training.get("base") == "season":
-        assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive(schema, test)["seasonal"])
+        assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive_forecasts(schema, test)["seasonal"])
     elif log or training.get("base"):  # values beyond those of the training part are known only as growth
-        assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive(schema, test)["persistence"])
+        assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive_forecasts(schema, test)["persistence"])
     (tmp_path / "saved").mkdir()
     save_model(saved.__class__(**{**vars(saved), "facts": {"name": "m", "fingerprint": "f"}}), tmp_path / "saved")
     write_manifest(tmp_path / "saved")
     loaded = load_model(tmp_path / "saved")
     np.testing.assert_array_equal(predict(loaded.model, test.x), p)
     assert loaded.schema == schema
-    export(loaded, test.x[:2], tmp_path / "model.onnx")
+    export_onnx(loaded, test.x[:2], tmp_path / "model.onnx")
     assert max(check_parity(loaded, test.x, tmp_path / "model.onnx").values()) < 1e-5
-    gaps = with_gaps(test.x)
+    gaps = insert_missing_values(test.x)
     gaps[0, :, 1], gaps[1, -2:, 0], gaps[2, :2, 0] = np.nan, np.nan, np.nan
     assert np.isnan(gaps[:, -1, 0]).sum() > 1  # to which changes are added
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
@@ -119,31 +119,36 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
 
 @pytest.mark.parametrize(
     "select",
-    [KBest(method="k_best", score="f", k=4, stability=0), Pca(method="pca", components=2)],
+    [
+        KBestSelection(method="k_best", score_func="f", k=4, stability_resamples=0),
+        PCASelection(method="pca", n_components=2),
+    ],
     ids=lambda select: select.method,
 )
 @pytest.mark.parametrize("base", ["last", "season"])
-def test_a_base_is_read_from_the_window_whatever_is_selected(tmp_path: Path, select: Selection, base: str) -> None:
+def test_a_base_is_read_from_the_window_whatever_is_selected(
+    tmp_path: Path, select: SelectionConfig, base: str
+) -> None:
     dataset, test = series(log=False), series(log=False).test
     scaled = chain_of(dataset)
     selected = fit_selection(scaled(dataset.train.x), dataset.train.y, dataset.schema, select, 0)
-    fitted = trained(dataset, tmp_path, scaled.then(*selected.steps), base=base)
-    saved = replace(fitted.saved, facts={"name": "m", "fingerprint": "f"})
+    fitted = trained(dataset, tmp_path, scaled.with_steps(*selected.steps), base=base)
+    saved = replace(fitted.trained_model, metadata={"name": "m", "fingerprint": "f"})
     p = predict(saved.model, test.x)
     with torch.no_grad():
-        outputs = saved.model.network(torch.from_numpy(scaled.then(*selected.steps)(test.x))).double().numpy()
-    before = naive(saved.schema, test)["persistence" if base == "last" else "seasonal"]
+        outputs = saved.model.network(torch.from_numpy(scaled.with_steps(*selected.steps)(test.x))).double().numpy()
+    before = naive_forecasts(saved.schema, test)["persistence" if base == "last" else "seasonal"]
     train = dataset.train
-    change = train.y - naive(saved.schema, train)["persistence" if base == "last" else "seasonal"]
+    change = train.y - naive_forecasts(saved.schema, train)["persistence" if base == "last" else "seasonal"]
     np.testing.assert_allclose(p, before + outputs * change.std(axis=0) + change.mean(axis=0), rtol=1e-6)
-    export(saved, test.x[:2], tmp_path / "model.onnx")
+    export_onnx(saved, test.x[:2], tmp_path / "model.onnx")
     assert max(check_parity(saved, test.x, tmp_path / "model.onnx").values()) < 1e-5
 
 
 def test_most_targets_lie_between_their_quantiles(tmp_path: Path) -> None:
     dataset = series(log=True)
     levels = {"base": "season", "loss": {"name": "quantile", "levels": [0.05, 0.5, 0.95]}}
-    saved = trained(dataset, tmp_path, **levels).saved
+    saved = trained(dataset, tmp_path, **levels).trained_model
     low, _, high = predict(saved.model, dataset.test.x).reshape(-1, 2, 3).transpose(2, 0, 1)
     assert 0.5 < ((low <= dataset.test.y) & (dataset.test.y <= high)).mean() <= 1
     assert (low < high).mean() > 0.9

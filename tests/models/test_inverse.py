@@ -5,22 +5,22 @@ import pandas as pd
 import pytest
 import torch
 
-from fivefold.config.datasets import Missing, Series
+from fivefold.config.datasets import MissingValues, Series
 from fivefold.config.splits import TimeSplit
 from fivefold.data.dataset import Array
 from fivefold.errors import ParamsError
-from fivefold.models.inverse import Undo
-from fivefold.preprocessing.pipeline import Chain, Step
+from fivefold.models.inverse import InversePreprocess
+from fivefold.preprocessing.pipeline import Pipeline, Step
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import images_block, schema_of, table_block, whole
 
 
-def undone(chain: Chain, x: Array, *, images: bool = False) -> Array:
+def undone(chain: Pipeline, x: Array, *, images: bool = False) -> Array:
     features = chain(x)
     if any(step.kind == "mask" for step in chain.steps):
         features = features[..., :-1]
-    undo = Undo(chain, images=images)
+    undo = InversePreprocess(chain, is_image=images)
     return np.asarray(undo(torch.from_numpy(features)).numpy())
 
 
@@ -45,7 +45,7 @@ def test_words_flags_and_gaps_come_back(tmp_path: object) -> None:
     frame.loc[::7, "size"] = np.nan
     path = f"{tmp_path}/a.csv"
     frame.to_csv(path, index=False)
-    block = table_block(path, task="regression", missing=Missing(indicator=True), clip=5.0)
+    block = table_block(path, task="regression", missing=MissingValues(add_indicator=True), clip=5.0)
     schema, records = whole(block)
     back = undone(fit_scaling(records.x, schema, block), records.x)
     known = ~np.isnan(records.x)
@@ -59,7 +59,7 @@ def test_pixels_come_back_within_their_range(normalize: str) -> None:
     chain = fit_scaling(x, schema_of((3, 4, 5), 2), images_block(normalize=normalize))
     back = undone(chain, x, images=True)
     np.testing.assert_allclose(back, x, atol=1e-3)
-    beyond = Undo(chain, images=True)(torch.full((1, 3, 4, 5), 1e4))
+    beyond = InversePreprocess(chain, is_image=True)(torch.full((1, 3, 4, 5), 1e4))
     assert (beyond == 255).all()
 
 
@@ -74,7 +74,7 @@ def test_logarithms_come_back() -> None:
         targets=("a",),
         exogenous=("b",),
         window=4,
-        log=True,
+        log_target=True,
         split=TimeSplit(validation=2, test=2, by="time"),
         normalize="standard",
     )
@@ -86,4 +86,4 @@ def test_logarithms_come_back() -> None:
 )
 def test_what_cannot_be_undone_is_refused(step: Step, key: str) -> None:
     with pytest.raises(ParamsError, match=rf"records must be told in their own units, but {key} cannot be undone"):
-        Undo(Chain("float64", (step,)), images=False)
+        InversePreprocess(Pipeline("float64", (step,)), is_image=False)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fivefold.models.transfer import layers_of
+from fivefold.models.transfer import layer_groups
 
 from .test_contract import STARTED, Case, features, network_of
 
@@ -13,20 +13,20 @@ from .test_contract import STARTED, Case, features, network_of
 class TestFamily:
     def test_all_of_its_state_is_in_one_layer_each(self, case: Case) -> None:
         network = network_of(case)
-        found = [id(p) for layer in layers_of(network) for p in layer.parameters()]
+        found = [id(p) for layer in layer_groups(network) for p in layer.parameters()]
         assert sorted(found) == sorted(id(p) for p in network.parameters())
-        assert sum(len(layer.state()) for layer in layers_of(network)) == len(network.state_dict())
+        assert sum(len(layer.named_tensors()) for layer in layer_groups(network)) == len(network.state_dict())
 
     def test_the_last_layer_gives_the_outputs_and_nothing_else(self, case: Case) -> None:
         network = network_of(case)
-        *before, last = layers_of(network)
+        *before, last = layer_groups(network)
         outputs = case.classes or case.values
         assert [p.shape[0] for p in last.parameters()] == [outputs] * len(last.parameters())
         assert before
 
     def test_layers_come_in_the_order_in_which_they_compute(self, case: Case) -> None:
         network, order = network_of(case), []
-        found = layers_of(network)
+        found = layer_groups(network)
         for i, layer in enumerate(found):
             module = next(iter(layer.modules.values()))
             module.register_forward_hook(lambda *_, i=i: order.append(i))  # type: ignore[misc]
@@ -57,14 +57,14 @@ class DeepNetwork(nn.Module):
 
 
 def test_a_block_is_whole_and_a_norm_belongs_to_the_layer_before_it() -> None:
-    names = [list(layer.modules) for layer in layers_of(nn.Sequential(nn.Embedding(5, 2), DeepNetwork()))]
+    names = [list(layer.modules) for layer in layer_groups(nn.Sequential(nn.Embedding(5, 2), DeepNetwork()))]
     assert names == [["0"], ["1.layers.0", "1.layers.1"], ["1.layers.3.0"], ["1.layers.3.1"], ["1.head.1"]]
 
 
 def test_a_frozen_layer_has_no_gradient_and_its_norm_does_not_learn() -> None:
     network = DeepNetwork().train()
-    first, *others = layers_of(network)
-    first.freeze(True)
+    first, *others = layer_groups(network)
+    first.set_frozen(True)
     assert [p.requires_grad for p in first.parameters()] == [False] * 3
     norm = network.layers[1]
     assert isinstance(norm, nn.BatchNorm2d)
@@ -74,7 +74,7 @@ def test_a_frozen_layer_has_no_gradient_and_its_norm_does_not_learn() -> None:
     assert norm.running_mean is not None
     assert torch.equal(norm.running_mean, before)
     assert all(p.requires_grad for layer in others for p in layer.parameters())
-    first.freeze(False)
+    first.set_frozen(False)
     norm(torch.randn(4, 2, 5, 5) + 3)
     assert not torch.equal(norm.running_mean, before)
     assert all(p.requires_grad for p in network.parameters())

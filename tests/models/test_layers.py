@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fivefold.config.base import Activation, Init
-from fivefold.config.models import Network
-from fivefold.config.networks.cnn import Fcn, ResNet, ResNet1d, Stack, Tcn, Vgg
+from fivefold.config.base import Activation, Initialization
+from fivefold.config.models import NetworkConfig
+from fivefold.config.networks.cnn import Fcn, PlainCnn, ResNet, ResNet1d, Tcn, Vgg
 from fivefold.config.networks.mlp import Mlp
-from fivefold.models.factory import Shape, build_network
-from fivefold.models.layers import ACTIVATIONS, MONOTONE, BatchNorm, BatchNorm2d, initialise
+from fivefold.models.factory import InputSpec, build_network
+from fivefold.models.layers import ACTIVATIONS, MONOTONIC_ACTIVATIONS, BatchNorm, BatchNorm2d, initialize_weights
 
 CNN: Any = {"family": "cnn"}
 
@@ -29,9 +29,9 @@ def layers() -> dict[str, tuple[nn.Module, int, int]]:
 
 @pytest.mark.parametrize("layer", layers())
 class TestInit:
-    def weights(self, layer: str, init: Init, activation: Activation = "relu") -> tuple[Tensor, int, int]:
+    def weights(self, layer: str, init: Initialization, activation: Activation = "relu") -> tuple[Tensor, int, int]:
         module, into, out_of = layers()[layer]
-        initialise(module, init, activation)
+        initialize_weights(module, init, activation)
         assert init == "default" or not module.get_parameter("bias").any()
         return module.get_parameter("weight").detach(), into, out_of
 
@@ -68,7 +68,7 @@ class TestInit:
 def test_units_that_begin_at_zero_stay_alike() -> None:
     """Why weights must differ: what starts alike gets equal gradients (here of sigmoids, whose output is not 0)."""
     torch.manual_seed(0)
-    network = build_network(Mlp(family="mlp", hidden=(8,), activation="sigmoid", init="zero"), Shape((5,), 2))
+    network = build_network(Mlp(family="mlp", hidden=(8,), activation="sigmoid", init="zero"), InputSpec((5,), 2))
     x = torch.randn(64, 5)
     y = (x[:, 0] > 0.5).long()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
@@ -81,24 +81,24 @@ def test_units_that_begin_at_zero_stay_alike() -> None:
     torch.testing.assert_close(weights, weights[:1].expand(8, 5), rtol=1e-4, atol=1e-5)  # but for rounding
 
 
-@pytest.mark.parametrize("init", get_args(Init))
+@pytest.mark.parametrize("init", get_args(Initialization))
 @pytest.mark.parametrize(
     ("params", "shape"),
     [
-        (lambda init: ResNet(**CNN, design="resnet", depth=8, init=init), Shape((1, 8, 8), 3)),
-        (lambda init: ResNet1d(**CNN, design="resnet1d", channels=(8, 8), init=init), Shape((9, 2), 3)),
-        (lambda init: Mlp(family="mlp", norm="layer", residual=True, init=init), Shape((9,), 3)),
-        (lambda init: Tcn(**CNN, design="tcn", channels=(8, 8), init=init), Shape((9, 2), 3)),
+        (lambda init: ResNet(**CNN, architecture="resnet", depth=8, init=init), InputSpec((1, 8, 8), 3)),
+        (lambda init: ResNet1d(**CNN, architecture="resnet1d", channels=(8, 8), init=init), InputSpec((9, 2), 3)),
+        (lambda init: Mlp(family="mlp", norm="layer", residual=True, init=init), InputSpec((9,), 3)),
+        (lambda init: Tcn(**CNN, architecture="tcn", channels=(8, 8), init=init), InputSpec((9, 2), 3)),
     ],
     ids=["resnet", "resnet1d", "mlp", "tcn"],
 )
-def test_init_leaves_norms_as_they_are(params: Any, shape: Shape, init: Init) -> None:
+def test_init_leaves_norms_as_they_are(params: Any, shape: InputSpec, init: Initialization) -> None:
     network = build_network(params(init), shape)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm):
             assert (module.weight == 1).all()
             assert (module.bias == 0).all()
-    out = network(torch.randn(4, *shape.features))
+    out = network(torch.randn(4, *shape.shape))
     out.sum().backward()
     assert out.isfinite().all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
@@ -106,25 +106,25 @@ def test_init_leaves_norms_as_they_are(params: Any, shape: Shape, init: Init) ->
 
 def test_weight_norm_begins_with_the_weights_that_init_drew() -> None:
     torch.manual_seed(3)
-    normed = build_network(Tcn(**CNN, design="tcn", channels=(8, 8)), Shape((9, 2), 3))
+    normed = build_network(Tcn(**CNN, architecture="tcn", channels=(8, 8)), InputSpec((9, 2), 3))
     torch.manual_seed(3)
-    plain = build_network(Tcn(**CNN, design="tcn", channels=(8, 8), norm="none"), Shape((9, 2), 3))
+    plain = build_network(Tcn(**CNN, architecture="tcn", channels=(8, 8), norm="none"), InputSpec((9, 2), 3))
     x = torch.randn(4, 9, 2)
     torch.testing.assert_close(normed(x), plain(x))
 
 
-def stack(activation: Activation) -> Network:
-    return Stack(**CNN, design="stack", channels=(4, 6), norm="batch", activation=activation, dense=())
+def stack(activation: Activation) -> NetworkConfig:
+    return PlainCnn(**CNN, architecture="stack", channels=(4, 6), norm="batch", activation=activation, dense=())
 
 
 def order(network: nn.Module) -> list[type[nn.Module]]:
     return [type(module) for module in network.get_submodule("layers")]
 
 
-@pytest.mark.parametrize("activation", sorted(MONOTONE))
+@pytest.mark.parametrize("activation", sorted(MONOTONIC_ACTIVATIONS))
 def test_pooling_before_a_monotone_activation_gives_bit_equal_gradients(activation: Activation) -> None:
     torch.manual_seed(0)
-    network = build_network(stack(activation), Shape((2, 9, 8), 3))
+    network = build_network(stack(activation), InputSpec((2, 9, 8), 3))
     found = order(network)
     assert found[2:4] == [nn.MaxPool2d, ACTIVATIONS[activation]]
     after = nn.Sequential(*network.get_submodule("layers"))
@@ -143,9 +143,9 @@ def test_pooling_before_a_monotone_activation_gives_bit_equal_gradients(activati
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - MONOTONE))
+@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - MONOTONIC_ACTIVATIONS))
 def test_any_other_activation_comes_before_pooling(activation: Activation) -> None:
-    found = order(build_network(stack(activation), Shape((2, 9, 8), 3)))
+    found = order(build_network(stack(activation), InputSpec((2, 9, 8), 3)))
     assert found[2:4] == [ACTIVATIONS[activation], nn.MaxPool2d]
 
 
@@ -174,23 +174,23 @@ def test_batch_norm_takes_a_value_that_is_alone_by_its_running_statistics(
 @pytest.mark.parametrize(
     ("params", "shape"),
     [
-        (Mlp(family="mlp", norm="batch"), Shape((5,), 3)),
-        (Stack(**CNN, design="stack", norm="batch"), Shape((1, 4, 4), 3)),
-        (Vgg(**CNN, design="vgg", channels=(4, 8), convolutions=(1, 2)), Shape((1, 4, 5), 3)),
-        (ResNet(**CNN, design="resnet", depth=8), Shape((1, 4, 4), 3)),
-        (Fcn(**CNN, design="fcn", channels=(4,), kernels=(3,)), Shape((1, 2), 3)),
-        (ResNet1d(**CNN, design="resnet1d", channels=(4, 4)), Shape((1, 2), 3)),
-        (ResNet1d(**CNN, design="resnet1d", channels=(4, 4)), Shape((6, 3), 3, masked=True)),
+        (Mlp(family="mlp", norm="batch"), InputSpec((5,), 3)),
+        (PlainCnn(**CNN, architecture="stack", norm="batch"), InputSpec((1, 4, 4), 3)),
+        (Vgg(**CNN, architecture="vgg", channels=(4, 8), convolutions=(1, 2)), InputSpec((1, 4, 5), 3)),
+        (ResNet(**CNN, architecture="resnet", depth=8), InputSpec((1, 4, 4), 3)),
+        (Fcn(**CNN, architecture="fcn", channels=(4,), kernel_sizes=(3,)), InputSpec((1, 2), 3)),
+        (ResNet1d(**CNN, architecture="resnet1d", channels=(4, 4)), InputSpec((1, 2), 3)),
+        (ResNet1d(**CNN, architecture="resnet1d", channels=(4, 4)), InputSpec((6, 3), 3, has_mask=True)),
     ],
     ids=["mlp", "stack", "vgg", "resnet", "fcn", "resnet1d", "resnet1d, one step is real"],
 )
-def test_a_batch_of_one_small_row_trains(params: Network, shape: Shape) -> None:
+def test_a_batch_of_one_small_row_trains(params: NetworkConfig, shape: InputSpec) -> None:
     network = build_network(params, shape)
     before = {name: value.clone() for name, value in network.named_buffers() if "running" in name}
-    x = torch.randn(1, *shape.features)
-    if shape.masked:
+    x = torch.randn(1, *shape.shape)
+    if shape.has_mask:
         x[:, :, -1] = torch.tensor([1.0, 0, 0, 0, 0, 0])
     network(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-    if len(shape.features) < 3:  # no norm saw a second value
+    if len(shape.shape) < 3:  # no norm saw a second value
         assert all(torch.equal(network.get_buffer(name), value) for name, value in before.items())

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
-from fivefold.config.networks.rnn import Cell, Rnn
-from fivefold.models.factory import Shape, build_network
+from fivefold.config.base import RecurrentCell
+from fivefold.config.networks.rnn import Rnn
+from fivefold.models.factory import InputSpec, build_network
 
 STEPS = 100
 ALWAYS_ONE = 1 / 6
@@ -25,11 +26,11 @@ def adding(rows: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.stack([values, marks], dim=2), (values * marks).sum(dim=1, keepdim=True)
 
 
-def error_after_training(cell: Cell) -> float:
+def error_after_training(cell: RecurrentCell) -> float:
     """Squared error on 1,000 fresh rows after 1,200 batches."""
     torch.manual_seed(0)
     random = torch.Generator().manual_seed(0)
-    network = build_network(Rnn(family="rnn", cell=cell, hidden=(16,)), Shape((STEPS, 2), 1))
+    network = build_network(Rnn(family="rnn", cell=cell, hidden=(16,)), InputSpec((STEPS, 2), 1))
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     for _ in range(1200):
         x, y = adding(32, random)

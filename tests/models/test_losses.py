@@ -9,14 +9,14 @@ import torch
 from pydantic import TypeAdapter
 from torch.nn import functional
 
-from fivefold.config.training import Loss
+from fivefold.config.training import LossConfig
 from fivefold.data.schema import Schema
-from fivefold.models.inference import Rescale, Sigmoid
-from fivefold.models.losses import Objective, outputs_of
+from fivefold.models.inference import RegressionHead, SigmoidHead
+from fivefold.models.losses import SupervisedLoss, output_size
 
 from ..conftest import schema_of
 
-ADAPTER: TypeAdapter[Any] = TypeAdapter(Loss)
+ADAPTER: TypeAdapter[Any] = TypeAdapter(LossConfig)
 OUT, Y = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 3
 VALUES = torch.randn(16, 2, generator=torch.Generator().manual_seed(1))
 CLASSES, PAIR = schema_of((2,), 3), schema_of((2,), 2)
@@ -27,8 +27,8 @@ def loss(name: str, **options: Any) -> Any:
     return ADAPTER.validate_json(json.dumps({"name": name, **options}))
 
 
-def objective(schema: Schema, name: str, weights: torch.Tensor | None = None, **options: Any) -> Objective:
-    return Objective(schema, loss(name, **options), weights)
+def objective(schema: Schema, name: str, weights: torch.Tensor | None = None, **options: Any) -> SupervisedLoss:
+    return SupervisedLoss(schema, loss(name, **options), weights)
 
 
 def test_of_classes_the_usual_loss_is_cross_entropy() -> None:
@@ -62,8 +62,8 @@ def test_bce_is_cross_entropy_of_the_sigmoid() -> None:
     out, y = OUT[:, :1], Y % 2
     both = torch.cat([torch.zeros(16, 1), out], 1)  # softmax of (0, z) is the sigmoid of z
     torch.testing.assert_close(objective(PAIR, "bce")(out, y), functional.cross_entropy(both, y))
-    torch.testing.assert_close(Sigmoid()(out, out), functional.softmax(both, 1))
-    assert outputs_of(PAIR, loss("bce")) == 1
+    torch.testing.assert_close(SigmoidHead()(out, out), functional.softmax(both, 1))
+    assert output_size(PAIR, loss("bce")) == 1
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal", "bce"])
@@ -76,10 +76,12 @@ def test_weights_count_rows(name: str) -> None:
 
 
 def test_hits_are_the_share_told_rightly() -> None:
-    assert float(objective(CLASSES, "auto").hits(OUT, Y)) == pytest.approx(float((OUT.argmax(1) == Y).float().mean()))  # type: ignore[arg-type]
+    assert float(objective(CLASSES, "auto").accuracy(OUT, Y)) == pytest.approx(
+        float((OUT.argmax(1) == Y).float().mean())
+    )  # type: ignore[arg-type]
     sure = torch.where(Y % 2 == 1, 3.0, -3.0)[:, None]
-    assert float(objective(PAIR, "bce").hits(sure, Y % 2)) == 1  # type: ignore[arg-type]
-    assert objective(NUMBERS, "auto").hits(VALUES, VALUES) is None
+    assert float(objective(PAIR, "bce").accuracy(sure, Y % 2)) == 1  # type: ignore[arg-type]
+    assert objective(NUMBERS, "auto").accuracy(VALUES, VALUES) is None
 
 
 def test_of_values_the_usual_loss_is_the_mean_square() -> None:
@@ -102,19 +104,23 @@ def test_the_quantile_that_costs_least_is_the_quantile() -> None:
     guesses = torch.linspace(0, 1, 101)
     costs = torch.tensor([[float(told(torch.tensor([[a, 0.9]]).expand(1001, 2), y)) for a in guesses]])
     assert float(guesses[costs.argmin()]) == pytest.approx(0.2, abs=0.011)
-    assert outputs_of(NUMBERS, loss("quantile", levels=[0.1, 0.5, 0.9])) == 6
+    assert output_size(NUMBERS, loss("quantile", levels=[0.1, 0.5, 0.9])) == 6
 
 
 def test_quantiles_are_told_in_order_and_in_their_unit() -> None:
-    output = Rescale(np.array([10.0, 0.0]), np.array([2.0, 1.0]), levels=3)
+    output = RegressionHead(np.array([10.0, 0.0]), np.array([2.0, 1.0]), n_quantiles=3)
     told = output(torch.tensor([[1.0, -1.0, 0.0, 5.0, 6.0, 7.0]]), torch.zeros(1, 1))
     assert told.tolist() == [[8, 10, 12, 5, 6, 7]]
 
 
 def test_values_are_added_to_their_base_and_logarithms_taken_back() -> None:
     x = torch.tensor([[3.0, 5.0]])
-    assert Rescale(np.zeros(1), np.ones(1), base=np.array([1]))(torch.tensor([[2.0]]), x).tolist() == [[7]]
-    told = Rescale(np.zeros(1), np.ones(1), base=np.array([1]), log=True)(torch.tensor([[2.0]]).log(), x)
+    assert RegressionHead(np.zeros(1), np.ones(1), base_indices=np.array([1]))(torch.tensor([[2.0]]), x).tolist() == [
+        [7]
+    ]
+    told = RegressionHead(np.zeros(1), np.ones(1), base_indices=np.array([1]), log_target=True)(
+        torch.tensor([[2.0]]).log(), x
+    )
     assert told.item() == pytest.approx(10)  # twice as much
 
 

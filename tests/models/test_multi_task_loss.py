@@ -6,16 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fivefold.config.training import Auto, CrossEntropy, Fixed, Focal, Huber, Loss, Uncertainty
-from fivefold.data.schema import Further, Schema
-from fivefold.models.losses import Objective, Together, objective_of
+from fivefold.config.training import (
+    AutoLoss,
+    CrossEntropyLoss,
+    FixedWeights,
+    FocalLoss,
+    HuberLoss,
+    LossConfig,
+    UncertaintyWeights,
+)
+from fivefold.data.schema import ExtraTarget, Schema
+from fivefold.models.losses import MultiTaskLoss, SupervisedLoss, build_loss
 
 from ..conftest import schema_of
 
-AUTO = Auto(name="auto")
-EQUAL = Fixed(name="fixed")
-LEARNT = Uncertainty(name="uncertainty")
-ALSO = (Further(name="mass"), Further(name="sex", classes=("f", "m")))
+AUTO = AutoLoss(name="auto")
+EQUAL = FixedWeights(name="fixed")
+LEARNT = UncertaintyWeights(name="uncertainty")
+ALSO = (ExtraTarget(name="mass"), ExtraTarget(name="sex", classes=("f", "m")))
 CLASSES = schema_of((2,), 3).model_copy(update={"also": ALSO})
 VALUE = schema_of((2,)).model_copy(update={"also": ALSO})
 CHANCE = torch.Generator().manual_seed(0)
@@ -27,9 +35,9 @@ Y = torch.stack([KIND.float(), MASS, SEX.float()], dim=1)
 def test_it_is_the_sum_of_each_target_s_loss_times_its_weight() -> None:
     kind, sex = functional.cross_entropy(OUT[:, :3], KIND), functional.cross_entropy(OUT[:, 4:], SEX)
     mass = ((OUT[:, 3] - MASS) ** 2).mean()
-    torch.testing.assert_close(Together(CLASSES, AUTO, EQUAL)(OUT, Y), kind + mass + sex)
-    weights = Fixed(name="fixed", weights={"y": 2.0, "mass": 0.5})
-    torch.testing.assert_close(Together(CLASSES, AUTO, weights)(OUT, Y), 2 * kind + 0.5 * mass + sex)
+    torch.testing.assert_close(MultiTaskLoss(CLASSES, AUTO, EQUAL)(OUT, Y), kind + mass + sex)
+    weights = FixedWeights(name="fixed", weights={"y": 2.0, "mass": 0.5})
+    torch.testing.assert_close(MultiTaskLoss(CLASSES, AUTO, weights)(OUT, Y), 2 * kind + 0.5 * mass + sex)
 
 
 @pytest.mark.parametrize(
@@ -37,17 +45,17 @@ def test_it_is_the_sum_of_each_target_s_loss_times_its_weight() -> None:
     [
         (CLASSES, AUTO, None),
         (CLASSES, AUTO, torch.tensor([0.5, 1.0, 1.5])),
-        (CLASSES, CrossEntropy(name="cross_entropy", smoothing=0.1), None),
-        (CLASSES, Focal(name="focal"), None),
+        (CLASSES, CrossEntropyLoss(name="cross_entropy", label_smoothing=0.1), None),
+        (CLASSES, FocalLoss(name="focal"), None),
         (VALUE, AUTO, None),
-        (VALUE, Huber(name="huber", delta=0.5), None),
+        (VALUE, HuberLoss(name="huber", delta=0.5), None),
     ],
 )
 def test_where_others_count_nothing_it_is_the_loss_of_one_target(
-    schema: Schema, loss: Loss, rarity: Tensor | None
+    schema: Schema, loss: LossConfig, rarity: Tensor | None
 ) -> None:
-    several = Together(schema, loss, Fixed(name="fixed", weights={"mass": 0.0, "sex": 0.0}), rarity)
-    one = Objective(schema.model_copy(update={"also": ()}), loss, rarity)
+    several = MultiTaskLoss(schema, loss, FixedWeights(name="fixed", weights={"mass": 0.0, "sex": 0.0}), rarity)
+    one = SupervisedLoss(schema.model_copy(update={"also": ()}), loss, rarity)
     width = 3 if schema.classes else 1
     y = (KIND if schema.classes else MASS[:, None], Y if schema.classes else torch.stack([MASS, MASS, Y[:, 2]], dim=1))
     out = OUT[:, : width + 3].clone().requires_grad_()
@@ -57,7 +65,7 @@ def test_where_others_count_nothing_it_is_the_loss_of_one_target(
     (gradient,), (other) = torch.autograd.grad(told, out), torch.autograd.grad(expected, alone)[0]
     assert torch.equal(gradient[:, :width], other)
     assert not gradient[:, width:].any()
-    hits, expected_hits = several.hits(out, y[1]), one.hits(alone, y[0])
+    hits, expected_hits = several.accuracy(out, y[1]), one.accuracy(alone, y[0])
     assert hits == expected_hits
 
 
@@ -68,19 +76,19 @@ def test_what_is_missing_costs_nothing_and_moves_nothing() -> None:
     kind, sex = functional.cross_entropy(OUT[:, :3], KIND), functional.cross_entropy(OUT[known][:, 4:], SEX[known])
     mass = ((OUT[:, 3] - MASS) ** 2)[mass_known].mean()
     out = OUT.clone().requires_grad_()
-    loss = Together(CLASSES, AUTO, EQUAL)(out, y)
+    loss = MultiTaskLoss(CLASSES, AUTO, EQUAL)(out, y)
     torch.testing.assert_close(loss, kind + mass * 11 / 16 + sex * 5 / 16)
     (gradient,) = torch.autograd.grad(loss, out)
     assert not gradient[3:8, 3].any()
     assert not gradient[5:, 4:].any()
     assert gradient.isfinite().all()
     nothing = torch.cat([Y[:, :1], torch.full((16, 2), torch.nan)], dim=1)
-    torch.testing.assert_close(Together(CLASSES, AUTO, EQUAL)(OUT, nothing), kind)
+    torch.testing.assert_close(MultiTaskLoss(CLASSES, AUTO, EQUAL)(OUT, nothing), kind)
 
 
-@pytest.mark.parametrize("tasks", [EQUAL, LEARNT])
-def test_parts_of_a_batch_add_up_to_the_whole(tasks: Fixed | Uncertainty) -> None:
-    objective, y = Together(CLASSES, AUTO, tasks), Y.clone()
+@pytest.mark.parametrize("loss_weights", [EQUAL, LEARNT])
+def test_parts_of_a_batch_add_up_to_the_whole(tasks: FixedWeights | UncertaintyWeights) -> None:
+    objective, y = MultiTaskLoss(CLASSES, AUTO, tasks), Y.clone()
     y[:9, 1] = y[3:, 2] = torch.nan
     if objective.log_variances is not None:
         objective.log_variances.data = torch.tensor([0.3, -1.0, 2.0])
@@ -90,24 +98,24 @@ def test_parts_of_a_batch_add_up_to_the_whole(tasks: Fixed | Uncertainty) -> Non
 
 def test_uncertainty_finds_the_noise_of_each_value() -> None:
     """Closed form: the least of exp(-s) / 2 * E + s / 2 is at exp(s) = E, the mean squared error: weight 1 / (2 E)."""
-    schema = schema_of((1,)).model_copy(update={"also": (Further(name="b"), Further(name="c"))})
+    schema = schema_of((1,)).model_copy(update={"also": (ExtraTarget(name="b"), ExtraTarget(name="c"))})
     random, noise = np.random.default_rng(0), np.array([0.1, 0.5, 2.0])
     x = torch.from_numpy(random.normal(size=(4000, 1))).float()
     y = x * torch.tensor([1.0, -2.0, 3.0]) + torch.from_numpy(random.normal(0, noise, size=(4000, 3))).float()
     y[2000:, 1] = torch.nan  # how many have it does not matter
-    network, objective = torch.nn.Linear(1, 3), Together(schema, AUTO, LEARNT)
+    network, objective = torch.nn.Linear(1, 3), MultiTaskLoss(schema, AUTO, LEARNT)
     optimizer = torch.optim.Adam([*network.parameters(), *objective.parameters()], lr=0.05)
     for _ in range(400):
         optimizer.zero_grad()
         objective(network(x), y).backward()
         optimizer.step()
-    learnt = objective.learnt()
+    learnt = objective.learned_weights()
     assert list(learnt) == ["weight/y", "weight/b", "weight/c"]
     np.testing.assert_allclose(list(learnt.values()), 1 / (2 * noise**2), rtol=0.1)
 
 
 def test_of_classes_the_uncertainty_is_twice_the_cross_entropy() -> None:
-    objective = Together(CLASSES, AUTO, LEARNT)
+    objective = MultiTaskLoss(CLASSES, AUTO, LEARNT)
     optimizer = torch.optim.Adam(objective.parameters(), lr=0.05)
     for _ in range(400):
         optimizer.zero_grad()
@@ -123,12 +131,16 @@ def test_of_classes_the_uncertainty_is_twice_the_cross_entropy() -> None:
 
 
 def test_only_what_is_learnt_is_told_and_kept() -> None:
-    assert Together(CLASSES, AUTO, EQUAL).learnt() == {}
-    assert Together(CLASSES, AUTO, EQUAL).state_dict() == {}
-    assert Together(CLASSES, AUTO, LEARNT).learnt() == {"weight/y": 1.0, "weight/mass": 0.5, "weight/sex": 1.0}
-    assert set(Together(CLASSES, AUTO, LEARNT).state_dict()) == {"log_variances"}
+    assert MultiTaskLoss(CLASSES, AUTO, EQUAL).learned_weights() == {}
+    assert MultiTaskLoss(CLASSES, AUTO, EQUAL).state_dict() == {}
+    assert MultiTaskLoss(CLASSES, AUTO, LEARNT).learned_weights() == {
+        "weight/y": 1.0,
+        "weight/mass": 0.5,
+        "weight/sex": 1.0,
+    }
+    assert set(MultiTaskLoss(CLASSES, AUTO, LEARNT).state_dict()) == {"log_variances"}
 
 
 def test_one_target_has_the_objective_it_always_had() -> None:
-    assert isinstance(objective_of(schema_of((2,), 3), AUTO, EQUAL), Objective)
-    assert isinstance(objective_of(CLASSES, AUTO, EQUAL), Together)
+    assert isinstance(build_loss(schema_of((2,), 3), AUTO, EQUAL), SupervisedLoss)
+    assert isinstance(build_loss(CLASSES, AUTO, EQUAL), MultiTaskLoss)

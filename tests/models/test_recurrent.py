@@ -9,22 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from fivefold.config.models import Network
-from fivefold.config.networks.rnn import Cell, Rnn
-from fivefold.config.training import Auto
+from fivefold.config.base import RecurrentCell
+from fivefold.config.models import NetworkConfig
+from fivefold.config.networks.rnn import Rnn
+from fivefold.config.training import AutoLoss
 from fivefold.errors import ParamsError
 from fivefold.evaluation.predict import predict
-from fivefold.export import check_parity, export
-from fivefold.models.factory import Shape, build_network
-from fivefold.models.inference import Deployed, Preprocess, Rescale
-from fivefold.models.recurrent import CELLS, EveryStep
-from fivefold.models.rnn.network import RecurrentNetwork, pooling
-from fivefold.models.serialization import Saved
-from fivefold.preprocessing.pipeline import Chain
+from fivefold.export import check_parity, export_onnx
+from fivefold.models.factory import InputSpec, build_network
+from fivefold.models.inference import InferenceModel, Preprocess, RegressionHead
+from fivefold.models.recurrent import CELLS, CausalNetwork
+from fivefold.models.rnn.network import RecurrentNetwork, build_pooling
+from fivefold.models.serialization import TrainedModel
+from fivefold.preprocessing.pipeline import Pipeline
 
 from ..conftest import schema_of
 
-CELL_NAMES: tuple[Cell, ...] = ("rnn", "lstm", "gru")
+CELL_NAMES: tuple[RecurrentCell, ...] = ("rnn", "lstm", "gru")
 LENGTHS = torch.tensor([7, 3, 1, 5, 7, 2])
 ROWS, STEPS, VALUES = 6, 7, 3
 ONE = np.zeros(1), np.ones(1)
@@ -34,7 +35,7 @@ def rnn(**changes: object) -> Rnn:
     return Rnn.model_validate({"family": "rnn", **changes})
 
 
-def network_of(params: Network, shape: Shape, seed: int = 0) -> RecurrentNetwork:
+def network_of(params: NetworkConfig, shape: InputSpec, seed: int = 0) -> RecurrentNetwork:
     torch.manual_seed(seed)
     network = build_network(params, shape)
     assert isinstance(network, RecurrentNetwork)
@@ -53,7 +54,7 @@ def tokens(seed: int = 0) -> Tensor:
     return torch.where(torch.arange(STEPS) < LENGTHS[:, None], drawn, 0).float()
 
 
-def reference(network: RecurrentNetwork, cell: Cell, n_features: int, width: int) -> nn.RNNBase:
+def reference(network: RecurrentNetwork, cell: RecurrentCell, n_features: int, width: int) -> nn.RNNBase:
     """PyTorch's own stack of layers with the weights of ours."""
     both = network.layers[0].back is not None
     own = CELLS[cell](n_features, width, num_layers=len(network.layers), bidirectional=both, batch_first=True)
@@ -71,14 +72,14 @@ def reference(network: RecurrentNetwork, cell: Cell, n_features: int, width: int
 class TestAgainstPacked:
     """Lengths as PyTorch understands them: `pack_padded_sequence` never lets a cell see padding."""
 
-    def test_each_real_step_is_that_of_a_packed_sequence(self, cell: Cell, both: bool) -> None:
+    def test_each_real_step_is_that_of_a_packed_sequence(self, cell: RecurrentCell, both: bool) -> None:
         params = rnn(cell=cell, hidden=(5, 5), bidirectional=both)
-        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         own = reference(network, cell, VALUES, 5)
         packed = pack_padded_sequence(x[:, :, :-1], LENGTHS, batch_first=True, enforce_sorted=False)
         out, state = own(packed)
         expected, _ = pad_packed_sequence(out, batch_first=True)
-        steps, lengths = network._steps(x)
+        steps, lengths = network._recurrent_outputs(x)
         assert lengths is not None
         assert lengths.tolist() == LENGTHS.tolist()
         real = torch.arange(STEPS) < LENGTHS[:, None]
@@ -88,9 +89,9 @@ class TestAgainstPacked:
         expected = network.head(torch.cat(list(last[-2:] if both else last[-1:]), dim=1))
         torch.testing.assert_close(network(x), expected)
 
-    def test_gradients_too(self, cell: Cell, both: bool) -> None:
+    def test_gradients_too(self, cell: RecurrentCell, both: bool) -> None:
         params = rnn(cell=cell, hidden=(5,), bidirectional=both)
-        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         own = reference(network, cell, VALUES, 5)
         network(x).square().sum().backward()
         packed = pack_padded_sequence(x[:, :, :-1], LENGTHS, batch_first=True, enforce_sorted=False)
@@ -104,11 +105,11 @@ class TestAgainstPacked:
         if both:
             torch.testing.assert_close(network.layers[0].back.weight_hh_l0.grad, own.weight_hh_l0_reverse.grad)
 
-    def test_without_a_mask_it_is_the_plain_stack(self, cell: Cell, both: bool) -> None:
+    def test_without_a_mask_it_is_the_plain_stack(self, cell: RecurrentCell, both: bool) -> None:
         params = rnn(cell=cell, hidden=(5, 5), bidirectional=both)
-        network, x = network_of(params, Shape((STEPS, VALUES), 4)), torch.randn(ROWS, STEPS, VALUES)
+        network, x = network_of(params, InputSpec((STEPS, VALUES), 4)), torch.randn(ROWS, STEPS, VALUES)
         expected, _ = reference(network, cell, VALUES, 5)(x)
-        torch.testing.assert_close(network._steps(x)[0], expected)
+        torch.testing.assert_close(network._recurrent_outputs(x)[0], expected)
 
 
 EVERY = [
@@ -122,22 +123,22 @@ EVERY = [
 @pytest.mark.parametrize("params", EVERY, ids=lambda p: f"{p.cell} {p.pool} {'both' if p.bidirectional else ''}")
 class TestPadding:
     def test_more_padding_changes_nothing(self, params: Rnn) -> None:
-        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         longer = torch.cat([x, torch.zeros(ROWS, 4, VALUES + 1)], dim=1)
         torch.testing.assert_close(network(longer), network(x))
         for row, n in enumerate(LENGTHS):  # each row alone, without any
             torch.testing.assert_close(network(x[row : row + 1, :n])[0], network(x)[row])
 
     def test_what_stands_in_padding_changes_nothing(self, params: Rnn) -> None:
-        network, x = network_of(params, Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         noise = torch.where(x[:, :, -1:] == 0, 1e3, 0.0) * torch.tensor([1.0] * VALUES + [0.0])
         assert noise.any()
         torch.testing.assert_close(network(x + noise), network(x), rtol=0, atol=0)
 
     def test_nothing_but_padding_is_finite_and_the_same_in_any_company(self, params: Rnn) -> None:
         for shape, x in (
-            (Shape((STEPS, VALUES + 1), 4, masked=True), padded()),
-            (Shape((STEPS,), 4, tokens=9), tokens()),
+            (InputSpec((STEPS, VALUES + 1), 4, has_mask=True), padded()),
+            (InputSpec((STEPS,), 4, vocab_size=9), tokens()),
         ):
             network = network_of(params, shape)
             empty = torch.zeros_like(x[:1])
@@ -151,33 +152,37 @@ def test_an_empty_text_is_finite_in_onnx_too(tmp_path: Path) -> None:
     params = rnn(hidden=(5,), bidirectional=True, pool="attention", embedding=4)
     vocabulary = tuple("_?abcdefg")
     schema = schema_of((STEPS,)).model_copy(update={"kind": "text", "vocabulary": vocabulary})
-    model = Deployed(Preprocess(Chain("float32", ())), network_of(params, Shape((STEPS,), 1, tokens=9)), Rescale(*ONE))
-    saved = Saved(model.eval(), schema, params, Auto(name="auto"), {"name": "m", "fingerprint": "f"})
+    model = InferenceModel(
+        Preprocess(Pipeline("float32", ())),
+        network_of(params, InputSpec((STEPS,), 1, vocab_size=9)),
+        RegressionHead(*ONE),
+    )
+    saved = TrainedModel(model.eval(), schema, params, AutoLoss(name="auto"), {"name": "m", "fingerprint": "f"})
     x = np.concatenate([tokens(), np.zeros((1, STEPS))]).astype(np.int32)
-    export(saved, x[:2], tmp_path / "model.onnx")
+    export_onnx(saved, x[:2], tmp_path / "model.onnx")
     assert max(check_parity(saved, x, tmp_path / "model.onnx").values()) < 1e-6
     assert np.isfinite(predict(saved.model, x)).all()
 
 
 def test_a_gap_within_a_sequence_does_not_end_it() -> None:
-    network, x = network_of(rnn(hidden=(5,)), Shape((STEPS, VALUES + 1), 4, masked=True)), padded()
+    network, x = network_of(rnn(hidden=(5,)), InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
     x[0, 3] = 0
-    assert network._steps(x)[1].tolist() == LENGTHS.tolist()
+    assert network._recurrent_outputs(x)[1].tolist() == LENGTHS.tolist()
 
 
 def test_pooling_is_what_it_says() -> None:
     steps, lengths = torch.randn(2, 4, 6), torch.tensor([3, 1])
-    assert torch.equal(pooling("last", 6, False)(steps, lengths), torch.stack([steps[0, 2], steps[1, 0]]))
-    ends = pooling("last", 6, True)(steps, lengths)
+    assert torch.equal(build_pooling("last", 6, False)(steps, lengths), torch.stack([steps[0, 2], steps[1, 0]]))
+    ends = build_pooling("last", 6, True)(steps, lengths)
     assert torch.equal(ends[0], torch.cat([steps[0, 2, :3], steps[0, 0, 3:]]))
-    torch.testing.assert_close(pooling("mean", 6, False)(steps, lengths)[0], steps[0, :3].mean(0))
-    assert torch.equal(pooling("max", 6, False)(steps, lengths)[0], steps[0, :3].amax(0))
+    torch.testing.assert_close(build_pooling("mean", 6, False)(steps, lengths)[0], steps[0, :3].mean(0))
+    assert torch.equal(build_pooling("max", 6, False)(steps, lengths)[0], steps[0, :3].amax(0))
 
 
 def test_attention_is_a_mean_weighted_by_an_additive_score() -> None:
     # Bahdanau et al. 2015: a = softmax(v tanh(W s + b)), worked out in NumPy
     torch.manual_seed(0)
-    attention, steps = pooling("attention", 6, False), torch.randn(1, 4, 6)
+    attention, steps = build_pooling("attention", 6, False), torch.randn(1, 4, 6)
     w, b, v = (p.detach().numpy() for p in attention.parameters())
     s = steps[0, :3].numpy()
     score = np.exp(np.tanh(s @ w.T + b) @ v[0])
@@ -187,41 +192,43 @@ def test_attention_is_a_mean_weighted_by_an_additive_score() -> None:
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
 class TestEveryStep:
-    def test_the_last_real_step_is_that_of_forward(self, cell: Cell) -> None:
+    def test_the_last_real_step_is_that_of_forward(self, cell: RecurrentCell) -> None:
         params = rnn(cell=cell, hidden=(6, 5), dense=(4,), dropout=0.5)
         for shape, x in (
-            (Shape((STEPS,), 9, tokens=9), tokens()),
-            (Shape((STEPS, VALUES + 1), 9, masked=True), padded()),
+            (InputSpec((STEPS,), 9, vocab_size=9), tokens()),
+            (InputSpec((STEPS, VALUES + 1), 9, has_mask=True), padded()),
         ):
             network = network_of(params, shape)
-            every = network.every_step(x)
+            every = network.forward_all_steps(x)
             assert every.shape == (ROWS, STEPS, 9)
             torch.testing.assert_close(every[torch.arange(ROWS), LENGTHS - 1], network(x))
 
-    def test_a_step_knows_nothing_of_later_ones(self, cell: Cell) -> None:
-        network, x = network_of(rnn(cell=cell, hidden=(6, 5)), Shape((STEPS,), 9, tokens=9)), tokens()
+    def test_a_step_knows_nothing_of_later_ones(self, cell: RecurrentCell) -> None:
+        network, x = network_of(rnn(cell=cell, hidden=(6, 5)), InputSpec((STEPS,), 9, vocab_size=9)), tokens()
         other = x.clone()
         other[:, 4:] = 8
-        torch.testing.assert_close(network.every_step(other)[:, :4], network.every_step(x)[:, :4], rtol=0, atol=0)
+        torch.testing.assert_close(
+            network.forward_all_steps(other)[:, :4], network.forward_all_steps(x)[:, :4], rtol=0, atol=0
+        )
 
 
 def test_the_network_keeps_the_contract_of_every_step() -> None:
-    assert isinstance(network_of(rnn(), Shape((STEPS,), 9, tokens=9)), EveryStep)
+    assert isinstance(network_of(rnn(), InputSpec((STEPS,), 9, vocab_size=9)), CausalNetwork)
 
 
 @pytest.mark.parametrize("change", [{"bidirectional": True}, {"pool": "mean"}])
 def test_a_network_that_sees_later_steps_cannot_tell_every_step(change: dict[str, object]) -> None:
-    network = network_of(rnn(**change), Shape((STEPS,), 9, tokens=9))
+    network = network_of(rnn(**change), InputSpec((STEPS,), 9, vocab_size=9))
     message = r"must read forwards and give what it has at the last step .*; set bidirectional: false and pool: last"
     with pytest.raises(ParamsError, match=message):
-        network.every_step(tokens())
+        network.forward_all_steps(tokens())
 
 
-@pytest.mark.parametrize("shape", [Shape((12,), 2), Shape((1, 8, 8), 2)])
-def test_records_without_steps_are_refused(shape: Shape) -> None:
+@pytest.mark.parametrize("shape", [InputSpec((12,), 2), InputSpec((1, 8, 8), 2)])
+def test_records_without_steps_are_refused(shape: InputSpec) -> None:
     message = (
         r"network\.family rnn needs steps (steps, values) or tokens, but a record has shape"
-        f" {shape.features}; choose family mlp or cnn"
+        f" {shape.shape}; choose family mlp or cnn"
     )
     with pytest.raises(ParamsError, match=message.replace("(", r"\(").replace(")", r"\)")):
         build_network(rnn(), shape)

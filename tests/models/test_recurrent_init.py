@@ -5,19 +5,19 @@ import torch
 from torch import nn
 
 from fivefold.config.networks.rnn import Rnn
-from fivefold.models.factory import Shape
+from fivefold.models.factory import InputSpec
 
 from .test_recurrent import network_of, rnn
 
-SERIES, LANGUAGE = Shape((12, 1), 1), Shape((20,), 50, tokens=50)
+SERIES, LANGUAGE = InputSpec((12, 1), 1), InputSpec((20,), 50, vocab_size=50)
 
 
 @pytest.mark.parametrize(
     ("params", "shape", "expected"),
     [
         # 20 units from 10 values and 20 units, two biases each: 200 + 400 + 40. 20 into 2: 42.
-        (rnn(cell="rnn", hidden=(20,)), Shape((5, 10), 2), 682),
-        (rnn(cell="rnn", hidden=(20,)), Shape((5, 11), 2, masked=True), 682),
+        (rnn(cell="rnn", hidden=(20,)), InputSpec((5, 10), 2), 682),
+        (rnn(cell="rnn", hidden=(20,)), InputSpec((5, 11), 2, has_mask=True), 682),
         # The LSTM 64-32-1: four gates of 64 from 1 and 64, two biases each: 4 x (64 + 4,096 + 128) = 17,152. Four of 32
         # from 64 and 32: 4 x (2,048 + 1,024 + 64) = 12,544. 32 into 1: 33. (Keras has one bias a gate: 29,345.)
         (rnn(hidden=(64, 32)), SERIES, 17_152 + 12_544 + 33),
@@ -28,7 +28,7 @@ SERIES, LANGUAGE = Shape((12, 1), 1), Shape((20,), 50, tokens=50)
         (rnn(cell="rnn", hidden=(8,), embedding=6, pool="attention"), LANGUAGE, 300 + 128 + 80 + 450),
     ],
 )
-def test_the_number_of_parameters_is_that_worked_out_by_hand(params: Rnn, shape: Shape, expected: int) -> None:
+def test_the_number_of_parameters_is_that_worked_out_by_hand(params: Rnn, shape: InputSpec, expected: int) -> None:
     assert sum(parameter.numel() for parameter in network_of(params, shape).parameters()) == expected
 
 

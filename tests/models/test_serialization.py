@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from fivefold.config.networks.autoencoder import Autoencoder
-from fivefold.models.serialization import gives_of, save_model
+from fivefold.models.serialization import build_output_metadata, save_model
 
 from .test_contract import CASES, Case, saved_of
 
 
 def test_a_detector_names_its_threshold_and_what_is_normal(tmp_path: Path) -> None:
     purpose = {"name": "anomaly", "normal": ("class0", "class3")}
-    case = Case(Autoencoder(family="autoencoder", hidden=(4,), latent=2, purpose=purpose), (12,))
+    case = Case(Autoencoder(family="autoencoder", hidden=(4,), latent_dim=2, mode=purpose), (12,))
     saved = saved_of(case)
-    saved.model.output.get_buffer("threshold").copy_(torch.tensor(0.25))
+    saved.model.head.get_buffer("threshold").copy_(torch.tensor(0.25))
     told = {"name": "anomaly", "shape": [2], "threshold": 0.25, "normal": ["class0", "class3"]}
     save_model(saved, tmp_path)
     assert json.loads((tmp_path / "model.json").read_text())["gives"] == told
@@ -33,4 +33,4 @@ def test_a_detector_names_its_threshold_and_what_is_normal(tmp_path: Path) -> No
     ],
 )
 def test_a_target_is_named_where_it_is_learnt_or_asked_for(name: str, target: str) -> None:
-    assert gives_of(saved_of(CASES[name])).get("target", "") == target
+    assert build_output_metadata(saved_of(CASES[name])).get("target", "") == target

@@ -10,10 +10,10 @@ import torch
 from fivefold.config.networks.mlp import Mlp
 from fivefold.errors import ParamsError
 from fivefold.models.factory import build_network
-from fivefold.models.inference import Deployed, Preprocess
-from fivefold.models.serialization import network_shape
-from fivefold.models.transfer import Source, Taken, layers_of, take
-from fivefold.preprocessing.pipeline import Chain, Step
+from fivefold.models.inference import InferenceModel, Preprocess
+from fivefold.models.serialization import build_input_spec
+from fivefold.models.transfer import PretrainedModel, TransferReport, layer_groups, load_matching_weights
+from fivefold.preprocessing.pipeline import Pipeline, Step
 
 from .test_contract import (
     CASES,
@@ -33,12 +33,14 @@ PLAIN = Case(Mlp(family="mlp", hidden=(8, 6), dropout=0.2), TABLE)
 DIFFER = r"\Aa network that starts from fivefold-m version 3 must be and see the same, but "
 
 
-def source_of(case: Case) -> Source:
-    return Source("fivefold-m", 3, "digest", saved_of(case))
+def source_of(case: Case) -> PretrainedModel:
+    return PretrainedModel("fivefold-m", 3, "digest", saved_of(case))
 
 
-def taken(source: Source, case: Case, *, last: bool = True, chain: Chain | None = None) -> Taken:
-    return take(source, network_of(case, seed=1), case.params, schema_for(case), chain or chain_of(case), last=last)
+def taken(source: PretrainedModel, case: Case, *, last: bool = True, chain: Pipeline | None = None) -> TransferReport:
+    return load_matching_weights(
+        source, network_of(case, seed=1), case.params, schema_for(case), chain or chain_of(case), include_last=last
+    )
 
 
 def changed(**network: Any) -> Case:
@@ -49,19 +51,27 @@ def changed(**network: Any) -> Case:
 class TestFamily:
     def test_a_network_of_the_same_kind_takes_all_and_computes_the_same(self, case: Case) -> None:
         source, network = source_of(case), network_of(case, seed=1)
-        found = take(source, network, case.params, schema_for(case), chain_of(case))
-        assert found.fresh == []
-        assert found.below == layers_of(network)[:-1]
-        assert torch.equal(outputs(network, features(case)), outputs(source.saved.model.network, features(case)))
+        found = load_matching_weights(source, network, case.params, schema_for(case), chain_of(case))
+        assert found.initialized == []
+        assert found.transferred_hidden == layer_groups(network)[:-1]
+        assert torch.equal(
+            outputs(network, features(case)), outputs(source.trained_model.model.network, features(case))
+        )
 
     def test_with_other_outputs_the_last_layer_starts_fresh(self, case: Case) -> None:
         other = case._replace(classes=case.classes and case.classes + 2, values=case.values + 1)
         network, scratch = network_of(other, seed=1), network_of(other, seed=1)
-        found = take(source_of(case), network, other.params, schema_for(other), chain_of(other))
-        *body, head = layers_of(network)
-        assert [layer.name for layer in found.layers] == [layer.name for layer in body] == [i.name for i in found.below]
-        assert [layer.name for layer in found.fresh] == [head.name]
-        for (_, own), (_, untouched) in zip(head.state(), layers_of(scratch)[-1].state(), strict=True):
+        found = load_matching_weights(source_of(case), network, other.params, schema_for(other), chain_of(other))
+        *body, head = layer_groups(network)
+        assert (
+            [layer.name for layer in found.transferred]
+            == [layer.name for layer in body]
+            == [i.name for i in found.transferred_hidden]
+        )
+        assert [layer.name for layer in found.initialized] == [head.name]
+        for (_, own), (_, untouched) in zip(
+            head.named_tensors(), layer_groups(scratch)[-1].named_tensors(), strict=True
+        ):
             assert torch.equal(own, untouched)
 
 
@@ -73,17 +83,17 @@ def test_dropout_may_differ_although_it_shifts_the_names_of_layers() -> None:
 def test_classes_of_the_same_number_but_other_names_start_fresh() -> None:
     schema = schema_for(PLAIN)
     others = schema.model_copy(update={"classes": tuple(f"other{i}" for i in range(10))})
-    found = take(source_of(PLAIN), network_of(PLAIN), PLAIN.params, others, chain_of(PLAIN))
+    found = load_matching_weights(source_of(PLAIN), network_of(PLAIN), PLAIN.params, others, chain_of(PLAIN))
     assert str(found) == "2 of 3 layers are taken (layers.1, layers.4); fresh: layers.7"
 
 
 def test_a_body_is_all_but_the_last_layer() -> None:
-    assert [layer.name for layer in taken(source_of(PLAIN), PLAIN, last=False).fresh] == ["layers.7"]
+    assert [layer.name for layer in taken(source_of(PLAIN), PLAIN, last=False).initialized] == ["layers.7"]
 
 
 def test_behind_a_layer_that_differs_nothing_is_taken_though_it_fits() -> None:
     found = taken(source_of(changed(hidden=(8, 6, 5, 5))), changed(hidden=(8, 7, 5, 5)))
-    assert [layer.name for layer in found.layers] == ["layers.1"]
+    assert [layer.name for layer in found.transferred] == ["layers.1"]
     assert str(found) == "1 of 5 layers are taken (layers.1); fresh: layers.4, layers.7, ... layers.13"
 
 
@@ -104,7 +114,7 @@ def test_another_kind_of_network_or_data_is_refused(case: Case, said: str) -> No
 def test_a_first_layer_of_another_shape_is_refused_with_both_shapes() -> None:
     said = (
         "the first layer must have the shapes it has in fivefold-m version 3, weight 8x12, bias 8, but has"
-        " weight 9x12, bias 9; bring network and records in line with it, or leave training.start out"
+        " weight 9x12, bias 9; bring network and records in line with it, or leave training.pretrained out"
     )
     with pytest.raises(ParamsError) as error:
         taken(source_of(PLAIN), changed(hidden=(9, 6)))
@@ -116,26 +126,26 @@ def test_another_vocabulary_is_refused_though_it_is_as_large() -> None:
     schema = schema_for(case)
     others = schema.model_copy(update={"vocabulary": schema.vocabulary[::-1]})
     with pytest.raises(ParamsError, match=DIFFER + "the vocabulary has 30 tokens here and 30 others there"):
-        take(source_of(case), network_of(case), case.params, others, chain_of(case))
+        load_matching_weights(source_of(case), network_of(case), case.params, others, chain_of(case))
 
 
 @pytest.mark.parametrize(("columns", "fits"), [((0, 2, 5), True), ((0, 2, 6), False)])
 def test_selected_columns_must_be_the_same_and_scales_need_not(columns: tuple[int, ...], fits: bool) -> None:
-    def chain(*kept: int, scale: float, fill: bool = False) -> Chain:
+    def chain(*kept: int, scale: float, fill: bool = False) -> Pipeline:
         steps = [Step("impute", {"fill": np.zeros(12)})] * fill
         steps += [Step("affine", {"shift": np.zeros(12), "scale": np.full(12, scale)})]
-        return Chain("float64", ()).then(*steps, Step("take", {"index": np.array(kept)}))
+        return Pipeline("float64", ()).with_steps(*steps, Step("take", {"index": np.array(kept)}))
 
     saved = saved_of(PLAIN)
     there, here = chain(0, 2, 5, scale=1.0), chain(*columns, scale=3.0, fill=True)
-    network = build_network(PLAIN.params, network_shape(saved.schema, there, LOSS))
-    model = Deployed(Preprocess(there), network, saved.model.output)
-    source = Source("fivefold-m", 3, "digest", replace(saved, model=model))
-    own = build_network(PLAIN.params, network_shape(saved.schema, here, LOSS))
+    network = build_network(PLAIN.params, build_input_spec(saved.schema, there, LOSS))
+    model = InferenceModel(Preprocess(there), network, saved.model.head)
+    source = PretrainedModel("fivefold-m", 3, "digest", replace(saved, model=model))
+    own = build_network(PLAIN.params, build_input_spec(saved.schema, here, LOSS))
     if fits:
-        assert take(source, own, PLAIN.params, saved.schema, here).fresh == []
+        assert load_matching_weights(source, own, PLAIN.params, saved.schema, here).initialized == []
         return
     with pytest.raises(
         ParamsError, match=DIFFER + "the features that cleaning and `select` leave are others than there"
     ):
-        take(source, own, PLAIN.params, saved.schema, here)
+        load_matching_weights(source, own, PLAIN.params, saved.schema, here)

@@ -7,13 +7,13 @@ import torch
 from safetensors.numpy import save_file
 
 from fivefold.config.base import Activation
-from fivefold.config.selection import KBest, KeepAll, Pca, Selection
-from fivefold.config.splits import RowSplit
-from fivefold.data.dataset import Array, Keys
-from fivefold.data.splitting import split
+from fivefold.config.selection import KBestSelection, NoSelection, PCASelection, SelectionConfig
+from fivefold.config.splits import RandomSplit
+from fivefold.data.dataset import Array, SplitKeys
+from fivefold.data.splitting import split_rows
 from fivefold.errors import ArtifactError
 from fivefold.models.inference import Preprocess
-from fivefold.preprocessing.pipeline import Chain, Step
+from fivefold.preprocessing.pipeline import Pipeline, Step
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.preprocessing.selection import fit_selection
 
@@ -63,31 +63,31 @@ CONVOLVE = Step(
 ACTIVE = [Step(name, {}) for name in get_args(Activation)]
 
 CHAINS = {
-    "indicate": (Chain("float64", ()).then(INDICATE), TABLE),
-    "indicate and impute": (Chain("float64", ()).then(INDICATE, MORE_FILL), TABLE),
-    "clip": (Chain("float64", ()).then(CLIP), FILLED),
-    "one_hot": (Chain("float64", ()).then(ONE_HOT), CODES),
-    "words alone": (Chain("float64", ()).then(ONLY_WORDS), CODES),
-    "mask": (Chain("float64", ()).then(MASK), STEPS),
-    "sequences": (Chain("float64", ()).then(STEP_SCALE, MASK), STEPS),
-    "carry": (Chain("float64", ()).then(CARRY_WHOLE), GAPS),
-    "carry and mask": (Chain("float64", ()).then(CARRY, MASK), GAPS),
-    "impute": (Chain("float64", ()).then(IMPUTE), TABLE),
-    "affine": (Chain("float64", ()).then(AFFINE), FILLED),
-    "unit_norm": (Chain("float64", ()).then(UNIT), FILLED),
-    "take": (Chain("float64", ()).then(TAKE), FILLED),
-    "project": (Chain("float64", ()).then(PROJECT), FILLED),
-    "whole table": (Chain("float64", ()).then(IMPUTE, AFFINE, UNIT, TAKE), TABLE),
-    "impute and project": (Chain("float64", ()).then(IMPUTE, PROJECT), TABLE),
-    "nothing": (Chain("float64", ()), FILLED),
-    "logarithms": (Chain("float64", ()).then(LOG), np.abs(FILLED) + 1),
-    "images": (Chain("float32", ()).then(CHANNELS), IMAGES),
-    "images of unit length": (Chain("float32", ()).then(CHANNELS, PIXELS, UNIT), IMAGES),
-    "images projected": (Chain("float32", ()).then(CHANNELS, PROJECT_PIXELS), IMAGES),
-    "a code of images": (Chain("float32", ()).then(CHANNELS, DENSE, *ACTIVE), IMAGES),
-    "convolved images": (Chain("float32", ()).then(CHANNELS, CONVOLVE, ACTIVE[0]), IMAGES),
-    **{step.kind: (Chain("float64", ()).then(step), STEPS) for step in ACTIVE},
-    "raw images": (Chain("float32", ()), IMAGES),
+    "indicate": (Pipeline("float64", ()).with_steps(INDICATE), TABLE),
+    "indicate and impute": (Pipeline("float64", ()).with_steps(INDICATE, MORE_FILL), TABLE),
+    "clip": (Pipeline("float64", ()).with_steps(CLIP), FILLED),
+    "one_hot": (Pipeline("float64", ()).with_steps(ONE_HOT), CODES),
+    "words alone": (Pipeline("float64", ()).with_steps(ONLY_WORDS), CODES),
+    "mask": (Pipeline("float64", ()).with_steps(MASK), STEPS),
+    "sequences": (Pipeline("float64", ()).with_steps(STEP_SCALE, MASK), STEPS),
+    "carry": (Pipeline("float64", ()).with_steps(CARRY_WHOLE), GAPS),
+    "carry and mask": (Pipeline("float64", ()).with_steps(CARRY, MASK), GAPS),
+    "impute": (Pipeline("float64", ()).with_steps(IMPUTE), TABLE),
+    "affine": (Pipeline("float64", ()).with_steps(AFFINE), FILLED),
+    "unit_norm": (Pipeline("float64", ()).with_steps(UNIT), FILLED),
+    "take": (Pipeline("float64", ()).with_steps(TAKE), FILLED),
+    "project": (Pipeline("float64", ()).with_steps(PROJECT), FILLED),
+    "whole table": (Pipeline("float64", ()).with_steps(IMPUTE, AFFINE, UNIT, TAKE), TABLE),
+    "impute and project": (Pipeline("float64", ()).with_steps(IMPUTE, PROJECT), TABLE),
+    "nothing": (Pipeline("float64", ()), FILLED),
+    "logarithms": (Pipeline("float64", ()).with_steps(LOG), np.abs(FILLED) + 1),
+    "images": (Pipeline("float32", ()).with_steps(CHANNELS), IMAGES),
+    "images of unit length": (Pipeline("float32", ()).with_steps(CHANNELS, PIXELS, UNIT), IMAGES),
+    "images projected": (Pipeline("float32", ()).with_steps(CHANNELS, PROJECT_PIXELS), IMAGES),
+    "a code of images": (Pipeline("float32", ()).with_steps(CHANNELS, DENSE, *ACTIVE), IMAGES),
+    "convolved images": (Pipeline("float32", ()).with_steps(CHANNELS, CONVOLVE, ACTIVE[0]), IMAGES),
+    **{step.kind: (Pipeline("float64", ()).with_steps(step), STEPS) for step in ACTIVE},
+    "raw images": (Pipeline("float32", ()), IMAGES),
 }
 every_chain = pytest.mark.parametrize("case", CHAINS)
 
@@ -110,8 +110,8 @@ class TestEveryChain:
         chain, x = CHAINS[case]
         chain = chain.then(names=("one", "two"))
         chain.save(tmp_path / "chain.safetensors")
-        loaded = Chain.load(tmp_path / "chain.safetensors")
-        assert (loaded.dtype, loaded.names) == (chain.dtype, chain.names)
+        loaded = Pipeline.load(tmp_path / "chain.safetensors")
+        assert (loaded.dtype, loaded.feature_names) == (chain.dtype, chain.names)
         assert [step.kind for step in loaded.steps] == [step.kind for step in chain.steps]
         np.testing.assert_array_equal(loaded(x), chain(x))
 
@@ -131,11 +131,11 @@ class TestSteps:
 
     def test_a_logarithm_is_taken_of_the_columns_that_ask(self) -> None:
         log = Step("log", {"which": np.array([0.0, 1])})
-        found = Chain("float64", ()).then(log)(np.array([[[-3.0, np.e], [0, 1]]]))
+        found = Pipeline("float64", ()).with_steps(log)(np.array([[[-3.0, np.e], [0, 1]]]))
         np.testing.assert_allclose(found, [[[-3, 1], [0, 0]]], rtol=1e-6)
 
     def test_steps_in_order(self) -> None:
-        chain = Chain("float64", ()).then(
+        chain = Pipeline("float64", ()).with_steps(
             Step("impute", {"fill": np.array([1.0, 2])}),
             Step("affine", {"shift": np.array([1.0, 0]), "scale": np.array([3.0, 4])}),
             Step("unit_norm", {}),
@@ -144,17 +144,17 @@ class TestSteps:
         np.testing.assert_allclose(chain(np.array([[np.nan, 1], [2, 1]])), [[0, 1], [0.6, 0.8]], rtol=1e-6)
 
     def test_gaps_are_told_behind_the_columns(self) -> None:
-        chain = Chain("float64", ()).then(Step("indicate", {"index": np.array([1])}))
+        chain = Pipeline("float64", ()).with_steps(Step("indicate", {"index": np.array([1])}))
         np.testing.assert_array_equal(chain(np.array([[np.nan, 1], [2, np.nan]])), [[np.nan, 1, 0], [2, np.nan, 1]])
 
     def test_a_code_gets_a_column_and_an_unknown_one_none(self) -> None:
         step = Step("one_hot", {"keep": np.array([1]), "column": np.array([0, 0]), "code": np.array([2.0, 0])})
-        chain = Chain("float64", ()).then(step)
+        chain = Pipeline("float64", ()).with_steps(step)
         assert chain(np.array([[0.0, 7], [2, 8], [1, 9]])).tolist() == [[7, 0, 1], [8, 1, 0], [9, 0, 0]]
 
     def test_a_step_of_gaps_is_padding_and_one_gap_is_none(self) -> None:
         x = np.array([[[1.0, np.nan], [np.nan, np.nan]]])
-        assert Chain("float64", ()).then(MASK)(x).tolist() == [[[1, 0, 1], [0, 0, 0]]]
+        assert Pipeline("float64", ()).with_steps(MASK)(x).tolist() == [[[1, 0, 1], [0, 0, 0]]]
 
     def test_a_gap_is_the_value_before_else_the_next_else_a_fill(self) -> None:
         x = np.array([[[NAN, NAN, 5], [1, NAN, NAN], [NAN, NAN, NAN]]])
@@ -163,22 +163,22 @@ class TestSteps:
         np.testing.assert_array_equal(CARRY(x), [[[1, NAN, 5], [1, NAN, 5], [NAN, NAN, NAN]]])
 
     def test_names_stay_until_others_are_given(self) -> None:
-        chain = Chain("float64", ()).then(names=["a", "b"])
-        assert chain.then(UNIT).names == ("a", "b")
-        assert chain.then(UNIT, names=["c"]).names == ("c",)
+        chain = Pipeline("float64", ()).with_steps(feature_names=["a", "b"])
+        assert chain.with_steps(UNIT).feature_names == ("a", "b")
+        assert chain.with_steps(UNIT, feature_names=["c"]).feature_names == ("c",)
 
     def test_an_index_takes_columns_in_its_order(self) -> None:
-        chain = Chain("float32", ()).then(Step("take", {"index": np.array([3, 0])}))
+        chain = Pipeline("float32", ()).with_steps(Step("take", {"index": np.array([3, 0])}))
         assert chain(np.array([[[[1, 2], [3, 4]]]], np.uint8)).tolist() == [[4, 1]]
 
     def test_tokens_stay_what_and_where_they_are(self) -> None:
-        chain, x = Chain("int32", ()), np.array([[2**24 + 1, 0]], np.int32)  # the first number that float32 has not
+        chain, x = Pipeline("int32", ()), np.array([[2**24 + 1, 0]], np.int32)  # the first number that float32 has not
         assert chain(x) is x
         twin = Preprocess(chain)(torch.from_numpy(x))
         assert (twin.dtype, twin.tolist()) == (torch.int32, x.tolist())
 
     def test_a_table_at_a_large_offset_keeps_its_differences(self) -> None:
-        chain, x = Chain("float64", ()).then(AFFINE), FILLED
+        chain, x = Pipeline("float64", ()).with_steps(AFFINE), FILLED
         exact = (x[:, 1] - 1e9) * 2
         assert len(np.unique(x[:, 1].astype(np.float32))) < 5  # float32 would lose them
         np.testing.assert_allclose(chain(x)[:, 1], exact, rtol=1e-6)
@@ -192,45 +192,45 @@ class TestLoad:
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(ArtifactError, match=r"chain\.safetensors must hold a preprocessing chain, but does not; r"):
-            Chain.load(path)
+            Pipeline.load(path)
 
     @pytest.mark.parametrize("metadata", [None, {"other": "1"}])
     def test_tensors_without_a_chain_are_refused(self, tmp_path: Path, metadata: dict[str, str] | None) -> None:
         save_file({"0.fill": np.zeros(2)}, tmp_path / "a.safetensors", metadata=metadata)
         with pytest.raises(ArtifactError, match=r"a\.safetensors must hold a preprocessing chain, but does not; run"):
-            Chain.load(tmp_path / "a.safetensors")
+            Pipeline.load(tmp_path / "a.safetensors")
 
 
-DRAWN = RowSplit(validation=0.25, test=0.25, by="random")
+DRAWN = RandomSplit(validation=0.25, test=0.25, by="random")
 LABELS = (np.nan_to_num(TABLE[:, 0]) + RANDOM.normal(size=40) > 0).astype(int)
 
 
-def fitted(x: Array, y: Array, select: Selection, folder: Path) -> bytes:
+def fitted(x: Array, y: Array, select: SelectionConfig, folder: Path) -> bytes:
     """Bytes of the chain that prepare and select_features would write for a table or images."""
     schema = schema_of(x.shape[1:], 2)
-    train = split(Keys(y, schema.classes), DRAWN, seed=3)["train"]
+    train = split_rows(SplitKeys(y, schema.classes), DRAWN, seed=3)["train"]
     block = table_block() if x.ndim == 2 else images_block(normalize="standard")
     scaling = fit_scaling(x[train], schema, block)
-    selected = fit_selection(scaling(x[train]), y[train], schema, select, 3, scaling.names)
-    scaling.then(*selected.steps).save(folder / "chain.safetensors")
+    selected = fit_selection(scaling(x[train]), y[train], schema, select, 3, scaling.feature_names)
+    scaling.with_steps(*selected.steps).save(folder / "chain.safetensors")
     return (folder / "chain.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
     ("x", "select"),
     [
-        (TABLE, KBest(method="k_best", score="f", k=3)),
-        (TABLE, KBest(method="k_best", score="mutual_info", k=3)),
-        (TABLE, Pca(method="pca", components=2)),
-        (TABLE, KeepAll(method="none")),
-        (np.concatenate([IMAGES, IMAGES[::-1]]), Pca(method="pca", components=2, whiten=True)),
+        (TABLE, KBestSelection(method="k_best", score_func="f", k=3)),
+        (TABLE, KBestSelection(method="k_best", score_func="mutual_info", k=3)),
+        (TABLE, PCASelection(method="pca", n_components=2)),
+        (TABLE, NoSelection(method="none")),
+        (np.concatenate([IMAGES, IMAGES[::-1]]), PCASelection(method="pca", n_components=2, whiten=True)),
     ],
     ids=["f", "mutual_info", "pca", "none", "images"],
 )
 class TestNothingLeaks:
     @staticmethod
     def altered(x: Array, y: Array, part: str) -> tuple[Array, Array]:
-        rows = split(Keys(y, ("no", "yes")), DRAWN, seed=3)[part]
+        rows = split_rows(SplitKeys(y, ("no", "yes")), DRAWN, seed=3)[part]
         x, y = x.copy(), y.copy()
         x[rows[: len(rows) // 2]] = 77
         x[rows[len(rows) // 2 :]] = 1
@@ -239,11 +239,11 @@ class TestNothingLeaks:
 
     @pytest.mark.parametrize("part", ["validation", "test"])
     def test_held_out_rows_change_nothing_that_is_fitted(
-        self, x: Array, select: Selection, part: str, tmp_path: Path
+        self, x: Array, select: SelectionConfig, part: str, tmp_path: Path
     ) -> None:
         before = fitted(x, LABELS, select, tmp_path)
         assert fitted(*self.altered(x, LABELS, part), select, tmp_path) == before
 
-    def test_training_rows_do(self, x: Array, select: Selection, tmp_path: Path) -> None:
+    def test_training_rows_do(self, x: Array, select: SelectionConfig, tmp_path: Path) -> None:
         before = fitted(x, LABELS, select, tmp_path)
         assert fitted(*self.altered(x, LABELS, "train"), select, tmp_path) != before

@@ -9,15 +9,24 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.feature_selection import RFE, SelectPercentile, chi2, f_regression
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge, RidgeClassifier
 
-from fivefold.config.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
-from fivefold.config.splits import GivenSplit
+from fivefold.config.selection import (
+    KBestSelection,
+    L1Selection,
+    NoSelection,
+    PCASelection,
+    PercentileSelection,
+    RFESelection,
+    SelectionConfig,
+    VarianceSelection,
+)
+from fivefold.config.splits import PredefinedSplit
 from fivefold.data.dataset import Array
 from fivefold.data.prepare import prepare
 from fivefold.errors import DataError
 from fivefold.preprocessing import feature_scores
-from fivefold.preprocessing.feature_scores import draw
+from fivefold.preprocessing.feature_scores import sample_rows
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.preprocessing.selection import Selected, fit_selection
+from fivefold.preprocessing.selection import FittedSelection, fit_selection
 
 from ..conftest import schema_of, table_block
 
@@ -26,34 +35,34 @@ X = (WINE.data - WINE.data.min(0)) / (WINE.data.max(0) - WINE.data.min(0))
 Y = WINE.target
 VALUES = X[:, 0] * 3 - X[:, 6] ** 2
 
-METHODS: list[Selection] = [
-    KBest(method="k_best", score="f", k=3),
-    KBest(method="k_best", score="mutual_info", k=3, stability=3),
-    Percentile(method="percentile", score="f", percent=30),
-    Variance(method="variance", threshold=0.04),
-    L1(method="l1", strength=0.02, stability=5),
-    Rfe(method="rfe", k=3, stability=5),
+METHODS: list[SelectionConfig] = [
+    KBestSelection(method="k_best", score_func="f", k=3),
+    KBestSelection(method="k_best", score_func="mutual_info", k=3, stability_resamples=3),
+    PercentileSelection(method="percentile", score_func="f", percentile=30),
+    VarianceSelection(method="variance", threshold=0.04),
+    L1Selection(method="l1", alpha=0.02, stability_resamples=5),
+    RFESelection(method="rfe", n_features_to_select=3, stability_resamples=5),
 ]
-COSTLY: list[Selection] = [
-    KBest(method="k_best", score="mutual_info", k=3),
-    Percentile(method="percentile", score="mutual_info", percent=30),
-    L1(method="l1", strength=0.02),
-    Rfe(method="rfe", k=3),
+COSTLY: list[SelectionConfig] = [
+    KBestSelection(method="k_best", score_func="mutual_info", k=3),
+    PercentileSelection(method="percentile", score_func="mutual_info", percentile=30),
+    L1Selection(method="l1", alpha=0.02),
+    RFESelection(method="rfe", n_features_to_select=3),
 ]
 every_method = pytest.mark.parametrize("params", METHODS, ids=lambda params: getattr(params, "score", params.method))
 
 
-def fitted(params: Selection, x: Array = X, y: Array = Y, seed: int = 0) -> Selected:
+def fitted(params: SelectionConfig, x: Array = X, y: Array = Y, seed: int = 0) -> FittedSelection:
     """The selection of a table of at most 26 columns; whole numbers as targets are classes."""
     n_classes = len(np.unique(y)) if y.dtype.kind == "i" else 0
     return fit_selection(x, y, schema_of(x.shape[1:], n_classes), params, seed)
 
 
-def kept(selected: Selected) -> list[int]:
+def kept(selected: FittedSelection) -> list[int]:
     return selected.steps[0].arrays["index"].tolist()
 
 
-def scores(selected: Selected) -> Array:
+def scores(selected: FittedSelection) -> Array:
     """In the order of the features."""
     return np.asarray(selected.table.sort_index().score)
 
@@ -63,23 +72,25 @@ class TestPercentile:
     def test_it_keeps_what_select_percentile_keeps(self, percentile: float) -> None:
         for score, function, y in (("chi2", chi2, Y), ("f", f_regression, VALUES)):
             reference = SelectPercentile(function, percentile=percentile).fit(X, y)
-            params = Percentile(method="percentile", score=score, percent=percentile, stability=0)
+            params = PercentileSelection(
+                method="percentile", score_func=score, percentile=percentile, stability_resamples=0
+            )
             assert kept(fitted(params, y=y)) == np.flatnonzero(reference.get_support()).tolist()
 
     def test_chi2_refuses_negative_features_here_too(self) -> None:
         with pytest.raises(DataError, match=r"never negative, but 'a' reaches -0\.5 after normalization; set `normal"):
-            fitted(Percentile(method="percentile", score="chi2", percent=50), X - 0.5)
+            fitted(PercentileSelection(method="percentile", score_func="chi2", percentile=50), X - 0.5)
 
     def test_a_share_too_small_for_one_of_equal_features_is_refused(self) -> None:
         twice = np.repeat(X[:, :1], 2, axis=1)
         message = r"percent must keep at least one of 2 features, the best of which score alike, but is 10; raise it"
         with pytest.raises(DataError, match=message):
-            fitted(Percentile(method="percentile", score="f", percent=10), twice)
+            fitted(PercentileSelection(method="percentile", score_func="f", percentile=10), twice)
 
 
 class TestVariance:
     def test_it_keeps_what_varies_more_than_the_threshold(self) -> None:
-        selected = fitted(Variance(method="variance", threshold=0.04))
+        selected = fitted(VarianceSelection(method="variance", threshold=0.04))
         variances = ((X - X.mean(axis=0)) ** 2).mean(axis=0)
         assert kept(selected) == [i for i, v in enumerate(variances) if v > 0.04]
         assert 0 < len(kept(selected)) < 13
@@ -88,7 +99,7 @@ class TestVariance:
 
     def test_zero_leaves_out_constant_features_only(self) -> None:
         x = np.concatenate([X, np.full((len(X), 1), 0.1)], axis=1)
-        assert kept(fitted(Variance(method="variance", threshold=0), x)) == list(range(13))
+        assert kept(fitted(VarianceSelection(method="variance", threshold=0), x)) == list(range(13))
 
     def test_a_variance_at_the_threshold_is_not_above_it_however_it_is_rounded(self) -> None:
         random = np.random.default_rng(0)
@@ -96,17 +107,17 @@ class TestVariance:
         x = np.float32((raw - raw.mean(axis=0)) / raw.std(axis=0))
         x[:, 0] *= 1.001
         assert 0 < (x.var(axis=0, dtype=np.float64) > 1)[1:].sum() < 19
-        assert kept(fitted(Variance(method="variance", threshold=1), x, np.arange(333) % 2)) == [0]
+        assert kept(fitted(VarianceSelection(method="variance", threshold=1), x, np.arange(333) % 2)) == [0]
 
     def test_a_threshold_that_keeps_nothing_names_the_largest_variance(self) -> None:
         largest = f"{X.var(axis=0).max():.3g}"
         message = rf"less than the largest variance of a normalized feature, {largest}, but is 0\.5; lower it"
         with pytest.raises(DataError, match=message):
-            fitted(Variance(method="variance", threshold=0.5))
+            fitted(VarianceSelection(method="variance", threshold=0.5))
 
     def test_features_that_never_vary_are_refused(self) -> None:
         with pytest.raises(DataError, match=r"threshold 0 keeps features that vary, but none does; choose other feat"):
-            fitted(Variance(method="variance", threshold=0), np.ones((10, 3)), np.arange(10) % 2)
+            fitted(VarianceSelection(method="variance", threshold=0), np.ones((10, 3)), np.arange(10) % 2)
 
 
 class TestL1:
@@ -117,21 +128,21 @@ class TestL1:
         y = x @ [3.0, -1.0, 0.2, 0.0] + np.random.default_rng(1).normal(size=50) * 0.1
         target = (y - y.mean()) / y.std()
         weights = np.maximum(np.abs(x.T @ target / 50) - 0.2, 0)
-        selected = fitted(L1(method="l1", strength=0.2), x, y)
+        selected = fitted(L1Selection(method="l1", alpha=0.2), x, y)
         np.testing.assert_allclose(scores(selected), weights, atol=1e-4)
         assert kept(selected) == np.flatnonzero(weights).tolist() == [0, 1]
 
     def test_values_are_weighted_as_lasso_weights_them_whatever_their_unit(self) -> None:
         reference = np.abs(Lasso(0.02).fit(X, (VALUES - VALUES.mean()) / VALUES.std()).coef_)
         for y in (VALUES, VALUES * 1e6 + 40):
-            np.testing.assert_allclose(scores(fitted(L1(method="l1", strength=0.02), y=y)), reference, atol=1e-6)
+            np.testing.assert_allclose(scores(fitted(L1Selection(method="l1", alpha=0.02), y=y)), reference, atol=1e-6)
 
     def test_classes_are_weighted_as_a_regression_with_a_free_intercept_weights_them(self) -> None:
         cancer = load_breast_cancer()
         x = ((cancer.data - cancer.data.min(0)) / np.ptp(cancer.data, axis=0))[:, :26]
         free = LogisticRegression(l1_ratio=1, C=1 / (0.01 * len(x)), solver="saga", tol=1e-7, max_iter=20_000)
         reference = np.abs(free.fit(x, cancer.target).coef_[0])
-        selected = fitted(L1(method="l1", strength=0.01), x, cancer.target)
+        selected = fitted(L1Selection(method="l1", alpha=0.01), x, cancer.target)
         np.testing.assert_allclose(scores(selected), reference, atol=0.01)
         assert kept(selected) == np.flatnonzero(reference).tolist()
 
@@ -140,46 +151,48 @@ class TestL1:
         x, y = np.random.default_rng(0).normal(size=(80, 5)), np.arange(80) % 2
         x[:, 3] += y
         last = np.abs(((y - 0.5)[:, None] * (x - x.mean(axis=0))).mean(axis=0)).max()
-        assert kept(fitted(L1(method="l1", strength=last * 0.99), x, y)) == [3]
+        assert kept(fitted(L1Selection(method="l1", alpha=last * 0.99), x, y)) == [3]
         with pytest.raises(DataError, match=r"select\.strength must leave a feature its weight, but at .* lower it\Z"):
-            fitted(L1(method="l1", strength=last * 1.01), x, y)
+            fitted(L1Selection(method="l1", alpha=last * 1.01), x, y)
 
     def test_of_those_with_a_weight_the_largest_are_kept(self) -> None:
-        everything = fitted(L1(method="l1", strength=0.005))
-        selected = fitted(L1(method="l1", strength=0.005, k=2))
+        everything = fitted(L1Selection(method="l1", alpha=0.005))
+        selected = fitted(L1Selection(method="l1", alpha=0.005, max_features=2))
         assert len(kept(everything)) > 2
         assert kept(selected) == sorted(np.argsort(-scores(everything))[:2].tolist())
         assert selected.table.kept.tolist() == [True, True] + [False] * 11
 
     def test_it_keeps_fewer_than_asked_if_fewer_have_a_weight(self) -> None:
-        few = kept(fitted(L1(method="l1", strength=0.05)))
-        assert kept(fitted(L1(method="l1", strength=0.05, k=13))) == few
+        few = kept(fitted(L1Selection(method="l1", alpha=0.05)))
+        assert kept(fitted(L1Selection(method="l1", alpha=0.05, max_features=13))) == few
 
 
 class TestRfe:
     @pytest.mark.parametrize(("y", "model"), [(Y, RidgeClassifier()), (VALUES, Ridge())], ids=["classes", "values"])
     def test_it_keeps_what_rfe_keeps(self, y: Array, model: object) -> None:
         reference = RFE(model, n_features_to_select=4, step=0.1).fit(X, y)
-        selected = fitted(Rfe(method="rfe", k=4), y=y)
+        selected = fitted(RFESelection(method="rfe", n_features_to_select=4), y=y)
         assert kept(selected) == np.flatnonzero(reference.support_).tolist()
         ranks = selected.table.feature.map(dict(zip("abcdefghijklm", reference.ranking_, strict=True)))
         assert ranks.is_monotonic_increasing
 
     def test_scores_are_the_weights_of_a_model_on_what_is_left(self) -> None:
-        selected = fitted(Rfe(method="rfe", k=4), y=VALUES)
+        selected = fitted(RFESelection(method="rfe", n_features_to_select=4), y=VALUES)
         weights = np.abs(Ridge().fit(X[:, kept(selected)], VALUES).coef_)
         np.testing.assert_allclose(scores(selected)[kept(selected)], weights)
         assert selected.table.score.isna().tolist() == [False] * 4 + [True] * 9
 
 
-@pytest.mark.parametrize("params", [L1(method="l1", strength=1, k=14), Rfe(method="rfe", k=14)])
-def test_more_features_than_there_are_cannot_be_kept(params: Selection) -> None:
+@pytest.mark.parametrize(
+    "params", [L1Selection(method="l1", alpha=1, max_features=14), RFESelection(method="rfe", n_features_to_select=14)]
+)
+def test_more_features_than_there_are_cannot_be_kept(params: SelectionConfig) -> None:
     with pytest.raises(DataError, match=r"select\.k must be at most the number of features, 13, but is 14; lower it"):
         fitted(params)
 
 
 def test_mutual_information_needs_neighbours() -> None:
-    params = KBest(method="k_best", score="mutual_info", k=1)
+    params = KBestSelection(method="k_best", score_func="mutual_info", k=1)
     with pytest.raises(
         DataError, match=r"looks at 3 neighbours of a row, but there are 3 training rows; set `score: f"
     ):
@@ -189,7 +202,7 @@ def test_mutual_information_needs_neighbours() -> None:
 def test_a_feature_that_tells_the_value_exactly_scores_best() -> None:
     # 1 - r^2 of float32 is rounded below 0 here, and an F of minus infinity would be worst
     x = np.random.default_rng(0).normal(size=(100, 18)).astype(np.float32)
-    selected = fitted(KBest(method="k_best", score="f", k=1), x, x[:, 0].astype(float))
+    selected = fitted(KBestSelection(method="k_best", score_func="f", k=1), x, x[:, 0].astype(float))
     assert kept(selected) == [0]
     assert selected.table.iloc[0].tolist() == ["a", np.inf, 0.0, True, 1.0]
 
@@ -198,13 +211,13 @@ def test_a_feature_that_tells_the_value_exactly_scores_best() -> None:
 def test_a_feature_that_never_changes_has_no_f(y: Array) -> None:
     x = np.concatenate([np.full((len(X), 5), [0.1, 0.3, 0.7, 123.456, 1e-3]), X[:, :2]], axis=1)
     for dtype in (np.float32, np.float64):
-        selected = fitted(KBest(method="k_best", score="f", k=2), x.astype(dtype), y)
+        selected = fitted(KBestSelection(method="k_best", score_func="f", k=2), x.astype(dtype), y)
         assert np.isnan(scores(selected)[:5]).all()
         assert kept(selected) == [5, 6]
 
 
 def test_of_equal_features_the_kept_one_stands_first() -> None:
-    table = fitted(KBest(method="k_best", score="f", k=1), np.repeat(X[:, :1], 3, axis=1)).table
+    table = fitted(KBestSelection(method="k_best", score_func="f", k=1), np.repeat(X[:, :1], 3, axis=1)).table
     assert table.kept.tolist() == [True, False, False]
 
 
@@ -220,7 +233,7 @@ class TestStability:
 
     @every_method
     def test_a_strong_feature_is_always_kept_and_noise_less(
-        self, params: Selection, one_strong: tuple[Array, Array]
+        self, params: SelectionConfig, one_strong: tuple[Array, Array]
     ) -> None:
         table = fitted(params, *one_strong).table.set_index("feature")
         assert table.stability["c"] == 1
@@ -229,7 +242,11 @@ class TestStability:
 
     def test_it_is_the_share_of_half_samples(self, one_strong: tuple[Array, Array]) -> None:
         x, y = one_strong
-        share = fitted(KBest(method="k_best", score="f", k=3, stability=10), x, y, seed=5).table.sort_index().stability
+        share = (
+            fitted(KBestSelection(method="k_best", score_func="f", k=3, stability_resamples=10), x, y, seed=5)
+            .table.sort_index()
+            .stability
+        )
         random = np.random.default_rng(5)
         counts = np.zeros(8)
         for _ in range(10):
@@ -240,35 +257,41 @@ class TestStability:
         np.testing.assert_allclose(share, counts / 10)
 
     def test_resamples_are_many_only_where_they_are_cheap(self) -> None:
-        cheap = fitted(Variance(method="variance", threshold=0.04))
+        cheap = fitted(VarianceSelection(method="variance", threshold=0.04))
         assert set(cheap.table.stability * 20 % 1) == {0}
         assert all(fitted(params).table.stability.isna().all() for params in COSTLY)
 
     def test_where_none_is_drawn_unasked_the_line_says_how_to_ask_and_the_title_does_not(self) -> None:
-        hint = "; set select.stability to see how surely each is kept"
-        given = {params: fitted(params) for params in METHODS + COSTLY + [KeepAll(method="none")]}
+        hint = "; set select.stability_resamples to see how surely each is kept"
+        given = {params: fitted(params) for params in METHODS + COSTLY + [NoSelection(method="none")]}
         assert [params for params, selected in given.items() if selected.hint == hint] == COSTLY
         assert {selected.hint for selected in given.values()} == {"", hint}
-        assert not any("stability" in selected.summary for selected in given.values())
-        assert fitted(Rfe(method="rfe", k=3, stability=0)).hint == ""
+        assert not any("stability_resamples" in selected.summary for selected in given.values())
+        assert fitted(RFESelection(method="rfe", n_features_to_select=3, stability_resamples=0)).hint == ""
 
     def test_none_is_asked_for(self) -> None:
-        assert fitted(KBest(method="k_best", score="f", k=3, stability=0)).table.stability.isna().all()
-        assert fitted(Pca(method="pca", components=2)).table.stability.isna().all()
+        assert (
+            fitted(KBestSelection(method="k_best", score_func="f", k=3, stability_resamples=0))
+            .table.stability.isna()
+            .all()
+        )
+        assert fitted(PCASelection(method="pca", n_components=2)).table.stability.isna().all()
 
     def test_asking_changes_nothing_that_is_selected(self) -> None:
         for stability in (0, 7):
-            assert kept(fitted(KBest(method="k_best", score="f", k=3, stability=stability))) == [6, 11, 12]
+            assert kept(
+                fitted(KBestSelection(method="k_best", score_func="f", k=3, stability_resamples=stability))
+            ) == [6, 11, 12]
 
     def test_a_resample_may_keep_nothing(self) -> None:
         x = np.zeros((40, 2))
         x[0] = 1  # in half of the resamples no row differs
-        table = fitted(Variance(method="variance", threshold=0), x, np.arange(40.0)).table
+        table = fitted(VarianceSelection(method="variance", threshold=0), x, np.arange(40.0)).table
         assert table.stability.between(0.05, 0.95).all()
 
 
 @every_method
-def test_the_same_seed_gives_the_same_selection(params: Selection) -> None:
+def test_the_same_seed_gives_the_same_selection(params: SelectionConfig) -> None:
     one, two = fitted(params, seed=3), fitted(params, seed=3)
     assert one.table.equals(two.table)
     assert kept(one) == kept(two)
@@ -276,10 +299,12 @@ def test_the_same_seed_gives_the_same_selection(params: Selection) -> None:
 
 @every_method
 @pytest.mark.parametrize("parts", [("train",), ("validation", "test")], ids=["train", "held out"])
-def test_only_training_rows_change_what_is_fitted(params: Selection, parts: tuple[str, ...], tmp_path: Path) -> None:
+def test_only_training_rows_change_what_is_fitted(
+    params: SelectionConfig, parts: tuple[str, ...], tmp_path: Path
+) -> None:
     frame = pd.DataFrame(X, columns=list("abcdefghijklm")).assign(y=Y.astype(str))
     frame["split"] = np.array(["train", "train", "validation", "test"])[np.arange(len(X)) % 4]
-    block = table_block(tmp_path / "wine.csv", split=GivenSplit(by="column"), normalize="minmax")
+    block = table_block(tmp_path / "wine.csv", split=PredefinedSplit(by="column"), normalize="minmax")
 
     def table() -> pd.DataFrame:
         frame.to_csv(tmp_path / "wine.csv", index=False)
@@ -296,22 +321,22 @@ def test_only_training_rows_change_what_is_fitted(params: Selection, parts: tupl
 class TestManyRows:
     def test_a_costly_method_is_fitted_on_fewer_and_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(feature_scores, "CELLS", 13 * 60)
-        costly = fitted(Rfe(method="rfe", k=3))
+        costly = fitted(RFESelection(method="rfe", n_features_to_select=3))
         assert costly.summary == "3 of 13 features kept, judged by 58 of 178 rows"  # 19 + 23 + 16: each class its share
-        assert fitted(KBest(method="k_best", score="f", k=3)).summary == "3 of 13 features kept"
+        assert fitted(KBestSelection(method="k_best", score_func="f", k=3)).summary == "3 of 13 features kept"
 
-    @pytest.mark.parametrize("stability", [1, 4])
+    @pytest.mark.parametrize("stability_resamples", [1, 4])
     def test_a_resample_is_never_large(self, stability: int, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = []
-        choose = feature_scores.choose
+        choose = feature_scores.score_features
         monkeypatch.setattr(feature_scores, "choose", lambda x, *rest: seen.append(len(x)) or choose(x, *rest))
         y = np.arange(10_000) % 2
-        params = KBest(method="k_best", score="f", k=1, stability=stability)
-        feature_scores.stability(np.random.default_rng(0).normal(size=(10_000, 2)), y, params, True, 0)
+        params = KBestSelection(method="k_best", score_func="f", k=1, stability_resamples=stability)
+        feature_scores.estimate_stability(np.random.default_rng(0).normal(size=(10_000, 2)), y, params, True, 0)
         assert seen == [2_000] * stability
 
     def test_each_class_gives_its_share_and_four_rows_at_least(self) -> None:
         y = np.array([0] * 100 + [1] * 50 + [2] * 5 + [3])
-        rows = draw(y, 0.5, True, np.random.default_rng(0))
+        rows = sample_rows(y, 0.5, True, np.random.default_rng(0))
         assert np.bincount(y[rows]).tolist() == [50, 25, 4, 1]
         assert rows.tolist() == sorted(set(rows.tolist()))

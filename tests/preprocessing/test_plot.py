@@ -7,31 +7,40 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from fivefold.config.selection import L1, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
+from fivefold.config.selection import (
+    KBestSelection,
+    L1Selection,
+    NoSelection,
+    PCASelection,
+    PercentileSelection,
+    RFESelection,
+    SelectionConfig,
+    VarianceSelection,
+)
 from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
 from fivefold.preprocessing import plots
-from fivefold.preprocessing.plots import plot_map, plot_selection
-from fivefold.preprocessing.selection import Selected, fit_selection
+from fivefold.preprocessing.plots import plot_projection, plot_selection
+from fivefold.preprocessing.selection import FittedSelection, fit_selection
 
 from ..conftest import schema_of
 
-METHODS: list[Selection] = [
-    KeepAll(method="none"),
-    KBest(method="k_best", score="f", k=2),
-    Percentile(method="percentile", score="f", percent=70, stability=0),
-    Variance(method="variance", threshold=0.5),
-    L1(method="l1", strength=0.01, stability=2),
-    Rfe(method="rfe", k=1, stability=2),
-    Pca(method="pca", components=2),
-    Pca(method="pca", components=1, whiten=True),
+METHODS: list[SelectionConfig] = [
+    NoSelection(method="none"),
+    KBestSelection(method="k_best", score_func="f", k=2),
+    PercentileSelection(method="percentile", score_func="f", percentile=70, stability_resamples=0),
+    VarianceSelection(method="variance", threshold=0.5),
+    L1Selection(method="l1", alpha=0.01, stability_resamples=2),
+    RFESelection(method="rfe", n_features_to_select=1, stability_resamples=2),
+    PCASelection(method="pca", n_components=2),
+    PCASelection(method="pca", n_components=1, whiten=True),
 ]
 SHAPES = [(3,), (20,), (1, 4, 5), (3, 5, 4)]
 
 
 @pytest.mark.parametrize("params", METHODS, ids=lambda params: params.method)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pictures_are_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...], params: Selection) -> None:
+def test_pictures_are_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...], params: SelectionConfig) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(20, *shape)), np.arange(20) % 2
     x.reshape(20, -1)[:, 0] = 1  # a feature that never changes
@@ -39,7 +48,7 @@ def test_pictures_are_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...
     selected = fit_selection(x, y, schema, params, 0)
     for name in ("one", "two"):
         plot_selection(selected, schema, "m", tmp_path / f"{name}.png")
-        plot_map(selected, x, y, schema, "m", 0, tmp_path / f"{name}_map.png")
+        plot_projection(selected, x, y, schema, "m", 0, tmp_path / f"{name}_map.png")
     for picture in ("", "_map"):
         one, two = (tmp_path / f"{name}{picture}.png" for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
@@ -48,7 +57,9 @@ def test_pictures_are_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...
 
 @pytest.mark.parametrize("params", [METHODS[0], METHODS[3], METHODS[6]], ids=lambda params: params.method)
 @pytest.mark.parametrize("shape", [(3,), (1, 4, 5)])
-def test_without_a_target_pictures_show_what_varies(tmp_path: Path, shape: tuple[int, ...], params: Selection) -> None:
+def test_without_a_target_pictures_show_what_varies(
+    tmp_path: Path, shape: tuple[int, ...], params: SelectionConfig
+) -> None:
     x = np.random.default_rng(0).normal(size=(20, *shape)) * np.arange(1, np.prod(shape) + 1).reshape(shape)
     x.reshape(20, -1)[:, 0] = 1  # a feature that never changes
     schema = schema_of(shape).model_copy(update={"task": "unsupervised", "target": "", "values": ()})
@@ -58,7 +69,7 @@ def test_without_a_target_pictures_show_what_varies(tmp_path: Path, shape: tuple
         assert selected.table["kept"].all()
         np.testing.assert_allclose(selected.table["score"], sorted(x.reshape(20, -1).var(axis=0), reverse=True))
     plot_selection(selected, schema, "m", tmp_path / "one.png")
-    plot_map(selected, x, np.empty((20, 0)), schema, "m", 0, tmp_path / "map.png")
+    plot_projection(selected, x, np.empty((20, 0)), schema, "m", 0, tmp_path / "map.png")
     assert imread(tmp_path / "one.png").std() > 0.03
     assert imread(tmp_path / "map.png").std() > 0.03
 
@@ -78,36 +89,36 @@ def rows(n: int, n_classes: int, f: int = 4) -> tuple[Array, Array, Schema]:
     return rng.normal(size=(n, f)), y, schema_of((f,), n_classes)
 
 
-def selection(params: Selection, n: int = 60, n_classes: int = 2) -> tuple[Selected, Schema]:
+def selection(params: SelectionConfig, n: int = 60, n_classes: int = 2) -> tuple[FittedSelection, Schema]:
     x, y, schema = rows(n, n_classes)
     return fit_selection(x, y, schema, params, 0), schema
 
 
 class TestSelection:
     def test_stability_stands_beside_each_bar(self, drawn: list[Figure]) -> None:
-        selected, schema = selection(KBest(method="k_best", score="f", k=2, stability=10))
+        selected, schema = selection(KBestSelection(method="k_best", score_func="f", k=2, stability_resamples=10))
         plot_selection(selected, schema, "m", Path())
         (right,) = drawn[0].axes[0].child_axes
         shown = [tick.get_text() for tick in right.get_yticklabels()]
         assert shown == [f"{share:.0%}" for share in selected.table.stability[::-1]]
 
     def test_no_stability_no_second_axis(self, drawn: list[Figure]) -> None:
-        selected, schema = selection(KeepAll(method="none"))
+        selected, schema = selection(NoSelection(method="none"))
         plot_selection(selected, schema, "m", Path())
         assert drawn[0].axes[0].child_axes == []
 
     def test_pixels_get_a_second_map_of_stability(self, drawn: list[Figure]) -> None:
         x = np.random.default_rng(0).normal(size=(40, 1, 3, 3))
         schema = schema_of((1, 3, 3), 2)
-        params = KBest(method="k_best", score="f", k=2, stability=5)
+        params = KBestSelection(method="k_best", score_func="f", k=2, stability_resamples=5)
         selected = fit_selection(x, np.arange(40) % 2, schema, params, 0)
         plot_selection(selected, schema, "m", Path())
         scores, share = (axes.images[0].get_array() for axes in drawn[0].axes if axes.get_label() != "<colorbar>")
-        assert np.isfinite(scores.filled(np.nan)).sum() == 2
+        assert np.isfinite(scores.fill_missing_steps(np.nan)).sum() == 2
         np.testing.assert_array_equal(share.ravel(), selected.table.sort_index().stability)
 
     def test_components_are_shown_alone_and_together(self, drawn: list[Figure]) -> None:
-        selected, schema = selection(Pca(method="pca", components=3))
+        selected, schema = selection(PCASelection(method="pca", n_components=3))
         plot_selection(selected, schema, "m", Path())
         axes = drawn[0].axes[0]
         share = selected.table.score.to_numpy()
@@ -117,7 +128,7 @@ class TestSelection:
     def test_an_infinite_score_is_as_long_as_the_longest_and_says_so(self, drawn: list[Figure]) -> None:
         x, y, schema = rows(60, 2)
         x[:, 1], x[:, 2] = y, x[:, 2] + y
-        plot_selection(fit_selection(x, y, schema, KeepAll(method="none"), 0), schema, "m", Path())
+        plot_selection(fit_selection(x, y, schema, NoSelection(method="none"), 0), schema, "m", Path())
         axes = drawn[0].axes[0]
         best, second, *_ = [bar.get_width() for bar in axes.patches][::-1]
         assert np.isfinite(best)
@@ -127,7 +138,7 @@ class TestSelection:
 
     @pytest.mark.parametrize(("best", "scale"), [(9e2, "linear"), (1e8, "log")])
     def test_bars_far_apart_are_seen(self, drawn: list[Figure], best: float, scale: str) -> None:
-        selected, schema = selection(KeepAll(method="none"))
+        selected, schema = selection(NoSelection(method="none"))
         selected.table["score"] = [best, 3.0, 1.0, np.nan]
         plot_selection(selected, schema, "m", Path())
         axes = drawn[0].axes[0]
@@ -139,9 +150,9 @@ class TestSelection:
         x, y = np.random.default_rng(0).normal(size=(40, 1, 3, 3)), np.arange(40) % 2
         x[:, 0, 1, 1] = y
         schema = schema_of((1, 3, 3), 2)
-        plot_selection(fit_selection(x, y, schema, KeepAll(method="none"), 0), schema, "m", Path())
+        plot_selection(fit_selection(x, y, schema, NoSelection(method="none"), 0), schema, "m", Path())
         shown, scale = drawn[0].axes
-        assert np.isfinite(shown.images[0].get_array().filled(np.nan)).all()
+        assert np.isfinite(shown.images[0].get_array().fill_missing_steps(np.nan)).all()
         assert scale.get_ylabel() == "F; infinite ones as the largest"
 
     def test_names_that_pictures_take_for_something_else(self, tmp_path: Path) -> None:
@@ -149,22 +160,22 @@ class TestSelection:
         odd = schema.model_copy(
             update={"features": ("$x_", "_a", "b" * 200, "a $ and a $"), "classes": ("_hidden", "$1 to $2")}
         )
-        selected = fit_selection(x, y, odd, KeepAll(method="none"), 0)
+        selected = fit_selection(x, y, odd, NoSelection(method="none"), 0)
         plot_selection(selected, odd, "m", tmp_path / "s.png")
-        plot_map(selected, x, y, odd, "m", 0, tmp_path / "map.png")
+        plot_projection(selected, x, y, odd, "m", 0, tmp_path / "map.png")
         assert imread(tmp_path / "s.png").shape[1] < 1000
 
 
 class TestMap:
-    def draw(self, params: Selection, n: int, n_classes: int, seed: int = 0) -> None:
+    def draw(self, params: SelectionConfig, n: int, n_classes: int, seed: int = 0) -> None:
         x, y, schema = rows(n, n_classes)
-        plot_map(fit_selection(x, y, schema, params, 0), x, y, schema, "m", seed, Path())
+        plot_projection(fit_selection(x, y, schema, params, 0), x, y, schema, "m", seed, Path())
 
     def test_rows_lie_where_principal_components_put_them(self, drawn: list[Figure]) -> None:
         x, y, schema = rows(50, 2)
-        params = KBest(method="k_best", score="f", k=3, stability=0)
+        params = KBestSelection(method="k_best", score_func="f", k=3, stability_resamples=0)
         selected = fit_selection(x, y, schema, params, 0)
-        plot_map(selected, x, y, schema, "m", 0, Path())
+        plot_projection(selected, x, y, schema, "m", 0, Path())
         part = x[:, selected.steps[0].arrays["index"]]
         u, s, _ = np.linalg.svd(part - part.mean(axis=0), full_matrices=False)  # Pearson 1901
         dots = drawn[0].axes[0].collections[0]
@@ -175,45 +186,47 @@ class TestMap:
 
     def test_components_that_are_selected_are_the_axes_themselves(self, drawn: list[Figure]) -> None:
         x, y, schema = rows(50, 2)
-        selected = fit_selection(x, y, schema, Pca(method="pca", components=3, whiten=True), 0)
-        plot_map(selected, x, y, schema, "m", 0, Path())
+        selected = fit_selection(x, y, schema, PCASelection(method="pca", n_components=3, whiten=True), 0)
+        plot_projection(selected, x, y, schema, "m", 0, Path())
         shown = drawn[0].axes[0].collections[0].get_offsets()
         projected = selected.steps[0](x)[:, :2]
         np.testing.assert_allclose(np.sort(shown, axis=0), np.sort(projected, axis=0))
 
     def test_many_rows_are_thinned_and_the_title_says_so(self, drawn: list[Figure]) -> None:
-        self.draw(KeepAll(method="none"), 5_000, 2)
+        self.draw(NoSelection(method="none"), 5_000, 2)
         assert len(drawn[0].axes[0].collections[0].get_offsets()) == 2_000
         assert drawn[0].get_suptitle() == "m: map of 2000 of 5000 training rows"
 
     @pytest.mark.parametrize(("n_classes", "last"), [(2, "class1"), (12, "class11"), (25, "5 others")])
     def test_classes_have_a_legend_of_bounded_length(self, drawn: list[Figure], n_classes: int, last: str) -> None:
-        self.draw(KeepAll(method="none"), 200, n_classes)
+        self.draw(NoSelection(method="none"), 200, n_classes)
         labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
         assert len(labels) == min(n_classes, 21)
         assert labels[-1] == last
         assert len({tuple(colour) for colour in drawn[0].axes[0].collections[0].get_facecolors()}) == len(labels)
 
     def test_values_have_a_scale(self, drawn: list[Figure]) -> None:
-        self.draw(KeepAll(method="none"), 60, 0)
+        self.draw(NoSelection(method="none"), 60, 0)
         assert drawn[0].legends == []
         assert drawn[0].axes[1].get_ylabel() == "y"
 
     def test_a_single_feature_is_spread_out(self, drawn: list[Figure]) -> None:
-        self.draw(KBest(method="k_best", score="f", k=1, stability=0), 60, 2)
+        self.draw(KBestSelection(method="k_best", score_func="f", k=1, stability_resamples=0), 60, 2)
         assert drawn[0].axes[0].get_ylabel() == "at random, to tell rows apart"
 
     def test_rows_that_are_all_alike_are_drawn(self, tmp_path: Path) -> None:
         schema = schema_of((2,), 2)
         x, y = np.ones((10, 2)), np.arange(10) % 2
-        plot_map(fit_selection(x, y, schema, KeepAll(method="none"), 0), x, y, schema, "m", 0, tmp_path / "map.png")
+        plot_projection(
+            fit_selection(x, y, schema, NoSelection(method="none"), 0), x, y, schema, "m", 0, tmp_path / "map.png"
+        )
         assert (tmp_path / "map.png").exists()
 
     def test_text_has_no_map(self, drawn: list[Figure]) -> None:
         schema = schema_of((2,), 2).model_copy(update={"kind": "text", "vocabulary": ("", "?", "\n", "so")})
         x, y = np.array([[2, 3], [2, 1], [2, 1]]), np.array([0, 1, 1])
-        selected = fit_selection(x, y, schema, KeepAll(method="none"), 0)
-        plot_map(selected, x, y, schema, "m", 0, Path())
+        selected = fit_selection(x, y, schema, NoSelection(method="none"), 0)
+        plot_projection(selected, x, y, schema, "m", 0, Path())
         assert drawn == []
         plot_selection(selected, schema, "m", Path())
         axes = drawn[0].axes[0]

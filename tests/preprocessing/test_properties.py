@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fivefold.config.datasets import Missing
-from fivefold.config.training import Auto
+from fivefold.config.datasets import MissingValues
+from fivefold.config.training import AutoLoss
 from fivefold.data.columns import types
-from fivefold.data.dataset import Array, Records
+from fivefold.data.dataset import Array, Split
 from fivefold.data.schema import Schema
 from fivefold.models.inference import Preprocess
-from fivefold.models.serialization import output_of
-from fivefold.preprocessing.pipeline import Chain, Step
+from fivefold.models.serialization import build_supervised_head
+from fivefold.preprocessing.pipeline import Pipeline, Step
 from fivefold.preprocessing.scaling import fit_scaling
-from fivefold.training.objectives import Targets
+from fivefold.training.objectives import TargetScaler
 
 from ..conftest import schema_of, table_block
 
@@ -48,19 +48,19 @@ class TestScaling:
 
     @given(tables(gaps=True), st.sampled_from(["standard", "minmax", "robust", "l2", "none"]), st.booleans())
     def test_features_are_finite_whatever_is_missing(self, x: Array, normalize: str, indicator: bool) -> None:
-        block = table_block(normalize=normalize, missing=Missing(indicator=indicator), clip=3.0)
+        block = table_block(normalize=normalize, missing=MissingValues(add_indicator=indicator), clip=3.0)
         chain = fit_scaling(x, schema_of(x.shape[1:]), block)
         assert np.isfinite(chain(x)).all()
         assert np.isfinite(chain(np.full_like(x, np.nan))).all()
-        assert chain.shape(x.shape[1:]) == chain(x).shape[1:] == (len(chain.names),)
+        assert chain.output_shape(x.shape[1:]) == chain(x).shape[1:] == (len(chain.feature_names),)
 
     @given(SHAPES.flatmap(lambda shape: arrays.arrays(np.float64, shape, elements=st.floats(-1e9, 1e9))))
     def test_a_target_comes_back_in_its_own_unit(self, y: Array) -> None:
         schema = schema_of((1,)).model_copy(update={"values": tuple(f"y{i}" for i in range(y.shape[1]))})
-        records = Records(y, y, np.arange(len(y)))
-        targets = Targets.fit(schema, records)
+        records = Split(y, y, np.arange(len(y)))
+        targets = TargetScaler.fit(schema, records)
         with torch.no_grad():
-            output = output_of(schema, Auto(name="auto"), targets.shift, targets.scale)
+            output = build_supervised_head(schema, AutoLoss(name="auto"), targets.shift, targets.scale)
             back = output(targets(records), torch.from_numpy(y)).numpy()
         spread = np.abs(y - targets.shift).max(axis=0)
         assert (np.abs(back - y) <= 1e-6 * (spread + targets.scale) + 1e-6).all()
@@ -72,10 +72,10 @@ WORDS = st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"), min_
 class TestCategories:
     @staticmethod
     def encoded(words: list[str | None], rare: float = 0.0) -> tuple[Schema, Array]:
-        cells, _ = types.parse(pd.Series(words, dtype=object, name="a"), "categorical")
-        column = types.fit("a", "categorical", cells, rare=rare)
+        cells, _ = types.parse_cells(pd.Series(words, dtype=object, name="a"), "categorical")
+        column = types.fit_column("a", "categorical", cells, min_frequency=rare)
         schema = schema_of((1,)).model_copy(update={"columns": (column,)})
-        return schema, types.encode(cells, column)
+        return schema, types.encode_column(cells, column)
 
     @given(WORDS)
     def test_a_row_s_one_column_names_its_category(self, words: list[str | None]) -> None:
@@ -83,7 +83,7 @@ class TestCategories:
         chain = fit_scaling(x, schema, table_block())
         hot = chain(x)
         assert (hot.sum(axis=1) == 1).all()
-        found = [chain.names[i].removeprefix("a=") for i in hot.argmax(axis=1)]
+        found = [chain.feature_names[i].removeprefix("a=") for i in hot.argmax(axis=1)]
         assert found == ["missing" if word is None else word for word in words]
 
     @given(WORDS, st.floats(0, 0.9))
@@ -94,14 +94,14 @@ class TestCategories:
     @given(st.lists(st.sampled_from(["low", "Medium", " HIGH ", None, "NA"]), min_size=1))
     def test_a_rank_names_its_word(self, words: list[str | None]) -> None:
         order = ("low", "medium", "high")
-        ranks, bad = types.parse(pd.Series(words, dtype=object), "ordinal", order)
+        ranks, bad = types.parse_cells(pd.Series(words, dtype=object), "ordinal", order)
         assert not len(bad)
         found = [None if np.isnan(rank) else order[int(rank)] for rank in ranks]
         assert found == [None if word in (None, "NA") else word.strip().lower() for word in words]
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> tuple[Chain, Array]:
+def chains(draw: st.DrawFn) -> tuple[Pipeline, Array]:
     """A chain of one to six random steps, and a table that it takes."""
     x = draw(tables(gaps=True))
     width, gaps = x.shape[1], True
@@ -145,7 +145,7 @@ def chains(draw: st.DrawFn) -> tuple[Chain, Array]:
                 matrix = vector(draw, width * k, -1, 1).reshape(width, k)
                 steps.append(Step(kind, {"shift": vector(draw, width, -9, 9), "matrix": matrix}))
                 width = k
-    return Chain("float64", ()).then(*steps), x
+    return Pipeline("float64", ()).with_steps(*steps), x
 
 
 def close(one: Array, other: Array) -> None:
@@ -155,19 +155,19 @@ def close(one: Array, other: Array) -> None:
 
 class TestTwins:
     @given(chains())
-    def test_torch_computes_what_numpy_computes(self, case: tuple[Chain, Array]) -> None:
+    def test_torch_computes_what_numpy_computes(self, case: tuple[Pipeline, Array]) -> None:
         chain, x = case
         found = Preprocess(chain)(torch.from_numpy(x)).numpy()
         assert found.dtype == np.float32
-        assert found.shape[1:] == chain.shape(x.shape[1:])
+        assert found.shape[1:] == chain.output_shape(x.shape[1:])
         close(found, chain(x))
 
     @given(chains())
-    def test_a_chain_read_again_computes_the_same(self, case: tuple[Chain, Array]) -> None:
+    def test_a_chain_read_again_computes_the_same(self, case: tuple[Pipeline, Array]) -> None:
         chain, x = case
         with TemporaryDirectory() as folder:
             chain.save(Path(folder) / "chain.safetensors")
-            np.testing.assert_array_equal(Chain.load(Path(folder) / "chain.safetensors")(x), chain(x))
+            np.testing.assert_array_equal(Pipeline.load(Path(folder) / "chain.safetensors")(x), chain(x))
 
     @given(
         arrays.arrays(
@@ -177,7 +177,7 @@ class TestTwins:
         )
     )
     def test_steps_are_masked_the_same(self, x: Array) -> None:
-        chain = Chain("float64", ()).then(Step("mask", {}))
+        chain = Pipeline("float64", ()).with_steps(Step("mask", {}))
         found = chain(x)
         np.testing.assert_array_equal(Preprocess(chain)(torch.from_numpy(x)).numpy(), found)
         np.testing.assert_array_equal(found[..., -1], ~np.isnan(x).all(axis=-1))

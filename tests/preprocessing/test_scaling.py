@@ -4,12 +4,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, Normalizer, RobustScaler, StandardScaler
 
-from fivefold.config.datasets import Column as ColumnParams
-from fivefold.config.datasets import Images, Missing, Sequences, Table
-from fivefold.config.splits import RowSplit
+from fivefold.config.datasets import ColumnOptions as ColumnParams
+from fivefold.config.datasets import Images, MissingValues, Sequences, Table
+from fivefold.config.splits import RandomSplit
 from fivefold.data.dataset import Array
 from fivefold.data.schema import Column, Schema
-from fivefold.preprocessing.pipeline import Chain
+from fivefold.preprocessing.pipeline import Pipeline
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ..conftest import images_block, schema_of, table_block
@@ -23,7 +23,7 @@ SKLEARN = {
 }
 
 
-def fitted(x: Array, params: Table | Images) -> Chain:
+def fitted(x: Array, params: Table | Images) -> Pipeline:
     return fit_scaling(x, schema_of(x.shape[1:]), params)
 
 
@@ -104,7 +104,7 @@ MIXED = Schema(
         Column(name="colour", type="categorical", categories=("blue", "red")),
         Column(name="rank", type="ordinal", categories=("low", "high")),
         Column(name="flag", type="boolean"),
-        Column(name="when", type="date", parts=("days",)),
+        Column(name="when", type="date", date_parts=("days",)),
     ),
 )
 BLUE, RED, OTHER = 0, 1, 2
@@ -123,7 +123,7 @@ MIXED_ROWS = np.array(
 def mixed(**changes: object) -> dict[str, list[float]]:
     """The features of MIXED_ROWS by name."""
     chain = fit_scaling(MIXED_ROWS, MIXED, table_block(task="regression", **{"normalize": "none", **changes}))
-    return dict(zip(chain.names, chain(MIXED_ROWS).T.tolist(), strict=True))
+    return dict(zip(chain.feature_names, chain(MIXED_ROWS).T.tolist(), strict=True))
 
 
 class TestCleaning:
@@ -132,14 +132,14 @@ class TestCleaning:
     @pytest.mark.parametrize(
         ("missing", "size", "rank"),
         [
-            (Missing(), 2, 1),  # the middle of 1, 2, 2, 10 and of 0, 1, 1, 1
-            (Missing(numeric="mean"), 3.75, 0.75),
-            (Missing(numeric="most_frequent"), 2, 1),
-            (Missing(numeric="constant", constant=-7.5), -7.5, 1),  # of a measure; a rank it is not
-            (Missing(numeric="drop"), 2, 1),  # at prediction time a row cannot be left out
+            (MissingValues(), 2, 1),  # the middle of 1, 2, 2, 10 and of 0, 1, 1, 1
+            (MissingValues(numeric="mean"), 3.75, 0.75),
+            (MissingValues(numeric="most_frequent"), 2, 1),
+            (MissingValues(numeric="constant", fill_value=-7.5), -7.5, 1),  # of a measure; a rank it is not
+            (MissingValues(numeric="drop"), 2, 1),  # at prediction time a row cannot be left out
         ],
     )
-    def test_what_stands_in_for_a_gap(self, missing: Missing, size: float, rank: float) -> None:
+    def test_what_stands_in_for_a_gap(self, missing: MissingValues, size: float, rank: float) -> None:
         found = mixed(missing=missing)
         assert found["size"] == [1, 2, size, 2, 10]
         assert found["rank"] == [0, 1, rank, 1, 1]
@@ -154,7 +154,7 @@ class TestCleaning:
         }
 
     def test_a_missing_word_may_become_the_most_frequent(self) -> None:
-        found = mixed(missing=Missing(categorical="most_frequent"))
+        found = mixed(missing=MissingValues(categorical="most_frequent"))
         assert {name for name in found if "=" in name} == {"colour=blue", "colour=red"}
         assert found["colour=blue"] == [1, 0, 0, 1, 1]
 
@@ -163,7 +163,7 @@ class TestCleaning:
         assert list(mixed()) == names
 
     def test_an_indicator_tells_where_a_gap_was(self) -> None:
-        found = mixed(missing=Missing(indicator=True), normalize="standard")
+        found = mixed(missing=MissingValues(add_indicator=True), normalize="standard")
         told = {name: found[name] for name in found if name.endswith(" missing")}
         assert told == {
             "size missing": [0, 0, 1, 0, 0],
@@ -173,12 +173,12 @@ class TestCleaning:
         }
 
     def test_words_have_an_indicator_where_a_gap_is_no_category(self) -> None:
-        found = mixed(missing=Missing(indicator=True, categorical="most_frequent"))
+        found = mixed(missing=MissingValues(add_indicator=True, categorical="most_frequent"))
         assert found["colour missing"] == [0, 0, 0, 1, 0]
 
     def test_no_gap_no_indicator(self) -> None:
         x = MIXED_ROWS[:2]
-        chain = fit_scaling(x, MIXED, table_block(missing=Missing(indicator=True)))
+        chain = fit_scaling(x, MIXED, table_block(missing=MissingValues(add_indicator=True)))
         assert [step.kind for step in chain.steps] == ["impute", "affine", "one_hot"]
 
     def test_far_values_are_clipped_before_they_are_scaled(self) -> None:
@@ -192,7 +192,7 @@ class TestCleaning:
         x = np.tile(MIXED_ROWS[:1], (20, 1))
         x[:, 0], x[0, 1], x[0, 3] = np.arange(20), RED, 0
         chain = fit_scaling(x, MIXED, table_block(clip=0.1, normalize="none"))
-        found = dict(zip(chain.names, chain(x).T, strict=True))
+        found = dict(zip(chain.feature_names, chain(x).T, strict=True))
         assert found["flag"].min() == 0
         assert found["colour=red"].sum() == 1
         assert found["size"].min() > 0
@@ -201,14 +201,14 @@ class TestCleaning:
         chain = fit_scaling(MIXED_ROWS, MIXED, table_block(normalize="none"))
         row = MIXED_ROWS[:1].copy()
         row[0, 1] = OTHER
-        found = dict(zip(chain.names, chain(row)[0].tolist(), strict=True))
+        found = dict(zip(chain.feature_names, chain(row)[0].tolist(), strict=True))
         assert [found[f"colour={name}"] for name in ("blue", "red", "missing")] == [0, 0, 0]
 
     def test_rare_ones_together_are_one(self) -> None:
         x = MIXED_ROWS.copy()
         x[0, 1] = OTHER
         chain = fit_scaling(x, MIXED, table_block(normalize="none"))
-        found = dict(zip(chain.names, chain(x).T.tolist(), strict=True))
+        found = dict(zip(chain.feature_names, chain(x).T.tolist(), strict=True))
         assert found["colour=other"] == [1, 0, 0, 0, 0]
 
     @pytest.mark.parametrize("normalize", [*SKLEARN])
@@ -238,7 +238,7 @@ class TestSequences:
         kind="sequences",
         source="a.npz",
         task="regression",
-        split=RowSplit(by="random", validation=0.2, test=0.2),
+        split=RandomSplit(by="random", validation=0.2, test=0.2),
         normalize="standard",
     )
 
@@ -258,7 +258,7 @@ class TestSequences:
         one = np.sqrt(1.5)
         expected = [[[-one, -one, 1], [0, one, 1]], [[one, 0, 1], [0, 0, 0]]]
         np.testing.assert_allclose(chain(x), expected, atol=1e-6)
-        assert chain.names == ("a", "b", "is_step")
+        assert chain.feature_names == ("a", "b", "is_step")
 
 
 def pictures(n: int, seed: int) -> Array:

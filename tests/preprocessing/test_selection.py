@@ -11,13 +11,20 @@ from sklearn.feature_selection import (
     mutual_info_regression,
 )
 
-from fivefold.config.selection import KBest, KeepAll, Pca, Rfe, Selection, Variance
-from fivefold.data.baselines import windows
+from fivefold.config.selection import (
+    KBestSelection,
+    NoSelection,
+    PCASelection,
+    RFESelection,
+    SelectionConfig,
+    VarianceSelection,
+)
+from fivefold.data.baselines import sliding_windows
 from fivefold.data.dataset import Array
 from fivefold.data.schema import Schema
 from fivefold.errors import DataError
-from fivefold.preprocessing.pipeline import Chain
-from fivefold.preprocessing.selection import Selected, feature_names, fit_selection
+from fivefold.preprocessing.pipeline import Pipeline
+from fivefold.preprocessing.selection import FittedSelection, feature_names, fit_selection
 
 from ..conftest import schema_of
 
@@ -29,8 +36,8 @@ CLASSES, REGRESSION = schema_of((13,), 3), schema_of((13,))
 TRAIN, OTHER = np.arange(len(X)) % 3 > 0, np.arange(len(X)) % 3 == 0
 
 
-def applied(selected: Selected, x: Array) -> Array:
-    return Chain("float64", ()).then(*selected.steps)(x)
+def applied(selected: FittedSelection, x: Array) -> Array:
+    return Pipeline("float64", ()).with_steps(*selected.steps)(x)
 
 
 class TestKBest:
@@ -39,34 +46,34 @@ class TestKBest:
     def test_classes_select_as_select_k_best_does(self, score: str, k: int) -> None:
         function = {"chi2": chi2, "f": f_classif, "mutual_info": seeded_mutual_information}[score]
         reference = SelectKBest(function, k=k).fit(X[TRAIN], Y[TRAIN])
-        selected = fit_selection(X[TRAIN], Y[TRAIN], CLASSES, KBest(method="k_best", score=score, k=k), 7)
+        selected = fit_selection(X[TRAIN], Y[TRAIN], CLASSES, KBestSelection(method="k_best", score_func=score, k=k), 7)
         np.testing.assert_allclose(applied(selected, X[OTHER]), reference.transform(X[OTHER]), rtol=1e-6)
 
     @pytest.mark.parametrize("score", ["f", "mutual_info"])
     def test_values_select_as_select_k_best_does(self, score: str) -> None:
         function = {"f": f_regression, "mutual_info": seeded_mutual_information_of_values}[score]
         reference = SelectKBest(function, k=4).fit(X[TRAIN], VALUES[TRAIN])
-        params = KBest(method="k_best", score=score, k=4)
+        params = KBestSelection(method="k_best", score_func=score, k=4)
         selected = fit_selection(X[TRAIN], VALUES[TRAIN], REGRESSION, params, 7)
         np.testing.assert_allclose(applied(selected, X[OTHER]), reference.transform(X[OTHER]), rtol=1e-6)
 
     def test_the_table_explains_every_feature_best_first(self) -> None:
-        selected = fit_selection(X, Y, CLASSES, KBest(method="k_best", score="f", k=4), 0)
+        selected = fit_selection(X, Y, CLASSES, KBestSelection(method="k_best", score_func="f", k=4), 0)
         table = selected.table
         scores, p_values = f_classif(X, Y)
-        assert selected.score == "F"
-        assert table.columns.tolist() == ["feature", "score", "p_value", "kept", "stability"]
+        assert selected.score_label == "F"
+        assert table.columns.tolist() == ["feature", "score", "p_value", "kept", "stability_resamples"]
         assert table.feature.tolist() == ["abcdefghijklm"[i] for i in np.argsort(-scores)]
         assert table.kept.tolist() == [True] * 4 + [False] * 9
         np.testing.assert_array_equal(table.score, np.sort(scores)[::-1])
         np.testing.assert_array_equal(table.p_value, np.sort(p_values))
 
     def test_mutual_information_has_no_p_value(self) -> None:
-        selected = fit_selection(X, Y, CLASSES, KBest(method="k_best", score="mutual_info", k=4), 0)
+        selected = fit_selection(X, Y, CLASSES, KBestSelection(method="k_best", score_func="mutual_info", k=4), 0)
         assert selected.table.p_value.isna().all()
 
     def test_kept_features_stay_in_the_order_of_the_source(self) -> None:
-        selected = fit_selection(X, Y, CLASSES, KBest(method="k_best", score="f", k=4), 0)
+        selected = fit_selection(X, Y, CLASSES, KBestSelection(method="k_best", score_func="f", k=4), 0)
         index = selected.steps[0].arrays["index"].tolist()
         assert index == sorted(index)
 
@@ -78,14 +85,16 @@ class TestKBest:
             r" set `normalize: minmax` for the dataset, or `score: f`"
         )
         with pytest.raises(DataError, match=message):
-            fit_selection(x, Y, CLASSES, KBest(method="k_best", score="chi2", k=4), 0)
+            fit_selection(x, Y, CLASSES, KBestSelection(method="k_best", score_func="chi2", k=4), 0)
 
     def test_more_features_than_there_are_cannot_be_kept(self) -> None:
         with pytest.raises(DataError, match=r"select\.k must be at most the number of features, 13, but is 14; lower"):
-            fit_selection(X, Y, CLASSES, KBest(method="k_best", score="f", k=14), 0)
+            fit_selection(X, Y, CLASSES, KBestSelection(method="k_best", score_func="f", k=14), 0)
 
-    @pytest.mark.parametrize("params", [KBest(method="k_best", score="f", k=20), KeepAll(method="none")])
-    def test_constant_pixels_are_scored_in_silence(self, params: Selection) -> None:
+    @pytest.mark.parametrize(
+        "params", [KBestSelection(method="k_best", score_func="f", k=20), NoSelection(method="none")]
+    )
+    def test_constant_pixels_are_scored_in_silence(self, params: SelectionConfig) -> None:
         digits = load_digits()
         fit_selection(digits.images[:, None] / 16, digits.target, schema_of((1, 8, 8), 10), params, 0)
 
@@ -102,45 +111,45 @@ class TestPca:
     @pytest.mark.parametrize("whiten", [False, True])
     @pytest.mark.parametrize("components", [1, 4, 13])
     def test_other_rows_are_projected_as_pca_projects_them(self, whiten: bool, components: int) -> None:
-        params = Pca(method="pca", components=components, whiten=whiten)
+        params = PCASelection(method="pca", n_components=components, whiten=whiten)
         projected = applied(fit_selection(X[TRAIN], Y[TRAIN], CLASSES, params, 0), X[OTHER])
         reference = PCA(components, whiten=whiten).fit(X[TRAIN]).transform(X[OTHER])
         signs = np.sign((projected * reference).sum(axis=0))  # a component may point either way
         np.testing.assert_allclose(projected * signs, reference, atol=1e-5)
 
     def test_components_are_those_of_the_singular_value_decomposition(self) -> None:
-        selected = fit_selection(X, Y, CLASSES, Pca(method="pca", components=3), 0)
+        selected = fit_selection(X, Y, CLASSES, PCASelection(method="pca", n_components=3), 0)
         u, s, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)  # Pearson 1901, by way of NumPy
         np.testing.assert_allclose(np.abs(applied(selected, X)), np.abs(u * s)[:, :3], atol=1e-6)
         np.testing.assert_allclose(selected.table.score, (s**2 / (s**2).sum())[:3], rtol=1e-9)
 
     def test_whitened_components_have_deviation_one(self) -> None:
-        selected = fit_selection(X, Y, CLASSES, Pca(method="pca", components=5, whiten=True), 0)
+        selected = fit_selection(X, Y, CLASSES, PCASelection(method="pca", n_components=5, whiten=True), 0)
         np.testing.assert_allclose(applied(selected, X).std(axis=0, ddof=1), 1, rtol=1e-5)
 
     def test_the_table_names_components(self) -> None:
-        selected = fit_selection(X, Y, CLASSES, Pca(method="pca", components=2), 0)
+        selected = fit_selection(X, Y, CLASSES, PCASelection(method="pca", n_components=2), 0)
         assert selected.table.feature.tolist() == ["component_1", "component_2"]
         assert selected.table.kept.all()
-        assert selected.score == "share of variance"
+        assert selected.score_label == "share of variance"
 
     @pytest.mark.parametrize(("rows", "limit"), [(100, 13), (8, 8)])
     def test_more_components_than_features_or_rows_are_refused(self, rows: int, limit: int) -> None:
         message = rf"select\.components must be at most the number of features and training rows, {limit}, but is 14;"
         with pytest.raises(DataError, match=message):
-            fit_selection(X[:rows], Y[:rows], CLASSES, Pca(method="pca", components=14), 0)
+            fit_selection(X[:rows], Y[:rows], CLASSES, PCASelection(method="pca", n_components=14), 0)
 
     def test_whitening_a_direction_without_variance_gives_no_nan(self) -> None:
         x = np.zeros((10, 3))
         x[:, 0] = np.arange(10)
-        params = Pca(method="pca", components=3, whiten=True)
+        params = PCASelection(method="pca", n_components=3, whiten=True)
         selected = fit_selection(x, (x[:, 0] > 4).astype(int), schema_of((3,), 2), params, 0)
         assert np.isfinite(applied(selected, x)).all()
 
 
 class TestKeepAll:
     def test_nothing_is_done_and_the_table_still_tells_scores(self) -> None:
-        selected = fit_selection(X, Y, CLASSES, KeepAll(method="none"), 0)
+        selected = fit_selection(X, Y, CLASSES, NoSelection(method="none"), 0)
         assert selected.steps == ()
         assert selected.table.kept.tolist() == [True] * 13
         np.testing.assert_array_equal(selected.table.score, np.sort(f_classif(X, Y)[0])[::-1])
@@ -177,7 +186,7 @@ def sequences() -> Schema:
 class TestOtherKinds:
     def test_a_step_of_a_sequence_is_selected_by_name(self) -> None:
         x = np.random.default_rng(0).normal(size=(60, 2, 3))
-        params = KBest(method="k_best", score="f", k=1)
+        params = KBestSelection(method="k_best", score_func="f", k=1)
         selected = fit_selection(x, x[:, 1, 0] ** 3, sequences(), params, 0)
         assert selected.table.feature[selected.table.kept].tolist() == ["u_t1"]
         np.testing.assert_allclose(applied(selected, x), x[:, 1, :1], rtol=1e-6)
@@ -185,15 +194,15 @@ class TestOtherKinds:
     @pytest.mark.parametrize(
         "params",
         [
-            KeepAll(method="none"),
-            KBest(method="k_best", score="f", k=4),
-            Variance(method="variance", threshold=0),
-            Rfe(method="rfe", k=4),
-            Pca(method="pca", components=4),
+            NoSelection(method="none"),
+            KBestSelection(method="k_best", score_func="f", k=4),
+            VarianceSelection(method="variance", threshold=0),
+            RFESelection(method="rfe", n_features_to_select=4),
+            PCASelection(method="pca", n_components=4),
         ],
         ids=lambda params: params.method,
     )
-    def test_the_mask_of_sequences_is_no_feature(self, params: Selection) -> None:
+    def test_the_mask_of_sequences_is_no_feature(self, params: SelectionConfig) -> None:
         random = np.random.default_rng(0)
         x, y = random.normal(size=(60, 2, 3)), np.arange(60) % 2
         x[:, 0, 2], x[:, 1, 2] = 1, y  # every second sequence has one step
@@ -208,7 +217,7 @@ class TestOtherKinds:
 
     def test_of_several_targets_the_first_is_looked_at(self) -> None:
         two = np.stack([VALUES, np.arange(len(X))], axis=1)
-        params = KBest(method="k_best", score="f", k=2)
+        params = KBestSelection(method="k_best", score_func="f", k=2)
         both = [fit_selection(X, y, REGRESSION, params, 0).table for y in (VALUES, two)]
         assert both[0].equals(both[1])
 
@@ -223,10 +232,10 @@ class TestText:
         y = np.arange(50) % 3
         x = np.where((self.X == 3) & (y == 1)[:, None], 2, self.X)  # that are never good
         schema = self.SCHEMA.model_copy(update={"task": "classification", "classes": ("a", "b", "c"), "values": ()})
-        selected = fit_selection(x, y, schema, KeepAll(method="none"), 0)
+        selected = fit_selection(x, y, schema, NoSelection(method="none"), 0)
         tokens, labels = x[x > 0], np.repeat(y, 6).reshape(x.shape)[x > 0]
         scores = np.nan_to_num(chi2(np.eye(5)[tokens], labels)[0])
-        assert (selected.steps, selected.summary, selected.score) == (
+        assert (selected.steps, selected.summary, selected.score_label) == (
             (),
             "5 tokens, in texts of 6",
             "chi squared of counts",
@@ -237,8 +246,8 @@ class TestText:
     @pytest.mark.parametrize("task", ["regression", "language"])
     def test_without_classes_of_texts_it_counts_them(self, task: str) -> None:
         schema = self.SCHEMA.model_copy(update={"task": task})
-        x = windows(self.X.ravel(), 6) if task == "language" else self.X
-        table = fit_selection(x, np.zeros(len(x)), schema, KeepAll(method="none"), 0).table
+        x = sliding_windows(self.X.ravel(), 6) if task == "language" else self.X
+        table = fit_selection(x, np.zeros(len(x)), schema, NoSelection(method="none"), 0).table
         counts = np.bincount(self.X.ravel(), minlength=5)[1:]
         assert dict(zip(table.feature, table.score, strict=True)) == dict(
             zip(schema.vocabulary[1:], counts, strict=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fivefold.errors import BusyError
-from fivefold.stages.lock import locked
+from fivefold.stages.lock import hold_lock
 
 HOLD = """
 import sys
@@ -26,10 +26,10 @@ def test_a_held_folder_names_its_holder_and_is_free_when_that_is_killed(tmp_path
         assert holder.stdout.readline() == "held\n"
         with (
             pytest.raises(BusyError, match=rf"train@mlp must run once .* process {holder.pid} is"),
-            locked(folder, 0.2),
+            hold_lock(folder, 0.2),
         ):
             pass
         holder.kill()
         holder.wait()
-        with locked(folder, 0.2):
+        with hold_lock(folder, 0.2):
             assert int((folder / "lock").read_text()) > 0

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.data.storage import verify
+from fivefold.data.storage import verify_manifest
 from fivefold.stages import signals
-from fivefold.stages.outputs import publishing
+from fivefold.stages.outputs import atomic_output
 
 
 def publish_half(target: Path) -> None:
-    with publishing(target) as folder:
+    with atomic_output(target) as folder:
         (folder / "a").write_text("half")
         raise SystemExit(143)
 
@@ -20,17 +20,17 @@ def files(folder: Path) -> set[str]:
 
 def test_outputs_appear_whole_with_their_manifest(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with publishing(target) as folder:
+    with atomic_output(target) as folder:
         (folder / "sub").mkdir()
         (folder / "sub/a").write_text("a")
         assert not target.exists()
     assert files(tmp_path) == {"out/sub/a", "out/manifest.json"}
-    verify(target)
+    verify_manifest(target)
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with publishing(target) as folder:
+    with atomic_output(target) as folder:
         (folder / "a").write_text("old")
     with pytest.raises(SystemExit):
         publish_half(target)
@@ -40,7 +40,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_a_stop_that_python_dropped_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "_asked", [signal.SIGTERM])
-    with pytest.raises(signals.Stopped), publishing(tmp_path / "out") as folder:
+    with pytest.raises(signals.StopRequested), atomic_output(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
     assert files(tmp_path) == set()
 
@@ -48,46 +48,46 @@ def test_a_stop_that_python_dropped_is_remembered(tmp_path: Path, monkeypatch: p
 def test_two_stages_share_a_folder_and_neither_touches_the_other(tmp_path: Path) -> None:
     target = tmp_path / "model"
     for manifest, name in (("manifest.json", "weights"), ("export.json", "graph")):
-        with publishing(target, manifest) as folder:
+        with atomic_output(target, manifest) as folder:
             (folder / name).write_text(name)
     assert files(target) == {"weights", "manifest.json", "graph", "export.json"}
-    verify(target)
-    verify(target, "export.json")
+    verify_manifest(target)
+    verify_manifest(target, "export.json")
 
 
 def test_what_a_later_run_does_not_write_goes_and_what_no_manifest_lists_stays(tmp_path: Path) -> None:
     target = tmp_path / "out"
     for names in (("a", "map.png", "plots"), ("a",)):
-        with publishing(target) as folder:
+        with atomic_output(target) as folder:
             for name in names:
                 (folder / name).mkdir()
                 (folder / name / "file").write_text(name)
         if len(names) > 1:
             (target / ".gitignore").write_text("/a")  # DVC writes it there
     assert files(target) == {"a/file", "manifest.json", ".gitignore"}
-    verify(target)
+    verify_manifest(target)
 
 
 @pytest.mark.parametrize("torn", ["", "{", '{"files": 3}'])
 def test_a_torn_manifest_is_written_over(tmp_path: Path, torn: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/manifest.json").write_text(torn)
-    with publishing(tmp_path / "out") as folder:
+    with atomic_output(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
-    verify(tmp_path / "out")
+    verify_manifest(tmp_path / "out")
 
 
 def test_what_a_killed_process_left_beside_the_target_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".out.manifest").mkdir()
     (tmp_path / ".out.manifest/stale").write_text("stale")
-    with publishing(tmp_path / "out") as folder:
+    with atomic_output(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
     assert files(tmp_path) == {"out/a", "out/manifest.json"}
 
 
 def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
     for text in ("one", "two"):
-        with publishing(tmp_path / "out") as folder:
+        with atomic_output(tmp_path / "out") as folder:
             (folder / "sub").mkdir()
             (folder / "sub" / text).write_text(text)
     assert files(tmp_path / "out") == {"sub/two", "manifest.json"}

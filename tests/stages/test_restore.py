@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.stages.restore import restore
+from fivefold.stages.restore import restore_outputs
 
 STAGE = """
 stages:
@@ -42,12 +42,12 @@ def cached(text: str) -> Path:
 def test_what_the_cache_has_whole_comes_back(written: Path, lost: str, back: set[str]) -> None:
     if lost:
         cached(lost).unlink()
-    restore("write", written / "work")
+    restore_outputs("write", written / "work")
     assert {name for name in ("folder/a", "folder/b", "file") if Path(name).exists()} == back
 
 
 def test_a_clone_without_a_cache_gets_nothing_and_no_traceback(written: Path) -> None:
     shutil.rmtree(".dvc/cache")
-    restore("write", written / "work")
+    restore_outputs("write", written / "work")
     assert not Path("folder").exists()
     assert not Path("file").exists()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fivefold.stages.signals import by_slurm, rank, world
+from fivefold.stages.signals import get_rank, get_world_size, is_slurm_launch
 
 NAMES = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
 
@@ -25,4 +25,4 @@ def test_a_process_knows_its_place(
         monkeypatch.delenv(name, raising=False)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
-    assert (rank(), world(), by_slurm()) == expected
+    assert (get_rank(), get_world_size(), is_slurm_launch()) == expected

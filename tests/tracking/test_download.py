@@ -13,12 +13,12 @@ import torch
 from mlflow import MlflowClient
 
 from fivefold.config.networks.mlp import Mlp
-from fivefold.config.training import Start
-from fivefold.data.storage import digest, write_manifest
+from fivefold.config.training import PretrainedWeights
+from fivefold.data.storage import manifest_sha256, write_manifest
 from fivefold.errors import ArtifactError, ParamsError, TrackingError
 from fivefold.models.serialization import save_model
 from fivefold.tracking import events, store
-from fivefold.tracking.pretrained import pulled
+from fivefold.tracking.pretrained import load_registered
 from fivefold.tracking.shipper import Shipper
 from fivefold.tracking.spool import Spool
 
@@ -43,24 +43,24 @@ def register(folder: Path, seed: int = 0, **changes: object) -> None:
     trained = folder / f"trained{seed}"
     trained.mkdir(exist_ok=True)
     saved = saved_of(CASE, seed)
-    save_model(replace(saved, facts={"name": "old", "fingerprint": f"f{seed}"}), trained)
+    save_model(replace(saved, metadata={"name": "old", "fingerprint": f"f{seed}"}), trained)
     (trained / "manifest.json").unlink(missing_ok=True)
     write_manifest(trained)
     spool = Spool(f"f{seed}")
     spool.append(events.Run(name="old", time=0, tags={"fivefold.fingerprint": spool.fingerprint}))
     facts = {
-        "place": spool.keep(graph(folder / "model.onnx")),
+        "place": spool.copy_file(graph(folder / "model.onnx")),
         "sha256": str(seed),
-        "training": tuple(spool.keep(path) for path in sorted(trained.iterdir())),
-        "trained": digest(trained),
+        "training": tuple(spool.copy_file(path) for path in sorted(trained.iterdir())),
+        "trained": manifest_sha256(trained),
         "takes": (3,),
         "example": "[[1, 2, 3]]",
         **changes,
     }
     told = {"model": "fivefold-old", "input": "x", "takes_dtype": "float32", "output": "y", "gives": (3,)}
     told |= {"gives_dtype": "float32"}
-    spool.append(events.Version.model_validate({**told, "requirements": ("onnx",), "tags": {}, **facts}))
-    Shipper(spool).ship()
+    spool.append(events.ModelVersion.model_validate({**told, "requirements": ("onnx",), "tags": {}, **facts}))
+    Shipper(spool).send_unsent()
     assert not any((spool.folder / "files").iterdir())
 
 
@@ -87,34 +87,37 @@ def here(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [({}, 1), ({"alias": "challenger"}, 2), ({"version": 2}, 2), ({"version": 1, "alias": "x"}, 1)],
 )
 def test_a_version_comes_back_as_it_was_trained(start: dict[str, object], version: int) -> None:
-    source = pulled("new", Start.model_validate({"model": "old", **start}))
+    source = load_registered("new", PretrainedWeights.model_validate({"model": "old", **start}))
     expected = saved_of(CASE, version - 1)
-    assert source.title == f"fivefold-old version {version}"
-    assert source.facts == {"model": "fivefold-old", "version": version, "digest": source.digest}
-    assert source.saved.network == CASE.params
-    assert source.saved.schema == expected.schema
+    assert source.display_name == f"fivefold-old version {version}"
+    assert source.metadata == {"model": "fivefold-old", "version": version, "digest": source.digest}
+    assert source.trained_model.network_config == CASE.params
+    assert source.trained_model.schema == expected.schema
     x = torch.from_numpy(np.random.default_rng(0).normal(50, 10, (5, *TABLE)))
-    assert torch.equal(outputs(source.saved.model, x), outputs(expected.model, x))
+    assert torch.equal(outputs(source.trained_model.model, x), outputs(expected.model, x))
 
 
 @pytest.mark.parametrize(
     ("start", "said"),
     [
         (
-            Start(model="odd"),
+            PretrainedWeights(model="odd"),
             "model must be registered, but fivefold-odd has no version in sqlite:////",
         ),
         (
-            Start(model="old", alias="best"),
+            PretrainedWeights(model="old", alias="best"),
             "alias must be one of challenger, champion of fivefold-old, but is 'best'; choose one of them, or name",
         ),
-        (Start(model="old", version=7), "version must be one of 1, 2 of fivefold-old, but is 7; choose one of them"),
+        (
+            PretrainedWeights(model="old", version=7),
+            "version must be one of 1, 2 of fivefold-old, but is 7; choose one of them",
+        ),
     ],
 )
-def test_what_is_not_there_is_named_with_what_is(start: Start, said: str) -> None:
+def test_what_is_not_there_is_named_with_what_is(start: PretrainedWeights, said: str) -> None:
     with pytest.raises(ParamsError) as error:
-        pulled("new", start)
-    assert str(error.value).startswith(f"models.new.training.start: {said}")
+        load_registered("new", start)
+    assert str(error.value).startswith(f"models.new.training.pretrained: {said}")
     assert "\n" not in str(error.value)
 
 
@@ -125,16 +128,16 @@ def test_where_no_store_answers_it_says_so(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         with pytest.raises(TrackingError) as error:
-            pulled("new", Start(model="old"))
+            load_registered("new", PretrainedWeights(model="old"))
     assert str(error.value) == (
-        f"models.new.training.start: MLflow must be reachable to start from fivefold-old, but nothing answers at"
+        f"models.new.training.pretrained: MLflow must be reachable to start from fivefold-old, but nothing answers at"
         f" {address}; start that server, or unset MLFLOW_TRACKING_URI"
     )
 
 
 def place(project: Path, version: int) -> Path:
     """The folder of a version in the store."""
-    source = MlflowClient(store.uri()).get_model_version("fivefold-old", str(version)).source
+    source = MlflowClient(store.tracking_uri()).get_model_version("fivefold-old", str(version)).source
     return next((project / "mlruns/artifacts/models").glob(f"{source.rpartition('/')[2]}/artifacts"))
 
 
@@ -169,7 +172,7 @@ def test_weights_that_are_not_those_registered_are_refused(
         with pytest.raises(
             ArtifactError, match=rf"\Afivefold-old version 2 in the registry must hold .*{said}"
         ) as error:
-            pulled("new", Start(model="old", version=2))
+            load_registered("new", PretrainedWeights(model="old", version=2))
         assert str(error.value).endswith("; start from another version, or train and export it again")
     finally:
         for path, content in before.items():
@@ -177,7 +180,7 @@ def test_weights_that_are_not_those_registered_are_refused(
 
 
 def test_the_same_export_told_again_makes_no_version_and_one_with_other_weights_does(project: Path) -> None:
-    client = MlflowClient(store.uri())
+    client = MlflowClient(store.tracking_uri())
     register(project, 1)
     assert len(client.search_model_versions("name = 'fivefold-old'")) == 2
     manifest = json.loads((project / "trained1/manifest.json").read_text())
@@ -187,8 +190,8 @@ def test_the_same_export_told_again_makes_no_version_and_one_with_other_weights_
 
 
 def test_a_version_of_a_graph_alone_says_how_to_get_its_weights(project: Path) -> None:
-    client = MlflowClient(store.uri())
+    client = MlflowClient(store.tracking_uri())
     client.delete_model_version_tag("fivefold-old", "1", "fivefold.trained")
     said = "fivefold-old version 1 must have its weights, but has not; run `dvc repro export@old`"
     with pytest.raises(ParamsError, match=said):
-        pulled("new", Start(model="old", version=1))
+        load_registered("new", PretrainedWeights(model="old", version=1))

@@ -3,16 +3,18 @@
 import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
-from fivefold.tracking.reporter import key
+from fivefold.tracking.reporter import sanitize_name
 
 
-@pytest.mark.parametrize("name", ["val/loss", "test/body_mass_g.rmse", "weight/größe", "training.tasks.weights.a b"])
+@pytest.mark.parametrize(
+    "name", ["val/loss", "test/body_mass_g.rmse", "weight/größe", "training.loss_weights.weights.a b"]
+)
 def test_a_name_that_mlflow_takes_stays(name: str) -> None:
-    assert key(name) == name
+    assert sanitize_name(name) == name
 
 
 @pytest.mark.parametrize("column", ["mass (g)", "100%", "a//b", "/", "a/", "kg/m²", "x?", "50€\n"])
 def test_a_target_s_column_may_be_called_anything(column: str) -> None:
     for name in (f"test/{column}.rmse", f"weight/{column}"):
-        _validate_metric_name(key(name))
-    _validate_param_name(key(f"training.tasks.weights.{column}"))
+        _validate_metric_name(sanitize_name(name))
+    _validate_param_name(sanitize_name(f"training.loss_weights.weights.{column}"))

@@ -10,9 +10,9 @@ from PIL import Image
 
 from fivefold.errors import TrackingError
 from fivefold.tracking import events, store
-from fivefold.tracking.reporter import Report
+from fivefold.tracking.reporter import RunLogger
 from fivefold.tracking.shipper import Shipper
-from fivefold.tracking.spool import Spool, all_spools
+from fivefold.tracking.spool import Spool, list_spools
 from fivefold.tracking.sync import sync
 
 
@@ -34,23 +34,23 @@ def started(fingerprint: str = "f") -> Spool:
 
 
 def steps(spool: Spool) -> list[int]:
-    return [event.step for _, event in spool.unsent() if isinstance(event, events.Metrics)]
+    return [event.step for _, event in spool.unsent_events() if isinstance(event, events.Metrics)]
 
 
 def test_events_come_back_in_order_until_they_are_sent() -> None:
     spool = started()
     spool.append(metrics(1), metrics(2))
     assert steps(spool) == [1, 2]
-    offsets = [offset for offset, _ in spool.unsent()]
+    offsets = [offset for offset, _ in spool.unsent_events()]
     spool.mark_sent(offsets[1])
     assert steps(spool) == [2]
-    assert [s.fingerprint for s in all_spools()] == ["f"]
+    assert [s.fingerprint for s in list_spools()] == ["f"]
 
 
 def test_a_torn_last_line_is_never_sent_and_hides_nothing() -> None:
     spool = started()
     spool.append(metrics(1))
-    with spool.events.open("ab") as file:
+    with spool.events_file.open("ab") as file:
         file.write(b'{"kind":"metrics","st')
     assert steps(spool) == [1]
     spool.append(metrics(2))
@@ -63,12 +63,12 @@ def test_a_kept_file_outlives_its_origin_and_is_forgotten_alone(project: Path) -
     for text in ("one", "two"):
         path = project / "same.txt"
         path.write_text(text)
-        places.append(spool.keep(path))
+        places.append(spool.copy_file(path))
         path.unlink()
-    assert [spool.file(place).read_text() for place in places] == ["one", "two"]
-    spool.forget(places[0])
-    assert not spool.file(places[0]).exists()
-    assert spool.file(places[1]).name == "same.txt"
+    assert [spool.file_path(place).read_text() for place in places] == ["one", "two"]
+    spool.delete_file(places[0])
+    assert not spool.file_path(places[0]).exists()
+    assert spool.file_path(places[1]).name == "same.txt"
 
 
 def test_where_nothing_answers_the_line_says_so_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,12 +89,12 @@ def test_where_nothing_answers_the_line_says_so_and_no_password(monkeypatch: pyt
 class TestShipping:
     def test_what_was_sent_is_not_sent_again(self) -> None:
         spool = started()
-        spool.append(events.State(status="RUNNING", time=0), *(metrics(i) for i in range(1500)))
-        Shipper(spool).ship()
-        spool.append(metrics(1500), events.State(status="FINISHED", time=7))
+        spool.append(events.StatusChange(status="RUNNING", time=0), *(metrics(i) for i in range(1500)))
+        Shipper(spool).send_unsent()
+        spool.append(metrics(1500), events.StatusChange(status="FINISHED", time=7))
         shipper = Shipper(spool)
-        shipper.ship()
-        assert list(spool.unsent()) == []
+        shipper.send_unsent()
+        assert list(spool.unsent_events()) == []
         run_id = shipper.run_id
         assert run_id
         points = shipper.client.get_metric_history(run_id, "val/loss")
@@ -104,16 +104,16 @@ class TestShipping:
 
     def test_a_run_left_without_a_last_word_is_marked_killed(self) -> None:
         spool = started()
-        spool.append(events.State(status="RUNNING", time=0))
+        spool.append(events.StatusChange(status="RUNNING", time=0))
         shipper = Shipper(spool)
-        shipper.ship()
+        shipper.send_unsent()
         shipper.close()
         assert shipper.run_id
         assert shipper.client.get_run(shipper.run_id).info.status == "KILLED"
 
     def test_a_fingerprint_has_one_run(self) -> None:
         for _ in range(2):
-            Shipper(started()).ship()
+            Shipper(started()).send_unsent()
         client, experiment = store.open_store()
         assert len(client.search_runs([experiment])) == 1
 
@@ -121,11 +121,11 @@ class TestShipping:
         spool = Spool("headless")
         spool.append(metrics(1))
         with pytest.raises(TrackingError, match=r"must begin with its run, but does not; remove .*headless"):
-            Shipper(spool).ship()
+            Shipper(spool).send_unsent()
 
     def test_a_run_that_is_only_evaluated_is_not_called_killed(self) -> None:
         shipper = Shipper(started())
-        shipper.ship()
+        shipper.send_unsent()
         shipper.close()
         assert shipper.run_id
         assert shipper.client.get_run(shipper.run_id).info.status == "FINISHED"
@@ -135,16 +135,16 @@ class TestShipping:
     ) -> None:
         file = io.BytesIO()
         Image.new("L", (4, 4)).save(file, "PNG")
-        report = Report("train", "m", "f")
+        report = RunLogger("train", "m", "f")
         for _ in range(2):  # a second training of the same
-            tell = report.sheets()
+            tell = report.sample_logger()
             for step in (0, 5):
                 tell(step, file.getvalue())
-            report.spool.append(events.State(status="FINISHED", time=1))
-        damaged = next(event for event in report.spool.read() if isinstance(event, events.Image))
+            report.spool.append(events.StatusChange(status="FINISHED", time=1))
+        damaged = next(event for event in report.spool.read_events() if isinstance(event, events.Image))
         report.spool.append(damaged.model_copy(update={"step": 9, "sha256": "0"}))
         shipper = Shipper(report.spool)
-        shipper.ship()
+        shipper.send_unsent()
         assert "is not the picture that was drawn" in capsys.readouterr().out
         assert not list(report.spool.folder.glob("files/*/*"))
         client, run_id = shipper.client, shipper.run_id

@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from fivefold.tracking import store
-from fivefold.tracking.study_results import State, StudyFacts, TrialFacts
-from fivefold.tracking.study_runs import project
+from fivefold.tracking.study_results import StudySummary, TrialResult, TrialStatus
+from fivefold.tracking.study_runs import sync_study
 
 SEARCH = {
     "network": {
@@ -37,23 +37,23 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]:
         yield store.open_store()[0]
 
 
-def trial(number: int, *folds: float, state: State = "complete", **more: Any) -> TrialFacts:
+def trial(number: int, *folds: float, state: TrialStatus = "complete", **more: Any) -> TrialResult:
     score = sum(folds) / len(folds) if folds else None
     given = {
         "values": {"network.dropout": number / 100, "network.hidden": [8, number]}, "score": score, "deviation": None,
         "folds": folds, "curve": (), "objectives": (score,) if state == "complete" else (), "own": number == 0,
         "reason": "", "seconds": 1.5, "began": 1000 * number, "ended": 1000 * number + 500, **more,
     }  # fmt: skip
-    return TrialFacts(number=number, state=state, **given)
+    return TrialResult(number=number, state=state, **given)
 
 
-def study(name: str, *trials: TrialFacts, best: int | None = 0, **more: Any) -> StudyFacts:
+def study(name: str, *trials: TrialResult, best: int | None = 0, **more: Any) -> StudySummary:
     given = {
         "metric": "accuracy", "better": "higher", "objectives": ("score",), "sampler": "tpe",
-        "prune": "two_stage", "folds": 2, "seed": 7, "where": "journal.log", "search": SEARCH,
+        "pruner": "median_then_wilcoxon", "folds": 2, "seed": 7, "where": "journal.log", "search": SEARCH,
         "total": len(trials), "front": (), "baseline": 0, **more,
     }  # fmt: skip
-    return StudyFacts(mark=f"mark-{name}", name=name, model=name, trials=trials, best=best, **given)
+    return StudySummary(unique_id=f"mark-{name}", name=name, model=name, trials=trials, best_trial_number=best, **given)
 
 
 def runs(client: MlflowClient, name: str) -> tuple[Run, list[Run]]:
@@ -75,7 +75,7 @@ def test_a_run_has_what_its_trial_found(client: MlflowClient) -> None:
         "one", trial(0, 0.7, 0.9), trial(1, 0.6, state="pruned", reason=REASON), trial(2, state="failed", reason="no"),
         trial(3, 0.5, state="running"), trial(4, state="waiting", began=None, ended=None),
     )  # fmt: skip
-    assert project(facts, running=True) == "MLflow: experiment study/one, run one, 3 trials"
+    assert sync_study(facts, is_running=True) == "MLflow: experiment study/one, run one, 3 trials"
     parent, (first, second, third) = runs(client, "one")
     assert (parent.info.status, parent.info.run_name) == ("RUNNING", "one")
     assert [run.info.run_name for run in (first, second, third)] == ["trial 0", "trial 1 pruned", "trial 2"]
@@ -93,11 +93,11 @@ def test_a_run_has_what_its_trial_found(client: MlflowClient) -> None:
 def test_told_again_only_what_is_new_is_added(client: MlflowClient, tmp_path: Path) -> None:
     (tmp_path / "history.png").write_bytes(b"a picture")
     three = [trial(0, 0.7, 0.7), trial(1, 0.6, 0.6), trial(2, 0.8, 0.8)]
-    project(study("two", three[0], trial(1, state="running")), running=True)
+    sync_study(study("two", three[0], trial(1, state="running")), is_running=True)
     before, _ = runs(client, "two")
-    assert project(study("two", *three, best=2), [tmp_path / "history.png"], running=False).endswith(", 3 trials")
+    assert sync_study(study("two", *three, best=2), [tmp_path / "history.png"], is_running=False).endswith(", 3 trials")
     for _ in range(2):
-        assert project(study("two", *three, best=2), running=False).endswith(", 3 trials")
+        assert sync_study(study("two", *three, best=2), is_running=False).endswith(", 3 trials")
     parent, children = runs(client, "two")
     assert parent.info.run_id == before.info.run_id
     assert parent.info.status == "FINISHED"
@@ -111,13 +111,13 @@ def test_told_again_only_what_is_new_is_added(client: MlflowClient, tmp_path: Pa
 
 def test_the_run_of_a_study_says_what_is_searched_and_how_it_began(client: MlflowClient) -> None:
     """Also where it begins before the first trial: what is known then is told, the rest later."""
-    project(study("what", sampler=None, prune=None, best=None), running=True)
+    sync_study(study("what", sampler=None, prune=None, best=None), is_running=True)
     assert "sampler" not in runs(client, "what")[0].data.params
     for sampler in ("tpe", "grid"):
-        project(study("what", trial(0, 0.7, 0.7), sampler=sampler), running=False)
+        sync_study(study("what", trial(0, 0.7, 0.7), sampler=sampler), is_running=False)
     parent, _ = runs(client, "what")
     assert parent.data.params == {
-        "sampler": "tpe", "prune": "two_stage", "folds": "2", "seed": "7", "metric": "accuracy", "objectives": "score",
+        "sampler": "tpe", "pruner": "median_then_wilcoxon", "folds": "2", "seed": "7", "metric": "accuracy", "objectives": "score",
         "storage": "journal.log",
         "search.network.dropout": "0.0 to 0.5, when network.norm: [none, layer]",
         "search.network.hidden": "[8], [16, 8]",
@@ -128,11 +128,13 @@ def test_the_run_of_a_study_says_what_is_searched_and_how_it_began(client: Mlflo
 
 
 def test_a_run_that_was_left_half_told_is_told_to_its_end(client: MlflowClient) -> None:
-    project(study("half", trial(0, 0.7, 0.7)), running=True)
+    sync_study(study("half", trial(0, 0.7, 0.7)), is_running=True)
     _, (run,) = runs(client, "half")
     tags = {**run.data.tags, "fivefold.trial": "1"}
     client.create_run(run.info.experiment_id, tags=tags)
-    assert project(study("half", trial(0, 0.7, 0.7), trial(1, 0.8, 0.8), best=1), running=False).endswith(", 2 trials")
+    assert sync_study(study("half", trial(0, 0.7, 0.7), trial(1, 0.8, 0.8), best=1), is_running=False).endswith(
+        ", 2 trials"
+    )
     _, children = runs(client, "half")
     assert [child.info.status for child in children] == ["FINISHED", "FINISHED"]
     assert children[1].data.metrics["accuracy"] == 0.8
@@ -141,14 +143,14 @@ def test_a_run_that_was_left_half_told_is_told_to_its_end(client: MlflowClient) 
 def test_a_study_that_is_stopped_is_killed_and_goes_on_in_its_run(client: MlflowClient) -> None:
     left = trial(1, state="waiting")
     for running, status in ((True, "RUNNING"), (False, "KILLED"), (True, "RUNNING")):
-        project(study("stopped", trial(0, 0.7, 0.7), left), running=running)
+        sync_study(study("stopped", trial(0, 0.7, 0.7), left), is_running=running)
         assert runs(client, "stopped")[0].info.status == status
 
 
 def test_another_study_of_the_same_name_is_another_run(client: MlflowClient) -> None:
     first = study("again", trial(0, 0.7, 0.7))
-    project(first, running=False)
-    project(first.model_copy(update={"mark": "another"}), running=False)
+    sync_study(first, is_running=False)
+    sync_study(first.model_copy(update={"mark": "another"}), is_running=False)
     experiment = client.get_experiment_by_name("study/again")
     assert experiment is not None
     assert len(client.search_runs([experiment.experiment_id])) == 4
@@ -156,7 +158,7 @@ def test_another_study_of_the_same_name_is_another_run(client: MlflowClient) -> 
 
 def test_of_several_objectives_there_is_no_best(client: MlflowClient) -> None:
     one = trial(0, 0.7, 0.7, objectives=(0.7, 120.0))
-    project(study("front", one, best=None, front=(0,), objectives=("score", "parameters")), running=False)
+    sync_study(study("front", one, best=None, front=(0,), objectives=("score", "parameters")), is_running=False)
     parent, (run,) = runs(client, "front")
     assert run.data.metrics["parameters"] == 120
     assert "best" not in parent.data.tags
@@ -164,14 +166,14 @@ def test_of_several_objectives_there_is_no_best(client: MlflowClient) -> None:
 
 
 def test_a_metric_of_a_target_of_any_name_is_told(client: MlflowClient) -> None:
-    project(study("odd", trial(0, 0.7, 0.7), metric="süß (%)/accuracy"), running=False)
+    sync_study(study("odd", trial(0, 0.7, 0.7), metric="süß (%)/accuracy"), is_running=False)
     parent, (run,) = runs(client, "odd")
     assert parent.data.metrics == {"süß ___/accuracy": 0.7}
     assert run.data.metrics["fold/süß ___/accuracy"] == 0.7
 
 
 def test_the_experiment_of_the_pipeline_has_nothing_of_it(client: MlflowClient) -> None:
-    project(study("apart", trial(0, 0.7, 0.7)), running=False)
+    sync_study(study("apart", trial(0, 0.7, 0.7)), is_running=False)
     main = client.get_experiment_by_name(store.EXPERIMENT)
     assert main is not None
     assert len(client.search_runs([main.experiment_id])) == 0
@@ -180,6 +182,6 @@ def test_the_experiment_of_the_pipeline_has_nothing_of_it(client: MlflowClient) 
 def test_a_store_that_is_down_costs_seconds_and_a_line(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     started = time.monotonic()
-    said = project(study("down", trial(0, 0.7, 0.7)), running=True)
+    said = sync_study(study("down", trial(0, 0.7, 0.7)), is_running=True)
     assert said.startswith("not in MLflow yet: nothing answers at http://127.0.0.1:9; the study goes on")
     assert time.monotonic() - started < 10

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from fivefold.config.models import Model
-from fivefold.data.dataset import Dataset, Records
+from fivefold.data.dataset import Dataset, Split
 from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError
-from fivefold.preprocessing.pipeline import Chain, Step
-from fivefold.training.fit import Fitted, fit
+from fivefold.preprocessing.pipeline import Pipeline, Step
+from fivefold.training.fit import FitResult, fit
 
-CHAIN = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(6), "scale": np.ones(6)}))
+CHAIN = Pipeline("float64", ()).with_steps(Step("affine", {"shift": np.zeros(6), "scale": np.ones(6)}))
 VARIANTS = {
     "variational": {"name": "variational", "warmup": 3},
     "denoising": {"name": "denoising"},
@@ -41,14 +41,14 @@ def dataset(odd: float = 0.0) -> Dataset:
         shape=(6,),
         classes=("fine", "odd"),
     )
-    records = Records(x + odd * y[:, None], y, np.arange(160))
+    records = Split(x + odd * y[:, None], y, np.arange(160))
     return Dataset(schema, *(records.take(np.arange(*span)) for span in ((0, 100), (100, 130), (130, 160))))
 
 
-def run(folder: Path, *, data: Dataset | None = None, each: Callable[[int], None] = int, **network: Any) -> Fitted:
+def run(folder: Path, *, data: Dataset | None = None, each: Callable[[int], None] = int, **network: Any) -> FitResult:
     tree = {
         "dataset": "d",
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": {"family": "autoencoder", "hidden": [16], "latent": 2, **network},
         "training": {
@@ -63,8 +63,8 @@ def run(folder: Path, *, data: Dataset | None = None, each: Callable[[int], None
     return fit("m", model, data or dataset(), CHAIN, **tell)
 
 
-def weights(fitted: Fitted) -> dict[str, torch.Tensor]:
-    return fitted.saved.model.state_dict()
+def weights(fitted: FitResult) -> dict[str, torch.Tensor]:
+    return fitted.trained_model.model.state_dict()
 
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
@@ -76,17 +76,17 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, variant: dic
     with pytest.raises(InterruptedEpochError):
         run(tmp_path / "a", each=interrupt, variant=variant)
     resumed, whole = run(tmp_path / "a", variant=variant), run(tmp_path / "b", variant=variant)
-    assert resumed.resumed
-    assert not whole.resumed
+    assert resumed.is_resumed
+    assert not whole.is_resumed
     assert all(torch.equal(weights(whole)[name], value) for name, value in weights(resumed).items())
     assert resumed.history.equals(whole.history)
 
 
 def test_records_are_learnt_and_their_target_is_not(tmp_path: Path) -> None:
     data = dataset()
-    other = Dataset(data.schema, *(Records(r.x, 1 - r.y, r.rows) for r in data.splits().values()))
+    other = Dataset(data.schema, *(Split(r.x, 1 - r.y, r.rows) for r in data.splits().values()))
     schema = data.schema.model_copy(update={"task": "unsupervised", "target": "", "classes": ()})
-    none = Dataset(schema, *(Records(r.x, np.empty((len(r), 0)), r.rows) for r in data.splits().values()))
+    none = Dataset(schema, *(Split(r.x, np.empty((len(r), 0)), r.rows) for r in data.splits().values()))
     one, two, three = (run(tmp_path / name, data=each) for name, each in (("a", data), ("b", other), ("c", none)))
     assert one.history["val/loss"].iloc[-1] < 0.5 * one.history["val/loss"].iloc[0]
     assert one.history.equals(two.history)
@@ -118,28 +118,30 @@ def test_a_variational_autoencoder_that_makes_images_is_filmed(tmp_path: Path) -
     random = np.random.default_rng(0)
     x = random.integers(0, 256, (60, 1, 4, 4), dtype=np.uint8)
     schema = Schema(kind="images", task="classification", target="t", features=(), shape=(1, 4, 4), classes=("a", "b"))
-    records = Records(x, np.arange(60) % 2, np.arange(60))
+    records = Split(x, np.arange(60) % 2, np.arange(60))
     data = Dataset(schema, *(records.take(np.arange(*span)) for span in ((0, 40), (40, 50), (50, 60))))
-    chain = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
+    chain = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
     network = {"family": "autoencoder", "latent": 2, "variant": {"name": "variational"}}
     seen: dict[int, bytes] = {}
 
-    def trained(purpose: str, epochs: int) -> Fitted:
+    def trained(purpose: str, epochs: int) -> FitResult:
         tree = {
             "dataset": "d",
-            "uses": "none",
+            "depends_on": "none",
             "select": {"method": "none"},
-            "network": network | {"purpose": {"name": purpose}},
+            "network": network | {"mode": {"name": purpose}},
         }
         model = Model.model_validate_json(json.dumps(tree | {"training": {"max_epochs": epochs, "patience": 0}}))
         folder = tmp_path / f"{purpose}{epochs}"
-        return fit("m", model, data, chain, seed=1, checkpoints=folder, on_epoch=int_of, on_sheet=seen.__setitem__)
+        return fit(
+            "m", model, data, chain, seed=1, checkpoint_folder=folder, on_epoch=int_of, on_samples=seen.__setitem__
+        )
 
-    assert list(trained("generation", 3).film) == [0, 1, 2, 3]
+    assert list(trained("generation", 3).sample_grids) == [0, 1, 2, 3]
     assert list(seen) == [0, 1, 2, 3]
     assert len(set(seen.values())) == 4
-    assert list(trained("generation", 120).film)[:4] == [0, 3, 6, 9]  # not above fifty, however long it takes
-    assert trained("reconstruction", 3).film == {}
+    assert list(trained("generation", 120).sample_grids)[:4] == [0, 3, 6, 9]  # not above fifty, however long it takes
+    assert trained("reconstruction", 3).sample_grids == {}
 
 
 def int_of(epoch: int, *_: object) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fivefold.training.batches import Batches, Order, mix, shuffled, strided
+from fivefold.training.batches import OrderFn, TensorBatchLoader, derive_seed, shuffled_order, strided_windows
 
 Batch = tuple[torch.Tensor, torch.Tensor, int]
 
@@ -10,19 +10,19 @@ def data(n: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.arange(n), torch.arange(n) * 2
 
 
-def epoch_of(batches: Batches) -> list[Batch]:
+def epoch_of(batches: TensorBatchLoader) -> list[Batch]:
     (epoch,) = batches
     return list(epoch)
 
 
-def rows(batches: Batches) -> list[int]:
+def rows(batches: TensorBatchLoader) -> list[int]:
     return [int(v) for x, _, _ in epoch_of(batches) for v in x]
 
 
 def test_an_epoch_shows_every_row_once_with_its_target() -> None:
-    batches = Batches(*data(), 3, order=shuffled(10, 1, lambda: 0))
+    batches = TensorBatchLoader(*data(), 3, order=shuffled_order(10, 1, lambda: 0))
     pairs = epoch_of(batches)
-    assert batches.steps == len(pairs) == 4
+    assert batches.steps_per_epoch == len(pairs) == 4
     assert sorted(rows(batches)) == list(range(10))
     assert all(torch.equal(y, x * 2) for x, y, _ in pairs)
     assert [n for _, _, n in pairs] == [3, 3, 3, 1]
@@ -30,7 +30,7 @@ def test_an_epoch_shows_every_row_once_with_its_target() -> None:
 
 def test_the_order_follows_from_seed_and_epoch_alone() -> None:
     def ordered(seed: int, epoch: int) -> list[int]:
-        return rows(Batches(*data(50), 7, order=shuffled(50, seed, lambda: epoch)))
+        return rows(TensorBatchLoader(*data(50), 7, order=shuffled_order(50, seed, lambda: epoch)))
 
     assert ordered(3, 4) == ordered(3, 4)
     assert ordered(3, 4) != ordered(3, 5)
@@ -38,23 +38,23 @@ def test_the_order_follows_from_seed_and_epoch_alone() -> None:
 
 
 def test_held_out_rows_keep_their_order() -> None:
-    assert rows(Batches(*data(), 4)) == list(range(10))
+    assert rows(TensorBatchLoader(*data(), 4)) == list(range(10))
 
 
 def test_devices_share_each_batch() -> None:
-    order = shuffled(10, 1, lambda: 0)
-    whole = epoch_of(Batches(*data(), 4, order=order))
-    halves = [epoch_of(Batches(*data(), 4, order=order, part=part, parts=2)) for part in (0, 1)]
+    order = shuffled_order(10, 1, lambda: 0)
+    whole = epoch_of(TensorBatchLoader(*data(), 4, order=order))
+    halves = [epoch_of(TensorBatchLoader(*data(), 4, order=order, rank=part, world_size=2)) for part in (0, 1)]
     for both, one, other in zip(whole, *halves, strict=True):
         assert sorted([*one[0].tolist(), *other[0].tolist()]) == sorted(both[0].tolist())
         assert one[2] == other[2] == len(both[0])
-    held_out = [rows(Batches(*data(), 4, part=part, parts=2)) for part in (0, 1)]
+    held_out = [rows(TensorBatchLoader(*data(), 4, rank=part, world_size=2)) for part in (0, 1)]
     assert sorted(held_out[0] + held_out[1]) == list(range(10))
 
 
-@pytest.mark.parametrize("order", [None, shuffled(10, 1, lambda: 0)])
-def test_of_a_small_batch_a_device_may_have_no_row(order: Order | None) -> None:
-    parts = [epoch_of(Batches(*data(), 3, order=order, part=part, parts=2)) for part in (0, 1)]
+@pytest.mark.parametrize("order", [None, shuffled_order(10, 1, lambda: 0)])
+def test_of_a_small_batch_a_device_may_have_no_row(order: OrderFn | None) -> None:
+    parts = [epoch_of(TensorBatchLoader(*data(), 3, order=order, rank=part, world_size=2)) for part in (0, 1)]
     assert [[len(x) for x, _, _ in part] for part in parts] == [[2, 2, 2, 1], [1, 1, 1, 0]]
     assert [[n for _, _, n in part] for part in parts] == [[3, 3, 3, 1]] * 2
 
@@ -62,7 +62,7 @@ def test_of_a_small_batch_a_device_may_have_no_row(order: Order | None) -> None:
 def test_windows_of_a_text_follow_each_other_from_another_start_each_epoch() -> None:
     starts = set()
     for epoch in range(20):
-        order = strided(100, 10, 1, lambda epoch=epoch: epoch)()
+        order = strided_windows(100, 10, 1, lambda epoch=epoch: epoch)()
         assert len(order) == 10
         assert len({int(i) % 10 for i in order}) == 1
         assert torch.equal(order.sort().values.diff(), torch.full((9,), 10))
@@ -71,6 +71,6 @@ def test_windows_of_a_text_follow_each_other_from_another_start_each_epoch() -> 
 
 
 def test_no_two_seeds_and_epochs_share_a_seed() -> None:
-    seeds = {mix(seed, epoch) for seed in range(100) for epoch in range(100)}
+    seeds = {derive_seed(seed, epoch) for seed in range(100) for epoch in range(100)}
     assert len(seeds) == 10_000
     assert all(0 <= seed < 2**63 for seed in seeds)

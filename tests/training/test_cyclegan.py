@@ -10,12 +10,12 @@ import pytest
 from fivefold.config.models import Model
 from fivefold.data.dataset import Dataset
 from fivefold.errors import ParamsError
-from fivefold.evaluation.translation import translated
-from fivefold.models.adversarial import Adversarial
+from fivefold.evaluation.translation import translate_images
+from fivefold.models.adversarial import AdversarialModule
 from fivefold.models.cyclegan.module import Module
-from fivefold.models.feature_extractor import Expert
-from fivefold.training.batches import unpaired
-from fivefold.training.diagnostics.adversarial import Referee
+from fivefold.models.feature_extractor import ReferenceClassifier
+from fivefold.training.batches import unpaired_order
+from fivefold.training.diagnostics.adversarial import AdversarialDiagnosticsCallback
 
 from ..conftest import schema_of
 from .test_adversarial import divided, run
@@ -40,14 +40,14 @@ SMALL: dict[str, Any] = {
     "blocks": 1,
     "critic": {"filters": 8, "layers": 1},
     "output": "sigmoid",
-    "evaluate_every": 2,
+    "validate_every": 2,
 }
 
 
 def translator(network: dict[str, Any] | None = None, **training: Any) -> Model:
     tree = {
         "dataset": "d",
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": {**SMALL, **(network or {})},
         "training": {
@@ -63,26 +63,26 @@ def translator(network: dict[str, Any] | None = None, **training: Any) -> Model:
 
 
 def test_dark_bars_become_bright_ones_on_black_and_come_back(tmp_path: Path) -> None:
-    chosen = translator({"cycle": 2.0, "identity": 0.0, "critic_rate": 0.5}, max_epochs=20, batch_size=8)
+    chosen = translator({"cycle": 2.0, "identity": 0.0, "discriminator_lr_factor": 0.5}, max_epochs=20, batch_size=8)
     data = bars()
     fitted = run(tmp_path, chosen, data)
     for into in (0, 1):
         x = data.test.x[data.test.y == 1 - into]
-        made, back = translated(fitted.saved, x, into)
+        made, back = translate_images(fitted.trained_model, x, into)
         assert ((made.mean((1, 2, 3)) < 128) == bool(into)).mean() > 0.9  # where a bar lies, no loss says
         assert np.abs(back - x).mean() / 255 < 0.1
     assert fitted.history["val/kid"].min() < 0.5
-    assert fitted.checkup.findings == ()
+    assert fitted.diagnosis.findings == ()
 
 
 PLAYERS: dict[str, dict[str, Any]] = {
     "paper": {"pool": 20},
     "penalty, without identity or pool": {"loss": {"name": "wasserstein_gp"}, "identity": 0.0, "pool": 0},
-    "clipped": {"loss": {"name": "wasserstein_clip"}, "critic_rate": 2.0, "pool": 50},
+    "clipped": {"loss": {"name": "wasserstein_clip"}, "discriminator_lr_factor": 2.0, "pool": 50},
 }
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 @pytest.mark.parametrize("network", PLAYERS.values(), ids=PLAYERS)
 def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, network: dict[str, Any], ema: float) -> None:
     chosen = translator(network, ema=ema, schedule={"name": "cosine"})
@@ -90,7 +90,7 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, network: dic
     with pytest.raises(InterruptedEpochError):
         run(tmp_path / "parts", chosen, bars(), each=interrupt_at(2))
     resumed = run(tmp_path / "parts", chosen, bars())
-    assert resumed.resumed
+    assert resumed.is_resumed
     assert same(resumed, whole)
 
 
@@ -100,22 +100,22 @@ def test_the_pool_goes_with_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Mon
     whole = run(tmp_path / "whole", chosen, bars())
     with pytest.raises(InterruptedEpochError):
         run(tmp_path / "parts", chosen, bars(), each=interrupt_at(2))
-    monkeypatch.setattr(Module, "on_load_checkpoint", Adversarial.on_load_checkpoint)
+    monkeypatch.setattr(Module, "on_load_checkpoint", AdversarialModule.on_load_checkpoint)
     assert not same(run(tmp_path / "parts", chosen, bars()), whole)
 
 
 def test_every_weight_that_is_kept_has_learnt(tmp_path: Path) -> None:
     fitted = run(tmp_path, translator(), bars())
     before = run(tmp_path / "before", translator(optimizer={"name": "sgd", "lr": 1e-30}), bars())
-    old, new = before.saved.model.network.state_dict(), fitted.saved.model.network.state_dict()
+    old, new = before.trained_model.model.network.state_dict(), fitted.trained_model.model.network.state_dict()
     assert [name for name in old if (old[name] == new[name]).all()] == []
 
 
 def test_the_kept_epoch_is_that_of_the_lowest_sum_among_those_looked_at(tmp_path: Path) -> None:
-    fitted = run(tmp_path, translator({"evaluate_every": 2}, max_epochs=5), bars())
+    fitted = run(tmp_path, translator({"validate_every": 2}, max_epochs=5), bars())
     seen = fitted.history["val/translation"]
     assert seen.notna().to_list() == [False, True, False, True, True]
-    assert fitted.kept_epoch == seen.idxmin() + 1
+    assert fitted.best_epoch == seen.idxmin() + 1
     both = fitted.history["val/kid"] + fitted.history["val/cycle_l1"]
     assert seen.dropna().to_list() == pytest.approx(both.dropna().to_list())
     assert {name for name in fitted.history if name.startswith("train/")} == {
@@ -128,7 +128,7 @@ def test_the_kept_epoch_is_that_of_the_lowest_sum_among_those_looked_at(tmp_path
 def test_images_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
     tree = translator().model_dump(mode="json") | {"network": {"family": "mlp", "hidden": [8]}}
     classifier = run(tmp_path / "judge", Model.model_validate_json(json.dumps(tree)), bars())
-    judge = Expert("mlp", "digest", classifier.saved)
+    judge = ReferenceClassifier("mlp", "digest", classifier.trained_model)
     own, judged = (
         run(tmp_path / name, translator(), bars(), judge=expert) for name, expert in (("own", None), ("judged", judge))
     )
@@ -139,7 +139,7 @@ def test_images_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
 
 def test_an_epoch_shows_each_image_of_the_larger_class_once_and_the_others_as_evenly_as_can_be() -> None:
     epochs = iter([0, 0, 1])
-    order = unpaired(3, 8, 7, lambda: next(epochs))
+    order = unpaired_order(3, 8, 7, lambda: next(epochs))
     first, again, other = order(), order(), order()
     assert first.shape == (8, 2)
     assert sorted(first[:, 1].tolist()) == list(range(8))
@@ -170,20 +170,24 @@ def test_images_that_are_too_small_are_refused_with_the_key(tmp_path: Path) -> N
 
 def test_images_that_stay_what_they_are_are_found_out() -> None:
     look = {"val/diversity": 0.9, "val/translation": 0.92, "val/kid": 0.9}
-    referee = Referee(translator({"cycle": 4.0, "critic_rate": 0.3}))
-    assert referee.checkup([look, {}, look | {"val/kid": 0.1}]).findings == ()
-    (found,) = referee.checkup([look | {"val/kid": 0.1}, look, {}]).findings
-    assert (found.rule, found.text) == (
+    referee = AdversarialDiagnosticsCallback(translator({"cycle": 4.0, "discriminator_lr_factor": 0.3}))
+    assert referee.build_diagnosis([look, {}, look | {"val/kid": 0.1}]).findings == ()
+    (found,) = referee.build_diagnosis([look | {"val/kid": 0.1}, look, {}]).findings
+    assert (found.rule, found.message) == (
         "untranslated",
-        "translated images are still 90% of the classes' distance from real ones; try a smaller network.cycle (now 4),"
-        " network.identity (now 0.5) or network.critic_rate (now 0.3)",
+        "translated images are still 90% of the classes' distance from real ones; try a smaller network.lambda_cycle (now 4),"
+        " network.lambda_identity (now 0.5) or network.discriminator_lr_factor (now 0.3)",
     )
 
 
 def test_the_alarm_names_what_may_help_a_translator() -> None:
     chosen = translator({"cycle": 4.0})
-    (found,) = Referee(chosen).checkup([{"val/diversity": 0.9}, {"val/diversity": 0.1}]).findings
-    assert found.text == (
+    (found,) = (
+        AdversarialDiagnosticsCallback(chosen)
+        .build_diagnosis([{"val/diversity": 0.9}, {"val/diversity": 0.1}])
+        .findings
+    )
+    assert found.message == (
         "samples differ by 10% of what real rows do since epoch 2: mode collapse; try network.loss wasserstein_gp, a"
-        " larger network.cycle (now 4) or a lower training.optimizer.lr (now 0.002)"
+        " larger network.lambda_cycle (now 4) or a lower training.optimizer.lr (now 0.002)"
     )

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fivefold.config.training import Auto
+from fivefold.config.training import AutoLoss
 from fivefold.errors import TrainingError
-from fivefold.models.lightning import Supervised
-from fivefold.models.losses import Objective
-from fivefold.models.precision import Portions, memory_needed
+from fivefold.models.lightning import SupervisedModule
+from fivefold.models.losses import SupervisedLoss
+from fivefold.models.precision import MicroBatcher, handle_out_of_memory
 
 from ..conftest import schema_of
 
@@ -55,13 +55,15 @@ def judged(most: int, rows: int, ends: Ends = on_gpu) -> list[float]:
     torch.manual_seed(0)
     network = Narrow(most, ends)
     schema = schema_of((3,), 2)
-    module = Supervised(network, Objective(schema, Auto(name="auto")), lambda *_: None, steps=1)  # type: ignore[arg-type,return-value]
-    module.judging = Portions(32)
+    module = SupervisedModule(
+        network, SupervisedLoss(schema, AutoLoss(name="auto")), lambda *_: None, steps_per_epoch=1
+    )  # type: ignore[arg-type,return-value]
+    module.micro_batcher = MicroBatcher(32)
     x, y = torch.randn(rows, 3), torch.arange(rows) % 2
     with torch.no_grad():
         module.validation_step([(x, y, rows)], 0)
-    sums = module.sums["val"]
-    return [float(sums.loss), float(sums.hits), float(sums.rows)]
+    sums = module.epoch_averages["val"]
+    return [float(sums.loss_sum), float(sums.n_correct), float(sums.n_rows)]
 
 
 @pytest.mark.parametrize("ends", ENDS)
@@ -99,7 +101,7 @@ def test_a_failed_attempt_is_gone_before_the_next() -> None:
         del activations
         return rows
 
-    assert Portions(16)(16, work) == 2
+    assert MicroBatcher(16)(16, work) == 2
     assert seen == [0, 0, 0, 0]
 
 
@@ -111,7 +113,7 @@ def test_what_memory_ended_once_is_not_tried_again(capsys: pytest.CaptureFixture
         if rows > 3:
             raise torch.OutOfMemoryError
 
-    portions = Portions(8)
+    portions = MicroBatcher(8)
     for n in (8, 8, 1, 8):
         portions(n, work)
     assert tried == [8, 4, 2, 2, 2, 2]
@@ -131,13 +133,13 @@ def test_what_memory_ended_once_is_not_tried_again(capsys: pytest.CaptureFixture
 )
 def test_one_row_too_many_is_one_line(ends: Ends, line: str) -> None:
     told = rf"\Athe device's memory must hold all rows, [^\n]*, but does not [^\n]*{re.escape(line)}[^\n]*\Z"
-    with pytest.raises(TrainingError, match=told), memory_needed():
-        Portions(8)(8, lambda _: ends())
+    with pytest.raises(TrainingError, match=told), handle_out_of_memory():
+        MicroBatcher(8)(8, lambda _: ends())
 
 
 def test_another_error_is_left_as_it_is() -> None:
     def broken(_: int) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    with pytest.raises(RuntimeError, match="mat1 and mat2"), memory_needed():
-        Portions(8)(8, broken)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), handle_out_of_memory():
+        MicroBatcher(8)(8, broken)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fivefold.config.training import Training
-from fivefold.training.optimization import Descent
+from fivefold.training.optimization import OptimizerStep
 
 STEPS = 4
 
@@ -35,7 +35,7 @@ def descended(
 ) -> tuple[nn.Module, nn.Module | None, list[float]]:
     net = network()
     averaged = copy.deepcopy(net).requires_grad_(False) if average else None
-    descent = Descent(net, averaged, params=training(**changes), steps=steps)
+    descent = OptimizerStep(net, averaged, params=training(**changes), steps_per_epoch=steps)
     x, y = data()
 
     def loss_of(rows: Tensor, targets: Tensor) -> Tensor:
@@ -91,12 +91,12 @@ def _undecayed(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
 def test_decay_spares_biases() -> None:
     net = network()
     chosen = training(optimizer={"name": "adamw", "lr": 0.1, "weight_decay": 0.5})
-    optimizer = Descent(net, None, params=chosen, steps=1).optimizer
+    optimizer = OptimizerStep(net, None, params=chosen, steps_per_epoch=1).optimizer
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert decays == {id(p): 0.5 if p.ndim == 2 else 0.0 for p in net.parameters()}
 
 
-@pytest.mark.parametrize("accumulate", [2, 3, 5, 12])
+@pytest.mark.parametrize("accumulate_grad_batches", [2, 3, 5, 12])
 def test_parts_of_a_batch_are_the_batch(accumulate: int) -> None:
     whole, _, losses = descended()
     parts, _, of_parts = descended(accumulate=accumulate)
@@ -112,9 +112,11 @@ def test_devices_of_unequal_parts_are_the_batch(n: int, devices: int) -> None:
     shares = []
     for part in range(devices):
         net = network()
-        descent = Descent(net, None, params=training(), steps=1, parts=devices)
+        descent = OptimizerStep(net, None, params=training(), steps_per_epoch=1, world_size=devices)
         own = (x[part::devices], y[part::devices])
-        descent._gradients(*own, n, lambda rows, targets, net=net: functional.cross_entropy(net(rows), targets), 2)
+        descent._accumulate_gradients(
+            *own, n, lambda rows, targets, net=net: functional.cross_entropy(net(rows), targets), 2
+        )
         if len(own[0]):
             shares.append([p.grad for p in net.parameters() if p.grad is not None])
     for expected, *found in zip(whole, *shares, strict=True):
@@ -124,7 +126,7 @@ def test_devices_of_unequal_parts_are_the_batch(n: int, devices: int) -> None:
 def test_where_memory_ends_a_batch_goes_through_in_halves(capsys: pytest.CaptureFixture[str]) -> None:
     whole, _, _ = descended()
     net, (x, y) = network(), data()
-    descent = Descent(net, None, params=training(), steps=STEPS)
+    descent = OptimizerStep(net, None, params=training(), steps_per_epoch=STEPS)
 
     def loss_of(rows: Tensor, targets: Tensor) -> Tensor:
         if len(rows) > 4:
@@ -144,7 +146,7 @@ def test_a_single_row_that_does_not_fit_is_no_loop_without_end() -> None:
     def loss_of(rows: Tensor, targets: Tensor) -> Tensor:
         raise torch.OutOfMemoryError
 
-    descent = Descent(network(), None, params=training(), steps=1)
+    descent = OptimizerStep(network(), None, params=training(), steps_per_epoch=1)
     with pytest.raises(torch.OutOfMemoryError):
         descent.step(*data(), 12, loss_of)
 
@@ -153,16 +155,16 @@ def test_l1_pulls_weights_and_not_biases_towards_zero() -> None:
     x = torch.zeros(12, 5)
     net = network()
     start = weights(net)
-    descent = Descent(net, None, params=training(l1=0.01), steps=1)
+    descent = OptimizerStep(net, None, params=training(l1=0.01), steps_per_epoch=1)
     descent.step(x, torch.zeros(12), 12, lambda rows, _: 0 * net(rows).sum())
     decayed = torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in net.parameters()])
     torch.testing.assert_close(weights(net), start - 0.1 * 0.01 * start.sign() * decayed)
 
 
-@pytest.mark.parametrize("clip", [{"gradient_clip": 1e-3}, {"gradient_clip_value": 1e-4}])
+@pytest.mark.parametrize("clip", [{"gradient_clip_norm": 1e-3}, {"gradient_clip_value": 1e-4}])
 def test_clipping_bounds_a_step(clip: dict[str, float]) -> None:
     moved = weights(descended(1, **clip)[0]) - weights(network())
-    if "gradient_clip" in clip:
+    if "gradient_clip_norm" in clip:
         assert float(moved.norm()) == pytest.approx(0.1 * 1e-3, rel=1e-2)
     else:
         assert float(moved.abs().max()) == pytest.approx(0.1 * 1e-4, rel=1e-2)
@@ -172,7 +174,7 @@ def test_the_average_follows_the_weights_and_its_memory_grows() -> None:
     net, (x, y) = network(), data()
     averaged = copy.deepcopy(net).requires_grad_(False)
     expected = weights(net)
-    descent = Descent(net, averaged, params=training(ema=0.5), steps=20)
+    descent = OptimizerStep(net, averaged, params=training(ema=0.5), steps_per_epoch=20)
     for step in range(1, 21):
         descent.step(x, y, 12, lambda rows, targets: functional.cross_entropy(net(rows), targets))
         memory = min(0.5, (1 + step) / (10 + step))
@@ -183,9 +185,11 @@ def test_the_average_follows_the_weights_and_its_memory_grows() -> None:
 
 def test_who_watches_sees_the_gradients_of_one_step_before_they_are_clipped() -> None:
     net, (x, y) = network(), data()
-    descent = Descent(net, None, params=training(gradient_clip=1e-9), steps=2)
+    descent = OptimizerStep(net, None, params=training(gradient_clip=1e-9), steps_per_epoch=2)
     seen: list[float] = []
-    descent.watch = lambda: seen.append(sum(float(p.grad.norm()) for p in net.parameters() if p.grad is not None))
+    descent.gradient_hook = lambda: seen.append(
+        sum(float(p.grad.norm()) for p in net.parameters() if p.grad is not None)
+    )
     for _ in range(2):
         descent.step(x, y, 12, lambda rows, targets: functional.cross_entropy(net(rows), targets))
     assert len(seen) == 1

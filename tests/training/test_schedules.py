@@ -8,16 +8,16 @@ import torch
 from pydantic import TypeAdapter
 from torch.optim import lr_scheduler
 
-from fivefold.config.optimizers import Schedule
-from fivefold.training.optimization import share
+from fivefold.config.optimizers import ScheduleConfig
+from fivefold.training.optimization import build_lr_lambda
 
 EPOCHS, STEPS = 10, 7
 Made = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
 
 
 def ours(**block: object) -> list[float]:
-    schedule: Schedule = TypeAdapter(Schedule).validate_json(json.dumps(block))
-    at = share(schedule, EPOCHS, STEPS)
+    schedule: ScheduleConfig = TypeAdapter(ScheduleConfig).validate_json(json.dumps(block))
+    at = build_lr_lambda(schedule, EPOCHS, STEPS)
     return [at(step) for step in range(EPOCHS * STEPS)]
 
 
@@ -45,7 +45,7 @@ def theirs(make: Made, each: str) -> list[float]:
         ),
         ({"name": "one_cycle"}, lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=EPOCHS * STEPS), "step"),
         (
-            {"name": "one_cycle", "rise": 0.5},
+            {"name": "one_cycle", "pct_start": 0.5},
             lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=EPOCHS * STEPS, pct_start=0.5),
             "step",
         ),
@@ -65,5 +65,5 @@ def test_warmup_rises_in_a_straight_line_and_the_rest_follows() -> None:
 
 @pytest.mark.parametrize("name", ["one_cycle", "cosine", "constant", "plateau"])
 def test_a_training_of_one_step_has_a_rate(name: str) -> None:
-    schedule: Schedule = TypeAdapter(Schedule).validate_json(json.dumps({"name": name}))
-    assert 0 < share(schedule, 1, 1)(0) <= 1
+    schedule: ScheduleConfig = TypeAdapter(ScheduleConfig).validate_json(json.dumps({"name": name}))
+    assert 0 < build_lr_lambda(schedule, 1, 1)(0) <= 1

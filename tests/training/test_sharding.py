@@ -11,13 +11,13 @@ import pytest
 from fivefold.config.datasets import Table
 from fivefold.config.networks.mlp import Mlp
 from fivefold.data.dataset import Dataset
-from fivefold.evaluation.evaluate import judge
-from fivefold.evaluation.report import Report
-from fivefold.export import check_parity, export
-from fivefold.models.serialization import Saved, inputs_of, interface_of
+from fivefold.evaluation.evaluate import evaluate
+from fivefold.evaluation.report import EvaluationReport
+from fivefold.export import check_parity, export_onnx
+from fivefold.models.serialization import TrainedModel, build_input_example, infer_signature
 from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
-from fivefold.training.supervised import rows_of
+from fivefold.training.supervised import adapt_dataset
 
 from ..conftest import encoded, table_block
 from .test_adversarial import divided, model
@@ -41,8 +41,8 @@ class Trained(NamedTuple):
 
     dataset: Dataset
     block: Table
-    saved: Saved
-    report: Report
+    saved: TrainedModel
+    report: EvaluationReport
 
 
 def trained(folder: Path, target: str, task: str, epochs: int, **network: Any) -> Trained:
@@ -58,10 +58,10 @@ def trained(folder: Path, target: str, task: str, epochs: int, **network: Any) -
         keep="last",
         checkpoint_seconds=1000,
     )
-    learnt, chain = rows_of(chosen, block, dataset, fit_scaling(dataset.train.x, dataset.schema, block))
-    fitted = fit("m", chosen, learnt, chain, seed=1, checkpoints=folder, on_epoch=lambda *_: None)
-    saved = replace(fitted.saved, facts={"params": {"seed": 1}, "name": "m", "fingerprint": "f"})
-    return Trained(dataset, block, saved, judge("m", saved, dataset, fitted.history, {"gradient": {}}))
+    learnt, chain = adapt_dataset(chosen, block, dataset, fit_scaling(dataset.train.x, dataset.schema, block))
+    fitted = fit("m", chosen, learnt, chain, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
+    saved = replace(fitted.trained_model, metadata={"params": {"seed": 1}, "name": "m", "fingerprint": "f"})
+    return Trained(dataset, block, saved, evaluate("m", saved, dataset, fitted.history, {"gradient": {}}))
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +116,13 @@ def test_every_score_of_rows_stands_beside_that_of_real_ones(of_values: Trained)
 
 def test_the_exported_file_makes_the_same_rows(of_classes: Trained, tmp_path: Path) -> None:
     saved, x = of_classes.saved, of_classes.dataset.test.x
-    export(saved, inputs_of(interface_of(saved.network, saved.schema), x, 2), tmp_path / "model.onnx")
+    export_onnx(
+        saved, build_input_example(infer_signature(saved.network_config, saved.schema), x, 2), tmp_path / "model.onnx"
+    )
     assert max(check_parity(saved, x, tmp_path / "model.onnx").values()) < 1e-4
 
 
 def test_other_networks_learn_the_rows_as_they_are(of_classes: Trained) -> None:
     chosen = model({}).model_copy(update={"network": Mlp(family="mlp")})
     chain = fit_scaling(of_classes.dataset.train.x, of_classes.dataset.schema, of_classes.block)
-    assert rows_of(chosen, of_classes.block, of_classes.dataset, chain) == (of_classes.dataset, chain)
+    assert adapt_dataset(chosen, of_classes.block, of_classes.dataset, chain) == (of_classes.dataset, chain)

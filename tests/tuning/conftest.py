@@ -46,10 +46,10 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A folder in which studies are kept in each kind of storage."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(storage.VARIABLE, raising=False)
+    monkeypatch.delenv(storage.STORAGE_VARIABLE, raising=False)
     if request.param == "sqlite":
-        monkeypatch.setenv(storage.VARIABLE, f"sqlite:///{tmp_path}/studies.db")
+        monkeypatch.setenv(storage.STORAGE_VARIABLE, f"sqlite:///{tmp_path}/studies.db")
     request.getfixturevalue("connections")
     if request.param == "postgresql":
-        monkeypatch.setenv(storage.VARIABLE, request.getfixturevalue("database"))
+        monkeypatch.setenv(storage.STORAGE_VARIABLE, request.getfixturevalue("database"))
     return str(request.param)

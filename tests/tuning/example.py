@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from fivefold.config.search import SEARCHED
-from fivefold.tuning.distributions import distributions_of
-from fivefold.tuning.execution.trials import Trials
-from fivefold.tuning.identity import BLOCK, CURVE, FOLDS, OWN, REASON, SCORES, SECONDS, VALUES
+from fivefold.config.search import SEARCHABLE_BLOCKS
+from fivefold.tuning.distributions import to_distributions
+from fivefold.tuning.execution.trials import TrialQueue
+from fivefold.tuning.identity import (
+    COMPUTE_SECONDS,
+    FOLD_SCORES,
+    INTERMEDIATE_VALUES,
+    IS_BASELINE,
+    MEAN_SCORES,
+    MODEL_BLOCK,
+    REASON,
+    TRIAL_PARAMS,
+)
 from fivefold.tuning.search import Search
 
 TEXT = """\
@@ -31,7 +40,7 @@ datasets:
 models:
   net:                       # the one that is searched
     dataset: cells
-    uses: none
+    depends_on: none
     select: {method: none}
     network:
       family: mlp
@@ -51,7 +60,7 @@ models:
           momentum: {type: float, low: 0.5, high: 0.99, when: {training.optimizer.name: sgd}}
   other:
     dataset: cells
-    uses: none
+    depends_on: none
     select: {method: none}
     network: {family: mlp, hidden: [8]}
     training: {}
@@ -79,14 +88,14 @@ def project(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = TEXT) -> 
     (folder / "cells.csv").write_text("\n".join(["u,v,y", *lines, ""]))
 
 
-def opened(name: str = "net") -> tuple[Search, Trials]:
+def opened(name: str = "net") -> tuple[Search, TrialQueue]:
     """The study of model `net`, as it is when it begins."""
     search = Search.read("net")
-    return search, Trials.open(name, search.identity(), search.directions())
+    return search, TrialQueue.open(name, search.identity(), search.directions())
 
 
 def add(
-    pair: tuple[Search, Trials],
+    pair: tuple[Search, TrialQueue],
     folds: Sequence[float] = (),
     values: Mapping[str, Any] = {},
     state: str = "complete",
@@ -99,17 +108,17 @@ def add(
     tried = {key: wanted[key] for key in search.space.ranges if key in wanted}
     scores = [{"accuracy": fold, **more} for fold in folds]
     attributes = {
-        VALUES: tried, FOLDS: scores, CURVE: [0.1, more.pop("curve", 0.5)], SECONDS: 1.5, REASON: reason,
-        OWN: tried == OWN_VALUES, BLOCK: {key: search.space.block(tried)[key] for key in SEARCHED},
+        TRIAL_PARAMS: tried, FOLD_SCORES: scores, INTERMEDIATE_VALUES: [0.1, more.pop("curve", 0.5)], COMPUTE_SECONDS: 1.5, REASON: reason,
+        IS_BASELINE: tried == OWN_VALUES, MODEL_BLOCK: {key: search.space.build_block(tried)[key] for key in SEARCHABLE_BLOCKS},
     }  # fmt: skip
     means = {"score": sum(folds) / len(folds), **more} if folds else {}
     if state == "complete":
-        attributes[SCORES] = means
-    ways = distributions_of(search.space.ranges)
+        attributes[MEAN_SCORES] = means
+    ways = to_distributions(search.space.ranges)
     done = [float(means[each]) for each in search.study.objectives] if state == "complete" else None
     trials.study.add_trial(
         create_trial(
-            state=WAYS[state], values=done, params=search.space.stored(tried),
+            state=WAYS[state], values=done, params=search.space.encode_values(tried),
             distributions={key: ways[key] for key in tried}, user_attrs=attributes,
         )
     )  # fmt: skip

@@ -16,11 +16,11 @@ CYCLE = {"downsampling": 1, "blocks": 1, "critic": {"filters": 4, "layers": 1}, 
 
 FAMILIES: Mapping[str, tuple[str, Tree]] = {
     "mlp": ("bars", {"family": "mlp", "hidden": [8]}),
-    "cnn": ("bars", {"family": "cnn", "design": "stack", "channels": [4], "dense": [8]}),
+    "cnn": ("bars", {"family": "cnn", "architecture": "stack", "channels": [4], "dense": [8]}),
     "rnn": ("waves", {"family": "rnn", "cell": "gru", "hidden": [4]}),
-    "autoencoder": ("bars", {"family": "autoencoder", "design": "dense", "hidden": [8], "latent": 2}),
-    "gan": ("bars", {"family": "gan", "design": "dense", "hidden": [8], "latent": 4, "evaluate_every": 1}),
-    "cyclegan": ("bars", {"family": "cyclegan", "filters": 2, "evaluate_every": 1, **CYCLE}),
+    "autoencoder": ("bars", {"family": "autoencoder", "architecture": "dense", "hidden": [8], "latent": 2}),
+    "gan": ("bars", {"family": "gan", "architecture": "dense", "hidden": [8], "latent": 4, "validate_every": 1}),
+    "cyclegan": ("bars", {"family": "cyclegan", "filters": 2, "validate_every": 1, **CYCLE}),
 }
 """Dataset and network of a model of each family, which has its name."""
 
@@ -59,7 +59,7 @@ def write_project(folder: Path, models: Tree, **training: Any) -> None:
 
 def model_of(dataset: str, network: Tree, **changes: Any) -> Tree:
     """A block of a model."""
-    block = {"dataset": dataset, "uses": "none", "select": {"method": "none"}, "network": network, "training": {}}
+    block = {"dataset": dataset, "depends_on": "none", "select": {"method": "none"}, "network": network, "training": {}}
     return copy.deepcopy(block | changes)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench_chaos
-from fivefold.tuning.execution.storage import VARIABLE
+from fivefold.tuning.execution.storage import STORAGE_VARIABLE
 
 SECONDS = 5
 
@@ -15,7 +15,7 @@ SECONDS = 5
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_a_study_under_fire_ends_with_its_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`python -m benchmarks.bench_chaos` does it for two minutes, in PostgreSQL too."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
     monkeypatch.setattr(bench_chaos, "ROUND", 2)
     random.seed(1)
     bench_chaos.project(tmp_path / "project", epochs=5)

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from fivefold.config.loading import load_params
-from fivefold.tuning.execution.trials import Trials
-from fivefold.tuning.execution.worker import work
-from fivefold.tuning.identity import BLOCK
-from fivefold.tuning.results.apply import adopt, write
-from fivefold.tuning.results.facts import facts, found
-from fivefold.tuning.results.mlflow import tell
+from fivefold.tuning.execution.trials import TrialQueue
+from fivefold.tuning.execution.worker import run_worker
+from fivefold.tuning.identity import MODEL_BLOCK
+from fivefold.tuning.results.apply import apply_trial, write_params
+from fivefold.tuning.results.facts import analyze_study, summarize_study
+from fivefold.tuning.results.mlflow import log_study
 
 from .example import OWN_VALUES, opened, project
 
@@ -20,24 +20,24 @@ def test_a_study_is_run_shown_told_and_adopted(tmp_path: Path, monkeypatch: pyte
     _, trials = opened()
     other = {"network.hidden": "[16, 8]", "network.dropout": 0.25, "training.optimizer.name": "sgd",
              "training.optimizer.lr": 0.0054321, "training.optimizer.momentum": 0.9}  # fmt: skip
-    trials.places(2, [{**OWN_VALUES, "network.hidden": "[8]"}, other])
-    work("net", "net", 2)
-    study = found(Trials.load("net"))
-    assert [trial.own for trial in study.trials] == [True, False]
-    assert [len(trial.folds) for trial in study.trials] == [3, 3]
-    assert study.counts["complete"] == 2
-    assert study.baseline == 0
-    assert study.how == "sampler tpe, pruning two_stage, 3 folds, seed 0"
-    block = trials.all()[1].user_attrs[BLOCK]
+    trials.enqueue(2, [{**OWN_VALUES, "network.hidden": "[8]"}, other])
+    run_worker("net", "net", 2)
+    study = analyze_study(TrialQueue.load("net"))
+    assert [trial.is_baseline for trial in study.trials] == [True, False]
+    assert [len(trial.fold_scores) for trial in study.trials] == [3, 3]
+    assert study.state_counts["complete"] == 2
+    assert study.baseline_trial_number == 0
+    assert study.description == "sampler tpe, pruning two_stage, 3 folds, seed 0"
+    block = trials.get_trials()[1].user_attrs[MODEL_BLOCK]
     assert block["training"]["optimizer"] == {"name": "sgd", "lr": 0.0054321, "weight_decay": 0.01, "momentum": 0.9}
-    adopted = adopt("net", 1)
-    write(adopted)
+    adopted = apply_trial("net", 1)
+    write_params(adopted)
     model = load_params().models["net"]
     assert model.network.hidden == (16, 8)  # type: ignore[union-attr]
     assert model.training.optimizer.model_dump() == {
         "name": "sgd", "lr": 0.00543, "weight_decay": 0.01, "momentum": 0.9, "nesterov": False,
     }  # fmt: skip
     opened()  # the study goes on: what it has adopted is no difference
-    assert [trial.own for trial in facts(Trials.load("net")).trials] == [True, False]
+    assert [trial.is_baseline for trial in summarize_study(TrialQueue.load("net")).trials] == [True, False]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert tell(Trials.load("net"), "over").startswith("not in MLflow yet: nothing answers")
+    assert log_study(TrialQueue.load("net"), "over").startswith("not in MLflow yet: nothing answers")

@@ -9,9 +9,9 @@ from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
 from fivefold.errors import ParamsError, StudyError
-from fivefold.tuning.execution.run import start
-from fivefold.tuning.execution.worker import work
-from fivefold.tuning.identity import FOLDS, SCORES, VALUES
+from fivefold.tuning.execution.run import open_study
+from fivefold.tuning.execution.worker import run_worker
+from fivefold.tuning.identity import FOLD_SCORES, MEAN_SCORES, TRIAL_PARAMS
 
 ROOT = Path(__file__).parents[2]
 RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.0001, "high": 0.03, "log": True}}}}
@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(project: Path, name: str, **changes: Any) -> None:
     """Write params.yaml with one model of the default project, trained for two epochs."""
     tree = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
-    model = tree["models"][name] | {"uses": "none", "search": RATE, "study": {"folds": 2}} | changes
+    model = tree["models"][name] | {"depends_on": "none", "search": RATE, "study": {"folds": 2}} | changes
     model["training"] = model["training"] | {"max_epochs": 2}
     tree = tree | {"models": {name: model}, "datasets": {model["dataset"]: tree["datasets"][model["dataset"]]}}
     with (project / "params.yaml").open("w") as file:
@@ -50,22 +50,22 @@ def write(project: Path, name: str, **changes: Any) -> None:
 def test_a_model_of_every_family_can_be_searched(project: Path, name: str) -> None:
     metric, direction = GOALS[name]
     write(project, name)
-    search, trials, total = start(name, name, 2)
-    assert search.goal.name == metric
+    search, trials, total = open_study(name, name, 2)
+    assert search.objective_metric.name == metric
     assert trials.study.direction.name.lower() == direction
-    assert work(name, name, total) == 2
-    for trial in trials.all():
+    assert run_worker(name, name, total) == 2
+    for trial in trials.get_trials():
         assert trial.state == TrialState.COMPLETE
-        folds = trial.user_attrs[FOLDS]
+        folds = trial.user_attrs[FOLD_SCORES]
         assert len(folds) == 2
         assert trial.value == pytest.approx(sum(fold[metric] for fold in folds) / 2)
-        assert trial.user_attrs[SCORES][metric] == trial.value
-        assert trial.user_attrs[VALUES] == trial.params
+        assert trial.user_attrs[MEAN_SCORES][metric] == trial.value
+        assert trial.user_attrs[TRIAL_PARAMS] == trial.params
     now = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())["models"][name]["training"]["optimizer"]
-    assert trials.all()[0].params == {"training.optimizer.lr": now["lr"]}
-    best = trials.best()
+    assert trials.get_trials()[0].params == {"training.optimizer.lr": now["lr"]}
+    best = trials.best_trial()
     assert best is not None
-    assert best.value == (max if direction == "maximize" else min)(trial.value for trial in trials.all())
+    assert best.value == (max if direction == "maximize" else min)(trial.value for trial in trials.get_trials())
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp_regression", "autoencoder"])
@@ -73,9 +73,11 @@ def test_trials_that_learn_together_find_what_they_find_alone(project: Path, nam
     write(project, name, study={"folds": 2, "sampler": "random"})
     found = {}
     for study, stack in (("together", True), ("alone", False)):
-        _, trials, total = start(name, study, 5)
-        work(name, study, total, stack=stack)
-        found[study] = [(trial.params, trial.value, len(trial.user_attrs[FOLDS])) for trial in trials.all()]
+        _, trials, total = open_study(name, study, 5)
+        run_worker(name, study, total, vectorize=stack)
+        found[study] = [
+            (trial.params, trial.value, len(trial.user_attrs[FOLD_SCORES])) for trial in trials.get_trials()
+        ]
     for (values, score, folds), (others, alone, one) in zip(found["together"], found["alone"], strict=True):
         assert values == others
         assert score == pytest.approx(alone, abs=1e-4)
@@ -84,32 +86,32 @@ def test_trials_that_learn_together_find_what_they_find_alone(project: Path, nam
 
 def test_two_objectives_are_told_and_none_is_pruned(project: Path) -> None:
     write(project, "mlp", study={"folds": 2, "objectives": ["score", "parameters", "latency"]})
-    _, trials, total = start("mlp", "mlp", 2)
-    work("mlp", "mlp", total)
-    for trial in trials.all():
+    _, trials, total = open_study("mlp", "mlp", 2)
+    run_worker("mlp", "mlp", total)
+    for trial in trials.get_trials():
         score, parameters, latency = trial.values
         assert 0 < score <= 1
         assert parameters == 20 * 64 + 64 + 64 * 32 + 32 + 32 * 2 + 2
         assert 0 < latency < 1000
-    assert trials.best() is None
+    assert trials.best_trial() is None
 
 
 def test_trials_that_diverge_fail_with_their_reason(project: Path) -> None:
     rates = {"type": "categorical", "choices": [0.003, 1e30, 2e30, 3e30, 4e30, 5e30, 6e30]}
     write(project, "mlp", search={"training": {"optimizer": {"lr": rates}}})
-    _, trials, total = start("mlp", "mlp", 40)
+    _, trials, total = open_study("mlp", "mlp", 40)
     assert total == 7  # a grid has no more points
     with pytest.raises(StudyError, match="5 trials in a row failed, the last one") as error:
-        work("mlp", "mlp", total, stack=False)
+        run_worker("mlp", "mlp", total, vectorize=False)
     assert "loss must be finite, but is" in str(error.value)
-    states = [trial.state.name for trial in trials.all()]
+    states = [trial.state.name for trial in trials.get_trials()]
     assert states == ["COMPLETE", *["FAIL"] * 5, "WAITING"]
 
 
 def test_a_selection_that_the_rows_cannot_have_is_refused_before_the_first_trial(project: Path) -> None:
     write(project, "mlp", search={"select": {"k": {"type": "int", "low": 8, "high": 60}}})
     with pytest.raises(ParamsError) as error:
-        start("mlp", "mlp", 4)
+        open_study("mlp", "mlp", 4)
     assert str(error.value) == (
         "models.mlp.search.select: every corner must suit the rows, but select.k: 60 does not: select.k must be at most"
         " the number of features, 30, but is 60; lower it"
@@ -119,11 +121,11 @@ def test_a_selection_that_the_rows_cannot_have_is_refused_before_the_first_trial
 def test_too_many_folds_are_no_fault_of_a_selection(project: Path) -> None:
     write(project, "mlp", study={"folds": 400}, search={"select": {"k": {"type": "int", "low": 8, "high": 12}}})
     with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: 400 folds must each get rows, but \d+ rows of"):
-        start("mlp", "mlp", 4)
+        open_study("mlp", "mlp", 4)
 
 
 def test_places_are_made_as_they_are_needed(project: Path) -> None:
     write(project, "mlp")
-    _, trials, total = start("mlp", "mlp", 100_000_000)
+    _, trials, total = open_study("mlp", "mlp", 100_000_000)
     assert total == 100_000_000
-    assert len(trials.all()) <= 101
+    assert len(trials.get_trials()) <= 101

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fivefold.stages.signals import Stopped
+from fivefold.stages.signals import StopRequested
 from fivefold.tracking import store
-from fivefold.tuning.results.mlflow import Telling, tell
+from fivefold.tuning.results.mlflow import StudyLogger, log_study
 
 from .example import add, opened, project
 
@@ -17,7 +17,7 @@ def test_a_study_that_is_stopped_tells_what_it_found_and_then_goes_on(
 ) -> None:
     project(tmp_path, monkeypatch)
     pair = opened()
-    pair[1].places(2, [])
+    pair[1].enqueue(2, [])
     client, experiment = store.open_store("study/net")
 
     def parent() -> tuple[str, str | None]:
@@ -26,20 +26,20 @@ def test_a_study_that_is_stopped_tells_what_it_found_and_then_goes_on(
 
     def stopped(folds: list[float]) -> None:
         """Stop a run in which a trial has ended, or none."""
-        with Telling("net") as telling:
-            telling.now_and_then(len(pair[1].ended()))
+        with StudyLogger("net") as telling:
+            telling.log_if_due(len(pair[1].finished_numbers()))
             if folds:
                 add(pair, folds=folds)
-            telling.now_and_then(len(pair[1].ended()))
-            raise Stopped(signal.SIGINT)
+            telling.log_if_due(len(pair[1].finished_numbers()))
+            raise StopRequested(signal.SIGINT)
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         stopped([])
     assert not client.search_runs([experiment])  # nothing is new: nobody waits
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         stopped([0.5, 0.6, 0.7])
     assert parent() == ("KILLED", "1")
-    tell(pair[1], "running")
+    log_study(pair[1], "running")
     assert parent() == ("RUNNING", "1")
-    tell(pair[1], "over")  # a run that asked for one trial; those that are waiting were asked for before
+    log_study(pair[1], "over")  # a run that asked for one trial; those that are waiting were asked for before
     assert parent() == ("FINISHED", "1")

@@ -18,15 +18,15 @@ from rich.console import Console
 
 from benchmarks.postgres import Server
 from fivefold.errors import StudyError
-from fivefold.tuning.execution.liveness import Worker
-from fivefold.tuning.execution.processes import as_worker, last_line
-from fivefold.tuning.execution.progress import Live
-from fivefold.tuning.execution.run import _lead, _stopping, start
-from fivefold.tuning.execution.storage import VARIABLE, journal, reading
-from fivefold.tuning.execution.trials import Trials
-from fivefold.tuning.execution.worker import work
-from fivefold.tuning.identity import FOLDS
-from fivefold.tuning.results.mlflow import Telling
+from fivefold.tuning.execution.liveness import WorkerLock
+from fivefold.tuning.execution.processes import last_line, run_as_worker
+from fivefold.tuning.execution.progress import StudyProgress
+from fivefold.tuning.execution.run import _stop_on_exit, _supervise, open_study
+from fivefold.tuning.execution.storage import STORAGE_VARIABLE, journal_path, translate_storage_errors
+from fivefold.tuning.execution.trials import TrialQueue
+from fivefold.tuning.execution.worker import run_worker
+from fivefold.tuning.identity import FOLD_SCORES
+from fivefold.tuning.results.mlflow import StudyLogger
 
 from .projects import FAMILIES, model_of, write_project
 
@@ -40,58 +40,64 @@ class Fork:
 
     total: int
     room: int = resource.RLIM_INFINITY
-    living: dict[int, BaseProcess] = field(default_factory=dict)
+    running: dict[int, BaseProcess] = field(default_factory=dict)
 
-    def fill(self, more: int) -> None:
-        if not self.living and more:
-            self.living[0] = multiprocessing.get_context("fork").Process(target=self._run)
-            self.living[0].start()
+    def start_missing(self, max_new: int) -> None:
+        if not self.running and max_new:
+            self.running[0] = multiprocessing.get_context("fork").Process(target=self._run)
+            self.running[0].start()
 
     def _run(self) -> None:
         with LOG.open("a") as log:
             sys.stdout = sys.stderr = log
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, resource.RLIM_INFINITY))
-            as_worker(lambda: work("mlp", "mlp", self.total, stack=False))
+            run_as_worker(lambda: run_worker("mlp", "mlp", self.total, vectorize=False))
 
-    def ended(self) -> Iterator[tuple[int, int]]:
-        if self.living and (code := self.living[0].exitcode) is not None:
-            del self.living[0]
+    def poll_exit_codes(self) -> Iterator[tuple[int, int]]:
+        if self.running and (code := self.running[0].exitcode) is not None:
+            del self.running[0]
             yield 0, code
 
     def stop(self) -> None:
-        for process in self.living.values():
+        for process in self.running.values():
             process.terminate()
             process.join()
 
-    def last_words(self, number: int) -> str:
+    def last_output_line(self, number: int) -> str:
         return last_line(LOG.read_text())
 
-    def where(self, number: int) -> str:
+    def log_location(self, number: int) -> str:
         return str(LOG)
 
 
-def opened(total: int, epochs: int = 2) -> Trials:
+def opened(total: int, epochs: int = 2) -> TrialQueue:
     if not Path("params.yaml").exists():
-        study = {"folds": 2, "sampler": "random", "prune": "none"}
+        study = {"folds": 2, "sampler": "random", "pruner": "none"}
         training = {"max_epochs": epochs}
         write_project(
             Path(), {"mlp": model_of(*FAMILIES["mlp"], search=RATE, study=study, training=training)}
         )  # fmt: skip
-    return start("mlp", "mlp", total)[1]
+    return open_study("mlp", "mlp", total)[1]
 
 
 def lead(total: int, team: Fork, said: StringIO | None = None) -> None:
     """Do what `fivefold study run` does, in this process."""
-    search, trials, total = start("mlp", "mlp", total)
-    with reading("mlp"), _stopping(team, trials):
-        _lead(team, trials, total, Live(search, trials, total, Console(file=said or StringIO())), Telling("mlp"))
+    search, trials, total = open_study("mlp", "mlp", total)
+    with translate_storage_errors("mlp"), _stop_on_exit(team, trials):
+        _supervise(
+            team,
+            trials,
+            total,
+            StudyProgress(search, trials, total, Console(file=said or StringIO())),
+            StudyLogger("mlp"),
+        )
 
 
 def complete(total: int) -> list[FrozenTrial]:
     """Return all trials: exactly so many, each of them with its folds."""
-    every = Trials.load("mlp").all()
+    every = TrialQueue.load("mlp").get_trials()
     assert [trial.state.name for trial in every] == ["COMPLETE"] * total
-    assert all(len(trial.user_attrs[FOLDS]) == 2 for trial in every)
+    assert all(len(trial.user_attrs[FOLD_SCORES]) == 2 for trial in every)
     return every
 
 
@@ -104,20 +110,20 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
 
 def test_a_run_waits_for_trials_of_another_machine_and_says_so(place: str) -> None:
     trials, said = opened(3), StringIO()
-    foreign = Worker("mlp")
+    foreign = WorkerLock("mlp")
     foreign.name = f"elsewhere/{foreign.token}"
-    theirs = trials.take(foreign, 3, 2)
+    theirs = trials.claim(foreign, 3, 2)
     if place != "journal":
-        foreign.close()  # its lock lies on its own machine
+        foreign.release()  # its lock lies on its own machine
     team = Fork(3)
 
     def another_machine() -> None:
         until(said.getvalue)
-        here = Trials.load("mlp")
+        here = TrialQueue.load("mlp")
         for each in theirs:
             trial = Trial(here.study, each._trial_id)
-            trial.set_user_attr(FOLDS, [{}, {}])
-            here.tell(trial, [0.5], TrialState.COMPLETE)
+            trial.set_user_attr(FOLD_SCORES, [{}, {}])
+            here.finish(trial, [0.5], TrialState.COMPLETE)
 
     thread = Thread(target=another_machine)
     thread.start()
@@ -130,13 +136,13 @@ def test_a_run_waits_for_trials_of_another_machine_and_says_so(place: str) -> No
 
 def test_a_disk_that_is_full_loses_nothing_that_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
     opened(3)
     lead(1, Fork(1))
-    size = journal("mlp").stat().st_size
+    size = journal_path("mlp").stat().st_size
     with pytest.raises(StudyError) as stopped:
         lead(3, Fork(3, room=size + 1200))
-    assert str(stopped.value).startswith(f"{journal('mlp')} must take what a study tells, but does not: ")
+    assert str(stopped.value).startswith(f"{journal_path('mlp')} must take what a study tells, but does not: ")
     assert "make room and run the same command again: all that was told before is kept" in str(stopped.value)
     told = complete_so_far()
     assert 1 <= len(told) < 3
@@ -145,7 +151,7 @@ def test_a_disk_that_is_full_loses_nothing_that_was_told(tmp_path: Path, monkeyp
 
 
 def complete_so_far() -> dict[int, float | None]:
-    return {trial.number: trial.value for trial in Trials.load("mlp").all(TrialState.COMPLETE)}
+    return {trial.number: trial.value for trial in TrialQueue.load("mlp").get_trials(TrialState.COMPLETE)}
 
 
 @pytest.mark.usefixtures("connections")
@@ -153,11 +159,11 @@ def test_a_database_that_is_lost_in_the_middle_and_comes_back_has_the_exact_tota
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: Server, database: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(VARIABLE, database)
+    monkeypatch.setenv(STORAGE_VARIABLE, database)
     trials = opened(3, epochs=20)
 
     def stop() -> None:
-        until(lambda: {trial.state for trial in trials.all()} >= {TrialState.COMPLETE, TrialState.RUNNING})
+        until(lambda: {trial.state for trial in trials.get_trials()} >= {TrialState.COMPLETE, TrialState.RUNNING})
         postgres_server.stop()
 
     thread = Thread(target=stop)

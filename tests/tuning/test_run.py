@@ -19,13 +19,13 @@ from optuna.trial import TrialState
 from benchmarks.bench_chaos import MODEL, project
 from fivefold.errors import StudyError
 from fivefold.tuning.execution import run as running
-from fivefold.tuning.execution.progress import Live
-from fivefold.tuning.execution.ray import RayTasks
-from fivefold.tuning.execution.run import start
-from fivefold.tuning.execution.storage import VARIABLE, journal
-from fivefold.tuning.execution.trials import Trials
-from fivefold.tuning.identity import DEATHS, FOLDS, WORKER
-from fivefold.tuning.results.mlflow import Telling
+from fivefold.tuning.execution.progress import StudyProgress
+from fivefold.tuning.execution.ray import RayWorkerPool
+from fivefold.tuning.execution.run import open_study
+from fivefold.tuning.execution.storage import STORAGE_VARIABLE, journal_path
+from fivefold.tuning.execution.trials import TrialQueue
+from fivefold.tuning.identity import FOLD_SCORES, WORKER, WORKER_DEATHS
+from fivefold.tuning.results.mlflow import StudyLogger
 
 FIVEFOLD = [sys.executable, "-c", "from fivefold.cli.main import main; main()", "study"]
 SOON = (
@@ -36,7 +36,7 @@ SOON = (
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     project(tmp_path / "one", epochs=5)
     monkeypatch.chdir(tmp_path / "one")
@@ -51,7 +51,7 @@ def until(condition: Callable[[], object], seconds: float = 90) -> None:
 
 
 def states() -> list[str]:
-    return [trial.state.name for trial in Trials.load(MODEL).all()]
+    return [trial.state.name for trial in TrialQueue.load(MODEL).get_trials()]
 
 
 def workers(parent: int) -> list[int]:
@@ -64,7 +64,7 @@ def test_a_run_that_is_stopped_says_so_and_goes_on(folder: Path) -> None:
     command = [*FIVEFOLD, "run", MODEL, "--no-stack", "--trials"]
     for signum, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         leader = subprocess.Popen([*command, "100"], stderr=subprocess.PIPE, text=True)
-        until(lambda: journal(MODEL).exists() and "RUNNING" in states())
+        until(lambda: journal_path(MODEL).exists() and "RUNNING" in states())
         mine = workers(leader.pid)
         leader.send_signal(signum)
         said = leader.communicate(timeout=60)[1]
@@ -74,11 +74,11 @@ def test_a_run_that_is_stopped_says_so_and_goes_on(folder: Path) -> None:
         assert not Path(f"/proc/{mine[0]}").exists()
         assert "RUNNING" not in states()
         assert list((folder / ".fivefold/studies" / MODEL / "workers").iterdir()) == []
-    trials = Trials.load(MODEL)
-    assert not any(DEATHS in trial.user_attrs for trial in trials.all())
-    few = sum(trial.state.is_finished() for trial in trials.all())  # fewer than there are places
+    trials = TrialQueue.load(MODEL)
+    assert not any(WORKER_DEATHS in trial.user_attrs for trial in trials.get_trials())
+    few = sum(trial.state.is_finished() for trial in trials.get_trials())  # fewer than there are places
     for n in range(few, 2):
-        trials.storage.set_trial_state_values(trials.all()[n]._trial_id, TrialState.COMPLETE, [0.5])
+        trials.storage.set_trial_state_values(trials.get_trials()[n]._trial_id, TrialState.COMPLETE, [0.5])
     done = subprocess.run([*command, "2"], capture_output=True, text=True, check=True)
     assert f"{MODEL} has its 2 trials; say more with --trials" in done.stdout
 
@@ -87,37 +87,37 @@ def test_a_run_that_is_stopped_says_so_and_goes_on(folder: Path) -> None:
 class Script:
     """A team whose workers end as is written: a pair of exit codes and of trials that end before it."""
 
-    trials: Trials
+    trials: TrialQueue
     ends: list[tuple[int, str]]
-    living: dict[int, Any] = field(default_factory=dict)
+    running: dict[int, Any] = field(default_factory=dict)
 
-    def fill(self, more: int) -> None:
-        assert more > 0
-        self.living[0] = None
+    def start_missing(self, max_new: int) -> None:
+        assert max_new > 0
+        self.running[0] = None
 
-    def ended(self) -> Iterator[tuple[int, int]]:
-        if self.living:
+    def poll_exit_codes(self) -> Iterator[tuple[int, int]]:
+        if self.running:
             code, end = self.ends.pop(0)
-            del self.living[0]
-            free = self.trials.all(TrialState.WAITING)
+            del self.running[0]
+            free = self.trials.get_trials(TrialState.WAITING)
             if end:
                 self.trials.storage.set_trial_state_values(free[0]._trial_id, TrialState[end])
             yield 0, code
 
     def stop(self) -> None: ...
 
-    def last_words(self, number: int) -> str:
+    def last_output_line(self, number: int) -> str:
         return f"ValueError: of worker {number}"
 
-    def where(self, number: int) -> str:
+    def log_location(self, number: int) -> str:
         return f"logs/worker-{number}.log"
 
 
 def lead(monkeypatch: pytest.MonkeyPatch, ends: list[tuple[int, str]]) -> Script:
     monkeypatch.setattr(running, "PERIOD", 0)
-    search, trials, total = start(MODEL, MODEL, 12)
+    search, trials, total = open_study(MODEL, MODEL, 12)
     team = Script(trials, ends)
-    running._lead(team, trials, total, Live(search, trials, total), Telling(MODEL))
+    running._supervise(team, trials, total, StudyProgress(search, trials, total), StudyLogger(MODEL))
     return team
 
 
@@ -143,7 +143,7 @@ class TestEnds:
 
 def test_two_clones_share_a_study_in_a_database(folder: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on two machines: the second one's locks are not the first one's, and neither knows whether the other lives."""
-    monkeypatch.setenv(VARIABLE, database)
+    monkeypatch.setenv(STORAGE_VARIABLE, database)
     other = folder.parent / "two"
     project(other, epochs=5)
     command = [sys.executable, "-c", SOON, "study", "worker", MODEL, "--no-stack", "--trials", "3"]
@@ -154,14 +154,16 @@ def test_two_clones_share_a_study_in_a_database(folder: Path, database: str, mon
     both[1].communicate()
     said = both[0].communicate(timeout=120)[0]
     assert both[0].returncode == 0
-    trials = Trials.load(MODEL)
-    assert all(trial.state.is_finished() for trial in trials.all())
-    assert len(trials.all()) == 3
-    assert trials.all()[held].user_attrs[DEATHS][1] == 1
+    trials = TrialQueue.load(MODEL)
+    assert all(trial.state.is_finished() for trial in trials.get_trials())
+    assert len(trials.get_trials()) == 3
+    assert trials.get_trials()[held].user_attrs[WORKER_DEATHS][1] == 1
     assert said.startswith(f"{MODEL}: 3 trials in all, kept in postgresql+psycopg://fivefold@127.0.0.1:")
     assert re.search(rf"^{MODEL}  ./3  trial {held} (complete|pruned)  accuracy 0\.", said, re.MULTILINE)
-    assert len({str(trial.params) for trial in trials.all()}) == 3
-    assert all(len(trial.user_attrs[FOLDS]) == 3 for trial in trials.all() if trial.state == TrialState.COMPLETE)
+    assert len({str(trial.params) for trial in trials.get_trials()}) == 3
+    assert all(
+        len(trial.user_attrs[FOLD_SCORES]) == 3 for trial in trials.get_trials() if trial.state == TrialState.COMPLETE
+    )
     trials.storage._backend.engine.dispose()  # type: ignore[attr-defined]
 
 
@@ -170,8 +172,8 @@ def _running_in(clone: Path) -> list[int]:
     tokens = [path.name for path in (clone / ".fivefold/studies" / MODEL / "workers").glob("*")]
     if not tokens:
         return []
-    trials = Trials.load(MODEL)
-    found = [t.number for t in trials.all(TrialState.RUNNING) if t.user_attrs[WORKER].endswith(tokens[0])]
+    trials = TrialQueue.load(MODEL)
+    found = [t.number for t in trials.get_trials(TrialState.RUNNING) if t.user_attrs[WORKER].endswith(tokens[0])]
     trials.storage._backend.engine.dispose()  # type: ignore[attr-defined]
     return found
 
@@ -202,7 +204,7 @@ def test_where_no_cluster_answers_it_is_said_at_once(scheme: str) -> None:
         address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
         began = time.monotonic()
         with pytest.raises(StudyError) as refused:
-            RayTasks.connect(address, [], 1)
+            RayWorkerPool.connect(address, [], 1)
     assert time.monotonic() - began < 15  # most of which Ray takes to be imported
     said = str(refused.value)
     assert said.startswith(f"--address must be a Ray cluster that answers, but {address!r} is none: ")

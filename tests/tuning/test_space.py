@@ -8,21 +8,21 @@ import optuna
 import pytest
 from ruamel.yaml import YAML
 
-from fivefold.config.search import ranges_of
+from fivefold.config.search import parse_ranges
 from fivefold.errors import ParamsError
-from fivefold.tuning.space import Space
-from fivefold.tuning.space_check import check_corners, corners
+from fivefold.tuning.space import SearchSpace
+from fivefold.tuning.space_check import iter_corners, validate_bounds
 
 from ..config.example import TEXT
 
 
-def space(tmp_path: Path, search: str, model: str = "flat") -> Space:
+def space(tmp_path: Path, search: str, model: str = "flat") -> SearchSpace:
     tree = YAML(typ="safe", pure=True).load(TEXT)
     tree["models"][model]["search"] = YAML(typ="safe", pure=True).load(search)
     path = tmp_path / "params.yaml"
     with path.open("w") as file:
         YAML(typ="safe", pure=True).dump(tree, file)
-    return Space.read(model, path)
+    return SearchSpace.read(model, path)
 
 
 SEARCH = """
@@ -47,7 +47,7 @@ def test_a_key_stands_behind_those_that_it_depends_on(tmp_path: Path) -> None:
 
 
 def test_what_params_yaml_has_now_is_a_point(tmp_path: Path) -> None:
-    found = space(tmp_path, SEARCH).current()
+    found = space(tmp_path, SEARCH).current_values()
     assert found == {
         "select.k": 2,
         "network.hidden": [8],
@@ -63,26 +63,28 @@ def test_what_params_yaml_has_now_is_a_point(tmp_path: Path) -> None:
     ["{type: float, low: 0.03, high: 0.1}", "{type: float, low: 0.001, high: 0.1, step: 0.05}"],
 )
 def test_what_params_yaml_has_now_may_lie_outside(tmp_path: Path, range_of_rates: str) -> None:
-    assert space(tmp_path, f"training: {{optimizer: {{lr: {range_of_rates}}}}}").current() is None
+    assert space(tmp_path, f"training: {{optimizer: {{lr: {range_of_rates}}}}}").current_values() is None
 
 
 def test_values_make_a_model(tmp_path: Path) -> None:
-    model = space(tmp_path, SEARCH).model({"network.hidden": [16, 8], "training.optimizer.lr": 0.05, "select.k": 1})
-    assert model.network.hidden == (16, 8)
+    model = space(tmp_path, SEARCH).build_model(
+        {"network.hidden": [16, 8], "training.optimizer.lr": 0.05, "select.k": 1}
+    )
+    assert model.network.hide_target == (16, 8)
     assert model.training.optimizer.lr == 0.05
     assert model.training.optimizer.weight_decay == 0.1  # inherited
-    assert model.select.k == 1
+    assert model.select.max_features == 1
 
 
 def test_a_block_of_another_kind_loses_the_keys_that_this_kind_has_not(tmp_path: Path) -> None:
     values = {"training.optimizer.name": "sgd", "training.optimizer.momentum": 0.8}
     found = space(tmp_path, "training: {optimizer: {name: {type: categorical, choices: [adamw, sgd]}}}")
     found.tree["models"]["flat"]["training"]["optimizer"]["beta1"] = 0.95
-    optimizer = found.model(values).training.optimizer
+    optimizer = found.build_model(values).training.optimizer
     assert optimizer.model_dump() == {
         "name": "sgd", "lr": 0.02, "weight_decay": 0.1, "momentum": 0.8, "nesterov": False,
     }  # fmt: skip
-    kept = found.model({"training.optimizer.name": "adamw"}).training.optimizer
+    kept = found.build_model({"training.optimizer.name": "adamw"}).training.optimizer
     assert kept.beta1 == 0.95
 
 
@@ -95,27 +97,27 @@ def test_a_condition_that_is_not_met_leaves_its_key_out(tmp_path: Path) -> None:
         values = tried.suggest(trial)
         assert ("network.dropout" in values) == (values["network.norm"] == "none")
         assert ("training.optimizer.momentum" in values) == (values["training.optimizer.name"] == "sgd")
-        assert tried.stored(values) == trial.params
-        tried.model(values)
+        assert tried.encode_values(values) == trial.params
+        tried.build_model(values)
         seen.add((values["network.norm"], values["training.optimizer.name"], str(values["network.hidden"])))
     assert seen == set(itertools.product(["none", "batch"], ["adamw", "sgd"], ["[8]", "[16, 8]"]))
 
 
 def test_every_corner_is_looked_at(tmp_path: Path) -> None:
     tried = space(tmp_path, SEARCH)
-    every = {str(sorted(values.items())) for values in corners(tried)}
+    every = {str(sorted(values.items())) for values in iter_corners(tried)}
     # k 2, hidden 2, norm and dropout 2 + 1, optimiser and momentum 1 + 2, rate 2
     assert len(every) >= 2 * 2 * 3 * 3 * 2
-    assert check_corners(tried) >= len(every)
+    assert validate_bounds(tried) >= len(every)
 
 
 def test_of_too_many_corners_every_pair_is_looked_at(tmp_path: Path) -> None:
-    keys = ["gradient_clip", "gradient_clip_value", "l1", "ema", "checkpoint_seconds"]
+    keys = ["gradient_clip_norm", "gradient_clip_value", "l1", "ema_decay", "checkpoint_seconds"]
     rates = ["lr", "weight_decay", "beta1", "beta2"]
     many = "".join(f"  {key}: {{type: categorical, choices: [0.0, 0.1, 0.2, 0.3]}}\n" for key in keys)
     more = ", ".join(f"{key}: {{type: categorical, choices: [0.1, 0.2, 0.3, 0.4]}}" for key in rates)
     tried = space(tmp_path, f"training:\n{many}  optimizer: {{{more}}}\n")
-    seen = [tuple(values.values()) for values in corners(tried)]
+    seen = [tuple(values.values()) for values in iter_corners(tried)]
     assert len(seen) < 4**9 / 50
     for one, other in itertools.combinations(range(9), 2):
         assert len({(values[one], values[other]) for values in seen}) == 16
@@ -157,7 +159,7 @@ def test_of_too_many_corners_every_pair_is_looked_at(tmp_path: Path) -> None:
 )
 def test_a_space_that_is_not_in_order_is_refused(tmp_path: Path, search: str, said: str) -> None:
     with pytest.raises(ParamsError) as error:
-        check_corners(space(tmp_path, search))
+        validate_bounds(space(tmp_path, search))
     assert said in str(error.value)
 
 
@@ -200,19 +202,19 @@ def test_a_space_that_is_not_in_order_is_refused(tmp_path: Path, search: str, sa
 )
 def test_a_range_that_breaks_a_rule_is_refused(search: dict[str, Any], said: str) -> None:
     with pytest.raises(ParamsError) as error:
-        ranges_of(search)
+        parse_ranges(search)
     assert said in str(error.value)
 
 
 def test_a_step_may_take_a_range_at_once() -> None:
     whole = {"type": "float", "low": 0.1, "high": 0.3, "step": 0.2}  # 0.3 - 0.1 is a little less than 0.2
-    (found,) = ranges_of({"network": {"dropout": whole}}).values()
+    (found,) = parse_ranges({"network": {"dropout": whole}}).values()
     assert found.model_dump(include=set(whole)) == whole
-    ranges_of({"network": {"dropout": whole | {"low": 0.3}}, "select": {"k": {"type": "int", "low": 2, "high": 2}}})
+    parse_ranges({"network": {"dropout": whole | {"low": 0.3}}, "select": {"k": {"type": "int", "low": 2, "high": 2}}})
 
 
 def test_what_is_not_tried_is_what_a_study_is_known_by(tmp_path: Path) -> None:
-    fixed = space(tmp_path, SEARCH).fixed()
+    fixed = space(tmp_path, SEARCH).fixed_params()
     assert fixed["training.batch_size"] == 4
     assert fixed["network.activation"] == "relu"
     assert not {"network.dropout", "network.hidden", "training.optimizer.lr", "training.optimizer.beta1"} & set(fixed)

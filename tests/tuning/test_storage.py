@@ -10,15 +10,21 @@ from optuna.trial import TrialState
 from benchmarks.postgres import Server
 from fivefold.errors import BusyError, ParamsError, StudyError
 from fivefold.tuning.execution import storage
-from fivefold.tuning.execution.liveness import Worker
-from fivefold.tuning.execution.storage import VARIABLE, browsed, exclusive, reading, where
-from fivefold.tuning.execution.trials import Trials
+from fivefold.tuning.execution.liveness import WorkerLock
+from fivefold.tuning.execution.storage import (
+    STORAGE_VARIABLE,
+    dashboard_argument,
+    hold_study_lock,
+    storage_location,
+    translate_storage_errors,
+)
+from fivefold.tuning.execution.trials import TrialQueue
 
 
-def opened() -> Trials:
-    with reading("s"):
-        trials = Trials.open("s", {"study": {"metric": "accuracy", "objectives": ["score"]}}, ["maximize"])
-        trials.places(3, [])
+def opened() -> TrialQueue:
+    with translate_storage_errors("s"):
+        trials = TrialQueue.open("s", {"study": {"metric": "accuracy", "objectives": ["score"]}}, ["maximize"])
+        trials.enqueue(3, [])
     return trials
 
 
@@ -38,10 +44,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_an_address_of_no_database(address: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, address)
+    monkeypatch.setenv(STORAGE_VARIABLE, address)
     with pytest.raises(ParamsError) as refused:
         opened()
-    assert f"{VARIABLE} must be the address of a database, postgresql://user@host/name, but is" in str(refused.value)
+    assert f"{STORAGE_VARIABLE} must be the address of a database, postgresql://user@host/name, but is" in str(
+        refused.value
+    )
     assert why in str(refused.value)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -51,7 +59,7 @@ def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psycopg")
     with socket.socket() as taken:  # an address where nothing answers
         taken.bind(("127.0.0.1", 0))
-        monkeypatch.setenv(VARIABLE, f"postgres://me:secret@127.0.0.1:{taken.getsockname()[1]}/db")
+        monkeypatch.setenv(STORAGE_VARIABLE, f"postgres://me:secret@127.0.0.1:{taken.getsockname()[1]}/db")
         with pytest.raises(StudyError) as refused:
             opened()
     said = str(refused.value)
@@ -64,7 +72,7 @@ def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_of_something_else_in_place_of_a_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "table.csv").write_text("size,outcome\n1,up\n" * 100)
-    monkeypatch.setenv(VARIABLE, f"sqlite:///{folder}/table.csv")
+    monkeypatch.setenv(STORAGE_VARIABLE, f"sqlite:///{folder}/table.csv")
     with pytest.raises(StudyError, match=r"must answer, but does not: .*file is not a database"):
         opened()
 
@@ -72,43 +80,43 @@ def test_a_file_of_something_else_in_place_of_a_database(folder: Path, monkeypat
 def test_a_server_that_goes_away_loses_nothing_that_was_told(
     postgres_server: Server, database: str, monkeypatch: pytest.MonkeyPatch, connections: None
 ) -> None:
-    monkeypatch.setenv(VARIABLE, database)
-    trials, worker = opened(), Worker("s")
-    done, other = trials.take(worker, 3, 2)
-    trials.tell(Trial(trials.study, done._trial_id), [0.5], TrialState.COMPLETE)
-    with trials.beating([other]):
+    monkeypatch.setenv(STORAGE_VARIABLE, database)
+    trials, worker = opened(), WorkerLock("s")
+    done, other = trials.claim(worker, 3, 2)
+    trials.finish(Trial(trials.study, done._trial_id), [0.5], TrialState.COMPLETE)
+    with trials.heartbeat([other]):
         postgres_server.stop()
         try:
-            with pytest.raises(StudyError, match="must answer, but does not"), reading("s"):
-                trials.tell(Trial(trials.study, other._trial_id), [0.6], TrialState.COMPLETE)
+            with pytest.raises(StudyError, match="must answer, but does not"), translate_storage_errors("s"):
+                trials.finish(Trial(trials.study, other._trial_id), [0.6], TrialState.COMPLETE)
         finally:
             postgres_server.start()
-        with reading("s"):
-            trials.tell(Trial(trials.study, other._trial_id), [0.6], TrialState.COMPLETE)
-    assert [trial.value for trial in Trials.load("s").all()] == [0.5, 0.6, None]
+        with translate_storage_errors("s"):
+            trials.finish(Trial(trials.study, other._trial_id), [0.6], TrialState.COMPLETE)
+    assert [trial.value for trial in TrialQueue.load("s").get_trials()] == [0.5, 0.6, None]
     assert connections is None
 
 
 def test_who_waits_too_long_for_a_study_is_told_who_has_it(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "PATIENCE", 1)
-    with exclusive("s"):
+    with hold_study_lock("s"):
         if place == "postgresql":
-            with exclusive("another"):
+            with hold_study_lock("another"):
                 pass
             return
-        with pytest.raises(BusyError, match="s must run once at a time"), exclusive("s"):
+        with pytest.raises(BusyError, match="s must run once at a time"), hold_study_lock("s"):
             pass
 
 
 def test_what_is_shown_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     for password in ("secret", "se/cr@et:"):
-        monkeypatch.setenv(VARIABLE, f"postgresql://me:{password}@host:5433/studies")
-        assert where("s") == "postgresql+psycopg://me:***@host:5433/studies"
-    assert browsed(where("s")) == '"$FIVEFOLD_STUDY_STORAGE"'
-    monkeypatch.setenv(VARIABLE, "postgresql://host/studies?password=secret&sslmode=require")
-    assert where("s") == "postgresql+psycopg://host/studies?password=***&sslmode=require"
+        monkeypatch.setenv(STORAGE_VARIABLE, f"postgresql://me:{password}@host:5433/studies")
+        assert storage_location("s") == "postgresql+psycopg://me:***@host:5433/studies"
+    assert dashboard_argument(storage_location("s")) == '"$FIVEFOLD_STUDY_STORAGE"'
+    monkeypatch.setenv(STORAGE_VARIABLE, "postgresql://host/studies?password=secret&sslmode=require")
+    assert storage_location("s") == "postgresql+psycopg://host/studies?password=***&sslmode=require"
     for address in ("postgresql+psycopg://me@host:5433/studies", "postgresql+psycopg://host:5433/studies"):
-        monkeypatch.setenv(VARIABLE, address)
-        assert browsed(where("s")) == where("s") == address
-    monkeypatch.delenv(VARIABLE)
-    assert browsed(where("s")) == where("s") == ".fivefold/studies/s/journal.log"
+        monkeypatch.setenv(STORAGE_VARIABLE, address)
+        assert dashboard_argument(storage_location("s")) == storage_location("s") == address
+    monkeypatch.delenv(STORAGE_VARIABLE)
+    assert dashboard_argument(storage_location("s")) == storage_location("s") == ".fivefold/studies/s/journal.log"

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..config.datasets import Column
+from ..config.datasets import ColumnOptions
 from ..data.columns import types
-from ..data.columns.numbers import DURATION, amounts
-from ..data.columns.roles import PARTS
-from ..data.columns.timestamps import compact
+from ..data.columns.numbers import DURATION, parse_formatted_numbers
+from ..data.columns.roles import SPLIT_ALIASES
+from ..data.columns.timestamps import parse_compact_dates
 from ..data.dataset import Array
-from ..errors import shown
+from ..errors import format_value
 
-SEVERAL_WORDS = r"\s|[\u0e00-\u0eff\u3040-\u9fff]"
+WORD_BREAK_PATTERN = r"\s|[\u0e00-\u0eff\u3040-\u9fff]"
 """What stands in several words: what parts them, or a letter of a script that does not part them."""
 
 
@@ -34,45 +34,45 @@ def is_numeric(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
 
 
-def holds_numbers(values: pd.Series) -> bool:
+def is_number_like(values: pd.Series) -> bool:
     """Say whether a column holds numbers, however they are written: 12% too."""
     text = not pd.api.types.is_numeric_dtype(values.dtype)
-    return is_numeric(values) or (text and types.infer(values, Column())[0] == "numeric")
+    return is_numeric(values) or (text and types.infer_type(values, ColumnOptions())[0] == "numeric")
 
 
-def is_fold(values: pd.Series) -> bool:
+def is_fold_column(values: pd.Series) -> bool:
     """Say whether a column numbers the folds of a cross-validation."""
     named = str(values.name).lower() in ("fold", "folds", "kfold", "cv_fold", "fold_id")
     return named and is_numeric(values) and 2 <= values.nunique() <= 20
 
 
-def says_parts(values: pd.Series) -> bool:
+def is_split_column(values: pd.Series) -> bool:
     """Say whether a column names training and test rows."""
     if pd.api.types.is_numeric_dtype(values.dtype):
         return False
     words = set(values.dropna().astype(str).str.strip().str.lower().unique()[:10])
-    return {PARTS.get(word) for word in words} >= {"train", "test"}
+    return {SPLIT_ALIASES.get(word) for word in words} >= {"train", "test"}
 
 
-def is_words(values: pd.Series) -> bool:
+def is_categorical(values: pd.Series) -> bool:
     """Say whether a column holds words: neither numbers nor dates, nor yes and no."""
     if pd.api.types.is_numeric_dtype(values.dtype):
         return False
-    return types.infer(values, Column())[0] == "categorical"
+    return types.infer_type(values, ColumnOptions())[0] == "categorical"
 
 
 def is_text(values: pd.Series) -> bool:
     """Say whether words are text, not categories: most cells stand there once, and are several words."""
     cells = values.dropna().astype(str)
-    return bool(cells.nunique() > len(cells) / 2) and are_sentences(cells)
+    return bool(cells.nunique() > len(cells) / 2) and is_multi_word(cells)
 
 
-def are_sentences(cells: pd.Series) -> bool:
+def is_multi_word(cells: pd.Series) -> bool:
     """Say whether most cells are several words, not one as a UUID or an address is."""
-    return bool(cells.dropna().astype(str).str.strip().str.contains(SEVERAL_WORDS).mean() > 0.5)
+    return bool(cells.dropna().astype(str).str.strip().str.contains(WORD_BREAK_PATTERN).mean() > 0.5)
 
 
-def cells_that_are_none(frame: pd.DataFrame) -> tuple[str, str] | None:
+def nested_cells(frame: pd.DataFrame) -> tuple[str, str] | None:
     """Return the first column of Parquet whose cells are lists, structures or bytes, and what they are."""
     for name in (name for name in frame if pd.api.types.is_object_dtype(frame[name].dtype)):
         known = frame[name].dropna()
@@ -83,7 +83,7 @@ def cells_that_are_none(frame: pd.DataFrame) -> tuple[str, str] | None:
     return None
 
 
-def are_pixels(frame: pd.DataFrame) -> bool:
+def is_pixel_table(frame: pd.DataFrame) -> bool:
     """Say whether columns are the pixels of a square image: as many as a square has, whole numbers from 0 to 255."""
     width = frame.shape[1]
     square = any(width % c == 0 and math.isqrt(width // c) ** 2 == width // c for c in (1, 3, 4))
@@ -93,7 +93,7 @@ def are_pixels(frame: pd.DataFrame) -> bool:
     return bool(values.min() >= 0 and 15 < values.max() <= 255)
 
 
-WHO = frozenset(
+ENTITY_WORDS = frozenset(
     (
         *("patient", "subject", "participant", "person", "user", "customer", "client", "student", "speaker"),
         *("donor", "household", "animal", "group"),
@@ -101,45 +101,47 @@ WHO = frozenset(
 )
 """Words that name what a row is of."""
 
-MARKS = frozenset(("id", "ids", "no", "nr", "number", "code", "key", "uuid"))
+ID_WORDS = frozenset(("id", "ids", "no", "nr", "number", "code", "key", "uuid"))
 """Words that say that a column holds names, no measures."""
 
 MIN_GROUPS = 10
 """Groups from which a share of them can be drawn."""
 
 
-def group_of(frame: pd.DataFrame, names: Iterable[str]) -> tuple[str, bool] | None:
+def find_group_column(frame: pd.DataFrame, names: Iterable[str]) -> tuple[str, bool] | None:
     """Return the column of `names` that tells groups, and whether its name says so for sure; None if there is none.
 
     A group stands in several rows, and there are ten or more. Sure are `patient`, `user_id`, `SubjectNo`: the split
     follows them, for who has several rows of a person wants to know about persons not seen yet. Of any other `..._id`
     a person has to judge: rows of one shop or product may well be asked about again.
     """
-    found = [name for name in names if says_ids(name) and _repeats(frame[name])]
-    surest = sorted(found, key=lambda name: not says_who(name))
-    return (surest[0], says_who(surest[0])) if surest else None
+    found = [name for name in names if is_id_name(name) and _has_repeats(frame[name])]
+    surest = sorted(found, key=lambda name: not is_entity_name(name))
+    return (surest[0], is_entity_name(surest[0])) if surest else None
 
 
-def says_who(name: str) -> bool:
+def is_entity_name(name: str) -> bool:
     """Say whether a name holds nothing but whose a row is: `patient_id`, not `customer_age`."""
-    words = words_of(name)
-    return bool(words & WHO) and words <= WHO | MARKS
+    words = split_words(name)
+    return bool(words & ENTITY_WORDS) and words <= ENTITY_WORDS | ID_WORDS
 
 
-def says_ids(name: str) -> bool:
+def is_id_name(name: str) -> bool:
     """Say whether a name is that of a column of names."""
-    return says_who(name) or bool(words_of(name) & {"id", "uuid"})
+    return is_entity_name(name) or bool(split_words(name) & {"id", "uuid"})
 
 
-def words_of(name: str) -> frozenset[str]:
+def split_words(name: str) -> frozenset[str]:
     """Return the words of a name: of `PatientID`, `patient id` and `patientid` patient and id."""
     words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
     return frozenset(
-        part for word in words for part in ((word[:-2], "id") if word.removesuffix("id") in WHO - {word} else (word,))
+        part
+        for word in words
+        for part in ((word[:-2], "id") if word.removesuffix("id") in ENTITY_WORDS - {word} else (word,))
     )
 
 
-def _repeats(values: pd.Series) -> bool:
+def _has_repeats(values: pd.Series) -> bool:
     counts = values.value_counts(dropna=False)
     return (
         not values.isna().any()
@@ -148,72 +150,72 @@ def _repeats(values: pd.Series) -> bool:
     )
 
 
-NAMES = frozenset(("year", "time", "date", "timestamp", "datetime", "epoch"))
+TIME_NAMES = frozenset(("year", "time", "date", "timestamp", "datetime", "epoch"))
 """Names of a column of numbers that are times."""
 
-COUNTERS = frozenset(("day", "week", "month", "quarter", "hour", "period"))
+COUNTER_NAMES = frozenset(("day", "week", "month", "quarter", "hour", "period"))
 """Names of one that are times if each stands once and all are equally far apart."""
 
-EPOCH = frozenset(("time", "timestamp", "ts", "epoch", "unix", "date", "datetime", "utc"))
+EPOCH_WORDS = frozenset(("time", "timestamp", "ts", "epoch", "unix", "date", "datetime", "utc"))
 """Words of a name that say of large numbers that they count from 1970."""
 
-SINCE, UNTIL = 10**8, 42 * 10**8
+MIN_EPOCH_SECONDS, MAX_EPOCH_SECONDS = 10**8, 42 * 10**8
 """Seconds since 1970 that a file may hold: 1973 to 2103."""
 
-A_SECOND = (1, 10**3, 10**6, 10**9)
+TICKS_PER_SECOND = (1, 10**3, 10**6, 10**9)
 """What is counted: seconds, and their parts."""
 
-SURE = 10
+MIN_COMPACT_DATES = 10
 """Different numbers such as 20010131 that are dates, not by chance."""
 
-MIN_TIMESTAMP_SHARE = 0.9
+MIN_WHOLE_MINUTE_SHARE = 0.9
 """Share of the steps that are whole minutes from which numbers without such a name count from 1970."""
 
-USUAL = 0.6
+MIN_EQUAL_STEP_SHARE = 0.6
 """Share of the steps that are equally long from which times are even."""
 
 
-def times_of(values: pd.Series) -> Array | None:
+def parse_times(values: pd.Series) -> Array | None:
     """Return a column of times (n,) as datetime64, or as float64 where they count from another day than 1970.
 
     NaT or NaN stands for gaps. None if the column holds something else.
     """
     if pd.api.types.is_bool_dtype(values.dtype):
         return None
-    named = str(values.name).lower() in NAMES
+    named = str(values.name).lower() in TIME_NAMES
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.to_numpy(np.float64, na_value=np.nan)
-        found = _since_1970(numbers, str(values.name))
-        if found is None and (named or values.nunique() >= SURE):
-            found = compact(numbers)
+        found = _parse_epoch(numbers, str(values.name))
+        if found is None and (named or values.nunique() >= MIN_COMPACT_DATES):
+            found = parse_compact_dates(numbers)
         return found if found is not None else numbers if named else None
-    kind, _ = types.infer(values, Column())
+    kind, _ = types.infer_type(values, ColumnOptions())
     if kind != "date" and not (kind == "numeric" and named):
         return None
-    cells, bad = types.parse(values, kind)
+    cells, bad = types.parse_cells(values, kind)
     return None if len(bad) else np.asarray(cells)
 
 
-def is_time(values: pd.Series) -> bool:
+def is_unique_time(values: pd.Series) -> bool:
     """Say whether a column is a time that never repeats."""
     if not values.is_unique or values.isna().any():
         return False
-    if times_of(values) is not None:
+    if parse_times(values) is not None:
         return True
-    counts = str(values.name).lower() in COUNTERS and pd.api.types.is_numeric_dtype(values.dtype)
+    counts = str(values.name).lower() in COUNTER_NAMES and pd.api.types.is_numeric_dtype(values.dtype)
     return counts and len(np.unique(np.diff(np.sort(values)))) == 1
 
 
-def is_even(times: Array) -> bool:
+def is_regular(times: Array) -> bool:
     """Say whether most neighbours in time are equally far apart, or a month or a year."""
     apart = pd.Series(np.diff(np.sort(times)))
     if times.dtype.kind == "M":
         days = apart / np.timedelta64(1, "D")
         apart = days.where(days < 28, (days / 30.4).round())
-    return bool(len(apart) > 2 and apart.value_counts(normalize=True).iloc[0] >= USUAL)
+    return bool(len(apart) > 2 and apart.value_counts(normalize=True).iloc[0] >= MIN_EQUAL_STEP_SHARE)
 
 
-def known_season(times: Array) -> int:
+def infer_season_length(times: Array) -> int:
     """Return the steps of a season, 0 if none: a year of months, quarters, weeks; a week of days; a day of hours."""
     if times.dtype.kind != "M":
         return 0
@@ -225,118 +227,124 @@ def known_season(times: Array) -> int:
     return {0.5: 48, 1: 24, 24: 7, 24 * 7: 52}.get(hours, 0)
 
 
-def _since_1970(numbers: Array, name: str) -> Array | None:
+def _parse_epoch(numbers: Array, name: str) -> Array | None:
     """Return numbers that count seconds, or parts of one, since 1970 as datetime64; None if they do not."""
     known = numbers[~np.isnan(numbers)]
-    if len(known) < 2 or known.min() < SINCE:
+    if len(known) < 2 or known.min() < MIN_EPOCH_SECONDS:
         return None
-    for count in A_SECOND:
-        if SINCE * count <= known.min() and known.max() <= UNTIL * count:
+    for count in TICKS_PER_SECOND:
+        if MIN_EPOCH_SECONDS * count <= known.min() and known.max() <= MAX_EPOCH_SECONDS * count:
             steps = np.diff(np.unique(known)) % (60 * count) == 0
-            if not (EPOCH & words_of(name) or (len(steps) and steps.mean() >= MIN_TIMESTAMP_SHARE)):
+            if not (EPOCH_WORDS & split_words(name) or (len(steps) and steps.mean() >= MIN_WHOLE_MINUTE_SHARE)):
                 return None
             return np.where(np.isnan(numbers), np.nan, np.nan_to_num(numbers) / count * 1e3).astype("datetime64[ms]")
     return None
 
 
-UNIT = re.compile(r"[-+]?\d[\d.,' ]*?\s?([^\W\d_]{1,7}\d?|[^\W\d_]{1,4}/[^\W\d_]{1,4}|°[CF]?)")
+NUMBER_WITH_UNIT_PATTERN = re.compile(r"[-+]?\d[\d.,' ]*?\s?([^\W\d_]{1,7}\d?|[^\W\d_]{1,4}/[^\W\d_]{1,4}|°[CF]?)")
 """A number with a unit behind it: 12 kg, 3,5m2, 80 km/h, 20°C."""
 
-ORDINAL = frozenset(("st", "nd", "rd", "th"))
+ORDINAL_SUFFIXES = frozenset(("st", "nd", "rd", "th"))
 """What stands behind 1st to 4th."""
 
-MIN_UNIT_CELLS, UNITS, MIN_UNIT_SHARE = 10, 4, 0.9
+MIN_UNIT_CELLS, MAX_UNITS, MIN_UNIT_SHARE = 10, 4, 0.9
 """Different cells from which a column may be a number with a unit, its units at most, the share of its cells."""
 
-HOURS = re.compile(r"(\d{1,3}):[0-5]\d")
-A_DAY = 23
+HOURS_MINUTES_PATTERN = re.compile(r"(\d{1,3}):[0-5]\d")
+MAX_HOUR = 23
 """Hours above which those of two parts may be minutes."""
 
-BEGINNING = 1_000
+SAMPLE_ROWS = 1_000
 """Rows that are looked at."""
 
 
-def amounts_of(frame: pd.DataFrame) -> tuple[str, ...]:
+def note_formatted_numbers(frame: pd.DataFrame) -> tuple[str, ...]:
     """Return a remark that names such columns, each with its first such cell; none if there are none."""
-    found = list(_amounts(frame.head(BEGINNING)))
-    return (f"read as numbers: {', '.join(found)}",) if found else ()
+    found = list(_formatted_number_examples(frame.head(SAMPLE_ROWS)))
+    return (f"read as numeric_transform: {', '.join(found)}",) if found else ()
 
 
-def units_of(frame: pd.DataFrame) -> tuple[str, ...]:
+def note_units(frame: pd.DataFrame) -> tuple[str, ...]:
     """Return a remark that names columns of numbers with a unit, which are read as words; none if there are none."""
-    found = list(_units(frame.head(BEGINNING)))
+    found = list(_unit_examples(frame.head(SAMPLE_ROWS)))
     remedy = "write the number alone to have it as one"
     return (f"numbers with a unit are read as words: {', '.join(found)}; {remedy}",) if found else ()
 
 
-def _units(frame: pd.DataFrame) -> Iterator[str]:
+def _unit_examples(frame: pd.DataFrame) -> Iterator[str]:
     for name in frame.select_dtypes(["str", "object"]):
         cells = pd.Series(frame[name].dropna().astype(str).str.strip().unique(), dtype=str)
-        units = cells.map(lambda cell: found[1] if (found := UNIT.fullmatch(cell)) else None).dropna()
+        units = cells.map(
+            lambda cell: found[1] if (found := NUMBER_WITH_UNIT_PATTERN.fullmatch(cell)) else None
+        ).dropna()
         if (
             len(units) < max(MIN_UNIT_CELLS, MIN_UNIT_SHARE * len(cells))
-            or units.nunique() > UNITS
-            or ORDINAL & set(units)
+            or units.nunique() > MAX_UNITS
+            or ORDINAL_SUFFIXES & set(units)
         ):
             continue
-        if types.infer(frame[name], Column())[0] == "categorical":
-            yield f"{name} {shown(cells[units.index[0]])}"
+        if types.infer_type(frame[name], ColumnOptions())[0] == "categorical":
+            yield f"{name} {format_value(cells[units.index[0]])}"
 
 
-def _amounts(frame: pd.DataFrame) -> Iterator[str]:
+def _formatted_number_examples(frame: pd.DataFrame) -> Iterator[str]:
     for name in frame.select_dtypes(["str", "object"]):
-        if types.infer(frame[name], Column())[0] != "numeric":
+        if types.infer_type(frame[name], ColumnOptions())[0] != "numeric":
             continue
         words = pd.Series(frame[name].dropna().astype(str).str.strip().str.lower().unique())
         written = words[pd.to_numeric(words, errors="coerce").isna()]
-        values = amounts(written)
+        values = parse_formatted_numbers(written)
         if values.notna().any():
             at = int(np.flatnonzero(values.notna())[0])
-            yield f"{name} {shown(written.iloc[at])} as {values.iloc[at]:.10g}{_seconds(written, written.iloc[at])}"
+            yield f"{name} {format_value(written.iloc[at])} as {values.iloc[at]:.10g}{_duration_note(written, written.iloc[at])}"
 
 
-def _seconds(words: pd.Series, first: str) -> str:
+def _duration_note(words: pd.Series, first: str) -> str:
     """Return the unit of a duration, and what a person who meant minutes and seconds must do."""
     if not DURATION.fullmatch(first):
         return ""
-    long = next((word for word in words if (found := HOURS.fullmatch(word)) and int(found[1]) > A_DAY), "")
+    long = next(
+        (word for word in words if (found := HOURS_MINUTES_PATTERN.fullmatch(word)) and int(found[1]) > MAX_HOUR), ""
+    )
     return f" seconds (of hours and minutes; if {long} is minutes and seconds, write 00:{long})" if long else " seconds"
 
 
-LONG_TEXT = 25.0
+MIN_TEXT_LENGTH = 25.0
 """Mean characters of a cell from which a column of words is text."""
 
-BESIDE = 3
+OTHER_COLUMNS_PER_TEXT = 3
 """Other columns beside which a text of `LONG_TEXT` is still what the table is about; a longer one bears more."""
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextColumns:
     """Columns of text, the longest first, the other columns, and the mean characters of the longest."""
 
-    columns: tuple[str, ...]
-    others: tuple[str, ...]
-    longest: float
+    names: tuple[str, ...]
+    other_columns: tuple[str, ...]
+    mean_length: float
 
 
-def texts_of(frame: pd.DataFrame, names: list[str], *, sure: bool) -> Texts:
+def find_text_columns(frame: pd.DataFrame, names: list[str], *, is_explicit: bool) -> TextColumns:
     """Return which of the columns `names` are text.
 
     sure: a person says that there is text: without long ones, the longest column of words is it, one of several words
         a cell first.
     """
-    lengths = {name: _mean_length(frame[name]) for name in names if is_words(frame[name])}
-    texts = [name for name, length in lengths.items() if length >= LONG_TEXT and is_text(frame[name])]
+    lengths = {name: _mean_length(frame[name]) for name in names if is_categorical(frame[name])}
+    texts = [name for name, length in lengths.items() if length >= MIN_TEXT_LENGTH and is_text(frame[name])]
     texts.sort(key=lambda name: -lengths[name])
-    if sure and not texts and lengths:
-        texts = [max(lengths, key=lambda name: (are_sentences(frame[name]), lengths[name]))]
+    if is_explicit and not texts and lengths:
+        texts = [max(lengths, key=lambda name: (is_multi_word(frame[name]), lengths[name]))]
     others = tuple(name for name in names if name not in texts)
-    return Texts(tuple(texts), others, lengths[texts[0]] if texts else 0.0)
+    return TextColumns(tuple(texts), others, lengths[texts[0]] if texts else 0.0)
 
 
-def reads_as_text(texts: Texts) -> bool:
+def is_mainly_text(text_columns: TextColumns) -> bool:
     """Say whether the text is what a table is about: reviews with a date and a user, not passengers with a name."""
-    return bool(texts.columns) and texts.longest >= LONG_TEXT * max(1.0, len(texts.others) / BESIDE)
+    return bool(text_columns.names) and text_columns.mean_length >= MIN_TEXT_LENGTH * max(
+        1.0, len(text_columns.other_columns) / OTHER_COLUMNS_PER_TEXT
+    )
 
 
 def _mean_length(values: pd.Series) -> float:

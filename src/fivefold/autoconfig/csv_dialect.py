@@ -16,45 +16,45 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config.datasets import Format
-from ..data.columns.dates import OTHER_DATE
-from ..data.columns.numbers import AFTER, BEFORE, DAY_OR_MONTH, SHARE, number_pattern
-from ..data.columns.types import GAPS
-from ..data.readers.csv import separator_of
-from ..data.readers.encoding import guess
-from ..errors import DataError, shown
+from ..config.datasets import FileFormat
+from ..data.columns.dates import LOCALIZED_DATE
+from ..data.columns.numbers import MIN_DATE_SHARE, NUMBER_PREFIX, NUMBER_SUFFIX, NUMERIC_DATE, number_pattern
+from ..data.columns.types import NA_VALUES
+from ..data.readers.csv import resolve_separator
+from ..data.readers.encoding import detect_encoding
+from ..errors import DataError, format_value
 
-COMMAS = re.compile(r"[-+]?(\d*,\d+|\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,})")
+DECIMAL_COMMA_PATTERN = re.compile(r"[-+]?(\d*,\d+|\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,})")
 """What only a file with a decimal comma holds: 1,5 or 1.234,5 or 1.234.567."""
 
-POINTS = re.compile(r"[-+]?((\d*\.\d+|\d+\.)([eE][-+]?\d+)?|\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})")
+DECIMAL_POINT_PATTERN = re.compile(r"[-+]?((\d*\.\d+|\d+\.)([eE][-+]?\d+)?|\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})")
 """What only a file with a decimal point holds."""
 
-EITHER = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
+AMBIGUOUS_PATTERN = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
 """A thousand and more, or a few and a fraction."""
 
-WHOLE = re.compile(r"[-+]?\d+")
+INTEGER_PATTERN = re.compile(r"[-+]?\d+")
 
-DECORATED = re.compile(rf"{BEFORE}(\d(?:[\d.,' ]*\d)?){AFTER}")
+DECORATED_PATTERN = re.compile(rf"{NUMBER_PREFIX}(\d(?:[\d.,' ]*\d)?){NUMBER_SUFFIX}")
 
-LEAST = 10
+MIN_AMBIGUOUS_CELLS = 10
 """Cells of a column from which three digits behind each mark are no chance."""
 
 
-def marks(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]:
+def infer_number_format(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]:
     """Return the decimal mark, the mark between thousands (empty for none), and what is doubtful of it.
 
     rows: the first line, which may be a header, then cells as they stand there.
     A mark stands between thousands only where all numbers of a column have groups of exactly three digits.
     """
     names = [cell.strip() for cell in rows[0]]
-    columns = [[_digits(cell.strip()) for cell in column] for column in zip_longest(*rows[1:], fillvalue="")]
-    columns = [[cell for cell in column if cell.lower() not in GAPS] for column in columns]
+    columns = [[_strip_decoration(cell.strip()) for cell in column] for column in zip_longest(*rows[1:], fillvalue="")]
+    columns = [[cell for cell in column if cell.lower() not in NA_VALUES] for column in columns]
     cells = [cell for column in columns for cell in column]
-    doubtful = [cell for cell in cells if EITHER.fullmatch(cell)]
-    clear = [cell for cell in cells if not EITHER.fullmatch(cell)]
-    commas = sum(bool(COMMAS.fullmatch(cell)) for cell in clear)
-    points = sum(bool(POINTS.fullmatch(cell)) for cell in clear)
+    doubtful = [cell for cell in cells if AMBIGUOUS_PATTERN.fullmatch(cell)]
+    clear = [cell for cell in cells if not AMBIGUOUS_PATTERN.fullmatch(cell)]
+    commas = sum(bool(DECIMAL_COMMA_PATTERN.fullmatch(cell)) for cell in clear)
+    points = sum(bool(DECIMAL_POINT_PATTERN.fullmatch(cell)) for cell in clear)
     sure = commas != points
     if separator == ",":
         decimal = "," if commas and not points else "."  # in quotes
@@ -64,32 +64,36 @@ def marks(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]
         decimal = "," if any("," in cell for cell in doubtful) else "."
     named = list(zip(names, columns, strict=False))
     other = "," if decimal == "." else "."
-    thousands = next((m for m in (other, " ", "'") if any(_grouped(column, decimal, m) for _, column in named)), "")
+    thousands = next(
+        (m for m in (other, " ", "'") if any(_has_thousands(column, decimal, m) for _, column in named)), ""
+    )
     if separator == decimal == ",":
-        name, cell = next((n, c) for n, column in named for c in column if c not in doubtful and COMMAS.fullmatch(c))
+        name, cell = next(
+            (n, c) for n, column in named for c in column if c not in doubtful and DECIMAL_COMMA_PATTERN.fullmatch(c)
+        )
         return decimal, thousands, f"{name}: {cell} in quotes is a number with a decimal comma; if not, mend `format`"
-    return decimal, thousands, "" if sure else _doubt(named, decimal, separator)
+    return decimal, thousands, "" if sure else _describe_ambiguity(named, decimal, separator)
 
 
-def _digits(cell: str) -> str:
+def _strip_decoration(cell: str) -> str:
     """Return a number without the signs around it."""
-    found = DECORATED.fullmatch(cell)
+    found = DECORATED_PATTERN.fullmatch(cell)
     return found[1] if found else cell
 
 
-def _grouped(column: Sequence[str], decimal: str, thousands: str) -> bool:
+def _has_thousands(column: Sequence[str], decimal: str, thousands: str) -> bool:
     """Say whether all cells are numbers, and some of them have groups."""
     begins = re.compile(rf"[-+]?[1-9]\d{{0,2}}[{thousands}]\d{{3}}(?!\d)")
     number = re.compile(number_pattern(decimal, thousands))
     return any(begins.match(cell) for cell in column) and all(number.fullmatch(cell) for cell in column)
 
 
-def _doubt(named: Sequence[tuple[str, Sequence[str]]], decimal: str, separator: str) -> str:
+def _describe_ambiguity(columns: Sequence[tuple[str, Sequence[str]]], decimal: str, separator: str) -> str:
     """Return what to say of the first column whose mark may be either, where no other number of the file tells."""
-    for name, column in named:
-        either = [cell for cell in column if EITHER.fullmatch(cell)]
-        rest = [cell for cell in column if not EITHER.fullmatch(cell)]
-        if len(column) < LEAST or not either or not all(WHOLE.fullmatch(cell) for cell in rest):
+    for name, column in columns:
+        either = [cell for cell in column if AMBIGUOUS_PATTERN.fullmatch(cell)]
+        rest = [cell for cell in column if not AMBIGUOUS_PATTERN.fullmatch(cell)]
+        if len(column) < MIN_AMBIGUOUS_CELLS or not either or not all(INTEGER_PATTERN.fullmatch(cell) for cell in rest):
             continue
         mark = "," if "," in either[0] else "."
         if mark != decimal:
@@ -102,68 +106,68 @@ def _doubt(named: Sequence[tuple[str, Sequence[str]]], decimal: str, separator: 
     return ""
 
 
-BEGINNING = 2**20
+SAMPLE_BYTES = 2**20
 """Bytes that are looked at."""
 
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+NUMBER_PATTERN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
-ZEROS = 0.02
+MIN_LEADING_ZERO_SHARE = 0.02
 """Share of cells with a leading zero from which whole numbers are codes."""
 
 
 @dataclass(frozen=True)
-class Sniffed:
+class CSVDialect:
     """The separator, the marks of numbers and whether there is a header; what cannot be told is as usual.
 
     doubt: what is doubtful of the marks; empty for nothing.
     codes: columns of digits that begin with zeros, which are lost in numbers, and the first such cell.
     """
 
-    form: Format = field(default_factory=Format)
-    doubt: str = ""
-    codes: Mapping[str, str] = field(default_factory=dict)
+    csv_format: FileFormat = field(default_factory=FileFormat)
+    ambiguity: str = ""
+    code_columns: Mapping[str, str] = field(default_factory=dict)
 
 
-def sniff(source: Path) -> Sniffed:
+def sniff_csv(source: Path) -> CSVDialect:
     """Return how a CSV is written."""
-    encoding = guess(source).encoding
+    encoding = detect_encoding(source).encoding
     try:
         with gzip.open(source) if source.name.lower().endswith(".gz") else source.open("rb") as file:
-            text = file.read(BEGINNING).decode(encoding, errors="ignore").lstrip("\ufeff")
+            text = file.read(SAMPLE_BYTES).decode(encoding, errors="ignore").lstrip("\ufeff")
     except (OSError, EOFError, zlib.error):
-        return Sniffed()  # reading it says what is wrong
-    lines = text.splitlines()[: None if len(text) < BEGINNING else -1]
+        return CSVDialect()  # reading it says what is wrong
+    lines = text.splitlines()[: None if len(text) < SAMPLE_BYTES else -1]
     if not lines:
-        return Sniffed()
-    counts = {mark: _outside_quotes(lines[0], mark) for mark in (",", ";", "\t", "|")}
+        return CSVDialect()
+    counts = {mark: _count_unquoted(lines[0], mark) for mark in (",", ";", "\t", "|")}
     best = max(counts, key=lambda mark: counts[mark])
     separator = best if counts[best] else ","
-    form = Format(separator=separator)  # type: ignore[arg-type]
-    rows = list(csv.reader(lines, delimiter=separator_of(source, form)))
-    decimal, thousands, doubt = marks(rows, separator)
-    header = not all(NUMBER.fullmatch(cell.strip()) for cell in rows[0])
+    form = FileFormat(separator=separator)  # type: ignore[arg-type]
+    rows = list(csv.reader(lines, delimiter=resolve_separator(source, form)))
+    decimal, thousands, doubt = infer_number_format(rows, separator)
+    header = not all(NUMBER_PATTERN.fullmatch(cell.strip()) for cell in rows[0])
     found = form.model_copy(update={"decimal": decimal, "thousands": thousands, "header": header})
-    return Sniffed(found, doubt, dict(_codes(rows)))
+    return CSVDialect(found, doubt, dict(_leading_zero_columns(rows)))
 
 
-def _codes(rows: list[list[str]]) -> Iterator[tuple[str, str]]:
+def _leading_zero_columns(rows: list[list[str]]) -> Iterator[tuple[str, str]]:
     """Yield columns of digits that begin with zeros."""
     for name, *cells in zip_longest(*rows, fillvalue=""):
         digits = [cell.strip() for cell in cells if cell.strip()]
         zeros = [cell for cell in digits if re.fullmatch(r"0\d+", cell)]
-        if len(zeros) > max(1, ZEROS * len(digits)) and all(cell.isdigit() for cell in digits):
+        if len(zeros) > max(1, MIN_LEADING_ZERO_SHARE * len(digits)) and all(cell.isdigit() for cell in digits):
             yield name, zeros[0]
 
 
-def _outside_quotes(line: str, mark: str) -> int:
-    return re.sub(r'"[^"]*"', "", line).count(mark)
+def _count_unquoted(line: str, separator: str) -> int:
+    return re.sub(r'"[^"]*"', "", line).count(separator)
 
 
-DATES = ("iso", "day_first", "month_first")
+DATE_FORMATS = ("iso", "dayfirst", "monthfirst")
 
 
-def dates_of(frame: pd.DataFrame, said: str, source: Path) -> str:
+def infer_date_format(frame: pd.DataFrame, date_format: str, source: Path) -> str:
     """Return how dates are written, for `format.dates`.
 
     said: what a person says of it; empty tells it. Points mean that the day comes first.
@@ -171,21 +175,21 @@ def dates_of(frame: pd.DataFrame, said: str, source: Path) -> str:
     Raises:
         DataError: no day is above 12, two columns differ, or `said` is none of the ways.
     """
-    if said and said not in DATES:
-        raise DataError(f"--dates must be one of {', '.join(DATES)}, but is {said!r}; choose one of them")
-    if said:
-        return said
+    if date_format and date_format not in DATE_FORMATS:
+        raise DataError(f"--dates must be one of {', '.join(DATE_FORMATS)}, but is {date_format!r}; choose one of them")
+    if date_format:
+        return date_format
     found: dict[str, str] = {}
     for name in frame.select_dtypes(["str", "object"]):
         cells = frame[name].dropna().astype("str").str.strip()
-        dates = cells[cells.str.fullmatch(OTHER_DATE)]
-        if len(dates) < SHARE * max(len(cells), 1) or not len(dates):
+        dates = cells[cells.str.fullmatch(LOCALIZED_DATE)]
+        if len(dates) < MIN_DATE_SHARE * max(len(cells), 1) or not len(dates):
             continue
-        way = _way(dates)
+        way = _infer_day_or_month_first(dates)
         if not way:
             raise DataError(
                 f"{source}: it must be told whether the day or the month comes first, but in column {name!r} no number"
-                f" tells ({shown(dates.iloc[0])} in row {dates.index[0] + 1}); say --dates day_first or month_first"
+                f" tells ({format_value(dates.iloc[0])} in row {dates.index[0] + 1}); say --dates day_first or month_first"
             )
         found[str(name)] = way
     if len(set(found.values())) > 1:
@@ -194,10 +198,10 @@ def dates_of(frame: pd.DataFrame, said: str, source: Path) -> str:
     return next(iter(found.values()), "iso")
 
 
-def _way(dates: pd.Series) -> str:
-    parts = dates.str.extract(DAY_OR_MONTH)
+def _infer_day_or_month_first(dates: pd.Series) -> str:
+    parts = dates.str.extract(NUMERIC_DATE)
     first, second = (pd.to_numeric(parts[i]) for i in (0, 2))
     days, months = int((first > 12).sum()), int((second > 12).sum())
     if days != months:
-        return "day_first" if days > months else "month_first"
-    return "day_first" if (parts[1] == ".").all() else ""
+        return "dayfirst" if days > months else "monthfirst"
+    return "dayfirst" if (parts[1] == ".").all() else ""

@@ -4,38 +4,44 @@ from typing import Any
 
 import numpy as np
 
-from ..data.checks import IMBALANCE
+from ..data.checks import IMBALANCE_RATIO
 from ..data.dataset import Dataset
 from ..data.schema import Schema
 
 Block = dict[str, Any]
 
-READ = 8_000_000
+TOKEN_BUDGET = 8_000_000
 """Tokens that a language model reads in all its epochs: some five minutes of a CPU."""
 
 
-WIDE = 16
+MIN_CONV_SIDE = 16
 """Pixels of an image's shorter side from which convolutions tell it from a code."""
 
 
-def propose(name: str, dataset: Dataset) -> Block:
+def propose_model(name: str, dataset: Dataset) -> Block:
     """Return a model block: small enough to be trained in minutes on a CPU."""
     schema, rows = dataset.schema, len(dataset.train)
     network: Block = {"family": "mlp", "hidden": [64, 32], "dropout": 0.1}
     training: Block = {"batch_size": 32 if rows < 2_000 else 128}
     match schema.kind:
         case _ if schema.task == "unsupervised":
-            network = _autoencoder(schema)
+            network = _propose_autoencoder(schema)
         case "images":
             if min(schema.shape[1:]) >= 4:
-                network = {"family": "cnn", "design": "stack", "channels": [16, 32], "dense": [128], "dropout": 0.2}
+                network = {
+                    "family": "cnn",
+                    "architecture": "plain",
+                    "channels": [16, 32],
+                    "dense": [128],
+                    "dropout": 0.2,
+                }
         case "sequences":
-            network = {"family": "cnn", "design": "fcn", "channels": [64, 128, 64]}
+            network = {"family": "cnn", "architecture": "fcn", "channels": [64, 128, 64]}
             training = {"batch_size": 16 if rows < 500 else 64}
         case "series":
             network = {"family": "mlp", "hidden": [32], "dropout": 0.0}
-            training |= {"base": "last"}  # without it a trend leaves what was learnt, and naive forecasts win
-        case "text" if schema.task == "language":
+            training |= {"difference": "last"}  # without it a trend leaves what was learnt, and naive forecasts win
+        case "text" if schema.task == "language_modeling":
             network = {"family": "rnn", "cell": "lstm", "hidden": [256], "embedding": 64, "dropout": 0.2}
             training = {"batch_size": 32, "optimizer": {"name": "adamw", "lr": 0.005, "weight_decay": 0.01}}
         case "text":
@@ -50,24 +56,24 @@ def propose(name: str, dataset: Dataset) -> Block:
     if schema.kind == "series" and rows < 2_000:
         epochs = 200  # of a few steps each
     if schema.kind == "text":
-        epochs = min(max(1, READ // rows) if schema.task == "language" else epochs, 20)
+        epochs = min(max(1, TOKEN_BUDGET // rows) if schema.task == "language_modeling" else epochs, 20)
     return {
         "dataset": name,
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": network,
         "training": {"max_epochs": epochs, **training},
     }
 
 
-def _autoencoder(schema: Schema) -> Block:
+def _propose_autoencoder(schema: Schema) -> Block:
     """Return a network that tells records by a code: of a table's row a third of its columns, two at least.
 
     Of sequences a dense one: of days of 24 steps and gestures of 361 its error was 0.010 and 0.17, where that of a
     recurrent one with as long a code was 0.033 and 0.74.
     """
-    if schema.kind == "images" and min(schema.shape[1:]) >= WIDE:
-        own: Block = {"design": "conv", "hidden": [32, 64], "latent": 32}
+    if schema.kind == "images" and min(schema.shape[1:]) >= MIN_CONV_SIDE:
+        own: Block = {"architecture": "conv", "hidden": [32, 64], "latent": 32}
     elif schema.kind == "images":
         own = {"hidden": [256, 128], "latent": 16}
     elif schema.kind == "sequences":
@@ -88,4 +94,4 @@ def _has_rare_class(dataset: Dataset) -> bool:
     if not dataset.schema.classes:
         return False
     counts = np.bincount(dataset.train.y)
-    return bool(counts.max() > IMBALANCE * counts[counts > 0].min())
+    return bool(counts.max() > IMBALANCE_RATIO * counts[counts > 0].min())

@@ -14,20 +14,20 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from ..data.readers.image_folder import FORMATS, PACKINGS, SUFFIXES, UNREADABLE
+from ..data.readers.image_folder import IMAGE_SUFFIXES, PILLOW_FORMATS, READ_ERRORS, ZIP_COMPRESSIONS
 from ..errors import DataError
 
-Size = tuple[int, int]
+ImageSize = tuple[int, int]
 """Height and width in pixels."""
 
-LARGEST = 128
+MAX_IMAGE_SIDE = 128
 """Pixels of the longer side of an image, beyond which training on a CPU takes hours."""
 
-ORIENTATION, SIDEWAYS = 0x0112, 5
+EXIF_ORIENTATION, FIRST_ROTATED_ORIENTATION = 0x0112, 5
 """EXIF tag, and the value from which height and width change places."""
 
 
-def parse_size(text: str) -> Size | None:
+def parse_size(text: str) -> ImageSize | None:
     """Return what `--size` says, None if it is empty.
 
     Raises:
@@ -41,56 +41,56 @@ def parse_size(text: str) -> Size | None:
     return int(found[1]), int(found[2])
 
 
-def size_for(source: Path) -> tuple[Size | None, str]:
+def infer_image_size(source: Path) -> tuple[ImageSize | None, str]:
     """Return the size to which images in a folder or zip should be brought, and why; None if they can stay.
 
     Images of several sizes take the median height and width, rounded to 4; large ones are made smaller.
     """
-    sizes = np.array(list(_sizes(source)))
+    sizes = np.array(list(_read_sizes(source)))
     if not len(sizes):
         return None, ""  # reading it says what is wrong
     heights, widths = sizes.T
     height, width = np.median(heights), np.median(widths)
     differ = len(np.unique(sizes, axis=0)) > 1
-    shrink = min(1.0, LARGEST / max(height, width))
+    shrink = min(1.0, MAX_IMAGE_SIDE / max(height, width))
     if not differ and shrink == 1.0:
         return None, ""
-    to = (_rounded(height * shrink), _rounded(width * shrink))
+    to = (_round_side(height * shrink), _round_side(width * shrink))
     span = f"sizes differ (heights {heights.min()} to {heights.max()}, widths {widths.min()} to {widths.max()})"
     if not differ:
         span = f"images are large ({heights[0]}x{widths[0]})"
     return to, f"{span}: resized to {to[0]}x{to[1]}; --size changes it"
 
 
-def _rounded(side: float) -> int:
+def _round_side(side: float) -> int:
     return max(8, round(side / 4) * 4)
 
 
-def _sizes(source: Path) -> Iterator[Size]:
+def _read_sizes(source: Path) -> Iterator[ImageSize]:
     """Yield the upright size of each image whose header can be read."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if is_image(PurePosixPath(path.relative_to(source).as_posix())) and path.is_file():
                 with path.open("rb") as file:
-                    yield from _size(file)
+                    yield from _read_size(file)
         return
     try:
         with zipfile.ZipFile(source) as archive:
             for info in archive.infolist():
-                readable = not info.flag_bits & 1 and info.compress_type in PACKINGS
+                readable = not info.flag_bits & 1 and info.compress_type in ZIP_COMPRESSIONS
                 if readable and is_image(PurePosixPath(info.filename)):
                     with archive.open(info) as packed:
-                        yield from _size(packed)
-    except UNREADABLE:
+                        yield from _read_size(packed)
+    except READ_ERRORS:
         return  # reading it says what is wrong
 
 
-def _size(file: IO[bytes]) -> Iterator[Size]:
+def _read_size(file: IO[bytes]) -> Iterator[ImageSize]:
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=PILLOW_FORMATS) as image:
             width, height = image.size
-            sideways = image.getexif().get(ORIENTATION, 1) >= SIDEWAYS
-    except UNREADABLE:
+            sideways = image.getexif().get(EXIF_ORIENTATION, 1) >= FIRST_ROTATED_ORIENTATION
+    except READ_ERRORS:
         return  # reading it says which it is
     yield (width, height) if sideways else (height, width)
 
@@ -98,18 +98,18 @@ def _size(file: IO[bytes]) -> Iterator[Size]:
 def is_image(name: PurePosixPath) -> bool:
     """Say whether a file is read as an image, by its name."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
-    return name.suffix.lower() in SUFFIXES and not hidden
+    return name.suffix.lower() in IMAGE_SUFFIXES and not hidden
 
 
 KINDS = ("table", "images", "sequences", "series", "text")
 UNSUPERVISED = "unsupervised"
 TASKS = ("classification", "regression", "forecasting", UNSUPERVISED)
-RECORDS = ("table", "images", "sequences")
+UNSUPERVISED_KINDS = ("table", "images", "sequences")
 """Kinds of which nothing may have to be predicted."""
 
 
 @dataclass(frozen=True)
-class Said:
+class AddOptions:
     """Options of `fivefold add`; what is empty or None is inferred.
 
     size: height and width of images, to which they are resized.
@@ -122,16 +122,16 @@ class Said:
 
     target: str = ""
     kind: str = ""
-    size: Size | None = None
+    size: ImageSize | None = None
     dates: str = ""
     task: str = ""
     header: bool | None = None
-    series: str = ""
-    step: str = ""
+    sequence_id: str = ""
+    time_step: str = ""
     time: str = ""
-    accept: bool = False
+    skip_invalid: bool = False
 
-    def resolved(self) -> "Said":
+    def resolve_kind(self) -> "AddOptions":
         """Return the same with the kind that other options imply.
 
         Raises:
@@ -141,9 +141,9 @@ class Said:
             raise DataError(f"--kind must be one of {', '.join(KINDS)}, but is {self.kind!r}; choose one of them")
         if self.task and self.task not in TASKS:
             raise DataError(f"--task must be one of {', '.join(TASKS)}, but is {self.task!r}; choose one of them")
-        if self.task == UNSUPERVISED and self.kind not in ("", *RECORDS):
+        if self.task == UNSUPERVISED and self.kind not in ("", *UNSUPERVISED_KINDS):
             raise DataError(
-                f"--task {UNSUPERVISED} is of {', '.join(RECORDS)}, but --kind is {self.kind}; leave out one of them"
+                f"--task {UNSUPERVISED} is of {', '.join(UNSUPERVISED_KINDS)}, but --kind is {self.kind}; leave out one of them"
             )
         if self.kind == "series" and self.task not in ("", "forecasting"):
             raise DataError(
@@ -157,8 +157,8 @@ class Said:
         ahead = ("series",) if self.task in ("", "forecasting") else ()
         for option, value, kinds in (
             ("--task forecasting", self.task == "forecasting", ("series",)),
-            ("--series", self.series, ("sequences",)),
-            ("--step", self.step, ("sequences",)),
+            ("--series", self.sequence_id, ("sequences",)),
+            ("--step", self.time_step, ("sequences",)),
             ("--time", self.time, (*ahead, "table", "text")),
         ):
             if value and kind and kind not in kinds:
@@ -168,11 +168,11 @@ class Said:
         return replace(self, kind=kind)
 
     @property
-    def times(self) -> tuple[str, ...]:
+    def time_columns(self) -> tuple[str, ...]:
         """Columns of `time`: several, with commas between, are one time together."""
         return tuple(name.strip() for name in self.time.split(",")) if self.time else ()
 
-    def columns(self) -> list[tuple[str, str]]:
+    def column_options(self) -> list[tuple[str, str]]:
         """Return the options that name a column, and what they name."""
-        named = [("--target", self.target), ("--series", self.series), ("--step", self.step)]
-        return [*((option, name) for option, name in named if name), *(("--time", name) for name in self.times)]
+        named = [("--target", self.target), ("--series", self.sequence_id), ("--step", self.time_step)]
+        return [*((option, name) for option, name in named if name), *(("--time", name) for name in self.time_columns)]

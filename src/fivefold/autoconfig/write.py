@@ -8,15 +8,15 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from .. import paths
-from ..config.loading import parse, read_tree
+from ..config.loading import parse_params, read_yaml
 from ..config.schema import Params
 from ..errors import ParamsError
 
-WIDTH = 78
+LINE_WIDTH = 78
 """`dvc exp run -S` rewrites longer lines."""
 
 
-def with_blocks(text: str, name: str, dataset: dict[str, Any], model: dict[str, Any]) -> tuple[str, Params]:
+def insert_blocks(text: str, name: str, dataset: dict[str, Any], model: dict[str, Any]) -> tuple[str, Params]:
     """Return params.yaml with `datasets.<name>` and `models.<name>` at the end of their sections: its text, and itself.
 
     Raises:
@@ -28,25 +28,25 @@ def with_blocks(text: str, name: str, dataset: dict[str, Any], model: dict[str, 
             raise ParamsError(
                 f"{section}.{name} must be a new name, but stands in params.yaml; choose another with --name"
             )
-        text = _insert(text, tree, section, _lines(name, block))
-    return text, parse(YAML(typ="safe", pure=True).load(text))
+        text = _insert_lines(text, tree, section, _render_block(name, block))
+    return text, parse_params(YAML(typ="safe", pure=True).load(text))
 
 
-def difference(before: str, after: str) -> str:
+def render_diff(before: str, after: str) -> str:
     """Return what would change, as a unified diff."""
     pair = (before.splitlines(keepends=True), after.splitlines(keepends=True))
     return "".join(difflib.unified_diff(*pair, "params.yaml", "params.yaml", n=1))
 
 
-def check_name(name: str, path: Path = paths.PARAMS) -> None:
+def require_unused_name(name: str, path: Path = paths.PARAMS) -> None:
     """Refuse a name that stands in params.yaml already, before anything is read."""
-    tree = read_tree(path)
+    tree = read_yaml(path)
     for section in ("datasets", "models"):
         if name in tree.get(section, {}):
             raise ParamsError(f"{section}.{name} must be a new name, but stands in {path}; choose another with --name")
 
 
-def _insert(text: str, tree: Any, section: str, block: list[str]) -> str:
+def _insert_lines(text: str, tree: Any, section: str, block: list[str]) -> str:
     """Insert lines behind the last line of a section, before blank lines and comments that lead to the next."""
     lines = text.splitlines(keepends=True)
     following = [tree.lc.key(key)[0] for key in tree if tree.lc.key(key)[0] > tree.lc.key(section)[0]]
@@ -58,12 +58,12 @@ def _insert(text: str, tree: Any, section: str, block: list[str]) -> str:
     return "".join([*lines[:end], *block, *lines[end:]])
 
 
-def _lines(name: str, block: dict[str, Any]) -> list[str]:
+def _render_block(name: str, block: dict[str, Any]) -> list[str]:
     """Return a block as lines below its name: blocks of blocks written out, what is flat in braces."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None  # braces for what is flat; the stub knows True and False only
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = WIDTH
+    yaml.width = LINE_WIDTH
     text = StringIO()
     yaml.dump({name: {**block}}, text)
     return [f"  {line}\n" for line in text.getvalue().splitlines()]

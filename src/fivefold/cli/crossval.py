@@ -9,8 +9,8 @@ from ..paths import enter_project
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..crossval.crossval import Crossval, Result
-    from ..crossval.summary import Summary
+    from ..crossval.crossval import CrossValidation, FoldResult
+    from ..crossval.summary import CrossValidationSummary
 
 
 def cv(
@@ -20,7 +20,7 @@ def cv(
     nested: Annotated[
         bool, typer.Option("--nested", help="search within each fold, as `search` of a model says")
     ] = False,
-    trials: Annotated[int | None, typer.Option(min=1, help="of each search; else study.trials")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="of each search; else study.n_trials")] = None,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with one thread or a GPU")] = 1,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="of folds and trainings; else params.yaml's")
@@ -38,55 +38,55 @@ def cv(
     from rich.console import Console
 
     from .. import paths
-    from ..crossval.crossval import Crossval, Plan
-    from ..crossval.summary import summary_of
-    from ..crossval.tables import show
+    from ..crossval.crossval import CrossValidation, Plan
+    from ..crossval.summary import summarize
+    from ..crossval.tables import print_summary
 
     enter_project()
-    plan = Plan(names=tuple(models), folds=folds, repeats=repeats, seed=seed, nested=nested, trials=trials)
-    crossval = Crossval.read(plan)
-    console, file = Console(stderr=as_json), paths.crossval(f"{plan.title}.json")
-    found = _found(crossval, workers, console)
-    summary = summary_of(crossval, found)
-    text = json.dumps(summary.tree(), indent=2)
+    plan = Plan(model_names=tuple(models), folds=folds, repeats=repeats, seed=seed, nested=nested, trials=trials)
+    crossval = CrossValidation.read(plan)
+    console, file = Console(stderr=as_json), paths.crossval_dir(f"{plan.file_stem}.json")
+    found = _collect_results(crossval, workers, console)
+    summary = summarize(crossval, found)
+    text = json.dumps(summary.to_dict(), indent=2)
     file.write_text(text + "\n")
     if as_json:
         print(text)
     else:
-        show(summary, console)
+        print_summary(summary, console)
         print(f"all scores: {file}")
-    _need_all(summary, found)
+    _require_all_scores(summary, found)
 
 
-def _found(crossval: "Crossval", workers: int, console: "Console") -> "list[Result]":
+def _collect_results(crossval: "CrossValidation", workers: int, console: "Console") -> "list[FoldResult]":
     """Return what came of each fold, told of as it comes."""
     import sys
 
-    from ..crossval.tables import Coming
-    from ..crossval.workers import results
-    from ..stages.signals import Stopped, exit_on_signals
+    from ..crossval.tables import FoldProgress
+    from ..crossval.workers import run_folds
+    from ..stages.signals import StopRequested, install_signal_handlers
 
-    exit_on_signals()
+    install_signal_handlers()
     found = []
     try:
-        coming = Coming(crossval, console)
-        with results(crossval, workers) as every, coming.bar:
+        coming = FoldProgress(crossval, console)
+        with run_folds(crossval, workers) as every, coming.progress_bar:
             for result in every:
-                coming.show(result)
+                coming.report(result)
                 found.append(result)
-    except Stopped as stop:
+    except StopRequested as stop:
         print("cv stopped: nothing is kept of its folds", file=sys.stderr)
         raise typer.Exit(stop.exit_code) from None
     return found
 
 
-def _need_all(summary: "Summary", found: "list[Result]") -> None:
+def _require_all_scores(summary: "CrossValidationSummary", results: "list[FoldResult]") -> None:
     """End in an error if a fold has no score."""
     from ..errors import StudyError
 
-    if summary.failed:
-        first = summary.failed[0]
+    if summary.failed_results:
+        first = summary.failed_results[0]
         raise StudyError(
-            f"every fold must end with a score, but {len(summary.failed)} of {len(found)} did not, the first one, fold"
+            f"every fold must end with a score, but {len(summary.failed_results)} of {len(results)} did not, the first one, fold"
             f" {first.fold} of {first.model}, since {first.error}"
         )

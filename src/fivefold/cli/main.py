@@ -23,39 +23,39 @@ app.command()(cv)
 @app.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml, with which an editor completes and checks it."""
-    from ..config.json_schema import json_schema
+    from ..config.json_schema import build_json_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    print(json.dumps(build_json_schema(), indent=2))
 
 
 @app.command()
-def wire() -> None:
+def dvc_update() -> None:
     """Write into dvc.yaml what stages import and which models there are to plot."""
     from ..dvc import wire as write
 
     enter_project()
-    write(paths.root())
+    write(paths.project_root())
 
 
 @app.command()
 def check() -> None:
     """Look at params.yaml, spaces of studies, sources and dvc.yaml, without running anything."""
     from ..config.loading import load_params
-    from ..data.source import source_of
+    from ..data.source import resolve_source
     from ..dvc import wired
 
     enter_project()
     params = load_params()
     for dataset in params.datasets.values():
-        source_of(dataset)
+        resolve_source(dataset)
     searched = [name for name, model in params.models.items() if model.search]
     if searched:  # Optuna is paid for by spaces alone
-        from ..tuning.space import Space
-        from ..tuning.space_check import check_corners
+        from ..tuning.space import SearchSpace
+        from ..tuning.space_check import validate_bounds
 
         for name in searched:
-            check_corners(Space.read(name))
-    if DVC_YAML.read_text() != wired(DVC_YAML.resolve(), paths.root(), params):
+            validate_bounds(SearchSpace.read(name))
+    if DVC_YAML.read_text() != wired(DVC_YAML.resolve(), paths.project_root(), params):
         raise ParamsError("dvc.yaml must list what stages import and which models there are; run `make wire`")
     print(f"in order: datasets {', '.join(params.datasets)}; models {', '.join(params.models)}; dvc.yaml")
 
@@ -69,8 +69,8 @@ def add(
     task: Annotated[
         str, typer.Option(help="classification, regression, forecasting, or unsupervised: no target; else inferred")
     ] = "",
-    series: Annotated[str, typer.Option(help="of sequences: column that names the sequence of a row")] = "",
-    step: Annotated[str, typer.Option(help="of sequences: column that orders the steps")] = "",
+    sequence_id: Annotated[str, typer.Option(help="of sequences: column that names the sequence of a row")] = "",
+    time_step: Annotated[str, typer.Option(help="of sequences: column that orders the steps")] = "",
     time: Annotated[
         str, typer.Option(help="of a series: column of times, or date,time; of a table: to split by time")
     ] = "",
@@ -80,7 +80,7 @@ def add(
     ] = None,
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH to resize images to; else told from them")] = "",
     dates: Annotated[str, typer.Option(help="day_first or month_first of dates; else told from them")] = "",
-    accept: Annotated[
+    skip_invalid: Annotated[
         bool, typer.Option(help="cells that cannot be read are gaps; such images, and rows without target, left out")
     ] = False,
     dry_run: Annotated[bool, typer.Option(help="only show what would change in params.yaml")] = False,
@@ -90,26 +90,26 @@ def add(
     from rich.console import Console
 
     from ..autoconfig.add import add as look
-    from ..autoconfig.add import write
-    from ..autoconfig.report import show, show_difference
-    from ..autoconfig.write import difference
+    from ..autoconfig.add import write_result
+    from ..autoconfig.report import print_diff, print_report
+    from ..autoconfig.write import render_diff
     from ..dvc import wired
 
     source = Path(os.path.relpath(enter_project() / source)) if not source.is_absolute() else source
     console = Console()
-    columns = {"target": target, "series": series, "step": step, "time": time}
+    columns = {"target": target, "series": sequence_id, "step": time_step, "time": time}
     how = {"name": name, "kind": kind, "task": task, "size": size, "dates": dates}
-    added = look(source, **columns, **how, header=header, in_place=in_place, accept=accept)
-    wiring = wired(DVC_YAML.resolve(), paths.root(), added.params)
-    show(added, console)
+    added = look(source, **columns, **how, header=header, in_place=in_place, skip_invalid=skip_invalid)
+    wiring = wired(DVC_YAML.resolve(), paths.project_root(), added.params)
+    print_report(added, console)
     copied = f", {added.source} copied to {added.copy_to}" if added.copy_to else ""
     wrote = "params.yaml and dvc.yaml written"
     console.print()
     if dry_run:
-        show_difference(difference(added.before, added.after), console)
+        print_diff(render_diff(added.yaml_before, added.yaml_after), console)
         console.print(f"\nso it would be without --dry-run: {wrote}{copied}", highlight=False, markup=False)
         return
-    write(added, wiring)
+    write_result(added, wiring)
     console.print(f"{wrote}{copied}", highlight=False, markup=False)
     if added.copy_to:
         what = "folder" if added.copy_to.is_dir() else "file"
@@ -120,7 +120,7 @@ def add(
 
 
 @app.command()
-def sample(
+def generate(
     model: Annotated[str, typer.Argument(help="a trained model of params.yaml: of a text's language, or a generator")],
     prompt: Annotated[
         str | None, typer.Option(help="text to go on from; left out, a space, or the word most frequent in training")
@@ -133,31 +133,33 @@ def sample(
         Path | None,
         typer.Option(help="of a generator: .parquet or .csv of a table, .npz or .png of images, .npz of sequences"),
     ] = None,
-    asked: Annotated[str, typer.Option("--class", help="of a generator that can be asked; else each in turn")] = "",
+    class_name: Annotated[
+        str, typer.Option("--class", help="of a generator that can be asked; else each in turn")
+    ] = "",
     seed: Annotated[int, typer.Option(help="the same seed writes the same text, or makes the same records")] = 0,
 ) -> None:
     """Let a language model write on from a prompt, or a generator make records."""
     from ..config.loading import load_params
     from ..data.storage import MANIFEST
-    from ..generation.records import makes_records, need_maker
-    from ..generation.records import write as make
-    from ..generation.text import opening, stream
+    from ..generation.records import is_record_generator, require_record_generator
+    from ..generation.records import write_records as make
+    from ..generation.text import default_prompt, stream_text
     from ..models.serialization import load_model
 
     here = enter_project()
     load_params().model(model)
-    folder = paths.model(model)
+    folder = paths.model_dir(model)
     if not (folder / MANIFEST).exists():
         raise ArtifactError(f"{folder} must hold a trained model, but does not; run `dvc repro train@{model}`")
     saved = load_model(folder)
-    if rows is not None or out is not None or asked:
-        need_maker(saved)
-    if makes_records(saved):
+    if rows is not None or out is not None or class_name:
+        require_record_generator(saved)
+    if is_record_generator(saved):
         n = 1000 if rows is None else rows
-        print(f"{n} records: {make(saved, n, None if out is None else here / out, asked=asked, seed=seed)}")
+        print(f"{n} records: {make(saved, n, None if out is None else here / out, class_name=class_name, seed=seed)}")
         return
-    start = opening(saved) if prompt is None else prompt
-    pieces = stream(saved, start, length, temperature=temperature, top_k=top_k, seed=seed)
+    start = default_prompt(saved) if prompt is None else prompt
+    pieces = stream_text(saved, start, length, temperature=temperature, top_k=top_k, seed=seed)
     print(start, end="", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)
@@ -165,12 +167,12 @@ def sample(
 
 
 @app.command()
-def lr(model: Annotated[str, typer.Argument(help="name of a model in params.yaml")]) -> None:
+def lr_find(model: Annotated[str, typer.Argument(help="name of a model in params.yaml")]) -> None:
     """Suggest a learning rate: try rates from 1e-7 to 10, a step each, on the model's own batches. Changes nothing."""
-    from ..lr_finder.find import find
+    from ..lr_finder.find import find_lr
 
     enter_project()
-    for line in find(model):
+    for line in find_lr(model):
         print(line)
 
 
@@ -192,10 +194,10 @@ def ui(
     port: Annotated[int, typer.Option(help="port to listen on")] = 5000,
 ) -> None:
     """Open the MLflow UI on the project's store."""
-    from ..tracking.store import serve
+    from ..tracking.store import serve_ui
 
     enter_project()
-    serve(host, port)
+    serve_ui(host, port)
 
 
 def main() -> None:

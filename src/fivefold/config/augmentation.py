@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from .base import Strict
+from .base import StrictModel
 
-Fill = Literal["nearest", "constant", "reflect", "wrap"]
+FillMode = Literal["nearest", "constant", "reflect", "wrap"]
 
-IMAGES = (
+IMAGE_OPTIONS = (
     "rotation",
     "height_shift",
     "width_shift",
@@ -17,26 +17,26 @@ IMAGES = (
     "zoom",
     "horizontal_flip",
     "vertical_flip",
-    "crop",
-    "rescale",
+    "crop_padding",
+    "intensity_scale",
     "erasing",
     "cutmix",
 )
-SEQUENCES = ("jitter", "scaling", "time_warp")
-ANY = ("mixup",)
-MIXING = ("mixup", "cutmix")
+SEQUENCE_OPTIONS = ("jitter", "scaling", "time_warp")
+GENERAL_OPTIONS = ("mixup",)
+MIXING_OPTIONS = ("mixup", "cutmix")
 
 
-def _range(pair: tuple[float, float]) -> tuple[float, float]:
+def _validate_range(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
         raise PydanticCustomError("range", "Input should be a lower and an upper end, in this order")
     return pair
 
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
-class Augment(Strict):
+class Augmentation(StrictModel):
     """Every option is off unless it is set; 0 and false are off. Validation and test rows are never altered.
 
     Ranges are Keras' (ImageDataGenerator): an angle, a shift or a factor is drawn for each image. What Keras does to
@@ -55,12 +55,12 @@ class Augment(Strict):
     )
     horizontal_flip: bool = Field(default=False, description="half of the images are mirrored, left to right")
     vertical_flip: bool = Field(default=False, description="half of the images are mirrored, top to bottom")
-    crop: int = Field(
+    crop_padding: int = Field(
         default=0,
         ge=0,
         description="pixels: images are padded by so many on each side, then cut to size at any place (He et al. 2016)",
     )
-    rescale: float = Field(
+    intensity_scale: float = Field(
         default=0.0,
         ge=0,
         lt=1,
@@ -72,15 +72,15 @@ class Augment(Strict):
         le=1,
         description="share of images in which a rectangle becomes the image's mean (Zhong et al. 2020)",
     )
-    erasing_area: Annotated[tuple[Share, Share], AfterValidator(_range)] = Field(
+    erasing_area: Annotated[tuple[Fraction, Fraction], AfterValidator(_validate_range)] = Field(
         default=(0.02, 0.4), description="least and greatest share of an image that its rectangle covers"
     )
-    fill: Fill = Field(
+    fill_mode: FillMode = Field(
         default="nearest",
         description="what shows beyond an image's edge: its nearest pixel, one value, its mirror image, or the opposite"
         " edge",
     )
-    constant: float = Field(
+    fill_value: float = Field(
         default=0.0, ge=0, le=255, description="pixel value that fill: constant shows, as in the source; 0 is black"
     )
     mixup: float = Field(
@@ -109,24 +109,24 @@ class Augment(Strict):
     )
 
     @property
-    def of_images(self) -> tuple[str, ...]:
+    def image_options(self) -> tuple[str, ...]:
         """Options that are on and need images."""
-        return self._on(IMAGES)
+        return self._enabled(IMAGE_OPTIONS)
 
     @property
-    def of_sequences(self) -> tuple[str, ...]:
+    def sequence_options(self) -> tuple[str, ...]:
         """Options that are on and need sequences."""
-        return self._on(SEQUENCES)
+        return self._enabled(SEQUENCE_OPTIONS)
 
     @property
-    def mixes(self) -> tuple[str, ...]:
+    def mixing_options(self) -> tuple[str, ...]:
         """Options that are on and blend rows, so that classes become shares of classes."""
-        return self._on(MIXING)
+        return self._enabled(MIXING_OPTIONS)
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """Whether any option is on."""
-        return bool(self._on((*IMAGES, *SEQUENCES, *ANY)))
+        return bool(self._enabled((*IMAGE_OPTIONS, *SEQUENCE_OPTIONS, *GENERAL_OPTIONS)))
 
-    def _on(self, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _enabled(self, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if getattr(self, name))

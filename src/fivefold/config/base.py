@@ -17,26 +17,26 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A dataset's or model's name: it becomes part of paths, so it is checked before any path is built."""
 
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-Frozen = Annotated[
-    Mapping[Key, Value], AfterValidator(MappingProxyType), WrapSerializer(lambda values, write: write(dict(values)))
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+FrozenMapping = Annotated[
+    Mapping[KeyT, ValueT], AfterValidator(MappingProxyType), WrapSerializer(lambda values, write: write(dict(values)))
 ]
 """Values by key, which cannot be put in or taken out."""
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """A block that refuses unknown keys, wrong types, NaN and infinities, and cannot be changed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Rule = Literal[
+CheckRule = Literal[
     "missing",
     "constant",
     "duplicates",
     "split_overlap",
-    "split_shares",
+    "split_sizes",
     "identifier",
     "leakage",
     "class_balance",
@@ -50,11 +50,11 @@ Rule = Literal[
     "missing_steps",
     "encoding",
     "channels",
-    "cut",
+    "truncated",
 ]
-Level = Literal["error", "warning", "note", "off"]
-Levels = Annotated[
-    Frozen[Rule, Level],
+CheckLevel = Literal["error", "warning", "note", "off"]
+CheckLevels = Annotated[
+    FrozenMapping[CheckRule, CheckLevel],
     Field(
         default_factory=dict,
         validate_default=True,
@@ -64,5 +64,5 @@ Levels = Annotated[
 
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
-Init = Literal["default", "zero", "normal", "uniform", "xavier", "kaiming", "orthogonal"]
-Cell = Literal["rnn", "lstm", "gru"]
+Initialization = Literal["default", "zeros", "normal", "uniform", "xavier", "kaiming", "orthogonal"]
+RecurrentCell = Literal["rnn", "lstm", "gru"]

@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Frozen, Levels, Strict
-from .splits import Split, TimeSplit
+from .base import CheckLevels, FrozenMapping, StrictModel
+from .splits import SplitConfig, TimeSplit
 
-Task = Literal["classification", "regression", "forecasting", "language", "unsupervised"]
+Task = Literal["classification", "regression", "forecasting", "language_modeling", "unsupervised"]
 Scaling = Literal["standard", "minmax", "robust", "none"]
 
-UNSUPERVISED = "unsupervised: nothing is to be predicted, and there is no target"
-PER_COLUMN = "standard: mean 0, deviation 1; minmax: to [0, 1]; robust: median 0, quartile range 1"
+TASK_DESCRIPTION = "unsupervised: nothing is to be predicted, and there is no target"
+SCALING_DESCRIPTION = "standard: mean 0, deviation 1; minmax: to [0, 1]; robust: median 0, quartile range 1"
 
 
-class Format(Strict):
+class FileFormat(StrictModel):
     """How a file of text is written: a CSV, and of the encoding a .txt too."""
 
     header: bool = Field(default=True, description="whether the first line names the columns; if not: 0, 1, 2 ...")
@@ -25,7 +25,7 @@ class Format(Strict):
     thousands: Literal["", ",", ".", " ", "'"] = Field(
         default="", description="between the thousands of a number, in groups of three digits; empty for none"
     )
-    dates: Literal["iso", "day_first", "month_first"] = Field(
+    dates: Literal["iso", "dayfirst", "monthfirst"] = Field(
         default="iso", description="iso: 2020-12-31; day_first: 31.12.2020 or 31/12/20; month_first: 12/31/2020"
     )
     encoding: Literal["auto", "utf-8", "latin-1", "cp1252", "utf-16"] = Field(
@@ -36,84 +36,84 @@ class Format(Strict):
 
     @field_validator("thousands")
     @classmethod
-    def _not_the_decimal(cls, thousands: str, info: ValidationInfo) -> str:
+    def _check_thousands(cls, thousands: str, info: ValidationInfo) -> str:
         if thousands and thousands == info.data.get("decimal"):
             text = "Input should not be the decimal mark too; set `decimal`"
             raise PydanticCustomError("thousands", text)
         return thousands
 
 
-class Column(Strict):
+class ColumnOptions(StrictModel):
     """What a person says of one column; what is left out is inferred."""
 
     type: Literal["numeric", "boolean", "categorical", "ordinal", "date"] | None = None
-    order: tuple[str, ...] = Field(default=(), description="values of an ordinal column, lowest first")
+    categories: tuple[str, ...] = Field(default=(), description="values of an ordinal column, lowest first")
     normalize: Scaling | None = Field(default=None, description="instead of the dataset's")
     min: float | None = Field(default=None, description="a smaller value is an error")
     max: float | None = Field(default=None, description="a larger value is an error")
-    values: tuple[str, ...] = Field(default=(), description="any other value is an error")
+    allowed_values: tuple[str, ...] = Field(default=(), description="any other value is an error")
 
-    @field_validator("order")
+    @field_validator("categories")
     @classmethod
-    def _of_ordinal(cls, order: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _check_categories(cls, categories: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         kind = info.data.get("type")
-        if order and kind not in (None, "ordinal"):
+        if categories and kind not in (None, "ordinal"):
             text = "Input should be left out, or `type` be ordinal and not {kind}"
-            raise PydanticCustomError("order", text, {"kind": kind})
-        return order
+            raise PydanticCustomError("categories", text, {"kind": kind})
+        return categories
 
 
-class Missing(Strict):
+class MissingValues(StrictModel):
     """What stands in for a missing cell; learnt from training rows."""
 
     numeric: Literal["median", "mean", "most_frequent", "constant", "drop"] = Field(
         default="median", description="drop leaves the row out of the set that it was drawn into"
     )
-    constant: float = Field(default=0.0, description="for numeric: constant, and only then")
-    categorical: Literal["own", "most_frequent", "drop"] = Field(
-        default="own", description="own: missing is a category of its own"
+    fill_value: float = Field(default=0.0, description="for numeric: constant, and only then")
+    categorical: Literal["missing_category", "most_frequent", "drop"] = Field(
+        default="missing_category", description="missing_category: missing is a category of its own"
     )
-    indicator: bool = Field(default=False, description="one more column for each with gaps: 1 where it was missing")
+    add_indicator: bool = Field(default=False, description="one more column for each with gaps: 1 where it was missing")
     target: Literal["error", "drop"] = Field(
         default="error", description="drop leaves rows without a target out, before rows are divided"
     )
 
-    @field_validator("constant")
+    @field_validator("fill_value")
     @classmethod
-    def _of_numeric(cls, constant: float, info: ValidationInfo) -> float:
+    def _check_fill_value(cls, fill_value: float, info: ValidationInfo) -> float:
         kind = info.data.get("numeric", "constant")
         if kind != "constant":
             text = "Input should be left out, or `numeric` be constant and not {kind}"
-            raise PydanticCustomError("constant", text, {"kind": kind})
-        return constant
+            raise PydanticCustomError("fill_value", text, {"kind": kind})
+        return fill_value
 
 
-class Table(Strict):
+class Table(StrictModel):
     """Rows of named columns; one of them is the target, or more, or none."""
 
     kind: Literal["table"]
     source: str = Field(
         description="path of a .csv, .csv.gz or .parquet, or of a .sklearn file that names bundled data"
     )
-    format: Format = Format()
-    task: Literal["classification", "regression", "unsupervised"] = Field(description=UNSUPERVISED)
+    format: FileFormat = FileFormat()
+    task: Literal["classification", "regression", "unsupervised"] = Field(description=TASK_DESCRIPTION)
     target: str = Field(default="", description="name of the column to predict")
-    log: bool = Field(
+    log_target: bool = Field(
         default=False, description="learn the logarithm of the target: for prices and the like; it must be positive"
     )
-    also: Frozen[str, Literal["classification", "regression"]] = Field(
+    extra_targets: FrozenMapping[str, Literal["classification", "regression"]] = Field(
         default={},
         validate_default=True,
         description="columns that the same network is to tell as well, and what task each is; gaps in them are allowed."
         " `target` leads: it decides on the split, selection and checks",
     )
     drop: tuple[str, ...] = Field(default=(), description="columns to leave out")
-    columns: Frozen[str, Column] = Field(
+    columns: FrozenMapping[str, ColumnOptions] = Field(
         default={},
         validate_default=True,
         description="what to know of single columns; of targets only min, max and values",
     )
-    missing: Missing = Missing()
+    missing: MissingValues = MissingValues()
     duplicates: Literal["keep", "drop"] = Field(
         default="keep",
         description="drop keeps the first of equal rows of a set, and of those in several sets the training row",
@@ -121,36 +121,38 @@ class Table(Strict):
     clip: float = Field(
         default=0.0, ge=0, description="clip beyond this many quartile ranges from the quartiles; 0 does not clip"
     )
-    rare: float = Field(
+    min_frequency: float = Field(
         default=0.0, ge=0, lt=1, description="categories of a smaller share of training rows are merged into one"
     )
-    split: Split
+    split: SplitConfig
     normalize: Literal["standard", "minmax", "robust", "l2", "none"] = Field(
-        description=f"{PER_COLUMN}; l2: row to unit length"
+        description=f"{SCALING_DESCRIPTION}; l2: row to unit length"
     )
-    checks: Levels
+    checks: CheckLevels
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the columns to predict, the leading one first."""
-        return () if self.task == "unsupervised" else (self.target, *self.also)
+        return () if self.task == "unsupervised" else (self.target, *self.extra_targets)
 
     @field_validator("columns")
     @classmethod
-    def _no_feature(cls, columns: Mapping[str, Column], info: ValidationInfo) -> Mapping[str, Column]:
-        for target in (info.data.get("target", ""), *info.data.get("also", ())):
-            known = columns.get(target, Column())
-            said = known.model_dump(include={"type", "order", "normalize"}, exclude_defaults=True)
+    def _check_target_columns(
+        cls, columns: Mapping[str, ColumnOptions], info: ValidationInfo
+    ) -> Mapping[str, ColumnOptions]:
+        for target in (info.data.get("target", ""), *info.data.get("extra_targets", ())):
+            known = columns.get(target, ColumnOptions())
+            said = known.model_dump(include={"type", "categories", "normalize"}, exclude_defaults=True)
             if said:
                 text = "Input should say no `{key}` of the target {target}, since `{where}` says what it is"
-                where = "task" if target == info.data.get("target", "") else "also"
+                where = "task" if target == info.data.get("target", "") else "extra_targets"
                 raise PydanticCustomError(
                     "target", text, {"key": next(iter(said)), "target": repr(target), "where": where}
                 )
         return columns
 
 
-class Images(Strict):
+class Images(StrictModel):
     """Images, with a label each or with none."""
 
     kind: Literal["images"]
@@ -160,7 +162,7 @@ class Images(Strict):
         " .csv.gz or .parquet of pixel columns; a .sklearn file that names bundled data. unsupervised: the same without"
         " labels, or with labels that are not looked at"
     )
-    format: Format = Format()
+    format: FileFormat = FileFormat()
     target: str = Field(default="", description="label column of a table of pixels")
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
         default=None,
@@ -171,15 +173,15 @@ class Images(Strict):
     channels: Literal["auto", 1, 3, 4] = Field(
         default="auto", description="1 grey, 3 RGB, 4 RGBA; auto: the most that a training image has"
     )
-    task: Literal["classification", "regression", "unsupervised"] = Field(description=UNSUPERVISED)
-    split: Split
+    task: Literal["classification", "regression", "unsupervised"] = Field(description=TASK_DESCRIPTION)
+    split: SplitConfig
     normalize: Literal["standard", "minmax", "none"] = Field(
         description="per channel over the training images; standard: mean 0, deviation 1; minmax: to [0, 1]"
     )
-    checks: Levels
+    checks: CheckLevels
 
 
-class Sequences(Strict):
+class Sequences(StrictModel):
     """Sequences of steps, of any length, with a label or value each or with none."""
 
     kind: Literal["sequences"]
@@ -189,16 +191,22 @@ class Sequences(Strict):
         " x_train, y_train, x_test, y_test. unsupervised: the same without labels, or, but of a long form, with labels"
         " that are not looked at"
     )
-    task: Literal["classification", "regression", "unsupervised"] = Field(description=UNSUPERVISED)
+    task: Literal["classification", "regression", "unsupervised"] = Field(description=TASK_DESCRIPTION)
     target: str = Field(default="label", description="long form: column of the label, one value a sequence")
-    series: str = Field(default="series", description="long form: column that says to which sequence a step belongs")
-    step: str = Field(default="t", description="long form: column by which steps are in order")
+    sequence_id: str = Field(
+        default="series", description="long form: column that says to which sequence a step belongs"
+    )
+    time_step: str = Field(default="t", description="long form: column by which steps are in order")
     values: tuple[str, ...] = Field(default=(), description="long form: columns of values; left out: all others")
-    format: Format = Format()
-    length: int = Field(default=0, ge=0, description="steps to keep of longer sequences, the first ones; 0 keeps all")
-    split: Split
-    normalize: Scaling = Field(description=f"per value column over the steps of training sequences; {PER_COLUMN}")
-    checks: Levels
+    format: FileFormat = FileFormat()
+    max_length: int = Field(
+        default=0, ge=0, description="steps to keep of longer sequences, the first ones; 0 keeps all"
+    )
+    split: SplitConfig
+    normalize: Scaling = Field(
+        description=f"per value column over the steps of training sequences; {SCALING_DESCRIPTION}"
+    )
+    checks: CheckLevels
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -206,7 +214,7 @@ class Sequences(Strict):
         return () if self.task == "unsupervised" else (self.target,)
 
 
-class Series(Strict):
+class Series(StrictModel):
     """One time series, cut into windows: so many past steps to tell so many future ones."""
 
     kind: Literal["series"]
@@ -220,46 +228,46 @@ class Series(Strict):
     exogenous: tuple[str, ...] = Field(default=(), description="columns known up to now that may help")
     window: int = Field(gt=0, description="past steps that the network sees")
     horizon: int = Field(default=1, gt=0, description="future steps to tell")
-    season: int = Field(
+    season_length: int = Field(
         default=0, ge=0, description="steps after which it is like before, such as 12 of months; 0: none is known"
     )
-    log: bool = Field(
+    log_target: bool = Field(
         default=False,
         description="look at targets by their logarithm, past steps too: for growth in percent; they must be positive",
     )
-    step: str = Field(default="auto", description="distance of two steps, such as 30min, 1D, MS; auto infers it")
-    format: Format = Format()
-    missing: Literal["interpolate", "previous"] = Field(
+    freq: str = Field(default="auto", description="distance of two steps, such as 30min, 1D, MS; auto infers it")
+    format: FileFormat = FileFormat()
+    missing: Literal["interpolate", "ffill"] = Field(
         default="interpolate", description="what stands in for missing steps and cells; neither looks past the split"
     )
     split: TimeSplit
-    normalize: Scaling = Field(description=f"per column over the training part; {PER_COLUMN}")
-    checks: Levels
+    normalize: Scaling = Field(description=f"per column over the training part; {SCALING_DESCRIPTION}")
+    checks: CheckLevels
 
     @property
-    def times(self) -> tuple[str, ...]:
+    def time_columns(self) -> tuple[str, ...]:
         """Columns that make up the time of a row."""
         return (self.time,) if isinstance(self.time, str) else self.time
 
 
-class Text(Strict):
+class Text(StrictModel):
     """Texts with a label each, or one long text whose next character is to be told."""
 
     kind: Literal["text"]
     source: str = Field(description="path of a .csv, .csv.gz or .parquet with a column of text, or of a .txt")
-    task: Literal["classification", "regression", "language"] = Field(
+    task: Literal["classification", "regression", "language_modeling"] = Field(
         description="language: the next token of a .txt, from the ones before it"
     )
     text: str = Field(default="text", description="column of the text")
     target: str = Field(default="", description="column of the label")
-    level: Literal["word", "character"] = "word"
+    tokenizer: Literal["word", "character"] = "word"
     lowercase: bool = True
-    vocabulary: int = Field(default=20_000, gt=2, description="tokens known at most, the most frequent ones")
+    vocab_size: int = Field(default=20_000, gt=2, description="tokens known at most, the most frequent ones")
     min_count: int = Field(default=2, gt=0, description="times that a token must stand in training rows to be known")
-    length: int = Field(gt=0, description="tokens a record; longer texts are cut, shorter ones padded")
-    format: Format = Format()
-    split: Split
-    checks: Levels
+    max_length: int = Field(gt=0, description="tokens a record; longer texts are cut, shorter ones padded")
+    format: FileFormat = FileFormat()
+    split: SplitConfig
+    checks: CheckLevels
 
 
-Dataset = Annotated[Table | Images | Sequences | Series | Text, Field(discriminator="kind")]
+DatasetConfig = Annotated[Table | Images | Sequences | Series | Text, Field(discriminator="kind")]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 
-SMALL = 1e-6
+MIN_DECIMAL = 1e-6
 """Below which a number is written with an exponent."""
 
 
@@ -23,14 +23,14 @@ class Item(NamedTuple):
     node: Node
 
 
-def flow(value: Any) -> str:
+def format_flow(value: Any) -> str:
     """Return a value as it may stand in braces."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{flow(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{format_flow(key)}: {format_flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(flow, value))}]"
+        return f"[{', '.join(map(format_flow, value))}]"
     if isinstance(value, float):
-        return number(value)
+        return format_number(value)
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = True
     yaml.width = 1 << 30
@@ -39,36 +39,36 @@ def flow(value: Any) -> str:
     return text.getvalue().strip()[1:-1]
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number as a person writes it: 0.0001, not 1e-04."""
     text = repr(value)
-    return f"{Decimal(text):f}" if "e-" in text and abs(value) >= SMALL else text
+    return f"{Decimal(text):f}" if "e-" in text and abs(value) >= MIN_DECIMAL else text
 
 
-def joined(gaps: Sequence[str], items: Sequence[str | None], extra: Sequence[str], newline: str) -> str:
+def join_items(gaps: Sequence[str], items: Sequence[str | None], new_items: Sequence[str], newline: str) -> str:
     """Return items with their gaps, without those that are None, and with `extra` ones behind.
 
     gaps: what stands before each item, and behind the last one.
     """
-    trailing = bool(items) and _commas(gaps[-1]) > 0
+    trailing = bool(items) and _count_commas(gaps[-1]) > 0
     kept, spaces = list[str](), [gaps[0]]
     for item, gap in zip(items, gaps[1:], strict=True):
         if item is None:
-            spaces[-1] = _merged(spaces[-1], gap)
+            spaces[-1] = _merge_gaps(spaces[-1], gap)
         else:
             kept.append(item)
             spaces.append(gap)
-    spaces[0] = _with_commas(spaces[0], 0)
+    spaces[0] = _set_commas(spaces[0], 0)
     if kept:
-        spaces[1:-1] = [_with_commas(gap, 1) for gap in spaces[1:-1]]
-        spaces[-1] = _with_commas(spaces[-1], int(trailing))
-    for item in extra:
-        spaces[-1:] = _before(spaces, item, newline, trailing=trailing) if kept else ["", *spaces[-1:]]
+        spaces[1:-1] = [_set_commas(gap, 1) for gap in spaces[1:-1]]
+        spaces[-1] = _set_commas(spaces[-1], int(trailing))
+    for item in new_items:
+        spaces[-1:] = _gaps_around_new_item(spaces, item, newline, trailing=trailing) if kept else ["", *spaces[-1:]]
         kept.append(item)
     return "".join(part for pair in zip(spaces, [*kept, ""], strict=True) for part in pair)
 
 
-def _merged(left: str, right: str) -> str:
+def _merge_gaps(left: str, right: str) -> str:
     """Return what is left of the gaps around an item that goes; the comment behind it in its own line goes too."""
     own, line_end, rest = right.partition("\n")
     if not line_end:
@@ -80,7 +80,7 @@ def _merged(left: str, right: str) -> str:
     return left.rpartition("\n")[0].removesuffix("\r") + ("\r\n" if own.endswith("\r") else "\n") + rest
 
 
-def _before(spaces: Sequence[str], item: str, newline: str, *, trailing: bool) -> list[str]:
+def _gaps_around_new_item(spaces: Sequence[str], item: str, newline: str, *, trailing: bool) -> list[str]:
     """Return the gaps on both sides of an item that comes behind the last one: in a line of its own, where they are."""
     last = spaces[-1]
     if "\n" not in last:
@@ -88,26 +88,26 @@ def _before(spaces: Sequence[str], item: str, newline: str, *, trailing: bool) -
     own, _, rest = last.partition("\n")
     lines = [gap.rpartition("\n")[2] for gap in spaces[:-1] if "\n" in gap]
     indent = lines[-1] if lines else " " * (len(rest) - len(rest.lstrip()) + 2)
-    return [_with_commas(own.removesuffix("\r"), 1) + newline + indent, ("," if trailing else "") + newline + rest]
+    return [_set_commas(own.removesuffix("\r"), 1) + newline + indent, ("," if trailing else "") + newline + rest]
 
 
-def _parts(gap: str) -> list[str]:
+def _split_comments(gap: str) -> list[str]:
     """Return a gap cut into comments and what stands between them."""
     return re.split(r"(#[^\n]*)", gap)
 
 
-def _commas(gap: str) -> int:
-    return sum(part.count(",") for part in _parts(gap) if not part.startswith("#"))
+def _count_commas(gap: str) -> int:
+    return sum(part.count(",") for part in _split_comments(gap) if not part.startswith("#"))
 
 
-def _with_commas(gap: str, wanted: int) -> str:
+def _set_commas(gap: str, count: int) -> str:
     """Return a gap with so many commas, none or one."""
-    parts, found = _parts(gap), 0
+    parts, found = _split_comments(gap), 0
     for place, part in enumerate(parts):
         if part.startswith("#"):
             continue
-        keep = max(0, wanted - found)
+        keep = max(0, count - found)
         head, *others = part.split(",")
         found += min(keep, len(others))
         parts[place] = head + "".join(("," if i < keep else "") + other for i, other in enumerate(others))
-    return "".join(parts) if found >= wanted else "," + "".join(parts)
+    return "".join(parts) if found >= count else "," + "".join(parts)

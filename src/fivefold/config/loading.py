@@ -12,12 +12,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from .. import paths
-from ..errors import ParamsError, shown
-from .schema import Params, conflicts
+from ..errors import ParamsError, format_value
+from .schema import Params, find_conflicts
 
 Tree = dict[str, Any]
 
-ENCODER = ("select", "autoencoder", "model")
+ENCODER_LOCATION = ("select", "autoencoder", "model")
 """Where a model may look for its encoder, which stands under `uses`."""
 
 
@@ -27,10 +27,10 @@ def load_params(path: Path = paths.PARAMS) -> Params:
     Raises:
         ParamsError: the file is missing, is not YAML, or breaks the schema; the first offence is named.
     """
-    return parse(read_tree(path), path)
+    return parse_params(read_yaml(path), path)
 
 
-def read_tree(path: Path = paths.PARAMS) -> Tree:
+def read_yaml(path: Path = paths.PARAMS) -> Tree:
     """Read `path` as plain dicts and lists, as DVC reads it."""
     try:
         tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
@@ -43,56 +43,58 @@ def read_tree(path: Path = paths.PARAMS) -> Tree:
         raise ParamsError(f"{path} must be YAML 1.2 in UTF-8, but is not: {reason}; mend that line") from None
     if not isinstance(tree, dict):
         raise ParamsError(
-            f"{path} must hold the blocks seed, training, datasets and models, but holds {shown(tree)}; write them"
+            f"{path} must hold the blocks seed, training, datasets and models, but holds {format_value(tree)}; write them"
         )
     return tree
 
 
-def parse(tree: Tree, path: Path = paths.PARAMS) -> Params:
+def parse_params(tree: Tree, path: Path = paths.PARAMS) -> Params:
     """Check a tree as `read_tree` returns it of `path`.
 
     Raises:
         ParamsError: the first offence, with dotted key, value, rule and remedy.
     """
-    _plain(tree, path)
+    _require_plain_values(tree, path)
     try:
-        params = _validated(with_inherited_training(tree))
+        params = _validate(apply_training_defaults(tree))
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_sentence(error)}") from None
-    for key, problem in conflicts(params):
+        raise ParamsError(f"{path}: {_format_error(error)}") from None
+    for key, problem in find_conflicts(params):
         raise ParamsError(f"{path}: {key}: {problem}")
     return params
 
 
-def unknown_keys(tree: Tree) -> list[str]:
+def find_unknown_keys(tree: Tree) -> list[str]:
     """Return the dotted keys of a tree, as `read_tree` returns it, that the schema does not know where they stand."""
     try:
-        _validated(with_inherited_training(tree))
+        _validate(apply_training_defaults(tree))
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        return [".".join(_located(each["loc"])[0]) for each in problems if each["type"] == "extra_forbidden"]
+        return [".".join(_resolve_location(each["loc"])[0]) for each in problems if each["type"] == "extra_forbidden"]
     return []
 
 
-def _validated(tree: Tree) -> Params:
+def _validate(tree: Tree) -> Params:
     # through JSON, where a list may become a tuple although the schema is strict
     return Params.model_validate_json(json.dumps(tree))
 
 
-def _plain(value: object, path: Path, key: str = "the whole", above: tuple[int, ...] = ()) -> None:
+def _require_plain_values(value: object, path: Path, key: str = "the whole", ancestors: tuple[int, ...] = ()) -> None:
     """Refuse what YAML can say and JSON cannot: dates, binary, keys that are no text, a block within itself."""
-    if id(value) in above:
+    if id(value) in ancestors:
         raise ParamsError(f"{path}: {key} must not contain itself, but does; write it out without an alias")
     match value:
         case dict():
             for inner, part in value.items():
-                _plain(inner, path, f"a key of {key}")
-                _plain(part, path, inner if key == "the whole" else f"{key}.{inner}", (*above, id(value)))
+                _require_plain_values(inner, path, f"a key of {key}")
+                _require_plain_values(
+                    part, path, inner if key == "the whole" else f"{key}.{inner}", (*ancestors, id(value))
+                )
                 if not isinstance(inner, str):
                     raise ParamsError(f"{path}: a key of {key} must be text, but is {inner!r}; put it in quotes")
         case list():
             for i, part in enumerate(value):
-                _plain(part, path, f"{key}.{i}", (*above, id(value)))
+                _require_plain_values(part, path, f"{key}.{i}", (*ancestors, id(value)))
         case str() if value.isprintable() or value.isascii():
             pass
         case None | bool() | int() | float():
@@ -101,25 +103,27 @@ def _plain(value: object, path: Path, key: str = "the whole", above: tuple[int, 
             raise ParamsError(f"{path}: {key} must be plain text or a number, but is {value!r}; put it in quotes")
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+def merge_blocks(base: Mapping[str, Any], override: Mapping[str, Any]) -> Tree:
     """Lay `over` over `base`, block by block; a block that gives itself another `name` replaces the base's."""
-    if over.get("name", base.get("name")) != base.get("name"):
-        return dict(over)
-    both = {key: merge(base[key], over[key]) for key in over if _are_blocks(base.get(key), over[key])}
-    return {**base, **over, **both}
+    if override.get("name", base.get("name")) != base.get("name"):
+        return dict(override)
+    both = {
+        key: merge_blocks(base[key], override[key]) for key in override if _are_blocks(base.get(key), override[key])
+    }
+    return {**base, **override, **both}
 
 
 def _are_blocks(*values: object) -> bool:
     return all(isinstance(value, Mapping) for value in values)
 
 
-def with_inherited_training(tree: Tree) -> Tree:
+def apply_training_defaults(tree: Tree) -> Tree:
     """Return a tree as `read_tree` returns it, each model's `training` laid over the base."""
     base, models = tree.get("training"), tree.get("models")
     if not _are_blocks(base, models):
         return tree
     merged = {
-        name: {**model, "training": merge(base, model["training"])}  # type: ignore[arg-type]
+        name: {**model, "training": merge_blocks(base, model["training"])}  # type: ignore[arg-type]
         if _are_blocks(model) and _are_blocks(model.get("training"))
         else model
         for name, model in models.items()  # type: ignore[union-attr]
@@ -127,14 +131,14 @@ def with_inherited_training(tree: Tree) -> Tree:
     return {**tree, "models": merged}
 
 
-def _sentence(error: ValidationError) -> str:
+def _format_error(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     # a fault in the base shows again in every model that inherits it: the base comes first
     first = min(problems, key=lambda problem: problem["loc"][0] == "models")
     location = first["loc"]
     if first["type"].startswith("union_tag"):
         location = (*location, first["ctx"]["discriminator"].strip("'"))
-    path, keys = _located(location)
+    path, keys = _resolve_location(location)
     key = ".".join(path) or "the whole"
     if first["loc"][-1:] == ("[key]",) and len(first["loc"]) == 3:
         key = f"a name under `{first['loc'][0]}`"
@@ -146,21 +150,21 @@ def _sentence(error: ValidationError) -> str:
             wrong = str(first["loc"][-1])
             near = get_close_matches(wrong, keys, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else "remove it; params.schema.json lists the keys"
-            if first["loc"][-3:] == ENCODER:
+            if first["loc"][-3:] == ENCODER_LOCATION:
                 remedy = f"write `uses: {value}` beside `select`"
-            text = f"{key} is not a known key, but holds {shown(value)}; {remedy}"
+            text = f"{key} is not a known key, but holds {format_value(value)}; {remedy}"
         case "union_tag_invalid":
             tags, tag = first["ctx"]["expected_tags"], first["ctx"]["tag"]
             text = f"{key} must be one of {tags}, but is {tag!r}; choose one of them"
         case _:
             said = first["msg"].replace("an object", "a block of keys")
             rule = re.sub(r"^\w+ should |,? after validation.*", "", said)
-            text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {shown(value)}; change it"
+            text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {format_value(value)}; change it"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{text}{more}".replace("\n", r"\n")
 
 
-def _located(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
+def _resolve_location(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
     """Return the keys of the file that lead to a pydantic location, and those that may stand where it ends.
 
     A location also names the tags of unions, for which no key stands in the file: the schema says which they are.
@@ -168,7 +172,7 @@ def _located(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
     node: Any = Params.model_json_schema()
     blocks, path, keys = node["$defs"], list[str](), set[str]()
     for depth, part in enumerate(location):
-        node = _resolved(node, blocks)
+        node = _resolve_ref(node, blocks)
         if part in (tags := node.get("discriminator", {}).get("mapping", {})):
             node = {"$ref": tags[part]} if isinstance(tags[part], str) else tags[part]
             continue
@@ -181,8 +185,8 @@ def _located(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
     return path, keys
 
 
-def _resolved(node: Any, blocks: Tree) -> Any:
+def _resolve_ref(node: Any, definitions: Tree) -> Any:
     """Return what a node of the JSON schema refers to; of something or null, the something."""
     while "$ref" in node or "anyOf" in node:
-        node = blocks[node["$ref"].rpartition("/")[2]] if "$ref" in node else node["anyOf"][0]
+        node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node["anyOf"][0]
     return node

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from .base import Name, Strict
+from .base import Name, StrictModel
 from .networks.autoencoder import Autoencoder
 from .networks.cnn import Cnn
 from .networks.cyclegan import Cyclegan
@@ -17,27 +17,27 @@ from .networks.gan import Gan
 from .networks.mlp import Mlp
 from .networks.rnn import Rnn
 from .search import Study
-from .selection import Selection
+from .selection import SelectionConfig
 from .training import Training
 
-Network = Annotated[Mlp | Cnn | Rnn | Autoencoder | Gan | Cyclegan, Field(discriminator="family")]
+NetworkConfig = Annotated[Mlp | Cnn | Rnn | Autoencoder | Gan | Cyclegan, Field(discriminator="family")]
 
 
-NOTHING = "none"
+NO_MODEL = "none"
 """What `uses` says where no other model is used: DVC needs the key in every model."""
 
 
-class Model(Strict):
+class Model(StrictModel):
     """One network on one dataset."""
 
     dataset: Name = Field(description="a name under `datasets`")
-    uses: Name = Field(
+    depends_on: Name = Field(
         description="a model under `models` that is trained before: an autoencoder whose codes select {method:"
         " autoencoder} takes, or a classifier by which what a gan or a cyclegan makes is compared with real records;"
         " none"
     )
-    select: Selection
-    network: Network
+    select: SelectionConfig
+    network: NetworkConfig
     training: Training = Field(description="what differs from the `training` block at the top; {} if nothing does")
     search: Annotated[Mapping[str, Any], AfterValidator(MappingProxyType)] = Field(
         default={},
@@ -49,6 +49,6 @@ class Model(Strict):
     study: Study = Field(default=Study(), exclude=True, description="how `fivefold study` searches")
 
     @property
-    def lender(self) -> str | None:
+    def source_model(self) -> str | None:
         """The model that `uses` names."""
-        return None if self.uses == NOTHING else self.uses
+        return None if self.depends_on == NO_MODEL else self.depends_on

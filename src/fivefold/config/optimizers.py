@@ -4,95 +4,98 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import Strict
+from .base import StrictModel
 
-Rate = Annotated[float, Field(gt=0, description="learning rate; the peak of the schedule")]
-Decay = Annotated[float, Field(ge=0, description="L2 on weights, not on biases and norms")]
-Beta = Annotated[float, Field(ge=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, description="learning rate; the peak of the schedule")]
+WeightDecay = Annotated[float, Field(ge=0, description="L2 on weights, not on biases and norms")]
+MomentumFactor = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Adam(Strict):
+class Adam(StrictModel):
     """Kingma & Ba 2015; adamw is Loshchilov & Hutter 2019; nadam is Dozat 2016."""
 
     name: Literal["adam", "adamw", "nadam"]
-    lr: Rate
-    weight_decay: Decay = 0.0
-    beta1: Beta = Field(default=0.9, description="memory of the gradient's mean")
-    beta2: Beta = Field(default=0.999, description="memory of the gradient's square")
+    lr: LearningRate
+    weight_decay: WeightDecay = 0.0
+    beta1: MomentumFactor = Field(default=0.9, description="memory of the gradient's mean")
+    beta2: MomentumFactor = Field(default=0.999, description="memory of the gradient's square")
 
 
-class Sgd(Strict):
+class Sgd(StrictModel):
     """Stochastic gradient descent with momentum."""
 
     name: Literal["sgd"]
-    lr: Rate
-    weight_decay: Decay = 0.0
-    momentum: Beta = 0.9
+    lr: LearningRate
+    weight_decay: WeightDecay = 0.0
+    momentum: MomentumFactor = 0.9
     nesterov: bool = Field(default=False, description="look ahead by the momentum, which must then be above 0")
 
 
-class Rmsprop(Strict):
+class Rmsprop(StrictModel):
     """Tieleman & Hinton 2012."""
 
     name: Literal["rmsprop"]
-    lr: Rate
-    weight_decay: Decay = 0.0
-    momentum: Beta = 0.0
-    alpha: Beta = Field(default=0.99, description="memory of the gradient's square")
+    lr: LearningRate
+    weight_decay: WeightDecay = 0.0
+    momentum: MomentumFactor = 0.0
+    alpha: MomentumFactor = Field(default=0.99, description="memory of the gradient's square")
 
 
-Optimizer = Annotated[Adam | Sgd | Rmsprop, Field(discriminator="name")]
+OptimizerConfig = Annotated[Adam | Sgd | Rmsprop, Field(discriminator="name")]
 
-Warmup = Annotated[float, Field(ge=0, description="epochs of a straight rise from 0 before the schedule begins")]
-Factor = Annotated[float, Field(gt=0, lt=1)]
+WarmupEpochs = Annotated[float, Field(ge=0, description="epochs of a straight rise from 0 before the schedule begins")]
+DecayFactor = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Constant(Strict):
+class ConstantSchedule(StrictModel):
     """The learning rate as it is."""
 
     name: Literal["constant"]
-    warmup: Warmup = 0.0
+    warmup_epochs: WarmupEpochs = 0.0
 
 
-class StepDown(Strict):
+class StepSchedule(StrictModel):
     """Times `factor` every so many epochs."""
 
     name: Literal["step"]
-    every: int = Field(gt=0, description="epochs")
-    factor: Factor = 0.1
-    warmup: Warmup = 0.0
+    step_size: int = Field(gt=0, description="epochs")
+    gamma: DecayFactor = 0.1
+    warmup_epochs: WarmupEpochs = 0.0
 
 
-class Exponential(Strict):
+class ExponentialSchedule(StrictModel):
     """Times `factor` every epoch."""
 
     name: Literal["exponential"]
-    factor: Factor
-    warmup: Warmup = 0.0
+    gamma: DecayFactor
+    warmup_epochs: WarmupEpochs = 0.0
 
 
-class Cosine(Strict):
+class CosineSchedule(StrictModel):
     """Half a cosine, step by step, down to `floor` (Loshchilov & Hutter 2017)."""
 
     name: Literal["cosine"]
-    floor: float = Field(default=0.0, ge=0, lt=1, description="share of the learning rate at the end")
-    warmup: Warmup = 0.0
+    min_lr_ratio: float = Field(default=0.0, ge=0, lt=1, description="share of the learning rate at the end")
+    warmup_epochs: WarmupEpochs = 0.0
 
 
-class OneCycle(Strict):
+class OneCycleSchedule(StrictModel):
     """Up from a 25th to the learning rate, then down to almost 0 (Smith & Topin 2018)."""
 
     name: Literal["one_cycle"]
-    rise: float = Field(default=0.3, gt=0, lt=1, description="share of the steps that go up")
+    pct_start: float = Field(default=0.3, gt=0, lt=1, description="share of the steps that go up")
 
 
-class Plateau(Strict):
+class PlateauSchedule(StrictModel):
     """Times `factor` when the validation loss did not fall for more than `patience` epochs."""
 
     name: Literal["plateau"]
     patience: int = Field(default=5, ge=0, description="epochs")
-    factor: Factor = 0.1
-    warmup: Warmup = 0.0
+    factor: DecayFactor = 0.1
+    warmup_epochs: WarmupEpochs = 0.0
 
 
-Schedule = Annotated[Constant | StepDown | Exponential | Cosine | OneCycle | Plateau, Field(discriminator="name")]
+ScheduleConfig = Annotated[
+    ConstantSchedule | StepSchedule | ExponentialSchedule | CosineSchedule | OneCycleSchedule | PlateauSchedule,
+    Field(discriminator="name"),
+]

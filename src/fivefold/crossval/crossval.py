@@ -14,33 +14,41 @@ from statistics import fmean
 
 from pydantic import Field, JsonValue
 
-from ..config.base import Strict
+from ..config.base import StrictModel
 from ..config.loading import load_params
 from ..config.models import Model
 from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..config.schema import Params
-from ..data.dataset import Parts
+from ..data.dataset import SplitIndices
 from ..data.schema import Schema
-from ..data.splitting import Index, folds
+from ..data.splitting import Indices, split_folds
 from ..errors import ParamsError, TrainingError
-from ..folds import NOTHING, Fold, Rows, need_lender, refuse_leaks, set_aside, share_of
+from ..folds import (
+    EMPTY_INDICES,
+    Fold,
+    SplitDataset,
+    check_leakage,
+    hold_out,
+    require_source_model,
+    validation_fraction,
+)
 from ..training.vectorized.job import Job
-from ..tuning.scoring import Goal, bounds, goal_of, goals_of
-from ..tuning.scoring import scores as scores_of
-from ..tuning.space import Space
-from ..tuning.space_check import check_corners
-from .jobs import Trained
+from ..tuning.scoring import ObjectiveMetric, available_objective_metrics, score_bounds, select_objective_metric
+from ..tuning.scoring import score_model as scores_of
+from ..tuning.space import SearchSpace
+from ..tuning.space_check import validate_bounds
+from .jobs import TrainingResult
 
 
-class Plan(Strict):
+class Plan(StrictModel):
     """What is asked for.
 
     names: of models. seed: of folds and trainings; None: that of params.yaml. nested: search within each fold.
     trials: of each such search; None: as `study` of the model says.
     """
 
-    names: tuple[str, ...] = Field(min_length=1)
+    model_names: tuple[str, ...] = Field(min_length=1)
     folds: int = Field(ge=2)
     repeats: int = Field(default=1, ge=1)
     seed: int | None = None
@@ -48,26 +56,26 @@ class Plan(Strict):
     trials: int | None = None
 
     @property
-    def title(self) -> str:
+    def file_stem(self) -> str:
         """What its results are kept under; a model's name has neither + nor a point in it."""
-        return "+".join(self.names) + (".nested" if self.nested else "")
+        return "+".join(self.model_names) + (".nested" if self.nested else "")
 
 
-class Winner(Strict):
+class InnerBestTrial(StrictModel):
     """What a search within a fold found.
 
     values: by dotted key. inner: the score by which it won, the mean over inner folds. trials: in all. ended: those
     that have a score.
     """
 
-    values: dict[str, JsonValue]
+    params: dict[str, JsonValue]
     metric: str
-    inner: float
-    trials: int
-    ended: int
+    inner_score: float
+    n_trials: int
+    n_complete: int
 
 
-class Result(Strict):
+class FoldResult(StrictModel):
     """What came of a model on one fold.
 
     repeat, fold: from 1. rows: learnt, set aside, held out. scores: by metric, of the rows held out. error: why there
@@ -77,48 +85,48 @@ class Result(Strict):
     model: str
     repeat: int
     fold: int
-    rows: dict[str, int]
+    n_rows: dict[str, int]
     scores: dict[str, float] = Field(default={})
     error: str = ""
-    epochs: int = 0
-    kept_epoch: int = 0
+    n_epochs: int = 0
+    best_epoch: int = 0
     seconds: float = 0.0
-    winner: Winner | None = None
+    best_trial: InnerBestTrial | None = None
 
 
 @dataclass(frozen=True)
-class Division:
+class FoldSplit:
     """Rows of one fold: held out, and learnt, which are `train` and those that are set `aside`. seed: of trainings."""
 
     repeat: int
     fold: int
-    learnt: Index
-    train: Index
-    aside: Index
-    held: Index
+    train_validation: Indices
+    train: Indices
+    validation: Indices
+    test: Indices
     seed: int
 
-    def parts(self, model: Model) -> Parts:
+    def split_indices(self, model: Model) -> SplitIndices:
         """Return the sets of the pipeline: rows held out are test rows.
 
         The score of a network that makes records is that of an epoch, so rows held out choose that too.
         """
         if isinstance(model.network, Gan | Cyclegan):
-            return {"train": self.learnt, "validation": self.held, "test": self.held}
-        return {"train": self.train, "validation": self.aside, "test": self.held}
+            return {"train": self.train_validation, "validation": self.test, "test": self.test}
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 @dataclass(frozen=True)
-class Crossval:
+class CrossValidation:
     """A plan with the models, rows and, if nested, spaces that it is about."""
 
     plan: Plan
     params: Params
-    rows: Rows
-    spaces: Mapping[str, Space]
+    split_dataset: SplitDataset
+    search_spaces: Mapping[str, SearchSpace]
 
     @classmethod
-    def read(cls, plan: Plan) -> "Crossval":
+    def read(cls, plan: Plan) -> "CrossValidation":
         """Read what a plan is about from params.yaml.
 
         Raises:
@@ -127,13 +135,13 @@ class Crossval:
             DataError: the source of the dataset breaks a rule, or its rows do not suffice.
         """
         params = load_params()
-        _refuse(plan, params)
-        spaces = {name: Space.read(name) for name in plan.names if plan.nested}
+        _validate_plan(plan, params)
+        spaces = {name: SearchSpace.read(name) for name in plan.model_names if plan.nested}
         for space in spaces.values():
-            _refuse_search(space, plan.folds)
-        block = params.dataset(params.models[plan.names[0]].dataset)
-        crossval = cls(plan, params, Rows.read(block, params.seed), spaces)
-        crossval.same_metrics()
+            _validate_search(space, plan.folds)
+        block = params.dataset(params.models[plan.model_names[0]].dataset)
+        crossval = cls(plan, params, SplitDataset.read(block, params.seed), spaces)
+        crossval.require_same_metrics()
         return crossval
 
     @property
@@ -142,86 +150,104 @@ class Crossval:
         return self.params.seed if self.plan.seed is None else self.plan.seed
 
     @cached_property
-    def divisions(self) -> list[Division]:
+    def fold_splits(self) -> list[FoldSplit]:
         """The folds of all models, each repeat's behind the one before."""
-        keys, parts, by = self.rows.raw.keys, self.rows.parts, self.rows.block.split.by
-        share, found = share_of(parts), []
+        keys, parts, by = (
+            self.split_dataset.raw.keys,
+            self.split_dataset.indices,
+            self.split_dataset.dataset_params.split.by,
+        )
+        share, found = validation_fraction(parts), []
         for repeat in range(self.plan.repeats):
             seed = (self.seed + repeat) % 2**32
-            for fold, (learnt, held) in enumerate(folds(keys, parts, by, self.plan.folds, seed)):
-                train, aside = set_aside(keys, learnt, by, share, seed)
-                found.append(Division(repeat + 1, fold + 1, learnt, train, aside, held, seed))
+            for fold, (learnt, held) in enumerate(split_folds(keys, parts, by, self.plan.folds, seed)):
+                train, aside = hold_out(keys, learnt, by, share, seed)
+                found.append(FoldSplit(repeat + 1, fold + 1, learnt, train, aside, held, seed))
         return found
 
     @property
-    def ratio(self) -> float:
+    def test_train_ratio(self) -> float:
         """Rows held out over rows learnt, the mean over folds."""
-        return fmean(len(each.held) / len(each.learnt) for each in self.divisions)
+        return fmean(len(each.test) / len(each.train_validation) for each in self.fold_splits)
 
     @cached_property
-    def goal(self) -> Goal:
+    def objective_metric(self) -> ObjectiveMetric:
         """The leading metric."""
-        name = self.plan.names[0]
-        return goal_of(name, self.params.models[name], self._schema, self.params.models[name].study)
+        name = self.plan.model_names[0]
+        return select_objective_metric(name, self.params.models[name], self._schema, self.params.models[name].study)
 
     @cached_property
     def _schema(self) -> Schema:
         """Of the data, as the first fold has it."""
-        first = self.divisions[0]
-        return self.rows.raw.encode({"train": first.train, "validation": first.aside, "test": NOTHING}).schema
+        first = self.fold_splits[0]
+        return self.split_dataset.raw.encode(
+            {"train": first.train, "validation": first.validation, "test": EMPTY_INDICES}
+        ).schema
 
-    def goals(self, name: str) -> dict[str, Goal]:
+    def objective_metrics(self, model_name: str) -> dict[str, ObjectiveMetric]:
         """Return every metric of a model of which more or less is better, its leading one first."""
-        return goals_of(self.params.models[name], self._schema)
+        return available_objective_metrics(self.params.models[model_name], self._schema)
 
-    def bounds(self, name: str) -> dict[str, tuple[float, float]]:
+    def score_bounds(self, model_name: str) -> dict[str, tuple[float, float]]:
         """Return between which values scores of a model always lie, of those of which that is known."""
-        return bounds(self.params.models[name], self._schema)
+        return score_bounds(self.params.models[model_name], self._schema)
 
-    def same_metrics(self) -> None:
+    def require_same_metrics(self) -> None:
         """Refuse to compare models that are scored by different metrics, by a `ParamsError`."""
-        every = [(name, set(self.goals(name))) for name in self.plan.names]
+        every = [(name, set(self.objective_metrics(name))) for name in self.plan.model_names]
         for name, metrics in every[1:]:
             if metrics != every[0][1]:
                 raise ParamsError(
-                    f"models to compare must have the same metrics, but {every[0][0]} has {_listed(every[0][1])} and"
-                    f" {name} {_listed(metrics)}; compare models of one purpose"
+                    f"models to compare must have the same metrics, but {every[0][0]} has {_join_names(every[0][1])} and"
+                    f" {name} {_join_names(metrics)}; compare models of one purpose"
                 )
 
-    def job(self, division: Division, model: Model, seed: int) -> Job:
+    def build_job(self, fold_split: FoldSplit, model: Model, seed: int) -> Job:
         """Return the training of a model on one fold, all that stands before the network fitted to its training rows.
 
         Raises:
             DataError: `select` asks for what these rows have not.
             ArtifactError: the model that `uses` names was not trained.
         """
-        fold = Fold(self.rows, division.parts(model))
-        return Job(model, *fold.prepared(model, seed), seed)
+        fold = Fold(self.split_dataset, fold_split.split_indices(model))
+        return Job(model, *fold.prepare(model, seed), seed)
 
 
-def judge(name: str, division: Division, job: Job, done: Trained, winner: Winner | None = None) -> Result:
+def evaluate_fold(
+    model_name: str,
+    fold_split: FoldSplit,
+    job: Job,
+    training_result: TrainingResult,
+    best_trial: InnerBestTrial | None = None,
+) -> FoldResult:
     """Return what came of a job: scores of the rows held out, or why there are none."""
     sets = {"learnt": job.dataset.train, "aside": job.dataset.validation, "held_out": job.dataset.test}
-    rows, found, error = {key: len(records) for key, records in sets.items()}, dict[str, float](), done.error
-    if done.saved is not None:
+    rows, found, error = {key: len(records) for key, records in sets.items()}, dict[str, float](), training_result.error
+    if training_result.trained_model is not None:
         try:
-            found = scores_of(job.params, done.saved, job.dataset.test, done.epochs, done.kept_epoch)
+            found = scores_of(
+                job.params,
+                training_result.trained_model,
+                job.dataset.test,
+                training_result.metrics_by_epoch,
+                training_result.best_epoch,
+            )
         except TrainingError as why:
             error = str(why)
     if wrong := [metric for metric, value in found.items() if not math.isfinite(value)]:
         found, error = {}, f"{wrong[0]} must be finite, but is not: the rows held out do not suffice for it"
-    return Result(
-        model=name, repeat=division.repeat, fold=division.fold, rows=rows, scores=found, error=error,
-        epochs=len(done.epochs), kept_epoch=done.kept_epoch, seconds=round(done.seconds, 2), winner=winner,
+    return FoldResult(
+        model=model_name, repeat=fold_split.repeat, fold=fold_split.fold, n_rows=rows, scores=found, error=error,
+        n_epochs=len(training_result.metrics_by_epoch), best_epoch=training_result.best_epoch, seconds=round(training_result.seconds, 2), best_trial=best_trial,
     )  # fmt: skip
 
 
-def _refuse(plan: Plan, params: Params) -> None:
-    if twice := [name for i, name in enumerate(plan.names) if name in plan.names[:i]]:
+def _validate_plan(plan: Plan, params: Params) -> None:
+    if twice := [name for i, name in enumerate(plan.model_names) if name in plan.model_names[:i]]:
         raise ParamsError(f"models to compare must differ, but {twice[0]!r} stands there twice; name it once")
     if plan.trials is not None and not plan.nested:
         raise ParamsError(f"--trials is of searches within folds, but --nested is missing ({plan.trials}); add it")
-    first, *others = plan.names
+    first, *others = plan.model_names
     model = params.model(first)
     for name in others:
         if (dataset := params.model(name).dataset) != model.dataset:
@@ -234,13 +260,13 @@ def _refuse(plan: Plan, params: Params) -> None:
             f"folds of {model.dataset} follow time, so each repeat would have the same ones, but --repeats is"
             f" {plan.repeats}; leave it out, and raise --folds for more of them"
         )
-    for name in plan.names:
+    for name in plan.model_names:
         model = params.models[name]
-        refuse_leaks(name, model, plan.folds)
-        need_lender(name, model)
+        check_leakage(name, model, plan.folds)
+        require_source_model(name, model)
 
 
-def _refuse_search(space: Space, folds: int) -> None:
+def _validate_search(space: SearchSpace, n_folds: int) -> None:
     if not space.ranges:
         raise ParamsError(
             f"models.{space.name}.search must say what is searched within folds, but is missing; write a range where a"
@@ -251,8 +277,8 @@ def _refuse_search(space: Space, folds: int) -> None:
             f"models.{space.name}.study.objectives must be [score] for a search within folds, which has one winner, but"
             f" is {list(objectives)}; change it"
         )
-    check_corners(space, lambda model: refuse_leaks(space.name, model, folds))
+    validate_bounds(space, lambda model: check_leakage(space.name, model, n_folds))
 
 
-def _listed(names: set[str]) -> str:
+def _join_names(names: set[str]) -> str:
     return ", ".join(sorted(names))

@@ -9,33 +9,33 @@ from pathlib import Path
 from statistics import fmean
 
 from ..errors import TrainingError
-from ..models.serialization import Saved
+from ..models.serialization import TrainedModel
 from ..training.callbacks import Metrics
-from ..training.vectorized.eligibility import why_not
-from ..training.vectorized.fit import OnEpoch, fit_stack
+from ..training.vectorized.eligibility import ineligible_reason
+from ..training.vectorized.fit import OnEpoch, fit_vectorized
 from ..training.vectorized.job import Job
-from ..tuning.execution.objective import train
+from ..tuning.execution.objective import train_model
 
-LARGEST = 2**28
+MAX_GROUP_VALUES = 2**28
 """Numbers in the rows of networks that learn at once."""
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What came of a job.
 
     saved: the model; None if it could not be trained. epochs: what each measured. kept_epoch: the one whose weights it
     has, from 1. seconds: its share of the time. error: why it could not be trained; empty if it could.
     """
 
-    saved: Saved | None
-    epochs: list[Metrics]
-    kept_epoch: int
+    trained_model: TrainedModel | None
+    metrics_by_epoch: list[Metrics]
+    best_epoch: int
     seconds: float
     error: str = ""
 
 
-def train_all(name: str, jobs: Iterable[Job], work: Path) -> Iterator[tuple[Job, Trained]]:
+def train_jobs(model_name: str, jobs: Iterable[Job], work_dir: Path) -> Iterator[tuple[Job, TrainingResult]]:
     """Train the network of each job; yield each with what came of it, in their order.
 
     Small networks of one architecture learn at once, others one after the other, each only made when its turn comes.
@@ -46,60 +46,64 @@ def train_all(name: str, jobs: Iterable[Job], work: Path) -> Iterator[tuple[Job,
         ParamsError: the network does not fit the shape of the data, or training does not fit the machine.
         ArtifactError: the model that judges was not trained.
     """
-    for group in _groups(jobs):
-        yield from _one_by_one(name, group, work) if len(group) == 1 or why_not(group) else _at_once(name, group)
+    for group in _group_jobs(jobs):
+        yield from (
+            _train_sequentially(model_name, group, work_dir)
+            if len(group) == 1 or ineligible_reason(group)
+            else _train_vectorized(model_name, group)
+        )
 
 
-def _groups(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+def _group_jobs(jobs: Iterable[Job]) -> Iterator[list[Job]]:
     """Yield jobs that might learn at once, as many as lie in memory together."""
     group: list[Job] = []
     numbers = 0
     for job in jobs:
         more = job.dataset.train.x.size + job.dataset.validation.x.size
-        if group and (why_not([job]) or numbers + more > LARGEST):
+        if group and (ineligible_reason([job]) or numbers + more > MAX_GROUP_VALUES):
             yield group
             group, numbers = [], 0
         group.append(job)
         numbers += more
-        if why_not(group[:1]):
+        if ineligible_reason(group[:1]):
             yield group
             group, numbers = [], 0
     if group:
         yield group
 
 
-def _at_once(name: str, jobs: Sequence[Job]) -> Iterator[tuple[Job, Trained]]:
+def _train_vectorized(model_name: str, jobs: Sequence[Job]) -> Iterator[tuple[Job, TrainingResult]]:
     started = time.monotonic()
-    outcomes = fit_stack(name, jobs, _tell(name))
+    outcomes = fit_vectorized(model_name, jobs, _epoch_printer(model_name))
     seconds = (time.monotonic() - started) / len(jobs)
     for job, outcome in zip(jobs, outcomes, strict=True):
         assert outcome is not None  # none was stopped
         if not outcome.error:
-            yield job, Trained(outcome.saved, outcome.epochs, outcome.kept_epoch, seconds)
+            yield job, TrainingResult(outcome.trained_model, outcome.metrics_by_epoch, outcome.best_epoch, seconds)
             continue
-        yield job, Trained(None, outcome.epochs, 0, seconds, outcome.error)
+        yield job, TrainingResult(None, outcome.metrics_by_epoch, 0, seconds, outcome.error)
 
 
-def _tell(name: str) -> OnEpoch:
+def _epoch_printer(model_name: str) -> OnEpoch:
     """Return what prints how far a stack is."""
 
     def told(epoch: int, places: Sequence[int], metrics: Sequence[Metrics]) -> tuple[int, ...]:
         loss = fmean(each["val/loss"] for each in metrics) if metrics else math.nan
-        print(f"{name}  epoch {epoch + 1}, {len(places)} at once  val/loss {loss:.4g}", flush=True)
+        print(f"{model_name}  epoch {epoch + 1}, {len(places)} at once  val/loss {loss:.4g}", flush=True)
         return ()
 
     return told
 
 
-def _one_by_one(name: str, jobs: Iterable[Job], work: Path) -> Iterator[tuple[Job, Trained]]:
+def _train_sequentially(model_name: str, jobs: Iterable[Job], work_dir: Path) -> Iterator[tuple[Job, TrainingResult]]:
     for job in jobs:
-        shutil.rmtree(work, ignore_errors=True)  # of another training, from which this one must not go on
+        shutil.rmtree(work_dir, ignore_errors=True)  # of another training, from which this one must not go on
         started = time.monotonic()
         try:
-            found = train(name, job.params, job.dataset, job.chain, job.seed, work, lambda *_: None)
-            done = Trained(*found, time.monotonic() - started)
+            found = train_model(model_name, job.params, job.dataset, job.pipeline, job.seed, work_dir, lambda *_: None)
+            done = TrainingResult(*found, time.monotonic() - started)
         except TrainingError as error:
-            done = Trained(None, [], 0, time.monotonic() - started, str(error))
+            done = TrainingResult(None, [], 0, time.monotonic() - started, str(error))
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(work_dir, ignore_errors=True)
         yield job, done

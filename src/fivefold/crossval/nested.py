@@ -16,71 +16,75 @@ import optuna
 from optuna.trial import TrialState
 
 from .. import paths
-from ..folds import NOTHING
-from ..tuning.execution.objective import Running
-from ..tuning.execution.trials import Trials
-from ..tuning.execution.vectorized import BATCH, run_together, stackable
-from ..tuning.identity import REASON, VALUES
-from ..tuning.samplers import Sampling
+from ..folds import EMPTY_INDICES
+from ..tuning.execution.objective import TrialRunner
+from ..tuning.execution.trials import TrialQueue
+from ..tuning.execution.vectorized import TRIALS_PER_BATCH, can_vectorize, run_vectorized
+from ..tuning.identity import REASON, TRIAL_PARAMS
+from ..tuning.samplers import SamplerFactory
 from ..tuning.search import Search
-from .crossval import Crossval, Division, Result, Winner, judge
-from .jobs import Trained, train_all
+from .crossval import CrossValidation, FoldResult, FoldSplit, InnerBestTrial, evaluate_fold
+from .jobs import TrainingResult, train_jobs
 
 
-def result(crossval: Crossval, name: str, division: Division, work: Path) -> Result:
+def run_nested_fold(crossval: CrossValidation, model_name: str, fold_split: FoldSplit, work_dir: Path) -> FoldResult:
     """Search on the training rows of a fold, train the winner on them, and score it on the rows held out.
 
     Raises:
         DataError: the rows do not suffice for the inner folds.
     """
     started = time.monotonic()
-    search = _search(crossval, name, division)
-    trials = _run(search, f"{crossval.plan.title}-{division.repeat}-{division.fold}", crossval.plan.trials)
-    best = trials.best()
-    if best is None or best.value is None:
-        job = crossval.job(division, search.space.base, division.seed)
-        last = trials.all()[-1].user_attrs.get(REASON, "it has no score")
-        why = f"no trial of {len(trials.all())} has a score, the last one since {last}"
-        return judge(name, division, job, Trained(None, [], 0, time.monotonic() - started, why))
-    values: dict[str, Any] = best.user_attrs[VALUES]
-    job = crossval.job(division, search.space.model(values), division.seed)
-    ((_, done),) = train_all(name, [job], work)
-    winner = Winner(
-        values=values,
-        metric=search.goal.name,
-        inner=best.value,
-        trials=len(trials.all()),
-        ended=len(trials.all(TrialState.COMPLETE)),
+    search = _build_search(crossval, model_name, fold_split)
+    trials = _run_search(
+        search, f"{crossval.plan.file_stem}-{fold_split.repeat}-{fold_split.fold}", crossval.plan.trials
     )
-    return judge(name, division, job, replace(done, seconds=time.monotonic() - started), winner)
+    best = trials.best_trial()
+    if best is None or best.value is None:
+        job = crossval.build_job(fold_split, search.space.base_model, fold_split.seed)
+        last = trials.get_trials()[-1].user_attrs.get(REASON, "it has no score")
+        why = f"no trial of {len(trials.get_trials())} has a score, the last one since {last}"
+        return evaluate_fold(model_name, fold_split, job, TrainingResult(None, [], 0, time.monotonic() - started, why))
+    values: dict[str, Any] = best.user_attrs[TRIAL_PARAMS]
+    job = crossval.build_job(fold_split, search.space.build_model(values), fold_split.seed)
+    ((_, done),) = train_jobs(model_name, [job], work_dir)
+    winner = InnerBestTrial(
+        params=values,
+        metric=search.objective_metric.name,
+        inner_score=best.value,
+        n_trials=len(trials.get_trials()),
+        n_complete=len(trials.get_trials(TrialState.COMPLETE)),
+    )
+    return evaluate_fold(model_name, fold_split, job, replace(done, seconds=time.monotonic() - started), winner)
 
 
-def _search(crossval: Crossval, name: str, division: Division) -> Search:
+def _build_search(crossval: CrossValidation, model_name: str, fold_split: FoldSplit) -> Search:
     """Return the search of a model whose rows are the training rows of a fold alone."""
-    space = crossval.spaces[name]
-    parts = {"train": division.train, "validation": division.aside, "test": NOTHING}
-    return Search(replace(space, tree={**space.tree, "seed": division.seed}), replace(crossval.rows, parts=parts))
+    space = crossval.search_spaces[model_name]
+    parts = {"train": fold_split.train, "validation": fold_split.validation, "test": EMPTY_INDICES}
+    return Search(
+        replace(space, tree={**space.tree, "seed": fold_split.seed}), replace(crossval.split_dataset, indices=parts)
+    )
 
 
-def _run(search: Search, title: str, asked: int | None) -> Trials:
+def _run_search(search: Search, study_name: str, n_trials: int | None) -> TrialQueue:
     """Run a study that is kept in memory."""
-    total = asked or search.study.trials
-    sampling = Sampling.of(search.study, search.space, total)
+    total = n_trials or search.study.n_trials
+    sampling = SamplerFactory.from_study(search.study, search.space, total)
     study = optuna.create_study(directions=search.directions(), sampler=optuna.samplers.RandomSampler())
-    trials = Trials(title, study)
-    shutil.rmtree(paths.study(title), ignore_errors=True)  # checkpoints of one that was killed
-    for values in search.space.first():
+    trials = TrialQueue(study_name, study)
+    shutil.rmtree(paths.study_dir(study_name), ignore_errors=True)  # checkpoints of one that was killed
+    for values in search.space.initial_trials():
         study.enqueue_trial(values)
-    total = sampling.most(total, trials.all())
-    together = stackable(search)
-    size = BATCH if together else 1
+    total = sampling.max_trials(total, trials.get_trials())
+    together = can_vectorize(search)
+    size = TRIALS_PER_BATCH if together else 1
     for start in range(0, total, size):
         every = []
         for number in range(start, min(start + size, total)):
-            study.sampler = sampling.sampler(number, trials.all())
-            every.append(Running(search, trials, study.ask()))
+            study.sampler = sampling.sampler_for_trial(number, trials.get_trials())
+            every.append(TrialRunner(search, trials, study.ask()))
             search.space.suggest(every[-1].trial)  # its values are chosen: the next one's sampler sees them
-        for number, state in enumerate(run_together(every) if together else [one.run() for one in every], start):
-            print(f"{title}: trial {number}: {state.name.lower()}", flush=True)
-    shutil.rmtree(paths.study(title), ignore_errors=True)
+        for number, state in enumerate(run_vectorized(every) if together else [one.run() for one in every], start):
+            print(f"{study_name}: trial {number}: {state.name.lower()}", flush=True)
+    shutil.rmtree(paths.study_dir(study_name), ignore_errors=True)
     return trials

@@ -14,29 +14,33 @@ from numpy.typing import NDArray
 from .dataset import Array
 from .schema import Schema
 
-Naive = Literal["none", "last", "season"]
+NaiveMethod = Literal["none", "last", "seasonal"]
 
 
-def places(schema: Schema, naive: Naive) -> NDArray[np.int64]:
+def naive_indices(schema: Schema, method: NaiveMethod) -> NDArray[np.int64]:
     """Return where in a flattened window (steps, columns) each value's naive forecast stands, (values,).
 
     last: the target's last step (persistence). season: the step of the last whole season that is as far into it.
     none: nowhere, (0,).
     """
-    if naive == "none":
+    if method == "none":
         return np.arange(0)
     steps, columns = schema.shape
     targets = len(schema.values) // schema.horizon
     step, target = np.divmod(np.arange(len(schema.values)), targets)
-    row = np.full(len(step), steps - 1) if naive == "last" else steps - schema.season + step % schema.season
+    row = (
+        np.full(len(step), steps - 1)
+        if method == "last"
+        else steps - schema.season_length + step % schema.season_length
+    )
     return np.asarray(row * columns + target)
 
 
-def windows(tokens: Array, length: int) -> Array:
+def sliding_windows(tokens: Array, length: int) -> Array:
     """Return all windows (n, t) of tokens (n + t - 1,), t being `length`: a view, which cannot be written to."""
     return np.lib.stride_tricks.sliding_window_view(tokens, length, subok=True)
 
 
-def joined(x: Array) -> Array:
+def join_windows(x: Array) -> Array:
     """Return the tokens (n + t - 1,) of windows (n, t) that follow each other."""
     return np.concatenate([x[:, 0], x[-1, 1:]])

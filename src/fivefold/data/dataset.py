@@ -9,18 +9,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .schema import Finding, Schema
+from .schema import CheckResult, Schema
 
 Array = NDArray[Any]
 
 SPLITS = ("train", "validation", "test")
 
-Parts = dict[str, NDArray[np.int64]]
+SplitIndices = dict[str, NDArray[np.int64]]
 """Positions of the rows of each set, by its name."""
 
 
 @dataclass(frozen=True)
-class Keys:
+class SplitKeys:
     """What a split may look at, a value a row; what a source has not is None.
 
     y: class indices or values, (n,) or (n, outputs); (n, 0) where there is nothing to be told.
@@ -28,25 +28,31 @@ class Keys:
     time: what orders rows.
     given: train, validation or test.
     overlap: rows that share a target with the row after them; so many are left out before a cut in time.
-    also: further targets, (n, m) float64: class indices or values, NaN where missing.
+    extra_targets: further targets, (n, m) float64: class indices or values, NaN where missing.
     """
 
     y: Array
     classes: tuple[str, ...] = ()
     groups: Array | None = None
     time: Array | None = None
-    given: Array | None = None
+    predefined: Array | None = None
     overlap: int = 0
-    also: Array | None = None
+    extra_targets: Array | None = None
 
-    def records(self, x: Array, rows: Array, index: NDArray[np.int64]) -> "Records":
+    def build_split(self, x: Array, rows: Array, indices: NDArray[np.int64]) -> "Split":
         """Return the rows at `index`, given their x, and the positions of all rows in the source."""
-        groups = None if self.groups is None else self.groups[index]
-        return Records(x, self.y[index], rows[index], groups, None if self.also is None else self.also[index])
+        groups = None if self.groups is None else self.groups[indices]
+        return Split(
+            x,
+            self.y[indices],
+            rows[indices],
+            groups,
+            None if self.extra_targets is None else self.extra_targets[indices],
+        )
 
 
 @dataclass(frozen=True)
-class Records:
+class Split:
     """Rows of a dataset, in raw units.
 
     x: (n, *shape); float64 with NaN for what is missing, uint8 (images), int32 (tokens of a text).
@@ -62,16 +68,16 @@ class Records:
     y: Array
     rows: Array
     groups: Array | None = None
-    also: Array | None = None
-    season: Array | None = None
+    extra_targets: Array | None = None
+    seasonal_naive: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def take(self, index: NDArray[np.int64]) -> "Records":
+    def take(self, indices: NDArray[np.int64]) -> "Split":
         """Return the rows at the positions `index`."""
-        kept = {name: array[index] for name, array in vars(self).items() if array is not None}
-        return Records(**kept)
+        kept = {name: array[indices] for name, array in vars(self).items() if array is not None}
+        return Split(**kept)
 
 
 @dataclass(frozen=True)
@@ -82,30 +88,30 @@ class Dataset:
     """
 
     schema: Schema
-    train: Records
-    validation: Records
-    test: Records
-    findings: tuple[Finding, ...] = field(default=(), kw_only=True)
+    train: Split
+    validation: Split
+    test: Split
+    checks: tuple[CheckResult, ...] = field(default=(), kw_only=True)
 
-    def splits(self) -> dict[str, Records]:
+    def splits(self) -> dict[str, Split]:
         """Return the three sets of rows by name, training rows first."""
         return {name: getattr(self, name) for name in SPLITS}
 
 
-class Raw(Protocol):
+class RawDataset(Protocol):
     """A source that was read. What is learnt from rows is learnt in `encode`, from training rows alone."""
 
     @property
-    def keys(self) -> Keys:
+    def keys(self) -> SplitKeys:
         """What a split may look at."""
         ...
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def checks(self) -> tuple[CheckResult, ...]:
         """What reading found."""
         ...
 
-    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
+    def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
         """Return the rows as arrays, divided, and what was found on the way.
 
         last: nothing will be asked of the source any more, so what it holds may go as arrays are made of it: a large
@@ -115,27 +121,27 @@ class Raw(Protocol):
 
 
 @dataclass(frozen=True)
-class Arrays:
+class ArrayDataset:
     """A source whose rows are arrays already, with nothing to be learnt.
 
     season: of a series, as in `Records`.
     """
 
-    keys: Keys
+    keys: SplitKeys
     schema: Schema
     x: Array
     rows: Array
-    findings: tuple[Finding, ...] = ()
-    season: Array | None = None
+    checks: tuple[CheckResult, ...] = ()
+    seasonal_naive: Array | None = None
 
-    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
+    def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
         """Return the rows, divided."""
-        return self.divided(parts)
+        return self.build_dataset(indices)
 
-    def divided(self, parts: Parts) -> Dataset:
+    def build_dataset(self, indices: SplitIndices) -> Dataset:
         """Return the rows of each set."""
-        return Dataset(self.schema, *(self._records(parts[name]) for name in SPLITS))
+        return Dataset(self.schema, *(self._build_split(indices[name]) for name in SPLITS))
 
-    def _records(self, index: NDArray[np.int64]) -> Records:
-        records = self.keys.records(self.x[index], self.rows, index)
-        return records if self.season is None else replace(records, season=self.season[index])
+    def _build_split(self, indices: NDArray[np.int64]) -> Split:
+        records = self.keys.build_split(self.x[indices], self.rows, indices)
+        return records if self.seasonal_naive is None else replace(records, seasonal_naive=self.seasonal_naive[indices])

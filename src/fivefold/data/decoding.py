@@ -12,19 +12,19 @@ import re
 import numpy as np
 import pandas as pd
 
-from .columns.types import encode
-from .dataset import Array, Dataset, Records
+from .columns.types import encode_column
+from .dataset import Array, Dataset, Split
 from .schema import Column, Schema
-from .targets import Goal, goals
+from .targets import TargetSpec, target_specs
 
-OTHER = "other"
+OTHER_CATEGORY = "other"
 """Stands for all words that training rows have not, or too rarely."""
 
-NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
+INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")
 """A whole number as it is usually written."""
 
 
-def settled(x: Array, schema: Schema) -> Array:
+def round_to_schema(x: Array, schema: Schema) -> Array:
     """Return made rows x (n, f) as they are written: rounded, flags 0 or 1, ranks whole, a date's parts its own."""
     place, out = 0, x.copy()
     for column in schema.columns:
@@ -36,105 +36,109 @@ def settled(x: Array, schema: Schema) -> Array:
             case "boolean" | "ordinal":
                 out[:, place] = np.clip(np.round(values), 0, max(len(column.categories) - 1, 1))
             case "date":
-                out[:, place:end] = encode(_times(values, column), column)
+                out[:, place:end] = encode_column(_days_to_timestamps(values, column), column)
         place = end
     return out
 
 
-def written(x: Array, asked: Array, schema: Schema) -> pd.DataFrame:
+def to_frame(x: Array, labels: Array, schema: Schema) -> pd.DataFrame:
     """Return rows x (n, f), as `settled` leaves them, as columns of a source: a missing category is empty.
 
     asked: classes, (n,), which become the column of the target; empty if none were asked for.
     """
     place, found = 0, {}
     for column in schema.columns:
-        found[column.name] = _cells(x[:, place], column)
+        found[column.name] = _decode_column(x[:, place], column)
         place += len(column.features)
-    return pd.DataFrame(found | ({schema.target: spelt(schema.classes, asked)} if len(asked) else {}))
+    return pd.DataFrame(found | ({schema.target: decode_categories(schema.classes, labels)} if len(labels) else {}))
 
 
-def spelt(names: tuple[str, ...], codes: Array) -> pd.Series:
+def decode_categories(names: tuple[str, ...], codes: Array) -> pd.Series:
     """Return the names at codes (n,), empty where there is none: whole numbers if all names are."""
     words = pd.Series(np.array([*names, None], dtype=object)[np.minimum(codes, len(names))], dtype=object)
-    whole = all(NUMBER.fullmatch(name) for name in names)
+    whole = all(INTEGER.fullmatch(name) for name in names)
     return words.astype("Int64") if whole else words.astype("string")
 
 
-def _cells(values: Array, column: Column) -> pd.Series:
+def _decode_column(values: Array, column: Column) -> pd.Series:
     match column.type:
         case "categorical":
             codes, n = values.astype(np.int64), len(column.categories)
-            names = column.categories if (codes != n).all() else (*column.categories, OTHER)
-            return spelt(names, np.where(codes > n, len(names), codes))
+            names = column.categories if (codes != n).all() else (*column.categories, OTHER_CATEGORY)
+            return decode_categories(names, np.where(codes > n, len(names), codes))
         case "ordinal":
-            return spelt(column.categories, values.astype(np.int64))
+            return decode_categories(column.categories, values.astype(np.int64))
         case "boolean":
             return pd.Series(values.astype(bool))
         case "date":
-            return pd.Series(_times(values, column))
+            return pd.Series(_days_to_timestamps(values, column))
     whole = column.decimals == 0 and bool((np.abs(values) < 2**53).all())
     return pd.Series(values.astype(np.int64) if whole else values)
 
 
-def _times(days: Array, column: Column) -> Array:
+def _days_to_timestamps(days: Array, column: Column) -> Array:
     """Return times of days since 1970."""
     days = days if column.decimals is None else np.round(days, column.decimals)
     return (days * 86_400_000).round().astype("timedelta64[ms]") + np.datetime64(0, "ms")
 
 
-DECIMALS = 9
+MAX_DECIMALS = 9
 """Digits behind the point up to which a column is looked at."""
 
-LOOKED_AT = 10_000
+DECIMALS_SAMPLE_ROWS = 10_000
 """Rows that say how many digits a column has."""
 
 
-def whole(dataset: Dataset, *, asked: bool) -> Dataset:
+def join_targets(dataset: Dataset, *, exclude_primary: bool) -> Dataset:
     """Return a table's rows with their targets as last features; asked: but for the leading one, which is asked for."""
     schema = dataset.schema
-    chosen = tuple(goal for goal in goals(schema)[int(asked) :] if goal.schema.target)
+    chosen = tuple(goal for goal in target_specs(schema)[int(exclude_primary) :] if goal.schema.target)
     features = (*schema.features, *(goal.schema.target for goal in chosen))
-    sets = {name: _joined(records, chosen) for name, records in dataset.splits().items()}
-    columns = _exact((*schema.columns, *map(_column, chosen)), sets["train"].x)
+    sets = {name: _append_targets(records, chosen) for name, records in dataset.splits().items()}
+    columns = _with_decimals((*schema.columns, *map(_column_of_target, chosen)), sets["train"].x)
     changed = {"features": features, "shape": (len(features),), "columns": columns}
-    return Dataset(schema.model_copy(update=changed), **sets, findings=dataset.findings)
+    return Dataset(schema.model_copy(update=changed), **sets, checks=dataset.checks)
 
 
-def fitting(dataset: Dataset, schema: Schema) -> Dataset:
+def match_schema(dataset: Dataset, schema: Schema) -> Dataset:
     """Return a dataset as a model of `schema` learnt it: whole, if the schema has targets among its features."""
     more = len(schema.features) - len(dataset.schema.features)
-    return whole(dataset, asked=more < len(goals(dataset.schema))) if schema.kind == "table" and more else dataset
+    return (
+        join_targets(dataset, exclude_primary=more < len(target_specs(dataset.schema)))
+        if schema.kind == "table" and more
+        else dataset
+    )
 
 
-def _joined(records: Records, chosen: tuple[Goal, ...]) -> Records:
-    targets = [records.y if goal.place is None else _also(records, goal.place) for goal in chosen]
-    kept = {name: array for name, array in vars(records).items() if array is not None}
-    return Records(**kept | {"x": np.column_stack([records.x, *targets])})
+def _append_targets(split: Split, specs: tuple[TargetSpec, ...]) -> Split:
+    targets = [split.y if goal.extra_index is None else _extra_target_column(split, goal.extra_index) for goal in specs]
+    kept = {name: array for name, array in vars(split).items() if array is not None}
+    return Split(**kept | {"x": np.column_stack([split.x, *targets])})
 
 
-def _also(records: Records, place: int) -> Array:
-    assert records.also is not None
-    return records.also[:, place]
+def _extra_target_column(split: Split, index: int) -> Array:
+    assert split.extra_targets is not None
+    return split.extra_targets[:, index]
 
 
-def _column(goal: Goal) -> Column:
-    schema = goal.schema
+def _column_of_target(spec: TargetSpec) -> Column:
+    schema = spec.schema
     return Column(name=schema.target, type="categorical" if schema.classes else "numeric", categories=schema.classes)
 
 
-def _exact(columns: tuple[Column, ...], x: Array) -> tuple[Column, ...]:
+def _with_decimals(columns: tuple[Column, ...], x: Array) -> tuple[Column, ...]:
     """Return columns with the digits that their numbers have in training rows x (n, f)."""
     found, place = [], 0
     for column in columns:
         if column.type in ("numeric", "date"):
-            column = column.model_copy(update={"decimals": _decimals(x[:LOOKED_AT, place])})
+            column = column.model_copy(update={"decimals": _count_decimals(x[:DECIMALS_SAMPLE_ROWS, place])})
         found.append(column)
         place += len(column.features)
     return tuple(found)
 
 
-def _decimals(values: Array) -> int | None:
+def _count_decimals(values: Array) -> int | None:
     """Return how many digits behind the point say all of a column's values (n,); None if `DECIMALS` do not suffice."""
     known = values[~np.isnan(values)]
-    exact = (places for places in range(DECIMALS + 1) if np.array_equal(np.round(known, places), known))
+    exact = (places for places in range(MAX_DECIMALS + 1) if np.array_equal(np.round(known, places), known))
     return next(exact, None)

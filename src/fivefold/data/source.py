@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ..config.datasets import Dataset
+from ..config.datasets import DatasetConfig
 from ..errors import DataError
 
 
-def source_of(params: Dataset) -> Path:
+def resolve_source(params: DatasetConfig) -> Path:
     """Return the path of a dataset's source; a `DataError` if nothing is there."""
     path = Path(params.source)
     if not path.exists():

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from ..config.base import Strict
+from ..config.base import StrictModel
 from ..errors import ArtifactError
-from .baselines import joined, windows
-from .dataset import SPLITS, Array, Dataset, Records
+from .baselines import join_windows, sliding_windows
+from .dataset import SPLITS, Array, Dataset, Split
 from .schema import Schema
 
 MANIFEST = "manifest.json"
-FIELDS = ("x", "y", "rows", "groups", "also", "season")
+ARRAY_FIELDS = ("x", "y", "rows", "groups", "extra_targets", "seasonal_naive")
 """Of `Records`; the last three only where there are groups, further targets, and a season."""
-TOKENS = "tokens"
+TOKENS_FIELD = "tokens"
 """Instead of x for one long text, whose windows overlap: (n + length - 1,)."""
 
 
-class Entry(Strict):
+class ManifestEntry(StrictModel):
     """One file of a manifest; shape and dtype of an array only."""
 
     sha256: str
@@ -32,22 +32,22 @@ class Entry(Strict):
     dtype: str | None = None
 
 
-class Manifest(Strict):
+class Manifest(StrictModel):
     """What a stage wrote: files by their path below the folder."""
 
-    files: dict[str, Entry]
+    files: dict[str, ManifestEntry]
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
     """Write the three sets of rows and the schema into `folder`."""
     for name, records in dataset.splits().items():
         (folder / name).mkdir()
-        for field in FIELDS:
+        for field in ARRAY_FIELDS:
             array = getattr(records, field)
             if array is None:
                 continue
-            if field == "x" and dataset.schema.task == "language":
-                field, array = TOKENS, joined(array)
+            if field == "x" and dataset.schema.task == "language_modeling":
+                field, array = TOKENS_FIELD, join_windows(array)
             np.save(folder / name / f"{field}.npy", array, allow_pickle=False)
     (folder / "schema.json").write_text(dataset.schema.model_dump_json(indent=2) + "\n")
 
@@ -58,19 +58,23 @@ def load_dataset(folder: Path) -> Dataset:
     Raises:
         ArtifactError: a file is missing or differs from the manifest.
     """
-    verify(folder)
+    verify_manifest(folder)
     schema = Schema.from_json((folder / "schema.json").read_text(), folder / "schema.json")
-    return Dataset(schema, *(_records(folder / name, schema) for name in SPLITS))
+    return Dataset(schema, *(_load_split(folder / name, schema) for name in SPLITS))
 
 
-def _records(folder: Path, schema: Schema) -> Records:
-    arrays = {field: _mapped(path) for field in (*FIELDS, TOKENS) if (path := folder / f"{field}.npy").exists()}
-    if TOKENS in arrays:
-        arrays["x"] = windows(arrays.pop(TOKENS), *schema.shape)
-    return Records(**arrays)
+def _load_split(folder: Path, schema: Schema) -> Split:
+    arrays = {
+        field: _load_array(path)
+        for field in (*ARRAY_FIELDS, TOKENS_FIELD)
+        if (path := folder / f"{field}.npy").exists()
+    }
+    if TOKENS_FIELD in arrays:
+        arrays["x"] = sliding_windows(arrays.pop(TOKENS_FIELD), *schema.shape)
+    return Split(**arrays)
 
 
-def _mapped(path: Path) -> Array:
+def _load_array(path: Path) -> Array:
     array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
@@ -78,11 +82,11 @@ def _mapped(path: Path) -> Array:
 def write_manifest(folder: Path, manifest: str = MANIFEST) -> None:
     """List every file below `folder` with its digest, and arrays with shape and type, in `folder/manifest`."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    listed = Manifest(files={path.relative_to(folder).as_posix(): _entry(path) for path in paths})
+    listed = Manifest(files={path.relative_to(folder).as_posix(): _build_entry(path) for path in paths})
     (folder / manifest).write_text(listed.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
-def verify(folder: Path, manifest: str = MANIFEST) -> None:
+def verify_manifest(folder: Path, manifest: str = MANIFEST) -> None:
     """Check every file that the manifest of `folder` lists.
 
     Raises:
@@ -104,7 +108,7 @@ def verify(folder: Path, manifest: str = MANIFEST) -> None:
             )
 
 
-def digest(folder: Path, manifest: str = MANIFEST) -> str:
+def manifest_sha256(folder: Path, manifest: str = MANIFEST) -> str:
     """Return one hash that stands for all that the manifest of `folder` lists."""
     return sha256(folder / manifest)
 
@@ -115,9 +119,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _entry(path: Path) -> Entry:
-    array = _mapped(path) if path.suffix == ".npy" else None
-    return Entry(
+def _build_entry(path: Path) -> ManifestEntry:
+    array = _load_array(path) if path.suffix == ".npy" else None
+    return ManifestEntry(
         sha256=sha256(path),
         bytes=path.stat().st_size,
         shape=None if array is None else array.shape,

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..config.datasets import Column, Task
-from ..errors import DataError, shown
-from .columns.types import WHOLE, doubts, infer, parse
-from .dataset import Array, Parts, Records
-from .schema import Further, Schema
+from ..config.datasets import ColumnOptions, Task
+from ..errors import DataError, format_value
+from .columns.types import MAX_EXACT_INTEGER, check_cells, infer_type, parse_cells
+from .dataset import Array, Split, SplitIndices
+from .schema import ExtraTarget, Schema
 
-ROWS = 20
+MIN_ROWS_FOR_CLASS_CHECK = 20
 """Rows from which more classes than half of them are none."""
 
 
@@ -29,14 +29,14 @@ def target_column(frame: pd.DataFrame, targets: Sequence[str]) -> pd.Series:
 
 def has_target(values: pd.Series, task: Task, origin: object) -> Array:
     """Return whether each row has a target, (n,); a `DataError` names the first that is no number in a regression."""
-    return ~np.isnan(numbers(values, origin)) if task == "regression" else values.notna().to_numpy()
+    return ~np.isnan(parse_numeric(values, origin)) if task == "regression" else values.notna().to_numpy()
 
 
 def encode_target(
     values: pd.Series,
     task: Task,
     origin: object,
-    key: str = "target",
+    config_key: str = "target",
     remedy: str = "fill in or remove these rows",
 ) -> tuple[Array, tuple[str, ...]]:
     """Return the target as an array, and the class names.
@@ -53,8 +53,8 @@ def encode_target(
     """
     if task == "unsupervised":
         return np.empty((len(values), 0)), ()
-    values = values if task == "regression" else one_spelling(values)
-    found = numbers(values, origin) if task == "regression" else None
+    values = values if task == "regression" else normalize_boolean_spelling(values)
+    found = parse_numeric(values, origin) if task == "regression" else None
     missing = values.isna().to_numpy() if found is None else np.isnan(found)
     if missing.any():
         raise DataError(
@@ -62,34 +62,34 @@ def encode_target(
             f" {values.name!r} is empty ({missing.sum()} in all); {remedy}"
         )
     if values.nunique() < 2:
-        only = shown(values.iloc[0]) if len(values) else "nothing"
+        only = format_value(values.iloc[0]) if len(values) else "nothing"
         raise DataError(
             f"{origin}: the target must take two values or more, but column {values.name!r} holds only {only};"
-            f" name another column under `{key}` or bring more rows"
+            f" name another column under `{config_key}` or bring more rows"
         )
     if found is not None:
         return found, ()
     if pd.api.types.is_float_dtype(values):
-        odd = values[(values != values.round()) | (values.abs() > WHOLE)]
+        odd = values[(values != values.round()) | (values.abs() > MAX_EXACT_INTEGER)]
         if len(odd):
             raise DataError(
                 f"{origin}: classes must be names or whole numbers, but column {values.name!r} holds"
-                f" {shown(odd.iloc[0])}; let it be a regression, or name another column under `{key}`"
+                f" {format_value(odd.iloc[0])}; let it be a regression, or name another column under `{config_key}`"
             )
         values = values.astype("int64")  # so that a class is named 3, not 3.0
     codes, uniques = pd.factorize(values, sort=True)
-    if len(values) >= ROWS and len(uniques) > len(values) / 2:
+    if len(values) >= MIN_ROWS_FOR_CLASS_CHECK and len(uniques) > len(values) / 2:
         raise DataError(
             f"{origin}: a class must come back in several rows, but column {values.name!r} has {len(uniques)} classes"
-            f" in {len(values)} rows, such as {shown(uniques[0])}; name another column under `{key}`, or, if these are"
+            f" in {len(values)} rows, such as {format_value(uniques[0])}; name another column under `{config_key}`, or, if these are"
             " numbers, clean them and let it be a regression"
         )
     return codes.astype(np.int64), tuple(str(name) for name in uniques)
 
 
-def one_spelling(values: pd.Series) -> pd.Series:
+def normalize_boolean_spelling(values: pd.Series) -> pd.Series:
     """Return flags as each is written most often: Yes for yes and YES too; other values as they are."""
-    if not isinstance(values.dtype, pd.StringDtype) or infer(values, Column())[0] != "boolean":
+    if not isinstance(values.dtype, pd.StringDtype) or infer_type(values, ColumnOptions())[0] != "boolean":
         return values
     plain = values.str.strip().str.lower()
     if plain.nunique() == values.nunique():
@@ -98,23 +98,23 @@ def one_spelling(values: pd.Series) -> pd.Series:
     return plain.map(usual).astype(values.dtype)
 
 
-def encode_also(
+def encode_extra_targets(
     frame: pd.DataFrame, tasks: Mapping[str, Task], origin: object
-) -> tuple[Array | None, tuple[Further, ...]]:
+) -> tuple[Array | None, tuple[ExtraTarget, ...]]:
     """Return further targets (n, m) float64, class indices or values, NaN where missing, and what they are."""
     columns, found = [], []
     for name, task in tasks.items():
         values = frame[name]
         known = has_target(values, task, origin)
-        y, classes = encode_target(values[known], task, origin, "also")
+        y, classes = encode_target(values[known], task, origin, "extra_targets")
         column = np.full(len(frame), np.nan)
         column[known] = y
         columns.append(column)
-        found.append(Further(name=name, classes=classes))
+        found.append(ExtraTarget(name=name, classes=classes))
     return (np.column_stack(columns) if columns else None), tuple(found)
 
 
-def suffice_values(schema: Schema, y: Array) -> None:
+def require_varying_targets(schema: Schema, y: Array) -> None:
     """Refuse training rows of which a target that is a value never changes; y: (n,), or (n, h * k) of h steps."""
     steps = max(schema.horizon, 1)
     told = y.reshape(len(y) * steps, -1)  # (n, h * k) -> (n * h, k)
@@ -124,14 +124,14 @@ def suffice_values(schema: Schema, y: Array) -> None:
             key = "targets" if schema.horizon else "target"
             raise DataError(
                 f"training rows must have two values or more of a target, but column {name!r} holds only"
-                f" {shown(values[0])}; name another column under `{key}`, bring more rows, or split another way"
+                f" {format_value(values[0])}; name another column under `{key}`, bring more rows, or split another way"
             )
 
 
-def suffice_also(y: Array, also: tuple[Further, ...], parts: Parts) -> None:
+def require_varying_extra_targets(y: Array, extra_targets: tuple[ExtraTarget, ...], indices: SplitIndices) -> None:
     """Refuse sets with rows in which a further target is missing, or tells nothing; y: (n, m), NaN where missing."""
-    for column, further in zip(y.T, also, strict=True):
-        for name, index in parts.items():
+    for column, further in zip(y.T, extra_targets, strict=True):
+        for name, index in indices.items():
             values = column[index]
             different = len(np.unique(values[~np.isnan(values)]))
             needed = 1 if further.classes and name != "train" else 2  # of one value there is no variance to explain
@@ -142,27 +142,27 @@ def suffice_also(y: Array, also: tuple[Further, ...], parts: Parts) -> None:
                 )
 
 
-def positive(values: Array, name: str, origin: object) -> None:
+def require_positive(values: Array, name: str, origin: object) -> None:
     """Refuse values of which there is no logarithm; NaN is passed over."""
     bad = np.flatnonzero(values <= 0)
     if len(bad):
         raise DataError(
-            f"{origin}: `log` needs values above 0, but column {name!r} holds {shown(float(values[bad[0]]))} in row"
+            f"{origin}: `log` needs values above 0, but column {name!r} holds {format_value(float(values[bad[0]]))} in row"
             f" {bad[0] + 1}; leave `log` out, or clean it"
         )
 
 
-def numbers(values: pd.Series, origin: object, remedy: str = "clean it, or name another column") -> Array:
+def parse_numeric(values: pd.Series, origin: object, remedy: str = "clean it, or name another column") -> Array:
     """Return a column as float64; a `DataError` names the first row that is no usable number."""
-    parsed, bad = parse(values, "numeric")
-    finding = doubts(str(values.name), values, "numeric", bad, remedy)
+    parsed, bad = parse_cells(values, "numeric")
+    finding = check_cells(str(values.name), values, "numeric", bad, remedy)
     if finding:
-        raise DataError(f"{origin}: {finding.text}")
+        raise DataError(f"{origin}: {finding.message}")
     return np.asarray(parsed)
 
 
 @dataclass(frozen=True)
-class Goal:
+class TargetSpec:
     """One target.
 
     schema: that of a dataset with this target alone.
@@ -172,53 +172,53 @@ class Goal:
 
     schema: Schema
     columns: slice
-    place: int | None = None
+    extra_index: int | None = None
 
     @property
     def prefix(self) -> str:
         """What stands before the name of a score or a column of this target."""
-        return "" if self.place is None else f"{self.schema.target}."
+        return "" if self.extra_index is None else f"{self.schema.target}."
 
-    def known(self, records: Records) -> Array:
+    def known_mask(self, split: Split) -> Array:
         """Return whether each row has this target, (n,)."""
-        if self.place is None or records.also is None:
-            return np.ones(len(records), bool)
-        return np.asarray(~np.isnan(records.also[:, self.place]))
+        if self.extra_index is None or split.extra_targets is None:
+            return np.ones(len(split), bool)
+        return np.asarray(~np.isnan(split.extra_targets[:, self.extra_index]))
 
-    def records(self, records: Records) -> Records:
+    def select(self, split: Split) -> Split:
         """Return the rows that have this target, which is their y."""
-        if self.place is None or records.also is None:
-            return records
-        rows = records.take(np.flatnonzero(self.known(records)))
-        assert rows.also is not None
-        y = rows.also[:, self.place]
-        return Records(rows.x, y.astype(np.int64) if self.schema.classes else y, rows.rows, rows.groups)
+        if self.extra_index is None or split.extra_targets is None:
+            return split
+        rows = split.take(np.flatnonzero(self.known_mask(split)))
+        assert rows.extra_targets is not None
+        y = rows.extra_targets[:, self.extra_index]
+        return Split(rows.x, y.astype(np.int64) if self.schema.classes else y, rows.rows, rows.groups)
 
-    def told(self, records: Records, p: Array) -> Array:
+    def select_predictions(self, split: Split, predictions: Array) -> Array:
         """Return of predictions p (n, k) those of this target, of the rows that have it."""
-        return p if self.columns == slice(None) else p[self.known(records), self.columns]
+        return predictions if self.columns == slice(None) else predictions[self.known_mask(split), self.columns]
 
 
-def goals(schema: Schema) -> tuple[Goal, ...]:
+def target_specs(schema: Schema) -> tuple[TargetSpec, ...]:
     """Return every target, the leading one first."""
-    if not schema.also:
-        return (Goal(schema, slice(None)),)
-    leading = schema.model_copy(update={"also": ()})
-    found, end = [Goal(leading, slice(0, leading.n_outputs))], leading.n_outputs
-    for place, further in enumerate(schema.also):
+    if not schema.extra_targets:
+        return (TargetSpec(schema, slice(None)),)
+    leading = schema.model_copy(update={"extra_targets": ()})
+    found, end = [TargetSpec(leading, slice(0, leading.n_outputs))], leading.n_outputs
+    for place, further in enumerate(schema.extra_targets):
         alone = {
             "task": "classification" if further.classes else "regression",
             "target": further.name,
             "classes": further.classes,
             "values": () if further.classes else (further.name,),
-            "log": False,
+            "log_target": False,
         }
         start, end = end, end + (len(further.classes) or 1)
-        found.append(Goal(leading.model_copy(update=alone), slice(start, end), place))
+        found.append(TargetSpec(leading.model_copy(update=alone), slice(start, end), place))
     return tuple(found)
 
 
-def gives(schema: Schema) -> dict[str, Any]:
+def output_metadata(schema: Schema) -> dict[str, Any]:
     """Return what is said of a model's predictions to those who have only its file, as plain values.
 
     Further targets have their first column and the one past their last; the leading target has those before them.
@@ -228,12 +228,12 @@ def gives(schema: Schema) -> dict[str, Any]:
         "task": schema.task,
         "classes": schema.classes,
         "values": schema.values,
-        "also": [
+        "extra_targets": [
             {
                 "target": goal.schema.target,
                 "classes": goal.schema.classes,
                 "columns": [goal.columns.start, goal.columns.stop],
             }
-            for goal in goals(schema)[1:]
+            for goal in target_specs(schema)[1:]
         ],
     }

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from ..data.baselines import places
-from ..data.dataset import Array, Records
+from ..data.baselines import naive_indices
+from ..data.dataset import Array, Split
 from ..data.schema import Schema
-from ..data.targets import goals
+from ..data.targets import target_specs
 
-BINS = 15
+N_BINS = 15
 """Bins of confidence, as in Guo et al. 2017."""
-SHARE, ABOVE_0 = (0.0, 1.0), (0.0, math.inf)
+UNIT_INTERVAL, NON_NEGATIVE = (0.0, 1.0), (0.0, math.inf)
 """Bounds of metrics."""
 
 
@@ -33,7 +33,7 @@ class Metric:
     """
 
     name: str
-    better: Literal["higher", "lower"]
+    direction: Literal["higher", "lower"]
     unit: str
     compute: Callable[[Array, Array], float]
     bounds: tuple[float, float]
@@ -55,29 +55,29 @@ def balanced_accuracy(y: Array, p: Array) -> float:
     return float(np.mean([found[y == index].mean() for index in np.unique(y)]))
 
 
-def auc(y: Array, p: Array) -> float:
+def roc_auc(y: Array, p: Array) -> float:
     """Return the mean area under the ROC curves of the classes that have one; 0.5, which is chance, if none has."""
-    areas = [metrics.roc_auc_score(y == index, p[:, index]) for index in opposed(y, p.shape[1])]
+    areas = [metrics.roc_auc_score(y == index, p[:, index]) for index in ovr_classes(y, p.shape[1])]
     return float(np.mean(areas)) if areas else 0.5
 
 
-def opposed(y: Array, k: int) -> list[int]:
+def ovr_classes(y: Array, n_classes: int) -> list[int]:
     """Return which of k classes have a ROC curve, against the rest: some rows, but not all; of two the second alone."""
-    indices = range(1, 2) if k == 2 else range(k)
+    indices = range(1, 2) if n_classes == 2 else range(n_classes)
     return [index for index in indices if 0 < (y == index).sum() < len(y)]
 
 
-def bits(y: Array, p: Array) -> float:
+def bits_per_token(y: Array, p: Array) -> float:
     """Return the mean of -log2 of the true token's probability, p[:, 0]."""
     return float(-np.log2(np.maximum(p[:, 0], np.finfo(np.float64).tiny)).mean())
 
 
 def perplexity(y: Array, p: Array) -> float:
     """Return 2 to the bits: among how many tokens, all alike, the choice would be as hard."""
-    return float(2 ** bits(y, p))
+    return float(2 ** bits_per_token(y, p))
 
 
-def right(y: Array, p: Array) -> float:
+def token_accuracy(y: Array, p: Array) -> float:
     """Return the share of rows whose most probable token, p[:, 1], is the true one."""
     return float((p[:, 1] == y).mean())
 
@@ -96,17 +96,17 @@ def brier(y: Array, p: Array) -> float:
 
 def ece(y: Array, p: Array) -> float:
     """Return the expected calibration error: |accuracy - confidence| of each bin, weighted (Guo et al. 2017)."""
-    bins = calibration(y, p)
+    bins = calibration_curve(y, p)
     return float((bins["rows"] * np.abs(bins["accuracy"] - bins["confidence"])).sum() / len(y))
 
 
-def calibration(y: Array, p: Array) -> dict[str, NDArray[np.float64]]:
+def calibration_curve(y: Array, p: Array) -> dict[str, NDArray[np.float64]]:
     """Return, for each bin of confidence that holds rows, its mean confidence, its accuracy and its number of rows."""
     confidence, hit = p.max(axis=1).astype(np.float64), p.argmax(axis=1) == y
-    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    rows = np.bincount(bins, minlength=BINS).astype(np.float64)
+    bins = np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
+    rows = np.bincount(bins, minlength=N_BINS).astype(np.float64)
     held = rows > 0
-    sums = (np.bincount(bins, weights=values, minlength=BINS)[held] for values in (confidence, hit))
+    sums = (np.bincount(bins, weights=values, minlength=N_BINS)[held] for values in (confidence, hit))
     mean_confidence, mean_hit = (total / rows[held] for total in sums)
     return {"confidence": mean_confidence, "accuracy": mean_hit, "rows": rows[held]}
 
@@ -126,72 +126,74 @@ def mae(y: Array, p: Array) -> float:
     return float(metrics.mean_absolute_error(y.reshape(p.shape), p))
 
 
-CLASSIFICATION = (
-    Metric("accuracy", "higher", "share of rows", accuracy, SHARE),
-    Metric("macro_f1", "higher", "0 to 1", macro_f1, SHARE),
-    Metric("balanced_accuracy", "higher", "0 to 1", balanced_accuracy, SHARE),
-    Metric("auc", "higher", "0 to 1", auc, SHARE),
-    Metric("log_loss", "lower", "nats", log_loss, ABOVE_0),
+CLASSIFICATION_METRICS = (
+    Metric("accuracy", "higher", "share of rows", accuracy, UNIT_INTERVAL),
+    Metric("macro_f1", "higher", "0 to 1", macro_f1, UNIT_INTERVAL),
+    Metric("balanced_accuracy", "higher", "0 to 1", balanced_accuracy, UNIT_INTERVAL),
+    Metric("auc", "higher", "0 to 1", roc_auc, UNIT_INTERVAL),
+    Metric("log_loss", "lower", "nats", log_loss, NON_NEGATIVE),
     Metric("brier", "lower", "0 to 2", brier, (0.0, 2.0)),
-    Metric("ece", "lower", "share of rows", ece, SHARE),
+    Metric("ece", "lower", "share of rows", ece, UNIT_INTERVAL),
 )
 
-LANGUAGE = (
-    Metric("bits", "lower", "bits a token", bits, ABOVE_0),
+LANGUAGE_METRICS = (
+    Metric("bits", "lower", "bits a token", bits_per_token, NON_NEGATIVE),
     Metric("perplexity", "lower", "tokens", perplexity, (1.0, math.inf)),
-    Metric("accuracy", "higher", "share of tokens", right, SHARE),
+    Metric("accuracy", "higher", "share of tokens", token_accuracy, UNIT_INTERVAL),
 )
 
-REGRESSION = (
+REGRESSION_METRICS = (
     Metric("r2", "higher", "share of variance", r2, (-math.inf, 1.0)),
-    Metric("rmse", "lower", "unit of the target", rmse, ABOVE_0),
-    Metric("mae", "lower", "unit of the target", mae, ABOVE_0),
+    Metric("rmse", "lower", "unit of the target", rmse, NON_NEGATIVE),
+    Metric("mae", "lower", "unit of the target", mae, NON_NEGATIVE),
 )
 
 
-FORECASTING = (REGRESSION[1], REGRESSION[2], REGRESSION[0])
+FORECASTING_METRICS = (REGRESSION_METRICS[1], REGRESSION_METRICS[2], REGRESSION_METRICS[0])
 
 
-def metrics_of(schema: Schema) -> tuple[Metric, ...]:
+def metrics_for_task(schema: Schema) -> tuple[Metric, ...]:
     """Return the metrics that a task is scored with, the leading one first."""
-    if schema.task == "language":
-        return LANGUAGE
+    if schema.task == "language_modeling":
+        return LANGUAGE_METRICS
     if schema.task == "forecasting":
-        return FORECASTING
-    return CLASSIFICATION if schema.classes else REGRESSION
+        return FORECASTING_METRICS
+    return CLASSIFICATION_METRICS if schema.classes else REGRESSION_METRICS
 
 
-def bounds_of(schema: Schema) -> dict[str, tuple[float, float]]:
+def metric_bounds(schema: Schema) -> dict[str, tuple[float, float]]:
     """Return between which values each score of `scores_of` always lies."""
     found = {
-        f"{goal.prefix}{metric.name}": metric.bounds for goal in goals(schema) for metric in metrics_of(goal.schema)
+        f"{goal.prefix}{metric.name}": metric.bounds
+        for goal in target_specs(schema)
+        for metric in metrics_for_task(goal.schema)
     }
-    errors = dict.fromkeys(("persistence_rmse", "seasonal_rmse"), ABOVE_0)
-    return found | {"pinball": ABOVE_0, "coverage": SHARE} | errors
+    errors = dict.fromkeys(("persistence_rmse", "seasonal_rmse"), NON_NEGATIVE)
+    return found | {"pinball": NON_NEGATIVE, "coverage": UNIT_INTERVAL} | errors
 
 
-def scores_of(schema: Schema, records: Records, p: Array) -> dict[str, float]:
+def compute_scores(schema: Schema, split: Split, p: Array) -> dict[str, float]:
     """Return the value of each metric of each target by name, and the errors of naive forecasts.
 
     A further target's name stands before its metrics; rows that have it are scored.
     """
     found = {
         f"{goal.prefix}{name}": value
-        for goal in goals(schema)
-        for name, value in score(goal.schema, goal.records(records).y, goal.told(records, p)).items()
+        for goal in target_specs(schema)
+        for name, value in score_target(goal.schema, goal.select(split).y, goal.select_predictions(split, p)).items()
     }
-    return found | naive_scores(schema, records)
+    return found | naive_scores(schema, split)
 
 
-def score(schema: Schema, y: Array, p: Array) -> dict[str, float]:
+def score_target(schema: Schema, y: Array, p: Array) -> dict[str, float]:
     """Return each metric's value by name; of quantiles the middle one is scored, and all of them as quantiles."""
     if schema.classes:
-        return {metric.name: metric.compute(y, p) for metric in metrics_of(schema)}
-    truth, told = y.reshape(len(y), -1), by_level(schema, p)
-    scores = {metric.name: metric.compute(truth, middle(schema, p)) for metric in metrics_of(schema)}
-    if not schema.levels:
+        return {metric.name: metric.compute(y, p) for metric in metrics_for_task(schema)}
+    truth, told = y.reshape(len(y), -1), quantile_predictions(schema, p)
+    scores = {metric.name: metric.compute(truth, median_prediction(schema, p)) for metric in metrics_for_task(schema)}
+    if not schema.quantiles:
         return scores
-    levels, over = np.array(schema.levels), truth[:, :, None] - told
+    levels, over = np.array(schema.quantiles), truth[:, :, None] - told
     inside = (told[:, :, 0] <= truth) & (truth <= told[:, :, -1])
     return scores | {
         "pinball": float(np.maximum(levels * over, (levels - 1) * over).mean()),
@@ -199,33 +201,33 @@ def score(schema: Schema, y: Array, p: Array) -> dict[str, float]:
     }
 
 
-def by_level(schema: Schema, p: Array) -> Array:
+def quantile_predictions(schema: Schema, p: Array) -> Array:
     """Return values (n, k, levels); one level if no quantiles are told."""
     return p.reshape(len(p), len(schema.values), -1)
 
 
-def middle(schema: Schema, p: Array) -> Array:
+def median_prediction(schema: Schema, p: Array) -> Array:
     """Return the values themselves (n, k): of quantiles the one nearest to the median."""
-    levels = np.array(schema.levels or (0.5,))
-    return by_level(schema, p)[:, :, int(np.abs(levels - 0.5).argmin())]
+    levels = np.array(schema.quantiles or (0.5,))
+    return quantile_predictions(schema, p)[:, :, int(np.abs(levels - 0.5).argmin())]
 
 
-def naive(schema: Schema, records: Records) -> dict[str, Array]:
+def naive_forecasts(schema: Schema, split: Split) -> dict[str, Array]:
     """Return forecasts (n, k) that need no network, by name: the last value, and that of a season ago.
 
     The season may reach further back than the window; where it reaches before the series its value is NaN.
     """
     if not schema.horizon:
         return {}
-    x = records.x.reshape(len(records), -1)
-    found = {"persistence": x[:, places(schema, "last")]}
-    if records.season is not None:
-        found["seasonal"] = np.asarray(records.season)
+    x = split.x.reshape(len(split), -1)
+    found = {"persistence": x[:, naive_indices(schema, "last")]}
+    if split.seasonal_naive is not None:
+        found["seasonal"] = np.asarray(split.seasonal_naive)
     return found
 
 
-def naive_scores(schema: Schema, records: Records) -> dict[str, float]:
+def naive_scores(schema: Schema, split: Split) -> dict[str, float]:
     """Return the error of each naive forecast, in the target's unit, on the rows that have it: what is to be beaten."""
-    truth = records.y.reshape(len(records), -1)
-    known = {name: (p, ~np.isnan(p).any(axis=1)) for name, p in naive(schema, records).items()}
+    truth = split.y.reshape(len(split), -1)
+    known = {name: (p, ~np.isnan(p).any(axis=1)) for name, p in naive_forecasts(schema, split).items()}
     return {f"{name}_rmse": rmse(truth[rows], p[rows]) for name, (p, rows) in known.items() if rows.any()}

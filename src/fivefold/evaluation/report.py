@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """All that evaluate writes.
 
     scores: by set and name, those of test rows first; the leading score first.
@@ -24,5 +24,5 @@ class Report:
     scores: dict[str, dict[str, float]]
     predictions: pd.DataFrame
     tables: dict[str, pd.DataFrame]
-    pictures: Mapping[str, Callable[[], "Figure"]]
-    lines: list[str]
+    plots: Mapping[str, Callable[[], "Figure"]]
+    summary: list[str]

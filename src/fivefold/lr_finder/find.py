@@ -12,45 +12,45 @@ import matplotlib as mpl
 import numpy as np
 
 from .. import paths
-from ..config.loading import load_params, read_tree
-from ..config.optimizers import Optimizer
+from ..config.loading import load_params, read_yaml
+from ..config.optimizers import OptimizerConfig
 from ..data.storage import load_dataset
 from ..errors import ArtifactError, ParamsError, TrainingError
-from ..plotting import STYLE, figure, save, title
-from ..preprocessing.pipeline import Chain
-from ..tracking.pretrained import pulled
-from .sweep import Sweep, suggestion, sweep
+from ..plotting import STYLE, make_figure, save_figure, set_title
+from ..preprocessing.pipeline import Pipeline
+from ..tracking.pretrained import load_registered
+from .sweep import SweepResult, run_sweep, suggest_lr
 
 
-def lines(name: str, tree: Any, optimizer: Optimizer, rate: float) -> Iterator[str]:
+def suggestion_lines(name: str, tree: Any, optimizer: OptimizerConfig, learning_rate: float) -> Iterator[str]:
     """Yield how to have model `name` trained at `rate`; `tree` is params.yaml, `optimizer` what the model has now."""
     key = f"models.{name}.training.optimizer.lr"
-    given = {**optimizer.model_dump(mode="json", exclude_defaults=True), "lr": f"{rate:g}"}
-    yield f"{key}: {optimizer.lr:g} now, {rate:g} suggested"
+    given = {**optimizer.model_dump(mode="json", exclude_defaults=True), "lr": f"{learning_rate:g}"}
+    yield f"{key}: {optimizer.lr:g} now, {learning_rate:g} suggested"
     yield f"in params.yaml: optimizer: {{{', '.join(f'{k}: {v}' for k, v in given.items())}}}"
     own = tree["models"][name]["training"] or {}
     new = "" if "lr" in own.get("optimizer", {}) else "+"  # what DVC wants before a key that is not there yet
-    yield f"or to try it: dvc exp run -S '{new}{key}={rate:g}' evaluate@{name}"
+    yield f"or to try it: dvc exp run -S '{new}{key}={learning_rate:g}' evaluate@{name}"
 
 
 @mpl.rc_context(STYLE)  # a legend asks for it when it is made
-def draw(name: str, sweep: Sweep, rate: float | None, path: Path) -> None:
+def plot_sweep(name: str, sweep: SweepResult, learning_rate: float | None, path: Path) -> None:
     """Write a picture of the sweep, with the suggested rate if there is one."""
-    fig, axes = figure()
-    smoothed = sweep.smoothed[np.isfinite(sweep.smoothed)]
-    axes.semilogx(sweep.rates, sweep.losses, linewidth=0.7, alpha=0.4, label="each step")
-    axes.semilogx(sweep.rates[: len(smoothed)], smoothed, label="smoothed")
-    if rate:
-        axes.axvline(rate, color="black", linestyle="--", linewidth=1, label=f"suggested: {rate:g}")
+    fig, axes = make_figure()
+    smoothed = sweep.smoothed_losses[np.isfinite(sweep.smoothed_losses)]
+    axes.semilogx(sweep.learning_rates, sweep.losses, linewidth=0.7, alpha=0.4, label="each step")
+    axes.semilogx(sweep.learning_rates[: len(smoothed)], smoothed, label="smoothed")
+    if learning_rate:
+        axes.axvline(learning_rate, color="black", linestyle="--", linewidth=1, label=f"suggested: {learning_rate:g}")
     low, high = smoothed.min(), smoothed[: max(1, len(smoothed) // 2)].max()
     axes.set(xlabel="learning rate", ylabel="training loss", ylim=(low - 0.1 * (high - low), high + 0.5 * (high - low)))
     axes.legend()
-    title(fig, f"{name}: loss as the learning rate grows from step to step")
+    set_title(fig, f"{name}: loss as the learning rate grows from step to step")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(fig, path)
+    save_figure(fig, path)
 
 
-def find(name: str) -> Iterator[str]:
+def find_lr(name: str) -> Iterator[str]:
     """Sweep over the rates of model `name`; yield where the picture lies, and what is suggested.
 
     Raises:
@@ -65,7 +65,7 @@ def find(name: str) -> Iterator[str]:
             f"fivefold lr follows one loss, but models.{name} is a {model.network.family}, whose players have one each;"
             " try rates from 0.0001 to 0.001"
         )
-    source, chain = paths.prepared(model.dataset), paths.selected(name) / "preprocess.safetensors"
+    source, chain = paths.prepared_dir(model.dataset), paths.selected_dir(name) / "preprocess.safetensors"
     if not chain.exists() or not source.exists():
         raise ArtifactError(
             f"{chain.parent} and {source} must be there to train on, but are not; run"
@@ -73,15 +73,15 @@ def find(name: str) -> Iterator[str]:
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # hints about parts that are switched off
-        start = pulled(name, model.training.start)
-        seen = sweep(name, model, load_dataset(source), Chain.load(chain), params.seed, start)
-    picture = paths.rates(name)
+        start = load_registered(name, model.training.pretrained)
+        seen = run_sweep(name, model, load_dataset(source), Pipeline.load(chain), params.seed, start)
+    picture = paths.lr_plot_file(name)
     try:
-        rate = suggestion(name, seen)
+        rate = suggest_lr(name, seen)
     except TrainingError:
-        draw(name, seen, None, picture)
+        plot_sweep(name, seen, None, picture)
         yield f"picture: {picture}"
         raise
-    draw(name, seen, rate, picture)
+    plot_sweep(name, seen, rate, picture)
     yield f"picture: {picture}"
-    yield from lines(name, read_tree(), model.training.optimizer, rate)
+    yield from suggestion_lines(name, read_yaml(), model.training.optimizer, rate)

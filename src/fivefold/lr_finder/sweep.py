@@ -24,57 +24,57 @@ from torch import Tensor
 from ..config.models import Model
 from ..data.dataset import Array, Dataset
 from ..errors import TrainingError
-from ..models.lightning import LossOf, Stepper, Supervised
-from ..models.precision import memory_needed
-from ..models.transfer import Source
-from ..preprocessing.pipeline import Chain
-from ..training.callbacks import Thaw
-from ..training.fit import trainer_of
-from ..training.supervised import Clock, assemble
+from ..models.lightning import LossFn, OptimizerStep, SupervisedModule
+from ..models.precision import handle_out_of_memory
+from ..models.transfer import PretrainedModel
+from ..preprocessing.pipeline import Pipeline
+from ..training.callbacks import GradualUnfreezing
+from ..training.fit import build_trainer
+from ..training.supervised import EpochSeed, build_setup
 
-LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 160
+MIN_LR, MAX_LR, NUM_STEPS = 1e-7, 10.0, 160
 """Rates of the first and of the last step, and how many steps there are: 20 to a power of ten."""
 
-EXPLODED = 1.0
+DIVERGENCE_THRESHOLD = 1.0
 """The sweep ends where the smoothed loss rose from its lowest by so many times what it is at rest."""
 
-MEMORY = 0.9
+SMOOTHING = 0.9
 """Of the smoothed loss, a step."""
 
 
-class Sweep(NamedTuple):
+class SweepResult(NamedTuple):
     """What a sweep saw.
 
     rates, losses: (s,), of each step; losses are those of its batch before it.
     resting: (s,), the loss of the same batch with the weights that training starts from.
     """
 
-    rates: Array
+    learning_rates: Array
     losses: Array
-    resting: Array
+    baseline_losses: Array
 
     @property
-    def gains(self) -> Array:
+    def loss_decreases(self) -> Array:
         """By how much the loss of each batch is below that at rest, (s,)."""
-        return self.resting - self.losses
+        return self.baseline_losses - self.losses
 
     @property
-    def smoothed(self) -> Array:
+    def smoothed_losses(self) -> Array:
         """The loss, smoothed, as if all batches were alike, (s,)."""
-        return np.asarray(self.resting.mean() - smoothed(self.gains))
+        return np.asarray(self.baseline_losses.mean() - exponential_moving_average(self.loss_decreases))
 
     @property
-    def exploded(self) -> bool:
+    def has_diverged(self) -> bool:
         """Whether the loss is far above what was reached, or not finite."""
-        seen = self.smoothed
-        return not bool(seen[-1] - seen.min() <= EXPLODED * abs(self.resting.mean()))
+        seen = self.smoothed_losses
+        return not bool(seen[-1] - seen.min() <= DIVERGENCE_THRESHOLD * abs(self.baseline_losses.mean()))
 
 
-class EndedError(Exception):
+class SweepEndedError(Exception):
     """A sweep has come to its end, within an epoch."""
 
 
-class Sweeping:
+class SweepStep:
     """Takes the place of a module's stepper: gives each step its rate, and looks at its loss.
 
     Args:
@@ -84,42 +84,46 @@ class Sweeping:
         ended: whether to end before the last, after the losses that it is given.
     """
 
-    def __init__(self, inner: Stepper, rate: float, rates: Array, ended: Callable[[Array], bool]) -> None:
-        self.inner, self.rate, self.rates, self.ended = inner, rate, rates, ended
-        self.number, self.scale, self.optimizer, self.scaler = 0, 1.0, inner.optimizer, inner.scaler
-        self.watch: Callable[[], None] | None = None
+    def __init__(
+        self, inner: OptimizerStep, base_lr: float, learning_rates: Array, should_stop: Callable[[Array], bool]
+    ) -> None:
+        self.inner, self.base_lr, self.learning_rates, self.should_stop = inner, base_lr, learning_rates, should_stop
+        self.global_step, self.lr_scale, self.optimizer, self.grad_scaler = 0, 1.0, inner.optimizer, inner.grad_scaler
+        self.gradient_hook: Callable[[], None] | None = None
         self.losses: list[float] = []
 
-    def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, n: int, loss_fn: LossFn) -> Tensor:
         """Go one step at the next rate.
 
         Raises:
             EndedError: there is none behind it.
         """
-        self.inner.scale = self.rates[len(self.losses)] / self.rate
-        loss = self.inner.step(x, y, n, loss_of)
+        self.inner.lr_scale = self.learning_rates[len(self.losses)] / self.base_lr
+        loss = self.inner.step(x, y, n, loss_fn)
         self.losses.append(float(loss))
-        if len(self.losses) == len(self.rates) or self.ended(np.array(self.losses)):
-            raise EndedError
+        if len(self.losses) == len(self.learning_rates) or self.should_stop(np.array(self.losses)):
+            raise SweepEndedError
         return loss
 
 
-def smoothed(losses: Array) -> Array:
+def exponential_moving_average(losses: Array) -> Array:
     """Return the moving average of `losses` (s,), each step's as if there had been as many before it as there were."""
     found, mean = np.empty(len(losses)), 0.0
     for step, loss in enumerate(losses):
-        mean = MEMORY * mean + (1 - MEMORY) * loss
-        found[step] = mean / (1 - MEMORY ** (step + 1))
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        found[step] = mean / (1 - SMOOTHING ** (step + 1))
     return found
 
 
-def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int, source: Source | None = None) -> Sweep:
+def run_sweep(
+    name: str, params: Model, dataset: Dataset, pipeline: Pipeline, seed: int, pretrained: PretrainedModel | None = None
+) -> SweepResult:
     """Sweep over the rates with the batches, the optimiser and all else that model `name` is trained with.
 
     A constant schedule takes the place of its own, and one device that of several. Layers that are frozen in its first
     epoch are frozen.
 
-    source: whose weights it begins with, as `params.training.start` says.
+    source: whose weights it begins with, as `params.training.pretrained` says.
 
     Raises:
         ParamsError: the network or the loss does not fit the data, or training does not fit the machine.
@@ -128,58 +132,58 @@ def sweep(name: str, params: Model, dataset: Dataset, chain: Chain, seed: int, s
     tree = params.model_dump(mode="json")
     tree["training"] |= {"schedule": {"name": "constant"}, "devices": 1}
     params = Model.model_validate_json(json.dumps(tree))
-    rates, epoch = np.geomspace(LOWEST, HIGHEST, STEPS), 0
-    with memory_needed():
-        device = trainer_of(params.training, []).strategy.root_device
-        made = assemble(name, params, dataset, chain, source, Clock(seed, lambda: epoch), device=device)
-        module = cast(Supervised, made.module).to(device).train()
-        thaw = Thaw(params.training.start)
-        thaw.layers = made.taken
-        thaw.set(0)
+    rates, epoch = np.geomspace(MIN_LR, MAX_LR, NUM_STEPS), 0
+    with handle_out_of_memory():
+        device = build_trainer(params.training, []).strategy.root_device
+        made = build_setup(name, params, dataset, pipeline, pretrained, EpochSeed(seed, lambda: epoch), device=device)
+        module = cast(SupervisedModule, made.module).to(device).train()
+        thaw = GradualUnfreezing(params.training.pretrained)
+        thaw.layers = made.transferred_layers
+        thaw.freeze_for_epoch(0)
 
         def losses(rates: Array, ended: Callable[[Array], bool]) -> Array:
             nonlocal epoch
             torch.manual_seed(seed)
-            inner = module.stepper_of(module.network, module.averaged)
-            module.stepper = sweeping = Sweeping(inner, params.training.optimizer.lr, rates, ended)
-            with suppress(EndedError):
+            inner = module.optim_step_factory(module.network, module.ema_network)
+            module.optim_step = sweeping = SweepStep(inner, params.training.optimizer.lr, rates, ended)
+            with suppress(SweepEndedError):
                 for epoch in count():
-                    for batches in made.batches:
+                    for batches in made.train_loader:
                         module.training_step(batches, epoch)
             return np.array(sweeping.losses)
 
-        def seen(losses: Array) -> Sweep:
-            return Sweep(rates[: len(losses)], losses, resting[: len(losses)])
+        def seen(losses: Array) -> SweepResult:
+            return SweepResult(rates[: len(losses)], losses, resting[: len(losses)])
 
-        resting = losses(np.zeros(STEPS), lambda _: False)
-        return seen(losses(rates, lambda losses: seen(losses).exploded))
+        resting = losses(np.zeros(NUM_STEPS), lambda _: False)
+        return seen(losses(rates, lambda losses: seen(losses).has_diverged))
 
 
-RESTING = 40
+SKIP_BEGIN = 40
 """First steps of a sweep, whose rates move nothing."""
 
-CERTAIN = 5.0
+MIN_SIGNAL_TO_NOISE = 5.0
 """Deviations of the mean gain by which the loss must fall: over a sweep of noise alone it strays by two or three."""
 
-LEAST = 0.01
+MIN_RELATIVE_DECREASE = 0.01
 """Share of the loss at rest that it must be, however certain."""
 
 
-def suggestion(name: str, sweep: Sweep) -> float:
+def suggest_lr(name: str, sweep: SweepResult) -> float:
     """Return the suggested rate, of two digits.
 
     Raises:
         TrainingError: the loss of model `name` does not fall at any rate.
     """
     known = np.isfinite(sweep.losses)
-    rates, gains, rest = sweep.rates[known], sweep.gains[known], sweep.resting.mean()
-    gain = smoothed(gains)
-    noise = np.sqrt((smoothed(gains**2) - gain**2).clip(0) * (1 - MEMORY) / (1 + MEMORY))
-    certain = gain > np.maximum(CERTAIN * noise, LEAST * abs(rest))
-    certain[:RESTING] = False
+    rates, gains, rest = sweep.learning_rates[known], sweep.loss_decreases[known], sweep.baseline_losses.mean()
+    gain = exponential_moving_average(gains)
+    noise = np.sqrt((exponential_moving_average(gains**2) - gain**2).clip(0) * (1 - SMOOTHING) / (1 + SMOOTHING))
+    certain = gain > np.maximum(MIN_SIGNAL_TO_NOISE * noise, MIN_RELATIVE_DECREASE * abs(rest))
+    certain[:SKIP_BEGIN] = False
     if not certain.any():
         raise TrainingError(
-            f"the loss of {name} must fall at some rate from {sweep.rates[0]:.0e} to {sweep.rates[-1]:.2g}, but is"
+            f"the loss of {name} must fall at some rate from {sweep.learning_rates[0]:.0e} to {sweep.learning_rates[-1]:.2g}, but is"
             f" {rest:.4g} at the smallest, at its lowest {rest - gain.max(initial=0):.4g}; look at what `prepare` found"
             f" in the data, or choose another normalize, or another init or activation under models.{name}.network"
         )

@@ -10,28 +10,28 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from ..config.models import Network
+from ..config.models import NetworkConfig
 from ..errors import ParamsError
 
 
-class Shape(NamedTuple):
+class InputSpec(NamedTuple):
     """Shape of one preprocessed record, without the batch, and how many numbers the network must give for it."""
 
-    features: tuple[int, ...]
+    shape: tuple[int, ...]
     """(features,) of a table, (channels, height, width) of images, (steps, values) of sequences and series, (tokens,)
     of text."""
-    outputs: int
-    tokens: int = 0
+    n_outputs: int
+    vocab_size: int = 0
     """Size of the vocabulary if a record is token indices, 0 being padding; else 0."""
-    masked: bool = False
+    has_mask: bool = False
     """Whether the last value of each step of a sequence says that it is one, 1, or padding, 0; padding comes last."""
-    categories: tuple[int, ...] = ()
+    one_hot_sizes: tuple[int, ...] = ()
     """Of a table whose last features are categories: how many features, one 1 and the rest 0, each of them takes."""
-    classes: int = 0
+    n_classes: int = 0
     """Classes of the records, which a network may be asked for; 0 if they have values."""
 
 
-def build_network(params: Network, shape: Shape) -> nn.Module:
+def build_network(params: NetworkConfig, spec: InputSpec) -> nn.Module:
     """Return the untrained network that `params` describe, for records of `shape`.
 
     Raises:
@@ -39,13 +39,13 @@ def build_network(params: Network, shape: Shape) -> nn.Module:
             text begins with the key, below `models.<name>`.
     """
     build = import_module(f"fivefold.models.{params.family}.network").build
-    with torch.device("meta"):  # shapes without numbers: costs nothing
-        needed = sum(p.nbytes for p in build(params, shape).parameters())
+    with torch.device("meta"):  # shapes without numeric_transform: costs nothing
+        needed = sum(p.nbytes for p in build(params, spec).parameters())
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > memory:
         raise ParamsError(
             f"network must fit into memory, {memory / 2**30:.0f} GiB, but its weights take {needed / 2**30:,.0f} GiB;"
             " make it narrower"
         )
-    network: nn.Module = build(params, shape)
+    network: nn.Module = build(params, spec)
     return network

@@ -12,87 +12,89 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.dataset import Array
-from ..preprocessing.pipeline import Chain, Kind
+from ..preprocessing.pipeline import Pipeline, StepKind
 from .layers import ACTIVATIONS
 
-DTYPES = {"float64": torch.float64, "float32": torch.float32, "int32": torch.int32}
+TORCH_DTYPES = {"float64": torch.float64, "float32": torch.float32, "int32": torch.int32}
 
 
 class Preprocess(nn.Module):
     """A fitted `Chain` as a module: the same steps, its arrays as buffers, exported in the same graph."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
-        self.dtype = DTYPES[chain.dtype]
-        self.kinds: Sequence[Kind] = [step.kind for step in chain.steps]
-        self.geometry = [  # numbers of a graph, and no tensors in it
+        self.dtype = TORCH_DTYPES[pipeline.dtype]
+        self.step_kinds: Sequence[StepKind] = [step.kind for step in pipeline.steps]
+        self.conv_options = [  # numbers of a graph, and no tensors in it
             [int(step.arrays[name][0]) for name in ("stride", "padding")] if step.kind == "convolve" else []
-            for step in chain.steps
+            for step in pipeline.steps
         ]
-        for i, step in enumerate(chain.steps):
+        for i, step in enumerate(pipeline.steps):
             for name, array in step.arrays.items():
                 self.register_buffer(f"{name}_{i}", torch.from_numpy(array.copy()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (b, ...) float32 of raw records x; tokens as they are."""
-        return self.features(self.filled(x))
+        return self.transform(self.fill_missing_steps(x))
 
-    def filled(self, x: Tensor) -> Tensor:
+    def fill_missing_steps(self, x: Tensor) -> Tensor:
         """Return raw records (b, ...) in the chain's type, gaps within steps filled in: forecasts are added to them."""
         x = x.to(self.dtype)
-        return self._step(0, "carry", x) if self.kinds[:1] == ["carry"] else x
+        return self._apply_step(0, "carry", x) if self.step_kinds[:1] == ["carry"] else x
 
-    def features(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor) -> Tensor:
         """Return the features (b, ...) of what `filled` gave."""
         if self.dtype == torch.int32:
             return x
-        for i, kind in enumerate(self.kinds):
+        for i, kind in enumerate(self.step_kinds):
             if kind != "carry":
-                x = self._step(i, kind, x)
+                x = self._apply_step(i, kind, x)
         return x.to(torch.float32)
 
-    def _step(self, i: int, kind: Kind, x: Tensor) -> Tensor:
+    def _apply_step(self, i: int, kind: StepKind, x: Tensor) -> Tensor:
         match kind:
             case "carry":
-                return _carried(x, self._array("fill", i), self._array("whole", i))
+                return _forward_fill(x, self._get_array("fill", i), self._get_array("whole", i))
             case "indicate":
-                gaps = torch.isnan(x.index_select(1, self._array("index", i)))
+                gaps = torch.isnan(x.index_select(1, self._get_array("index", i)))
                 return torch.cat([x, gaps.to(x.dtype)], dim=1)
             case "impute":
-                return torch.where(torch.isnan(x), self._array("fill", i), x)
+                return torch.where(torch.isnan(x), self._get_array("fill", i), x)
             case "clip":
-                return torch.minimum(torch.maximum(x, self._array("low", i)), self._array("high", i))
+                return torch.minimum(torch.maximum(x, self._get_array("low", i)), self._get_array("high", i))
             case "log":
-                which = self._array("which", i) == 1
+                which = self._get_array("which", i) == 1
                 return torch.where(which, torch.where(which, x, torch.ones_like(x)).log(), x)
             case "one_hot":
-                shown = x.index_select(1, self._array("column", i)) == self._array("code", i)
-                return torch.cat([x.index_select(1, self._array("keep", i)), shown.to(x.dtype)], dim=1)
+                shown = x.index_select(1, self._get_array("column", i)) == self._get_array("code", i)
+                return torch.cat([x.index_select(1, self._get_array("keep", i)), shown.to(x.dtype)], dim=1)
             case "mask":
                 gaps = torch.isnan(x)
                 real = (~gaps.all(dim=-1, keepdim=True)).to(x.dtype)
                 return torch.cat([torch.where(gaps, torch.zeros_like(x), x), real], dim=-1)
             case "affine":
-                return (x - self._array("shift", i)) * self._array("scale", i)
+                return (x - self._get_array("shift", i)) * self._get_array("scale", i)
             case "unit_norm":
                 length = x.flatten(1).square().sum(1, keepdim=True).sqrt()
                 return x / length.clamp_min(torch.finfo(x.dtype).tiny)
             case "take":
-                return x.flatten(1).index_select(1, self._array("index", i))
+                return x.flatten(1).index_select(1, self._get_array("index", i))
             case "project":
-                return (x.flatten(1) - self._array("shift", i)) @ self._array("matrix", i)
+                return (x.flatten(1) - self._get_array("shift", i)) @ self._get_array("matrix", i)
             case "dense":
-                return functional.linear(x.flatten(1), self._array("weight", i), self._array("bias", i))
+                return functional.linear(x.flatten(1), self._get_array("weight", i), self._get_array("bias", i))
             case "convolve":
-                return functional.conv2d(x, self._array("weight", i), self._array("bias", i), *self.geometry[i])
+                return functional.conv2d(
+                    x, self._get_array("weight", i), self._get_array("bias", i), *self.conv_options[i]
+                )
             case activation:
                 return cast(Tensor, ACTIVATIONS[activation]()(x))
 
-    def _array(self, name: str, i: int) -> Tensor:
+    def _get_array(self, name: str, i: int) -> Tensor:
         return cast(Tensor, getattr(self, f"{name}_{i}"))
 
 
-def _carried(x: Tensor, fill: Tensor, whole: Tensor) -> Tensor:
+def _forward_fill(x: Tensor, fill: Tensor, fill_past_end: Tensor) -> Tensor:
     known, length = ~torch.isnan(x), x.shape[1]
     step = torch.arange(length, device=x.device)[:, None]
     before = torch.where(known, step, -1)
@@ -103,10 +105,10 @@ def _carried(x: Tensor, fill: Tensor, whole: Tensor) -> Tensor:
     first = torch.where(known, step, length - 1).amin(dim=1, keepdim=True)
     values = x.gather(1, torch.where(before < 0, first, before))
     last = before[:, -1:].amax(dim=2, keepdim=True)  # (b, t, f) -> (b, 1, 1)
-    return torch.where((step <= last) | (whole == 1), torch.where(torch.isnan(values), fill, values), x)
+    return torch.where((step <= last) | (fill_past_end == 1), torch.where(torch.isnan(values), fill, values), x)
 
 
-class Classify(nn.Module):
+class SoftmaxHead(nn.Module):
     """Outputs (b, k) -> probabilities (b, k)."""
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
@@ -114,7 +116,7 @@ class Classify(nn.Module):
         return functional.softmax(outputs, dim=1)
 
 
-class Sigmoid(nn.Module):
+class SigmoidHead(nn.Module):
     """One output (b, 1) -> probabilities (b, 2) of two classes."""
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
@@ -122,7 +124,7 @@ class Sigmoid(nn.Module):
         return torch.cat([functional.sigmoid(-outputs), functional.sigmoid(outputs)], dim=1)
 
 
-class Rescale(nn.Module):
+class RegressionHead(nn.Module):
     """Outputs (b, k * q) in the scale of training -> values (b, k * q) float64 in the targets' units.
 
     Args:
@@ -134,31 +136,38 @@ class Rescale(nn.Module):
 
     shift: Tensor
     scale: Tensor
-    base: Tensor
+    base_indices: Tensor
 
     def __init__(
-        self, shift: Array, scale: Array, levels: int = 1, base: Array | None = None, log: bool = False
+        self,
+        shift: Array,
+        scale: Array,
+        n_quantiles: int = 1,
+        base_indices: Array | None = None,
+        log_target: bool = False,
     ) -> None:
         super().__init__()
         self.register_buffer("shift", torch.from_numpy(shift.astype("float64")))
         self.register_buffer("scale", torch.from_numpy(scale.astype("float64")))
-        self.register_buffer("base", torch.from_numpy(np.arange(0) if base is None else base), persistent=False)
-        self.levels = levels
-        self.log = log
+        self.register_buffer(
+            "base_indices", torch.from_numpy(np.arange(0) if base_indices is None else base_indices), persistent=False
+        )
+        self.n_quantiles = n_quantiles
+        self.log_target = log_target
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return outputs * scale + shift, added to what stands in the raw records x (b, ...)."""
-        y = outputs.double().reshape(-1, len(self.shift), self.levels)  # (b, k * q) -> (b, k, q)
-        if self.levels > 1:
+        y = outputs.double().reshape(-1, len(self.shift), self.n_quantiles)  # (b, k * q) -> (b, k, q)
+        if self.n_quantiles > 1:
             y = y.sort(dim=2).values
         y = y * self.scale[:, None] + self.shift[:, None]
-        if len(self.base):
-            last = x.double().flatten(1).index_select(1, self.base)[:, :, None]
-            y = y + (last.log() if self.log else last)
-        return (y.exp() if self.log else y).flatten(1)
+        if len(self.base_indices):
+            last = x.double().flatten(1).index_select(1, self.base_indices)[:, :, None]
+            y = y + (last.log() if self.log_target else last)
+        return (y.exp() if self.log_target else y).flatten(1)
 
 
-class SideBySide(nn.Module):
+class MultiTargetHead(nn.Module):
     """Outputs of several targets -> the predictions of each, side by side (b, k).
 
     Args:
@@ -166,22 +175,22 @@ class SideBySide(nn.Module):
         columns: of outputs and predictions, those of each target.
     """
 
-    def __init__(self, parts: Sequence[nn.Module], columns: Sequence[slice]) -> None:
+    def __init__(self, heads: Sequence[nn.Module], columns: Sequence[slice]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(parts)
+        self.heads = nn.ModuleList(heads)
         self.columns = columns
-        self.exact = any(isinstance(part, Rescale) for part in parts)
+        self.use_float64 = any(isinstance(part, RegressionHead) for part in heads)
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return probabilities float32, or float64 if there is any value among them."""
-        told = [part(outputs[:, columns], x) for part, columns in zip(self.parts, self.columns, strict=True)]
-        return torch.cat([part.double() for part in told] if self.exact else told, dim=1)
+        told = [part(outputs[:, columns], x) for part, columns in zip(self.heads, self.columns, strict=True)]
+        return torch.cat([part.double() for part in told] if self.use_float64 else told, dim=1)
 
 
-Output = Classify | Sigmoid | Rescale | SideBySide
+SupervisedHead = SoftmaxHead | SigmoidHead | RegressionHead | MultiTargetHead
 
 
-class Deployed(nn.Module):
+class InferenceModel(nn.Module):
     """Preprocessing, network and output in one: raw records (b, ...) -> what a user is told of each.
 
     Args:
@@ -190,19 +199,19 @@ class Deployed(nn.Module):
     """
 
     def __init__(
-        self, preprocess: Preprocess, network: nn.Module, output: nn.Module, *, from_noise: bool = False
+        self, preprocess: Preprocess, network: nn.Module, head: nn.Module, *, is_generator: bool = False
     ) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.network = network
-        self.output = output
-        self.from_noise = from_noise
+        self.head = head
+        self.is_generator = is_generator
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what is told of raw records x (b, ...), or made of noise."""
-        if self.from_noise:
-            made: Tensor = self.output(self.network(x), x)
+        if self.is_generator:
+            made: Tensor = self.head(self.network(x), x)
             return made
-        x = self.preprocess.filled(x)
-        y: Tensor = self.output(self.network(self.preprocess.features(x)), x)
+        x = self.preprocess.fill_missing_steps(x)
+        y: Tensor = self.head(self.network(self.preprocess.transform(x)), x)
         return y

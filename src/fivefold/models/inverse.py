@@ -11,79 +11,79 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ParamsError
-from ..preprocessing.pipeline import Chain, Kind
+from ..preprocessing.pipeline import Pipeline, StepKind
 
-LOST = {"unit_norm": "normalize: l2", "take": "select", "project": "select"}
+NON_INVERTIBLE = {"unit_norm": "normalize: l2", "take": "select", "project": "select"}
 """Steps that cannot be run backwards, and the key of params.yaml that asks for them."""
 
 
-class Undo(nn.Module):
+class InversePreprocess(nn.Module):
     """Features (b, *r) -> raw records (b, ...): float32 images within 0 to 255, else float64.
 
     What was a gap comes back as what is told of it. A category is the likeliest one, by its index.
     """
 
-    def __init__(self, chain: Chain, *, images: bool) -> None:
+    def __init__(self, pipeline: Pipeline, *, is_image: bool) -> None:
         super().__init__()
-        for step in chain.steps:
-            if step.kind in LOST:
+        for step in pipeline.steps:
+            if step.kind in NON_INVERTIBLE:
                 raise ParamsError(
-                    f"records must be told in their own units, but {LOST[step.kind]} cannot be undone; choose normalize"
+                    f"records must be told in their own units, but {NON_INVERTIBLE[step.kind]} cannot be undone; choose normalize"
                     " standard or minmax, and select {method: none}"
                 )
-        self.kinds: Sequence[Kind] = [step.kind for step in chain.steps]
-        self.images = images
-        for i, step in enumerate(chain.steps):
+        self.step_kinds: Sequence[StepKind] = [step.kind for step in pipeline.steps]
+        self.is_image = is_image
+        for i, step in enumerate(pipeline.steps):
             for name, array in step.arrays.items():
                 self.register_buffer(f"{name}_{i}", torch.from_numpy(array.copy()), persistent=False)
             if step.kind == "one_hot":
-                self.sizes = np.unique(step.arrays["column"], return_counts=True)[1].tolist()
+                self.one_hot_sizes = np.unique(step.arrays["column"], return_counts=True)[1].tolist()
                 order = np.argsort(np.r_[step.arrays["keep"], np.unique(step.arrays["column"])])
                 self.register_buffer(f"order_{i}", torch.from_numpy(order), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return raw records."""
-        x = features if self.images else features.double()
-        for i in reversed(range(len(self.kinds))):
-            match self.kinds[i]:
+        x = features if self.is_image else features.double()
+        for i in reversed(range(len(self.step_kinds))):
+            match self.step_kinds[i]:
                 case "affine":
-                    x = x / self._array("scale", i) + self._array("shift", i)
+                    x = x / self._get_array("scale", i) + self._get_array("shift", i)
                 case "log":
-                    which = self._array("which", i) == 1
+                    which = self._get_array("which", i) == 1
                     x = torch.where(which, torch.where(which, x, torch.zeros_like(x)).exp(), x)
                 case "one_hot":
-                    x = self._categories(x, i)
+                    x = self._decode_one_hot(x, i)
                 case "indicate":
-                    x = x[:, : x.shape[1] - len(self._array("index", i))]
-        return x.clamp(0, 255) if self.images else x
+                    x = x[:, : x.shape[1] - len(self._get_array("index", i))]
+        return x.clamp(0, 255) if self.is_image else x
 
-    def unit(self) -> Tensor:
+    def feature_units(self) -> Tensor:
         """Return what a feature's unit is in raw units, a number for each that is told or one for all."""
-        units = [1 / self._array("scale", i) for i, kind in enumerate(self.kinds) if kind == "affine"]
-        gaps = [len(self._array("index", i)) for i, kind in enumerate(self.kinds) if kind == "indicate"]
+        units = [1 / self._get_array("scale", i) for i, kind in enumerate(self.step_kinds) if kind == "affine"]
+        gaps = [len(self._get_array("index", i)) for i, kind in enumerate(self.step_kinds) if kind == "indicate"]
         unit = units[0] if units else torch.ones(1)
         return unit[: len(unit) - gaps[0]] if gaps and units else unit
 
-    def _categories(self, x: Tensor, i: int) -> Tensor:
+    def _decode_one_hot(self, x: Tensor, i: int) -> Tensor:
         """Return a column of codes in the place of each block of shares."""
-        code = self._array("code", i)
-        sizes = self.sizes
+        code = self._get_array("code", i)
+        sizes = self.one_hot_sizes
         numbers, *blocks = torch.split(x, [x.shape[1] - sum(sizes), *sizes], dim=1)
         codes = [part[block.argmax(1)][:, None] for block, part in zip(blocks, torch.split(code, sizes), strict=True)]
-        return torch.cat([numbers, *codes], dim=1).index_select(1, self._array("order", i))
+        return torch.cat([numbers, *codes], dim=1).index_select(1, self._get_array("order", i))
 
-    def _array(self, name: str, i: int) -> Tensor:
+    def _get_array(self, name: str, i: int) -> Tensor:
         return cast(Tensor, getattr(self, f"{name}_{i}"))
 
 
-class Sample(nn.Module):
+class SampleHead(nn.Module):
     """Features told from noise -> raw records (b, ...)."""
 
-    def __init__(self, chain: Chain, *, images: bool) -> None:
+    def __init__(self, pipeline: Pipeline, *, is_image: bool) -> None:
         super().__init__()
-        self.undo = Undo(chain, images=images)
+        self.inverse = InversePreprocess(pipeline, is_image=is_image)
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return raw records."""
-        told: Tensor = self.undo(outputs)
+        told: Tensor = self.inverse(outputs)
         return told

@@ -17,43 +17,43 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
-from .losses import Judge
-from .precision import Portions, mixed
+from .losses import Loss
+from .precision import MicroBatcher, autocast_context
 
 
-class Trained(pl.LightningModule, ABC):
+class BaseModule(pl.LightningModule, ABC):
     """Trains a network; one Lightning batch is an epoch of batches.
 
     Attributes:
         steps: batches of an epoch.
     """
 
-    steps: int
+    steps_per_epoch: int
 
     @property
     @abstractmethod
-    def judged(self) -> nn.Module:
+    def eval_network(self) -> nn.Module:
         """The network that is validated and kept."""
 
 
-class Sums:
+class EpochAverage:
     """Loss and hits of the rows seen so far in an epoch, on their device: a step never waits for it."""
 
     def __init__(self) -> None:
-        self.rows = 0
-        self.loss: Tensor | float = 0.0
-        self.hits: Tensor | float = 0.0
+        self.n_rows = 0
+        self.loss_sum: Tensor | float = 0.0
+        self.n_correct: Tensor | float = 0.0
 
-    def add(self, loss: Tensor, rows: int, hits: Tensor | None = None) -> None:
+    def update(self, loss: Tensor, n_rows: int, accuracy: Tensor | None = None) -> None:
         """Add a batch: its mean loss, its rows, and the share that were right if that was counted."""
-        self.rows += rows
-        self.loss = self.loss + loss * rows
-        if hits is not None:
-            self.hits = self.hits + hits * rows
+        self.n_rows += n_rows
+        self.loss_sum = self.loss_sum + loss * n_rows
+        if accuracy is not None:
+            self.n_correct = self.n_correct + accuracy * n_rows
 
-    def over(self, module: pl.LightningModule) -> list[float]:
+    def all_reduce(self, module: pl.LightningModule) -> list[float]:
         """Return loss, hits and rows, added up over all devices."""
-        own = [float(self.loss), float(self.hits), float(self.rows)]
+        own = [float(self.loss_sum), float(self.n_correct), float(self.n_rows)]
         if module.trainer.world_size == 1:
             return own
         sums = torch.tensor(own, dtype=torch.float64, device=module.device)
@@ -61,30 +61,30 @@ class Sums:
         return found
 
 
-How = Literal["forward", "every_step", "parts"]
+NetworkMethod = Literal["forward", "forward_all_steps", "parts"]
 """The method of a network that training calls: what it tells; that after each step of a text; what an autoencoder's
 objective looks at."""
 
-LossOf = Callable[[Tensor, Tensor], Tensor]
+LossFn = Callable[[Tensor, Tensor], Tensor]
 
-VALIDATION_ROWS = 1024
+VALIDATION_BATCH_SIZE = 1024
 """That go through the network at a time: it changes no number, so it is large."""
 
 
-class Stepper(Protocol):
+class OptimizerStep(Protocol):
     """Moves weights, batch by batch: `training.descent.Descent`."""
 
-    number: int
-    scale: float
-    watch: Callable[[], None] | None
+    global_step: int
+    lr_scale: float
+    gradient_hook: Callable[[], None] | None
     optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
+    grad_scaler: torch.amp.GradScaler
 
-    def step(self, x: Tensor, y: Tensor, n: int, loss_of: LossOf) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, n_rows: int, loss_fn: LossFn) -> Tensor:
         """Go one step and return the mean loss of the batch, of n rows over all devices."""
 
 
-class Supervised(Trained):
+class SupervisedModule(BaseModule):
     """Trains a network to tell the targets of its rows.
 
     Logs per epoch `train/loss`, `val/loss`, for classes `val/accuracy`, and what the objective has learnt. Sums stay on
@@ -106,88 +106,90 @@ class Supervised(Trained):
     def __init__(
         self,
         network: nn.Module,
-        objective: Judge,
-        stepper: Callable[[nn.Module, nn.Module | None], Stepper],
+        criterion: Loss,
+        optim_step_factory: Callable[[nn.Module, nn.Module | None], OptimizerStep],
         *,
-        steps: int,
-        how: How = "forward",
-        average: bool = False,
+        steps_per_epoch: int,
+        method: NetworkMethod = "forward",
+        use_ema: bool = False,
         precision: str = "32",
-        faster: bool = False,
+        compile_network: bool = False,
         augment: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network = network
-        self.averaged = deepcopy(network).requires_grad_(False) if average else None
-        self.objective = objective
-        self.stepper_of = stepper
-        self.steps = steps
-        self.how = how
+        self.ema_network = deepcopy(network).requires_grad_(False) if use_ema else None
+        self.criterion = criterion
+        self.optim_step_factory = optim_step_factory
+        self.steps_per_epoch = steps_per_epoch
+        self.method = method
         self.precision = precision
         self.augment = augment
-        tell = _tells(network, how)
-        self.tells = (torch.compile(tell) if faster else tell,)  # in a tuple: else it were a second part of the module
-        self.sums = {"train": Sums(), "val": Sums()}
-        self.judging = Portions(VALIDATION_ROWS)
-        self.scaled: dict[str, Any] = {}
+        tell = _get_method(network, method)
+        self.predict_fn = (
+            torch.compile(tell) if compile_network else tell,
+        )  # in a tuple: else it were a second part of the module
+        self.epoch_averages = {"train": EpochAverage(), "val": EpochAverage()}
+        self.micro_batcher = MicroBatcher(VALIDATION_BATCH_SIZE)
+        self.grad_scaler_state: dict[str, Any] = {}
 
     @property
-    def judged(self) -> nn.Module:
+    def eval_network(self) -> nn.Module:
         """The network that is validated and kept."""
-        return self.network if self.averaged is None else self.averaged
+        return self.network if self.ema_network is None else self.ema_network
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser; its learning rate is set at every step."""
-        self.stepper = self.stepper_of(self.network, self.averaged)
-        if self.scaled:
-            self.stepper.scaler.load_state_dict(self.scaled)
-        return self.stepper.optimizer
+        self.optim_step = self.optim_step_factory(self.network, self.ema_network)
+        if self.grad_scaler_state:
+            self.optim_step.grad_scaler.load_state_dict(self.grad_scaler_state)
+        return self.optim_step.optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add how gradients of 16 bits are scaled, which Lightning does not know of; nothing for other precisions."""
-        checkpoint["scaler"] = self.stepper.scaler.state_dict()
+        checkpoint["scaler"] = self.optim_step.grad_scaler.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up; Lightning asks for the optimiser later."""
-        self.scaled = checkpoint["scaler"]
+        self.grad_scaler_state = checkpoint["scaler"]
 
-    def training_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
+    def training_step(self, batches: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
         """Go through the batches of an epoch."""
-        self.stepper.number = self.current_epoch * self.steps
-        self.objective.at(self.current_epoch)
-        for x, y, n in epoch:
+        self.optim_step.global_step = self.current_epoch * self.steps_per_epoch
+        self.criterion.set_epoch(self.current_epoch)
+        for x, y, n in batches:
             if self.augment is not None and len(x):
                 x, y = self.augment(x, y)
-            loss = self.stepper.step(x, y, n, self._loss)
-            self.sums["train"].add(loss, len(x))
+            loss = self.optim_step.step(x, y, n, self._compute_loss)
+            self.epoch_averages["train"].update(loss, len(x))
 
-    def validation_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
+    def validation_step(self, batches: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
         """Judge the rows held out."""
-        for x, y, _n in epoch:
+        for x, y, _n in batches:
             if len(x):
-                for loss, rows, hits in self.judging(len(x), partial(self._judged, x, y)):
-                    self.sums["val"].add(loss, rows, hits)
+                for loss, rows, hits in self.micro_batcher(len(x), partial(self._evaluate_batch, x, y)):
+                    self.epoch_averages["val"].update(loss, rows, hits)
 
-    def _judged(self, x: Tensor, y: Tensor, most: int) -> list[tuple[Tensor, int, Tensor | None]]:
+    def _evaluate_batch(self, x: Tensor, y: Tensor, micro_batch_size: int) -> list[tuple[Tensor, int, Tensor | None]]:
         """Return mean loss, number and share of hits of rows, at most so many at a time."""
         found = []
-        for rows, told in zip(torch.split(x, most), torch.split(y, most), strict=True):
-            with mixed(self.device, self.precision):
-                out = _tells(self.judged, self.how)(rows)
-            targets = self._targets(rows, told)
-            found.append((self.objective(_exact(out), targets), len(rows), self.objective.hits(out, targets)))
+        for rows, told in zip(torch.split(x, micro_batch_size), torch.split(y, micro_batch_size), strict=True):
+            with autocast_context(self.device, self.precision):
+                out = _get_method(self.eval_network, self.method)(rows)
+            targets = self._build_targets(rows, told)
+            found.append((self.criterion(_to_float32(out), targets), len(rows), self.criterion.accuracy(out, targets)))
         return found
 
-    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
-        with mixed(self.device, self.precision):
-            out = self.tells[0](x)
-        loss: Tensor = self.objective(_exact(out), self._targets(x, y))
+    def _compute_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        with autocast_context(self.device, self.precision):
+            out = self.predict_fn[0](x)
+        loss: Tensor = self.criterion(_to_float32(out), self._build_targets(x, y))
         return loss
 
-    def _targets(self, x: Tensor, y: Tensor) -> Tensor:
+    def _build_targets(self, x: Tensor, y: Tensor) -> Tensor:
         """Return what is to be told: of a text the token after each, x being all but the last."""
-        return torch.cat([x[:, 1:].long(), y[:, None]], dim=1) if self.how == "every_step" else y
+        return torch.cat([x[:, 1:].long(), y[:, None]], dim=1) if self.method == "forward_all_steps" else y
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's scores: Lightning validates inside the training epoch, after its last batch.
@@ -195,28 +197,28 @@ class Supervised(Trained):
         Raises:
             TrainingError: a loss is not finite; what to do about it is for the doctor to say.
         """
-        self._log("train")
-        self._log("val")
+        self._log_epoch("train")
+        self._log_epoch("val")
 
-    def _log(self, split: str) -> None:
-        sums = self.sums[split].over(self)
+    def _log_epoch(self, split: str) -> None:
+        sums = self.epoch_averages[split].all_reduce(self)
         loss = sums[0] / sums[2]
         if not math.isfinite(loss):
             raise TrainingError(f"{split}/loss must be finite, but is {loss} in epoch {self.current_epoch}")
         self.log(f"{split}/loss", loss)
-        if split == "val" and self.objective.classes:
+        if split == "val" and self.criterion.n_classes:
             self.log(f"{split}/accuracy", sums[1] / sums[2])
         if split == "val":
-            self.log_dict(self.objective.learnt())
-        self.sums[split] = Sums()
+            self.log_dict(self.criterion.learned_weights())
+        self.epoch_averages[split] = EpochAverage()
 
 
-def _tells(network: nn.Module, how: How) -> Callable[[Tensor], Any]:
-    return network if how == "forward" else getattr(network, how)
+def _get_method(network: nn.Module, method: NetworkMethod) -> Callable[[Tensor], Any]:
+    return network if method == "forward" else getattr(network, method)
 
 
-def _exact(out: Any) -> Any:
+def _to_float32(outputs: Any) -> Any:
     """Return what a network gave in float32: a tensor, or a named tuple of them."""
-    if isinstance(out, Tensor):
-        return out.float()
-    return type(out)(*(None if part is None else part.float() for part in out))
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    return type(outputs)(*(None if part is None else part.float() for part in outputs))

@@ -14,31 +14,31 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ..config.base import Cell
+from ..config.base import RecurrentCell
 
-CELLS: dict[Cell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-FORGET = 1
+CELLS: dict[RecurrentCell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+FORGET_GATE = 1
 """Place of the forget gate among PyTorch's four of an LSTM: input, forget, cell, output."""
 
 
-class Recurrent(nn.Module):
+class RecurrentLayer(nn.Module):
     """(b, t, f) -> (b, t, d); padding at the end changes nothing at the steps before it."""
 
-    def __init__(self, cell: Cell, n_features: int, width: int, bidirectional: bool) -> None:
+    def __init__(self, cell: RecurrentCell, n_features: int, hidden_size: int, bidirectional: bool) -> None:
         super().__init__()
-        self.ahead = CELLS[cell](n_features, width, batch_first=True)
-        self.back = CELLS[cell](n_features, width, batch_first=True) if bidirectional else None
+        self.forward_rnn = CELLS[cell](n_features, hidden_size, batch_first=True)
+        self.backward_rnn = CELLS[cell](n_features, hidden_size, batch_first=True) if bidirectional else None
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Return what the cell gives at each step of x, of whose rows `lengths` (b,) steps are real; None: all."""
-        out: Tensor = self.ahead(x)[0]  # (b, t, f) -> (b, t, h)
-        if self.back is None:
+        out: Tensor = self.forward_rnn(x)[0]  # (b, t, f) -> (b, t, h)
+        if self.backward_rnn is None:
             return out
-        back: Tensor = self.back(turned(x, lengths))[0]
-        return torch.cat([out, turned(back, lengths)], dim=2)  # (b, t, 2h)
+        back: Tensor = self.backward_rnn(reverse_padded(x, lengths))[0]
+        return torch.cat([out, reverse_padded(back, lengths)], dim=2)  # (b, t, 2h)
 
 
-def turned(x: Tensor, lengths: Tensor | None) -> Tensor:
+def reverse_padded(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Return x (b, t, f) with the real steps of each row in reverse order, and padding where it was."""
     if lengths is None:
         return x.flip(1)
@@ -48,7 +48,7 @@ def turned(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 @torch.no_grad()
-def initialise_cells(network: nn.Module) -> None:
+def initialize_recurrent_weights(network: nn.Module) -> None:
     """Set the weights of recurrent layers in place, gate by gate, and their biases to zero, the forget gate's to one.
 
     Orthogonal weights of the state keep a signal's length over many steps (Saxe et al. 2014); weights of the input are
@@ -62,34 +62,34 @@ def initialise_cells(network: nn.Module) -> None:
             if name.startswith("bias"):
                 nn.init.zeros_(parameter)
                 if name.startswith("bias_ih") and isinstance(cell, nn.LSTM):  # what is added is bias_ih + bias_hh
-                    gates[FORGET].fill_(1.0)
+                    gates[FORGET_GATE].fill_(1.0)
                 continue
             for gate in gates:
                 (nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_)(gate)
 
 
-class Steps(nn.Module):
+class SequenceInput(nn.Module):
     """Steps (b, t, f), of which the last feature may say which are real -> those without it, and lengths (b,)."""
 
-    def __init__(self, masked: bool) -> None:
+    def __init__(self, has_mask: bool) -> None:
         super().__init__()
-        self.masked = masked
+        self.has_mask = has_mask
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return steps and lengths; None if all steps are real."""
-        return (x[:, :, :-1], lengths_of(x[:, :, -1])) if self.masked else (x, None)
+        return (x[:, :, :-1], lengths_from_mask(x[:, :, -1])) if self.has_mask else (x, None)
 
 
-def lengths_of(real: Tensor) -> Tensor:
+def lengths_from_mask(mask: Tensor) -> Tensor:
     """Return the number (b,) of the last step, from 1, that is not 0 in (b, t); 1 for a row without any.
 
     So a row that is all padding is one step of zeros: its outputs are finite, and mean nothing.
     """
-    number = torch.arange(1, real.shape[1] + 1, device=real.device)
-    return (number * (real != 0)).amax(dim=1).clamp_min(1)
+    number = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    return (number * (mask != 0)).amax(dim=1).clamp_min(1)
 
 
-def last(steps: Tensor, lengths: Tensor | None) -> Tensor:
+def select_last_step(steps: Tensor, lengths: Tensor | None) -> Tensor:
     """Return the last real step (b, d) of each row of steps (b, t, d)."""
     if lengths is None:
         return steps[:, -1]
@@ -98,13 +98,13 @@ def last(steps: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 @runtime_checkable
-class EveryStep(Protocol):
+class CausalNetwork(Protocol):
     """A network whose outputs at a step depend on that step and those before it alone.
 
     So it can learn from all steps of a record at once: with y the token after the record x (b, t), the targets (b, t)
     are x[:, 1:] and then y. Only models of task `language` may be asked; params.yaml is checked for that.
     """
 
-    def every_step(self, x: Tensor) -> Tensor:
+    def forward_all_steps(self, x: Tensor) -> Tensor:
         """Return the outputs (b, t, k) after each step; those at the last real step are `forward(x)`, (b, k)."""
         ...

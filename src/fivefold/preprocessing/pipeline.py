@@ -31,7 +31,7 @@ ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
 }
 
 
-Kind = Literal[
+StepKind = Literal[
     "carry",
     "indicate",
     "impute",
@@ -48,7 +48,7 @@ Kind = Literal[
     Activation,
 ]
 
-ROWS = 1_000
+CONV_BATCH_ROWS = 1_000
 """Rows that convolutions see at a time: each gives many images of one."""
 
 
@@ -73,7 +73,7 @@ class Step:
     relu, sigmoid ...                         of each number alone
     """
 
-    kind: Kind
+    kind: StepKind
     arrays: Mapping[str, Array]
 
     def __call__(self, x: Array) -> Array:
@@ -81,7 +81,7 @@ class Step:
         arrays = self.arrays
         match self.kind:
             case "carry":
-                return _carried(x, arrays["fill"], arrays["whole"])
+                return _forward_fill(x, arrays["fill"], arrays["whole"])
             case "indicate":
                 return np.concatenate([x, np.isnan(x[:, arrays["index"]])], axis=1, dtype=x.dtype)
             case "impute":
@@ -110,7 +110,7 @@ class Step:
             case "dense":
                 return x.reshape(len(x), -1) @ arrays["weight"].T + arrays["bias"]
             case "convolve":
-                return _convolved(
+                return _convolve(
                     x, arrays["weight"], arrays["bias"], int(arrays["stride"][0]), int(arrays["padding"][0])
                 )
             case activation:
@@ -124,17 +124,17 @@ class Step:
         )
 
 
-def _carried(x: Array, fill: Array, whole: Array) -> Array:
+def _forward_fill(x: Array, fill: Array, fill_past_end: Array) -> Array:
     known = ~np.isnan(x)
     step = np.arange(x.shape[1])[:, None]
     before = np.maximum.accumulate(np.where(known, step, -1), axis=1)
     source = np.where(before < 0, known.argmax(axis=1, keepdims=True), before)
     values = np.take_along_axis(x, source, axis=1)
     last = before[:, -1:].max(axis=2, keepdims=True)  # (n, t, f) -> (n, 1, 1)
-    return np.where((step <= last) | (whole == 1), np.where(np.isnan(values), fill, values), x)
+    return np.where((step <= last) | (fill_past_end == 1), np.where(np.isnan(values), fill, values), x)
 
 
-def _convolved(x: Array, weight: Array, bias: Array, stride: int, padding: int) -> Array:
+def _convolve(x: Array, weight: Array, bias: Array, stride: int, padding: int) -> Array:
     edge = (padding, padding)
     wide = np.pad(x, ((0, 0), (0, 0), edge, edge))
     patches = np.lib.stride_tricks.sliding_window_view(wide, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
@@ -143,7 +143,7 @@ def _convolved(x: Array, weight: Array, bias: Array, stride: int, padding: int) 
 
 
 @dataclass(frozen=True)
-class Chain:
+class Pipeline:
     """Steps in order. Arithmetic is float64 where raw units may be large, and float32 for images.
 
     Tokens of a text, int32, stay what and where they are: a chain of theirs has no steps.
@@ -153,49 +153,49 @@ class Chain:
 
     dtype: Literal["float64", "float32", "int32"]
     steps: tuple[Step, ...]
-    names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
 
     def __call__(self, x: Array) -> Array:
         """Return the features (n, ...) float32 of raw records x; tokens as they are."""
         if self.dtype == "int32":
             return x
-        if len(x) > ROWS and any(step.kind == "convolve" for step in self.steps):
-            return np.concatenate([self(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])
+        if len(x) > CONV_BATCH_ROWS and any(step.kind == "convolve" for step in self.steps):
+            return np.concatenate([self(x[i : i + CONV_BATCH_ROWS]) for i in range(0, len(x), CONV_BATCH_ROWS)])
         values = x.astype(self.dtype)
         for step in self.steps:
             values = step(values)
         return values.astype(np.float32)
 
-    def then(self, *steps: Step, names: Sequence[str] | None = None) -> "Chain":
+    def with_steps(self, *steps: Step, feature_names: Sequence[str] | None = None) -> "Pipeline":
         """Return this chain with more steps at its end, their numbers in this chain's type."""
         both = (*self.steps, *(step.cast(self.dtype) for step in steps))
-        return Chain(self.dtype, both, self.names if names is None else tuple(names))
+        return Pipeline(self.dtype, both, self.feature_names if feature_names is None else tuple(feature_names))
 
-    def shape(self, record: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of one record's features, given the shape of a raw record."""
         for step in self.steps:
             arrays = step.arrays
             match step.kind:
                 case "take":
-                    record = arrays["index"].shape
+                    input_shape = arrays["index"].shape
                 case "project":
-                    record = arrays["matrix"].shape[1:]
+                    input_shape = arrays["matrix"].shape[1:]
                 case "indicate":
-                    record = (record[0] + len(arrays["index"]),)
+                    input_shape = (input_shape[0] + len(arrays["index"]),)
                 case "one_hot":
-                    record = (len(arrays["keep"]) + len(arrays["code"]),)
+                    input_shape = (len(arrays["keep"]) + len(arrays["code"]),)
                 case "mask":
-                    record = (*record[:-1], record[-1] + 1)
+                    input_shape = (*input_shape[:-1], input_shape[-1] + 1)
                 case "dense":
-                    record = arrays["bias"].shape
+                    input_shape = arrays["bias"].shape
                 case "convolve":
                     side = arrays["weight"].shape[2:]
                     stride, padding = int(arrays["stride"][0]), int(arrays["padding"][0])
-                    y, x = ((n + 2 * padding - k) // stride + 1 for n, k in zip(record[1:], side, strict=True))
-                    record = (len(arrays["weight"]), y, x)
-        return record
+                    y, x = ((n + 2 * padding - k) // stride + 1 for n, k in zip(input_shape[1:], side, strict=True))
+                    input_shape = (len(arrays["weight"]), y, x)
+        return input_shape
 
-    def categories(self) -> tuple[int, ...]:
+    def one_hot_sizes(self) -> tuple[int, ...]:
         """Return how many of the last features stand for each categorical column; empty if a later step mixes them."""
         kinds = [step.kind for step in self.steps]
         if "one_hot" not in kinds or {"take", "project", "dense", "unit_norm"} & set(kinds):
@@ -211,11 +211,11 @@ class Chain:
             for name, array in step.arrays.items()
         }
         kinds = [step.kind for step in self.steps]
-        head = {"dtype": self.dtype, "steps": kinds, "names": self.names}
+        head = {"dtype": self.dtype, "steps": kinds, "names": self.feature_names}
         save_file(arrays, path, metadata={"chain": json.dumps(head)})
 
     @classmethod
-    def load(cls, path: Path) -> "Chain":
+    def load(cls, path: Path) -> "Pipeline":
         """Read what `save` wrote; an `ArtifactError` if the file is missing or something else."""
         try:
             with safe_open(path, framework="numpy") as file:

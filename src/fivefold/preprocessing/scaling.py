@@ -8,79 +8,83 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from ..config.datasets import Dataset, Images, Missing, Sequences, Series, Table
+from ..config.datasets import DatasetConfig, Images, MissingValues, Sequences, Series, Table
 from ..data.dataset import Array
 from ..data.schema import Schema
-from .pipeline import Chain, Step
+from .pipeline import Pipeline, Step
 
-BLOCK = 8
+BLOCK_COLUMNS = 8
 """Columns that are scaled at once."""
 
 
-def fit_scaling(x: Array, schema: Schema, params: Dataset) -> Chain:
+def fit_scaling(x: Array, schema: Schema, params: DatasetConfig) -> Pipeline:
     """Return the chain that a dataset block asks for, fitted on training records x (n, ...) in raw units."""
     match params:
         case Table():
-            return _table(x, schema, params)
+            return _fit_table(x, schema, params)
         case Images():
-            return Chain("float32", ()).then(*_image_steps(x, params.normalize))
+            return Pipeline("float32", ()).with_steps(*_image_steps(x, params.normalize))
         case Sequences() | Series():
-            logs, steps = _logs(schema, params), x.reshape(-1, x.shape[-1])
+            logs, steps = _log_steps(schema, params), x.reshape(-1, x.shape[-1])
             for step in logs:
                 steps = step(steps)
-            scaled = _affine(*_columns(steps[~np.isnan(steps).all(axis=1)], [params.normalize] * x.shape[-1]))
+            scaled = _affine_step(*_fit_columns(steps[~np.isnan(steps).all(axis=1)], [params.normalize] * x.shape[-1]))
             if isinstance(params, Series):
-                chain = Chain("float64", ()).then(_carry(x.mean(axis=(0, 1)), whole=True), *logs, scaled)
-                return chain.then(names=schema.features)
+                chain = Pipeline("float64", ()).with_steps(
+                    _forward_fill_step(x.mean(axis=(0, 1)), fill_past_end=True), *logs, scaled
+                )
+                return chain.with_steps(feature_names=schema.features)
             # what is missing in all of a sequence is left to the mask, and steps behind its end stay missing
-            chain = Chain("float64", ()).then(_carry(np.full(x.shape[-1], np.nan), whole=False), scaled)
-            return chain.then(Step("mask", {}), names=(*schema.features, "is_step"))
+            chain = Pipeline("float64", ()).with_steps(
+                _forward_fill_step(np.full(x.shape[-1], np.nan), fill_past_end=False), scaled
+            )
+            return chain.with_steps(Step("mask", {}), feature_names=(*schema.features, "is_step"))
         case _:
-            return Chain("int32", ())  # tokens are numbers already
+            return Pipeline("int32", ())  # tokens are numbers already
 
 
-def _carry(fill: Array, *, whole: bool) -> Step:
+def _forward_fill_step(fill: Array, *, fill_past_end: bool) -> Step:
     """Return the step that fills in gaps; rows were read without, but an exported model is given what there is."""
-    return Step("carry", {"fill": fill, "whole": np.array([whole], np.int64)})
+    return Step("carry", {"fill": fill, "whole": np.array([fill_past_end], np.int64)})
 
 
-def _logs(schema: Schema, params: Sequences | Series) -> tuple[Step, ...]:
+def _log_steps(schema: Schema, params: Sequences | Series) -> tuple[Step, ...]:
     """Return the step that takes logarithms of a series' targets, its first columns, if it asks for them."""
-    if not (isinstance(params, Series) and params.log):
+    if not (isinstance(params, Series) and params.log_target):
         return ()
     which = np.arange(len(schema.features)) < len(params.targets)
     return (Step("log", {"which": which.astype(np.float64)}),)
 
 
-def _table(x: Array, schema: Schema, params: Table) -> Chain:
+def _fit_table(x: Array, schema: Schema, params: Table) -> Pipeline:
     """Gaps, outliers, scale, categories, in this order; a gap is filled also where training rows have none."""
     types = [column.type for column in schema.columns for _ in column.features]
     names = list(schema.features)
-    own = params.missing.categorical == "own"
+    own = params.missing.categorical == "missing_category"
     gaps = np.isnan(x).any(axis=0) & ~np.array([own and kind == "categorical" for kind in types])
-    chain = Chain("float64", ())
-    if params.missing.indicator and gaps.any():
+    chain = Pipeline("float64", ())
+    if params.missing.add_indicator and gaps.any():
         index = np.flatnonzero(gaps)
-        chain = chain.then(Step("indicate", {"index": index}))
+        chain = chain.with_steps(Step("indicate", {"index": index}))
         x = np.concatenate([x, np.isnan(x[:, index])], axis=1)
         names += [f"{names[i]} missing" for i in index]
         types += ["boolean"] * len(index)
-    fill = _fill(x, schema, types, params.missing)
-    chain = chain.then(Step("impute", {"fill": fill}))
-    x = _filled(x, fill)
+    fill = _fill_values(x, schema, types, params.missing)
+    chain = chain.with_steps(Step("impute", {"fill": fill}))
+    x = _fill_missing(x, fill)
     numeric = np.array([kind in ("numeric", "date", "ordinal") for kind in types])
     if params.clip:
-        low, high = _limits(x, numeric, params.clip)
-        chain = chain.then(Step("clip", {"low": low, "high": high}))
+        low, high = _clip_limits(x, numeric, params.clip)
+        chain = chain.with_steps(Step("clip", {"low": low, "high": high}))
         x = np.clip(x, low, high)
     if params.normalize != "l2":
-        chain = chain.then(_affine(*_columns(x, _methods(schema, types, params))))
-    hot, names = _one_hot(x, schema, types, names)
-    chain = chain.then(*hot, names=names)
-    return chain.then(Step("unit_norm", {})) if params.normalize == "l2" else chain
+        chain = chain.with_steps(_affine_step(*_fit_columns(x, _column_methods(schema, types, params))))
+    hot, names = _one_hot_steps(x, schema, types, names)
+    chain = chain.with_steps(*hot, feature_names=names)
+    return chain.with_steps(Step("unit_norm", {})) if params.normalize == "l2" else chain
 
 
-def _methods(schema: Schema, types: Sequence[str], params: Table) -> list[str]:
+def _column_methods(schema: Schema, types: Sequence[str], params: Table) -> list[str]:
     """Return how each column is scaled: as its own entry says, else as the dataset's; words and flags are not."""
     said = {name: column.normalize for name, column in params.columns.items()}
     own = [said.get(column.name) for column in schema.columns for _ in column.features]
@@ -90,15 +94,15 @@ def _methods(schema: Schema, types: Sequence[str], params: Table) -> list[str]:
     return [m if m and kind != "categorical" else usual.get(kind, params.normalize) for m, kind in pairs]
 
 
-def _fill(x: Array, schema: Schema, types: Sequence[str], missing: Missing) -> Array:
+def _fill_values(x: Array, schema: Schema, types: Sequence[str], missing: MissingValues) -> Array:
     """Return what stands in for a gap in each column."""
     strategy = "median" if missing.numeric == "drop" else missing.numeric
     own = {"categorical": "most_frequent", "boolean": "most_frequent"}
     if strategy == "constant":  # of measures; a rank or a day it is not
         own |= {"ordinal": "median", "date": "median"}
     usual = [own.get(kind, strategy) for kind in types]
-    fill = np.array([_usual(column, how, missing.constant) for column, how in zip(x.T, usual, strict=True)])
-    if missing.categorical == "own":
+    fill = np.array([_fill_value(column, how, missing.fill_value) for column, how in zip(x.T, usual, strict=True)])
+    if missing.categorical == "missing_category":
         place = 0
         for column in schema.columns:
             if column.type == "categorical":
@@ -107,13 +111,13 @@ def _fill(x: Array, schema: Schema, types: Sequence[str], missing: Missing) -> A
     return fill
 
 
-def _filled(x: Array, fill: Array) -> Array:
+def _fill_missing(x: Array, fill: Array) -> Array:
     """Return x (n, f) with `fill` (f,) in its gaps: x itself if it has none, since it is large."""
     gaps = np.isnan(x)
     return np.where(gaps, fill, x) if gaps.any() else x
 
 
-def _usual(column: Array, strategy: str, constant: float) -> float:
+def _fill_value(column: Array, strategy: str, constant: float) -> float:
     """Return what stands in for a gap in a column (n,), 0 where nothing is known.
 
     The whole table at once, as scikit-learn's `SimpleImputer` takes it, costs several times its memory.
@@ -130,21 +134,21 @@ def _usual(column: Array, strategy: str, constant: float) -> float:
     return float(np.median(known) if strategy == "median" else known.mean())
 
 
-def _limits(x: Array, numeric: Array, ranges: float) -> tuple[Array, Array]:
+def _clip_limits(x: Array, numeric: Array, iqr_factor: float) -> tuple[Array, Array]:
     """Return how far values may lie: so many quartile ranges beyond the quartiles; a column without range is free."""
     lower, upper = np.array([np.quantile(column, [0.25, 0.75]) for column in x.T]).T
     spread = upper - lower
     free = ~numeric | (spread == 0)
-    return np.where(free, -np.inf, lower - ranges * spread), np.where(free, np.inf, upper + ranges * spread)
+    return np.where(free, -np.inf, lower - iqr_factor * spread), np.where(free, np.inf, upper + iqr_factor * spread)
 
 
-def _columns(x: Array, methods: Sequence[str]) -> tuple[Array, Array]:
+def _fit_columns(x: Array, methods: Sequence[str]) -> tuple[Array, Array]:
     """Return shift and scale of each column of x (n, f); missing values are passed over."""
     shift, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
     unknown = np.isnan(x).all(axis=0)
     if unknown.any():
         x = np.where(unknown, 0.0, x)  # a column without any value stays as it is
-    for method, chosen in _blocks(methods):
+    for method, chosen in _column_blocks(methods):
         part = x[:, chosen]
         match method:
             case "standard":
@@ -159,15 +163,15 @@ def _columns(x: Array, methods: Sequence[str]) -> tuple[Array, Array]:
     return shift, scale
 
 
-def _blocks(methods: Sequence[str]) -> Iterator[tuple[str, Array]]:
+def _column_blocks(methods: Sequence[str]) -> Iterator[tuple[str, Array]]:
     """Yield each method with a few of its columns: scikit-learn copies what it is given, and more than once."""
     for method in sorted(set(methods) - {"none"}):
         chosen = np.flatnonzero(np.array(methods) == method)
-        for block in np.array_split(chosen, -(-len(chosen) // BLOCK)):
+        for block in np.array_split(chosen, -(-len(chosen) // BLOCK_COLUMNS)):
             yield method, block
 
 
-def _one_hot(
+def _one_hot_steps(
     x: Array, schema: Schema, types: Sequence[str], names: Sequence[str]
 ) -> tuple[tuple[Step, ...], list[str]]:
     """Return the step that gives each category that training rows hold a column of its own, and the features' names."""
@@ -199,8 +203,8 @@ def _image_steps(x: Array, normalize: str) -> tuple[Step, ...]:
         case _:
             return ()
     scale = 1 / np.where(width == 0, 1.0, width)
-    return (_affine(shift[:, None, None], scale[:, None, None]),)
+    return (_affine_step(shift[:, None, None], scale[:, None, None]),)
 
 
-def _affine(shift: Array, scale: Array) -> Step:
+def _affine_step(shift: Array, scale: Array) -> Step:
     return Step("affine", {"shift": shift, "scale": scale})

@@ -14,18 +14,28 @@ import pandas as pd
 from safetensors.numpy import load_file
 from sklearn.decomposition import PCA
 
-from ..config.selection import L1, Encoded, KBest, KeepAll, Pca, Percentile, Rfe, Selection, Variance
-from ..data.baselines import joined
+from ..config.selection import (
+    EncoderSelection,
+    KBestSelection,
+    L1Selection,
+    NoSelection,
+    PCASelection,
+    PercentileSelection,
+    RFESelection,
+    SelectionConfig,
+    VarianceSelection,
+)
+from ..data.baselines import join_windows
 from ..data.dataset import Array
 from ..data.schema import Schema
-from ..data.storage import verify
+from ..data.storage import verify_manifest
 from ..errors import ArtifactError, DataError
-from .feature_scores import Choice, Choosing, choose, rows_to_fit, stability
-from .pipeline import Chain, Step
+from .feature_scores import FeatureScores, SelectorParams, estimate_stability, score_features, subsample
+from .pipeline import Pipeline, Step
 
 
 @dataclass(frozen=True)
-class Selected:
+class FittedSelection:
     """What a selection does to features, and the table that explains it.
 
     steps: none, or one `take` or `project`; of sequences behind a `take` that leaves their mask out.
@@ -40,21 +50,21 @@ class Selected:
 
     steps: tuple[Step, ...]
     table: pd.DataFrame
-    score: str
+    score_label: str
     summary: str
     hint: str = ""
-    names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
 
 
 def fit_selection(
     x: Array,
     y: Array,
     schema: Schema,
-    params: Selection,
+    params: SelectionConfig,
     seed: int,
     names: Sequence[str] = (),
     encoder: Sequence[Step] = (),
-) -> Selected:
+) -> FittedSelection:
     """Fit a selection on normalized training features x (n, ...) and their targets y (n,) or (n, k).
 
     Of several targets the first is looked at; with none, y is (n, 0). The mask of sequences is no feature: it has no
@@ -66,22 +76,22 @@ def fit_selection(
         DataError: more is asked for than there are features, chi2 meets a negative feature, or nothing would be kept.
     """
     if schema.kind == "text":
-        return _tokens(x, y, schema)
-    flat, y = x.reshape(len(x), -1), leading(y)
-    if isinstance(params, Encoded):
-        return _encoded(x, y, schema, encoder, seed)
+        return _score_tokens(x, y, schema)
+    flat, y = x.reshape(len(x), -1), primary_target(y)
+    if isinstance(params, EncoderSelection):
+        return _encode_features(x, y, schema, encoder, seed)
     names = feature_names(schema, x.shape[1:], names)
     unmasked: tuple[Step, ...] = ()
     if schema.kind == "sequences":
         real = np.flatnonzero(np.arange(flat.shape[1]) % x.shape[-1] < len(schema.features))
         flat, unmasked = flat[:, real], (Step("take", {"index": real}),)
     match params:
-        case KeepAll():
-            return replace(_all_kept(flat, y, schema, names, seed), steps=(), names=())
-        case Pca():
-            selected = _pca(flat, params, seed)
+        case NoSelection():
+            return replace(_keep_all(flat, y, schema, names, seed), steps=(), feature_names=())
+        case PCASelection():
+            selected = _fit_pca(flat, params, seed)
         case _:
-            selected = _chosen(flat, y, schema, names, params, seed)
+            selected = _select_features(flat, y, schema, names, params, seed)
     return replace(selected, steps=(*unmasked, *selected.steps))
 
 
@@ -99,12 +109,12 @@ def feature_names(schema: Schema, shape: Sequence[int], names: Sequence[str] = (
             return [f"{name}_t{step}" for step in range(shape[0]) for name in schema.features]
 
 
-def leading(y: Array) -> Array:
+def primary_target(y: Array) -> Array:
     """Return the first of targets y (n,) or (n, k); of none, (n, 0), what there is."""
     return y if y.ndim == 1 or not y.shape[1] else y[:, 0]
 
 
-def _tokens(x: Array, y: Array, schema: Schema) -> Selected:
+def _score_tokens(x: Array, y: Array, schema: Schema) -> FittedSelection:
     """Nothing is chosen of a text; the table shows which tokens tell most by themselves, or the most frequent ones.
 
     They tell by chi squared: how far a token's counts in the classes are from the classes' shares of all tokens.
@@ -117,58 +127,63 @@ def _tokens(x: Array, y: Array, schema: Schema) -> Selected:
         parts = np.divide((counts - expected) ** 2, expected, out=np.zeros_like(expected), where=expected > 0)
         scores, label = parts.sum(axis=0), "chi squared of counts"
     else:
-        tokens = joined(x) if schema.task == "language" else x
+        tokens = join_windows(x) if schema.task == "language_modeling" else x
         scores, label = np.bincount(tokens.ravel(), minlength=size)[1:], "count in training rows"
-    table = _table(list(schema.vocabulary[1:]), scores).iloc[np.argsort(-scores, kind="stable")]
-    return Selected((), table, label, f"{size} tokens, in texts of {schema.shape[0]}")
+    table = _build_table(list(schema.vocabulary[1:]), scores).iloc[np.argsort(-scores, kind="stable")]
+    return FittedSelection((), table, label, f"{size} tokens, in texts of {schema.shape[0]}")
 
 
-def _chosen(x: Array, y: Array, schema: Schema, names: list[str], params: Choosing, seed: int) -> Selected:
-    _possible(x, names, params)
+def _select_features(
+    x: Array, y: Array, schema: Schema, names: list[str], params: SelectorParams, seed: int
+) -> FittedSelection:
+    _check_feasible(x, names, params)
     classes = bool(schema.classes)
-    rows = rows_to_fit(x, y, params, classes, seed)
+    rows = subsample(x, y, params, classes, seed)
     fitted = x[rows]
-    choice = choose(fitted, y[rows], params, classes, seed)
-    if not choice.kept.any():
-        raise DataError(_nothing_kept(choice, params))
-    share = stability(x, y, params, classes, seed)
-    step = Step("take", {"index": np.flatnonzero(choice.kept)})
+    choice = score_features(fitted, y[rows], params, classes, seed)
+    if not choice.support.any():
+        raise DataError(_nothing_selected_message(choice, params))
+    share = estimate_stability(x, y, params, classes, seed)
+    step = Step("take", {"index": np.flatnonzero(choice.support)})
     fewer = f", judged by {len(fitted)} of {len(x)} rows" if len(fitted) < len(x) else ""
-    summary = f"{choice.kept.sum()} of {len(names)} features kept{fewer}"
-    costly = params.stability is None and np.isnan(share).all()
-    hint = "; set select.stability to see how surely each is kept" if costly else ""
-    table = _table(names, choice.scores, choice.p_value, choice.kept, share).iloc[choice.order]
-    left = tuple(np.array(names)[choice.kept].tolist())
-    return Selected((step,), table, _label(params), summary, hint, left)
+    summary = f"{choice.support.sum()} of {len(names)} features kept{fewer}"
+    costly = params.stability_resamples is None and np.isnan(share).all()
+    hint = "; set select.stability_resamples to see how surely each is kept" if costly else ""
+    table = _build_table(names, choice.scores, choice.p_values, choice.support, share).iloc[choice.ranking]
+    left = tuple(np.array(names)[choice.support].tolist())
+    return FittedSelection((step,), table, _score_label(params), summary, hint, left)
 
 
-def _all_kept(x: Array, y: Array, schema: Schema, names: list[str], seed: int) -> Selected:
+def _keep_all(x: Array, y: Array, schema: Schema, names: list[str], seed: int) -> FittedSelection:
     """Nothing is chosen; the table still shows which features tell most by themselves, or with no target vary most."""
     if not schema.target:
         variance = x.var(axis=0, dtype=np.float64)
-        table = _table(names, variance).iloc[np.argsort(-variance, kind="stable")]
-        return Selected((), table, "variance", f"{len(names)} of {len(names)} features kept")
-    return _chosen(x, y, schema, names, KBest(method="k_best", score="f", k=len(names), stability=0), seed)
+        table = _build_table(names, variance).iloc[np.argsort(-variance, kind="stable")]
+        return FittedSelection((), table, "variance", f"{len(names)} of {len(names)} features kept")
+    return _select_features(
+        x, y, schema, names, KBestSelection(method="k_best", score_func="f", k=len(names), stability_resamples=0), seed
+    )
 
 
-def _encoded(x: Array, y: Array, schema: Schema, encoder: Sequence[Step], seed: int) -> Selected:
-    codes = Chain("float32", tuple(step.cast("float32") for step in encoder))(x)
+def _encode_features(x: Array, y: Array, schema: Schema, encoder: Sequence[Step], seed: int) -> FittedSelection:
+    codes = Pipeline("float32", tuple(step.cast("float32") for step in encoder))(x)
     deviation = codes.std(axis=0, dtype=np.float64)
     scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)  # a dead unit stays 0
     even = Step("affine", {"shift": codes.mean(axis=0, dtype=np.float64), "scale": scale})
-    table = _all_kept(even(codes), y, schema, [f"code_{i + 1}" for i in range(codes.shape[1])], seed)
+    table = _keep_all(even(codes), y, schema, [f"code_{i + 1}" for i in range(codes.shape[1])], seed)
     return replace(table, steps=(*encoder, even), summary=f"a code of {codes.shape[1]} numbers of {x[0].size} features")
 
 
-def _possible(x: Array, names: list[str], params: Choosing) -> None:
+def _check_feasible(x: Array, names: list[str], params: SelectorParams) -> None:
     """Refuse what cannot be done with these features."""
-    if isinstance(params, KBest | L1 | Rfe):
-        _at_most(params.k, len(names), "k", "features")
-    if isinstance(params, KBest | Percentile) and params.score == "mutual_info" and len(x) < 4:
+    if isinstance(params, KBestSelection | L1Selection | RFESelection):
+        at_most = {"k_best": "k", "l1": "max_features", "rfe": "n_features_to_select"}[params.method]
+        _check_at_most(getattr(params, at_most), len(names), at_most, "features")
+    if isinstance(params, KBestSelection | PercentileSelection) and params.score_func == "mutual_info" and len(x) < 4:
         raise DataError(
             f"mutual_info looks at 3 neighbours of a row, but there are {len(x)} training rows; set `score: f`"
         )
-    if isinstance(params, KBest | Percentile) and params.score == "chi2" and x.min() < 0:
+    if isinstance(params, KBestSelection | PercentileSelection) and params.score_func == "chi2" and x.min() < 0:
         column = int(x.min(axis=0).argmin())
         raise DataError(
             f"chi2 needs features that are never negative, but {names[column]!r} reaches {x[:, column].min():.3g} after"
@@ -176,82 +191,86 @@ def _possible(x: Array, names: list[str], params: Choosing) -> None:
         )
 
 
-def _at_most(asked: int, limit: int, key: str, what: str) -> None:
-    if asked > limit:
-        raise DataError(f"select.{key} must be at most the number of {what}, {limit}, but is {asked}; lower it")
+def _check_at_most(value: int, limit: int, key: str, what: str) -> None:
+    if value > limit:
+        raise DataError(f"select.{key} must be at most the number of {what}, {limit}, but is {value}; lower it")
 
 
-def _nothing_kept(choice: Choice, params: Choosing) -> str:
+def _nothing_selected_message(feature_scores: FeatureScores, params: SelectorParams) -> str:
     match params:
-        case Variance(threshold=0):
+        case VarianceSelection(threshold=0):
             return "select.threshold 0 keeps features that vary, but none does; choose other features, or method none"
-        case Variance():
-            most = f"the largest variance of a normalized feature, {choice.scores.max():.3g},"
+        case VarianceSelection():
+            most = f"the largest variance of a normalized feature, {feature_scores.scores.max():.3g},"
             return f"select.threshold must be less than {most} but is {params.threshold:g}; lower it"
-        case L1():
-            return f"select.strength must leave a feature its weight, but at {params.strength:g} all are 0; lower it"
-        case Percentile():
-            of = f"one of {len(choice.kept)} features, the best of which score alike,"
-            return f"select.percent must keep at least {of} but is {params.percent:g}; raise it"
+        case L1Selection():
+            return f"select.alpha must leave a feature its weight, but at {params.alpha:g} all are 0; lower it"
+        case PercentileSelection():
+            of = f"one of {len(feature_scores.support)} features, the best of which score alike,"
+            return f"select.percentile must keep at least {of} but is {params.percentile:g}; raise it"
         case _:
             raise AssertionError(f"{params.method} keeps as many as it is told")
 
 
-def _label(params: Choosing) -> str:
+def _score_label(params: SelectorParams) -> str:
     """Return what a score is."""
     match params:
-        case Variance():
+        case VarianceSelection():
             return "variance"
-        case L1():
+        case L1Selection():
             return "absolute weight"
-        case Rfe():
+        case RFESelection():
             return "absolute weight in the last round"
         case _:
-            return {"chi2": "chi squared", "f": "F", "mutual_info": "mutual information, nats"}[params.score]
+            return {"chi2": "chi squared", "f": "F", "mutual_info": "mutual information, nats"}[params.score_func]
 
 
-def _pca(x: Array, params: Pca, seed: int) -> Selected:
-    _at_most(params.components, min(x.shape), "components", "features and training rows")
-    pca = PCA(params.components, whiten=params.whiten, random_state=seed).fit(x.astype(np.float64))
+def _fit_pca(x: Array, params: PCASelection, seed: int) -> FittedSelection:
+    _check_at_most(params.n_components, min(x.shape), "components", "features and training rows")
+    pca = PCA(params.n_components, whiten=params.whiten, random_state=seed).fit(x.astype(np.float64))
     matrix = pca.components_.T
     if params.whiten:
         deviation = np.sqrt(pca.explained_variance_)
         matrix = matrix / np.maximum(deviation, np.finfo(deviation.dtype).eps)  # as scikit-learn does
-    names = [f"component_{i + 1}" for i in range(params.components)]
+    names = [f"component_{i + 1}" for i in range(params.n_components)]
     step = Step("project", {"shift": pca.mean_, "matrix": matrix})
     share = pca.explained_variance_ratio_.sum()
-    summary = f"{params.components} components of {x.shape[1]} features, {share:.0%} of the variance"
-    return Selected(
-        (step,), _table(names, pca.explained_variance_ratio_), "share of variance", summary, names=tuple(names)
+    summary = f"{params.n_components} components of {x.shape[1]} features, {share:.0%} of the variance"
+    return FittedSelection(
+        (step,),
+        _build_table(names, pca.explained_variance_ratio_),
+        "share of variance",
+        summary,
+        feature_names=tuple(names),
     )
 
 
-def _table(
+def _build_table(
     names: list[str],
     score: Array | float = np.nan,
     p_value: Array | float = np.nan,
-    kept: Array | bool = True,
+    selected: Array | bool = True,
     stability: Array | float = np.nan,
 ) -> pd.DataFrame:
-    columns = {"feature": names, "score": score, "p_value": p_value, "kept": kept, "stability": stability}
+    columns = {"feature": names, "score": score, "p_value": p_value, "kept": selected, "stability_resamples": stability}
     return pd.DataFrame(columns, index=range(len(names)))
 
 
-def encoder_of(folder: Path) -> tuple[Step, ...]:
+def load_encoder(folder: Path) -> tuple[Step, ...]:
     """Return what leads from features, as the autoencoder in `folder` sees them, to its codes (n, l).
 
     Raises:
         ArtifactError: it is missing, was altered, or is no dense or convolutional autoencoder.
     """
-    verify(folder)
+    verify_manifest(folder)
     layers = json.loads((folder / "model.json").read_text()).get("encoder")
     if layers is None:
         raise ArtifactError(f"{folder} must hold a dense or conv autoencoder, but does not; run `dvc repro` again")
     weights = load_file(folder / "weights.safetensors")
-    return tuple(step for layer in layers for step in _steps(layer, weights))
+    return tuple(step for layer in layers for step in _layer_steps(layer, weights))
 
 
-def _steps(layer: dict[str, Any], weights: dict[str, Array]) -> Iterator[Step]:
+def _layer_steps(layer: dict[str, Any], weights: dict[str, Array]) -> Iterator[Step]:
     """Yield the steps of a layer, as models/autoencoder/head.py tells it."""
     kind, at = layer["kind"], layer.get("at")
     own = {name: weights[f"{at}.{name}"] for name in ("weight", "bias") if f"{at}.{name}" in weights}

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from ..errors import BusyError
 
-POLL = 0.005
+POLL_SECONDS = 0.005
 """Seconds between two looks whether it is free: workers of a study wait for one another only for moments."""
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 """Seconds to wait for a holder, which may be an orphan that is just ending."""
 
 
 @contextmanager
-def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+def hold_lock(folder: Path, timeout: float = TIMEOUT_SECONDS) -> Iterator[None]:
     """Hold the lock of `folder`; the system releases it however the process ends.
 
     Raises:
@@ -25,25 +25,25 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        deadline = time.monotonic() + patience
-        while not _try(descriptor):
+        deadline = time.monotonic() + timeout
+        while not _try_acquire(descriptor):
             if time.monotonic() > deadline:
                 raise BusyError(
-                    f"{folder.name} must run once at a time, but process {_holder(descriptor)} is running it in"
+                    f"{folder.name} must run once at a time, but process {_read_holder(descriptor)} is running it in"
                     f" {folder}; wait for it or stop it"
                 )
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
         os.pwrite(descriptor, f"{os.getpid():<10}".encode(), 0)  # padded: to cut a file costs milliseconds
         yield
     finally:
         os.close(descriptor)
 
 
-def _holder(descriptor: int) -> str:
+def _read_holder(descriptor: int) -> str:
     return os.pread(descriptor, 20, 0).decode().strip() or "unknown"
 
 
-def _try(descriptor: int) -> bool:
+def _try_acquire(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -4,17 +4,17 @@ import hashlib
 import shutil
 from pathlib import Path
 
-KEPT = "kept"
+BACKUP_FOLDER = "kept"
 """Folder, in a stage's work folder, of what its last run wrote and DVC does not cache."""
 
 
-def keep(path: Path, work: Path) -> None:
+def back_up(path: Path, work_dir: Path) -> None:
     """Keep a copy of an output that DVC does not cache."""
-    (work / KEPT).mkdir(exist_ok=True)
-    shutil.copyfile(path, work / KEPT / path.name)
+    (work_dir / BACKUP_FOLDER).mkdir(exist_ok=True)
+    shutil.copyfile(path, work_dir / BACKUP_FOLDER / path.name)
 
 
-def restore(stage: str, work: Path) -> None:
+def restore_outputs(stage: str, work_dir: Path) -> None:
     """Put back the outputs that dvc.lock has for `stage` and that are not there, as they were before DVC ran it.
 
     They come from DVC's cache, or from what `keep` kept. An output of which neither has a whole copy stays away.
@@ -25,7 +25,7 @@ def restore(stage: str, work: Path) -> None:
         for out in repo.stage.get_target(stage).outs:
             if out.exists or not out.hash_info:
                 continue
-            copy = work / KEPT / Path(out.fs_path).name
+            copy = work_dir / BACKUP_FOLDER / Path(out.fs_path).name
             if out.use_cache:
                 if not out.changed_cache():
                     out.checkout()

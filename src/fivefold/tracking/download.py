@@ -16,63 +16,69 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from ..config.training import Start
+from ..config.training import PretrainedWeights
 from ..errors import FivefoldError, ParamsError, TrackingError
 from . import store
-from .registry import FOLDER, TRAINED
+from .registry import TRAINING_DIGEST_TAG, TRAINING_FOLDER
 
-FACTS = "pulled.json"
+DOWNLOAD_INFO = "pulled.json"
 
 
-def pull(start: Start, folder: Path) -> None:
+def download_version(pretrained: PretrainedWeights, folder: Path) -> None:
     """Fetch the version that `start` names into `folder`.
 
     Raises:
         ParamsError: the registry has no such model, alias or version, or not its weights.
         TrackingError: the store is not there, or refuses.
     """
-    title, remedy = f"fivefold-{start.model}", f"run `dvc repro export@{start.model}`, which registers it"
+    title, remedy = f"fivefold-{pretrained.model}", f"run `dvc repro export@{pretrained.model}`, which registers it"
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         client, _ = store.open_store()
-        version = _version(client, title, start, remedy)
-        trained = version.tags.get(TRAINED)
+        version = _find_version(client, title, pretrained, remedy)
+        trained = version.tags.get(TRAINING_DIGEST_TAG)
         if trained is None:
             raise ParamsError(f"{title} version {version.version} must have its weights, but has not; {remedy} anew")
         mlflow.set_tracking_uri(client.tracking_uri)  # an argument would not reach the registry
-        download_artifacts(f"models:/{title}/{version.version}/{FOLDER}", dst_path=str(folder))
+        download_artifacts(f"models:/{title}/{version.version}/{TRAINING_FOLDER}", dst_path=str(folder))
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"MLflow must be reachable to start from {title}, but {store.trouble(error)};"
+            f"MLflow must be reachable to start from {title}, but {store.describe_error(error)};"
             " start that server, or unset MLFLOW_TRACKING_URI"
         ) from None
-    (folder / FACTS).write_text(json.dumps({"model": title, "version": int(version.version), "trained": trained}))
+    (folder / DOWNLOAD_INFO).write_text(
+        json.dumps({"model": title, "version": int(version.version), "trained": trained})
+    )
 
 
-def _version(client: MlflowClient, title: str, start: Start, remedy: str) -> ModelVersion:
-    found = {int(v.version): v for v in client.search_model_versions(f"name = '{title}'")}
+def _find_version(
+    client: MlflowClient, registered_name: str, pretrained: PretrainedWeights, remedy: str
+) -> ModelVersion:
+    found = {int(v.version): v for v in client.search_model_versions(f"name = '{registered_name}'")}
     if not found:
-        raise ParamsError(f"model must be registered, but {title} has no version in {store.where()}; {remedy}")
-    if start.version is not None:
-        if start.version not in found:
+        raise ParamsError(
+            f"model must be registered, but {registered_name} has no version in {store.display_uri()}; {remedy}"
+        )
+    if pretrained.version is not None:
+        if pretrained.version not in found:
             raise ParamsError(
-                f"version must be one of {', '.join(map(str, sorted(found)))} of {title}, but is {start.version};"
+                f"version must be one of {', '.join(map(str, sorted(found)))} of {registered_name}, but is {pretrained.version};"
                 " choose one of them"
             )
-        return found[start.version]
-    aliases = client.get_registered_model(title).aliases
-    if start.alias not in aliases:
+        return found[pretrained.version]
+    aliases = client.get_registered_model(registered_name).aliases
+    if pretrained.alias not in aliases:
         raise ParamsError(
-            f"alias must be one of {', '.join(sorted(aliases)) or 'none'} of {title}, but is {start.alias!r};"
+            f"alias must be one of {', '.join(sorted(aliases)) or 'none'} of {registered_name}, but is {pretrained.alias!r};"
             " choose one of them, or name a version"
         )
-    return found[int(aliases[start.alias])]
+    return found[int(aliases[pretrained.alias])]
 
 
 def main() -> None:
     """Fetch what the command line names."""
     try:
-        pull(Start.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+        download_version(PretrainedWeights.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
     except FivefoldError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

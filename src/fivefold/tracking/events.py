@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from ..config.base import Strict
+from ..config.base import StrictModel
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
-class Run(Strict):
+class Run(StrictModel):
     """Whose events follow: the run of this fingerprint, made if there is none."""
 
     kind: Literal["run"] = "run"
@@ -18,7 +18,7 @@ class Run(Strict):
     tags: dict[str, str]
 
 
-class State(Strict):
+class StatusChange(StrictModel):
     """The run's state has changed."""
 
     kind: Literal["state"] = "state"
@@ -26,21 +26,21 @@ class State(Strict):
     time: int = Field(description="milliseconds since 1970")
 
 
-class Values(Strict):
+class Params(StrictModel):
     """Parameters of the run, by dotted key."""
 
     kind: Literal["values"] = "values"
-    values: dict[str, str]
+    params: dict[str, str]
 
 
-class Tags(Strict):
+class Tags(StrictModel):
     """Tags of the run."""
 
     kind: Literal["tags"] = "tags"
     tags: dict[str, str]
 
 
-class Metrics(Strict):
+class Metrics(StrictModel):
     """Numbers measured at one step."""
 
     kind: Literal["metrics"] = "metrics"
@@ -49,7 +49,7 @@ class Metrics(Strict):
     values: dict[str, float]
 
 
-class Input(Strict):
+class DatasetInput(StrictModel):
     """A dataset that went into the run."""
 
     kind: Literal["input"] = "input"
@@ -61,63 +61,66 @@ class Input(Strict):
     profile: str = Field(description="JSON of counts")
 
 
-class Artifact(Strict):
+class Artifact(StrictModel):
     """A file to keep with the run; the spool has its own copy."""
 
     kind: Literal["artifact"] = "artifact"
-    place: str
-    folder: str
+    spool_path: str
+    artifact_path: str
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def spool_paths(self) -> tuple[str, ...]:
         """All copies in the spool."""
-        return (self.place,)
+        return (self.spool_path,)
 
 
-class Image(Strict):
+class Image(StrictModel):
     """A picture that belongs to a step, PNG; the spool has its own copy. Those of one key are shown as a series."""
 
     kind: Literal["image"] = "image"
-    place: str
+    spool_path: str
     sha256: str
     key: str
     step: int
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def spool_paths(self) -> tuple[str, ...]:
         """All copies in the spool."""
-        return (self.place,)
+        return (self.spool_path,)
 
 
-class Version(Strict):
+class ModelVersion(StrictModel):
     """An exported graph to register as the next version of a model; the spool has its own copies."""
 
     kind: Literal["version"] = "version"
-    place: str
+    spool_path: str
     sha256: str
-    training: tuple[str, ...] = Field(description="places of what train wrote, its manifest among them")
-    trained: str = Field(description="digest of all that train wrote")
+    training_files: tuple[str, ...] = Field(description="places of what train wrote, its manifest among them")
+    training_digest: str = Field(description="digest of all that train wrote")
     model: str
-    input: str = Field(description="name of the graph's input")
-    takes: tuple[int, ...] = Field(description="shape of one record of it")
-    takes_dtype: str
-    output: str = Field(description="name of the graph's output")
-    gives: tuple[int, ...] = Field(description="shape of one record of it")
-    gives_dtype: str
-    classes: int = Field(default=0, description="how many of the last numbers of the input ask for a class")
-    into: str = Field(default="", description="class that images are translated into, if that is what the graph does")
-    example: str = Field(description="JSON of a few rows of the input")
-    requirements: tuple[str, ...]
+    input_name: str = Field(description="name of the graph's input")
+    input_shape: tuple[int, ...] = Field(description="shape of one record of it")
+    input_dtype: str
+    output_name: str = Field(description="name of the graph's output")
+    output_shape: tuple[int, ...] = Field(description="shape of one record of it")
+    output_dtype: str
+    n_classes: int = Field(default=0, description="how many of the last numbers of the input ask for a class")
+    target_class: str = Field(
+        default="", description="class that images are translated into, if that is what the graph does"
+    )
+    input_example: str = Field(description="JSON of a few rows of the input")
+    pip_requirements: tuple[str, ...]
     tags: dict[str, str]
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def spool_paths(self) -> tuple[str, ...]:
         """All copies in the spool."""
-        return (self.place, *self.training)
+        return (self.spool_path, *self.training_files)
 
 
 Event = Annotated[
-    Run | State | Values | Tags | Metrics | Input | Artifact | Image | Version, Field(discriminator="kind")
+    Run | StatusChange | Params | Tags | Metrics | DatasetInput | Artifact | Image | ModelVersion,
+    Field(discriminator="kind"),
 ]
 
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

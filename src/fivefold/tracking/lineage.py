@@ -17,9 +17,9 @@ from .. import paths
 PACKAGES = ("fivefold", "torch", "pytorch-lightning", "scikit-learn", "numpy")
 
 
-def tags(stage: str, fingerprint: str) -> dict[str, str]:
+def run_tags(stage: str, fingerprint: str) -> dict[str, str]:
     """Return the tags of a run: fingerprint, git commit and state, dvc.lock's digest, stage, experiment, versions."""
-    commit = _git("rev-parse", "HEAD")
+    commit = _run_git("rev-parse", "HEAD")
     found = {
         "fivefold.fingerprint": fingerprint,
         "mlflow.source.type": "PROJECT",
@@ -27,9 +27,9 @@ def tags(stage: str, fingerprint: str) -> dict[str, str]:
         "mlflow.source.git.commit": commit,
         "mlflow.user": getpass.getuser(),
         "git.commit": commit,
-        "git.branch": _git("branch", "--show-current"),
-        "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower() if commit else "",
-        "dvc.lock": lock_digest(),
+        "git.branch": _run_git("branch", "--show-current"),
+        "git.dirty": str(bool(_run_git("status", "--porcelain", "--untracked-files=no"))).lower() if commit else "",
+        "dvc.lock": dvc_lock_digest(),
         "dvc.stage": os.environ.get("DVC_STAGE", stage),
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "python": platform.python_version(),
@@ -38,12 +38,12 @@ def tags(stage: str, fingerprint: str) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
-def lock_digest() -> str:
+def dvc_lock_digest() -> str:
     """Return the first 16 digits of the SHA-256 of dvc.lock, empty if there is none."""
     return hashlib.sha256(paths.DVC_LOCK.read_bytes()).hexdigest()[:16] if paths.DVC_LOCK.exists() else ""
 
 
-def dvc_digest(folder: Path) -> str:
+def dvc_output_digest(folder: Path) -> str:
     """Return the digest under which DVC knows an output, empty if dvc.lock does not list it."""
     if not paths.DVC_LOCK.exists():
         return ""
@@ -52,8 +52,8 @@ def dvc_digest(folder: Path) -> str:
     return next((str(out["md5"]) for out in outputs if out["path"] == folder.as_posix()), "")
 
 
-def _git(*words: str) -> str:
+def _run_git(*args: str) -> str:
     if shutil.which("git") is None:
         return ""
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -15,21 +15,21 @@ from .spool import Spool
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 
-FOLDER = "training"
+TRAINING_FOLDER = "training"
 """Where a version keeps what train wrote, beside its graph."""
 
-TRAINED = "fivefold.trained"
+TRAINING_DIGEST_TAG = "fivefold.trained"
 """Tag of a version: the digest of what train wrote."""
 
 
-def register(client: MlflowClient, run_id: str, event: events.Version, spool: Spool) -> None:
+def register_version(client: MlflowClient, run_id: str, event: events.ModelVersion, spool: Spool) -> None:
     """Log and register an exported graph; alias it challenger, and champion if there is none.
 
     Each step looks at what is there already: an event that is sent again after a crash changes nothing.
     """
     if not client.search_registered_models(f"name = '{event.model}'"):
         client.create_registered_model(event.model)
-    version = _known(client, run_id, event) or _log(client, run_id, event, spool)
+    version = _find_registered(client, run_id, event) or _log_version(client, run_id, event, spool)
     client.set_registered_model_alias(event.model, CHALLENGER, version)
     first = CHAMPION not in client.get_registered_model(event.model).aliases
     if first:
@@ -37,17 +37,17 @@ def register(client: MlflowClient, run_id: str, event: events.Version, spool: Sp
     print(f"registered {event.model} version {version} as challenger{' and champion' if first else ''}", flush=True)
 
 
-def _known(client: MlflowClient, run_id: str, event: events.Version) -> str | None:
+def _find_registered(client: MlflowClient, run_id: str, event: events.ModelVersion) -> str | None:
     versions = client.search_model_versions(f"name = '{event.model}' and run_id = '{run_id}'")
-    return next((str(v.version) for v in versions if _digests(event).items() <= v.tags.items()), None)
+    return next((str(v.version) for v in versions if _digest_tags(event).items() <= v.tags.items()), None)
 
 
-def _digests(event: events.Version) -> dict[str, str]:
-    return {"fivefold.sha256": event.sha256, TRAINED: event.trained}
+def _digest_tags(event: events.ModelVersion) -> dict[str, str]:
+    return {"fivefold.sha256": event.sha256, TRAINING_DIGEST_TAG: event.training_digest}
 
 
-def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool) -> str:
-    dtype = np.dtype(event.takes_dtype)
+def _log_version(client: MlflowClient, run_id: str, event: events.ModelVersion, spool: Spool) -> str:
+    dtype = np.dtype(event.input_dtype)
     mlflow.set_tracking_uri(client.tracking_uri)
     # a model is logged to the experiment that is set, not to that of the run it is logged for
     mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)
@@ -57,16 +57,16 @@ def _log(client: MlflowClient, run_id: str, event: events.Version, spool: Spool)
         name=event.model,
         flavor=mlflow.onnx,
         run_id=run_id,
-        onnx_model=onnx.load(spool.file(event.place)),
+        onnx_model=onnx.load(spool.file_path(event.spool_path)),
         onnx_execution_providers=["CPUExecutionProvider"],
         signature=ModelSignature(
-            Schema([TensorSpec(dtype, (-1, *event.takes), event.input)]),
-            Schema([TensorSpec(np.dtype(event.gives_dtype), (-1, *event.gives), event.output)]),
+            Schema([TensorSpec(dtype, (-1, *event.input_shape), event.input_name)]),
+            Schema([TensorSpec(np.dtype(event.output_dtype), (-1, *event.output_shape), event.output_name)]),
         ),
-        input_example={event.input: np.array(json.loads(event.example), dtype)},
-        pip_requirements=list(event.requirements),
+        input_example={event.input_name: np.array(json.loads(event.input_example), dtype)},
+        pip_requirements=list(event.pip_requirements),
     )
-    for place in event.training:
-        client.log_model_artifact(info.model_id, str(spool.file(place)), FOLDER)
-    tags = {**event.tags, **_digests(event)}
+    for place in event.training_files:
+        client.log_model_artifact(info.model_id, str(spool.file_path(place)), TRAINING_FOLDER)
+    tags = {**event.tags, **_digest_tags(event)}
     return str(client.create_model_version(event.model, info.model_uri, run_id, tags, model_id=info.model_id).version)

@@ -6,102 +6,104 @@ from importlib.metadata import version
 from typing import Any
 
 from .. import paths
-from ..data.storage import MANIFEST, Manifest, digest, load_dataset, sha256
-from ..models.serialization import Interface, inputs_of
+from ..data.storage import MANIFEST, Manifest, load_dataset, manifest_sha256, sha256
+from ..models.serialization import Signature, build_input_example
 from ..training import image_grid
-from ..training.diagnostics.summary import metrics_of
-from .reporter import Report, key
+from ..training.diagnostics.summary import diagnostic_metrics
+from .reporter import RunLogger, sanitize_name
 
-RUNTIME = ("numpy", "onnx", "onnxruntime")
+RUNTIME_PACKAGES = ("numpy", "onnx", "onnxruntime")
 """Packages that a registered graph needs to run."""
 
 EXAMPLE_ROWS = 2
 
-DONE = "told.{}"
+LOGGED_TAG = "told.{}"
 """Tag of a run that has all that a stage says of it: `fivefold sync` tells what lacks it."""
 
 
-def inputs(report: Report, params: dict[str, Any]) -> None:
+def log_inputs(run_logger: RunLogger, params: dict[str, Any]) -> None:
     """Tell with which parameters and on which rows a model is trained."""
-    source = paths.prepared(params["dataset"])
-    report.params(params | {"data": _prepared(json.loads((source / "dataset.json").read_text()))})
-    report.dataset(params["dataset"], source, load_dataset(source), digest(source))
-    report.artifact(source / "checks.json", "data")
+    source = paths.prepared_dir(params["dataset"])
+    run_logger.log_params(params | {"data": _dataset_params(json.loads((source / "dataset.json").read_text()))})
+    run_logger.log_dataset(params["dataset"], source, load_dataset(source), manifest_sha256(source))
+    run_logger.log_artifact(source / "checks.json", "data")
 
 
-def _prepared(block: dict[str, Any]) -> dict[str, Any]:
+def _dataset_params(block: dict[str, Any]) -> dict[str, Any]:
     """Return what a dataset's block says, without what is empty; of `columns`, which may be many, one value."""
     said = {name: value for name, value in block.items() if value not in ("", None, [], {})}
-    return {name: json.dumps(value) if name in ("columns", "also") else value for name, value in said.items()}
+    return {name: json.dumps(value) if name in ("columns", "extra_targets") else value for name, value in said.items()}
 
 
-def training(report: Report, name: str) -> None:
+def log_training(run_logger: RunLogger, model_name: str) -> None:
     """Tell what train wrote."""
-    facts = json.loads((paths.model(name) / "model.json").read_text())
-    report.tags(parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"])
-    report.tags(**_start(facts))
+    facts = json.loads((paths.model_dir(model_name) / "model.json").read_text())
+    run_logger.set_tags(
+        parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"]
+    )
+    run_logger.set_tags(**_pretrained_tags(facts))
     for pattern in ("selection.*", "map.png"):
-        for path in sorted(paths.selected(name).glob(pattern)):
-            report.artifact(path, "selection")
+        for path in sorted(paths.selected_dir(model_name).glob(pattern)):
+            run_logger.log_artifact(path, "selection")
     for file in ("model.json", "history.csv", "doctor.json"):
-        report.artifact(paths.model(name) / file, "training")
-    findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
+        run_logger.log_artifact(paths.model_dir(model_name) / file, "training")
+    findings = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["findings"]
     for finding in findings:
-        report.alarm(finding["rule"], finding["text"])
-    report.tags(doctor=", ".join(finding["rule"] for finding in findings) or "found nothing wrong")
-    report.tags(**{DONE.format("train"): "true"})
+        run_logger.log_diagnosis(finding["rule"], finding["text"])
+    run_logger.set_tags(doctor=", ".join(finding["rule"] for finding in findings) or "found nothing wrong")
+    run_logger.set_tags(**{LOGGED_TAG.format("train"): "true"})
 
 
-def history(report: Report, name: str) -> None:
+def log_history(run_logger: RunLogger, model_name: str) -> None:
     """Tell each epoch's metrics again."""
-    with (paths.model(name) / "history.csv").open() as file:
+    with (paths.model_dir(model_name) / "history.csv").open() as file:
         rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
-    measured = json.loads((paths.model(name) / "doctor.json").read_text())["measured"]
-    tell = report.history(len(rows))
+    measured = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["measured"]
+    tell = run_logger.epoch_logger(len(rows))
     for row in rows:
         epoch = int(row.pop("epoch")) - 1
-        tell(epoch, row | metrics_of(measured, epoch), row is rows[-1])
+        tell(epoch, row | diagnostic_metrics(measured, epoch), row is rows[-1])
 
 
-def sheets(report: Report, name: str) -> None:
+def log_samples(run_logger: RunLogger, model_name: str) -> None:
     """Tell again what a model that makes images made, epoch by epoch."""
-    tell = report.sheets()
-    for epoch, grid in image_grid.read(paths.model(name) / image_grid.FILE).items():
+    tell = run_logger.sample_logger()
+    for epoch, grid in image_grid.read_grids(paths.model_dir(model_name) / image_grid.ARCHIVE_NAME).items():
         tell(epoch, grid)
 
 
-def evaluation(report: Report, name: str) -> None:
+def log_evaluation(run_logger: RunLogger, model_name: str) -> None:
     """Tell what evaluate wrote; scores stand one step behind the last epoch, where the kept weights were scored."""
-    folder = paths.report(name)
-    facts = json.loads((paths.model(name) / "model.json").read_text())
+    folder = paths.report_dir(model_name)
+    facts = json.loads((paths.model_dir(model_name) / "model.json").read_text())
     scores = json.loads((folder / "metrics.json").read_text())
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
-    report.metrics(facts["epochs"] + 1, flat)
-    findings = json.loads((paths.model(name) / "doctor.json").read_text())["findings"]
-    report.tags(**{"mlflow.note.content": _note(facts, scores, findings)}, **_judge(facts))
+    run_logger.log_metrics(facts["epochs"] + 1, flat)
+    findings = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["findings"]
+    run_logger.set_tags(**{"mlflow.note.content": _describe_run(facts, scores, findings)}, **_reference_tags(facts))
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
-        report.artifact(path, "evaluation")
+        run_logger.log_artifact(path, "evaluation")
     for path in sorted((folder / "plots").iterdir()):
-        report.artifact(path, "evaluation")
-    report.tags(**{DONE.format("evaluate"): "true"})
+        run_logger.log_artifact(path, "evaluation")
+    run_logger.set_tags(**{LOGGED_TAG.format("evaluate"): "true"})
 
 
-def _start(facts: dict[str, Any]) -> dict[str, str]:
+def _pretrained_tags(metadata: dict[str, Any]) -> dict[str, str]:
     """Return a tag that says which version a model started from; none if it started from random weights."""
-    return {"start": "{model} version {version}".format(**facts["start"])} if "start" in facts else {}
+    return {"start": "{model} version {version}".format(**metadata["start"])} if "start" in metadata else {}
 
 
-def _judge(facts: dict[str, Any]) -> dict[str, str]:
+def _reference_tags(metadata: dict[str, Any]) -> dict[str, str]:
     """Return a tag that says which classifier judged what a model makes, by its weights; none if there was none."""
-    return {"judge": "{model} (weights {digest:.12})".format(**facts["judge"])} if "judge" in facts else {}
+    return {"judge": "{model} (weights {digest:.12})".format(**metadata["judge"])} if "judge" in metadata else {}
 
 
-def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
+def _describe_run(metadata: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
     """Return the run's description in MLflow's UI: what it is, what the doctor says, how well it does, in Markdown."""
-    network = facts["params"]["network"]["family"]
-    head = f"`{network}` with {facts['parameters']:,} parameters on `{facts['params']['dataset']}`"
-    if "judge" in facts:
-        head += ", as `{model}` (weights {digest:.12}) sees what it makes".format(**facts["judge"])
+    network = metadata["params"]["network"]["family"]
+    head = f"`{network}` with {metadata['parameters']:,} parameters on `{metadata['params']['dataset']}`"
+    if "judge" in metadata:
+        head += ", as `{model}` (weights {digest:.12}) sees what it makes".format(**metadata["judge"])
     rows = [
         f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
     ]
@@ -109,30 +111,30 @@ def _note(facts: dict[str, Any], scores: dict[str, dict[str, float]], findings: 
     return "\n".join([head, "", *said, "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
 
 
-def exported(report: Report, name: str) -> None:
+def log_export(run_logger: RunLogger, model_name: str) -> None:
     """Tell what export wrote: a version to register, with its weights and the scores of the test rows."""
-    folder = paths.model(name)
+    folder = paths.model_dir(model_name)
     path = folder / "model.onnx"
     facts = json.loads((folder / "model.json").read_text())
     listed = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
-    scores = json.loads((paths.report(name) / "metrics.json").read_text())["test"]
-    takes = Interface.of(facts["interface"])
-    x = load_dataset(paths.prepared(facts["params"]["dataset"])).test.x
-    report.version(
+    scores = json.loads((paths.report_dir(model_name) / "metrics.json").read_text())["test"]
+    takes = Signature.from_dict(facts["interface"])
+    x = load_dataset(paths.prepared_dir(facts["params"]["dataset"])).test.x
+    run_logger.log_model_version(
         path,
         [folder / file for file in (*listed, MANIFEST)],
         sha256=sha256(path),
-        trained=digest(folder),
-        model=f"fivefold-{name}",
+        training_digest=manifest_sha256(folder),
+        model=f"fivefold-{model_name}",
         **takes._asdict(),
-        example=json.dumps(inputs_of(takes, x, EXAMPLE_ROWS).tolist()),
-        requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME),
+        input_example=json.dumps(build_input_example(takes, x, EXAMPLE_ROWS).tolist()),
+        pip_requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME_PACKAGES),
         tags={
             "fivefold.fingerprint": facts["fingerprint"],
-            **_start(facts),
-            **_judge(facts),
-            **({"fivefold.into": takes.into} if takes.into else {}),
-            **{key(f"test.{metric}"): f"{value:.4f}" for metric, value in scores.items()},
+            **_pretrained_tags(facts),
+            **_reference_tags(facts),
+            **({"fivefold.into": takes.target_class} if takes.target_class else {}),
+            **{sanitize_name(f"test.{metric}"): f"{value:.4f}" for metric, value in scores.items()},
         },
     )
-    report.tags(**{DONE.format("export"): "true"})
+    run_logger.set_tags(**{LOGGED_TAG.format("export"): "true"})

@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from .. import paths
-from ..errors import TrackingError, one_line
-from ..stages.lock import locked
+from ..errors import TrackingError, one_line_message
+from ..stages.lock import hold_lock
 
 EXPERIMENT = "fivefold"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -30,31 +30,31 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
-def uri() -> str:
+def tracking_uri() -> str:
     """Return the store's address."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.store().resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlflow_dir().resolve() / 'mlflow.db'}"
 
 
-def where() -> str:
+def display_uri() -> str:
     """Return the store's address as it may be shown: without a password."""
-    address = uri()
+    address = tracking_uri()
     netloc = urlsplit(address).netloc
     return address.replace(netloc, netloc.rpartition("@")[2], 1)
 
 
-def trouble(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return what is wrong with the store, in a few words: nothing answers there, or what it says."""
     causes: list[BaseException | None] = [error]
     while causes[-1] is not None:
         causes.append(causes[-1].__cause__ or causes[-1].__context__)
     if any(isinstance(cause, requests.ConnectionError | requests.Timeout) for cause in causes):
-        return f"nothing answers at {where()}"
-    return f"MLflow at {where()} says: {one_line(error)}"
+        return f"nothing answers at {display_uri()}"
+    return f"MLflow at {display_uri()} says: {one_line_message(error)}"
 
 
-def artifacts() -> str:
+def artifacts_uri() -> str:
     """Return the address of the local folder of artifacts."""
-    return (paths.store().resolve() / "artifacts").as_uri()
+    return (paths.mlflow_dir().resolve() / "artifacts").as_uri()
 
 
 def open_store(name: str = EXPERIMENT) -> tuple[MlflowClient, str]:
@@ -62,9 +62,9 @@ def open_store(name: str = EXPERIMENT) -> tuple[MlflowClient, str]:
 
     Under a lock: several processes that open a fresh SQLite store at once ruin it for good.
     """
-    address = uri()
-    location = artifacts() if address.startswith("sqlite:") else None
-    with locked(paths.root() / ".fivefold/store", patience=60):
+    address = tracking_uri()
+    location = artifacts_uri() if address.startswith("sqlite:") else None
+    with hold_lock(paths.project_root() / ".fivefold/store", timeout=60):
         client = MlflowClient(address)
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
@@ -78,13 +78,13 @@ def open_store(name: str = EXPERIMENT) -> tuple[MlflowClient, str]:
             return client, experiment.experiment_id
 
 
-def find_run(client: MlflowClient, experiment: str, fingerprint: str) -> str | None:
+def find_run(client: MlflowClient, experiment_id: str, fingerprint: str) -> str | None:
     """Return the id of the run of a trained state, None if the store has none."""
-    found = client.search_runs([experiment], f"tags.`fivefold.fingerprint` = '{fingerprint}'", max_results=1)
+    found = client.search_runs([experiment_id], f"tags.`fivefold.fingerprint` = '{fingerprint}'", max_results=1)
     return found[0].info.run_id if found else None
 
 
-def serve(host: str, port: int) -> None:
+def serve_ui(host: str, port: int) -> None:
     """Replace this process by MLflow's server; Ctrl-C ends it.
 
     MLflow's job runner, which this project has no use for, would start seven more processes.
@@ -92,9 +92,9 @@ def serve(host: str, port: int) -> None:
     Raises:
         TrackingError: MLFLOW_TRACKING_URI names a server, which has a UI of its own; or the port is taken.
     """
-    if uri().startswith("http"):
+    if tracking_uri().startswith("http"):
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {uri()!r};"
+            f"MLFLOW_TRACKING_URI must be unset to show the project's own store, but is {tracking_uri()!r};"
             " unset it, or open that address"
         )
     try:
@@ -104,13 +104,13 @@ def serve(host: str, port: int) -> None:
             pass
     except OSError as error:
         raise TrackingError(
-            f"{host}:{port} must be a free address of this machine, but is not: {one_line(error)}; choose another"
+            f"{host}:{port} must be a free address of this machine, but is not: {one_line_message(error)}; choose another"
             " --port or --host"
         ) from None
     open_store()
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    where = ["--backend-store-uri", uri(), "--default-artifact-root", artifacts()]
-    print(f"MLflow on http://{host}:{port}, store {uri()}", flush=True)
+    where = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", artifacts_uri()]
+    print(f"MLflow on http://{host}:{port}, store {tracking_uri()}", flush=True)
     os.execv(
         sys.executable,
         [

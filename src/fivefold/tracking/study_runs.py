@@ -14,191 +14,213 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from .. import paths
-from ..config.flow import flow
-from ..config.search import Categorical, Float, Int, ranges_of
+from ..config.flow import format_flow
+from ..config.search import CategoricalRange, FloatRange, IntRange, parse_ranges
 from ..errors import BusyError
-from ..stages.lock import locked
+from ..stages.lock import hold_lock
 from . import lineage, store
-from .reporter import key
-from .study_results import StudyFacts, TrialFacts
+from .reporter import sanitize_name
+from .study_results import StudySummary, TrialResult
 
-STUDY, TRIAL, STATE, REASON = "fivefold.study", "fivefold.trial", "fivefold.state", "fivefold.reason"
+STUDY_TAG, TRIAL_TAG, STATE_TAG, REASON_TAG = "fivefold.study", "fivefold.trial", "fivefold.state", "fivefold.reason"
 """Tags: the mark of a study; number, state and reason of a trial."""
-ALL = "all"
+PARENT_VALUE = "all"
 """Instead of a number, of the parent run."""
-STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+RUN_STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 """What MLflow shows: a pruned trial is as it should be; its name says that it was pruned."""
-PAGE = 1000
+PAGE_SIZE = 1000
 """Runs that MLflow returns at once."""
-BATCH, FEW = 1000, 100
+METRIC_BATCH_SIZE, PARAM_BATCH_SIZE = 1000, 100
 """Metrics and params that MLflow takes in one call."""
-LONGEST = 5000
+MAX_VALUE_LENGTH = 5000
 """Characters of a value: MLflow refuses more than 6000."""
-FOLDER = "pictures"
+PLOTS_FOLDER = "pictures"
 
 
-def project(study: StudyFacts, pictures: Sequence[Path] = (), *, running: bool) -> str:
+def sync_study(study: StudySummary, plots: Sequence[Path] = (), *, is_running: bool) -> str:
     """Tell MLflow what it does not know of a study yet; return a line that says so, or what is wrong with the store.
 
     pictures: files that the parent run is to have, in place of those of the same name.
     running: the study goes on; else it is finished, or stopped before its end.
     """
     try:
-        with locked(paths.root() / ".fivefold/told" / study.mark, patience=5):
+        with hold_lock(paths.project_root() / ".fivefold/told" / study.unique_id, timeout=5):
             client, experiment = store.open_store(f"study/{study.model}")
-            parent = _parent(client, experiment, study)
-            _tell_what_it_is(client, parent, study)
-            told = _told(client, experiment, parent.info.run_id)
-            fresh = [trial for trial in study.trials if trial.finished and told.get(trial.number) != "done"]
+            parent = _get_or_create_parent(client, experiment, study)
+            _log_study_params(client, parent, study)
+            told = _logged_trials(client, experiment, parent.info.run_id)
+            fresh = [trial for trial in study.trials if trial.is_finished and told.get(trial.number) != "done"]
             for trial in fresh:
-                _trial(client, experiment, parent.info.run_id, study, trial, told.get(trial.number, ""))
-            _tell_parent(client, parent, study, pictures, running=running)
+                _log_trial(client, experiment, parent.info.run_id, study, trial, told.get(trial.number, ""))
+            _log_progress(client, parent, study, plots, is_running=is_running)
     except (MlflowException, BusyError, OSError) as error:
-        return f"not in MLflow yet: {store.trouble(error)}; the study goes on, and is told there when it next ends"
+        return (
+            f"not in MLflow yet: {store.describe_error(error)}; the study goes on, and is told there when it next ends"
+        )
     known = told.keys() | {trial.number for trial in fresh}
     return f"MLflow: experiment study/{study.model}, run {study.name}, {len(known)} trials"
 
 
-def _parent(client: MlflowClient, experiment: str, study: StudyFacts) -> Run:
+def _get_or_create_parent(client: MlflowClient, experiment_id: str, study: StudySummary) -> Run:
     """Return the run of a study, made if need be."""
     found = client.search_runs(
-        [experiment], f"tags.`{STUDY}` = '{study.mark}' and tags.`{TRIAL}` = '{ALL}'", max_results=1
+        [experiment_id],
+        f"tags.`{STUDY_TAG}` = '{study.unique_id}' and tags.`{TRIAL_TAG}` = '{PARENT_VALUE}'",
+        max_results=1,
     )
     if found:
         return found[0]
-    known = {name: value for name, value in lineage.tags("", "").items() if name not in ("dvc.stage", "dvc.experiment")}
-    tags = {**known, STUDY: study.mark, TRIAL: ALL, "mlflow.source.name": f"fivefold study run {study.model}"}
-    began = min((trial.began for trial in study.trials if trial.began), default=_now())
-    return client.create_run(experiment, began, tags, study.name)
+    known = {
+        name: value for name, value in lineage.run_tags("", "").items() if name not in ("dvc.stage", "dvc.experiment")
+    }
+    tags = {
+        **known,
+        STUDY_TAG: study.unique_id,
+        TRIAL_TAG: PARENT_VALUE,
+        "mlflow.source.name": f"fivefold study run {study.model}",
+    }
+    began = min((trial.start_time for trial in study.trials if trial.start_time), default=_now_ms())
+    return client.create_run(experiment_id, began, tags, study.name)
 
 
-def _tell_what_it_is(client: MlflowClient, parent: Run, study: StudyFacts) -> None:
+def _log_study_params(client: MlflowClient, parent: Run, study: StudySummary) -> None:
     """Give the run of a study the params that it has not yet: what is searched, and how it was when it began."""
     what = {
         "sampler": study.sampler,
-        "prune": study.prune,
-        "folds": study.folds,
+        "pruner": study.pruner,
+        "folds": study.n_folds,
         "seed": study.seed,
         "metric": study.metric,
         "objectives": ", ".join(study.objectives),
-        "storage": study.where,
-        **{f"search.{name}": _range(found) for name, found in ranges_of(study.search).items()},
+        "storage": study.storage_uri,
+        **{f"search.{name}": _format_distribution(found) for name, found in parse_ranges(study.search_space).items()},
     }
     params = [
-        Param(name, _written(value))
+        Param(name, _format_value(value))
         for name, value in what.items()
         if value is not None and name not in parent.data.params
     ]
-    for start in range(0, len(params), FEW):
-        client.log_batch(parent.info.run_id, params=params[start : start + FEW])
+    for start in range(0, len(params), PARAM_BATCH_SIZE):
+        client.log_batch(parent.info.run_id, params=params[start : start + PARAM_BATCH_SIZE])
 
 
-def _range(found: Float | Int | Categorical) -> str:
+def _format_distribution(distribution: FloatRange | IntRange | CategoricalRange) -> str:
     """Return a range as a person reads it."""
-    when = f", when {flow(dict(found.when))[1:-1]}" if found.when else ""
-    if isinstance(found, Categorical):
-        return f"{', '.join(map(flow, found.choices))}{when}"
-    how = ", log" if found.log else f", step {found.step:g}" if found.step not in (None, 1) else ""
-    return f"{flow(found.low)} to {flow(found.high)}{how}{when}"
+    when = f", when {format_flow(dict(distribution.when))[1:-1]}" if distribution.when else ""
+    if isinstance(distribution, CategoricalRange):
+        return f"{', '.join(map(format_flow, distribution.choices))}{when}"
+    how = ", log" if distribution.log else f", step {distribution.step:g}" if distribution.step not in (None, 1) else ""
+    return f"{format_flow(distribution.low)} to {format_flow(distribution.high)}{how}{when}"
 
 
-def _told(client: MlflowClient, experiment: str, parent: str) -> dict[int, str]:
+def _logged_trials(client: MlflowClient, experiment_id: str, parent_run_id: str) -> dict[int, str]:
     """Return the trials that have a run: `done`, or the id of a run that was not told to its end."""
     found: dict[int, str] = {}
     page = None
     while page is None or page:
         runs = client.search_runs(
-            [experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'", max_results=PAGE, page_token=page
+            [experiment_id],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_run_id}'",
+            max_results=PAGE_SIZE,
+            page_token=page,
         )
         for run in runs:
-            ended = run.info.status in STATUS.values()
-            found[int(run.data.tags[TRIAL])] = "done" if ended else run.info.run_id
+            ended = run.info.status in RUN_STATUS.values()
+            found[int(run.data.tags[TRIAL_TAG])] = "done" if ended else run.info.run_id
         page = runs.token or ""
     return found
 
 
-def _trial(
-    client: MlflowClient, experiment: str, parent: str, study: StudyFacts, trial: TrialFacts, run_id: str
+def _log_trial(
+    client: MlflowClient, experiment_id: str, parent_run_id: str, study: StudySummary, trial: TrialResult, run_id: str
 ) -> None:
     """Make the run of a finished trial, or tell one to its end."""
-    began, ended = trial.began or trial.ended or _now(), trial.ended or _now()
+    began, ended = trial.start_time or trial.end_time or _now_ms(), trial.end_time or _now_ms()
     if not run_id:
-        tags = {MLFLOW_PARENT_RUN_ID: parent, STUDY: study.mark, TRIAL: str(trial.number), STATE: trial.state}
-        tags |= {REASON: trial.reason} if trial.reason else {}
+        tags = {
+            MLFLOW_PARENT_RUN_ID: parent_run_id,
+            STUDY_TAG: study.unique_id,
+            TRIAL_TAG: str(trial.number),
+            STATE_TAG: trial.state,
+        }
+        tags |= {REASON_TAG: trial.reason} if trial.reason else {}
         name = f"trial {trial.number}" + (" pruned" if trial.state == "pruned" else "")
-        run_id = client.create_run(experiment, began, tags, name).info.run_id
-    values = [Param(name, _written(value)) for name, value in trial.values.items()]
-    client.log_batch(run_id, metrics=list(_metrics(study, trial, ended)), params=values)
-    client.set_terminated(run_id, STATUS[trial.state], end_time=ended)
+        run_id = client.create_run(experiment_id, began, tags, name).info.run_id
+    values = [Param(name, _format_value(value)) for name, value in trial.params.items()]
+    client.log_batch(run_id, metrics=list(_trial_metrics(study, trial, ended)), params=values)
+    client.set_terminated(run_id, RUN_STATUS[trial.state], end_time=ended)
 
 
-def _metrics(study: StudyFacts, trial: TrialFacts, ended: int) -> Iterator[Metric]:
+def _trial_metrics(study: StudySummary, trial: TrialResult, end_time: int) -> Iterator[Metric]:
     """Yield score, scores of folds by step, other objectives and seconds of a trial."""
     if trial.score is not None and trial.state == "complete":
-        yield Metric(key(study.metric), trial.score, ended, 0)
-    for step, score in enumerate(trial.folds, start=1):
-        yield Metric(key(f"fold/{study.metric}"), score, ended, step)
-    for name, value in zip(study.objectives, trial.objectives, strict=False):
+        yield Metric(sanitize_name(study.metric), trial.score, end_time, 0)
+    for step, score in enumerate(trial.fold_scores, start=1):
+        yield Metric(sanitize_name(f"fold/{study.metric}"), score, end_time, step)
+    for name, value in zip(study.objectives, trial.objective_values, strict=False):
         if name != "score":
-            yield Metric(name, value, ended, 0)
-    yield Metric("seconds", trial.seconds, ended, 0)
+            yield Metric(name, value, end_time, 0)
+    yield Metric("seconds", trial.seconds, end_time, 0)
 
 
-def _tell_parent(
-    client: MlflowClient, parent: Run, study: StudyFacts, pictures: Sequence[Path], *, running: bool
+def _log_progress(
+    client: MlflowClient, parent: Run, study: StudySummary, plots: Sequence[Path], *, is_running: bool
 ) -> None:
     """Tell how far a study is: the best trial, how the best score came about, the pictures."""
     run_id = parent.info.run_id
-    tags = {"trials": str(len(study.trials)), "mlflow.note.content": _note(study)}
-    tags |= {state: str(len(study.of(state))) for state in ("complete", "pruned", "failed")}
-    best = study.trial(study.best)
+    tags = {"trials": str(len(study.trials)), "mlflow.note.content": _describe_study(study)}
+    tags |= {state: str(len(study.trials_in_state(state))) for state in ("complete", "pruned", "failed")}
+    best = study.get_trial(study.best_trial_number)
     if best is not None:
         tags |= {"best": f"trial {best.number}"} | {
-            f"best.{name}": _written(value) for name, value in best.values.items()
+            f"best.{name}": _format_value(value) for name, value in best.params.items()
         }
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-    course = list(_course(study)) if best is not None else []
-    known = len(client.get_metric_history(run_id, key(study.metric))) if course else 0
-    for start in range(known, len(course), BATCH):
-        client.log_batch(run_id, metrics=course[start : start + BATCH])
-    for path in pictures:
-        client.log_artifact(run_id, str(path), FOLDER)
-    left = [trial for trial in study.trials if not trial.finished]
-    if running and left:
+    course = list(_best_score_history(study)) if best is not None else []
+    known = len(client.get_metric_history(run_id, sanitize_name(study.metric))) if course else 0
+    for start in range(known, len(course), METRIC_BATCH_SIZE):
+        client.log_batch(run_id, metrics=course[start : start + METRIC_BATCH_SIZE])
+    for path in plots:
+        client.log_artifact(run_id, str(path), PLOTS_FOLDER)
+    left = [trial for trial in study.trials if not trial.is_finished]
+    if is_running and left:
         client.update_run(run_id, status="RUNNING")
     else:
-        ended = max((trial.ended for trial in study.trials if trial.ended), default=_now())
+        ended = max((trial.end_time for trial in study.trials if trial.end_time), default=_now_ms())
         client.set_terminated(run_id, "KILLED" if left else "FINISHED", end_time=ended)
 
 
-def _course(study: StudyFacts) -> Iterator[Metric]:
+def _best_score_history(study: StudySummary) -> Iterator[Metric]:
     """Yield the best score after each improvement, the step being how many trials were complete."""
-    done = sorted(study.of("complete"), key=lambda trial: (trial.ended or 0, trial.number))
+    done = sorted(study.trials_in_state("complete"), key=lambda trial: (trial.end_time or 0, trial.number))
     best = None
     for step, trial in enumerate(done, start=1):
         if trial.score is not None and (best is None or study.sign * trial.score > study.sign * best):
             best = trial.score
-            yield Metric(key(study.metric), best, trial.ended or 0, step)
+            yield Metric(sanitize_name(study.metric), best, trial.end_time or 0, step)
 
 
-def _note(study: StudyFacts) -> str:
+def _describe_study(study: StudySummary) -> str:
     """Return the run's description in MLflow's UI, in Markdown."""
-    lines = [f"Study of `{study.model}`: {study.metric}, {study.better} is better, mean of {study.folds} folds.", ""]
-    lines += [f"{study.how.capitalize()}.", ""]
-    best = study.trial(study.best)
+    lines = [
+        f"Study of `{study.model}`: {study.metric}, {study.direction} is better, mean of {study.n_folds} folds.",
+        "",
+    ]
+    lines += [f"{study.description.capitalize()}.", ""]
+    best = study.get_trial(study.best_trial_number)
     if best is not None:
         lines += [f"Best: trial {best.number}, {study.metric} {best.score:.4g}", "", "| key | value |", "|---|---|"]
-        lines += [f"| {name} | {_written(value)} |" for name, value in best.values.items()]
+        lines += [f"| {name} | {_format_value(value)} |" for name, value in best.params.items()]
         lines += ["", f"`fivefold study adopt {study.name}` writes it into params.yaml."]
-    elif study.front:
-        lines += [f"Trials that none beats in all objectives: {', '.join(map(str, study.front))}."]
+    elif study.pareto_front:
+        lines += [f"Trials that none beats in all objectives: {', '.join(map(str, study.pareto_front))}."]
     return "\n".join(lines)
 
 
-def _written(value: object) -> str:
+def _format_value(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text[:LONGEST]
+    return text[:MAX_VALUE_LENGTH]
 
 
-def _now() -> int:
+def _now_ms() -> int:
     return int(time.time() * 1000)

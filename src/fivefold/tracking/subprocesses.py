@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2]
+SOURCE_ROOT = Path(__file__).parents[2]
 
 
-def environment() -> dict[str, str]:
+def subprocess_environment() -> dict[str, str]:
     """Return the environment of such a process: it takes fivefold from where this one has it.
 
     DVC runs a queued experiment in a copy of the project, and another copy may be installed.
     """
     others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{others}" if others else str(SOURCE)}
+    return {**os.environ, "PYTHONPATH": f"{SOURCE_ROOT}{os.pathsep}{others}" if others else str(SOURCE_ROOT)}

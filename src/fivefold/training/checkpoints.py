@@ -18,15 +18,15 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from safetensors.torch import load, save
 from torch import Tensor
 
-NAME = "last.checkpoint"
-PREVIOUS = "previous.checkpoint"
-DIGEST = 32
+LATEST_NAME = "last.checkpoint"
+PREVIOUS_NAME = "previous.checkpoint"
+DIGEST_SIZE = 32
 """Bytes of SHA-256 in front of the file's content."""
-MONTH = 30 * 24 * 3600
+MAX_AGE_SECONDS = 30 * 24 * 3600
 """Seconds."""
 
 
-class SafeCheckpoints(CheckpointIO):
+class SafetensorsCheckpointIO(CheckpointIO):
     """Lightning's checkpoint plugin: `folder/last.checkpoint`, and the one before it."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
@@ -42,14 +42,14 @@ class SafeCheckpoints(CheckpointIO):
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
-            target.replace(target.with_name(PREVIOUS))
+            target.replace(target.with_name(PREVIOUS_NAME))
         fresh.replace(target)
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Return what `save_checkpoint` wrote at `path`."""
-        content = Path(path).read_bytes()[DIGEST:]
+        content = Path(path).read_bytes()[DIGEST_SIZE:]
         length = int.from_bytes(content[:8], "little")  # safetensors: size of the header, header, tensors
         tree = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tree"])
         checkpoint: dict[str, Any] = _unpack(tree, load(content))
@@ -60,23 +60,23 @@ class SafeCheckpoints(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def newest(folder: Path) -> Path | None:
+def find_latest_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint in `folder` that is whole, or None; a torn or altered one is passed over."""
-    candidates = (folder / NAME, folder / PREVIOUS)
-    return next((path for path in candidates if path.is_file() and _whole(path)), None)
+    candidates = (folder / LATEST_NAME, folder / PREVIOUS_NAME)
+    return next((path for path in candidates if path.is_file() and _is_intact(path)), None)
 
 
-def prune(folder: Path) -> None:
+def remove_checkpoints(folder: Path) -> None:
     """Remove the checkpoints of `folder`, its training being done, and those of others that lie since a month."""
     shutil.rmtree(folder, ignore_errors=True)
-    for path in folder.parent.glob(f"*/{NAME}"):
-        if time.time() - path.stat().st_mtime > MONTH:
+    for path in folder.parent.glob(f"*/{LATEST_NAME}"):
+        if time.time() - path.stat().st_mtime > MAX_AGE_SECONDS:
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _whole(path: Path) -> bool:
+def _is_intact(path: Path) -> bool:
     data = path.read_bytes()
-    return hashlib.sha256(data[DIGEST:]).digest() == data[:DIGEST]
+    return hashlib.sha256(data[DIGEST_SIZE:]).digest() == data[:DIGEST_SIZE]
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -116,18 +116,18 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 PACKAGES = ("fivefold", "pipeline")
 
 
-def fingerprint(stage: str, params: Any, inputs: dict[str, str]) -> str:
+def compute_fingerprint(stage: str, params: Any, inputs: dict[str, str]) -> str:
     """Return a hash of 32 hexadecimal digits.
 
     params: what of params.yaml the stage uses, as plain values.
     inputs: name -> digest of each folder it reads.
     The code is every module of ours that is loaded now: call it where all imports are done, always at the same place.
     """
-    facts = {"stage": stage, "params": params, "inputs": inputs, "code": _code()}
+    facts = {"stage": stage, "params": params, "inputs": inputs, "code": _module_digests()}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _code() -> dict[str, str]:
+def _module_digests() -> dict[str, str]:
     # a stage's own module is loaded as __main__: its spec knows its name
     specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
     ours = {spec.name: spec.origin for spec in specs if spec and spec.name.partition(".")[0] in PACKAGES}

@@ -25,52 +25,62 @@ from ..config.networks.cyclegan import Cyclegan
 from ..config.networks.gan import Gan
 from ..config.training import Training
 from ..data.dataset import Dataset
-from ..errors import ParamsError, TrainingError, one_line
-from ..models.feature_extractor import Expert
-from ..models.inference import Deployed
-from ..models.precision import memory_needed
-from ..models.serialization import Saved, deployed, save_model
-from ..models.transfer import Source
-from ..preprocessing.pipeline import Chain
-from ..stages.signals import stop_if_asked, world
+from ..errors import ParamsError, TrainingError, one_line_message
+from ..models.feature_extractor import ReferenceClassifier
+from ..models.inference import InferenceModel
+from ..models.precision import handle_out_of_memory
+from ..models.serialization import TrainedModel, build_inference_model, save_model
+from ..models.transfer import PretrainedModel
+from ..preprocessing.pipeline import Pipeline
+from ..stages.signals import get_world_size, raise_if_stopped
 from . import image_grid
 from .adversarial import build_adversarial_setup, build_translation_setup
-from .callbacks import Checkpoints, EpochProgress, Filmed, History, Kept, Metrics, Plateaus, Seeded, Thaw
-from .checkpoints import SafeCheckpoints, newest
-from .diagnostics.adversarial import Referee
-from .diagnostics.callback import Doctor
-from .diagnostics.summary import Checkup
-from .distributed import Alike, Sharing, environment
-from .supervised import Assembled, Clock, assemble
+from .callbacks import (
+    BestWeights,
+    EpochProgress,
+    EpochSeeding,
+    GradualUnfreezing,
+    History,
+    Metrics,
+    PeriodicCheckpoint,
+    ReduceOnPlateau,
+    SampleGrids,
+)
+from .checkpoints import SafetensorsCheckpointIO, find_latest_checkpoint
+from .diagnostics.adversarial import AdversarialDiagnosticsCallback
+from .diagnostics.callback import DiagnosticsCallback
+from .diagnostics.summary import Diagnosis
+from .distributed import SharedGradientStrategy, SyncWeights, detect_cluster_environment
+from .supervised import EpochSeed, TrainingSetup, build_setup
 
-NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
+NVML_ENV_VAR = "PYTORCH_NVML_BASED_CUDA_CHECK"
 """Lightning sets it for processes that fork. Without a GPU, every step of an optimiser then looks for the driver's
 library on disk: about a tenth of a small network's step."""
 
 
-def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
+def build_trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Return the trainer that `training` describes.
 
     Raises:
         ParamsError: this machine has not what it asks for, or another number of processes was started.
     """
-    if world() != training.devices:
+    if get_world_size() != training.devices:
         raise ParamsError(
-            f"training.devices must be the number of processes that train together, {world()}, but is"
+            f"training.devices must be the number of processes that train together, {get_world_size()}, but is"
             f" {training.devices}; set it so, or start as many"
         )
     for room in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(room).setLevel(logging.WARNING)  # no announcements either
-    os.environ.pop(NVML, None)
+    os.environ.pop(NVML_ENV_VAR, None)
     several = training.devices > 1
     try:
         return pl.Trainer(
             max_epochs=training.max_epochs,
             accelerator=training.accelerator,
             devices=training.devices,
-            strategy=Sharing() if several else "auto",
-            callbacks=[Alike(), *callbacks] if several else callbacks,
-            plugins=[SafeCheckpoints(), environment()],
+            strategy=SharedGradientStrategy() if several else "auto",
+            callbacks=[SyncWeights(), *callbacks] if several else callbacks,
+            plugins=[SafetensorsCheckpointIO(), detect_cluster_environment()],
             use_distributed_sampler=False,
             logger=False,
             enable_checkpointing=False,
@@ -81,11 +91,11 @@ def trainer_of(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
     except MisconfigurationException as error:
         raise ParamsError(
             f"training.accelerator and training.devices must suit this machine, but {training.accelerator} and"
-            f" {training.devices} do not: {one_line(error)}; choose accelerator auto and devices 1"
+            f" {training.devices} do not: {one_line_message(error)}; choose accelerator auto and devices 1"
         ) from None
 
 
-class Way(NamedTuple):
+class TrainingStrategy(NamedTuple):
     """How a network is trained.
 
     metric: of an epoch, by which it is kept; the lower the better.
@@ -93,26 +103,32 @@ class Way(NamedTuple):
     doctor: looks on.
     """
 
-    metric: str
-    assemble: Callable[..., Assembled]
-    doctor: Callable[[Model], Doctor | Referee]
+    monitor: str
+    setup_factory: Callable[..., TrainingSetup]
+    diagnostics_factory: Callable[[Model], DiagnosticsCallback | AdversarialDiagnosticsCallback]
 
 
-def way_of(params: Model, source: Source | None, judge: Expert | None) -> Way:
+def strategy_for(
+    params: Model, pretrained: PretrainedModel | None, reference: ReferenceClassifier | None
+) -> TrainingStrategy:
     """Return how the network of `params` is trained: down a loss, or against another network.
 
     source: whose weights it begins with. judge: by which what a generator makes is compared with rows.
     """
     if isinstance(params.network, Gan):
-        metric = "val/energy" if judge is None else "val/kid"
-        return Way(metric, partial(build_adversarial_setup, judge=judge), Referee)
+        metric = "val/energy" if reference is None else "val/kid"
+        return TrainingStrategy(
+            metric, partial(build_adversarial_setup, reference=reference), AdversarialDiagnosticsCallback
+        )
     if isinstance(params.network, Cyclegan):
-        return Way("val/translation", partial(build_translation_setup, judge=judge), Referee)
-    return Way("val/loss", partial(assemble, source=source), Doctor)
+        return TrainingStrategy(
+            "val/translation", partial(build_translation_setup, reference=reference), AdversarialDiagnosticsCallback
+        )
+    return TrainingStrategy("val/loss", partial(build_setup, pretrained=pretrained), DiagnosticsCallback)
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """A trained model, of which no facts are known yet, and how it came about.
 
     history: a row per epoch, columns epoch, from 1, lr and the metrics of the family, NaN where one was not measured.
@@ -122,53 +138,53 @@ class Fitted:
     film: what a model that makes images made of the same noise, by epoch.
     """
 
-    saved: Saved
+    trained_model: TrainedModel
     history: pd.DataFrame
-    metric: str
-    kept_epoch: int
+    monitor: str
+    best_epoch: int
     device: str
     seconds: float
-    resumed: bool
-    checkup: Checkup
-    film: image_grid.Film
+    is_resumed: bool
+    diagnosis: Diagnosis
+    sample_grids: image_grid.GridsByEpoch
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Return what is to be known of the model, plain JSON values."""
-        return {"epochs": len(self.history), "kept_epoch": self.kept_epoch, "device": self.device}
+        return {"epochs": len(self.history), "kept_epoch": self.best_epoch, "device": self.device}
 
-    def save(self, folder: Path, known: dict[str, Any]) -> None:
+    def save(self, folder: Path, extra_metadata: dict[str, Any]) -> None:
         """Write weights, what rebuilds the network, history and what the doctor says; known: facts beside its own."""
-        save_model(replace(self.saved, facts=known | self.facts()), folder)
+        save_model(replace(self.trained_model, metadata=extra_metadata | self.metadata()), folder)
         self.history.to_csv(folder / "history.csv", index=False)
-        (folder / "doctor.json").write_text(self.checkup.to_json())
-        image_grid.write(self.film, folder / image_grid.FILE)
+        (folder / "doctor.json").write_text(self.diagnosis.to_json())
+        image_grid.write_grids(self.sample_grids, folder / image_grid.ARCHIVE_NAME)
 
-    def lines(self) -> list[str]:
+    def summary_lines(self) -> list[str]:
         """Return what a person is told at the end."""
-        values = self.history.set_index("epoch")[self.metric]
-        kept = f"epoch {self.kept_epoch} of {len(values)} is kept, {self.metric} {values[self.kept_epoch]:.4g}"
-        if values.min() < values[self.kept_epoch]:
+        values = self.history.set_index("epoch")[self.monitor]
+        kept = f"epoch {self.best_epoch} of {len(values)} is kept, {self.monitor} {values[self.best_epoch]:.4g}"
+        if values.min() < values[self.best_epoch]:
             kept += f"; the lowest is {values.min():.4g}, in epoch {values.idxmin()}"
-        return [kept, *self.checkup.lines()]
+        return [kept, *self.diagnosis.summary_lines()]
 
 
 def fit(
     name: str,
     params: Model,
     dataset: Dataset,
-    chain: Chain,
-    source: Source | None = None,
-    judge: Expert | None = None,
+    pipeline: Pipeline,
+    pretrained: PretrainedModel | None = None,
+    reference: ReferenceClassifier | None = None,
     *,
     seed: int,
-    checkpoints: Path,
+    checkpoint_folder: Path,
     on_epoch: Callable[[int, Metrics, bool], None],
-    on_sheet: Callable[[int, bytes], None] = lambda *_: None,
+    on_samples: Callable[[int, bytes], None] = lambda *_: None,
     on_alarm: Callable[[str, str], None] = lambda *_: None,
-) -> Fitted:
+) -> FitResult:
     """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
 
-    source: whose weights it begins with, as `params.training.start` says.
+    source: whose weights it begins with, as `params.training.pretrained` says.
     judge: the classifier that `params` uses, if it judges.
     on_epoch: called with the number of each finished epoch, from 0, its metrics, and whether it is the last.
     on_sheet: called with the number of an epoch, 0 before the first, and a picture of what the model makes, PNG.
@@ -180,67 +196,81 @@ def fit(
     """
     started = time.monotonic()
     training = params.training
-    resume_from = newest(checkpoints)
+    resume_from = find_latest_checkpoint(checkpoint_folder)
     with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
         # hints about parts of Lightning that are switched off here
         warnings.filterwarnings("ignore", module="pytorch_lightning")
-        way = way_of(params, source, judge)
-        doctor = way.doctor(params)
-        kept, filmed = Kept(training.patience, training.keep, way.metric), Filmed(on_sheet)
-        history = History(lambda *epoch: _tell(name, history, doctor, progress, on_epoch, on_alarm, *epoch))
-        written, thaw = Checkpoints(checkpoints, training.checkpoint_seconds), Thaw(training.start)
-        trainer = trainer_of(
-            training, [thaw, Seeded(seed), kept, Plateaus(training.schedule), doctor, filmed, history, written]
+        way = strategy_for(params, pretrained, reference)
+        doctor = way.diagnostics_factory(params)
+        kept, filmed = BestWeights(training.patience, training.checkpoint, way.monitor), SampleGrids(on_samples)
+        history = History(lambda *epoch: _report_epoch(name, history, doctor, progress, on_epoch, on_alarm, *epoch))
+        written, thaw = (
+            PeriodicCheckpoint(checkpoint_folder, training.checkpoint_seconds),
+            GradualUnfreezing(training.pretrained),
+        )
+        trainer = build_trainer(
+            training,
+            [thaw, EpochSeeding(seed), kept, ReduceOnPlateau(training.schedule), doctor, filmed, history, written],
         )
         device, part, parts = trainer.strategy.root_device, trainer.global_rank, trainer.world_size
-        clock = Clock(seed, lambda: trainer.current_epoch)
-        with memory_needed():
-            made = way.assemble(name, params, dataset, chain, clock=clock, device=device, part=part, parts=parts)
-            doctor.inputs = made.inputs
-            thaw.layers = made.taken
-            if made.showing is not None:
-                filmed.draw, filmed.every = made.showing
+        clock = EpochSeed(seed, lambda: trainer.current_epoch)
+        with handle_out_of_memory():
+            made = way.setup_factory(
+                name, params, dataset, pipeline, clock=clock, device=device, part=part, parts=parts
+            )
+            doctor.input_stats = made.input_stats
+            thaw.layers = made.transferred_layers
+            if made.preview is not None:
+                filmed.render, filmed.every_n_epochs = made.preview
             try:
-                trainer.fit(made.module, made.batches, made.validation, ckpt_path=resume_from)
+                trainer.fit(made.module, made.train_loader, made.validation_loader, ckpt_path=resume_from)
             except TrainingError as error:
-                raise TrainingError(f"{error}; {doctor.remedy(history.epochs)}") from None
-    return Fitted(
-        Saved(_finished(params, chain, made, kept), made.schema, params.network, training.loss, {}),
-        pd.DataFrame(history.epochs, index=range(1, len(history.epochs) + 1)).rename_axis("epoch").reset_index(),
-        way.metric,
-        kept.epoch + 1,
+                raise TrainingError(f"{error}; {doctor.suggest_remedy(history.metrics_by_epoch)}") from None
+    return FitResult(
+        TrainedModel(
+            _build_inference_model(params, pipeline, made, kept), made.schema, params.network, training.loss, {}
+        ),
+        pd.DataFrame(history.metrics_by_epoch, index=range(1, len(history.metrics_by_epoch) + 1))
+        .rename_axis("epoch")
+        .reset_index(),
+        way.monitor,
+        kept.selected_epoch + 1,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         time.monotonic() - started,
         resume_from is not None,
-        doctor.checkup(history.epochs),
-        filmed.film,
+        doctor.build_diagnosis(history.metrics_by_epoch),
+        filmed.grids,
     )
 
 
-def _tell(
+def _report_epoch(
     name: str,
     history: History,
-    doctor: Doctor | Referee,
+    diagnostics: DiagnosticsCallback | AdversarialDiagnosticsCallback,
     progress: EpochProgress,
     on_epoch: Callable[[int, Metrics, bool], None],
     on_alarm: Callable[[str, str], None],
     epoch: int,
     metrics: Metrics,
-    last: bool,
+    is_last: bool,
 ) -> None:
     """Tell everybody of the end of `epoch`, counted from 0; of alarms, unless the end says them in a moment."""
-    stop_if_asked()
-    on_epoch(epoch, metrics | doctor.metrics(), last)
+    raise_if_stopped()
+    on_epoch(epoch, metrics | diagnostics.metrics(), is_last)
     progress.update(epoch, metrics)
-    ending = doctor.checkup(history.epochs).findings if last else ()
-    for alarm in doctor.alarms(history.epochs):
+    ending = diagnostics.build_diagnosis(history.metrics_by_epoch).findings if is_last else ()
+    for alarm in diagnostics.alarms(history.metrics_by_epoch):
         if alarm not in ending:
-            progress.say(f"{name}: doctor, {alarm.level}: {alarm.text}")
-        on_alarm(alarm.rule, alarm.text)
+            progress.print_line(f"{name}: doctor, {alarm.level}: {alarm.message}")
+        on_alarm(alarm.rule, alarm.message)
 
 
-def _finished(params: Model, chain: Chain, made: Assembled, kept: Kept) -> Deployed:
+def _build_inference_model(
+    params: Model, pipeline: Pipeline, setup: TrainingSetup, best_weights: BestWeights
+) -> InferenceModel:
     """Return the model with the weights that were kept, on the CPU."""
-    made.module.load_state_dict(kept.weights)
-    judged = made.module.judged.to(memory_format=torch.contiguous_format)
-    return deployed(params.network, made.schema, chain, judged, made.output(judged)).cpu().eval()
+    setup.module.load_state_dict(best_weights.weights)
+    judged = setup.module.eval_network.to(memory_format=torch.contiguous_format)
+    return (
+        build_inference_model(params.network, setup.schema, pipeline, judged, setup.head_factory(judged)).cpu().eval()
+    )

@@ -11,35 +11,39 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config.models import Model
-from ..config.networks.autoencoder import Autoencoder, Generate
+from ..config.networks.autoencoder import Autoencoder, GenerationMode
 from ..data.dataset import Dataset
-from ..models.lightning import Trained
-from ..models.serialization import last_part
-from ..preprocessing.pipeline import Chain
+from ..models.lightning import BaseModule
+from ..models.serialization import build_head
+from ..preprocessing.pipeline import Pipeline
 from . import image_grid
 
-MOST = 16
+MAX_CLASSES = 16
 """Classes that have a row of their own."""
 
 
-class Showing(NamedTuple):
+class SamplePreview(NamedTuple):
     """How a model that makes images is looked at: draws a grid of them, PNG; epochs between two looks."""
 
-    draw: Callable[[], bytes]
-    every: int
+    render: Callable[[], bytes]
+    every_n_epochs: int
 
 
-def fixed(latent: int, classes: int, seed: int) -> Tensor:
+def sample_fixed_noise(latent_dim: int, n_classes: int, seed: int) -> Tensor:
     """Return the noise of a grid, (n, l + k), the same for the same seed: each class in a row of its own."""
-    rows = min(classes, MOST) or image_grid.SIDE
-    drawn = torch.randn(rows * image_grid.SIDE, latent, generator=torch.Generator().manual_seed(seed))
-    asked = torch.arange(rows).repeat_interleave(image_grid.SIDE)
-    return torch.cat([drawn, functional.one_hot(asked, classes).float()], dim=1) if classes else drawn
+    rows = min(n_classes, MAX_CLASSES) or image_grid.COLUMNS
+    drawn = torch.randn(rows * image_grid.COLUMNS, latent_dim, generator=torch.Generator().manual_seed(seed))
+    asked = torch.arange(rows).repeat_interleave(image_grid.COLUMNS)
+    return torch.cat([drawn, functional.one_hot(asked, n_classes).float()], dim=1) if n_classes else drawn
 
 
 @torch.no_grad()
-def draw(
-    network: nn.Module, tell: Callable[[Tensor], Tensor], output: nn.Module, z: Tensor, bounds: tuple[float, float]
+def render_samples(
+    network: nn.Module,
+    generate_fn: Callable[[Tensor], Tensor],
+    head: nn.Module,
+    z: Tensor,
+    pixel_range: tuple[float, float],
 ) -> bytes:
     """Return a grid of what `tell`, which is of `network`, makes of noise z (n, l + k); nothing of a training changes.
 
@@ -47,25 +51,27 @@ def draw(
     """
     learning = [module for module in network.modules() if module.training]
     network.eval()
-    told = tell(z)
+    told = generate_fn(z)
     for module in learning:
         module.training = True
-    images: Tensor = output.to(told.device)(told, z)
-    return image_grid.sheet(images.float().cpu().numpy(), *bounds)
+    images: Tensor = head.to(told.device)(told, z)
+    return image_grid.render_grid(images.float().cpu().numpy(), *pixel_range)
 
 
-def bounds_of(dataset: Dataset) -> tuple[float, float]:
+def compute_pixel_range(dataset: Dataset) -> tuple[float, float]:
     """Return the least and the largest number of training images."""
     x = dataset.train.x
     return float(x.min()), float(x.max())
 
 
-def of_autoencoder(params: Model, dataset: Dataset, chain: Chain, module: Trained, seed: int) -> Showing | None:
+def build_autoencoder_preview(
+    params: Model, dataset: Dataset, pipeline: Pipeline, module: BaseModule, seed: int
+) -> SamplePreview | None:
     """Return how one that makes images of noise is looked at; None of others."""
     network, schema = params.network, dataset.schema
-    if not isinstance(network, Autoencoder) or not isinstance(network.purpose, Generate) or schema.kind != "images":
+    if not isinstance(network, Autoencoder) or not isinstance(network.mode, GenerationMode) or schema.kind != "images":
         return None
-    output = last_part(network, schema, chain, params.training.loss)
-    tell = cast(Callable[[Tensor], Tensor], module.judged.decode)
-    z, bounds = fixed(network.latent, 0, seed), bounds_of(dataset)
-    return Showing(lambda: draw(module.judged, tell, output, z.to(module.device), bounds), 1)
+    output = build_head(network, schema, pipeline, params.training.loss)
+    tell = cast(Callable[[Tensor], Tensor], module.eval_network.decode)
+    z, bounds = sample_fixed_noise(network.latent_dim, 0, seed), compute_pixel_range(dataset)
+    return SamplePreview(lambda: render_samples(module.eval_network, tell, output, z.to(module.device), bounds), 1)

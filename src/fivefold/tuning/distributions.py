@@ -13,53 +13,61 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from ..config.search import Categorical, Float, Int
+from ..config.search import CategoricalRange, FloatRange, IntRange
 
 
-def suggested(trial: Trial, key: str, found: Float | Int | Categorical) -> Any:
+def suggest_value(trial: Trial, key: str, param_range: FloatRange | IntRange | CategoricalRange) -> Any:
     """Return the value of a key that a trial is to try; the one that it has already stays."""
-    match found:
-        case Float():
-            return trial.suggest_float(key, found.low, found.high, log=found.log, step=found.step)
-        case Int():
-            return trial.suggest_int(key, found.low, found.high, log=found.log, step=found.step)
-        case Categorical():
-            return _decoded(found, trial.suggest_categorical(key, [encoded(choice) for choice in found.choices]))
+    match param_range:
+        case FloatRange():
+            return trial.suggest_float(
+                key, param_range.low, param_range.high, log=param_range.log, step=param_range.step
+            )
+        case IntRange():
+            return trial.suggest_int(key, param_range.low, param_range.high, log=param_range.log, step=param_range.step)
+        case CategoricalRange():
+            return _decode_choice(
+                param_range, trial.suggest_categorical(key, [encode_choice(choice) for choice in param_range.choices])
+            )
 
 
-def holds(found: Float | Int | Categorical, value: Any) -> bool:
+def contains_value(param_range: FloatRange | IntRange | CategoricalRange, value: Any) -> bool:
     """Return whether a range holds a value as params.yaml has it."""
-    if isinstance(found, Categorical):
-        return any(type(choice) is type(value) and choice == value for choice in found.choices)
+    if isinstance(param_range, CategoricalRange):
+        return any(type(choice) is type(value) and choice == value for choice in param_range.choices)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    if isinstance(found, Int) and not float(value).is_integer():
+    if isinstance(param_range, IntRange) and not float(value).is_integer():
         return False
-    step = found.step if not found.log else None
-    steps = 0.0 if step is None else (value - found.low) / step
-    return found.low <= value <= found.high and abs(steps - round(steps)) < 1e-9
+    step = param_range.step if not param_range.log else None
+    steps = 0.0 if step is None else (value - param_range.low) / step
+    return param_range.low <= value <= param_range.high and abs(steps - round(steps)) < 1e-9
 
 
-def distributions_of(ranges: Mapping[str, Float | Int | Categorical]) -> dict[str, BaseDistribution]:
+def to_distributions(ranges: Mapping[str, FloatRange | IntRange | CategoricalRange]) -> dict[str, BaseDistribution]:
     """Return ranges as Optuna has them."""
-    return {key: _distribution(found) for key, found in ranges.items()}
+    return {key: _to_distribution(found) for key, found in ranges.items()}
 
 
-def encoded(value: Any) -> CategoricalChoiceType:
+def encode_choice(value: Any) -> CategoricalChoiceType:
     """Return a choice as Optuna keeps it: lists and blocks as JSON."""
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
-def _decoded(found: Categorical, kept: Any) -> Any:
+def _decode_choice(param_range: CategoricalRange, stored: Any) -> Any:
     """Return the choice that Optuna keeps as `kept`."""
-    return next(choice for choice in found.choices if type(encoded(choice)) is type(kept) and encoded(choice) == kept)
+    return next(
+        choice
+        for choice in param_range.choices
+        if type(encode_choice(choice)) is type(stored) and encode_choice(choice) == stored
+    )
 
 
-def _distribution(found: Float | Int | Categorical) -> BaseDistribution:
-    match found:
-        case Float():
-            return FloatDistribution(found.low, found.high, log=found.log, step=found.step)
-        case Int():
-            return IntDistribution(found.low, found.high, log=found.log, step=found.step)
-        case Categorical():
-            return CategoricalDistribution([encoded(choice) for choice in found.choices])
+def _to_distribution(param_range: FloatRange | IntRange | CategoricalRange) -> BaseDistribution:
+    match param_range:
+        case FloatRange():
+            return FloatDistribution(param_range.low, param_range.high, log=param_range.log, step=param_range.step)
+        case IntRange():
+            return IntDistribution(param_range.low, param_range.high, log=param_range.log, step=param_range.step)
+        case CategoricalRange():
+            return CategoricalDistribution([encode_choice(choice) for choice in param_range.choices])

@@ -6,11 +6,11 @@ Names of what is kept of studies and of trials, as user attributes of Optuna's.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import ParamsError, shown
+from ..errors import ParamsError, format_value
 
-ROWS = "rows"
+DATA_DIGEST = "rows"
 """Key of a hash of the rows, which tells a person nothing."""
-FEW = 3
+MAX_INLINE_DIFFERENCES = 3
 """Differences that a message tells in one line."""
 
 
@@ -24,44 +24,50 @@ class Absent:
 ABSENT = Absent()
 
 
-def difference(was: Any, now: Any, at: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+def diff_trees(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Yield each dotted key in which two trees differ, and what stands there in both; ABSENT for nothing."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        for key in [*was, *(key for key in now if key not in was)]:
-            yield from difference(was.get(key, ABSENT), now.get(key, ABSENT), f"{at}.{key}" if at else key)
-    elif was != now:
-        yield at, (was, now)
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from diff_trees(old.get(key, ABSENT), new.get(key, ABSENT), f"{prefix}.{key}" if prefix else key)
+    elif old != new:
+        yield prefix, (old, new)
 
 
-def other_study(name: str, model: str, others: Mapping[str, tuple[Any, Any]]) -> ParamsError:
+def identity_mismatch_error(
+    study_name: str, model_name: str, differences: Mapping[str, tuple[Any, Any]]
+) -> ParamsError:
     """Return why a study of a model cannot go on with something else, a line for each difference if they are many."""
     each = [
         "the rows are others (another seed, split, or file)"
-        if key == ROWS
-        else f"{key} was {shown(was)} and is {shown(now)}"
-        for key, (was, now) in others.items()
+        if key == DATA_DIGEST
+        else f"{key} was {format_value(was)} and is {format_value(now)}"
+        for key, (was, now) in differences.items()
     ]
-    said = f" {'; '.join(each)}; " if len(each) <= FEW else ":" + "".join(f"\n  {line}" for line in each) + "\n"
+    said = (
+        f" {'; '.join(each)}; "
+        if len(each) <= MAX_INLINE_DIFFERENCES
+        else ":" + "".join(f"\n  {line}" for line in each) + "\n"
+    )
     return ParamsError(
-        f"study {name!r} must go on as it began, but{said}put that back, or run another study: fivefold study run"
-        f" {model} --name {name}-2"
+        f"study {study_name!r} must go on as it began, but{said}put that back, or run another study: fivefold study run"
+        f" {model_name} --name {study_name}-2"
     )
 
 
 IDENTITY = "fivefold"
 """Of a study: what it is a study of."""
-MARK = "mark"
+UNIQUE_ID = "mark"
 """Of a study: drawn when it begins, tells it from another of the same name."""
-TOTAL = "total"
+N_TRIALS = "total"
 """Of a study: how many trials were asked for last, in all."""
-HOW = "how"
+SEARCH_METHOD = "how"
 """Of a study: sampler and pruning of the trials that began last."""
-WORKER, REASON, FOLDS, CURVE, VALUES, SCORES, SECONDS, DEATHS = (
+WORKER, REASON, FOLD_SCORES, INTERMEDIATE_VALUES, TRIAL_PARAMS, MEAN_SCORES, COMPUTE_SECONDS, WORKER_DEATHS = (
     "worker", "reason", "folds", "curve", "values", "scores", "seconds", "deaths",
 )  # fmt: skip
 """Of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
 fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing; how
 far it had come (folds, when its newest checkpoint was written), and how many workers have died of it since."""
-BLOCK, OWN = "block", "own"
+MODEL_BLOCK, IS_BASELINE = "block", "own"
 """Of a trial: the whole block of the model with its values, as params.yaml could have it; whether
 params.yaml has them."""

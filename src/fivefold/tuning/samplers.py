@@ -23,18 +23,18 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from ..config.search import Categorical, Study
-from ..training.batches import mix
-from .grid import Fresh, Points, points_of, taken, tried, whole
-from .space import Space
+from ..config.search import CategoricalRange, Study
+from ..training.batches import derive_seed
+from .grid import Points, UniqueSampler, all_values, enumerate_points, grid_values, list_tried_points
+from .space import SearchSpace
 
-GRID = 200
+MAX_AUTO_GRID_POINTS = 200
 """Points at most of a grid that `auto` chooses."""
-KEYS, TRIALS = 10, 200
+MAX_GP_KEYS, MAX_GP_TRIALS = 10, 200
 """At most, for a Gaussian process."""
-MANY = 500
+MIN_CMAES_TRIALS = 500
 """Trials at least, for CMA-ES."""
-KINDS: Mapping[str, type[BaseSampler]] = {
+SAMPLER_CLASSES: Mapping[str, type[BaseSampler]] = {
     "random": optuna.samplers.RandomSampler,
     "qmc": optuna.samplers.QMCSampler,
     "tpe": optuna.samplers.TPESampler,
@@ -43,12 +43,12 @@ KINDS: Mapping[str, type[BaseSampler]] = {
     "nsga2": optuna.samplers.NSGAIISampler,
 }
 """Samplers by their names; a grid is a `Fresh` one."""
-STARTUP = 10
+N_STARTUP_TRIALS = 10
 """Trials that are drawn before a model of them is made."""
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplerFactory:
     """How the values of trials are chosen.
 
     points: of which none is tried twice; None: of a space that has too many, where that is rare.
@@ -59,72 +59,74 @@ class Sampling:
     points: Points | None
 
     @classmethod
-    def of(cls, study: Study, space: Space, total: int) -> "Sampling":
+    def from_study(cls, study: Study, space: SearchSpace, total: int) -> "SamplerFactory":
         """Return how the values of a study's trials are chosen, `total` in all.
 
         Raises:
             ParamsError: a grid has too many points.
         """
-        method = method_of(study, space, total)
-        return cls(method, space.seed, points_of(space, grid=method == "grid"))
+        method = choose_method(study, space, total)
+        return cls(method, space.seed, enumerate_points(space, grid=method == "grid"))
 
-    def most(self, total: int, trials: Iterable[FrozenTrial]) -> int:
+    def max_trials(self, total: int, trials: Iterable[FrozenTrial]) -> int:
         """Return how many trials there can be, `total` at most, beside those that have their values."""
         if self.points is None:
             return total
-        known = tried(trials)
+        known = list_tried_points(trials)
         return min(total, len(known) + len(self.points.keys() - set(known)))
 
-    def sampler(self, number: int, others: Iterable[FrozenTrial]) -> BaseSampler:
+    def sampler_for_trial(self, trial_number: int, other_trials: Iterable[FrozenTrial]) -> BaseSampler:
         """Return the sampler of trial `number`. The caller holds the study where there are `points`."""
-        sampler = sampler_of(self.method, self.seed, number)
+        sampler = build_sampler(self.method, self.seed, trial_number)
         if self.points is None:
             return sampler
-        known = set(tried(each for each in others if each.number != number))
+        known = set(list_tried_points(each for each in other_trials if each.number != trial_number))
         left = {mark: point for mark, point in self.points.items() if mark not in known}
-        return Fresh(self.method, sampler, left, mix(self.seed, number) % 2**32)
+        return UniqueSampler(self.method, sampler, left, derive_seed(self.seed, trial_number) % 2**32)
 
 
-def method_of(study: Study, space: Space, total: int) -> str:
+def choose_method(study: Study, space: SearchSpace, total: int) -> str:
     """Return which sampler a study has."""
     if study.sampler != "auto":
         return study.sampler
     ranges = space.ranges.values()
     if len(study.objectives) > 1:
         return "nsga2"
-    all_taken = all(whole(found) == taken(found) for found in ranges)
-    if all_taken and prod(len(taken(found)) for found in ranges) <= min(total, GRID):
+    all_taken = all(all_values(found) == grid_values(found) for found in ranges)
+    if all_taken and prod(len(grid_values(found)) for found in ranges) <= min(total, MAX_AUTO_GRID_POINTS):
         return "grid"
     if any(found.when for found in ranges):
         return "tpe"
-    if study.prune == "none" and len(space.ranges) <= KEYS and total <= TRIALS:
+    if study.pruner == "none" and len(space.ranges) <= MAX_GP_KEYS and total <= MAX_GP_TRIALS:
         return "gp"
-    if total >= MANY and not any(isinstance(found, Categorical) for found in ranges):
+    if total >= MIN_CMAES_TRIALS and not any(isinstance(found, CategoricalRange) for found in ranges):
         return "cmaes"
     return "tpe"
 
 
-def name_of(sampler: BaseSampler) -> str:
+def sampler_name(sampler: BaseSampler) -> str:
     """Return by which method a sampler chooses that was made here."""
-    if isinstance(sampler, Fresh):
+    if isinstance(sampler, UniqueSampler):
         return sampler.method
-    return next(name for name, kind in KINDS.items() if isinstance(sampler, kind))
+    return next(name for name, kind in SAMPLER_CLASSES.items() if isinstance(sampler, kind))
 
 
-def sampler_of(method: str, seed: int, number: int) -> BaseSampler:
+def build_sampler(method: str, seed: int, trial_number: int) -> BaseSampler:
     """Return the sampler of trial `number`."""
-    drawn = mix(seed, number) % 2**32
+    drawn = derive_seed(seed, trial_number) % 2**32
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match method:
             case "qmc":
                 return optuna.samplers.QMCSampler(scramble=True, seed=seed % 2**32)  # one sequence for all trials
             case "tpe":
-                return optuna.samplers.TPESampler(seed=drawn, n_startup_trials=STARTUP)
+                return optuna.samplers.TPESampler(seed=drawn, n_startup_trials=N_STARTUP_TRIALS)
             case "gp":
-                return optuna.samplers.GPSampler(seed=drawn, n_startup_trials=STARTUP)
+                return optuna.samplers.GPSampler(seed=drawn, n_startup_trials=N_STARTUP_TRIALS)
             case "cmaes":
-                return optuna.samplers.CmaEsSampler(seed=drawn, n_startup_trials=STARTUP, consider_pruned_trials=True)
+                return optuna.samplers.CmaEsSampler(
+                    seed=drawn, n_startup_trials=N_STARTUP_TRIALS, consider_pruned_trials=True
+                )
             case "nsga2":
                 return optuna.samplers.NSGAIISampler(seed=drawn, population_size=20)
             case _:  # of a grid `Fresh` sees to it that its points are drawn

@@ -6,13 +6,13 @@ from typing import Any
 
 from ..config.search import Study
 from ..data.schema import Schema
-from ..errors import DataError, ParamsError, shown
-from ..folds import Fold, Rows, folds_of, need_lender, refuse_leaks
+from ..errors import DataError, ParamsError, format_value
+from ..folds import Fold, SplitDataset, build_folds, check_leakage, require_source_model
 from .execution.trials import Direction
-from .identity import ROWS
-from .scoring import Goal, goal_of
-from .space import Space
-from .space_check import corners
+from .identity import DATA_DIGEST
+from .scoring import ObjectiveMetric, select_objective_metric
+from .space import SearchSpace
+from .space_check import iter_corners
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class Search:
     rows: of the model's dataset.
     """
 
-    space: Space
-    rows: Rows
+    space: SearchSpace
+    split_dataset: SplitDataset
 
     @classmethod
-    def read(cls, name: str) -> "Search":
+    def read(cls, model_name: str) -> "Search":
         """Read the search of model `name` from params.yaml.
 
         Raises:
             ParamsError: it breaks the schema, or cannot be judged by rows held out.
             DataError: the source of its dataset breaks a rule.
         """
-        space = Space.read(name)
-        refuse_leaks(name, space.base, space.study.folds)
-        need_lender(name, space.base)
-        return cls(space, Rows.read(space.dataset, space.seed))
+        space = SearchSpace.read(model_name)
+        check_leakage(model_name, space.base_model, space.study.folds)
+        require_source_model(model_name, space.base_model)
+        return cls(space, SplitDataset.read(space.dataset, space.seed))
 
     @property
     def study(self) -> Study:
@@ -51,7 +51,7 @@ class Search:
             ParamsError: there are too few rows for so many.
         """
         try:
-            return folds_of(self.rows, self.study.folds, self.space.seed)
+            return build_folds(self.split_dataset, self.study.folds, self.space.seed)
         except DataError as error:
             raise ParamsError(f"models.{self.space.name}.study.folds: {error}") from None
 
@@ -61,13 +61,15 @@ class Search:
         return self.folds[0].dataset.schema
 
     @cached_property
-    def goal(self) -> Goal:
+    def objective_metric(self) -> ObjectiveMetric:
         """What is searched for."""
-        return goal_of(self.space.name, self.space.base, self.schema, self.study, tuple(self.space.ranges))
+        return select_objective_metric(
+            self.space.name, self.space.base_model, self.schema, self.study, tuple(self.space.ranges)
+        )
 
     def directions(self) -> list[Direction]:
         """Return whether more or less is better of each objective, as Optuna says it."""
-        more = self.goal.better == "higher"
+        more = self.objective_metric.direction == "higher"
         return ["maximize" if objective == "score" and more else "minimize" for objective in self.study.objectives]
 
     def identity(self) -> dict[str, Any]:
@@ -75,16 +77,16 @@ class Search:
         study = self.study.model_dump(mode="json", include={"folds", "objectives"})
         return {
             "name": self.space.name,
-            "model": self.space.fixed(),
-            "search": dict(self.space.base.search),
-            "study": study | {"metric": self.goal.name, "better": self.goal.better},
-            "dataset": self.rows.block.model_dump(mode="json"),
-            ROWS: self.rows.digest,
+            "model": self.space.fixed_params(),
+            "search": dict(self.space.base_model.search),
+            "study": study | {"metric": self.objective_metric.name, "better": self.objective_metric.direction},
+            "dataset": self.split_dataset.dataset_params.model_dump(mode="json"),
+            DATA_DIGEST: self.split_dataset.digest,
             "seed": self.space.seed,
         }
 
 
-def check_selections(search: Search) -> None:
+def validate_selections(search: Search) -> None:
     """Fit each selection that a corner of the space has to the first fold's training rows.
 
     Raises:
@@ -92,13 +94,14 @@ def check_selections(search: Search) -> None:
     """
     first = search.folds[0]
     every = [
-        {key: value for key, value in values.items() if key.startswith("select.")} for values in corners(search.space)
+        {key: value for key, value in values.items() if key.startswith("select.")}
+        for values in iter_corners(search.space)
     ]
     for chosen in {repr(values): values for values in every if values}.values():
         try:
-            first.prepared(search.space.model(chosen), search.space.seed)
+            first.prepare(search.space.build_model(chosen), search.space.seed)
         except DataError as error:
-            each = ", ".join(f"{key}: {shown(value)}" for key, value in chosen.items())
+            each = ", ".join(f"{key}: {format_value(value)}" for key, value in chosen.items())
             raise ParamsError(
                 f"models.{search.space.name}.search.select: every corner must suit the rows, but {each} does not:"
                 f" {error}"

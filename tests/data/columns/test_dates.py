@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.config.datasets import Column, Series
-from fivefold.data.columns.types import infer, parse
+from fivefold.config.datasets import ColumnOptions, Series
+from fivefold.data.columns.types import infer_type, parse_cells
 from fivefold.data.readers.series import read_series
 
 
 def parsed(*cells: str) -> list[str]:
     values = pd.Series(cells, dtype="str")
-    kind, _ = infer(values, Column())
+    kind, _ = infer_type(values, ColumnOptions())
     assert kind == "date"
-    times, bad = parse(values, kind)
+    times, bad = parse_cells(values, kind)
     assert list(np.flatnonzero(np.isnat(times))) == list(bad)
     return [str(time) for time in times.astype("datetime64[m]")]
 
@@ -38,13 +38,13 @@ def test_other_spellings_of_dates(cells: tuple[str, ...], days: tuple[str, ...])
 
 def test_the_time_of_day_is_kept_and_a_day_that_is_none_is_refused() -> None:
     values = pd.Series(["12-Jan-2021 10:30", "31 Jun 2021", "?"], dtype="str")
-    times, bad = parse(values, "date")
+    times, bad = parse_cells(values, "date")
     assert (str(times[0]), list(bad)) == ("2021-01-12T10:30:00.000", [1])  # and a gap is a gap
 
 
 @pytest.mark.parametrize("cells", [["maybe 2020", "march on 2020"], ["Q5 1960", "Q1 60"], ["may 12", "june"]])
 def test_words_that_only_look_like_dates(cells: list[str]) -> None:
-    assert infer(pd.Series(cells, dtype="str"), Column())[0] == "categorical"
+    assert infer_type(pd.Series(cells, dtype="str"), ColumnOptions())[0] == "categorical"
 
 
 @pytest.mark.parametrize("form", ["{}Q{}", "{}{:02d}"])
@@ -57,4 +57,4 @@ def test_a_series_of_quarters_or_of_months_without_marks(tmp_path: Path, form: s
         "targets": ["gdp"], "window": 4, "split": {"by": "time", "validation": 4, "test": 4}, "normalize": "none",
     }  # fmt: skip
     schema = read_series(tmp_path / "gdp.csv", Series.model_validate(block, strict=False)).schema
-    assert (schema.step, schema.span) == ("3 months", ("1960-01-01", "1969-10-01"))
+    assert (schema.frequency, schema.time_range) == ("3 months", ("1960-01-01", "1969-10-01"))

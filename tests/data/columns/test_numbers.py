@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from fivefold.config.datasets import Column, Format
-from fivefold.data.columns.types import infer, parse
+from fivefold.config.datasets import ColumnOptions, FileFormat
+from fivefold.data.columns.types import infer_type, parse_cells
 from fivefold.data.readers.csv import read_frame
 from fivefold.errors import DataError
 
@@ -25,7 +25,7 @@ NUMBERS = [
 def column(folder: Path, cells: list[str], **how: Any) -> pd.Series:
     path = folder / "a.csv"
     path.write_text("a|y\n" + "".join(f"{cell}|{i % 2}\n" for i, cell in enumerate(cells)))
-    return read_frame(path, Format(separator="|", **how))["a"]
+    return read_frame(path, FileFormat(separator="|", **how))["a"]
 
 
 @pytest.mark.parametrize(("how", "cells", "values"), NUMBERS, ids=["us", "german", "blank", "swiss"])
@@ -47,19 +47,19 @@ def test_points_beside_a_decimal_comma_are_no_fractions(tmp_path: Path) -> None:
 
 def test_thousands_and_decimal_must_differ() -> None:
     with pytest.raises(ValidationError, match="should not be the decimal mark too"):
-        Format(thousands=".")
+        FileFormat(thousands=".")
 
 
 DATES = [
-    ("day_first", "31.12.2020", "2020-12-31"),
-    ("day_first", "1/2/2020 7:05", "2020-02-01 07:05:00"),
-    ("day_first", "01-02-68", "2068-02-01"),
-    ("month_first", "1/2/99", "1999-01-02"),
-    ("month_first", "12/31/2020 12:00:07.5 AM", "2020-12-31 00:00:07.5"),
-    ("month_first", "12/31/2020, 1:30 pm", "2020-12-31 13:30:00"),
-    ("day_first", "31.2.2020", "31.2.2020"),
-    ("month_first", "31/12/2020", "31/12/2020"),
-    ("day_first", "soon", "soon"),
+    ("dayfirst", "31.12.2020", "2020-12-31"),
+    ("dayfirst", "1/2/2020 7:05", "2020-02-01 07:05:00"),
+    ("dayfirst", "01-02-68", "2068-02-01"),
+    ("monthfirst", "1/2/99", "1999-01-02"),
+    ("monthfirst", "12/31/2020 12:00:07.5 AM", "2020-12-31 00:00:07.5"),
+    ("monthfirst", "12/31/2020, 1:30 pm", "2020-12-31 13:30:00"),
+    ("dayfirst", "31.2.2020", "31.2.2020"),
+    ("monthfirst", "31/12/2020", "31/12/2020"),
+    ("dayfirst", "soon", "soon"),
 ]
 
 
@@ -69,19 +69,19 @@ def test_dates_become_iso_ones(tmp_path: Path, dates: Any, cell: str, iso: str) 
 
 
 def test_a_column_of_other_words_keeps_a_date_among_them(tmp_path: Path) -> None:
-    assert column(tmp_path, ["red", "blue", "1.2.2020"], dates="day_first").tolist()[2] == "1.2.2020"
+    assert column(tmp_path, ["red", "blue", "1.2.2020"], dates="dayfirst").tolist()[2] == "1.2.2020"
 
 
 def test_days_come_first_in_a_table_and_a_day_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     rows = [f"{i + 1:02d}.03.2024,{i % 2}" for i in range(30)]
     path.write_text("\n".join(["day,y", *rows]))
-    block = table_block(path, format=Format(dates="day_first"))
+    block = table_block(path, format=FileFormat(dates="dayfirst"))
     dataset = encoded(block)
-    assert dataset.schema.columns[0].parts == ("days", "weekday")
+    assert dataset.schema.columns[0].date_parts == ("days", "weekday")
     path.write_text("\n".join(["day,y", *rows[:-1], "32.03.2024,1"]))
-    (finding,) = encoded(block).findings
-    assert "must hold ISO dates, but '32.03.2024' stands in row 30; say what comes first by `format:" in finding.text
+    (finding,) = encoded(block).checks
+    assert "must hold ISO dates, but '32.03.2024' stands in row 30; say what comes first by `format:" in finding.message
 
 
 def test_utf16_is_told_from_its_mark(tmp_path: Path) -> None:
@@ -98,5 +98,5 @@ def test_utf16_is_told_from_its_mark(tmp_path: Path) -> None:
 )
 def test_signs_around_numbers_with_marks(tmp_path: Path, how: Any, cells: list[str], values: list[float]) -> None:
     read = column(tmp_path, cells, **how)
-    assert infer(read, Column())[0] == "numeric"
-    assert parse(read, "numeric")[0].tolist() == values
+    assert infer_type(read, ColumnOptions())[0] == "numeric"
+    assert parse_cells(read, "numeric")[0].tolist() == values

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.config.datasets import Column
+from fivefold.config.datasets import ColumnOptions
 from fivefold.data.columns import types
 from fivefold.errors import DataError
 
@@ -59,9 +59,9 @@ INFERRED = [
 
 @pytest.mark.parametrize(("values", "kind", "cells"), INFERRED)
 def test_the_type_is_inferred_and_cells_read_by_it(values: pd.Series, kind: str, cells: list[Any]) -> None:
-    found, order = types.infer(values, Column())
+    found, order = types.infer_type(values, ColumnOptions())
     assert found == kind
-    parsed, bad = types.parse(values, found, order)
+    parsed, bad = types.parse_cells(values, found, order)
     assert len(bad) == 0
     assert [NAN if pd.isna(cell) else cell for cell in parsed] == pytest.approx(cells, nan_ok=True) or (
         kind == "categorical" and pd.Series(cells).equals(parsed.astype(object))
@@ -80,8 +80,8 @@ def test_the_type_is_inferred_and_cells_read_by_it(values: pd.Series, kind: str,
 )
 def test_a_gap_may_be_spelt_in_many_ways(gap: str, others: list[str], kind: str) -> None:
     values = of(*others, gap)
-    found, order = types.infer(values, Column())
-    cells, bad = types.parse(values, found, order)
+    found, order = types.infer_type(values, ColumnOptions())
+    cells, bad = types.parse_cells(values, found, order)
     assert (found, len(bad)) == (kind, 0)
     assert pd.isna(cells).tolist() == [False, False, False, True]
 
@@ -104,9 +104,9 @@ class TestDates:
     )
     def test_iso_dates_are_read(self, cell: str, instant: str) -> None:
         values = of(cell, "2020-01-01", None)
-        found, _ = types.infer(values, Column())
+        found, _ = types.infer_type(values, ColumnOptions())
         assert found == "date"
-        cells, bad = types.parse(values, found)
+        cells, bad = types.parse_cells(values, found)
         assert not len(bad)
         assert cells[0] == np.datetime64(instant, "ms")
         assert np.isnat(cells[2])
@@ -114,139 +114,155 @@ class TestDates:
     @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
     def test_times_of_parquet_are_dates(self, zone: str | None) -> None:
         values = pd.Series(pd.to_datetime(["2024-01-01 12:00", None]).tz_localize(zone), name="a")
-        found, _ = types.infer(values, Column())
-        cells, bad = types.parse(values, found)
+        found, _ = types.infer_type(values, ColumnOptions())
+        cells, bad = types.parse_cells(values, found)
         assert (found, len(bad)) == ("date", 0)
         assert cells[0] == np.datetime64("2024-01-01T11:00" if zone == "Europe/Berlin" else "2024-01-01T12:00", "ms")
 
     def test_parts_are_days_month_weekday_and_hour(self) -> None:
-        cells, _ = types.parse(of("1970-01-01 06:00", "1970-02-03 12:45", None), "date")
-        column = types.fit("d", "date", cells)
+        cells, _ = types.parse_cells(of("1970-01-01 06:00", "1970-02-03 12:45", None), "date")
+        column = types.fit_column("d", "date", cells)
         assert column.features == ("d.days", "d.month", "d.weekday", "d.hour")
         # 1970-01-01 was a Thursday; 31 + 2 days later a Tuesday
         expected = [[0.25, 1, 3, 6], [33.53125, 2, 1, 12.75], [NAN] * 4]
-        np.testing.assert_allclose(types.encode(cells, column), expected)
+        np.testing.assert_allclose(types.encode_column(cells, column), expected)
 
     def test_parts_that_never_change_are_left_out(self) -> None:
-        cells, _ = types.parse(of("2024-01-01", "2024-01-03"), "date")
-        assert types.fit("d", "date", cells).features == ("d.days", "d.weekday")
+        cells, _ = types.parse_cells(of("2024-01-01", "2024-01-03"), "date")
+        assert types.fit_column("d", "date", cells).features == ("d.days", "d.weekday")
 
     def test_one_date_is_one_feature(self) -> None:
-        cells, _ = types.parse(of("2024-01-01", "2024-01-01"), "date")
-        assert types.fit("d", "date", cells).features == ("d.days",)
+        cells, _ = types.parse_cells(of("2024-01-01", "2024-01-01"), "date")
+        assert types.fit_column("d", "date", cells).features == ("d.days",)
 
     def test_a_month_that_is_none_among_days_is_found(self) -> None:
         values = of("2024-01-01", "2024-13-01", "2024-03-01")
-        kind, _ = types.infer(values, Column())
-        assert (kind, types.parse(values, kind)[1].tolist()) == ("date", [1])
+        kind, _ = types.infer_type(values, ColumnOptions())
+        assert (kind, types.parse_cells(values, kind)[1].tolist()) == ("date", [1])
 
     def test_a_day_that_is_none_is_found(self) -> None:
         values = of("2024-01-01", "2024-02-30", "soon")
-        _, bad = types.parse(values, "date")
+        _, bad = types.parse_cells(values, "date")
         assert bad.tolist() == [1, 2]
-        finding = types.doubts("a", values, "date", bad, "clean it")
+        finding = types.check_cells("a", values, "date", bad, "clean it")
         assert finding is not None
         text = "column 'a' must hold ISO dates, but '2024-02-30' stands in row 2, 'soon' in row 3 (2 rows); clean it"
-        assert (finding.rule, finding.level, finding.text) == ("mixed_types", "error", text)
+        assert (finding.rule, finding.level, finding.message) == ("mixed_types", "error", text)
 
 
 class TestSaid:
     @pytest.mark.parametrize(
         ("values", "said", "cells"),
         [
-            pytest.param(of(1, 0, None), Column(type="boolean"), [1, 0, NAN], id="numbers as booleans"),
-            pytest.param(of(3, 1, None), Column(type="categorical"), ["3", "1", NAN], id="numbers as categories"),
-            pytest.param(of(3, 1), Column(type="categorical"), ["3", "1"], id="the same names without a gap"),
-            pytest.param(of(2.5, 1), Column(type="categorical"), ["2.5", "1"], id="each by itself"),
-            pytest.param(of("yes", "no"), Column(type="categorical"), ["yes", "no"], id="booleans as categories"),
-            pytest.param(of("c", "a", None, "NA"), Column(order=("a", "b", "c")), [2, 0, NAN, NAN], id="an order"),
-            pytest.param(of(30, 10, None), Column(order=("10", "20", "30")), [2, 0, NAN], id="an order of numbers"),
-            pytest.param(of("None", "some"), Column(order=("None", "some")), [0, 1], id="a gap's word in an order"),
-            pytest.param(of("A", "a"), Column(order=("a", "A")), [1, 0], id="case decides where it must"),
-            pytest.param(of("low", "HIGH"), Column(type="ordinal"), [0, 2], id="a known scale needs no order"),
-            pytest.param(of("x", "1", "y"), Column(type="numeric"), [NAN, 1, NAN], id="words as numbers"),
+            pytest.param(of(1, 0, None), ColumnOptions(type="boolean"), [1, 0, NAN], id="numbers as booleans"),
+            pytest.param(
+                of(3, 1, None), ColumnOptions(type="categorical"), ["3", "1", NAN], id="numbers as categories"
+            ),
+            pytest.param(of(3, 1), ColumnOptions(type="categorical"), ["3", "1"], id="the same names without a gap"),
+            pytest.param(of(2.5, 1), ColumnOptions(type="categorical"), ["2.5", "1"], id="each by itself"),
+            pytest.param(
+                of("yes", "no"), ColumnOptions(type="categorical"), ["yes", "no"], id="booleans as categories"
+            ),
+            pytest.param(
+                of("c", "a", None, "NA"), ColumnOptions(categories=("a", "b", "c")), [2, 0, NAN, NAN], id="an order"
+            ),
+            pytest.param(
+                of(30, 10, None), ColumnOptions(categories=("10", "20", "30")), [2, 0, NAN], id="an order of numbers"
+            ),
+            pytest.param(
+                of("None", "some"), ColumnOptions(categories=("None", "some")), [0, 1], id="a gap's word in an order"
+            ),
+            pytest.param(of("A", "a"), ColumnOptions(categories=("a", "A")), [1, 0], id="case decides where it must"),
+            pytest.param(of("low", "HIGH"), ColumnOptions(type="ordinal"), [0, 2], id="a known scale needs no order"),
+            pytest.param(of("x", "1", "y"), ColumnOptions(type="numeric"), [NAN, 1, NAN], id="words as numbers"),
         ],
     )
-    def test_what_a_person_says_goes_first(self, values: pd.Series, said: Column, cells: list[Any]) -> None:
-        kind, order = types.infer(values, said)
-        assert kind == ("ordinal" if said.order else said.type)
-        parsed, _ = types.parse(values, kind, order)
+    def test_what_a_person_says_goes_first(self, values: pd.Series, said: ColumnOptions, cells: list[Any]) -> None:
+        kind, order = types.infer_type(values, said)
+        assert kind == ("ordinal" if said.categories else said.type)
+        parsed, _ = types.parse_cells(values, kind, order)
         assert [None if pd.isna(cell) else cell for cell in parsed] == [None if pd.isna(c) else c for c in cells]
 
     def test_years_may_be_dates(self) -> None:
-        cells, bad = types.parse(of(2020, 2021, None), types.infer(of(2020), Column(type="date"))[0])
+        cells, bad = types.parse_cells(of(2020, 2021, None), types.infer_type(of(2020), ColumnOptions(type="date"))[0])
         assert not len(bad)
         assert cells[:2].astype("datetime64[Y]").astype(str).tolist() == ["2020", "2021"]
 
     def test_an_ordered_categorical_of_parquet_has_its_order(self) -> None:
         values = pd.Series(pd.Categorical(["mid", "top", None], ["base", "mid", "top"], ordered=True), name="a")
-        assert types.infer(values, Column()) == ("ordinal", ("base", "mid", "top"))
-        assert types.infer(values, Column(type="categorical"))[0] == "categorical"
-        cells, bad = types.parse(values, "ordinal", ("base", "mid", "top"))
+        assert types.infer_type(values, ColumnOptions()) == ("ordinal", ("base", "mid", "top"))
+        assert types.infer_type(values, ColumnOptions(type="categorical"))[0] == "categorical"
+        cells, bad = types.parse_cells(values, "ordinal", ("base", "mid", "top"))
         np.testing.assert_array_equal(cells, [1, 2, NAN])
         assert not len(bad)
 
     def test_an_unknown_scale_needs_its_order(self) -> None:
         message = r"column 'a' is ordinal, so `order` must list its values, lowest first; add it"
         with pytest.raises(DataError, match=message):
-            types.infer(of("silver", "gold"), Column(type="ordinal"))
+            types.infer_type(of("silver", "gold"), ColumnOptions(type="ordinal"))
 
     def test_a_value_that_an_order_lacks_is_found(self) -> None:
-        _, bad = types.parse(of("a", "z", "b"), "ordinal", ("a", "b"))
+        _, bad = types.parse_cells(of("a", "z", "b"), "ordinal", ("a", "b"))
         assert bad.tolist() == [1]
 
 
 class TestMixed:
     def test_half_numbers_are_numbers_with_mistakes(self) -> None:
         values = of("1", "two", "3", "NA", "IV")
-        kind, _ = types.infer(values, Column())
-        cells, bad = types.parse(values, kind)
+        kind, _ = types.infer_type(values, ColumnOptions())
+        cells, bad = types.parse_cells(values, kind)
         assert (kind, bad.tolist()) == ("numeric", [1, 4])
         np.testing.assert_array_equal(cells, [1, NAN, 3, NAN, NAN])
 
     def test_fewer_are_words(self) -> None:
-        assert types.infer(of("1", "two", "three"), Column())[0] == "categorical"
+        assert types.infer_type(of("1", "two", "three"), ColumnOptions())[0] == "categorical"
 
     def test_a_text_is_not_tried_as_a_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fivefold.data.columns.types.pd.to_numeric", None)  # a million texts take it seconds
         values = pd.Series([f"text {i}" for i in range(99)] + ["7"], name="a")
-        assert types.infer(values, Column())[0] == "categorical"
+        assert types.infer_type(values, ColumnOptions())[0] == "categorical"
 
     @pytest.mark.parametrize("cell", ["5", "-.5", "+7e3", " 1.5", "inf", "-Infinity", "2."])
     def test_however_a_number_begins_it_is_one(self, cell: str) -> None:
-        assert types.infer(of(cell, "word"), Column())[0] == "numeric"
+        assert types.infer_type(of(cell, "word"), ColumnOptions())[0] == "numeric"
 
     def test_a_word_far_down_makes_no_boolean(self) -> None:
         values = pd.Series(["yes", "no"] * 6000 + ["perhaps"], name="a")
-        assert types.infer(values, Column())[0] == "categorical"
+        assert types.infer_type(values, ColumnOptions())[0] == "categorical"
 
     @pytest.mark.parametrize("cell", [np.inf, -np.inf, 1e38, "inf", "1e99"])
     def test_what_no_network_can_hold_is_no_value(self, cell: Any) -> None:
         values = of(1.0, cell, 2.0)
-        cells, bad = types.parse(values, "numeric")
+        cells, bad = types.parse_cells(values, "numeric")
         np.testing.assert_array_equal(cells, [1, NAN, 2])
-        finding = types.doubts("a", values, "numeric", bad, "clean it")
+        finding = types.check_cells("a", values, "numeric", bad, "clean it")
         assert finding is not None
         assert finding.rule == "non_finite"
 
 
 class TestCategories:
     def test_training_rows_decide_and_others_become_one_past_the_last(self) -> None:
-        cells, _ = types.parse(of("b", "a", None, "b", "z"), "categorical")
-        column = types.fit("a", "categorical", cells[:4])
+        cells, _ = types.parse_cells(of("b", "a", None, "b", "z"), "categorical")
+        column = types.fit_column("a", "categorical", cells[:4])
         assert column.categories == ("a", "b")
-        np.testing.assert_array_equal(types.encode(cells, column)[:, 0], [1, 0, NAN, 1, 2])
+        np.testing.assert_array_equal(types.encode_column(cells, column)[:, 0], [1, 0, NAN, 1, 2])
 
-    @pytest.mark.parametrize(("rare", "kept"), [(0.0, ("a", "b", "c")), (0.15, ("a", "b")), (0.3, ("a",)), (0.9, ())])
+    @pytest.mark.parametrize(
+        ("min_frequency", "kept"), [(0.0, ("a", "b", "c")), (0.15, ("a", "b")), (0.3, ("a",)), (0.9, ())]
+    )
     def test_rare_ones_are_not_kept(self, rare: float, kept: tuple[str, ...]) -> None:
-        cells, _ = types.parse(of(*"aaaaaaabbc"), "categorical")
-        assert types.fit("a", "categorical", cells, rare=rare).categories == kept
+        cells, _ = types.parse_cells(of(*"aaaaaaabbc"), "categorical")
+        assert types.fit_column("a", "categorical", cells, min_frequency=rare).categories == kept
 
 
 def test_types_may_be_said_in_params(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("code,grade,open,day,size,y\n1,b,1,2024-01-01,S,u\n2,a,0,2024-01-02,L,v\n1,c,1,2024-01-03,M,u\n")
-    said = {"code": Column(type="categorical"), "grade": Column(order=("a", "b", "c")), "open": Column(type="boolean")}
+    said = {
+        "code": ColumnOptions(type="categorical"),
+        "grade": ColumnOptions(categories=("a", "b", "c")),
+        "open": ColumnOptions(type="boolean"),
+    }
     schema, records = whole(table_block(path, columns=said))
     assert [column.type for column in schema.columns] == ["categorical", "ordinal", "boolean", "date", "ordinal"]
     assert schema.features == ("code", "grade", "open", "day.days", "day.weekday", "size")
@@ -256,14 +272,14 @@ def test_types_may_be_said_in_params(tmp_path: Path) -> None:
 
 def test_a_date_far_away_is_one() -> None:
     """9999-12-31 says "for ever", 0001-01-01 "never"; days by the proleptic Gregorian calendar of `datetime`."""
-    cells, bad = types.parse(of("2020-01-01", "9999-12-31", "0001-01-01", None), "date")
+    cells, bad = types.parse_cells(of("2020-01-01", "9999-12-31", "0001-01-01", None), "date")
     assert len(bad) == 0
-    features = types.encode(cells, types.fit("a", "date", cells))
+    features = types.encode_column(cells, types.fit_column("a", "date", cells))
     assert features[:, 0] == pytest.approx([18262, 2932896, -719162, NAN], nan_ok=True)
     assert features[:, 1] == pytest.approx([1, 12, 1, NAN], nan_ok=True)
 
 
 def test_a_year_of_five_digits_is_a_mistake_among_dates() -> None:
     values = of("2020-01-01", "12021-01-01", "2020-03-05")
-    assert types.infer(values, Column())[0] == "date"
-    assert types.parse(values, "date")[1].tolist() == [1]
+    assert types.infer_type(values, ColumnOptions())[0] == "date"
+    assert types.parse_cells(values, "date")[1].tolist() == [1]

@@ -39,9 +39,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_columns_have_the_values_that_the_whole_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, **COLUMNS)
-    whole = read_frame(path, words=["large"])
+    whole = read_frame(path, text_columns=["large"])
     monkeypatch.setattr(csv, "CELLS", 1_000)
-    read = read_frame(path, words=["large"])
+    read = read_frame(path, text_columns=["large"])
     assert [str(kind) for kind in read.dtypes[["whole", "gaps", "number", "word_late"]]] == [
         "int8",
         "float64",

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fivefold.config.datasets import Format
+from fivefold.config.datasets import FileFormat
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.csv import read_frame
-from fivefold.data.readers.encoding import PIECE, guess
+from fivefold.data.readers.encoding import CHUNK_BYTES, detect_encoding
 from fivefold.errors import DataError
 
 from ...conftest import table_block
@@ -32,22 +32,22 @@ def written(path: Path, data: bytes) -> Path:
         (UMLAUTS.encode("utf-16"), "utf-16", 0),
         (UMLAUTS.encode("latin-1"), "latin-1", 1),
         (b"a\nb\n\nCaf\xe9\n", "latin-1", 4),
-        (b"a\n" * (PIECE // 2) + b"\xe9\n", "latin-1", PIECE // 2 + 1),
+        (b"a\n" * (CHUNK_BYTES // 2) + b"\xe9\n", "latin-1", CHUNK_BYTES // 2 + 1),
         ("Ã©".encode("latin-1") + UMLAUTS.encode("latin-1"), "latin-1", 1),  # looks like UTF-8, by chance
         ("0,5 €\nÖsterreich\n".encode("cp1252"), "cp1252", 1),
-        (b"caf\xe9\n" + b"a\n" * (PIECE // 2) + b"\x80\n", "cp1252", 1),  # the sign stands in a later piece
+        (b"caf\xe9\n" + b"a\n" * (CHUNK_BYTES // 2) + b"\x80\n", "cp1252", 1),  # the sign stands in a later piece
         (b"\x80 \x81\n", "latin-1", 1),  # of 0x81 cp1252 knows nothing
         (b"a\n\xff\0\n", "utf-8", 0),
         (UMLAUTS.encode()[:3], "utf-8", 0),
     ],
 )
 def test_the_encoding_is_told_from_the_bytes(tmp_path: Path, name: str, data: bytes, encoding: str, line: int) -> None:
-    assert guess(written(tmp_path / name, data)) == (encoding, line)
+    assert detect_encoding(written(tmp_path / name, data)) == (encoding, line)
 
 
 def test_a_file_that_changes_is_looked_at_again(tmp_path: Path) -> None:
-    assert guess(written(tmp_path / "a.csv", b"a\n")).encoding == "utf-8"
-    assert guess(written(tmp_path / "a.csv", b"a\n\xe9\n")).encoding == "latin-1"
+    assert detect_encoding(written(tmp_path / "a.csv", b"a\n")).encoding == "utf-8"
+    assert detect_encoding(written(tmp_path / "a.csv", b"a\n\xe9\n")).encoding == "latin-1"
 
 
 ROWS = "".join(f"{i},{'Köln' if i % 2 else 'Bonn'},{'ja' if i % 3 else 'nein'}\n" for i in range(60))
@@ -61,7 +61,7 @@ def test_a_bad_byte_in_a_text_that_is_mostly_utf8_is_named(tmp_path: Path) -> No
     )
     with pytest.raises(DataError, match=re.escape(said)):
         prepare(table_block(path), 0)
-    dataset, findings = prepare(table_block(path, format=Format(encoding="latin-1")), 0)
+    dataset, findings = prepare(table_block(path, format=FileFormat(encoding="latin-1")), 0)
     assert "Bönn" in dataset.schema.columns[1].categories
     assert "encoding" not in [finding.rule for finding in findings]
 
@@ -71,13 +71,13 @@ def test_an_encoding_that_was_told_is_said(tmp_path: Path) -> None:
     dataset, findings = prepare(table_block(path), 0)
     assert dataset.schema.columns[1].categories == ("Bonn", "Köln")
     text = "not UTF-8, as a byte in line 3 shows: read as latin-1; if words look odd, save the file as UTF-8"
-    assert ("encoding", "note", text) in [(f.rule, f.level, f.text) for f in findings]
+    assert ("encoding", "note", text) in [(f.rule, f.level, f.message) for f in findings]
 
 
 @pytest.mark.parametrize("encoding", ["auto", "cp1252"])
 def test_what_windows_writes_is_read(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path / "a.csv", "price,land\n0.5 €,Österreich\n".encode("cp1252"))
-    frame = read_frame(path, Format(encoding=encoding))
+    frame = read_frame(path, FileFormat(encoding=encoding))
     assert frame.iloc[0].tolist() == ["0.5 €", "Österreich"]
 
 
@@ -88,5 +88,5 @@ def test_a_packed_table_is_unpacked_once_before_it_is_read(
     pd.DataFrame({"a": range(50), "y": range(50)}).to_csv(tmp_path / "a.csv.gz", index=False)
     opened, unpack = [], gzip.open
     monkeypatch.setattr(gzip, "open", lambda *args, **how: opened.append(args) or unpack(*args, **how))
-    assert len(read_frame(tmp_path / "a.csv.gz", Format(encoding=encoding))) == 50
+    assert len(read_frame(tmp_path / "a.csv.gz", FileFormat(encoding=encoding))) == 50
     assert len(opened) == 1

@@ -160,7 +160,7 @@ def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:
     del bomb
     tracemalloc.start()
     with pytest.raises(DataError, match="but holds more; get it again"):
-        idx.load(tmp_path / "train-images-idx3-ubyte.gz", 3)
+        idx.load_idx_file(tmp_path / "train-images-idx3-ubyte.gz", 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**24
@@ -178,6 +178,6 @@ def test_what_is_written_is_read(
     array: Any = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     path = tmp_path_factory.mktemp("idx") / ("a.gz" if zipped else "a")
     path.write_bytes(gzip.compress(idx_bytes(array), mtime=0) if zipped else idx_bytes(array))
-    read = idx.load(path, len(shape))
+    read = idx.load_idx_file(path, len(shape))
     assert (read.shape, read.dtype) == (shape, np.uint8)
     np.testing.assert_array_equal(read, array)

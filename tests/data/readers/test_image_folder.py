@@ -124,7 +124,7 @@ class TestPlaces:
             (next(source.rglob("cat")).parent / "fish").mkdir()
         dataset, findings = prepare(images_block(source), 0)
         assert dataset.schema.classes == ("cat", "dog")
-        (told,) = [finding.text for finding in findings if finding.rule == "absent_class"]
+        (told,) = [finding.message for finding in findings if finding.rule == "absent_class"]
         assert told.startswith("folders hold no image that can be read, and are no class: ")
         assert "bird" in told
         assert ("fish" in told) == source.is_dir()
@@ -152,7 +152,7 @@ class TestPlaces:
         others = {"dog/a.webp": encoded(noise(4, 5, 3), "WEBP"), "cat/b.GIF": PNG, "cat/._c.tif": PNG}
         dataset, findings = prepare(images_block(pack(tmp_path, {**CLASSES, **others})), 0)
         assert sum(map(len, dataset.splits().values())) == 20
-        assert [(f.level, f.text) for f in findings if f.rule == "corrupt"] == [
+        assert [(f.level, f.message) for f in findings if f.rule == "corrupt"] == [
             ("warning", "2 images are neither PNG nor JPEG and were left out, the first cat/b.GIF; convert them")
         ]
 
@@ -230,7 +230,7 @@ class TestModes:
         files = {name: encoded(np.array([row], np.uint16)) for name, row in pixels.items()}
         raw = read_images(folder(tmp_path, files), images_block())
         assert raw.x.tolist() == [[[[0, 210]]], [[[3, 50]]]]
-        assert [(f.level, f.text) for f in raw.findings] == [
+        assert [(f.level, f.message) for f in raw.checks] == [
             ("note", "2 images have 16 bits a pixel, values up to 420: divided by 2, since 8 bits are read")
         ]
 
@@ -292,15 +292,15 @@ class TestModes:
         grey, colour, alpha = (encoded(noise(2, 2, c)[:, :, 0] if c == 1 else noise(2, 2, c)) for c in (1, 3, 4))
         files = {f"{name}/{i}.png": content for name, content in (("cat", grey), ("dog", colour)) for i in range(10)}
         source = folder(tmp_path, files)
-        assert [f.text for f in prepare(images_block(source), 0)[1] if f.rule == "channels"] == [
+        assert [f.message for f in prepare(images_block(source), 0)[1] if f.rule == "channels"] == [
             "of 20 images 10 grey are made RGB, as training images are; `channels: 1` makes all of them grey"
         ]
         (source / "dog/0.png").write_bytes(alpha)
-        assert [(f.level, f.text.partition(",")[0]) for f in encoded_(images_block(source)).findings] == [
+        assert [(f.level, f.message.partition(",")[0]) for f in encoded_(images_block(source)).checks] == [
             ("note", "of 20 images 10 grey and 9 RGB are made RGBA")
         ]
         for chosen in (1, 3):
-            assert encoded_(images_block(source, channels=chosen)).findings == ()
+            assert encoded_(images_block(source, channels=chosen)).checks == ()
 
     def test_channels_are_those_of_training_images(self, tmp_path: Path) -> None:
         grey, alpha = encoded(np.full((1, 1), 9, np.uint8)), encoded(np.full((1, 1, 4), 9, np.uint8))
@@ -359,7 +359,7 @@ class TestCorrupt:
         dataset, findings = prepare(images_block(source, checks={"corrupt": "warning"}), 0)
         assert sum(len(records) for records in dataset.splits().values()) == 18
         told = next(finding for finding in findings if finding.rule == "corrupt")
-        assert (told.level, told.text) == (
+        assert (told.level, told.message) == (
             "warning",
             "2 files are no images that can be read and were left out: cat/0.png, dog/3.png",
         )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from fivefold.config.datasets import Format
+from fivefold.config.datasets import FileFormat
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.images import read_images
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
@@ -129,7 +129,7 @@ class TestPixelColumns:
     def test_a_row_is_an_image(self, tmp_path: Path, name: str) -> None:
         headless = "headless" in name
         block = images_block(
-            self.written(tmp_path, name), target="4" if headless else "digit", format=Format(header=not headless)
+            self.written(tmp_path, name), target="4" if headless else "digit", format=FileFormat(header=not headless)
         )
         schema, records = whole(block)
         assert (schema.shape, schema.classes, records.x.dtype) == ((1, 2, 2), ("3", "7"), np.uint8)
@@ -192,7 +192,7 @@ class TestPixelColumns:
 
     @pytest.mark.skipif(not MNIST.exists(), reason=f"{MNIST} is not there")
     def test_mnist_is_read(self) -> None:
-        schema, records = whole(images_block(MNIST, format=Format(header=False), target="784"))
+        schema, records = whole(images_block(MNIST, format=FileFormat(header=False), target="784"))
         table = np.loadtxt(MNIST, delimiter=",", dtype=np.uint8, max_rows=100)
         assert (schema.shape, schema.classes, len(records)) == ((1, 28, 28), tuple("0123456789"), 5000)
         np.testing.assert_array_equal(records.x[:100].reshape(100, 784), table[:, :784])

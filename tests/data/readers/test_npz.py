@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.autoconfig.detect import look
+from fivefold.autoconfig.detect import detect_dataset
 from fivefold.config.datasets import Images
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.npz import read_npz
@@ -26,7 +26,7 @@ MEDMNIST = {
 def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
     path = tmp_path / "digits.npz"
     np.savez_compressed(path, **arrays)
-    block = look(path).block
+    block = detect_dataset(path).block
     assert (block["kind"], block["split"]) == ("images", {"by": "column", "validation": 0.15})
     dataset, _ = prepare(Images.model_validate({**block, "source": str(path)}, strict=False), 0)
     assert tuple(len(records) for records in dataset.splits().values()) == sizes
@@ -45,4 +45,4 @@ def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any],
 def test_parts_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=said):
-        read_npz(tmp_path / "a.npz", labelled=True)
+        read_npz(tmp_path / "a.npz", labeled=True)

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fivefold.config.datasets import Sequences
-from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit
-from fivefold.data.dataset import Array, Arrays
+from fivefold.config.splits import GroupSplit, PredefinedSplit, RandomSplit
+from fivefold.data.dataset import Array, ArrayDataset
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.sequences import read_sequences
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
 SHARED = Path(__file__).parents[4] / "shared/data"
-DRAWN = RowSplit(validation=0.2, test=0.2, by="random")
+DRAWN = RandomSplit(validation=0.2, test=0.2, by="random")
 NAN = np.nan
 
 
@@ -29,7 +29,7 @@ def block(source: object, **changes: Any) -> Sequences:
     return Sequences(kind="sequences", source=str(source), **given)
 
 
-def of(source: Path, **changes: Any) -> Arrays:
+def of(source: Path, **changes: Any) -> ArrayDataset:
     return read_sequences(source, block(source, **changes))
 
 
@@ -67,7 +67,7 @@ class TestLong:
         np.testing.assert_array_equal(found.x, X)
         assert found.keys.y.tolist() == [0, 1]
         assert (found.schema.features, found.schema.shape, found.schema.classes) == (("u", "v"), (3, 2), ("no", "yes"))
-        assert found.findings == ()
+        assert found.checks == ()
 
     def test_parquet_gives_what_csv_gives(self, tmp_path: Path) -> None:
         frame = pd.read_csv(written(tmp_path, LONG))
@@ -100,13 +100,13 @@ class TestLong:
     def test_longer_sequences_are_cut_and_that_is_said(self, tmp_path: Path) -> None:
         found = of(written(tmp_path, LONG), length=2)
         np.testing.assert_array_equal(found.x, np.array(X)[:, :2])
-        assert [f.text for f in found.findings] == ["1 sequences are longer than 2 steps and are cut"]
+        assert [f.message for f in found.checks] == ["1 sequences are longer than 2 steps and are cut"]
 
     def test_a_gap_takes_the_step_before_of_its_own_sequence(self, tmp_path: Path) -> None:
         cells = "p,1,1,l\np,2,,l\np,3,3,l\nq,1,,m\nq,2,8,m\nq,3,,m\n"
         found = of(written(tmp_path, f"series,t,u,label\n{cells}"))
         assert found.x[..., 0].tolist() == [[1, 1, 3], [8, 8, 8]]
-        assert [f.text for f in found.findings] == ["3 of 6 steps have missing values: the step before stands in"]
+        assert [f.message for f in found.checks] == ["3 of 6 steps have missing values: the step before stands in"]
 
     def test_a_column_that_a_sequence_lacks_becomes_the_mean(self, tmp_path: Path) -> None:
         cells = "p,1,1,300,l\np,2,2,302,l\nq,1,5,,m\nq,2,6,,m\n"
@@ -130,7 +130,7 @@ class TestLong:
         parts = ["train", "train", "val", "test", "train", "Test", "dev"]
         cells = "".join(f"{i},{t},{i},{i % 2},{parts[i]}\n" for t in (0, 1) for i in range(7))
         path = written(tmp_path, f"series,t,u,label,split\n{cells}")
-        dataset, _ = prepare(block(path, split=GivenSplit(by="column")), 0)
+        dataset, _ = prepare(block(path, split=PredefinedSplit(by="column")), 0)
         found = {name: records.x[:, 0, 0].tolist() for name, records in dataset.splits().items()}
         assert found == {"train": [0, 1, 4], "validation": [2, 6], "test": [3, 5]}
         assert dataset.test.rows.tolist() == [3, 5]
@@ -198,7 +198,7 @@ class TestNpz:
     def test_the_archive_may_say_the_split(self, tmp_path: Path) -> None:
         parts = np.array([b"train", b"test", b"train", b"validation", b"train"])
         path = archive(tmp_path, x=np.arange(10.0).reshape(5, 2), y=np.array([0, 1, 0, 1, 1]), split=parts)
-        dataset, _ = prepare(block(path, split=GivenSplit(by="column")), 0)
+        dataset, _ = prepare(block(path, split=PredefinedSplit(by="column")), 0)
         assert {name: r.rows.tolist() for name, r in dataset.splits().items()} == {
             "train": [0, 2, 4],
             "validation": [3],
@@ -235,7 +235,7 @@ def ragged(folder: Path, alter: float = 0.0) -> tuple[Path, Sequences, Array]:
     lengths[:3] = 5
     parts = np.array(["train"] * 14 + ["validation"] * 6 + ["test"] * 10)
     path = archive(folder, x=x, y=np.arange(30) % 3, lengths=lengths, split=parts)
-    return path, block(path, split=GivenSplit(by="column")), lengths
+    return path, block(path, split=PredefinedSplit(by="column")), lengths
 
 
 class TestScaling:
@@ -247,8 +247,8 @@ class TestScaling:
         steps = np.concatenate([case[:length] for case, length in zip(raw[:14], lengths, strict=False)])
         mean, deviation = steps.mean(axis=0), steps.std(axis=0)
         features = chain(dataset.test.x)
-        assert (features.shape, chain.shape(dataset.schema.shape)) == ((10, 5, 3), (5, 3))
-        assert chain.names == ("x0", "x1", "is_step")
+        assert (features.shape, chain.output_shape(dataset.schema.shape)) == ((10, 5, 3), (5, 3))
+        assert chain.feature_names == ("x0", "x1", "is_step")
         for case, found, length in zip(raw[20:], features, lengths[20:], strict=True):
             np.testing.assert_allclose(found[:length, :2], (case[:length] - mean) / deviation, rtol=1e-5)
             assert (found[:length, 2] == 1).all()
@@ -399,7 +399,7 @@ def test_real_sequences(name: str, sizes: tuple[int, int], shape: tuple[int, int
     path = SHARED / f"{name}.csv.gz"
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
-    dataset, _ = prepare(block(path, split=GivenSplit(by="column")), 0)
+    dataset, _ = prepare(block(path, split=PredefinedSplit(by="column")), 0)
     assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == sizes
     assert (dataset.schema.shape, len(dataset.schema.classes)) == (shape, classes)
     lengths = (~np.isnan(dataset.test.x[..., 0])).sum(axis=1)

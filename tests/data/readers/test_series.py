@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fivefold.config.datasets import Series
 from fivefold.config.splits import TimeSplit
-from fivefold.data.columns.dates import last_times, step_of, time_of
-from fivefold.data.dataset import Array, Arrays, Dataset
+from fivefold.data.columns.dates import describe_frequency, format_time, last_timestamps
+from fivefold.data.dataset import Array, ArrayDataset, Dataset
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.series import read_series
 from fivefold.errors import DataError
@@ -29,7 +29,7 @@ def block(source: object, **changes: Any) -> Series:
     return Series(kind="series", source=str(source), split=split, **given)
 
 
-def of(source: Path, **changes: Any) -> Arrays:
+def of(source: Path, **changes: Any) -> ArrayDataset:
     return read_series(source, block(source, **changes))
 
 
@@ -43,13 +43,13 @@ def series(folder: Path, times: Any, name: str = "a.csv", **columns: Any) -> Pat
     return folder / name
 
 
-def values(found: Arrays) -> list[float]:
+def values(found: ArrayDataset) -> list[float]:
     """The first column of the series again, from its windows."""
     return [*found.x[0, :, 0], *found.keys.y[:, 0]]
 
 
-def texts(found: Arrays) -> list[str]:
-    return [finding.text for finding in found.findings]
+def texts(found: ArrayDataset) -> list[str]:
+    return [finding.message for finding in found.checks]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def texts(found: Arrays) -> list[str]:
 )
 def test_the_step_and_the_span_are_said(tmp_path: Path, times: Any, step: str, span: tuple[str, str]) -> None:
     schema = of(series(tmp_path, times)).schema
-    assert (schema.step, schema.span) == (step, span)
+    assert (schema.frequency, schema.time_range) == (step, span)
 
 
 GRIDS = [
@@ -89,7 +89,7 @@ GRIDS = [
 @pytest.mark.parametrize("n", [1, 12, 40])
 def test_the_last_times_follow_from_step_and_span(times: Any, n: int) -> None:
     grid = np.asarray(times)
-    found = last_times(step_of(grid), (time_of(grid, 0), time_of(grid, -1)), n)
+    found = last_timestamps(describe_frequency(grid), (format_time(grid, 0), format_time(grid, -1)), n)
     assert found is not None
     if grid.dtype.kind == "M":
         assert found.astype("datetime64[us]").tolist() == grid[-n:].astype("datetime64[us]").tolist()
@@ -99,22 +99,22 @@ def test_the_last_times_follow_from_step_and_span(times: Any, n: int) -> None:
 
 def test_ends_of_business_months_may_be_two_days_off() -> None:
     grid = np.asarray(pd.date_range("2023-01-01", periods=40, freq="BME"))
-    found = last_times(step_of(grid), (time_of(grid, 0), time_of(grid, -1)), 40)
+    found = last_timestamps(describe_frequency(grid), (format_time(grid, 0), format_time(grid, -1)), 40)
     assert found is not None
     assert np.abs(found - grid).max() <= np.timedelta64(2, "D")
 
 
 def test_of_steps_that_are_only_about_so_long_no_time_is_told() -> None:
     twice = np.asarray(pd.date_range("2023-01-01", periods=40, freq="SMS"))
-    assert step_of(twice) == "about 16 days"
-    assert last_times(step_of(twice), ("2023-01-01", "2024-08-15"), 5) is None
-    assert last_times("", (), 5) is None
+    assert describe_frequency(twice) == "about 16 days"
+    assert last_timestamps(describe_frequency(twice), ("2023-01-01", "2024-08-15"), 5) is None
+    assert last_timestamps("", (), 5) is None
 
 
 def test_the_span_is_of_the_steps_that_are_kept(tmp_path: Path) -> None:
     late = [NAN, NAN, *range(7)]
     found = of(series(tmp_path, range(2000, 2009), y=np.arange(9.0), temp=late), exogenous=("temp",))
-    assert found.schema.span == ("2002", "2008")
+    assert found.schema.time_range == ("2002", "2008")
 
 
 class TestWindows:
@@ -127,11 +127,11 @@ class TestWindows:
         assert found.x[1].tolist() == [[-1, 1, 10], [-2, 2, 20], [-3, 3, 30]]
         assert found.keys.y[1].tolist() == [-4, 4, -5, 5]
         assert found.rows.tolist() == [3, 4, 5, 6, 7]
-        assert found.findings == ()
+        assert found.checks == ()
 
     def test_a_season_ago_may_lie_before_the_window_but_not_before_the_series(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2013), y=np.arange(12.0), load=np.arange(12.0) * 10)
-        found = of(path, targets=("y", "load"), window=2, horizon=2, season=4).season
+        found = of(path, targets=("y", "load"), window=2, horizon=2, season=4).seasonal_naive
         assert found is not None
         assert np.isnan(found[0]).all()  # of steps 2 and 3
         np.testing.assert_array_equal(found[1], [NAN, NAN, 0, 0])
@@ -139,23 +139,23 @@ class TestWindows:
 
     def test_ahead_of_a_season_the_last_whole_one_repeats(self, tmp_path: Path) -> None:
         found = of(series(tmp_path, range(2001, 2013)), window=3, horizon=3, season=2)
-        assert found.season is not None
-        assert found.season[0].tolist() == [1, 2, 1]  # of steps 3, 4 and 5
-        assert of(series(tmp_path, range(2001, 2013)), window=3).season is None
+        assert found.seasonal_naive is not None
+        assert found.seasonal_naive[0].tolist() == [1, 2, 1]  # of steps 3, 4 and 5
+        assert of(series(tmp_path, range(2001, 2013)), window=3).seasonal_naive is None
 
     def test_a_season_ago_never_lies_in_what_is_told(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2013), y=[0, 1, 2, 3, NAN, NAN, 6, 7, 8, 9, 10, 11.0])
         found = of(path, window=2, season=2, missing="interpolate")
-        assert found.season is not None
-        assert found.season[:, 0].tolist() == [0, 1, 2, 3, 3, 3, 6, 7, 8, 9]  # of a gap the value before it
+        assert found.seasonal_naive is not None
+        assert found.seasonal_naive[:, 0].tolist() == [0, 1, 2, 3, 3, 3, 6, 7, 8, 9]  # of a gap the value before it
 
     def test_it_is_divided_with_the_rows(self, tmp_path: Path) -> None:
         dataset, _ = prepare(block(series(tmp_path, range(2001, 2021)), season=5), 0)
         for records in dataset.splits().values():
-            assert records.season is not None
+            assert records.seasonal_naive is not None
             known = records.rows >= 5
-            assert (records.season[known] == records.y[known] - 5).all()
-            assert np.isnan(records.season[~known]).all()
+            assert (records.seasonal_naive[known] == records.y[known] - 5).all()
+            assert np.isnan(records.seasonal_naive[~known]).all()
 
     def test_rows_may_stand_in_any_order(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2010))
@@ -213,7 +213,7 @@ class TestSteps:
         assert values(found) == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]
         (text,) = texts(found)
         assert re.fullmatch(r"1 of 12 steps are missing, the first at \S+: interpolate fills them in", text)
-        assert found.findings[0].level == "warning"
+        assert found.checks[0].level == "warning"
 
     @pytest.mark.parametrize(
         ("times", "step"),
@@ -350,7 +350,7 @@ class TestLeaks:
         seen = np.concatenate([np.arange(i, i + 6) for i in range(30)]) ** 2.0
         expected = (dataset.test.x[..., 0] - seen.mean()) / seen.std()
         np.testing.assert_allclose(chain(dataset.test.x)[..., 0], expected, rtol=1e-5)
-        assert chain.names == ("y", "z", "w")
+        assert chain.feature_names == ("y", "z", "w")
 
     def test_the_test_part_changes_neither_schema_nor_scaling_nor_training_rows(self, tmp_path: Path) -> None:
         y = np.random.default_rng(0).normal(size=60)
@@ -474,7 +474,7 @@ def test_real_series(name: str, time: str, target: str, steps: int) -> None:
 
 
 def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> None:
-    """With `missing: previous`, but for what stands before the window."""
+    """With `missing: ffill`, but for what stands before the window."""
     y = np.random.default_rng(0).normal(size=60)
     y[np.random.default_rng(1).random(60) < 0.3] = NAN
     y[::5] = 1.0
@@ -498,7 +498,7 @@ def test_what_was_filled_in_is_neither_learnt_nor_scored(tmp_path: Path) -> None
     assert steps["test"].tolist() == [34, 35, 35, 36, 36, 37]
     assert all((records.y.ravel() == y[steps[name]]).all() for name, records in dataset.splits().items())
     assert "5 windows are left out, since a target that they would tell is missing: none is filled in" in [
-        finding.text for finding in findings
+        finding.message for finding in findings
     ]
     with pytest.raises(DataError, match="each set must get 2 rows or more, but test gets 1 of "):
         prepare(block(params.source, horizon=2, validation=6, test=3), 0)

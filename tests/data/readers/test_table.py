@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fivefold.config.datasets import Column, Format, Missing
-from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
+from fivefold.config.datasets import ColumnOptions, FileFormat, MissingValues
+from fivefold.config.splits import GroupSplit, PredefinedSplit, RandomSplit, TimeSplit
 from fivefold.data.dataset import Array
-from fivefold.data.prepare import prepare, read
+from fivefold.data.prepare import prepare, read_raw_dataset
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
@@ -59,7 +59,7 @@ class TestFormats:
 
     def test_a_csv_without_header_names_its_columns_by_number(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1.5,red,u\n2.5,blue,v\n")
-        schema, records = whole(table_block(tmp_path / "a.csv", format=Format(header=False), target="2"))
+        schema, records = whole(table_block(tmp_path / "a.csv", format=FileFormat(header=False), target="2"))
         assert schema.features == ("0", "1")
         assert schema.classes == ("u", "v")
         assert records.x.tolist() == [[1.5, 1], [2.5, 0]]
@@ -69,20 +69,20 @@ class TestFormats:
         with pytest.raises(
             DataError, match=r"every column must have a name of its own, but '1' stands 2 times; .*`format: {header: f"
         ):
-            read(table_block(tmp_path / "a.csv", target="u"))
+            read_raw_dataset(table_block(tmp_path / "a.csv", target="u"))
 
     def test_words_are_read_as_they_are_spelt(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,b,y\n007,1.0,u\n7,2.0,v\n")
-        said = {"a": Column(type="categorical"), "b": Column(order=("2.0", "1.0"))}
+        said = {"a": ColumnOptions(type="categorical"), "b": ColumnOptions(categories=("2.0", "1.0"))}
         schema, records = whole(table_block(tmp_path / "a.csv", columns=said))
         assert schema.columns[0].categories == ("007", "7")
         assert records.x.tolist() == [[0, 1], [1, 0]]
 
     def test_beside_a_word_numbers_keep_their_decimal_comma(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a;y\n1,5;u\n-,25;v\nhot;v\n2;v\n")
-        dataset = encoded(table_block(tmp_path / "a.csv", format=Format(separator=";", decimal=",")))
+        dataset = encoded(table_block(tmp_path / "a.csv", format=FileFormat(separator=";", decimal=",")))
         np.testing.assert_array_equal(dataset.train.x[:, 0], [1.5, -0.25, np.nan, 2])
-        assert [f.text.split("; ")[0] for f in dataset.findings] == [
+        assert [f.message.split("; ")[0] for f in dataset.checks] == [
             "column 'a' must hold finite numbers up to 1e+37, but 'hot' stands in row 3"
         ]
 
@@ -106,8 +106,8 @@ class TestFormats:
 
     def test_rows_of_parquet_count_from_one_whatever_their_index(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, np.inf, 3], "y": [0, 1, 0]}, index=[70, 80, 90])
-        (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).findings
-        assert "inf stands in row 2; clean it" in finding.text
+        (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).checks
+        assert "inf stands in row 2; clean it" in finding.message
 
     def test_a_named_index_of_parquet_is_a_column(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, 2, 3], "y": [0, 1, 0]}, index=pd.Index([7, 8, 9], name="b"))
@@ -117,13 +117,13 @@ class TestFormats:
     def test_a_parquet_that_is_none_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing")
         with pytest.raises(DataError, match=r"\A[^\n]*a\.parquet must be Parquet, but is not: [^\n]*; mend the file\Z"):
-            read(table_block(tmp_path / "a.parquet"))
+            read_raw_dataset(table_block(tmp_path / "a.parquet"))
 
     def test_a_torn_gzip_is_refused(self, tmp_path: Path) -> None:
         content = gzip.compress(FRAME.to_csv(index=False).encode(), mtime=0)
         (tmp_path / "a.csv.gz").write_bytes(content[: len(content) // 2])
         with pytest.raises(DataError, match=r"\A[^\n]*must be CSV[^\n]*\Z"):
-            read(table_block(tmp_path / "a.csv.gz"))
+            read_raw_dataset(table_block(tmp_path / "a.csv.gz"))
 
 
 class TestTarget:
@@ -131,18 +131,21 @@ class TestTarget:
     def test_a_value_must_be_there(self, tmp_path: Path, cell: str) -> None:
         (tmp_path / "a.csv").write_text(f"a,y\n1,2\n2,{cell}\n3,4\n")
         with pytest.raises(DataError, match=r"every row must have a target, but row 2 of column 'y' is empty \(1 in"):
-            read(table_block(tmp_path / "a.csv", task="regression"))
+            read_raw_dataset(table_block(tmp_path / "a.csv", task="regression"))
 
     def test_a_word_is_no_value(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,y\n1,2\n2,hot\n3,4\n")
         with pytest.raises(
             DataError, match=r"column 'y' must hold finite numbers up to 1e\+37, but 'hot' stands in row 2"
         ):
-            read(table_block(tmp_path / "a.csv", task="regression"))
+            read_raw_dataset(table_block(tmp_path / "a.csv", task="regression"))
 
 
 def test_every_error_names_the_file(source: Path) -> None:
-    for changes in ({"split": RowSplit(by="random", validation=50, test=50)}, {"checks": {"class_balance": "error"}}):
+    for changes in (
+        {"split": RandomSplit(by="random", validation=50, test=50)},
+        {"checks": {"class_balance": "error"}},
+    ):
         with pytest.raises(DataError, match=rf"\A{re.escape(str(source))}: "):
             prepare(table_block(source, drop=("site", "part"), **changes), 0)
     with pytest.raises(
@@ -154,8 +157,13 @@ def test_every_error_names_the_file(source: Path) -> None:
 def test_words_are_not_scaled(source: Path) -> None:
     said = r"`normalize` scales numbers, but column 'colour' is categorical; leave `normalize: minmax` out of `columns`"
     with pytest.raises(DataError, match=said):
-        prepare(table_block(source, columns={"colour": Column(normalize="minmax")}), 0)
-    prepare(table_block(source, columns={"colour": Column(normalize="none"), "flag": Column(normalize="minmax")}), 0)
+        prepare(table_block(source, columns={"colour": ColumnOptions(normalize="minmax")}), 0)
+    prepare(
+        table_block(
+            source, columns={"colour": ColumnOptions(normalize="none"), "flag": ColumnOptions(normalize="minmax")}
+        ),
+        0,
+    )
 
 
 class TestRowsLeftOut:
@@ -168,9 +176,9 @@ class TestRowsLeftOut:
         [
             ({}, [0, 1, 2, 3, 4]),
             ({"duplicates": "drop"}, [0, 2, 3, 4]),  # a row with another target is another row
-            ({"missing": Missing(numeric="drop")}, [0, 1, 3, 4]),
-            ({"missing": Missing(categorical="drop")}, [0, 1, 2, 4]),
-            ({"missing": Missing(numeric="drop", categorical="drop"), "duplicates": "drop"}, [0, 4]),
+            ({"missing": MissingValues(numeric="drop")}, [0, 1, 3, 4]),
+            ({"missing": MissingValues(categorical="drop")}, [0, 1, 2, 4]),
+            ({"missing": MissingValues(numeric="drop", categorical="drop"), "duplicates": "drop"}, [0, 4]),
         ],
     )
     def test_rows_keep_their_number(self, tmp_path: Path, changes: dict[str, Any], rows: list[int]) -> None:
@@ -181,13 +189,13 @@ class TestRowsLeftOut:
     def test_a_table_of_which_nothing_is_left_is_refused(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(c=np.nan)
         with pytest.raises(DataError, match=r"`missing: drop` leaves no row of the train set; impute instead, or"):
-            encoded(table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop")))
+            encoded(table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop")))
 
     def test_they_are_left_out_of_the_set_that_they_were_drawn_into(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index % 7 != 3))
         block = table_block(written(frame, tmp_path / "a.csv"))
         kept, _ = prepare(block, 0)
-        left, _ = prepare(block.model_copy(update={"missing": Missing(numeric="drop")}), 0)
+        left, _ = prepare(block.model_copy(update={"missing": MissingValues(numeric="drop")}), 0)
         for name, records in kept.splits().items():
             assert left.splits()[name].rows.tolist() == [row for row in records.rows if row % 7 != 3]
             assert not np.isnan(left.splits()[name].x).any()
@@ -195,39 +203,39 @@ class TestRowsLeftOut:
     def test_of_copies_in_two_sets_the_held_out_one_is_left_out_and_both_are_told(self, tmp_path: Path) -> None:
         part = ["test", "test", "dev", "train", "train", "train", "dev", "test", "test"]
         frame = pd.DataFrame({"a": [1, 2, 2, 1, 1, 3, 5, 5, 6], "part": part, "y": [*"uvvuuvuuv"]})
-        block = table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part"))
+        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
         dataset, findings = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
         assert [records.rows.tolist() for records in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
         text = "`duplicates: drop` leaves out 4 rows: 1 train, 0 validation, 3 test"
-        assert ("duplicates", "note", text) in [(f.rule, f.level, f.text) for f in findings]
+        assert ("duplicates", "note", text) in [(f.rule, f.level, f.message) for f in findings]
 
     def test_rows_with_gaps_are_counted_in_each_set(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["part"] != "dev").where(FRAME.index != 3))
         frame.loc[frame["part"].eq("dev").idxmax(), "size"] = 1.0
-        split = GivenSplit(by="column", column="part")
-        block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=Missing(numeric="drop"))
+        split = PredefinedSplit(by="column", column="part")
+        block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=MissingValues(numeric="drop"))
         dev = int((FRAME["part"] == "dev").sum()) - 1
         text = f"`missing: drop` leaves out {dev + 1} rows: 1 train, {dev} validation, 0 test"
-        assert text in [finding.text for finding in prepare(block, 0)[1]]
+        assert text in [finding.message for finding in prepare(block, 0)[1]]
 
     def test_rows_without_a_target_are_refused_or_left_out_before_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
-        block = table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part"))
+        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
         with pytest.raises(DataError, match=r"row 3 of column 'y' is empty \(9 in all\); .* `missing: {target: drop}`"):
-            read(block)
-        block = block.model_copy(update={"missing": Missing(target="drop")})
+            read_raw_dataset(block)
+        block = block.model_copy(update={"missing": MissingValues(target="drop")})
         dataset, findings = prepare(block, 0)
         rows = np.concatenate([records.rows for records in dataset.splits().values()])
         assert sorted(rows) == [i for i in range(N) if i % 9 != 2]
-        assert "`missing: {target: drop}` leaves out 9 rows without y" in [finding.text for finding in findings]
+        assert "`missing: {target: drop}` leaves out 9 rows without y" in [finding.message for finding in findings]
         frame.loc[7, "part"] = "elsewhere"
         written(frame, tmp_path / "a.csv")
         with pytest.raises(DataError, match=r"column 'part' must say train, .* but row 8 says 'elsewhere'"):
-            read(block)
+            read_raw_dataset(block)
 
     def test_what_is_left_must_be_of_two_classes(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
-        block = table_block(written(frame, tmp_path / "a.csv"), missing=Missing(numeric="drop"))
+        block = table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
         with pytest.raises(DataError, match=r"training rows must be of two classes or more, but all are of 'u'; bring"):
             prepare(block, 0)
 
@@ -274,7 +282,7 @@ class TestRules:
 
     @pytest.mark.parametrize(("said", "cells", "line"), RULES)
     def test_a_cell_that_breaks_one_is_named(self, tmp_path: Path, said: dict[str, Any], cells: str, line: str) -> None:
-        block = self.block(tmp_path, cells, columns={"a": Column(**said)})
+        block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)})
         whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or mend `columns` in params\.yaml\Z"
         with pytest.raises(DataError, match=whole_line):
             encoded(block)
@@ -292,10 +300,10 @@ class TestRules:
     def test_what_keeps_to_it_is_read_and_a_gap_breaks_none(
         self, tmp_path: Path, said: dict[str, Any], cells: str
     ) -> None:
-        encoded(self.block(tmp_path, cells, columns={"a": Column(**said)}))
+        encoded(self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)}))
 
     def test_the_target_may_have_rules_too(self, tmp_path: Path) -> None:
-        block = self.block(tmp_path, "1\n2\n3", columns={"y": Column(values=("v", "w"))})
+        block = self.block(tmp_path, "1\n2\n3", columns={"y": ColumnOptions(allowed_values=("v", "w"))})
         with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 holds 'u' \(2 such cells\)"):
             encoded(block)
 
@@ -311,11 +319,11 @@ class TestRules:
     )
     def test_a_rule_that_no_cell_could_keep_is_refused(self, tmp_path: Path, said: dict[str, Any], line: str) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
-            encoded(self.block(tmp_path, "x\nz\nw", columns={"a": Column(**said)}))
+            encoded(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**said)}))
 
     def test_a_described_column_must_be_one(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"columns must name a column, but 'b' is none; the columns are a, y"):
-            encoded(self.block(tmp_path, "1\n2", columns={"b": Column(type="date")}))
+            encoded(self.block(tmp_path, "1\n2", columns={"b": ColumnOptions(type="date")}))
 
 
 class TestSplits:
@@ -331,7 +339,7 @@ class TestSplits:
         path = written(FRAME.assign(site=FRAME["site"].where(FRAME.index != 4)), tmp_path / "a.csv")
         drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
         with pytest.raises(DataError, match=r"every row must have a group, but row 5 of column 'site' is empty"):
-            read(table_block(path, split=drawn))
+            read_raw_dataset(table_block(path, split=drawn))
 
     def test_the_latest_rows_are_test_rows(self, tmp_path: Path) -> None:
         frame = FRAME.sample(frac=1, random_state=1)
@@ -347,10 +355,10 @@ class TestSplits:
         drawn = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
         message = rf"column '{column}' must hold an ISO date or a number in every row, but row 1 holds"
         with pytest.raises(DataError, match=message):
-            read(table_block(source, split=drawn))
+            read_raw_dataset(table_block(source, split=drawn))
 
     def test_a_column_may_say_it_in_many_spellings(self, source: Path) -> None:
-        dataset, _ = prepare(table_block(source, split=GivenSplit(by="column", column="part")), 0)
+        dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="column", column="part")), 0)
         said = FRAME["part"].to_numpy()
         assert {name: set(said[part.rows]) for name, part in dataset.splits().items()} == {
             "train": {"Train", " TRAINING"},
@@ -369,18 +377,22 @@ class TestSplits:
         frame = FRAME.assign(part=["train"] * 40 + ["test"] * 40)
         frame.loc[0, "part"] = word
         with pytest.raises(DataError, match=line):
-            read(table_block(written(frame, tmp_path / "a.csv"), split=GivenSplit(by="column", column="part")))
+            read_raw_dataset(
+                table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
+            )
 
     def test_a_set_that_no_row_names_is_missed(self, tmp_path: Path) -> None:
         path = written(FRAME.assign(part="train"), tmp_path / "a.csv")
         with pytest.raises(DataError, match=r"column 'part' must name test rows, but names none; split another way"):
-            read(table_block(path, split=GivenSplit(by="column", column="part")))
+            read_raw_dataset(table_block(path, split=PredefinedSplit(by="column", column="part")))
 
 
 class TestNothingLeaks:
     """What is learnt from a table is learnt from its training rows."""
 
-    BLOCK = MappingProxyType({"missing": Missing(indicator=True), "clip": 2.0, "rare": 0.05, "drop": ("part", "site")})
+    BLOCK = MappingProxyType(
+        {"missing": MissingValues(add_indicator=True), "clip": 2.0, "min_frequency": 0.05, "drop": ("part", "site")}
+    )
 
     @staticmethod
     def prepared(folder: Path, frame: pd.DataFrame) -> tuple[str, bytes, dict[str, Array]]:
@@ -426,14 +438,14 @@ def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
     frame["town"] = RANDOM.choice([f"town {i}" for i in range(300)], n)
     frame["when"] = pd.date_range("2020-01-01", periods=n, freq="h").strftime("%Y-%m-%d %H:%M")
     frame["flag"], frame["rank"] = RANDOM.choice(["yes", "no"], n), RANDOM.choice(["low", "high"], n)
-    frame["y"] = RANDOM.permutation(["rare"] * 10 + ["u", "v"] * (n // 2 - 5))
+    frame["y"] = RANDOM.permutation(["min_frequency"] * 10 + ["u", "v"] * (n // 2 - 5))
     block = table_block(
         written(frame, tmp_path / "a.csv"),
         split={"by": "stratified", "validation": 0.15, "test": 0.15},
     )
     dataset, findings = prepare(block, 0)
     assert len(dataset.train) == 35_000
-    rare = dataset.schema.classes.index("rare")
+    rare = dataset.schema.classes.index("min_frequency")
     assert [int((part.y == rare).sum()) for part in dataset.splits().values()] == [6, 2, 2]
     assert {f.rule for f in findings} == {"class_balance"}
 

@@ -11,11 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fivefold.config.datasets import Format, Text
-from fivefold.config.splits import GivenSplit, GroupSplit, RowSplit, TimeSplit
+from fivefold.config.datasets import FileFormat, Text
+from fivefold.config.splits import GroupSplit, PredefinedSplit, RandomSplit, TimeSplit
 from fivefold.data.dataset import SPLITS
 from fivefold.data.prepare import prepare
-from fivefold.data.readers.text import MARKS, PADDING, UNKNOWN, learn, numbered, read_text, tokenise
+from fivefold.data.readers.text import (
+    PADDING_INDEX,
+    SPECIAL_TOKENS,
+    UNKNOWN_INDEX,
+    build_vocabulary,
+    encode_tokens,
+    read_text,
+    tokenize,
+)
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
@@ -24,7 +32,7 @@ SHARED = Path(__file__).parents[4] / "shared/data"
 
 
 def block(source: object, **changes: Any) -> Text:
-    split = GivenSplit(by="column")
+    split = PredefinedSplit(by="column")
     given = {"task": "classification", "target": "label", "length": 4, "split": split, "min_count": 1, **changes}
     return Text(kind="text", source=str(source), **given)
 
@@ -67,72 +75,72 @@ class TestTokens:
         ],
     )
     def test_texts_are_cut(self, text: str, tokens: str, expected: list[str]) -> None:
-        assert list(tokenise(text, tokens)) == expected
+        assert list(tokenize(text, tokens)) == expected
 
     def test_the_most_frequent_come_first_and_equal_ones_by_the_alphabet(self) -> None:
-        known = learn([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocabulary=5))
-        assert known == (*MARKS, "a", "b", "c")
+        known = build_vocabulary([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocabulary=5))
+        assert known == (*SPECIAL_TOKENS, "a", "b", "c")
 
     def test_rare_ones_are_not_known(self) -> None:
-        assert learn([["a", "a", "b", "b", "b", "c"]], block("", min_count=2)) == (*MARKS, "b", "a")
+        assert build_vocabulary([["a", "a", "b", "b", "b", "c"]], block("", min_count=2)) == (*SPECIAL_TOKENS, "b", "a")
 
     @settings(max_examples=100, deadline=None, derandomize=True)
     @given(st.text(max_size=40), st.sampled_from(["word", "character"]), st.booleans())
     def test_known_tokens_come_back(self, text: str, level: str, lower: bool) -> None:
-        tokens = list(tokenise(text, f"lower_{level}" if lower else level))
+        tokens = list(tokenize(text, f"lower_{level}" if lower else level))
         if not tokens:
             return
-        vocabulary = learn([tokens], block("", vocabulary=100))
-        (row,) = numbered([tokens], vocabulary, 50, 1)
+        vocabulary = build_vocabulary([tokens], block("", vocabulary=100))
+        (row,) = encode_tokens([tokens], vocabulary, 50, 1)
         assert row.dtype == np.int32
-        assert UNKNOWN not in row
-        assert [vocabulary[i] for i in row if i != PADDING] == tokens
-        assert (row[len(tokens) :] == PADDING).all()
+        assert UNKNOWN_INDEX not in row
+        assert [vocabulary[i] for i in row if i != PADDING_INDEX] == tokens
+        assert (row[len(tokens) :] == PADDING_INDEX).all()
 
 
 class TestTexts:
     def test_the_vocabulary_is_that_of_training_rows(self, tmp_path: Path) -> None:
         dataset, _ = prepare(block(texts(tmp_path, *ROWS)), 0)
         # by hand: the 3, dog 2; then . cat here isn't saw once each
-        assert dataset.schema.vocabulary == (*MARKS, "the", "dog", ".", "cat", "here", "isn't", "saw")
-        assert dataset.schema.tokens == "lower_word"
+        assert dataset.schema.vocabulary == (*SPECIAL_TOKENS, "the", "dog", ".", "cat", "here", "isn't", "saw")
+        assert dataset.schema.tokenizer == "lower_word"
         assert dataset.train.x.tolist() == [[2, 5, 8, 2], [2, 3, 7, 6]]
-        assert dataset.validation.x.tolist() == [[5, UNKNOWN, 5, UNKNOWN]]
-        assert dataset.test.x.tolist() == [[UNKNOWN, UNKNOWN, 8, 2]]
+        assert dataset.validation.x.tolist() == [[5, UNKNOWN_INDEX, 5, UNKNOWN_INDEX]]
+        assert dataset.test.x.tolist() == [[UNKNOWN_INDEX, UNKNOWN_INDEX, 8, 2]]
         assert (dataset.train.y.tolist(), dataset.schema.classes) == ([1, 0], ("bad", "good"))
         assert dataset.test.rows.tolist() == [3]
 
     def test_shorter_texts_are_padded_at_their_end(self, tmp_path: Path) -> None:
         dataset, _ = prepare(block(texts(tmp_path, *ROWS), length=7), 0)
-        assert dataset.train.x[:, 4:].tolist() == [[3, 4, PADDING], [PADDING] * 3]
+        assert dataset.train.x[:, 4:].tolist() == [[3, 4, PADDING_INDEX], [PADDING_INDEX] * 3]
         assert dataset.schema.shape == (7,)
 
     def test_limits_of_the_vocabulary(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *ROWS)
-        assert prepare(block(path, min_count=2), 0)[0].schema.vocabulary == (*MARKS, "the", "dog")
-        assert prepare(block(path, vocabulary=3), 0)[0].schema.vocabulary == (*MARKS, "the")
+        assert prepare(block(path, min_count=2), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the", "dog")
+        assert prepare(block(path, vocabulary=3), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the")
 
     def test_case_may_matter(self, tmp_path: Path) -> None:
         schema = prepare(block(texts(tmp_path, *ROWS), lowercase=False), 0)[0].schema
         assert {"The", "the"} <= set(schema.vocabulary)
-        assert schema.tokens == "word"
+        assert schema.tokenizer == "word"
 
     def test_characters(self, tmp_path: Path) -> None:
         rows = [("ab a", "u", "train"), ("Ba", "v", "train"), ("ac", "u", "val"), ("", "v", "test")]
         dataset, _ = prepare(block(texts(tmp_path, *rows), level="character", length=5), 0)
-        assert dataset.schema.vocabulary == (*MARKS, "a", "b", " ")
+        assert dataset.schema.vocabulary == (*SPECIAL_TOKENS, "a", "b", " ")
         assert dataset.train.x.tolist() == [[2, 3, 4, 2, 0], [3, 2, 0, 0, 0]]
-        assert dataset.validation.x.tolist() == [[2, UNKNOWN, 0, 0, 0]]
+        assert dataset.validation.x.tolist() == [[2, UNKNOWN_INDEX, 0, 0, 0]]
 
     def test_empty_texts_are_noted(self, tmp_path: Path) -> None:
         rows = [*ROWS, ("", "bad", "train"), (" \n ", "good", "test")]
         dataset, findings = prepare(block(texts(tmp_path, *rows)), 0)
-        assert dataset.train.x[-1].tolist() == [PADDING] * 4
-        assert [f.text for f in findings if f.rule == "missing"] == ["2 texts are empty, the first in row 5"]
+        assert dataset.train.x[-1].tolist() == [PADDING_INDEX] * 4
+        assert [f.message for f in findings if f.rule == "missing"] == ["2 texts are empty, the first in row 5"]
 
     def test_a_value_may_be_told(self, tmp_path: Path) -> None:
         rows = [(f"text {i}", str(i / 2), "train" if i < 4 else "test") for i in range(8)]
-        split = RowSplit(by="random", validation=0.25, test=0.25)
+        split = RandomSplit(by="random", validation=0.25, test=0.25)
         dataset, _ = prepare(block(texts(tmp_path, *rows), task="regression", split=split), 0)
         assert (dataset.schema.classes, dataset.schema.values) == ((), ("label",))
         assert dataset.train.y.tolist() == (dataset.train.rows / 2).tolist()
@@ -188,14 +196,14 @@ class TestEncodings:
     def test_it_can_be_said(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *MAILS, encoding="latin-1")
         with pytest.raises(DataError, match=r"must be CSV in UTF-8 with one header, but is not: byte "):
-            prepare(block(path, format=Format(encoding="utf-8")), 0)
-        both = (read_text(path, block(path, format=Format(encoding=e))).encode(PARTS) for e in ("latin-1", "auto"))
+            prepare(block(path, format=FileFormat(encoding="utf-8")), 0)
+        both = (read_text(path, block(path, format=FileFormat(encoding=e))).encode(PARTS) for e in ("latin-1", "auto"))
         assert next(both).schema == next(both).schema
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
     def test_that_of_a_novel_too(self, tmp_path: Path, encoding: str) -> None:
         path = written(tmp_path, ("Äpfel\r\n" * 20).encode(encoding), "a.txt")
-        assert prepare(novel(path), 0)[0].schema.vocabulary == (*MARKS, "\n", "e", "f", "l", "p", "ä")
+        assert prepare(novel(path), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "\n", "e", "f", "l", "p", "ä")
 
 
 PARTS = {"train": np.arange(2), "validation": np.arange(2, 3), "test": np.arange(3, 4)}
@@ -207,13 +215,13 @@ class TestLanguage:
         path = written(tmp_path, "ababacabacdABEFxx", "a.txt")
         dataset, _ = prepare(novel(path, length=3), 0)
         # by hand: training windows and what they tell are the first 11 characters, of which a 5, b 3, c 2, d 1
-        vocabulary = (*MARKS, "a", "b", "c", "d")
+        vocabulary = (*SPECIAL_TOKENS, "a", "b", "c", "d")
         assert (dataset.schema.vocabulary, dataset.schema.classes) == (vocabulary, vocabulary)
         assert dataset.train.x[:2].tolist() == [[2, 3, 2], [3, 2, 3]]
         assert dataset.train.y.tolist() == [3, 2, 4, 2, 3, 2, 4, 5]
         assert dataset.validation.x[0].tolist() == [2, 4, 5]
-        assert dataset.validation.y.tolist() == [2, 3, UNKNOWN]
-        assert dataset.test.y.tolist() == [UNKNOWN] * 3
+        assert dataset.validation.y.tolist() == [2, 3, UNKNOWN_INDEX]
+        assert dataset.test.y.tolist() == [UNKNOWN_INDEX] * 3
         assert {name: r.rows.tolist() for name, r in dataset.splits().items()} == {
             "train": [3, 4, 5, 6, 7, 8, 9, 10],
             "validation": [11, 12, 13],
@@ -263,7 +271,7 @@ class TestLeaks:
         assert "6" in one.schema.vocabulary  # the last that a training row tells
         np.testing.assert_array_equal(one.train.x, other.train.x)
         np.testing.assert_array_equal(one.train.y, other.train.y)
-        assert (other.test.y == UNKNOWN).all()
+        assert (other.test.y == UNKNOWN_INDEX).all()
 
 
 ABC = "text,label,split\none two,u,train\ntwo one,v,train\none,u,train\ntwo,v,test\n"
@@ -330,14 +338,14 @@ NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
     (
         "a.txt",
         ("ä" * 20).encode("latin-1"),
-        {"format": Format(encoding="utf-8")},
+        {"format": FileFormat(encoding="utf-8")},
         "must be text in utf-8, but is not: 'utf-8' codec",
     ),
     ("a.txt", ("ä" * 20).encode()[:-1], {}, "must be text in utf-8, but is not: 'utf-8' codec can't decode byte 0xc3"),
     (
         "a.txt",
         UTF16,
-        {"format": Format(encoding="latin-1")},
+        {"format": FileFormat(encoding="latin-1")},
         "must be text in latin-1, but holds zero bytes; save it as UTF-8",
     ),
     ("a.csv", ABC, {}, "task language needs a .txt, but source is"),
@@ -417,5 +425,5 @@ def test_a_real_novel() -> None:
     known = dataset.schema.vocabulary
     assert "".join(known[i] for i in dataset.train.x[0]) == text[:32]
     last = dataset.test.x[-1]
-    assert "".join(known[i] for i in [*last, dataset.test.y[-1]] if i != UNKNOWN) in text[-33:]
+    assert "".join(known[i] for i in [*last, dataset.test.y[-1]] if i != UNKNOWN_INDEX) in text[-33:]
     assert sum(map(len, (dataset.train, dataset.validation, dataset.test))) == len(text) - 32

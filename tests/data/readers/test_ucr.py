@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from fivefold.config.datasets import Sequences
-from fivefold.config.splits import GivenSplit, RowSplit
+from fivefold.config.splits import PredefinedSplit, RandomSplit
 from fivefold.data.dataset import SPLITS
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.sequences import read_sequences
 
 from .test_sequences import NAN, block, refused
 
-GIVEN = GivenSplit(by="column", validation=2)
+GIVEN = PredefinedSplit(by="column", validation=2)
 TS = "@timeStamps false\n@classLabel true 1 2\n@data\n"
 ROWS = [(f"{i},{i + 1},{i}", 1 + i % 2) for i in range(8)]
 TRAIN = {
@@ -51,7 +51,7 @@ def test_train_and_test_are_as_they_were_given(tmp_path: Path, suffix: str) -> N
 
 
 def test_rows_may_be_drawn_from_both(tmp_path: Path) -> None:
-    drawn = RowSplit(validation=2, test=3, by="random")
+    drawn = RandomSplit(validation=2, test=3, by="random")
     dataset, _ = prepare(params(pair(tmp_path, TRAIN[".ts"], TEST[".ts"]), split=drawn), 0)
     assert [len(records) for records in dataset.splits().values()] == [5, 2, 3]
 

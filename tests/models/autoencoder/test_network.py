@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from fivefold.config.networks.autoencoder import Autoencoder, Denoising
+from fivefold.config.networks.autoencoder import Autoencoder, DenoisingVariant
 from fivefold.errors import ParamsError
 from fivefold.models.autoencoder.network import AutoencoderNetwork, build
 from fivefold.models.autoencoder.noise import Noise
-from fivefold.models.factory import Shape
+from fivefold.models.factory import InputSpec
 
 
-def network(shape: Shape, **changes: Any) -> AutoencoderNetwork:
+def network(shape: InputSpec, **changes: Any) -> AutoencoderNetwork:
     torch.manual_seed(0)
     built = build(Autoencoder(family="autoencoder", **changes), shape)
     assert isinstance(built, AutoencoderNetwork)
@@ -25,51 +25,55 @@ def count(built: AutoencoderNetwork) -> int:
 
 
 def test_the_tutorial_s_784_32_784_has_50992_parameters() -> None:
-    tutorial = network(Shape((1, 28, 28), 1), hidden=(), latent=32, code="relu", output="sigmoid")
+    tutorial = network(InputSpec((1, 28, 28), 1), hidden=(), latent=32, code="relu", output="sigmoid")
     assert count(tutorial) == 784 * 32 + 32 + 32 * 784 + 784 == 50_992
 
 
 def test_a_variational_one_has_a_second_head() -> None:
-    plain, variational = (network(Shape((4,), 1), latent=3, variant={"name": v}) for v in ("plain", "variational"))
+    plain, variational = (network(InputSpec((4,), 1), latent=3, variant={"name": v}) for v in ("plain", "variational"))
     assert count(variational) - count(plain) == 128 * 3 + 3
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 5), (28, 28), (33, 17), (2, 9)])
 def test_convolutions_come_back_to_any_size(size: tuple[int, int]) -> None:
-    built = network(Shape((3, *size), 1), design="conv", hidden=(4,))
+    built = network(InputSpec((3, *size), 1), design="conv", hidden=(4,))
     assert built.decode(torch.zeros(2, 16)).shape == (2, 3, *size)
 
 
 def test_an_image_that_cannot_be_halved_is_refused() -> None:
     text = re.escape("network.hidden may hold 2 layers for images of 3x9 pixels, since each halves them, but holds 3")
     with pytest.raises(ParamsError, match=text):
-        network(Shape((1, 3, 9), 1), design="conv", hidden=(4, 4, 4))
+        network(InputSpec((1, 3, 9), 1), design="conv", hidden=(4, 4, 4))
 
 
 @pytest.mark.parametrize(
-    ("shape", "design", "text"),
+    ("shape", "architecture", "text"),
     [
-        (Shape((4,), 1), "conv", "network.design conv needs images, but a record has shape (4,)"),
-        (Shape((1, 8, 8), 1), "recurrent", "network.design recurrent needs steps, but a record has shape (1, 8, 8)"),
-        (Shape((9,), 1, tokens=30), "dense", "network.family autoencoder tells numbers, but a record is text"),
+        (InputSpec((4,), 1), "conv", "network.architecture conv needs images, but a record has shape (4,)"),
+        (
+            InputSpec((1, 8, 8), 1),
+            "recurrent",
+            "network.architecture recurrent needs steps, but a record has shape (1, 8, 8)",
+        ),
+        (InputSpec((9,), 1, vocab_size=30), "dense", "network.family autoencoder tells numbers, but a record is text"),
     ],
 )
-def test_records_that_a_design_is_not_for(shape: Shape, design: str, text: str) -> None:
+def test_records_that_a_design_is_not_for(shape: InputSpec, design: str, text: str) -> None:
     with pytest.raises(ParamsError, match=re.escape(text)):
         network(shape, design=design)
 
 
 def test_errors_are_of_each_record_and_pass_over_padding() -> None:
-    built = network(Shape((6, 3), 1, masked=True), design="recurrent", hidden=(8,))
+    built = network(InputSpec((6, 3), 1, has_mask=True), design="recurrent", hidden=(8,))
     x = torch.cat([torch.randn(5, 6, 2), torch.ones(5, 6, 1)], dim=2)
     x[2, 3:] = 0
     told = built.decode(built.encode(x))
     golden = [(told[i, : 3 if i == 2 else 6] - x[i, : 3 if i == 2 else 6, :2]).square().mean() for i in range(5)]
-    torch.testing.assert_close(built.errors(x), torch.stack(golden))
+    torch.testing.assert_close(built.reconstruction_errors(x), torch.stack(golden))
 
 
 def test_padding_changes_no_code() -> None:
-    built = network(Shape((9, 3), 1, masked=True), design="recurrent", hidden=(8,), cell="lstm")
+    built = network(InputSpec((9, 3), 1, has_mask=True), design="recurrent", hidden=(8,), cell="lstm")
     x = torch.cat([torch.randn(5, 9, 2), torch.ones(5, 9, 1)], dim=2)
     x[:, 4:] = 0
     other = x.clone()
@@ -81,8 +85,10 @@ class TestNoise:
     X = torch.rand(200, 50, generator=torch.Generator().manual_seed(0)) + 0.5
 
     def spoilt(self, noise: str, amount: float, x: torch.Tensor, *, masked: bool = False) -> torch.Tensor:
-        module = Noise(Denoising(name="denoising", noise=noise, amount=amount), masked=masked, low=-7.0, high=7.0)
-        return module.spoil(x, torch.Generator().manual_seed(1))
+        module = Noise(
+            DenoisingVariant(name="denoising", noise=noise, amount=amount), has_mask=masked, low=-7.0, high=7.0
+        )
+        return module.corrupt(x, torch.Generator().manual_seed(1))
 
     def test_gaussian_noise_has_its_deviation(self) -> None:
         apart = self.spoilt("gaussian", 0.3, self.X) - self.X
@@ -110,7 +116,7 @@ class TestNoise:
         assert not torch.equal(found, x)
 
     def test_a_training_batch_keeps_what_is_to_be_told(self) -> None:
-        module = Noise(Denoising(name="denoising"), masked=False, low=0, high=1)
+        module = Noise(DenoisingVariant(name="denoising"), has_mask=False, low=0, high=1)
         x, y = module(self.X, self.X)
         assert torch.equal(y, self.X)
         assert not torch.equal(x, self.X)

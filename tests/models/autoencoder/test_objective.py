@@ -6,27 +6,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch import Tensor, distributions
+from torch.distributions import Bernoulli, Normal
 
 from fivefold.config.networks.autoencoder import Autoencoder
-from fivefold.config.training import Bce, Huber, Loss, Plain
-from fivefold.models.autoencoder.loss import Rebuilding, divergence
-from fivefold.models.autoencoder.network import Parts, build
-from fivefold.models.factory import Shape
+from fivefold.config.training import BCELoss, HuberLoss, LossConfig, MeanErrorLoss
+from fivefold.models.autoencoder.loss import AutoencoderLoss, kl_divergence
+from fivefold.models.autoencoder.network import AutoencoderOutput, build
+from fivefold.models.factory import InputSpec
 
-TABLE = Shape((4,), 1)
-WORDS = Shape((5,), 1, categories=(2,))
-STEPS = Shape((6, 3), 1, masked=True)
-MSE = Plain(name="mse")
+TABLE = InputSpec((4,), 1)
+WORDS = InputSpec((5,), 1, one_hot_sizes=(2,))
+STEPS = InputSpec((6, 3), 1, has_mask=True)
+MSE = MeanErrorLoss(name="mse")
 
 
 def params(**changes: Any) -> Autoencoder:
     return Autoencoder(family="autoencoder", **changes)
 
 
-def judged(told: Tensor, y: Tensor, shape: Shape = TABLE, loss: Loss = MSE, **changes: Any) -> float:
-    return float(Rebuilding(params(**changes), loss, shape)(Parts(told, torch.zeros(len(y), 2)), y))
+def judged(told: Tensor, y: Tensor, shape: InputSpec = TABLE, loss: LossConfig = MSE, **changes: Any) -> float:
+    return float(AutoencoderLoss(params(**changes), loss, shape)(AutoencoderOutput(told, torch.zeros(len(y), 2)), y))
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -41,12 +41,15 @@ class TestWhatIsTold:
     @pytest.mark.parametrize(
         ("loss", "golden"),
         [
-            (Plain(name="mae"), lambda e: np.abs(e)),
-            (Huber(name="huber", delta=0.5), lambda e: np.where(np.abs(e) < 0.5, e**2 / 2, 0.5 * (np.abs(e) - 0.25))),
+            (MeanErrorLoss(name="mae"), lambda e: np.abs(e)),
+            (
+                HuberLoss(name="huber", delta=0.5),
+                lambda e: np.where(np.abs(e) < 0.5, e**2 / 2, 0.5 * (np.abs(e) - 0.25)),
+            ),
         ],
         ids=["mae", "huber"],
     )
-    def test_other_losses(self, loss: Loss, golden: Any) -> None:
+    def test_other_losses(self, loss: LossConfig, golden: Any) -> None:
         told, y = drawn(7, 4), drawn(7, 4, seed=1)
         assert judged(told, y, loss=loss) == pytest.approx(golden((told - y).numpy()).mean(), rel=1e-6)
 
@@ -54,7 +57,7 @@ class TestWhatIsTold:
         told, y = drawn(7, 4), torch.rand(7, 4, generator=torch.Generator().manual_seed(1))
         p = 1 / (1 + np.exp(-told.numpy().astype(np.float64)))
         golden = -(y.numpy() * np.log(p) + (1 - y.numpy()) * np.log(1 - p)).mean()
-        assert judged(told, y, loss=Bce(name="bce"), output="sigmoid") == pytest.approx(golden, rel=1e-5)
+        assert judged(told, y, loss=BCELoss(name="bce"), output="sigmoid") == pytest.approx(golden, rel=1e-5)
 
     def test_a_category_counts_like_a_number_by_its_cross_entropy(self) -> None:
         told, y = drawn(7, 5), torch.cat([drawn(7, 3, seed=1), torch.eye(2)[torch.arange(7) % 2]], dim=1)
@@ -73,7 +76,7 @@ class TestWhatIsTold:
 
     def test_the_constant_is_the_mean_of_training_features(self) -> None:
         train, held_out = drawn(50, 4), drawn(20, 4, seed=1)
-        found = Rebuilding(params(), MSE, TABLE).constant(train, held_out)
+        found = AutoencoderLoss(params(), MSE, TABLE).constant_prediction_loss(train, held_out)
         assert found == pytest.approx(float(((held_out - train.mean(0)) ** 2).mean()), rel=1e-5)
 
     def test_the_constant_of_words_and_of_a_sigmoid(self) -> None:
@@ -82,7 +85,7 @@ class TestWhatIsTold:
             torch.eye(2)[[0] * 10 + [1] * 30],
         )
         train = torch.cat([numbers, words], dim=1)
-        found = Rebuilding(params(output="sigmoid"), MSE, WORDS).constant(train, train)
+        found = AutoencoderLoss(params(output="sigmoid"), MSE, WORDS).constant_prediction_loss(train, train)
         entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
         spread = float(((numbers - numbers.mean(0)) ** 2).sum(1).mean())
         assert found == pytest.approx((spread + entropy) / 4, rel=1e-4)
@@ -91,55 +94,64 @@ class TestWhatIsTold:
 class TestWhatIsAskedOfCodes:
     def test_a_divergence_is_that_of_torch(self) -> None:
         mean, log_variance = drawn(5, 3), drawn(5, 3, seed=1)
-        golden = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0))
-        torch.testing.assert_close(divergence(mean, log_variance), golden)
+        golden = distributions.kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0))
+        torch.testing.assert_close(kl_divergence(mean, log_variance), golden)
 
     def test_a_variational_loss_is_the_bound_a_number_told(self) -> None:
         told, y, mean, log_variance = drawn(9, 4), drawn(9, 4, seed=1), drawn(9, 3, seed=2), drawn(9, 3, seed=3)
-        objective = Rebuilding(params(variant={"name": "variational", "beta": 2.0}), MSE, TABLE).eval()
-        found = float(objective(Parts(told, mean, log_variance), y))
+        objective = AutoencoderLoss(params(variant={"name": "variational", "beta": 2.0}), MSE, TABLE).eval()
+        found = float(objective(AutoencoderOutput(told, mean, log_variance), y))
         variance = float(((told - y) ** 2).mean())
         nats = -Normal(told, math.sqrt(variance)).log_prob(y).sum(1).mean()
-        kl = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1).mean()
+        kl = distributions.kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1).mean()
         assert found == pytest.approx(float(nats + 2 * kl) / 4, rel=1e-5)
 
     def test_free_nats_cost_nothing(self) -> None:
-        objective = Rebuilding(params(variant={"name": "variational", "free_bits": 0.5}), Bce(name="bce"), TABLE).eval()
+        objective = AutoencoderLoss(
+            params(variant={"name": "variational", "free_bits": 0.5}), BCELoss(name="bce"), TABLE
+        ).eval()
         y, told = torch.full((3, 4), 0.5), torch.zeros(3, 4)
-        as_noise = objective(Parts(told, torch.zeros(3, 2), torch.zeros(3, 2)), y)
-        little = objective(Parts(told, torch.full((3, 2), 0.3), torch.zeros(3, 2)), y)
-        much = objective(Parts(told, torch.full((3, 2), 2.0), torch.zeros(3, 2)), y)
+        as_noise = objective(AutoencoderOutput(told, torch.zeros(3, 2), torch.zeros(3, 2)), y)
+        little = objective(AutoencoderOutput(told, torch.full((3, 2), 0.3), torch.zeros(3, 2)), y)
+        much = objective(AutoencoderOutput(told, torch.full((3, 2), 2.0), torch.zeros(3, 2)), y)
         assert float(as_noise) == float(little) == pytest.approx(math.log(2) + 2 * 0.5 / 4)
         assert float(much) == pytest.approx(math.log(2) + 2 * 2.0 / 4)
 
     def test_beta_rises_in_training_and_validation_has_it_in_full(self) -> None:
-        objective = Rebuilding(params(variant={"name": "variational", "warmup": 3}), Bce(name="bce"), TABLE)
-        parts, y = Parts(torch.zeros(3, 4), torch.full((3, 2), 2.0), torch.zeros(3, 2)), torch.full((3, 4), 0.5)
+        objective = AutoencoderLoss(params(variant={"name": "variational", "warmup": 3}), BCELoss(name="bce"), TABLE)
+        parts, y = (
+            AutoencoderOutput(torch.zeros(3, 4), torch.full((3, 2), 2.0), torch.zeros(3, 2)),
+            torch.full((3, 4), 0.5),
+        )
         beside = [float(objective.train()(parts, y)) - math.log(2) for _ in _epochs(objective, 5)]
         assert beside == pytest.approx([0.25, 0.5, 0.75, 1, 1])
-        objective.at(0)
+        objective.set_epoch(0)
         assert float(objective.eval()(parts, y)) - math.log(2) == pytest.approx(1)
 
     def test_the_variance_of_a_likelihood_follows_training_and_not_validation(self) -> None:
-        objective = Rebuilding(params(variant={"name": "variational"}), MSE, TABLE)
+        objective = AutoencoderLoss(params(variant={"name": "variational"}), MSE, TABLE)
         zero, y = torch.zeros(3, 2), torch.zeros(3, 4)
-        objective.train()(Parts(torch.full((3, 4), 2.0), zero, zero), y)
+        objective.train()(AutoencoderOutput(torch.full((3, 4), 2.0), zero, zero), y)
         assert float(objective.variance) == 4
-        objective.eval()(Parts(torch.full((3, 4), 9.0), zero, zero), y)
+        objective.eval()(AutoencoderOutput(torch.full((3, 4), 9.0), zero, zero), y)
         assert float(objective.variance) == 4
-        objective.train()(Parts(torch.zeros(3, 4), zero, zero), y)
+        objective.train()(AutoencoderOutput(torch.zeros(3, 4), zero, zero), y)
         assert float(objective.variance) == pytest.approx(0.95 * 4, rel=1e-5)
 
     def test_an_l1_penalty_is_on_the_mean_absolute_code(self) -> None:
         y, code = torch.zeros(5, 4), drawn(5, 3)
-        objective = Rebuilding(params(variant={"name": "sparse", "weight": 0.1}), MSE, TABLE)
-        assert float(objective(Parts(y, code), y)) == pytest.approx(0.1 * float(code.abs().mean()), rel=1e-6)
+        objective = AutoencoderLoss(params(variant={"name": "sparse", "weight": 0.1}), MSE, TABLE)
+        assert float(objective(AutoencoderOutput(y, code), y)) == pytest.approx(
+            0.1 * float(code.abs().mean()), rel=1e-6
+        )
 
     def test_a_kl_penalty_is_bernoulli_s_divergence_of_each_unit(self) -> None:
         y, code = torch.zeros(5, 4), torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
         sparse = {"name": "sparse", "penalty": "kl", "weight": 0.1, "target": 0.2}
-        found = float(Rebuilding(params(variant=sparse, code="sigmoid"), MSE, TABLE)(Parts(y, code), y))
-        golden = kl_divergence(Bernoulli(torch.full((3,), 0.2)), Bernoulli(code.mean(0))).sum()
+        found = float(
+            AutoencoderLoss(params(variant=sparse, code="sigmoid"), MSE, TABLE)(AutoencoderOutput(y, code), y)
+        )
+        golden = distributions.kl_divergence(Bernoulli(torch.full((3,), 0.2)), Bernoulli(code.mean(0))).sum()
         assert found == pytest.approx(0.1 * float(golden), rel=1e-5)
 
     def test_a_contractive_penalty_is_the_norm_of_a_linear_encoder(self) -> None:
@@ -147,15 +159,15 @@ class TestWhatIsAskedOfCodes:
         network = build(params(hidden=(), latent=3, variant={"name": "contractive"}), TABLE).train()
         x = drawn(4000, 4)
         slopes = network.parts(x).slope  # of one random direction each: right in the mean
-        golden = float(network.to_code.weight.detach().square().sum())
+        golden = float(network.to_code.view_parameter.detach().square().sum())
         assert float(slopes.detach().mean()) == pytest.approx(golden, rel=0.1)
         assert network.eval().parts(x).slope is None
-        objective = Rebuilding(params(variant={"name": "contractive", "weight": 0.5}), MSE, TABLE)
+        objective = AutoencoderLoss(params(variant={"name": "contractive", "weight": 0.5}), MSE, TABLE)
         y = torch.zeros(2, 4)
-        assert float(objective(Parts(y, torch.zeros(2, 3), slope=torch.tensor([1.0, 3.0])), y)) == 1
+        assert float(objective(AutoencoderOutput(y, torch.zeros(2, 3), jacobian_norm=torch.tensor([1.0, 3.0])), y)) == 1
 
 
-def _epochs(objective: Rebuilding, n: int) -> Any:
+def _epochs(objective: AutoencoderLoss, n: int) -> Any:
     for epoch in range(n):
-        objective.at(epoch)
+        objective.set_epoch(epoch)
         yield epoch

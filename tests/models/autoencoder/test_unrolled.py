@@ -7,19 +7,19 @@ import pytest
 import torch
 
 from fivefold.config.networks.autoencoder import Autoencoder
-from fivefold.config.selection import Encoded
+from fivefold.config.selection import EncoderSelection
 from fivefold.data.storage import write_manifest
 from fivefold.errors import ArtifactError
 from fivefold.models.autoencoder.network import AutoencoderNetwork
 from fivefold.models.inference import Preprocess
 from fivefold.models.serialization import save_model
-from fivefold.preprocessing.pipeline import Chain
-from fivefold.preprocessing.selection import encoder_of, fit_selection
+from fivefold.preprocessing.pipeline import Pipeline
+from fivefold.preprocessing.selection import fit_selection, load_encoder
 
 from ..test_contract import CASES, chain_of, features, records, saved_of, schema_for
 
 AUTOENCODERS = [name for name, case in CASES.items() if isinstance(case.params, Autoencoder)]
-LENDERS = [name for name in AUTOENCODERS if CASES[name].params.design != "recurrent"]  # type: ignore[union-attr]
+LENDERS = [name for name in AUTOENCODERS if CASES[name].params.architecture != "recurrent"]  # type: ignore[union-attr]
 
 
 def saved_in(folder: Path, name: str) -> AutoencoderNetwork:
@@ -38,12 +38,12 @@ def saved_in(folder: Path, name: str) -> AutoencoderNetwork:
 @pytest.mark.parametrize("name", LENDERS)
 def test_its_steps_give_the_codes_of_the_network(name: str, tmp_path: Path) -> None:
     network, x = saved_in(tmp_path, name), features(CASES[name])
-    chain = Chain("float32", encoder_of(tmp_path))
+    chain = Pipeline("float32", load_encoder(tmp_path))
     with torch.no_grad():
         codes = network.encode(x).numpy()
         np.testing.assert_allclose(chain(x.numpy()), codes, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(Preprocess(chain)(x).numpy(), codes, rtol=1e-4, atol=1e-5)
-    assert chain.shape(tuple(x.shape[1:])) == codes.shape[1:]
+    assert chain.output_shape(tuple(x.shape[1:])) == codes.shape[1:]
 
 
 @pytest.mark.parametrize("name", ["autoencoder of words", "autoencoder conv"])
@@ -52,8 +52,10 @@ def test_codes_are_selected_each_with_mean_0_and_deviation_1(name: str, tmp_path
     saved_in(tmp_path, name)
     scaling = chain_of(case)
     x, y = scaling(records(case)), np.arange(len(records(case))) % 2.0
-    selected = fit_selection(x, y, schema_for(case), Encoded(method="autoencoder"), 0, (), encoder_of(tmp_path))
-    codes = scaling.then(*selected.steps)(records(case))
+    selected = fit_selection(
+        x, y, schema_for(case), EncoderSelection(method="autoencoder"), 0, (), load_encoder(tmp_path)
+    )
+    codes = scaling.with_steps(*selected.steps)(records(case))
     np.testing.assert_allclose(codes.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(codes.std(axis=0), 1, atol=1e-3)
     assert sorted(selected.table.feature) == sorted(f"code_{i + 1}" for i in range(codes.shape[1]))
@@ -64,4 +66,4 @@ def test_codes_are_selected_each_with_mean_0_and_deviation_1(name: str, tmp_path
 def test_what_has_no_such_encoder_is_refused(name: str, tmp_path: Path) -> None:
     saved_in(tmp_path, name)
     with pytest.raises(ArtifactError, match="must hold a dense or conv autoencoder, but does not"):
-        encoder_of(tmp_path)
+        load_encoder(tmp_path)

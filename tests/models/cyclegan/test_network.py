@@ -10,9 +10,9 @@ from torch import nn
 
 from fivefold.config.networks.cyclegan import Cyclegan
 from fivefold.errors import ParamsError
-from fivefold.export import export
-from fivefold.models.cyclegan.network import CycleganNetwork, build, shrunk
-from fivefold.models.factory import Shape
+from fivefold.export import export_onnx
+from fivefold.models.cyclegan.network import CycleganNetwork, build, downsampled_sizes
+from fivefold.models.factory import InputSpec
 
 from ..test_contract import CASES, given, outputs, saved_of
 
@@ -29,17 +29,17 @@ def test_its_sizes_are_those_of_the_paper_but_for_biases_that_a_norm_takes_away(
     params = cyclegan(filters=64, blocks=9, critic={"filters": 64, "layers": 4})
     with torch.device("meta"):
         network = CycleganNetwork(params, (3, 256, 256))
-        told = network.critics[0](torch.empty(2, 3, 256, 256))
+        told = network.discriminators[0](torch.empty(2, 3, 256, 256))
     # junyanz/pytorch-CycleGAN-and-pix2pix prints 11.378 M and 2.765 M; its last critic's layer is 4 wide
-    assert count(network.generator.into[0]) == 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64)
-    assert count(network.critics[0]) == 2_764_737 - (128 + 256 + 512) - (4 * 4 - 3 * 3) * 512
+    assert count(network.generator.by_target[0]) == 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64)
+    assert count(network.discriminators[0]) == 2_764_737 - (128 + 256 + 512) - (4 * 4 - 3 * 3) * 512
     assert told.shape == (2, 1, 16, 16)
 
 
 @pytest.mark.parametrize(("told", "sides"), [((1, 8, 8), [8, 4, 2]), ((3, 33, 17), [(33, 17), (17, 9), (9, 5)])])
 def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], sides: list[Any]) -> None:
     params = cyclegan(filters=2, blocks=1, critic={"filters": 2, "layers": 1})
-    assert shrunk(params, told) == [side if isinstance(side, tuple) else (side, side) for side in sides]
+    assert downsampled_sizes(params, told) == [side if isinstance(side, tuple) else (side, side) for side in sides]
     first, second = CycleganNetwork(params, told)(torch.rand(2, *told))
     assert first.shape == second.shape == (2, *told)
 
@@ -49,49 +49,54 @@ def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], side
     [
         (
             {},
-            Shape((12,), 2, classes=2),
+            InputSpec((12,), 2, n_classes=2),
             "network.family cyclegan translates images, but a record has shape (12,); choose another family",
         ),
         (
             {},
-            Shape((1, 8, 8), 3, classes=3),
+            InputSpec((1, 8, 8), 3, n_classes=3),
             "network.family cyclegan translates between the two classes of its dataset, but that has 3; bring one with"
             " exactly two",
         ),
         (
             {},
-            Shape((1, 3, 9), 2, classes=2),
-            "network.kernel must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a"
+            InputSpec((1, 3, 9), 2, n_classes=2),
+            "network.kernel_size must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a"
             " larger `size` of the dataset",
         ),
         (
             {"downsampling": 3},
-            Shape((1, 8, 9), 2, classes=2),
+            InputSpec((1, 8, 9), 2, n_classes=2),
             "network.downsampling must leave 2x2 pixels or more, so it may be 2 of images of 8x9, but is 3; lower it",
         ),
         (
             {"critic": {"layers": 3}},
-            Shape((1, 8, 8), 2, classes=2),
-            "network.critic.layers must leave 2x2 pixels or more, so it may be 2 of images of 8x8, but is 3; lower it",
+            InputSpec((1, 8, 8), 2, n_classes=2),
+            "network.discriminator.layers must leave 2x2 pixels or more, so it may be 2 of images of 8x8, but is 3; lower it",
         ),
     ],
 )
-def test_what_cannot_be_translated_is_refused(chosen: dict[str, Any], shape: Shape, text: str) -> None:
+def test_what_cannot_be_translated_is_refused(chosen: dict[str, Any], shape: InputSpec, text: str) -> None:
     with pytest.raises(ParamsError) as caught:
         build(cyclegan(**chosen), shape)
     assert str(caught.value) == text
 
 
 def test_the_largest_numbers_that_a_refusal_names_are_taken() -> None:
-    build(cyclegan(filters=1, critic={"filters": 1, "layers": 2}), Shape((1, 8, 9), 2, classes=2))
+    build(cyclegan(filters=1, critic={"filters": 1, "layers": 2}), InputSpec((1, 8, 9), 2, n_classes=2))
     tiny = cyclegan(filters=1, kernel=5, downsampling=0, critic={"filters": 1, "layers": 1})
-    assert build(tiny, shape := Shape((1, 4, 4), 2, classes=2))(torch.rand(1, *shape.features))[0].shape == (1, 1, 4, 4)
+    assert build(tiny, shape := InputSpec((1, 4, 4), 2, n_classes=2))(torch.rand(1, *shape.shape))[0].shape == (
+        1,
+        1,
+        4,
+        4,
+    )
 
 
 def test_the_file_has_the_generator_of_one_direction_and_nothing_else(tmp_path: Path) -> None:
     case = CASES["cyclegan"]
     saved = saved_of(case)
-    export(saved, given(case)[:2], tmp_path / "model.onnx")
+    export_onnx(saved, given(case)[:2], tmp_path / "model.onnx")
     sizes = [torch.Size(tensor.dims).numel() for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer]
     generator = count(saved.model.network.get_submodule("generator.into.1"))
     assert generator <= sum(sizes) < generator + 50

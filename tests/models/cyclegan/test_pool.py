@@ -2,7 +2,7 @@
 
 import torch
 
-from fivefold.models.cyclegan.module import Pool
+from fivefold.models.cyclegan.module import ImagePool
 
 
 def numbered(start: int, n: int) -> torch.Tensor:
@@ -10,7 +10,7 @@ def numbered(start: int, n: int) -> torch.Tensor:
 
 
 def test_it_gives_out_what_comes_until_it_is_full() -> None:
-    pool = Pool(5)
+    pool = ImagePool(5)
     assert torch.equal(pool(numbered(0, 3)), numbered(0, 3))
     assert pool(numbered(3, 2)).flatten().tolist() == [3, 4]
     assert pool.images is not None
@@ -19,7 +19,7 @@ def test_it_gives_out_what_comes_until_it_is_full() -> None:
 
 def test_then_half_of_what_it_gives_out_is_old_and_nothing_is_lost_or_doubled() -> None:
     torch.manual_seed(0)
-    pool, old, given, n = Pool(50), 0, [], 16
+    pool, old, given, n = ImagePool(50), 0, [], 16
     for step in range(200):
         seen = pool(numbered(step * n, n)).flatten()
         given += seen.tolist()
@@ -36,13 +36,13 @@ def test_then_half_of_what_it_gives_out_is_old_and_nothing_is_lost_or_doubled() 
 
 def test_a_batch_larger_than_the_pool_goes_through() -> None:
     torch.manual_seed(0)
-    pool = Pool(2)
+    pool = ImagePool(2)
     seen = pool(numbered(0, 9)).flatten().tolist()
     assert len(seen) == 9
     assert len(set(pool(numbered(9, 9)).flatten().tolist()) & set(range(9))) >= 0
 
 
 def test_without_room_it_gives_out_what_comes() -> None:
-    pool = Pool(0)
+    pool = ImagePool(0)
     for step in range(3):
         assert torch.equal(pool(numbered(step, 4)), numbered(step, 4))

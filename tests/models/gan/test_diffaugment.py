@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fivefold.config.networks.gan import Augmentation
+from fivefold.config.networks.gan import DiffAugmentation
 from fivefold.models.gan.module import DiffAugment
 
 ALONE = {
@@ -15,7 +15,7 @@ ALONE = {
 
 def altered(x: torch.Tensor, name: str) -> torch.Tensor:
     torch.manual_seed(0)
-    out: torch.Tensor = DiffAugment(Augmentation(**ALONE[name]))(x)
+    out: torch.Tensor = DiffAugment(DiffAugmentation(**ALONE[name]))(x)
     assert out.shape == x.shape
     return out
 
@@ -58,4 +58,4 @@ def test_cutout_blanks_a_rectangle_of_half_the_sides() -> None:
 
 def test_options_that_are_0_do_nothing() -> None:
     x = torch.randn(4, 1, 8, 8)
-    assert torch.equal(DiffAugment(Augmentation(brightness=0, translation=0, cutout=0))(x), x)
+    assert torch.equal(DiffAugment(DiffAugmentation(brightness=0, translation=0, cutout=0))(x), x)

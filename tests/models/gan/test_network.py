@@ -9,15 +9,15 @@ from torch.nn import functional
 
 from fivefold.config.networks.gan import Gan
 from fivefold.errors import ParamsError
-from fivefold.models.factory import Shape, build_network
+from fivefold.models.factory import InputSpec, build_network
 from fivefold.models.gan.network import GanNetwork
-from fivefold.models.gan.stylegan import Modulated as ModulatedConvolution
-from fivefold.models.gan.stylegan import StyleBody, StyleMaker
+from fivefold.models.gan.stylegan import ModulatedConv2d as ModulatedConvolution
+from fivefold.models.gan.stylegan import StyleGANDiscriminator, StyleGANGenerator
 
-GREY, ODD = Shape((1, 28, 28), 10, classes=10), Shape((3, 33, 17), 10, classes=10)
+GREY, ODD = InputSpec((1, 28, 28), 10, n_classes=10), InputSpec((3, 33, 17), 10, n_classes=10)
 
 
-def network_of(shape: Shape = GREY, **params: Any) -> GanNetwork:
+def network_of(shape: InputSpec = GREY, **params: Any) -> GanNetwork:
     torch.manual_seed(0)
     network = build_network(Gan(family="gan", **params), shape)
     assert isinstance(network, GanNetwork)
@@ -31,30 +31,30 @@ def size(module: nn.Module) -> int:
 def test_the_defaults_are_the_tutorials_networks() -> None:
     network = network_of()
     assert size(network.generator) == 100 * 256 + 256 + 256 * 784 + 784 == 227_344
-    assert size(network.critic) == 784 * 256 + 256 + 256 + 1 == 201_217
+    assert size(network.discriminator) == 784 * 256 + 256 + 256 + 1 == 201_217
 
 
 def test_dcgan_has_as_many_parameters_as_counted_by_hand() -> None:
     network = network_of(design="dcgan", hidden=(64, 128), latent=100)
     made = 100 * 128 * 49 + 2 * 128 + 128 * 64 * 16 + 2 * 64 + 64 * 16 + 1
     assert size(network.generator) == made
-    assert size(network.critic) == 64 * 16 + 64 + 64 * 128 * 16 + 2 * 128 + 128 * 49 + 1
+    assert size(network.discriminator) == 64 * 16 + 64 + 64 * 128 * 16 + 2 * 128 + 128 * 49 + 1
 
 
-@pytest.mark.parametrize("design", ["dcgan", "resnet", "stylegan"])
+@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "stylegan"])
 @pytest.mark.parametrize("sides", [(8, 8), (9, 8), (31, 10), (33, 17)])
 @pytest.mark.parametrize("condition", ["none", "label", "projection"])
 def test_images_of_any_size_are_made_and_judged(design: str, sides: tuple[int, int], condition: str) -> None:
-    shape = Shape((3, *sides), 5, classes=5)
+    shape = InputSpec((3, *sides), 5, n_classes=5)
     network = network_of(shape, design=design, hidden=(4, 6, 8), latent=7, condition=condition)
     k = 0 if condition == "none" else 5
     made = network(torch.randn(4, 7 + k))
     assert made.shape == (4, 3, *sides)
-    assert network.critic(made, torch.eye(5)[:4, :k]).shape == (4,)
+    assert network.discriminator(made, torch.eye(5)[:4, :k]).shape == (4,)
 
 
 @pytest.mark.parametrize("condition", ["label", "projection"])
-@pytest.mark.parametrize("design", ["dense", "dcgan", "resnet", "stylegan"])
+@pytest.mark.parametrize("architecture", ["dense", "dcgan", "resnet", "stylegan"])
 def test_the_class_matters_to_both_players(design: str, condition: str) -> None:
     network = network_of(ODD, design=design, hidden=(8,), latent=7, condition=condition).eval()
     z, one, other = torch.randn(4, 7), torch.eye(10)[[1] * 4], torch.eye(10)[[2] * 4]
@@ -66,25 +66,38 @@ def test_the_class_matters_to_both_players(design: str, condition: str) -> None:
 @pytest.mark.parametrize(
     ("shape", "params", "said"),
     [
-        (Shape((9,), 2, tokens=9), {}, "makes images and rows of tables, but a record is text or steps"),
-        (Shape((7, 3), 2, masked=True), {}, "makes images and rows of tables, but a record is text or steps"),
-        (Shape((7,), 2), {"design": "dcgan"}, r"network.design dcgan needs images, but a record has shape \(7,\)"),
-        (Shape((7,), 1), {"condition": "label"}, "network.condition label needs classes, but the records have none"),
-        (GREY, {"design": "dcgan", "hidden": (8,) * 5}, "may hold 4 layers for images of 28x28 pixels, since each"),
-        (GREY, {"design": "resnet", "hidden": ()}, "must name a layer of design resnet, but is empty; name one"),
+        (InputSpec((9,), 2, vocab_size=9), {}, "makes images and rows of tables, but a record is text or steps"),
+        (InputSpec((7, 3), 2, has_mask=True), {}, "makes images and rows of tables, but a record is text or steps"),
+        (
+            InputSpec((7,), 2),
+            {"architecture": "dcgan"},
+            r"network.architecture dcgan needs images, but a record has shape \(7,\)",
+        ),
+        (
+            InputSpec((7,), 1),
+            {"condition": "label"},
+            "network.conditioning label needs classes, but the records have none",
+        ),
+        (
+            GREY,
+            {"architecture": "dcgan", "hidden": (8,) * 5},
+            "may hold 4 layers for images of 28x28 pixels, since each",
+        ),
+        (GREY, {"architecture": "resnet", "hidden": ()}, "must name a layer of design resnet, but is empty; name one"),
     ],
 )
-def test_records_that_do_not_suit_are_refused(shape: Shape, params: dict[str, Any], said: str) -> None:
+def test_records_that_do_not_suit_are_refused(shape: InputSpec, params: dict[str, Any], said: str) -> None:
     with pytest.raises(ParamsError, match=said):
         network_of(shape, **params)
 
 
 @pytest.mark.parametrize(
-    ("shape", "design", "packed"), [(Shape((7,), 3, classes=3), "dense", (2, 28)), (ODD, "dcgan", (2, 12, 33, 17))]
+    ("shape", "architecture", "packed"),
+    [(InputSpec((7,), 3, n_classes=3), "dense", (2, 28)), (ODD, "dcgan", (2, 12, 33, 17))],
 )
-def test_a_critic_judges_packs_of_records(shape: Shape, design: str, packed: tuple[int, ...]) -> None:
-    critic = network_of(shape, design=design, hidden=(8,), condition="label", pac=4).critic
-    x, c = torch.randn(packed), torch.zeros(2, 4 * shape.classes)
+def test_a_critic_judges_packs_of_records(shape: InputSpec, design: str, packed: tuple[int, ...]) -> None:
+    critic = network_of(shape, design=design, hidden=(8,), condition="label", pac=4).discriminator
+    x, c = torch.randn(packed), torch.zeros(2, 4 * shape.n_classes)
     told = critic(x, c)
     assert told.shape == (2,)
     x[0, -1] += 1  # the last record of the first pack
@@ -92,7 +105,7 @@ def test_a_critic_judges_packs_of_records(shape: Shape, design: str, packed: tup
 
 
 def test_spectral_norm_brings_the_largest_singular_value_of_every_layer_to_1() -> None:
-    critic = network_of(Shape((3, 16, 16), 10, classes=10), design="resnet", hidden=(6, 8)).critic.train()
+    critic = network_of(InputSpec((3, 16, 16), 10, n_classes=10), design="resnet", hidden=(6, 8)).discriminator.train()
     for _ in range(200):
         critic(torch.randn(2, 3, 16, 16), torch.zeros(2, 0))  # a step of the power method each
     layers = [m for m in critic.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
@@ -117,8 +130,8 @@ def test_a_modulated_convolution_is_one_with_weights_of_its_own_for_each_record(
 
 
 def test_the_noise_of_a_style_based_generator_is_drawn_in_training_alone() -> None:
-    params = Gan(family="gan", design="stylegan", hidden=(8, 8), latent=6)
-    maker, z = StyleMaker(params, 6, (1, 8, 8)), torch.randn(3, 6)
+    params = Gan(family="gan", architecture="stylegan", hidden=(8, 8), latent_dim=6)
+    maker, z = StyleGANGenerator(params, 6, (1, 8, 8)), torch.randn(3, 6)
     with torch.no_grad():
         for layer in maker.layers:
             layer.strength.fill_(1.0)  # type: ignore[operator, union-attr]
@@ -127,7 +140,7 @@ def test_the_noise_of_a_style_based_generator_is_drawn_in_training_alone() -> No
 
 
 def test_a_style_based_critic_sees_how_much_a_batch_varies() -> None:
-    body = StyleBody(Gan(family="gan", design="stylegan", hidden=(8, 8)), (1, 8, 8))
+    body = StyleGANDiscriminator(Gan(family="gan", architecture="stylegan", hidden=(8, 8)), (1, 8, 8))
     x = torch.randn(4, 1, 8, 8)
     same = x[:1].expand(4, -1, -1, -1)
     assert torch.allclose(body(same)[:1], body(x[:1]), atol=1e-4)  # neither varies

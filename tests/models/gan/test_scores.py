@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from fivefold.data.dataset import Array
-from fivefold.models.gan.tabular import LEVELS, Chosen, Scores
+from fivefold.models.gan.tabular import N_QUANTILES, GumbelSoftmaxHead, NormalScoresTransform
 
 N = 2000
 RANDOM = np.random.default_rng(0)
@@ -19,11 +19,11 @@ COLUMNS = {
 }
 
 
-def learnt(*columns: Array) -> tuple[Scores, Array, Array]:
+def learnt(*columns: Array) -> tuple[NormalScoresTransform, Array, Array]:
     """Scores of columns, and of a category behind them."""
     features = np.column_stack([*columns, np.eye(2)[np.arange(N) % 2]]).astype(np.float32)
-    scores = Scores(len(columns))
-    return scores, features, scores.learn(features, np.random.default_rng(1))
+    scores = NormalScoresTransform(len(columns))
+    return scores, features, scores.fit_transform(features, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
@@ -45,21 +45,21 @@ def test_noise_gives_the_columns_distribution_and_nothing_beyond_it() -> None:
     assert (made <= features[:, :5].max(0)).all()
     normal = scores(drawn / 2).numpy()
     assert (normal[:, 2] == 0).mean() == pytest.approx((features[:, 2] == 0).mean(), abs=0.03)
-    assert np.isin(normal[:, 3], [0, 1]).mean() > 1 - 2 / LEVELS
+    assert np.isin(normal[:, 3], [0, 1]).mean() > 1 - 2 / N_QUANTILES
 
 
 def test_held_out_rows_are_seen_by_their_ranks_among_training_rows() -> None:
     column = np.arange(N, dtype=np.float64)
     scores, features, _ = learnt(column)
     held_out = features[[0, 500, 1000, 1500, 1999]] + np.array([[-9, 0, 0]], np.float32)
-    seen = scores.of(held_out, features, np.random.default_rng(0))[:, 0]
+    seen = scores.transform(held_out, features, np.random.default_rng(0))[:, 0]
     expected = stats.norm.ppf(np.array([0.5, 491, 991, 1491, 1990]) / N)
     np.testing.assert_allclose(seen, expected, atol=0.05)
 
 
 def test_categories_are_drawn_as_often_as_their_scores_say() -> None:
     chances = np.array([0.7, 0.2, 0.1])
-    chosen = Chosen([3, 2], latent=5)
+    chosen = GumbelSoftmaxHead([3, 2], latent_dim=5)
     made = torch.from_numpy(np.log(np.r_[1.0, chances, 0.9, 0.1])).float().expand(20_000, 6)
     z = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
     told = chosen(made, z)
@@ -74,6 +74,6 @@ def test_categories_are_drawn_as_often_as_their_scores_say() -> None:
 
 def test_a_category_s_scores_get_gradients() -> None:
     made = torch.zeros(8, 3, requires_grad=True)
-    torch.autograd.backward(Chosen([3], latent=4)(made, torch.randn(8, 4))[:, 0].sum())
+    torch.autograd.backward(GumbelSoftmaxHead([3], latent_dim=4)(made, torch.randn(8, 4))[:, 0].sum())
     assert made.grad is not None
     assert bool(made.grad.any())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fivefold.config.augmentation import Augment
+from fivefold.config.augmentation import Augmentation
 from fivefold.training.augmentation.augmenter import Augmenter
 
 OF_IMAGES: dict[str, Any] = {
@@ -39,14 +39,14 @@ def batch(kind: str) -> tuple[Tensor, Tensor]:
 
 def augmented(options: dict[str, Any], x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     torch.manual_seed(seed)
-    changed: tuple[Tensor, Tensor] = Augmenter(Augment(**options), classes=3)(x, y)
+    changed: tuple[Tensor, Tensor] = Augmenter(Augmentation(**options), classes=3)(x, y)
     return changed
 
 
 def test_off_returns_what_it_got_and_draws_nothing() -> None:
     x, y = batch("images")
     state = torch.get_rng_state()
-    out, targets = Augmenter(Augment(), classes=3)(x, y)
+    out, targets = Augmenter(Augmentation(), classes=3)(x, y)
     assert out is x
     assert targets is y
     assert torch.equal(torch.get_rng_state(), state)
@@ -62,7 +62,7 @@ def test_an_option_changes_rows_of_its_kind_and_keeps_shape_and_original(kind: s
     assert out.isfinite().all()
     assert not torch.equal(out, x)
     assert torch.equal(x, before)
-    if Augment(**options).mixes:
+    if Augmentation(**options).mixing_options:
         assert targets.shape == (16, 3)
     else:
         assert targets is y
@@ -98,19 +98,19 @@ def test_autocast_changes_nothing(kind: str, options: dict[str, Any]) -> None:
 @each
 def test_validation_sees_rows_as_they_are(kind: str, options: dict[str, Any]) -> None:
     x, y = batch(kind)
-    out, targets = Augmenter(Augment(**options), classes=3).eval()(x, y)
+    out, targets = Augmenter(Augmentation(**options), classes=3).eval()(x, y)
     assert out is x
     assert targets is y
 
 
 def test_nothing_is_saved_or_learnt() -> None:
-    module = Augmenter(Augment(**OF_IMAGES), classes=3)
+    module = Augmenter(Augmentation(**OF_IMAGES), classes=3)
     assert module.state_dict() == {}
     assert list(module.parameters()) == []
 
 
 def test_buffers_move_with_the_module() -> None:
-    module = Augmenter(Augment(**OF_IMAGES, fill="constant"), classes=3).to("meta")
+    module = Augmenter(Augmentation(**OF_IMAGES, fill_mode="constant"), classes=3).to("meta")
     devices = {buffer.device.type for buffer in module.buffers()}
     assert devices == {"meta"}
 
@@ -119,8 +119,8 @@ def test_buffers_move_with_the_module() -> None:
 def test_a_blank_image_is_what_shows_beyond_an_edge(options: dict[str, Any]) -> None:
     blank = torch.tensor([5.0, 6.0, 7.0])[:, None, None]
     x, y = torch.zeros(64, 3, 8, 8), torch.zeros(64)
-    out, _ = Augmenter(Augment(fill="constant", **options), blank=blank)(x, y)
+    out, _ = Augmenter(Augmentation(fill_mode="constant", **options), fill_value=blank)(x, y)
     assert out.amax((0, 2, 3)).tolist() == [5, 6, 7]
     assert set(out.unique().tolist()) == {0, 5, 6, 7}
-    raw, _ = Augmenter(Augment(fill="constant", constant=9, **options))(x, y)
+    raw, _ = Augmenter(Augmentation(fill_mode="constant", fill_value=9, **options))(x, y)
     assert set(raw.unique().tolist()) == {0, 9}

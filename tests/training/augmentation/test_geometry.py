@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 from torch import Tensor
 
-from fivefold.config.augmentation import Augment, Fill
-from fivefold.training.augmentation.images import Geometry, maps, rearranged, warped
+from fivefold.config.augmentation import Augmentation, FillMode
+from fivefold.training.augmentation.images import RandomAffine, affine_matrices, flip_and_crop, warp
 
 from ...conftest import Array
 
-FILLS: tuple[Fill, ...] = ("nearest", "constant", "reflect", "wrap")
+FILLS: tuple[FillMode, ...] = ("nearest", "constant", "reflect", "wrap")
 BLANK = torch.tensor([-1.0, 0.25])[:, None, None]
 MATRICES: list[dict[str, Any]] = [
     {"rotation": 25.0},
@@ -52,11 +52,14 @@ def by_keras(image: Array, fill: str, rotation: float, shift: Any, shear: float,
     return np.stack(channels)
 
 
-def ours(x: Tensor, fill: Fill, rotation: float, shift: Any, shear: float, zoom: Any) -> Tensor:
+def ours(x: Tensor, fill: FillMode, rotation: float, shift: Any, shear: float, zoom: Any) -> Tensor:
     angles = (torch.tensor([math.radians(angle)]) for angle in (rotation, shear))
     still = torch.ones(2, 1)
-    return warped(
-        x, maps(*angles, torch.tensor(shift)[:, None], torch.tensor(zoom)[:, None], still, 0 * still), fill, BLANK
+    return warp(
+        x,
+        affine_matrices(*angles, torch.tensor(shift)[:, None], torch.tensor(zoom)[:, None], still, 0 * still),
+        fill,
+        BLANK,
     )
 
 
@@ -66,7 +69,7 @@ NO = {"rotation": 0.0, "shift": (0.0, 0.0), "shear": 0.0, "zoom": (1.0, 1.0)}
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("matrix", MATRICES, ids=lambda matrix: "-".join(matrix))
 @pytest.mark.parametrize("size", [(9, 12), (28, 28)])
-def test_fixed_matrices_move_as_in_keras(size: tuple[int, int], matrix: dict[str, Any], fill: Fill) -> None:
+def test_fixed_matrices_move_as_in_keras(size: tuple[int, int], matrix: dict[str, Any], fill: FillMode) -> None:
     x = pictures(size)
     expected = by_keras(x[0].numpy(), fill, **NO | matrix)
     assert not np.allclose(expected, x[0])
@@ -84,39 +87,39 @@ factor = st.floats(0.3, 3)
     st.floats(-80, 80),
     st.tuples(factor, factor),
 )
-def test_any_matrix_moves_as_in_keras(fill: Fill, rotation: float, shift: Any, shear: float, zoom: Any) -> None:
+def test_any_matrix_moves_as_in_keras(fill: FillMode, rotation: float, shift: Any, shear: float, zoom: Any) -> None:
     x = pictures((7, 10))
     expected = by_keras(x[0].numpy(), fill, rotation, shift, shear, zoom)
     np.testing.assert_allclose(ours(x, fill, rotation, shift, shear, zoom)[0], expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_a_map_that_changes_nothing_keeps_the_edge(fill: Fill) -> None:
+def test_a_map_that_changes_nothing_keeps_the_edge(fill: FillMode) -> None:
     x = pictures((28, 33))
     torch.testing.assert_close(ours(x, fill, **NO), x, atol=5e-5, rtol=0)
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_images_of_one_row_or_column_can_be_moved(fill: Fill) -> None:
+def test_images_of_one_row_or_column_can_be_moved(fill: FillMode) -> None:
     for size in ((1, 5), (5, 1), (1, 1)):
         x = pictures(size)
         assert ours(x, fill, **NO | {"rotation": 20.0, "shift": (0.2, 0.3)}).isfinite().all()
         still = torch.ones(2, 1)
-        assert rearranged(x, -still, 2 * still, fill, BLANK).isfinite().all()
+        assert flip_and_crop(x, -still, 2 * still, fill, BLANK).isfinite().all()
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_flips_and_crops_are_the_same_in_a_map_and_by_copying(fill: Fill) -> None:
+def test_flips_and_crops_are_the_same_in_a_map_and_by_copying(fill: FillMode) -> None:
     n = 12
     x = pictures((6, 9), n)
     flip = torch.tensor([[1.0, -1.0] * 6, [1.0, 1.0, -1.0, -1.0] * 3])
     crop = torch.randint(-3, 4, (2, n), generator=torch.Generator().manual_seed(0)).float()
     still = torch.zeros(n), torch.zeros(n), torch.zeros(2, n), torch.ones(2, n)
-    in_map = warped(x, maps(*still, flip, crop), fill, BLANK)
-    torch.testing.assert_close(rearranged(x, flip, crop, fill, BLANK), in_map, atol=1e-5, rtol=0)
+    in_map = warp(x, affine_matrices(*still, flip, crop), fill, BLANK)
+    torch.testing.assert_close(flip_and_crop(x, flip, crop, fill, BLANK), in_map, atol=1e-5, rtol=0)
 
 
-PADS: dict[Fill, dict[str, Any]] = {
+PADS: dict[FillMode, dict[str, Any]] = {
     "nearest": {"mode": "edge"},
     "constant": {"mode": "constant", "constant_values": 0.5},
     "reflect": {"mode": "symmetric"},
@@ -124,11 +127,11 @@ PADS: dict[Fill, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fill", PADS)
-def test_a_crop_is_a_window_of_the_padded_image_and_every_window_comes(fill: Fill) -> None:
+def test_a_crop_is_a_window_of_the_padded_image_and_every_window_comes(fill: FillMode) -> None:
     n, pad, (height, width) = 600, 2, (6, 5)
     x = pictures((height, width), 1).expand(n, -1, -1, -1)
     torch.manual_seed(0)
-    out = Geometry(Augment(crop=pad, fill=fill), torch.tensor(0.5))(x).numpy()
+    out = RandomAffine(Augmentation(crop_padding=pad, fill_mode=fill), torch.tensor(0.5))(x).numpy()
     padded = np.pad(x[0].numpy(), ((0, 0), (pad, pad), (pad, pad)), **PADS[fill])
     windows = [padded[:, i : i + height, j : j + width] for i in range(2 * pad + 1) for j in range(2 * pad + 1)]
     found = np.array([[np.array_equal(image, window) for window in windows] for image in out])
@@ -141,7 +144,7 @@ def test_half_of_the_images_are_mirrored_bit_for_bit(option: str, axis: int) -> 
     n = 2000
     x = pictures((3, 4), n)
     torch.manual_seed(0)
-    out = Geometry(Augment(**{option: True}), torch.tensor(0.0))(x)
+    out = RandomAffine(Augmentation(**{option: True}), torch.tensor(0.0))(x)
     mirrored, kept = ((out == other).flatten(1).all(1) for other in (x.flip(axis), x))
     assert (mirrored ^ kept).all()
     assert 900 < int(mirrored.sum()) < 1100  # 1000, deviation 22
@@ -155,7 +158,7 @@ def seen(**options: Any) -> tuple[Array, Array]:
     n, side = 1000, 21
     places = torch.stack(torch.meshgrid(*2 * [torch.arange(side) - 10.0], indexing="ij"))
     torch.manual_seed(0)
-    out = Geometry(Augment(**options), torch.tensor(0.0))(places.expand(n, -1, -1, -1)).double().numpy()
+    out = RandomAffine(Augmentation(**options), torch.tensor(0.0))(places.expand(n, -1, -1, -1)).double().numpy()
     middle = out[:, :, 10, 10]
     steps = np.stack([out[:, :, 11, 10] - middle, out[:, :, 10, 11] - middle], axis=2)
     return steps, middle

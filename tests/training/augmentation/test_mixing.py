@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fivefold.config.augmentation import Augment
-from fivefold.training.augmentation.augmenter import Mixing
+from fivefold.config.augmentation import Augmentation
+from fivefold.training.augmentation.augmenter import MixupCutmix
 
 CLASSES = 4
 
@@ -19,7 +19,7 @@ def images(n: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_mixup_blends_pixels_and_classes_by_the_same_share() -> None:
     torch.manual_seed(0)
     x, y = images(64)
-    out, soft = Mixing(Augment(mixup=0.4), CLASSES, masked=False)(x, y)
+    out, soft = MixupCutmix(Augmentation(mixup=0.4), CLASSES, masked=False)(x, y)
     own = soft[torch.arange(64), y]
     assert soft.dtype == torch.float32
     torch.testing.assert_close(soft.sum(1), torch.ones(64))
@@ -32,7 +32,7 @@ def test_mixup_blends_pixels_and_classes_by_the_same_share() -> None:
 def test_shares_come_from_beta(alpha: float) -> None:
     torch.manual_seed(0)
     x, y = images(20_000)
-    _, soft = Mixing(Augment(mixup=alpha), CLASSES, masked=False)(x[:, :, :1, :1], y)
+    _, soft = MixupCutmix(Augmentation(mixup=alpha), CLASSES, masked=False)(x[:, :, :1, :1], y)
     own = soft[torch.arange(len(y)), y].numpy()
     assert abs(own.mean() - 0.5) < 0.02
     np.testing.assert_allclose(own.var(), 1 / (4 * (2 * alpha + 1)), rtol=0.05)  # of Beta(alpha, alpha)
@@ -41,7 +41,7 @@ def test_shares_come_from_beta(alpha: float) -> None:
 def test_cutmix_shows_a_rectangle_of_the_other_image_and_counts_its_pixels() -> None:
     torch.manual_seed(0)
     x, y = images(200)
-    out, soft = Mixing(Augment(cutmix=1.0), CLASSES, masked=False)(x, y)
+    out, soft = MixupCutmix(Augmentation(cutmix=1.0), CLASSES, masked=False)(x, y)
     own = out == x
     assert (own | (out == x.roll(1, 0))).all()
     torch.testing.assert_close(soft[torch.arange(200), y], own[:, 0].float().mean((1, 2)))
@@ -54,7 +54,7 @@ def test_cutmix_shows_a_rectangle_of_the_other_image_and_counts_its_pixels() -> 
 def test_with_both_half_of_the_rows_get_each() -> None:
     torch.manual_seed(0)
     x, y = images(1000)
-    out, soft = Mixing(Augment(mixup=1.0, cutmix=1.0), CLASSES, masked=False)(x, y)
+    out, soft = MixupCutmix(Augmentation(mixup=1.0, cutmix=1.0), CLASSES, masked=False)(x, y)
     copied = ((out == x) | (out == x.roll(1, 0))).flatten(1).all(1)
     assert 430 < int(copied.sum()) < 570
     own = torch.where(
@@ -66,7 +66,7 @@ def test_with_both_half_of_the_rows_get_each() -> None:
 def test_cross_entropy_of_blended_classes_is_the_papers_loss() -> None:
     torch.manual_seed(0)
     x, y = images(32)
-    _, soft = Mixing(Augment(mixup=1.0), CLASSES, masked=False)(x, y)
+    _, soft = MixupCutmix(Augmentation(mixup=1.0), CLASSES, masked=False)(x, y)
     own, out = soft[torch.arange(32), y], torch.randn(32, CLASSES)
     mine, theirs = (functional.cross_entropy(out, target, reduction="none") for target in (y, y.roll(1)))
     torch.testing.assert_close(functional.cross_entropy(out, soft), (own * mine + (1 - own) * theirs).mean())
@@ -76,10 +76,10 @@ def test_values_are_blended_as_rows_are() -> None:
     torch.manual_seed(0)
     x = torch.randn(50, 3)
     y = x @ torch.tensor([[1.0, 2.0], [0.5, -1.0], [0.0, 3.0]])
-    out, mixed = Mixing(Augment(mixup=1.0), 0, masked=False)(x, y)
+    out, mixed = MixupCutmix(Augmentation(mixup=1.0), 0, masked=False)(x, y)
     assert not torch.allclose(out, x)
     torch.testing.assert_close(mixed, out @ torch.tensor([[1.0, 2.0], [0.5, -1.0], [0.0, 3.0]]))
-    _, flat = Mixing(Augment(mixup=1.0), 0, masked=False)(x, y[:, 0])
+    _, flat = MixupCutmix(Augmentation(mixup=1.0), 0, masked=False)(x, y[:, 0])
     assert flat.shape == (50,)
 
 
@@ -88,7 +88,7 @@ def test_where_one_sequence_is_padding_the_other_stands_alone() -> None:
     lengths = torch.tensor([2, 5, 3])
     real = (torch.arange(6) < lengths[:, None]).float()[..., None]
     x = torch.cat([(1 + torch.rand(3, 6, 1)) * real, real], dim=-1)
-    out, _ = Mixing(Augment(mixup=1.0), 2, masked=True)(x, torch.tensor([0, 1, 0]))
+    out, _ = MixupCutmix(Augmentation(mixup=1.0), 2, masked=True)(x, torch.tensor([0, 1, 0]))
     longest = torch.maximum(lengths, lengths.roll(1))
     assert torch.equal(out[..., 1], (torch.arange(6) < longest[:, None]).float())
     assert (out[out[..., 1] == 0] == 0).all()
@@ -99,6 +99,6 @@ def test_where_one_sequence_is_padding_the_other_stands_alone() -> None:
 
 def test_a_batch_of_one_has_no_other_row() -> None:
     x, y = torch.randn(1, 1, 4, 4), torch.tensor([2])
-    out, soft = Mixing(Augment(mixup=1.0, cutmix=1.0), CLASSES, masked=False)(x, y)
+    out, soft = MixupCutmix(Augmentation(mixup=1.0, cutmix=1.0), CLASSES, masked=False)(x, y)
     assert torch.equal(out, x)
     assert torch.equal(soft, torch.tensor([[0.0, 0.0, 1.0, 0.0]]))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fivefold.config.augmentation import ANY, IMAGES, SEQUENCES, Augment
+from fivefold.config.augmentation import GENERAL_OPTIONS, IMAGE_OPTIONS, SEQUENCE_OPTIONS, Augmentation
 
 BAD: list[tuple[str, Any, str]] = [
     ("rotation", 181, "less than or equal to 180"),
@@ -38,25 +38,32 @@ BAD: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("key", "value", "rule"), BAD)
 def test_a_bad_value_is_refused(key: str, value: Any, rule: str) -> None:
     with pytest.raises(ValidationError, match=rule):
-        Augment.model_validate_json(json.dumps({key: value}))
+        Augmentation.model_validate_json(json.dumps({key: value}))
 
 
 def test_everything_is_off_unless_it_is_set() -> None:
-    augment = Augment.model_validate_json("{}")
-    assert not augment.active
-    assert augment.of_images == augment.of_sequences == augment.mixes == ()
+    augment = Augmentation.model_validate_json("{}")
+    assert not augment.is_active
+    assert augment.image_options == augment.sequence_options == augment.mixing_options == ()
 
 
-@pytest.mark.parametrize("name", [*IMAGES, *SEQUENCES, *ANY])
+@pytest.mark.parametrize("name", [*IMAGE_OPTIONS, *SEQUENCE_OPTIONS, *GENERAL_OPTIONS])
 def test_an_option_that_is_on_is_told(name: str) -> None:
-    field = Augment.model_fields[name].annotation
-    augment = Augment.model_validate({name: True if field is bool else field(1) / 2 if field is float else 1})
-    assert augment.active
-    assert augment.of_images == ((name,) if name in IMAGES else ())
-    assert augment.of_sequences == ((name,) if name in SEQUENCES else ())
-    assert augment.mixes == ((name,) if name in ("mixup", "cutmix") else ())
+    field = Augmentation.model_fields[name].annotation
+    augment = Augmentation.model_validate({name: True if field is bool else field(1) / 2 if field is float else 1})
+    assert augment.is_active
+    assert augment.image_options == ((name,) if name in IMAGE_OPTIONS else ())
+    assert augment.sequence_options == ((name,) if name in SEQUENCE_OPTIONS else ())
+    assert augment.mixing_options == ((name,) if name in ("mixup", "cutmix") else ())
 
 
 def test_every_key_is_an_option_or_belongs_to_one() -> None:
-    assert {*Augment.model_fields} == {*IMAGES, *SEQUENCES, *ANY, "fill", "constant", "erasing_area"}
-    assert all(field.description for field in Augment.model_fields.values())
+    assert {*Augmentation.model_fields} == {
+        *IMAGE_OPTIONS,
+        *SEQUENCE_OPTIONS,
+        *GENERAL_OPTIONS,
+        "fill",
+        "constant",
+        "erasing_area",
+    }
+    assert all(field.description for field in Augmentation.model_fields.values())

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fivefold.config.augmentation import Augment
-from fivefold.training.augmentation.sequences import Sequences, at, times
+from fivefold.config.augmentation import Augmentation
+from fivefold.training.augmentation.sequences import SequenceAugmentation, interpolate_steps, warp_times
 
 ALL = {"jitter": 0.3, "scaling": 0.2, "time_warp": 0.5}
 
@@ -25,7 +25,7 @@ def padded(lengths: list[int], longest: int, features: int = 2) -> Tensor:
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(9, 11))
 def test_padding_and_mask_stay(options: dict[str, Any], lengths: list[int], longest: int) -> None:
     x = padded(lengths, longest)
-    out = Sequences(Augment(**options), masked=True)(x)
+    out = SequenceAugmentation(Augmentation(**options), masked=True)(x)
     assert torch.equal(out[..., -1], x[..., -1])
     assert (out[x[..., -1] == 0] == 0).all()
     assert out.isfinite().all()
@@ -34,7 +34,7 @@ def test_padding_and_mask_stay(options: dict[str, Any], lengths: list[int], long
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6))
 def test_padding_does_not_change_what_a_warp_makes_of_steps(lengths: list[int]) -> None:
-    x, warp = padded(lengths, 9), Sequences(Augment(time_warp=0.5), masked=True)
+    x, warp = padded(lengths, 9), SequenceAugmentation(Augmentation(time_warp=0.5), masked=True)
     longer = torch.nn.functional.pad(x, (0, 0, 0, 5))
     outs = []
     for batch in (x, longer):
@@ -46,10 +46,10 @@ def test_padding_does_not_change_what_a_warp_makes_of_steps(lengths: list[int]) 
 def test_jitter_and_scaling_deviate_as_asked() -> None:
     torch.manual_seed(0)
     x = torch.full((400, 50, 3), 2.0)
-    noise = Sequences(Augment(jitter=0.3), masked=False)(x) - x
+    noise = SequenceAugmentation(Augmentation(jitter=0.3), masked=False)(x) - x
     assert abs(float(noise.std()) - 0.3) < 0.005
     assert abs(float(noise.mean())) < 0.005
-    factors = Sequences(Augment(scaling=0.1), masked=False)(x) / x
+    factors = SequenceAugmentation(Augmentation(scaling=0.1), masked=False)(x) / x
     torch.testing.assert_close(factors, factors[:, :1].expand_as(factors))
     assert abs(float(factors[:, 0].std()) - 0.1) < 0.01
     assert abs(float(factors.mean()) - 1) < 0.01
@@ -59,7 +59,7 @@ def test_jitter_and_scaling_deviate_as_asked() -> None:
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.floats(0.01, 5))
 def test_time_runs_forward_from_the_first_to_the_last_step(lengths: list[int], deviation: float) -> None:
     real = (torch.arange(40) < torch.tensor(lengths)[:, None]).float()
-    warped = times(real, deviation)
+    warped = warp_times(real, deviation)
     assert (warped[:, 0] == 0).all()
     for row, length in zip(warped, lengths, strict=True):
         steps = row[:length].double().diff()
@@ -75,30 +75,30 @@ def test_a_warp_bends_time_and_stronger_ones_more() -> None:
     bends = []
     for deviation in (0.01, 0.1, 0.5):
         torch.manual_seed(0)
-        bends.append(float((times(torch.ones(200, 100), deviation) - straight).abs().amax(1).mean()))
+        bends.append(float((warp_times(torch.ones(200, 100), deviation) - straight).abs().amax(1).mean()))
     assert 0 < bends[0] < bends[1] / 5 < bends[2] / 15
     assert 3 < bends[2] < 30
 
 
 def test_a_warp_is_smooth() -> None:
     torch.manual_seed(0)
-    speed = times(torch.ones(200, 500), 0.3).double().diff()
+    speed = warp_times(torch.ones(200, 500), 0.3).double().diff()
     assert float((speed[:, 1:] / speed[:, :-1] - 1).abs().max()) < 0.03  # 5 knots: 100 steps from one to the next
 
 
 def test_a_warped_line_is_its_warped_time() -> None:
     x = torch.arange(30.0).expand(5, 30)[..., None] * 2 + 1
     torch.manual_seed(0)
-    out = Sequences(Augment(time_warp=0.4), masked=False)(x)
+    out = SequenceAugmentation(Augmentation(time_warp=0.4), masked=False)(x)
     torch.manual_seed(0)
-    torch.testing.assert_close(out[..., 0], 2 * times(torch.ones(5, 30), 0.4) + 1)
+    torch.testing.assert_close(out[..., 0], 2 * warp_times(torch.ones(5, 30), 0.4) + 1)
 
 
 def test_between_steps_values_are_numpys() -> None:
     random = np.random.default_rng(0)
     values, places = random.normal(size=(4, 9, 2)), random.uniform(0, 8, (4, 15))
     places[:, :2] = [0, 8]
-    out = at(torch.from_numpy(values), torch.from_numpy(places))
+    out = interpolate_steps(torch.from_numpy(values), torch.from_numpy(places))
     for i in range(4):
         for j in range(2):
             np.testing.assert_allclose(out[i, :, j], np.interp(places[i], np.arange(9), values[i, :, j]))
@@ -107,4 +107,4 @@ def test_between_steps_values_are_numpys() -> None:
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_sequence_of_one_step(masked: bool) -> None:
     x = torch.ones(3, 1, 2)
-    assert torch.equal(Sequences(Augment(time_warp=1), masked)(x), x)
+    assert torch.equal(SequenceAugmentation(Augmentation(time_warp=1), masked)(x), x)

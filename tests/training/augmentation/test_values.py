@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from fivefold.config.augmentation import Augment
-from fivefold.training.augmentation.images import SLIMMEST, Erasing, Rescale, boxes
+from fivefold.config.augmentation import Augmentation
+from fivefold.training.augmentation.images import MIN_ASPECT_RATIO, RandomErasing, RandomRescale, random_boxes
 
 
 def test_an_image_is_rescaled_by_one_factor_in_its_range() -> None:
     x = torch.rand(500, 3, 4, 4) + 0.5
     torch.manual_seed(0)
-    factors = (Rescale(Augment(rescale=0.2))(x) / x).flatten(1)
+    factors = (RandomRescale(Augmentation(intensity_scale=0.2))(x) / x).flatten(1)
     torch.testing.assert_close(factors, factors[:, :1].expand_as(factors))
     low, high = factors.min(), factors.max()
     assert 0.8 <= low < 0.81
@@ -21,7 +21,7 @@ def test_an_image_is_rescaled_by_one_factor_in_its_range() -> None:
 def test_a_rectangle_becomes_the_mean_and_the_rest_stays() -> None:
     torch.manual_seed(0)
     x = torch.randn(300, 2, 20, 30)
-    out = Erasing(Augment(erasing=1, erasing_area=(0.1, 0.3)))(x)
+    out = RandomErasing(Augmentation(erasing=1, erasing_area=(0.1, 0.3)))(x)
     erased = out != x
     assert torch.equal(erased[:, 0], erased[:, 1])
     expected = x.mean((2, 3), keepdim=True).expand_as(x)
@@ -38,10 +38,10 @@ def test_a_rectangle_becomes_the_mean_and_the_rest_stays() -> None:
 def test_as_much_is_erased_as_was_asked(size: tuple[int, int], area: tuple[float, float]) -> None:
     torch.manual_seed(0)
     x = torch.randn(2000, 1, *size)
-    share = (Erasing(Augment(erasing=1, erasing_area=area))(x) != x).float().mean((1, 2, 3))
+    share = (RandomErasing(Augmentation(erasing=1, erasing_area=area))(x) != x).float().mean((1, 2, 3))
     assert abs(float(share.mean()) - sum(area) / 2) < 0.01
     # whole pixels: each side is off by half a pixel at most
-    slack = 0.5 * (1 / size[0] + 1 / size[1]) * (area[1] / SLIMMEST) ** 0.5 + 0.25 / (size[0] * size[1])
+    slack = 0.5 * (1 / size[0] + 1 / size[1]) * (area[1] / MIN_ASPECT_RATIO) ** 0.5 + 0.25 / (size[0] * size[1])
     assert area[0] - slack < share.min()
     assert share.max() < area[1] + slack
 
@@ -49,19 +49,19 @@ def test_as_much_is_erased_as_was_asked(size: tuple[int, int], area: tuple[float
 def test_the_asked_share_of_images_is_erased() -> None:
     torch.manual_seed(0)
     x = torch.randn(2000, 1, 12, 12)
-    touched = (Erasing(Augment(erasing=0.3))(x) != x).flatten(1).any(1)
+    touched = (RandomErasing(Augmentation(erasing=0.3))(x) != x).flatten(1).any(1)
     assert 540 < int(touched.sum()) < 660  # 600, deviation 20
 
 
 def test_boxes_of_no_and_of_all_area() -> None:
     area = torch.tensor([0.0, 1.0])
-    assert boxes(area, torch.ones(2), (5, 7)).flatten(1).sum(1).tolist() == [0, 35]
+    assert random_boxes(area, torch.ones(2), (5, 7)).flatten(1).sum(1).tolist() == [0, 35]
 
 
 def test_boxes_lie_anywhere() -> None:
     torch.manual_seed(0)
     n = 4000
-    placed = boxes(torch.full((n,), 0.25), torch.ones(n), (4, 4)) == 1
+    placed = random_boxes(torch.full((n,), 0.25), torch.ones(n), (4, 4)) == 1
     assert (placed.flatten(1).sum(1) == 4).all()
     corners = placed[:, [0, 0, 3, 3], [0, 3, 0, 3]].float().mean(0)
     np.testing.assert_allclose(corners, 1 / 9, atol=0.02)  # nine places for a square of two

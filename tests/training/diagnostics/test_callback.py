@@ -14,14 +14,14 @@ from torch import nn
 
 import fivefold.training.supervised
 from fivefold.config.models import Model
-from fivefold.config.training import Auto, Bce, CrossEntropy, Loss, Plain, Quantile
+from fivefold.config.training import AutoLoss, BCELoss, CrossEntropyLoss, LossConfig, MeanErrorLoss, QuantileLoss
 from fivefold.data.dataset import Array, Dataset
 from fivefold.data.schema import Schema
 from fivefold.errors import TrainingError
-from fivefold.models.losses import Objective
-from fivefold.preprocessing.pipeline import Chain
-from fivefold.training.diagnostics.causes import constant_loss, inputs_of
-from fivefold.training.fit import Fitted, fit
+from fivefold.models.losses import SupervisedLoss
+from fivefold.preprocessing.pipeline import Pipeline
+from fivefold.training.diagnostics.causes import compute_input_stats, constant_prediction_loss
+from fivefold.training.fit import FitResult, fit
 
 from ...conftest import dataset_of, schema_of
 from ..test_fit import InterruptedEpochError, interrupt_at
@@ -47,20 +47,20 @@ def trained(
     network: dict[str, Any] | None = None,
     on_epoch: Callable[[int, dict[str, float], bool], None] = lambda *_: None,
     **training: Any,
-) -> Fitted:
+) -> FitResult:
     tree = {
         "dataset": "d",
-        "uses": "none",
+        "depends_on": "none",
         "select": {"method": "none"},
         "network": {"family": "mlp", "hidden": [16], **(network or {})},
         "training": {"max_epochs": EPOCHS, "patience": 0, "checkpoint_seconds": 0, **training},
     }
     chosen = Model.model_validate_json(json.dumps(tree))
-    return fit("m", chosen, data, Chain("float64", ()), seed=1, checkpoints=folder, on_epoch=on_epoch)
+    return fit("m", chosen, data, Pipeline("float64", ()), seed=1, checkpoint_folder=folder, on_epoch=on_epoch)
 
 
-def rules(fitted: Fitted) -> list[str]:
-    return [finding.rule for finding in fitted.checkup.findings]
+def rules(fitted: FitResult) -> list[str]:
+    return [finding.rule for finding in fitted.diagnosis.findings]
 
 
 def optimizer(name: str, lr: float) -> dict[str, Any]:
@@ -71,13 +71,15 @@ def test_a_training_that_goes_well_is_left_in_peace(tmp_path: Path) -> None:
     chosen = {"optimizer": optimizer("adam", 0.03), "schedule": {"name": "one_cycle"}, "max_epochs": 30}
     fitted = trained(tmp_path, learnable(), **chosen)
     assert fitted.history["val/loss"].min() < 0.3
-    assert fitted.checkup.lines() == ["the doctor found nothing wrong"]
+    assert fitted.diagnosis.summary_lines() == ["the doctor found nothing wrong"]
 
 
 def test_a_rate_of_ten(tmp_path: Path) -> None:
     fitted = trained(tmp_path, learnable(), optimizer=optimizer("sgd", 10.0))
     assert rules(fitted) == ["rate_too_high"]
-    assert "lower training.optimizer.lr (now 10) or set training.gradient_clip" in fitted.checkup.lines()[0]
+    assert (
+        "lower training.optimizer.lr (now 10) or set training.gradient_clip_norm" in fitted.diagnosis.summary_lines()[0]
+    )
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
@@ -88,7 +90,7 @@ def test_a_rate_of_a_ten_millionth(tmp_path: Path, name: str) -> None:
 def test_input_in_the_ten_thousands(tmp_path: Path) -> None:
     fitted = trained(tmp_path, learnable(scale=1e4), optimizer=optimizer("adam", 0.003))
     assert rules(fitted) == ["input_not_scaled"]
-    assert "set datasets.d.normalize to standard" in fitted.checkup.lines()[0]
+    assert "set datasets.d.normalize to standard" in fitted.diagnosis.summary_lines()[0]
 
 
 def test_twenty_rows_and_a_wide_network(tmp_path: Path) -> None:
@@ -109,14 +111,14 @@ def test_units_that_never_fire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(fivefold.training.supervised, "build_network", dead)
     fitted = trained(tmp_path, learnable(), optimizer=optimizer("adam", 0.001))
     assert rules(fitted) == ["dead_units"]
-    assert "100% of the units of layers.2 are 0 for all rows" in fitted.checkup.lines()[0]
+    assert "100% of the units of layers.2 are 0 for all rows" in fitted.diagnosis.summary_lines()[0]
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "silu"])
 def test_weights_that_begin_at_0(tmp_path: Path, activation: str) -> None:
     network = {"init": "zero", "activation": activation}
     fitted = trained(tmp_path, learnable(), network=network, optimizer=optimizer("adam", 0.003))
-    (line,) = fitted.checkup.lines()
+    (line,) = fitted.diagnosis.summary_lines()
     assert "; try network.init " in line
 
 
@@ -125,7 +127,7 @@ def test_twelve_layers_of_sigmoids(tmp_path: Path, chosen: dict[str, Any]) -> No
     deep = {"hidden": [16] * 12, "activation": "sigmoid"}
     fitted = trained(tmp_path, learnable(), network=deep, optimizer=chosen)
     assert rules(fitted) == ["vanishing_gradients"]
-    first = [norms[0] for norms in fitted.checkup.measured["gradient"].values()]
+    first = [norms[0] for norms in fitted.diagnosis.measurements["gradient"].values()]
     assert all(before < after for before, after in pairwise(first))  # smaller layer by layer
 
 
@@ -143,10 +145,10 @@ def test_a_plain_cell_forgets_what_was_a_hundred_steps_ago(tmp_path: Path) -> No
     schema = schema_of((100, 2)).model_copy(update={"kind": "sequences", "features": ("value", "mark"), "columns": ()})
     data = dataset_of(schema, *(adding(n, 100, n) for n in (512, 400, 20)))
     cell = {"family": "rnn", "cell": "rnn", "hidden": [16], "init": "default"}
-    chosen = {"max_epochs": 5, "batch_size": 64, "gradient_clip": 1.0, "optimizer": optimizer("adam", 0.005)}
+    chosen = {"max_epochs": 5, "batch_size": 64, "gradient_clip_norm": 1.0, "optimizer": optimizer("adam", 0.005)}
     fitted = trained(tmp_path, data, network=cell, **chosen)
     assert rules(fitted) == ["vanishing_over_time"]
-    assert "network.cell lstm" in fitted.checkup.lines()[0]
+    assert "network.cell lstm" in fitted.diagnosis.summary_lines()[0]
 
 
 def test_a_loss_that_is_not_finite_carries_the_doctor_s_word(tmp_path: Path) -> None:
@@ -165,16 +167,20 @@ def test_a_resumed_training_has_all_that_was_measured(tmp_path: Path) -> None:
     with pytest.raises(InterruptedEpochError):
         trained(tmp_path / "parts", learnable(), on_epoch=lambda epoch, *_: interrupt_at(6)(epoch))
     resumed = trained(tmp_path / "parts", learnable())
-    assert resumed.resumed
-    assert resumed.checkup == whole.checkup
-    assert [*resumed.checkup.measured["gradient"]] == [*whole.checkup.measured["gradient"]] == ["layers.1", "layers.3"]
-    assert {len(v) for layers in whole.checkup.measured.values() for v in layers.values()} == {EPOCHS}
+    assert resumed.is_resumed
+    assert resumed.diagnosis == whole.diagnosis
+    assert (
+        [*resumed.diagnosis.measurements["gradient"]]
+        == [*whole.diagnosis.measurements["gradient"]]
+        == ["layers.1", "layers.3"]
+    )
+    assert {len(v) for layers in whole.diagnosis.measurements.values() for v in layers.values()} == {EPOCHS}
 
 
 def test_measures_are_told_with_each_epoch_and_stay_out_of_history(tmp_path: Path) -> None:
     told: list[dict[str, float]] = []
     fitted = trained(tmp_path, learnable(), on_epoch=lambda _, metrics, __: told.append(metrics))
-    measured = fitted.checkup.measured
+    measured = fitted.diagnosis.measurements
     assert [metrics["doctor/gradient/layers.1"] for metrics in told] == measured["gradient"]["layers.1"]
     assert [metrics["doctor/dead/layers.2"] for metrics in told] == measured["dead"]["layers.2"]
     assert not [column for column in fitted.history if column.startswith("doctor")]
@@ -182,7 +188,7 @@ def test_measures_are_told_with_each_epoch_and_stay_out_of_history(tmp_path: Pat
 
 def test_mixed_precision_measures_gradients_as_they_are(tmp_path: Path) -> None:
     plain, mixed = (
-        trained(tmp_path / precision, learnable(), precision=precision, max_epochs=1).checkup.measured["gradient"]
+        trained(tmp_path / precision, learnable(), precision=precision, max_epochs=1).diagnosis.measurements["gradient"]
         for precision in ("32", "16")
     )
     for layer, (norm,) in plain.items():
@@ -191,40 +197,42 @@ def test_mixed_precision_measures_gradients_as_they_are(tmp_path: Path) -> None:
 
 def test_nobody_looks_into_a_compiled_network(tmp_path: Path) -> None:
     fitted = trained(tmp_path, learnable(), compile=True, max_epochs=1)
-    assert fitted.checkup.measured["dead"] == {}
-    assert len(fitted.checkup.measured["gradient"]) == 2
+    assert fitted.diagnosis.measurements["dead"] == {}
+    assert len(fitted.diagnosis.measurements["gradient"]) == 2
 
 
 def test_a_constant_s_loss_is_that_of_scikit_learn() -> None:
     schema, truth = schema_of((3,), 3), torch.tensor([0, 0, 1, 2])
     train = torch.tensor([0] * 50 + [1] * 30 + [2] * 20)
-    objective = Objective(schema, CrossEntropy(name="cross_entropy"))
+    objective = SupervisedLoss(schema, CrossEntropyLoss(name="cross_entropy"))
     expected = log_loss(truth, [[0.5, 0.3, 0.2]] * 4)
-    assert constant_loss(objective, train, truth, balanced=False) == pytest.approx(expected, rel=1e-4)
-    assert constant_loss(objective, train, truth, balanced=True) == pytest.approx(np.log(3), rel=1e-4)
-    two = Objective(schema_of((3,), 2), Bce(name="bce"))
+    assert constant_prediction_loss(objective, train, truth, is_balanced=False) == pytest.approx(expected, rel=1e-4)
+    assert constant_prediction_loss(objective, train, truth, is_balanced=True) == pytest.approx(np.log(3), rel=1e-4)
+    two = SupervisedLoss(schema_of((3,), 2), BCELoss(name="bce"))
     seen = torch.tensor([0] * 3 + [1])
-    assert constant_loss(two, seen, seen, balanced=False) == pytest.approx(log_loss(seen, [0.25] * 4), rel=1e-3)
+    assert constant_prediction_loss(two, seen, seen, is_balanced=False) == pytest.approx(
+        log_loss(seen, [0.25] * 4), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(
     ("loss", "expected"),
     [
-        (Auto(name="auto"), 4.0),  # deviation 2 around 1
-        (Plain(name="mae"), 2.0),
-        (Quantile(name="quantile", levels=(0.25, 0.5, 0.75)), (0.5 + 1.0 + 0.5) / 3),
+        (AutoLoss(name="auto"), 4.0),  # deviation 2 around 1
+        (MeanErrorLoss(name="mae"), 2.0),
+        (QuantileLoss(name="quantile", quantiles=(0.25, 0.5, 0.75)), (0.5 + 1.0 + 0.5) / 3),
     ],
 )
-def test_a_constant_s_loss_of_values(loss: Loss, expected: float) -> None:
+def test_a_constant_s_loss_of_values(loss: LossConfig, expected: float) -> None:
     y = torch.tensor([-1.0, 3.0] * 50)[:, None]
-    objective = Objective(schema_of((3,)), loss)
+    objective = SupervisedLoss(schema_of((3,)), loss)
     # by hand: mean 1, median -1 or 3 alike; lower and upper quartile are the two values
-    assert constant_loss(objective, y, y, balanced=False) == pytest.approx(expected)
+    assert constant_prediction_loss(objective, y, y, is_balanced=False) == pytest.approx(expected)
 
 
 def inputs(schema: Schema, x: torch.Tensor, y: torch.Tensor) -> Any:
-    objective = Objective(schema, Auto(name="auto"))
-    return inputs_of(schema, ("age", "height", "weight"), (x, y), (x, y), objective, balanced=False)
+    objective = SupervisedLoss(schema, AutoLoss(name="auto"))
+    return compute_input_stats(schema, ("age", "height", "weight"), (x, y), (x, y), objective, is_balanced=False)
 
 
 def test_sizes_of_features_and_what_is_absent() -> None:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fivefold.config.networks.rnn import Cell, Rnn
-from fivefold.models.factory import Shape, build_network
+from fivefold.config.base import RecurrentCell
+from fivefold.config.networks.rnn import Rnn
+from fivefold.models.factory import InputSpec, build_network
 from fivefold.training.diagnostics import probe
-from fivefold.training.diagnostics.probe import LAYERS, Probe, activations_of, layers_of
+from fivefold.training.diagnostics.probe import MAX_LAYERS, Probe, find_activations, group_parameters
 
 from ...models.test_contract import STARTED, Case, features, network_of
 
@@ -27,10 +28,10 @@ def data() -> tuple[Tensor, Tensor]:
 
 
 def measured(network: nn.Module, x: Tensor, y: Tensor, *, lr: float = 0.1, inside: bool = True) -> dict[str, dict]:
-    looking = Probe(network, torch.optim.SGD(network.parameters(), lr=lr), inside=inside)
-    looking.arm()
+    looking = Probe(network, torch.optim.SGD(network.parameters(), lr=lr), probe_activations=inside)
+    looking.add_hooks()
     functional.mse_loss(network(x), y).backward()
-    looking.look()
+    looking.measure()
     looking.optimizer.step()
     return looking.read()
 
@@ -73,17 +74,17 @@ def test_dead_units_are_counted(activation: type[nn.Module]) -> None:
 def test_a_unit_behind_convolutions_is_a_channel() -> None:
     dense = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
     network = nn.Sequential(nn.Conv1d(2, 6, 1), nn.BatchNorm1d(6), nn.ReLU(), dense)
-    assert {name: axis for name, (_, axis) in activations_of(network).items()} == {"2": 1, "3.1": -1}
+    assert {name: axis for name, (_, axis) in find_activations(network).items()} == {"2": 1, "3.1": -1}
 
 
 def test_a_batch_in_parts_is_one_batch() -> None:
     network, (x, y) = small(), data()
     whole = measured(copy.deepcopy(network), x, y)
     looking = Probe(network, torch.optim.SGD(network.parameters(), lr=0.1))
-    looking.arm()
+    looking.add_hooks()
     for rows, truth in ((x[:4], y[:4]), (x[4:8], y[4:8]), (x[8:], y[8:])):
         (functional.mse_loss(network(rows), truth) / 3).backward()
-    looking.look()
+    looking.measure()
     looking.optimizer.step()
     parts = looking.read()
     assert parts["dead"] == whole["dead"]
@@ -105,18 +106,18 @@ def test_one_activation_in_two_places_is_two() -> None:
         network.first.bias[:2] = network.last.bias[:1] = -100.0
         network.first.bias[2:] = network.last.bias[1:] = 10.0
     looking = Probe(network, torch.optim.SGD(network.parameters(), lr=0.1))
-    looking.arm()
+    looking.add_hooks()
     for rows, truth in ((x[:4], y[:4]), (x[4:], y[4:])):
         functional.mse_loss(network(rows), truth.expand(-1, 4)).backward()
-    looking.look()
+    looking.measure()
     assert looking.read()["dead"] == {"activation": 0.25}
 
 
 def test_layers_between_the_first_and_the_last_are_left_out_evenly() -> None:
     deep = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.ReLU()) for _ in range(40)))
-    for names, last in ((layers_of(deep), "39.0"), (activations_of(deep), "39.2")):
+    for names, last in ((group_parameters(deep), "39.0"), (find_activations(deep), "39.2")):
         depths = [int(name.partition(".")[0]) for name in names]
-        assert len(depths) == LAYERS
+        assert len(depths) == MAX_LAYERS
         assert (next(iter(names))[0], [*names][-1]) == ("0", last)
         assert set(np.diff(depths)) <= {4, 5}
 
@@ -154,10 +155,10 @@ def test_a_step_that_is_looked_at_is_the_step(case: Case) -> None:
         n.train()
         torch.manual_seed(3)
         if n is network:
-            looking.arm()
+            looking.add_hooks()
         n(x).square().mean().backward()
         if n is network:
-            looking.look()
+            looking.measure()
         optimizer.step()
     found = looking.read()
     assert all(torch.equal(one, other) for one, other in zip(network.parameters(), again.parameters(), strict=True))
@@ -168,9 +169,9 @@ def test_a_step_that_is_looked_at_is_the_step(case: Case) -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
-def test_how_far_back_a_cell_s_gradient_reaches(cell: Cell) -> None:
+def test_how_far_back_a_cell_s_gradient_reaches(cell: RecurrentCell) -> None:
     torch.manual_seed(0)
-    network = build_network(Rnn(family="rnn", cell=cell, hidden=(4,)), Shape((30, 2), 1))
+    network = build_network(Rnn(family="rnn", cell=cell, hidden=(4,)), InputSpec((30, 2), 1))
     x, y = torch.randn(8, 30, 2), torch.randn(8, 1)
     found = measured(copy.deepcopy(network), x, y)["reach"]
     seen = x.clone().requires_grad_()
@@ -182,4 +183,4 @@ def test_how_far_back_a_cell_s_gradient_reaches(cell: Cell) -> None:
 
 def test_a_parametrized_layer_goes_by_its_own_name() -> None:
     network = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 1))
-    assert {name: len(own) for name, own in layers_of(network).items()} == {"0": 2, "2": 2}
+    assert {name: len(own) for name, own in group_parameters(network).items()} == {"0": 2, "2": 2}

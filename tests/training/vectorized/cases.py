@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from fivefold.config.models import Model
-from fivefold.data.dataset import Dataset, Records
+from fivefold.data.dataset import Dataset, Split
 from fivefold.data.schema import Schema
-from fivefold.preprocessing.pipeline import Chain, Step
+from fivefold.preprocessing.pipeline import Pipeline, Step
 from fivefold.training.vectorized.job import Job
 
 MLP: dict[str, Any] = {"family": "mlp", "hidden": [16, 8]}
 AUTOENCODER: dict[str, Any] = {"family": "autoencoder", "hidden": [8], "latent": 3}
-CONVOLUTIONS: dict[str, Any] = {"family": "cnn", "design": "stack", "channels": [4], "dense": [8]}
-PLAIN = Chain("float64", ()).then(Step("affine", {"shift": np.zeros(5), "scale": np.ones(5)}))
-PIXELS = Chain("float32", ()).then(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
+CONVOLUTIONS: dict[str, Any] = {"family": "cnn", "architecture": "stack", "channels": [4], "dense": [8]}
+PLAIN = Pipeline("float64", ()).with_steps(Step("affine", {"shift": np.zeros(5), "scale": np.ones(5)}))
+PIXELS = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
 
 
 def dataset(classes: int, rows: int, seed: int, *, side: int = 0) -> Dataset:
@@ -35,7 +35,7 @@ def dataset(classes: int, rows: int, seed: int, *, side: int = 0) -> Dataset:
         classes=tuple(map(str, range(classes))),
         values=() if classes else ("t",),
     )
-    records = Records(x, np.digitize(value, edges) if classes else 100 * value, np.arange(n))
+    records = Split(x, np.digitize(value, edges) if classes else 100 * value, np.arange(n))
     spans = ((0, rows), (rows, rows + 20 + seed), (rows + 20 + seed, n))
     return Dataset(schema, *(records.take(np.arange(*span)) for span in spans))
 
@@ -43,7 +43,7 @@ def dataset(classes: int, rows: int, seed: int, *, side: int = 0) -> Dataset:
 def model(network: dict[str, Any], **training: Any) -> Model:
     """A block of params.yaml."""
     given = {"max_epochs": 4, "patience": 0, "batch_size": 16, "accelerator": "cpu"} | training
-    tree = {"dataset": "d", "uses": "none", "select": {"method": "none"}, "network": network, "training": given}
+    tree = {"dataset": "d", "depends_on": "none", "select": {"method": "none"}, "network": network, "training": given}
     return Model.model_validate_json(json.dumps(tree))
 
 

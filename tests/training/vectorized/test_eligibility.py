@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fivefold.data.schema import Further
+from fivefold.data.schema import ExtraTarget
 from fivefold.errors import ParamsError, TrainingError
 from fivefold.preprocessing.pipeline import Step
-from fivefold.training.vectorized.eligibility import why_not
-from fivefold.training.vectorized.fit import fit_stack
+from fivefold.training.vectorized.eligibility import ineligible_reason
+from fivefold.training.vectorized.fit import fit_vectorized
 from fivefold.training.vectorized.job import Job
 
 from .cases import AUTOENCODER, CONVOLUTIONS, MLP, PIXELS, PLAIN, dataset, job, model
@@ -18,20 +18,20 @@ from .cases import AUTOENCODER, CONVOLUTIONS, MLP, PIXELS, PLAIN, dataset, job, 
 TRAINING: dict[str, dict[str, Any]] = {
     "training.optimizer is rmsprop": {"optimizer": {"name": "rmsprop", "lr": 0.01}},
     "training.optimizer is nadam": {"optimizer": {"name": "nadam", "lr": 0.01}},
-    "training.imbalance is sampling": {"imbalance": "sampling"},
+    "training.class_balance is sampling": {"class_balance": "sampling"},
     "training.precision is bf16": {"precision": "bf16"},
-    "training.start is used": {"start": {"model": "other"}},
+    "training.pretrained is used": {"start": {"model": "other"}},
     "training.augment is used": {"augment": {"mixup": 0.2}},
-    "training.accumulate is used": {"accumulate": 2},
-    "training.ema is used": {"ema": 0.9},
+    "training.accumulate_grad_batches is used": {"accumulate_grad_batches": 2},
+    "training.ema_decay is used": {"ema_decay": 0.9},
     "training.compile is used": {"compile": True},
     "training.devices is used": {"devices": 2},
 }
 NETWORKS: dict[str, dict[str, Any]] = {
-    "network.design is conv": AUTOENCODER | {"design": "conv"},
+    "network.architecture is conv": AUTOENCODER | {"architecture": "conv"},
     "network.variant is sparse": AUTOENCODER | {"variant": {"name": "sparse"}},
     "network.variant is variational": AUTOENCODER | {"variant": {"name": "variational"}},
-    "network.family is cnn, design fcn": {"family": "cnn", "design": "fcn"},
+    "network.family is cnn, design fcn": {"family": "cnn", "architecture": "fcn"},
     "network.norm is batch": CONVOLUTIONS | {"norm": "batch"},
     "network.pool is average": CONVOLUTIONS | {"pool": "average"},
     "network.head is global": CONVOLUTIONS | {"head": "global"},
@@ -54,45 +54,48 @@ def test_what_jobs_may_each_have_of_their_own() -> None:
         "optimizer": {"name": "adam", "lr": 0.5, "weight_decay": 0.1, "beta1": 0.8},
         "patience": 3,
         "keep": "last",
-        "gradient_clip": 1.0,
+        "gradient_clip_norm": 1.0,
         "l1": 0.1,
     }
-    assert why_not([job(), job(MLP | {"dropout": 0.5}, rows=33, seed=4, **own)]) == ""
+    assert ineligible_reason([job(), job(MLP | {"dropout": 0.5}, rows=33, seed=4, **own)]) == ""
 
 
 @pytest.mark.parametrize("reason", TRAINING)
 def test_of_training(reason: str) -> None:
-    assert why_not([job(), job(**TRAINING[reason])]) == reason
+    assert ineligible_reason([job(), job(**TRAINING[reason])]) == reason
 
 
 @pytest.mark.parametrize("reason", NETWORKS)
 def test_of_networks(reason: str) -> None:
-    assert why_not([job(NETWORKS[reason])]) == reason
+    assert ineligible_reason([job(NETWORKS[reason])]) == reason
 
 
 @pytest.mark.parametrize("reason", DIFFERENT)
 def test_differences(reason: str) -> None:
     network, training = DIFFERENT[reason]
-    assert why_not([job(), job(network, **training)]) == reason
+    assert ineligible_reason([job(), job(network, **training)]) == reason
 
 
 def test_of_data() -> None:
     one = job()
-    several = one.dataset.schema.model_copy(update={"also": (Further(name="u"),)})
-    assert why_not([replace(one, dataset=replace(one.dataset, schema=several))]) == "the dataset has several targets"
-    fewer = PLAIN.then(Step("take", {"index": np.arange(2)}))
-    assert why_not([one, replace(one, chain=fewer)]) == "jobs differ in the shape of features"
-    assert why_not([job(classes=2), job(classes=3)]) == "jobs differ in the number of outputs"
-    assert why_not([]) == "there are none"
+    several = one.dataset.schema.model_copy(update={"also": (ExtraTarget(name="u"),)})
+    assert (
+        ineligible_reason([replace(one, dataset=replace(one.dataset, schema=several))])
+        == "the dataset has several targets"
+    )
+    fewer = PLAIN.with_steps(Step("take", {"index": np.arange(2)}))
+    assert ineligible_reason([one, replace(one, pipeline=fewer)]) == "jobs differ in the shape of features"
+    assert ineligible_reason([job(classes=2), job(classes=3)]) == "jobs differ in the number of outputs"
+    assert ineligible_reason([]) == "there are none"
 
 
 def test_what_cannot_be_stacked_is_not_trained() -> None:
     with pytest.raises(TrainingError, match=r"^m: jobs .* alike, but training\.ema is used; train them one by one$"):
-        fit_stack("m", [job(ema=0.5)], lambda *_: ())
+        fit_vectorized("m", [job(ema=0.5)], lambda *_: ())
 
 
 def test_a_network_that_does_not_fit_is_said_of_its_model() -> None:
     deep = Job(model(CONVOLUTIONS | {"channels": [4, 4, 4]}), dataset(3, 20, 0, side=5), PIXELS, 0)
-    assert why_not([deep]) == ""
+    assert ineligible_reason([deep]) == ""
     with pytest.raises(ParamsError, match=r"^models\.m\.network\.channels may hold 2 stages"):
-        fit_stack("m", [deep], lambda *_: ())
+        fit_vectorized("m", [deep], lambda *_: ())

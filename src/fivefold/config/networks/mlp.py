@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..base import Activation, Init, Strict
+from ..base import Activation, Initialization, StrictModel
 
 
-class Mlp(Strict):
+class Mlp(StrictModel):
     """Dense layers, each followed by norm, activation and dropout; then one dense layer without."""
 
     family: Literal["mlp"]
@@ -23,8 +23,8 @@ class Mlp(Strict):
         description="from the second hidden layer on, add a layer's input to its output (He et al. 2016), through a"
         " dense layer without bias where their widths differ",
     )
-    init: Init = "xavier"
-    embedding: int | None = Field(
+    init: Initialization = "xavier"
+    embedding_dim: int | None = Field(
         default=None,
         gt=0,
         description="numbers that stand for a token of text or a category of a table; left out: 64 for text, and"

@@ -2,87 +2,105 @@
 
 from collections.abc import Iterator, Mapping
 
-from ..datasets import Dataset
-from ..models import NOTHING, Model
-from ..networks.autoencoder import Autoencoder, Generate
+from ..datasets import DatasetConfig
+from ..models import NO_MODEL, Model
+from ..networks.autoencoder import Autoencoder, GenerationMode
 from ..networks.cyclegan import Cyclegan
 from ..networks.gan import Gan
-from ..selection import Encoded
+from ..selection import EncoderSelection
 
-NO_CLASSIFIERS = ("autoencoder", "gan", "cyclegan")
+NON_CLASSIFIER_FAMILIES = ("autoencoder", "gan", "cyclegan")
 """Families that tell no classes."""
 
 
-def conflicts_of_uses(
-    name: str, model: Model, dataset: Dataset, models: Mapping[str, Model]
+def check_dependencies(
+    name: str, model: Model, dataset: DatasetConfig, models: Mapping[str, Model]
 ) -> Iterator[tuple[str, str]]:
     """Yield each key of a model, and why it cannot use what it names, or needs to name what it uses."""
-    if name == NOTHING:
-        yield "uses", f"{NOTHING} is what `uses` says for no model, so no model can have that name; rename it"
-    if model.lender is None:
-        if isinstance(model.select, Encoded):
-            yield "uses", "select.method autoencoder takes a model's encoder, but it names none; name an autoencoder"
+    if name == NO_MODEL:
+        yield "depends_on", f"{NO_MODEL} is what `uses` says for no model, so no model can have that name; rename it"
+    if model.source_model is None:
+        if isinstance(model.select, EncoderSelection):
+            yield (
+                "depends_on",
+                "select.method autoencoder takes a model's encoder, but it names none; name an autoencoder",
+            )
         return
-    if model.lender not in models:
-        yield "uses", f"must name a model, or {NOTHING}, but is {model.uses!r}; params.yaml has {', '.join(models)}"
-    elif name in (behind := _behind(name, models)):
+    if model.source_model not in models:
+        yield (
+            "depends_on",
+            f"must name a model, or {NO_MODEL}, but is {model.depends_on!r}; params.yaml has {', '.join(models)}",
+        )
+    elif name in (behind := _dependency_chain(name, models)):
         way = " uses ".join([name, *behind[: behind.index(name) + 1]])
-        yield "uses", f"a model must not wait for itself, but {way}; set one to {NOTHING}"
-    elif isinstance(model.select, Encoded):
-        yield from _of_encoder(model, models[model.lender])
-    elif _makes_records(model, dataset):
-        yield from _of_judge(model, dataset, models[model.lender])
+        yield "depends_on", f"a model must not wait for itself, but {way}; set one to {NO_MODEL}"
+    elif isinstance(model.select, EncoderSelection):
+        yield from _check_encoder(model, models[model.source_model])
+    elif _generates_samples(model, dataset):
+        yield from _check_reference(model, dataset, models[model.source_model])
     else:
         yield (
-            "uses",
+            "depends_on",
             "an encoder is used by select {method: autoencoder}, and a judge by what makes records: a gan, or an"
-            f" autoencoder for generation; {name} is neither, so set it to {NOTHING}",
+            f" autoencoder for generation; {name} is neither, so set it to {NO_MODEL}",
         )
 
 
-def _makes_records(model: Model, dataset: Dataset) -> bool:
+def _generates_samples(model: Model, dataset: DatasetConfig) -> bool:
     """Say whether a model makes records that a classifier can compare with real ones."""
     match model.network:
-        case Autoencoder(purpose=Generate()):
+        case Autoencoder(mode=GenerationMode()):
             return dataset.kind == "images"
         case Gan() | Cyclegan():
             return True
     return False
 
 
-def _behind(name: str, models: Mapping[str, Model]) -> list[str]:
+def _dependency_chain(name: str, models: Mapping[str, Model]) -> list[str]:
     """Return the model that one uses, the one that this uses, and so on, up to the first that comes again."""
     found: list[str] = []
-    while name in models and (lender := models[name].lender) is not None and lender not in found:
+    while name in models and (lender := models[name].source_model) is not None and lender not in found:
         found.append(lender)
         name = lender
     return found
 
 
-def _of_encoder(model: Model, other: Model) -> Iterator[tuple[str, str]]:
-    if not isinstance(other.network, Autoencoder):
-        yield "uses", f"must name an autoencoder, but {model.uses} is of family {other.network.family}; name another"
-    elif other.network.design == "recurrent":
-        yield "uses", f"{model.uses} is recurrent, and only dense and conv encoders can be used; name another"
-    if other.dataset != model.dataset:
+def _check_encoder(model: Model, dependency: Model) -> Iterator[tuple[str, str]]:
+    if not isinstance(dependency.network, Autoencoder):
         yield (
-            "uses",
-            f"must name an autoencoder of {model.dataset}, but {model.uses} is of {other.dataset}; name another",
+            "depends_on",
+            f"must name an autoencoder, but {model.depends_on} is of family {dependency.network.family}; name another",
+        )
+    elif dependency.network.architecture == "recurrent":
+        yield (
+            "depends_on",
+            f"{model.depends_on} is recurrent, and only dense and conv encoders can be used; name another",
+        )
+    if dependency.dataset != model.dataset:
+        yield (
+            "depends_on",
+            f"must name an autoencoder of {model.dataset}, but {model.depends_on} is of {dependency.dataset}; name another",
         )
 
 
-def _of_judge(model: Model, dataset: Dataset, other: Model) -> Iterator[tuple[str, str]]:
+def _check_reference(model: Model, dataset: DatasetConfig, dependency: Model) -> Iterator[tuple[str, str]]:
     if dataset.task == "unsupervised":
         yield (
-            "uses",
-            f"a judge must be a classifier of {model.dataset}, but its task is unsupervised; set it to {NOTHING}",
+            "depends_on",
+            f"a judge must be a classifier of {model.dataset}, but its task is unsupervised; set it to {NO_MODEL}",
         )
-    elif other.network.family in NO_CLASSIFIERS:
+    elif dependency.network.family in NON_CLASSIFIER_FAMILIES:
         yield (
-            "uses",
-            f"a judge must be a classifier, but {model.uses} is of family {other.network.family}; name another",
+            "depends_on",
+            f"a judge must be a classifier, but {model.depends_on} is of family {dependency.network.family}; name another",
         )
-    elif other.dataset != model.dataset:
-        yield "uses", f"a judge must be of {model.dataset}, but {model.uses} is of {other.dataset}; name another"
+    elif dependency.dataset != model.dataset:
+        yield (
+            "depends_on",
+            f"a judge must be of {model.dataset}, but {model.depends_on} is of {dependency.dataset}; name another",
+        )
     elif dataset.task != "classification":
-        yield "uses", f"a judge must be a classifier, but {model.uses} tells values; name another, or {NOTHING}"
+        yield (
+            "depends_on",
+            f"a judge must be a classifier, but {model.depends_on} tells values; name another, or {NO_MODEL}",
+        )

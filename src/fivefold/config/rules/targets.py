@@ -5,33 +5,39 @@ What cannot be where nothing is to be predicted.
 
 from collections.abc import Iterator
 
-from ..datasets import Dataset, Table
+from ..datasets import DatasetConfig, Table
 from ..models import Model
-from ..training import Fixed, Training
+from ..training import FixedWeights, Training
 
 
-def conflicts_of_also(dataset: Table) -> Iterator[tuple[str, str]]:
+def check_extra_targets(dataset: Table) -> Iterator[tuple[str, str]]:
     """Yield each key of a table, and why it cannot be together with the targets under `also`."""
     taken = {dataset.target: "target", getattr(dataset.split, "column", ""): "split.column"}
     taken |= dict.fromkeys(dataset.drop, "drop")
-    for name in sorted(set(dataset.also) & set(taken)):
-        yield f"also.{name}", f"a column has one part to play, but `{taken[name]}` names it too; take one of them out"
+    for name in sorted(set(dataset.extra_targets) & set(taken)):
+        yield (
+            f"extra_targets.{name}",
+            f"a column has one part to play, but `{taken[name]}` names it too; take one of them out",
+        )
 
 
-def conflicts_of_tasks(training: Training, dataset: Dataset) -> Iterator[tuple[str, str]]:
+def check_loss_weights(training: Training, dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
     """Yield each key of a training, and why it cannot be with as many targets as the dataset has."""
-    tasks = training.tasks
-    if not isinstance(dataset, Table) or not dataset.also:
-        if tasks != Fixed(name="fixed"):
-            yield "tasks", "weights are of several targets, but the dataset has one; leave it out, or set `also` there"
+    tasks = training.loss_weights
+    if not isinstance(dataset, Table) or not dataset.extra_targets:
+        if tasks != FixedWeights(name="fixed"):
+            yield (
+                "loss_weights",
+                "weights are of several targets, but the dataset has one; leave it out, or set `also` there",
+            )
         return
     if training.loss.name in ("bce", "quantile"):
-        rest = ", ".join(dataset.also)
+        rest = ", ".join(dataset.extra_targets)
         yield "loss.name", f"{training.loss.name} tells one target, but {rest} are to be told too; choose auto"
-    if training.augment.mixes:
-        yield f"augment.{training.augment.mixes[0]}", "several targets cannot be blended; leave it out"
-    if isinstance(tasks, Fixed):
-        names = (dataset.target, *dataset.also)
+    if training.augment.mixing_options:
+        yield f"augment.{training.augment.mixing_options[0]}", "several targets cannot be blended; leave it out"
+    if isinstance(tasks, FixedWeights):
+        names = (dataset.target, *dataset.extra_targets)
         for name in tasks.weights:
             if name not in names:
                 yield f"tasks.weights.{name}", f"no target has this name; choose of {', '.join(names)}"
@@ -39,14 +45,14 @@ def conflicts_of_tasks(training: Training, dataset: Dataset) -> Iterator[tuple[s
             yield "tasks.weights", "one target must count at least, but all weights are 0; raise one"
 
 
-WITHOUT = ("autoencoder", "gan")
+UNSUPERVISED_FAMILIES = ("autoencoder", "gan")
 """Families that learn from records alone."""
 
-BLIND = ("none", "variance", "pca", "autoencoder")
+UNSUPERVISED_SELECTIONS = ("none", "variance", "pca", "autoencoder")
 """Selections that look at no target."""
 
 
-def conflicts_of_target(dataset: Dataset) -> Iterator[tuple[str, str]]:
+def check_target(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
     """Yield each key of a dataset that names a target where there is none, or names none where there is one."""
     if dataset.task != "unsupervised":
         if isinstance(dataset, Table) and not dataset.target:
@@ -57,20 +63,20 @@ def conflicts_of_target(dataset: Dataset) -> Iterator[tuple[str, str]]:
         return
     named = {"target": "target" in dataset.model_fields_set}
     if isinstance(dataset, Table):
-        named |= {"also": bool(dataset.also), "missing.target": dataset.missing.target != "error"}
+        named |= {"extra_targets": bool(dataset.extra_targets), "missing.target": dataset.missing.target != "error"}
     for key in (key for key, there in named.items() if there):
         yield key, "an unsupervised task has no target; leave it out, or choose classification or regression"
 
 
-def conflicts_of_learner(model: Model, dataset: Dataset) -> Iterator[tuple[str, str]]:
+def check_unsupervised_model(model: Model, dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
     """Yield each key of a model that asks for a target, and why its dataset cannot give one."""
     if dataset.task != "unsupervised":
         return
     none = f"but {model.dataset} has none, since its task is unsupervised"
-    if model.network.family not in WITHOUT:
+    if model.network.family not in UNSUPERVISED_FAMILIES:
         yield (
             "network.family",
-            f"{model.network.family} learns a target, {none}; choose {' or '.join(WITHOUT)}, or set task and target",
+            f"{model.network.family} learns a target, {none}; choose {' or '.join(UNSUPERVISED_FAMILIES)}, or set task and target",
         )
-    elif model.select.method not in BLIND:
+    elif model.select.method not in UNSUPERVISED_SELECTIONS:
         yield "select.method", f"{model.select.method} looks at a target, {none}; choose none"

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...config.base import Rule
-from ...config.datasets import Column
-from ...errors import DataError, shown
-from ..dataset import SPLITS, Array, Keys, Parts
-from ..schema import ColumnType, Finding
-from ..splitting import suffice
-from .types import parse
+from ...config.base import CheckRule
+from ...config.datasets import ColumnOptions
+from ...errors import DataError, format_value
+from ..dataset import SPLITS, Array, SplitIndices, SplitKeys
+from ..schema import CheckResult, ColumnType
+from ..splitting import require_enough_rows
+from .types import parse_cells
 
-PARTS = {
+SPLIT_ALIASES = {
     "train": "train",
     "training": "train",
     "validation": "validation",
@@ -31,20 +31,20 @@ PARTS = {
 }
 
 
-def given_parts(values: pd.Series, origin: object) -> Array:
+def parse_predefined_split(values: pd.Series, origin: object) -> Array:
     """Return train, validation or test for each row, as the source says it.
 
     Raises:
         DataError: a row says something else, or there is no training or test row.
     """
     codes, words = pd.factorize(values, use_na_sentinel=False)
-    known = pd.Series([PARTS.get(str(word).strip().lower()) for word in words], dtype=object)
+    known = pd.Series([SPLIT_ALIASES.get(str(word).strip().lower()) for word in words], dtype=object)
     parts = known.take(codes).reset_index(drop=True)
     if parts.isna().any():
         row = int(np.flatnonzero(parts.isna().to_numpy())[0])
         raise DataError(
             f"{origin}: column {values.name!r} must say train, validation or test, but row {values.index[row] + 1} says"
-            f" {shown(values.iloc[row])}; mend it, or split another way"
+            f" {format_value(values.iloc[row])}; mend it, or split another way"
         )
     for part in ("train", "test"):
         if part not in set(parts):
@@ -54,7 +54,7 @@ def given_parts(values: pd.Series, origin: object) -> Array:
     return np.asarray(parts)
 
 
-def groups_of(values: pd.Series, origin: object) -> Array:
+def encode_groups(values: pd.Series, origin: object) -> Array:
     """Return a number for each row, the same for rows of one group; a `DataError` names the first without one."""
     gaps = np.flatnonzero(values.isna().to_numpy())
     if len(gaps):
@@ -65,58 +65,62 @@ def groups_of(values: pd.Series, origin: object) -> Array:
     return np.asarray(pd.factorize(values)[0])
 
 
-def repeats(frame: pd.DataFrame, names: Sequence[str], rows: Array, parts: Parts) -> Array:
+def duplicated(frame: pd.DataFrame, names: Sequence[str], rows: Array, indices: SplitIndices) -> Array:
     """Return (n,) which rows repeat another in the columns `names`: no training row does for a held-out one.
 
     rows: (n,) positions in the frame of the rows that `parts` speaks of.
     """
-    order = np.concatenate([parts[name] for name in SPLITS])  # of equal rows the first stays: a training row, if any
+    order = np.concatenate([indices[name] for name in SPLITS])  # of equal rows the first stays: a training row, if any
     codes = frame.groupby(list(names), sort=False, dropna=False).ngroup().to_numpy()[rows]
     found = np.zeros(len(rows), bool)
     found[order] = pd.Series(codes[order]).duplicated()
     return found
 
 
-def leave_out(
-    parts: Parts, out: Array, keys: Keys, rule: Rule, source: Path, remedy: str
-) -> tuple[Parts, tuple[Finding, ...]]:
+def drop_rows(
+    indices: SplitIndices, mask: Array, keys: SplitKeys, rule: CheckRule, source: Path, remedy: str
+) -> tuple[SplitIndices, tuple[CheckResult, ...]]:
     """Return the sets without the rows of which `out` (n,) says so, and how many those are.
 
     Raises:
         DataError: too few rows are left; says `remedy`.
     """
-    left = {name: index[~out[index]] for name, index in parts.items()}
-    drawn = {name: index for name, index in left.items() if len(parts[name])}
-    counts = {name: len(parts[name]) - len(left[name]) for name in SPLITS}
+    left = {name: index[~mask[index]] for name, index in indices.items()}
+    drawn = {name: index for name, index in left.items() if len(indices[name])}
+    counts = {name: len(indices[name]) - len(left[name]) for name in SPLITS}
     if not any(counts.values()):
-        return parts, ()
+        return indices, ()
     for name, index in drawn.items():
         if not len(index):
             raise DataError(f"{source}: `{rule}: drop` leaves no row of the {name} set; {remedy}")
-    suffice(keys, drawn)
+    require_enough_rows(keys, drawn)
     each = ", ".join(f"{count} {name}" for name, count in counts.items())
     text = f"`{rule}: drop` leaves out {sum(counts.values())} rows: {each}"
-    return left, (Finding(rule=rule, level="note", text=text),)
+    return left, (CheckResult(rule=rule, level="note", message=text),)
 
 
-Kinds = Mapping[str, tuple[ColumnType, Sequence[str]]]
+ColumnTypes = Mapping[str, tuple[ColumnType, Sequence[str]]]
 """Type of each column, and the order of its values."""
 
 
-def validate(frame: pd.DataFrame, kinds: Kinds, said: Mapping[str, Column], source: Path) -> None:
+def validate_columns(
+    frame: pd.DataFrame, column_types: ColumnTypes, configs: Mapping[str, ColumnOptions], source: Path
+) -> None:
     """Check `min`, `max` and `values` of columns; a gap is allowed.
 
     Raises:
         DataError: a cell breaks them; names the first, and how many there are. Or a column of words has a `min`.
     """
-    bound = {name: c for name, c in said.items() if c.min is not None or c.max is not None or c.values}
+    bound = {name: c for name, c in configs.items() if c.min is not None or c.max is not None or c.allowed_values}
     if not bound:
         return
     import pandera.pandas as pa  # a second, paid only where there is something to check
     from pandera.errors import SchemaErrors
 
-    schema = {name: pa.Column(nullable=True, checks=_checks(name, *kinds[name], bound[name])) for name in bound}
-    cells = pd.DataFrame({name: parse(frame[name], *kinds[name])[0] for name in bound})
+    schema = {
+        name: pa.Column(nullable=True, checks=_pandera_checks(name, *column_types[name], bound[name])) for name in bound
+    }
+    cells = pd.DataFrame({name: parse_cells(frame[name], *column_types[name])[0] for name in bound})
     try:
         pa.DataFrameSchema(schema).validate(cells, lazy=True)
     except SchemaErrors as errors:
@@ -124,20 +128,22 @@ def validate(frame: pd.DataFrame, kinds: Kinds, said: Mapping[str, Column], sour
         cell = frame[first["column"]].iloc[int(first["index"])]
         raise DataError(
             f"{source}: column {first['column']!r} must be {first['check']}, but row {first['index'] + 1} holds"
-            f" {shown(cell)} ({len(errors.failure_cases)} such cells); clean it, or mend `columns` in params.yaml"
+            f" {format_value(cell)} ({len(errors.failure_cases)} such cells); clean it, or mend `columns` in params.yaml"
         ) from None
 
 
-def _checks(name: str, kind: ColumnType, order: Sequence[str], c: Column) -> list[Any]:
+def _pandera_checks(name: str, kind: ColumnType, categories: Sequence[str], config: ColumnOptions) -> list[Any]:
     import pandera.pandas as pa
 
-    if kind != "numeric" and (c.min is not None or c.max is not None):
+    if kind != "numeric" and (config.min is not None or config.max is not None):
         raise DataError(f"column {name!r} must be numeric to have a `min` or `max`, but is {kind}; use `values`")
-    checks = [pa.Check.ge(c.min, error=f"at least {c.min:g}")] if c.min is not None else []
-    checks += [pa.Check.le(c.max, error=f"at most {c.max:g}")] if c.max is not None else []
-    if c.values:
-        allowed, bad = parse(pd.Series(c.values), kind, order)
+    checks = [pa.Check.ge(config.min, error=f"at least {config.min:g}")] if config.min is not None else []
+    checks += [pa.Check.le(config.max, error=f"at most {config.max:g}")] if config.max is not None else []
+    if config.allowed_values:
+        allowed, bad = parse_cells(pd.Series(config.allowed_values), kind, categories)
         if len(bad):
-            raise DataError(f"column {name!r} is {kind}, but `values` holds {c.values[bad[0]]!r}; mend `columns`")
-        checks.append(pa.Check.isin(list(allowed), error=f"one of {', '.join(c.values)}"))
+            raise DataError(
+                f"column {name!r} is {kind}, but `values` holds {config.allowed_values[bad[0]]!r}; mend `columns`"
+            )
+        checks.append(pa.Check.isin(list(allowed), error=f"one of {', '.join(config.allowed_values)}"))
     return checks

@@ -13,27 +13,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...config.datasets import Column as ColumnParams
-from ...errors import DataError, shown
+from ...config.datasets import ColumnOptions as ColumnParams
+from ...errors import DataError, format_value
 from ..dataset import Array
-from ..schema import DATE_PARTS, Column, ColumnType, Finding
-from .dates import DATE, DATE_THAT_IS, OTHER_DATE, iso
-from .numbers import AFTER, AMOUNT, BEFORE, amounts
+from ..schema import DATE_PARTS, CheckResult, Column, ColumnType
+from .dates import DATE, LOCALIZED_DATE, VALID_DATE, to_iso
+from .numbers import FORMATTED_NUMBER, NUMBER_PREFIX, NUMBER_SUFFIX, parse_formatted_numbers
 
-GAPS = frozenset(("na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ""))
+NA_VALUES = frozenset(("na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ""))
 """What stands for a missing cell, in any case; in a column of categories only an empty cell is missing."""
 
-UNKNOWN = frozenset(("missing", "unknown", "n.a.", "#na", "<na>", "not available", ".", "..", "--"))
+NUMERIC_NA_VALUES = frozenset(("missing", "unknown", "n.a.", "#na", "<na>", "not available", ".", "..", "--"))
 """What also does among numbers and dates, where it can be nothing else; among flags it may be a third answer."""
 
-LARGEST = 1e37
+MAX_MAGNITUDE = 1e37
 """Networks compute in float32, which ends a little above."""
 
-WHOLE = 2.0**53
+MAX_EXACT_INTEGER = 2.0**53
 """Whole numbers up to here are exact as floats."""
 
-TRUE, FALSE = ("true", "yes", "t", "y", "on"), ("false", "no", "f", "n", "off")
-SCALES = (
+TRUE_WORDS, FALSE_WORDS = ("true", "yes", "t", "y", "on"), ("false", "no", "f", "n", "off")
+ORDINAL_SCALES = (
     ("low", "medium", "high"),
     ("very low", "low", "medium", "high", "very high"),
     ("small", "medium", "large"),
@@ -43,38 +43,38 @@ SCALES = (
     ("bad", "ok", "good"),
     ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
 )
-LIKE_NUMBER = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
-OTHER_NUMBER = re.compile(rf"{BEFORE}(?:\d+(\.\d{{3}})*,\d+|\d{{1,3}}(,\d{{3}})+(\.\d+)?){AFTER}")
-THOUSANDS = re.compile(rf"{BEFORE}[1-9]\d{{0,2}}([,. '])\d{{3}}(\1\d{{3}})*([.,]\d+)?{AFTER}")
+NUMBER_START = re.compile(r"[-+]?(\.?\d|inf)", re.IGNORECASE)
+LOCALIZED_NUMBER = re.compile(rf"{NUMBER_PREFIX}(?:\d+(\.\d{{3}})*,\d+|\d{{1,3}}(,\d{{3}})+(\.\d+)?){NUMBER_SUFFIX}")
+GROUPED_NUMBER = re.compile(rf"{NUMBER_PREFIX}[1-9]\d{{0,2}}([,. '])\d{{3}}(\1\d{{3}})*([.,]\d+)?{NUMBER_SUFFIX}")
 """Numbers with a decimal comma or thousands."""
 
-NAMED = 5
+MAX_LISTED = 5
 """Rows that a finding names at most."""
 
-WORDS = 100
+MAX_SPELLINGS = 100
 """Different spellings at most of a column that may be boolean or a known scale."""
 
-FIRST = 10_000
+HEAD_CELLS = 10_000
 """Cells at the beginning of a column that say that it has many spellings."""
 
-MIXED = 0.5
+MIN_TYPE_SHARE = 0.5
 """Share of a text column's cells that are numbers, or dates, from which the others are taken for mistakes."""
 
 
-def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str, ...]]:
+def infer_type(values: pd.Series, config: ColumnParams) -> tuple[ColumnType, tuple[str, ...]]:
     """Return a column's type, and the order of its values if it is ordinal."""
-    if said.order:
-        return "ordinal", said.order
+    if config.categories:
+        return "ordinal", config.categories
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
-        return said.type or "ordinal", tuple(map(str, dtype.categories))
-    if said.type == "ordinal":
-        found = _of_text(_text(values).dropna())
+        return config.type or "ordinal", tuple(map(str, dtype.categories))
+    if config.type == "ordinal":
+        found = _infer_text_type(_to_text(values).dropna())
         if found[0] != "ordinal":
             raise DataError(f"column {values.name!r} is ordinal, so `order` must list its values, lowest first; add it")
         return found
-    if said.type:
-        return said.type, ()
+    if config.type:
+        return config.type, ()
     if pd.api.types.is_bool_dtype(dtype):
         return "boolean", ()
     if pd.api.types.is_numeric_dtype(dtype):
@@ -82,156 +82,162 @@ def infer(values: pd.Series, said: ColumnParams) -> tuple[ColumnType, tuple[str,
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "date", ()
     known = values.dropna()
-    return _of_text(known if isinstance(dtype, pd.StringDtype) else known.astype(str))
+    return _infer_text_type(known if isinstance(dtype, pd.StringDtype) else known.astype(str))
 
 
-def _of_text(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
+def _infer_text_type(cells: pd.Series) -> tuple[ColumnType, tuple[str, ...]]:
     """Return what cells are: of few spellings it is asked again and again, by all that look at a table."""
-    if len(cells) > FIRST and cells.iloc[:FIRST].nunique() > WORDS:
-        return _of_spellings(cells, np.ones(len(cells), np.int64))
+    if len(cells) > HEAD_CELLS and cells.iloc[:HEAD_CELLS].nunique() > MAX_SPELLINGS:
+        return _infer_from_counts(cells, np.ones(len(cells), np.int64))
     found = cells.value_counts(sort=False)
-    if len(found) > WORDS:
-        return _of_spellings(pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy())
-    return _of_few(tuple(found.index), tuple(found.tolist()))
+    if len(found) > MAX_SPELLINGS:
+        return _infer_from_counts(pd.Series(found.index.to_numpy(dtype=object), dtype=object), found.to_numpy())
+    return _infer_cached(tuple(found.index), tuple(found.tolist()))
 
 
 @lru_cache(maxsize=4096)
-def _of_few(spellings: tuple[str, ...], counts: tuple[int, ...]) -> tuple[ColumnType, tuple[str, ...]]:
-    return _of_spellings(pd.Series(spellings, dtype=object), np.array(counts, np.int64))
+def _infer_cached(spellings: tuple[str, ...], counts: tuple[int, ...]) -> tuple[ColumnType, tuple[str, ...]]:
+    return _infer_from_counts(pd.Series(spellings, dtype=object), np.array(counts, np.int64))
 
 
-def _of_spellings(cells: pd.Series, counts: Array) -> tuple[ColumnType, tuple[str, ...]]:
+def _infer_from_counts(cells: pd.Series, counts: Array) -> tuple[ColumnType, tuple[str, ...]]:
     """Return what cells are that stand in so many rows each; gaps among them do not count."""
     stripped = cells.str.strip()
-    real = ~stripped.str.lower().isin(GAPS)
+    real = ~stripped.str.lower().isin(NA_VALUES)
     known, counts = stripped[real], counts[real.to_numpy()]
-    words = {word.lower() for word in known} if len(known) <= WORDS else set()
+    words = {word.lower() for word in known} if len(known) <= MAX_SPELLINGS else set()
 
     def share(found: pd.Series) -> float:
         return float(counts[found.to_numpy(dtype=bool)].sum() / counts.sum())
 
-    if words and any(words <= {a, b} for a, b in zip(TRUE, FALSE, strict=True)):
+    if words and any(words <= {a, b} for a, b in zip(TRUE_WORDS, FALSE_WORDS, strict=True)):
         return "boolean", ()
     if not len(known):
         return "numeric", ()
-    like = known.str.match(LIKE_NUMBER)  # only these are tried, since a text takes long to fail
-    written = known.str.fullmatch(AMOUNT)
-    if share(like | written) >= MIXED:
+    like = known.str.match(NUMBER_START)  # only these are tried, since a text takes long to fail
+    written = known.str.fullmatch(FORMATTED_NUMBER)
+    if share(like | written) >= MIN_TYPE_SHARE:
         number = like & pd.to_numeric(known.where(like), errors="coerce").notna()
-        if share(number | written) >= MIXED:
+        if share(number | written) >= MIN_TYPE_SHARE:
             return "numeric", ()
-    dates = known.str.fullmatch(DATE) | known.str.fullmatch(OTHER_DATE)
-    if (dates | known.str.lower().isin(UNKNOWN)).all() and share(known.str.fullmatch(DATE_THAT_IS)) >= MIXED:
+    dates = known.str.fullmatch(DATE) | known.str.fullmatch(LOCALIZED_DATE)
+    if (dates | known.str.lower().isin(NUMERIC_NA_VALUES)).all() and share(
+        known.str.fullmatch(VALID_DATE)
+    ) >= MIN_TYPE_SHARE:
         return "date", ()
     # written otherwise than we read them: parsing refuses them with their rows, where categories would lose them
-    if share(known.str.fullmatch(OTHER_NUMBER)) >= MIXED:
+    if share(known.str.fullmatch(LOCALIZED_NUMBER)) >= MIN_TYPE_SHARE:
         return "numeric", ()
-    if share(known.str.fullmatch(OTHER_DATE)) >= MIXED:
+    if share(known.str.fullmatch(LOCALIZED_DATE)) >= MIN_TYPE_SHARE:
         return "date", ()
-    for scale in SCALES:
+    for scale in ORDINAL_SCALES:
         if len(words) > 1 and words <= set(scale):
             return "ordinal", scale
     return "categorical", ()
 
 
-def parse(values: pd.Series, kind: ColumnType, order: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:
+def parse_cells(values: pd.Series, kind: ColumnType, categories: Sequence[str] = ()) -> tuple[Any, NDArray[np.int64]]:
     """Return a column's cells as what they mean, and the positions of cells that mean nothing.
 
     Numeric, boolean (1 and 0) and ordinal (rank) become float64, NaN where nothing stands or what means nothing; dates
     datetime64; categories text. Case and spaces around a word do not matter, but for categories.
     """
     if kind == "categorical":
-        return _text(values), np.array([], np.int64)
+        return _to_text(values), np.array([], np.int64)
     if not isinstance(values.dtype, pd.StringDtype):
-        return _parsed(values, kind, order)
+        return _parse_values(values, kind, categories)
     places, spellings = pd.factorize(values)  # each spelling once: words and dates repeat
-    cells, bad = _parsed(pd.Series(spellings, dtype=values.dtype), kind, order)
+    cells, bad = _parse_values(pd.Series(spellings, dtype=values.dtype), kind, categories)
     nothing = np.datetime64("NaT") if kind == "date" else np.nan
     return np.append(cells, nothing)[places], np.flatnonzero(np.isin(places, bad)) if len(bad) else bad
 
 
-def _parsed(values: pd.Series, kind: ColumnType, order: Sequence[str]) -> tuple[Any, NDArray[np.int64]]:
+def _parse_values(values: pd.Series, kind: ColumnType, categories: Sequence[str]) -> tuple[Any, NDArray[np.int64]]:
     if kind == "numeric" and pd.api.types.is_numeric_dtype(values.dtype):
         out: Array = values.to_numpy(dtype=np.float64, na_value=np.nan)
         gap = np.isnan(out)
     else:
-        words = _text(values).str.strip().str.lower()
-        gaps = GAPS | UNKNOWN if kind in ("numeric", "date") else GAPS
+        words = _to_text(values).str.strip().str.lower()
+        gaps = NA_VALUES | NUMERIC_NA_VALUES if kind in ("numeric", "date") else NA_VALUES
         gap = (words.isna() | words.isin(gaps)).to_numpy()
         match kind:
             case "date":
-                times = _times(values, words, gap)
+                times = _parse_dates(values, words, gap)
                 return times, np.flatnonzero(np.isnat(times) & ~gap)
             case "numeric":
                 cells = pd.to_numeric(words, errors="coerce")
                 left = cells.isna() & ~gap
                 if left.any():
-                    cells = cells.astype("float64").where(~left, amounts(words[left]))
+                    cells = cells.astype("float64").where(~left, parse_formatted_numbers(words[left]))
             case "boolean":
-                truth = dict.fromkeys((*TRUE, "1"), 1.0) | dict.fromkeys((*FALSE, "0"), 0.0)
+                truth = dict.fromkeys((*TRUE_WORDS, "1"), 1.0) | dict.fromkeys((*FALSE_WORDS, "0"), 0.0)
                 cells = words.map(truth)
             case "ordinal":
-                exact = _text(values)
-                ranks = {word.strip().lower(): float(i) for i, word in enumerate(order)}
-                ranks |= {word: float(i) for i, word in enumerate(order)}
-                cells = exact.where(exact.isin(order), words).map(ranks)
+                exact = _to_text(values)
+                ranks = {word.strip().lower(): float(i) for i, word in enumerate(categories)}
+                ranks |= {word: float(i) for i, word in enumerate(categories)}
+                cells = exact.where(exact.isin(categories), words).map(ranks)
         out = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    far = np.abs(out) > LARGEST
+    far = np.abs(out) > MAX_MAGNITUDE
     return np.where(far, np.nan, out), np.flatnonzero(far | (np.isnan(out) & ~gap))
 
 
-def _text(values: pd.Series) -> pd.Series:
+def _to_text(values: pd.Series) -> pd.Series:
     """Return cells as text, missing where nothing stands; 3, not 3.0, so that no other cell changes a name."""
     if not pd.api.types.is_float_dtype(values.dtype):
         return values.astype(str).where(~values.isna())
     text = values.astype(str).astype(object)
     cells = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    whole = (cells == np.round(cells)) & (np.abs(cells) <= WHOLE)
+    whole = (cells == np.round(cells)) & (np.abs(cells) <= MAX_EXACT_INTEGER)
     text[whole] = cells[whole].astype(np.int64).astype(str)
     return text.astype(str).where(~values.isna())
 
 
-def _times(values: pd.Series, words: pd.Series, gap: NDArray[np.bool_]) -> Array:
+def _parse_dates(values: pd.Series, words: pd.Series, is_missing: NDArray[np.bool_]) -> Array:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         times = pd.to_datetime(values, utc=True)
     else:
-        times = _iso_times(words)
-        left = times.isna() & ~gap
+        times = _parse_iso(words)
+        left = times.isna() & ~is_missing
         if left.any():
-            times[left] = _iso_times(iso(words[left]))
+            times[left] = _parse_iso(to_iso(words[left]))
     return np.asarray(times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]"))
 
 
-def _iso_times(words: pd.Series) -> pd.Series:
+def _parse_iso(words: pd.Series) -> pd.Series:
     return pd.to_datetime(words.str.upper().str.replace("/", "-"), errors="coerce", utc=True, format="ISO8601")
 
 
-def learn(values: pd.Series, kind: ColumnType, order: Sequence[str] = (), rare: float = 0.0) -> Column:
+def parse_and_fit(
+    values: pd.Series, kind: ColumnType, categories: Sequence[str] = (), min_frequency: float = 0.0
+) -> Column:
     """Return how a column of a type becomes numbers, learnt from its cells in training rows."""
-    cells = parse(values, kind)[0] if kind in ("categorical", "date") else None  # of others no cell is asked
-    return fit(str(values.name), kind, cells, order, rare)
+    cells = parse_cells(values, kind)[0] if kind in ("categorical", "date") else None  # of others no cell is asked
+    return fit_column(str(values.name), kind, cells, categories, min_frequency)
 
 
-def fit(name: str, kind: ColumnType, cells: Any, order: Sequence[str] = (), rare: float = 0.0) -> Column:
+def fit_column(
+    name: str, kind: ColumnType, cells: Any, categories: Sequence[str] = (), min_frequency: float = 0.0
+) -> Column:
     """Return how a column becomes numbers, learnt from the parsed cells of training rows.
 
-    rare: categories of a smaller share of the rows are not kept.
+    min_frequency: categories of a smaller share of the rows are not kept.
     """
     match kind:
         case "categorical":
             counts = cells.value_counts()
-            kept = counts[counts >= max(rare * len(cells), 1)].index
+            kept = counts[counts >= max(min_frequency * len(cells), 1)].index
             return Column(name=name, type=kind, categories=tuple(sorted(map(str, kept))))
         case "ordinal":
-            return Column(name=name, type=kind, categories=tuple(order))
+            return Column(name=name, type=kind, categories=tuple(categories))
         case "date":
             known = cells[~np.isnat(cells)]
-            changing = [part for part in DATE_PARTS if np.unique(_part(known, part)).size > 1]
-            return Column(name=name, type=kind, parts=tuple(changing or DATE_PARTS[:1]))
+            changing = [part for part in DATE_PARTS if np.unique(_date_part(known, part)).size > 1]
+            return Column(name=name, type=kind, date_parts=tuple(changing or DATE_PARTS[:1]))
     return Column(name=name, type=kind)
 
 
-def encode(cells: Any, column: Column) -> Array:
+def encode_column(cells: Any, column: Column) -> Array:
     """Return the features (n, len(column.features)) of parsed cells."""
     match column.type:
         case "categorical":
@@ -240,11 +246,11 @@ def encode(cells: Any, column: Column) -> Array:
             codes = np.array([*(index.get(word, len(index)) for word in words), np.nan])
             return np.asarray(codes[places])[:, None]
         case "date":
-            return np.column_stack([_part(cells, part) for part in column.parts])
+            return np.column_stack([_date_part(cells, part) for part in column.date_parts])
     return np.asarray(cells, np.float64)[:, None]
 
 
-def _part(times: Array, part: str) -> Array:
+def _date_part(times: Array, part: str) -> Array:
     """Return one of `DATE_PARTS` of each time."""
     stamps = pd.Series(times)
     match part:
@@ -259,28 +265,34 @@ def _part(times: Array, part: str) -> Array:
     return np.asarray(found.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def spelt_otherwise(cell: object) -> str:
+def format_hint(cell: object) -> str:
     """Return the remedy that comes first for a date or number that `format` would tell how to read, else nothing."""
-    if OTHER_DATE.fullmatch(str(cell).strip()):
-        return "say what comes first by `format: {dates: day_first}` or month_first, or "
-    return "say `format: {thousands: ...}`, or " if THOUSANDS.fullmatch(str(cell).strip()) else ""
+    if LOCALIZED_DATE.fullmatch(str(cell).strip()):
+        return "say what comes first by `format: {dates: dayfirst}` or month_first, or "
+    return "say `format: {thousands: ...}`, or " if GROUPED_NUMBER.fullmatch(str(cell).strip()) else ""
 
 
-def doubts(name: str, values: pd.Series, kind: ColumnType, bad: NDArray[np.int64], remedy: str) -> Finding | None:
+def check_cells(
+    name: str, values: pd.Series, kind: ColumnType, invalid: NDArray[np.int64], remedy: str
+) -> CheckResult | None:
     """Return a finding that names the rows whose cells mean nothing, None if there are none."""
-    if not len(bad):
+    if not len(invalid):
         return None
-    cell = values.iloc[int(bad[0])]
-    number = kind == "numeric" and bool(pd.to_numeric(values.iloc[bad], errors="coerce").notna().all())
+    cell = values.iloc[int(invalid[0])]
+    number = kind == "numeric" and bool(pd.to_numeric(values.iloc[invalid], errors="coerce").notna().all())
     rows: dict[str, list[str]] = {}
-    for i in bad[:NAMED]:
-        rows.setdefault(shown(values.iloc[int(i)]), []).append(str(i + 1))
+    for i in invalid[:MAX_LISTED]:
+        rows.setdefault(format_value(values.iloc[int(i)]), []).append(str(i + 1))
     cells = [f"{text} {'stands ' * (not at)}in row {', '.join(r)}" for at, (text, r) in enumerate(rows.items())]
-    more = ", ..." if len(bad) > NAMED else ""
+    more = ", ..." if len(invalid) > MAX_LISTED else ""
     rule = (
-        f"finite numbers up to {LARGEST:g}" if kind == "numeric" else {"date": "ISO dates"}.get(kind, f"{kind} values")
+        f"finite numbers up to {MAX_MAGNITUDE:g}"
+        if kind == "numeric"
+        else {"date": "ISO dates"}.get(kind, f"{kind} values")
     )
     text = f"column {name!r} must hold {rule}, but {', '.join(cells)}{more}"
-    count = f" ({len(bad)} rows)" if len(bad) > 1 else ""
-    remedy = spelt_otherwise(cell) + remedy
-    return Finding(rule="non_finite" if number else "mixed_types", level="error", text=f"{text}{count}; {remedy}")
+    count = f" ({len(invalid)} rows)" if len(invalid) > 1 else ""
+    remedy = format_hint(cell) + remedy
+    return CheckResult(
+        rule="non_finite" if number else "mixed_types", level="error", message=f"{text}{count}; {remedy}"
+    )

@@ -25,12 +25,12 @@ import pandas as pd
 import pyarrow as pa
 from sklearn import datasets
 
-from ...config.datasets import Format
-from ...errors import DataError, one_line
-from ..columns.numbers import iso_dates, plain_numbers
-from .encoding import bounded, encoding_of
+from ...config.datasets import FileFormat
+from ...errors import DataError, one_line_message
+from ..columns.numbers import normalize_dates, normalize_numbers
+from .encoding import require_bounded_gzip, resolve_encoding
 
-BUNDLED = {
+BUNDLED_DATASETS = {
     "breast_cancer": (datasets.load_breast_cancer, "diagnosis"),
     "wine": (datasets.load_wine, "cultivar"),
     "iris": (datasets.load_iris, "species"),
@@ -44,69 +44,73 @@ def load_bundled(path: Path) -> tuple[Any, str]:
     """Return scikit-learn's `Bunch` that `path` names, and the name of its target column."""
     lines = (line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     name = next((line for line in lines if line and not line.startswith("#")), "")
-    if name not in BUNDLED:
-        raise DataError(f"{path} must name one of {', '.join(BUNDLED)}, but names {name!r}; mend that line")
-    loader, target = BUNDLED[name]
+    if name not in BUNDLED_DATASETS:
+        raise DataError(f"{path} must name one of {', '.join(BUNDLED_DATASETS)}, but names {name!r}; mend that line")
+    loader, target = BUNDLED_DATASETS[name]
     # unscaled where scikit-learn offers it: scaling is the pipeline's business
     bunch = loader(scaled=False) if name == "diabetes" else loader()
     return bunch, target
 
 
-CELLS = 2**22
+CHUNK_CELLS = 2**22
 """Cells of a piece."""
 
 
-def read_pieces(source: Path, names: Sequence[str], words: Sequence[str], how: dict[str, Any]) -> pd.DataFrame:
+def read_in_chunks(
+    source: Path, names: Sequence[str], text_columns: Sequence[str], read_kwargs: dict[str, Any]
+) -> pd.DataFrame:
     """Return the table at `source`; a file of one piece as pandas reads it.
 
     names: of all columns. words: those that are read as they are spelt. how: further arguments of `read_csv`.
     """
-    pieces = _pieces(source, names, {name: str for name in names if name in words}, how)
+    pieces = _iter_chunks(source, names, {name: str for name in names if name in text_columns}, read_kwargs)
     first, second = next(pieces), next(pieces, None)
     if second is None:
         return first
-    read = [_small(piece) for piece in chain((first, second), pieces)]
+    read = [_downcast(piece) for piece in chain((first, second), pieces)]
     del first, second
-    mixed = [name for name in names if not _of_one_type([piece[name] for piece in read])]
+    mixed = [name for name in names if not _is_one_type([piece[name] for piece in read])]
     if mixed:
-        spelt = _pieces(source, names, dict.fromkeys(mixed, str), {**how, "usecols": mixed})
+        spelt = _iter_chunks(source, names, dict.fromkeys(mixed, str), {**read_kwargs, "usecols": mixed})
         for piece, again in zip(read, spelt, strict=True):
             piece[mixed] = again[mixed]
-    return pd.DataFrame({name: _joined([piece[name] for piece in read]) for name in names}, copy=False)
+    return pd.DataFrame({name: _concat_chunks([piece[name] for piece in read]) for name in names}, copy=False)
 
 
-def _pieces(source: Path, names: Sequence[str], dtype: dict[str, type], how: dict[str, Any]) -> Iterator[pd.DataFrame]:
-    rows = max(CELLS // len(names), 1)
-    with pd.read_csv(source, names=names, dtype=dtype, chunksize=rows, low_memory=False, **how) as reader:
+def _iter_chunks(
+    source: Path, names: Sequence[str], dtype: dict[str, type], read_kwargs: dict[str, Any]
+) -> Iterator[pd.DataFrame]:
+    rows = max(CHUNK_CELLS // len(names), 1)
+    with pd.read_csv(source, names=names, dtype=dtype, chunksize=rows, low_memory=False, **read_kwargs) as reader:
         yield from reader
 
 
-def _small(piece: pd.DataFrame) -> pd.DataFrame:
+def _downcast(chunk: pd.DataFrame) -> pd.DataFrame:
     """Return a piece with the least bytes for its whole numbers."""
-    whole = piece.select_dtypes("integer")
+    whole = chunk.select_dtypes("integer")
     small = {name: pd.to_numeric(whole[name], downcast="integer").dtype for name in whole}
-    return piece.astype(small).copy()  # side by side: many small arrays would leave holes in memory
+    return chunk.astype(small).copy()  # side by side: many small arrays would leave holes in memory
 
 
-def _of_one_type(parts: Sequence[pd.Series]) -> bool:
+def _is_one_type(chunks: Sequence[pd.Series]) -> bool:
     """Say whether pieces are all numbers, all flags or all words; one without any value is of each of these."""
-    return len({_kind(part) for part in parts if not part.isna().all()}) <= 1
+    return len({_value_kind(part) for part in chunks if not part.isna().all()}) <= 1
 
 
-def _kind(part: pd.Series) -> str:
-    if pd.api.types.is_bool_dtype(part.dtype):
+def _value_kind(chunk: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(chunk.dtype):
         return "flags"
-    return "numbers" if pd.api.types.is_numeric_dtype(part.dtype) else "words"
+    return "numbers" if pd.api.types.is_numeric_dtype(chunk.dtype) else "words"
 
 
-def _joined(parts: Sequence[pd.Series]) -> Any:
+def _concat_chunks(chunks: Sequence[pd.Series]) -> Any:
     """Return the values of all pieces of a column."""
-    words = next((part.dtype for part in parts if _kind(part) == "words"), None)
-    same = parts if words is None else [part.astype(words) for part in parts]
+    words = next((part.dtype for part in chunks if _value_kind(part) == "words"), None)
+    same = chunks if words is None else [part.astype(words) for part in chunks]
     return pd.concat(same, ignore_index=True).array
 
 
-UNREADABLE = (
+READ_ERRORS = (
     pd.errors.ParserError,
     pd.errors.ParserWarning,
     pd.errors.EmptyDataError,
@@ -117,26 +121,26 @@ UNREADABLE = (
     pa.ArrowException,
 )
 
-INDEX = "index"
+INDEX_NAME = "index"
 """Name of a first column that has none."""
 
 LEADING_ZERO = r"\s*[-+]?0\d"
 """What begins like a code, not like a number."""
 
-ZIP = b"PK\x03\x04"
+ZIP_MAGIC = b"PK\x03\x04"
 """How a zip archive begins."""
 
 SEPARATOR_LINE = re.compile(r"\ufeff?sep=.?$", re.IGNORECASE)
 """A first line that tells Excel what stands between cells."""
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
 
 
 def read_frame(
     source: Path,
-    form: Format = Format(),  # noqa: B008 (frozen)
-    words: Sequence[str] = (),
-    classes: Sequence[str] = (),
+    file_format: FileFormat = FileFormat(),  # noqa: B008 (frozen)
+    text_columns: Sequence[str] = (),
+    label_columns: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the table that lies at `source`, its columns named by text.
 
@@ -150,29 +154,33 @@ def read_frame(
         DataError: the file is no table, or two columns have one name.
     """
     if source.suffix == ".sklearn":
-        return _bundled(source)
-    if not source.name.lower().endswith(SUFFIXES):
-        raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, but source is {source}; convert it to CSV")
-    bounded(source, form)
+        return _read_bundled(source)
+    if not source.name.lower().endswith(TABLE_SUFFIXES):
+        raise DataError(
+            f"a table must be one of {', '.join(TABLE_SUFFIXES)}, but source is {source}; convert it to CSV"
+        )
+    require_bounded_gzip(source, file_format)
     if source.is_file() and _is_zip(source):
         raise DataError(
             f"{source} must be a table, but is a zip archive, as an .xlsx is too; unpack it, or save it as CSV"
         )
     parquet = source.suffix.lower() == ".parquet"
-    what = "Parquet" if parquet else f"CSV in {encoding_of(source, form).upper()} with one header"
+    what = "Parquet" if parquet else f"CSV in {resolve_encoding(source, file_format).upper()} with one header"
     try:
-        frame = pd.read_parquet(source) if parquet else _csv(source, form, words, classes)
-    except UNREADABLE as error:
-        raise DataError(f"{source} must be {what}, but is not: {_reason(error, source)}") from None
+        frame = pd.read_parquet(source) if parquet else _read_csv(source, file_format, text_columns, label_columns)
+    except READ_ERRORS as error:
+        raise DataError(f"{source} must be {what}, but is not: {_explain_error(error, source)}") from None
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
     labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
-    return iso_dates(frame.reset_index(drop=not labelled).rename(columns=str), form, [*words, *classes])
+    return normalize_dates(
+        frame.reset_index(drop=not labelled).rename(columns=str), file_format, [*text_columns, *label_columns]
+    )
 
 
-def _reason(error: BaseException, source: Path) -> str:
+def _explain_error(error: BaseException, source: Path) -> str:
     """Return what is wrong and what to do, in our words where pandas' are known."""
-    said = one_line(error)
+    said = one_line_message(error)
     if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said):
         wanted, line, cells = found.groups()
         return f"line {line} has {cells} cells, those before it {wanted}; mend it, or quote a cell that holds the mark"
@@ -184,7 +192,7 @@ def _reason(error: BaseException, source: Path) -> str:
         return "it is empty; bring rows"
     if isinstance(error, pd.errors.ParserWarning):
         return "lines have more cells than the header has names; name every column, or set `format: {header: false}`"
-    if isinstance(error, UnicodeDecodeError) and b"\0" in _beginning(source):
+    if isinstance(error, UnicodeDecodeError) and b"\0" in _read_head(source):
         return "it holds zero bytes, as no text does; bring text"
     if isinstance(error, UnicodeDecodeError):
         return (
@@ -195,24 +203,26 @@ def _reason(error: BaseException, source: Path) -> str:
 
 def _is_zip(source: Path) -> bool:
     with source.open("rb") as file:
-        return file.read(len(ZIP)) == ZIP
+        return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
 
 
-def _beginning(source: Path) -> bytes:
+def _read_head(source: Path) -> bytes:
     with gzip.open(source) if source.suffix.lower() == ".gz" else source.open("rb") as file:
         return bytes(file.read(2**20))
 
 
-def separator_of(source: Path, form: Format) -> str:
+def resolve_separator(source: Path, file_format: FileFormat) -> str:
     """Return what stands between cells."""
-    return "\t" if source.name.lower().endswith((".tsv", ".tsv.gz")) else form.separator
+    return "\t" if source.name.lower().endswith((".tsv", ".tsv.gz")) else file_format.separator
 
 
-def _csv(source: Path, form: Format, words: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
-    spelt = [*words, *classes]
+def _read_csv(
+    source: Path, file_format: FileFormat, text_columns: Sequence[str], label_columns: Sequence[str]
+) -> pd.DataFrame:
+    spelt = [*text_columns, *label_columns]
     how: dict[str, Any] = {
-        "sep": separator_of(source, form),
-        "encoding": encoding_of(source, form),
+        "sep": resolve_separator(source, file_format),
+        "encoding": resolve_encoding(source, file_format),
         "keep_default_na": False,
         "compression": "gzip" if source.name.lower().endswith(".gz") else None,
     }
@@ -227,9 +237,9 @@ def _csv(source: Path, form: Format, words: Sequence[str], classes: Sequence[str
         if SEPARATOR_LINE.match(first[0]):
             what = "line 1 tells Excel what stands between cells (sep=)"
             raise DataError(f"{source} must begin with its header, but {what}; remove that line")
-        if form.header:
-            if not first[0].strip() and not (first == INDEX).any():
-                first[0] = INDEX
+        if file_format.header:
+            if not first[0].strip() and not (first == INDEX_NAME).any():
+                first[0] = INDEX_NAME
             odd = [name for name in first if not name.strip() or (first == name).sum() > 1]
             if odd:
                 count = int((first == odd[0]).sum())
@@ -238,18 +248,27 @@ def _csv(source: Path, form: Format, words: Sequence[str], classes: Sequence[str
                     f"{source}: every column must have a name of its own, but {odd[0]!r} {told}; rename it, or set"
                     " `format: {header: false}`"
                 )
-        names = first.tolist() if form.header else [str(i) for i in range(len(first))]
+        names = first.tolist() if file_format.header else [str(i) for i in range(len(first))]
         # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
-        how |= {"header": 0 if form.header else None, "index_col": False, "na_values": [""], "decimal": form.decimal}
-        frame = read_pieces(source, names, spelt, how)
-    for name in (name for name in classes if name in frame and name not in words):
+        how |= {
+            "header": 0 if file_format.header else None,
+            "index_col": False,
+            "na_values": [""],
+            "decimal": file_format.decimal,
+        }
+        frame = read_in_chunks(source, names, spelt, how)
+    for name in (name for name in label_columns if name in frame and name not in text_columns):
         found = pd.to_numeric(frame[name], errors="coerce")
         if (found.notna() | frame[name].isna()).all() and not frame[name].str.match(LEADING_ZERO).any():
             frame[name] = found
-    return frame if (form.decimal, form.thousands) == (".", "") else plain_numbers(frame, form, spelt, source)
+    return (
+        frame
+        if (file_format.decimal, file_format.thousands) == (".", "")
+        else normalize_numbers(frame, file_format, spelt, source)
+    )
 
 
-def _bundled(source: Path) -> pd.DataFrame:
+def _read_bundled(source: Path) -> pd.DataFrame:
     bunch, target = load_bundled(source)
     frame = pd.DataFrame(bunch.data, columns=[name.replace(" ", "_") for name in bunch.feature_names])
     names = getattr(bunch, "target_names", None)
@@ -257,7 +276,7 @@ def _bundled(source: Path) -> pd.DataFrame:
     return frame
 
 
-def need(frame: pd.DataFrame, names: dict[str, str], source: Path) -> None:
+def require_columns(frame: pd.DataFrame, names: dict[str, str], source: Path) -> None:
     """Check that columns are there; `names` maps each to the key of params.yaml that names it.
 
     Raises:

@@ -13,10 +13,10 @@ from PIL import Image
 
 from ...errors import DataError
 from ..dataset import Array
-from ..schema import Finding
+from ..schema import CheckResult
 
 
-def plain(image: Image.Image) -> Image.Image:
+def to_standard_mode(image: Image.Image) -> Image.Image:
     """Return an image as grey, RGB or RGBA of 8 bits a channel, or grey of mode I if it has 16."""
     if image.mode.startswith("I"):
         return image.convert("I")
@@ -25,21 +25,21 @@ def plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def as_channels(pixels: Array, wanted: str | int) -> Array:
+def convert_channels(pixels: Array, channels: str | int) -> Array:
     """Convert (n, h, w, c) to other channels: grey by the weights of ITU-R 601, opaque where alpha lacks."""
     have = pixels.shape[-1]
-    if wanted in ("auto", have):
+    if channels in ("auto", have):
         return pixels
-    if wanted == 1:
+    if channels == 1:
         grey = pixels[..., :3].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
         return np.round(grey).astype(np.uint8)[..., None]
     colour = np.repeat(pixels, 3, axis=-1) if have == 1 else pixels[..., :3]
-    if wanted == 3:
+    if channels == 3:
         return colour
     return np.concatenate([colour, np.full_like(colour[..., :1], 255)], axis=-1)
 
 
-def eight_bits(images: list[Array]) -> tuple[list[Array], tuple[Finding, ...]]:
+def to_uint8(images: list[Array]) -> tuple[list[Array], tuple[CheckResult, ...]]:
     """Return images as uint8, and what is to be said of it.
 
     Those of 16 bits are all divided by the power of two that brings the largest value below 256: what cameras and
@@ -54,10 +54,10 @@ def eight_bits(images: list[Array]) -> tuple[list[Array], tuple[Finding, ...]]:
         f"{len(wide)} images have 16 bits a pixel, values up to {largest}: divided by {2**lost}, since 8 bits are read"
     )
     narrow = [image if image.dtype == np.uint8 else (image >> lost).astype(np.uint8) for image in images]
-    return narrow, (Finding(rule="cut", level="note", text=text),)
+    return narrow, (CheckResult(rule="truncated", level="note", message=text),)
 
 
-def resized(pixels: Array, size: tuple[int, int]) -> Array:
+def resize_images(pixels: Array, size: tuple[int, int]) -> Array:
     """Return images (n, h, w, c) uint8 of another height and width."""
     out = np.empty((len(pixels), *size, pixels.shape[-1]), np.uint8)
     for place, image in zip(out, pixels, strict=True):
@@ -67,7 +67,7 @@ def resized(pixels: Array, size: tuple[int, int]) -> Array:
     return out
 
 
-def stacked(images: list[Array], source: Path) -> Array:
+def stack_images(images: list[Array], source: Path) -> Array:
     """Return (n, h, w, c); c is the most that an image has: grey becomes RGB, RGB opaque RGBA."""
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
@@ -84,19 +84,19 @@ def stacked(images: list[Array], source: Path) -> Array:
     return out
 
 
-SHARE = 0.25
+MAX_MEMORY_SHARE = 0.25
 """Share of this machine's memory that one array may take."""
 
 
-def fit(size: int, what: str, remedy: str) -> None:
+def require_memory(size: int, description: str, remedy: str) -> None:
     """Refuse arrays of more bytes than memory has room for, before they are made.
 
     Raises:
         DataError: they are too large; `what` would be, `remedy` helps.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if size > SHARE * memory:
+    if size > MAX_MEMORY_SHARE * memory:
         raise DataError(
-            f"{what} must fit into a quarter of memory, {SHARE * memory / 1e9:.1f} GB, but would take"
+            f"{description} must fit into a quarter of memory, {MAX_MEMORY_SHARE * memory / 1e9:.1f} GB, but would take"
             f" {size / 1e9:.1f} GB; {remedy}"
         )

@@ -13,28 +13,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...config.datasets import Column, Sequences
-from ...errors import DataError, shown
-from ..columns.roles import given_parts
-from ..columns.timestamps import EVEN, moments
-from ..columns.types import LARGEST as FARTHEST
-from ..columns.types import infer
-from ..dataset import Array, Arrays, Dataset, Keys, Parts
-from ..schema import Finding, Schema
-from ..targets import encode_target, numbers, target_column
-from .csv import need, read_frame
+from ...config.datasets import ColumnOptions, Sequences
+from ...errors import DataError, format_value
+from ..columns.roles import parse_predefined_split
+from ..columns.timestamps import STEP_TOLERANCE, parse_times
+from ..columns.types import MAX_MAGNITUDE as FARTHEST
+from ..columns.types import infer_type
+from ..dataset import Array, ArrayDataset, Dataset, SplitIndices, SplitKeys
+from ..schema import CheckResult, Schema
+from ..targets import encode_target, parse_numeric, target_column
+from .csv import read_frame, require_columns
 from .npz import read_npz
 from .ucr import read_pair, read_ts
 
-LARGEST = 2**31
+MAX_CELLS = 2**31
 """Cells of a padded array: a wrong column of series or steps would ask for more than memory holds."""
 
-MOST = 0.9
+MIN_EVEN_SHARE = 0.9
 """Share of steps that are as far apart as usual from which the others are gaps."""
 
 
 @dataclass(frozen=True)
-class Found:
+class SequenceData:
     """What a format holds: values (rows, f) of all sequences after each other, and how many steps each has."""
 
     values: Array
@@ -42,27 +42,27 @@ class Found:
     features: tuple[str, ...]
     labels: pd.Series
     groups: pd.Series | None = None
-    given: pd.Series | None = None
-    findings: tuple[Finding, ...] = ()
+    predefined: pd.Series | None = None
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True)
-class RawSequences(Arrays):
+class RawSequences(ArrayDataset):
     """Padded sequences; how many steps a record has is learnt from training rows, and longer ones are cut."""
 
-    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
+    def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
         """Return the rows, divided, as long as the longest of training rows."""
-        steps = ~np.isnan(self.x[parts["train"]]).all(axis=(0, 2))
+        steps = ~np.isnan(self.x[indices["train"]]).all(axis=(0, 2))
         length = int(np.flatnonzero(steps)[-1]) + 1
         schema = self.schema.model_copy(update={"shape": (length, *self.schema.shape[1:])})
         longer = np.asarray(~np.isnan(self.x[:, length:]).all(axis=(1, 2)))
-        cut = {name: int(longer[parts[name]].sum()) for name in ("validation", "test")}
-        dataset = replace(self, x=self.x[:, :length], schema=schema).divided(parts)
+        cut = {name: int(longer[indices[name]].sum()) for name in ("validation", "test")}
+        dataset = replace(self, x=self.x[:, :length], schema=schema).build_dataset(indices)
         if not any(cut.values()):
             return dataset
-        each = " and ".join(f"{count} of {len(parts[name])} {name}" for name, count in cut.items() if count)
+        each = " and ".join(f"{count} of {len(indices[name])} {name}" for name, count in cut.items() if count)
         text = f"{each} sequences are longer than the longest of training, {length} steps, and are cut"
-        return replace(dataset, findings=(Finding(rule="cut", level="note", text=text),))
+        return replace(dataset, checks=(CheckResult(rule="truncated", level="note", message=text),))
 
 
 def read_sequences(source: Path, params: Sequences) -> RawSequences:
@@ -72,22 +72,22 @@ def read_sequences(source: Path, params: Sequences) -> RawSequences:
         DataError: the file is of no known format, or a label differs within a sequence.
     """
     if source.is_dir():
-        found = _blocks(*read_pair(source, labelled=bool(params.targets)))
+        found = _from_blocks(*read_pair(source, labeled=bool(params.targets)))
     elif source.suffix == ".ts":
-        found = _blocks(*read_ts(source, labelled=bool(params.targets)))
+        found = _from_blocks(*read_ts(source, labeled=bool(params.targets)))
     elif source.suffix == ".npz":
-        found = _npz(source, labelled=bool(params.targets))
+        found = _load_npz(source, labeled=bool(params.targets))
     else:
-        found = _long(source, params)
+        found = _read_long_table(source, params)
     if params.split.by == "group" and found.groups is None:
         raise DataError(f"split by group needs a table with a column of groups, but source is {source}; bring one")
-    x, findings = _padded(found, params.length, source)
+    x, findings = _pad_sequences(found, params.max_length, source)
     y, classes = encode_target(found.labels, params.task, source)
-    keys = Keys(
+    keys = SplitKeys(
         y,
         classes,
         groups=None if found.groups is None else pd.factorize(found.groups)[0],
-        given=None if found.given is None else given_parts(found.given, source),
+        predefined=None if found.predefined is None else parse_predefined_split(found.predefined, source),
     )
     target = str(found.labels.name) if params.targets else ""
     schema = Schema(
@@ -99,22 +99,24 @@ def read_sequences(source: Path, params: Sequences) -> RawSequences:
         classes=classes,
         values=(target,) if target and not classes else (),
     )
-    return RawSequences(keys, schema, x, np.arange(len(x)), (*found.findings, *findings))
+    return RawSequences(keys, schema, x, np.arange(len(x)), (*found.checks, *findings))
 
 
-def _blocks(blocks: list[Array], labels: pd.Series, given: pd.Series | None = None) -> Found:
+def _from_blocks(blocks: list[Array], labels: pd.Series, predefined: pd.Series | None = None) -> SequenceData:
     features = tuple(f"x{i}" for i in range(blocks[0].shape[1]))
-    return Found(np.concatenate(blocks), np.array([len(block) for block in blocks]), features, labels, given=given)
+    return SequenceData(
+        np.concatenate(blocks), np.array([len(block) for block in blocks]), features, labels, predefined=predefined
+    )
 
 
-def _long(source: Path, params: Sequences) -> Found:
+def _read_long_table(source: Path, params: Sequences) -> SequenceData:
     """Read one row a step; steps are put in order, sequences stand in the order of their first row."""
     frame = read_frame(source, params.format, (), [params.target] if params.task == "classification" else [])
     split = params.split
     special = "" if split.by in ("stratified", "random") else getattr(split, "column", "")
-    roles = {params.series: "series", params.step: "step", **dict.fromkeys(params.targets, "target")}
-    need(frame, roles | ({special: "split.column"} if special else {}), source)
-    need(frame, dict.fromkeys(params.values, "values"), source)
+    roles = {params.sequence_id: "series", params.time_step: "step", **dict.fromkeys(params.targets, "target")}
+    require_columns(frame, roles | ({special: "split.column"} if special else {}), source)
+    require_columns(frame, dict.fromkeys(params.values, "values"), source)
     values = params.values or tuple(name for name in frame.columns if name not in {*roles, special})
     if not values:
         raise DataError(f"{source} must have a column of values beside {', '.join(roles)}, but has none; bring one")
@@ -123,61 +125,65 @@ def _long(source: Path, params: Sequences) -> Found:
         raise DataError(f"{source}: {known[0]!r} is told or splits, so it is no value; take it out of `values`")
     found = [name for name in values if pd.api.types.is_numeric_dtype(frame[name].dtype)]
     others = f"name those of values: `values: [{', '.join(found)}]`" if found else "name another column"
-    matrix = np.column_stack([numbers(frame[name], source, f"clean it, or {others}") for name in values])
-    codes, names = pd.factorize(frame[params.series])
+    matrix = np.column_stack([parse_numeric(frame[name], source, f"clean it, or {others}") for name in values])
+    codes, names = pd.factorize(frame[params.sequence_id])
     if (codes < 0).any():
         raise DataError(f"{source}: every row must have a series, but row {int((codes < 0).argmax()) + 1} has none")
-    steps = _steps(frame[params.step], source)
+    steps = _parse_steps(frame[params.time_step], source)
     order = np.lexsort((steps, codes))
     frame, codes, steps, matrix = frame.iloc[order], codes[order], steps[order], matrix[order]
     twice = (np.diff(codes) == 0) & (steps[1:] == steps[:-1])
     if twice.any():
         row = frame.iloc[int(twice.argmax())]
         raise DataError(
-            f"{source}: a sequence must have each step once, but {shown(row[params.series])} has {params.step}"
-            f" {shown(row[params.step])} twice; remove one, or name another column under `step`"
+            f"{source}: a sequence must have each step once, but {format_value(row[params.sequence_id])} has {params.time_step}"
+            f" {format_value(row[params.time_step])} twice; remove one, or name another column under `step`"
         )
-    lacking = _lacking(steps, codes) if steps.dtype.kind != "i" else np.arange(0)
-    findings: tuple[Finding, ...] = ()
+    lacking = _find_missing_steps(steps, codes) if steps.dtype.kind != "i" else np.arange(0)
+    findings: tuple[CheckResult, ...] = ()
     if len(lacking):
-        series, step = (shown(frame[name].iloc[lacking[0]]) for name in (params.series, params.step))
+        series, step = (format_value(frame[name].iloc[lacking[0]]) for name in (params.sequence_id, params.time_step))
         count = len(set(codes[lacking]))
-        text = f"{count} of {len(names)} sequences lack steps within, the first {series} after {params.step} {step}"
-        findings = (Finding(rule="missing_steps", level="warning", text=text),)
+        text = (
+            f"{count} of {len(names)} sequences lack steps within, the first {series} after {params.time_step} {step}"
+        )
+        findings = (CheckResult(rule="missing_steps", level="warning", message=text),)
     starts = np.flatnonzero(np.r_[True, np.diff(codes) != 0])
     lengths = np.diff(np.r_[starts, len(codes)])
-    return Found(
+    return SequenceData(
         matrix,
         lengths,
         values,
-        _one_each(target_column(frame, params.targets), starts, lengths, names, source),
-        groups=_one_each(frame[special], starts, lengths, names, source) if split.by == "group" else None,
-        given=_one_each(frame[special], starts, lengths, names, source) if split.by == "column" else None,
-        findings=findings,
+        _value_per_sequence(target_column(frame, params.targets), starts, lengths, names, source),
+        groups=_value_per_sequence(frame[special], starts, lengths, names, source) if split.by == "group" else None,
+        predefined=_value_per_sequence(frame[special], starts, lengths, names, source)
+        if split.by == "predefined"
+        else None,
+        checks=findings,
     )
 
 
-def _lacking(steps: Array, codes: Array) -> Array:
+def _find_missing_steps(steps: Array, codes: Array) -> Array:
     """Return the positions of steps whose next one is farther away than usual; none where steps are not even.
 
     steps: in order within each sequence. codes: which sequence each belongs to.
     """
     apart = np.where(np.diff(codes) == 0, np.diff(steps).astype(np.float64), np.nan)
     usual = np.nanmedian(apart) if not np.isnan(apart).all() else np.nan
-    even = np.abs(apart - usual) <= EVEN * usual
-    if even.sum() < MOST * (~np.isnan(apart)).sum():
+    even = np.abs(apart - usual) <= STEP_TOLERANCE * usual
+    if even.sum() < MIN_EVEN_SHARE * (~np.isnan(apart)).sum():
         return np.arange(0)
-    return np.flatnonzero(apart >= 2 * usual * (1 - EVEN))
+    return np.flatnonzero(apart >= 2 * usual * (1 - STEP_TOLERANCE))
 
 
-def _steps(column: pd.Series, source: Path) -> Array:
+def _parse_steps(column: pd.Series, source: Path) -> Array:
     """Return what orders steps: numbers, times, or words in the order of the alphabet, t10 behind t9.
 
     All rows say which of them. That only puts steps in order: no number of it reaches a record.
     """
-    kind, _ = infer(column, Column())
+    kind, _ = infer_type(column, ColumnOptions())
     if kind in ("numeric", "date"):
-        return moments(column, source)
+        return parse_times(column, source)
     if column.isna().any():
         raise DataError(
             f"{source}: every row must have a step, but row {int(column.isna().argmax()) + 1} has none; mend it, or"
@@ -187,7 +193,9 @@ def _steps(column: pd.Series, source: Path) -> Array:
     return np.asarray(pd.factorize(words, sort=True)[0])
 
 
-def _one_each(column: pd.Series, starts: Array, lengths: Array, names: Sequence[object], source: Path) -> pd.Series:
+def _value_per_sequence(
+    column: pd.Series, starts: Array, lengths: Array, names: Sequence[object], source: Path
+) -> pd.Series:
     """Return the value that a column has in each sequence; it must be one."""
     codes = pd.factorize(column)[0]
     sequence = np.repeat(np.arange(len(starts)), lengths)
@@ -195,23 +203,23 @@ def _one_each(column: pd.Series, starts: Array, lengths: Array, names: Sequence[
     if absent.any():
         raise DataError(
             f"{source}: column {column.name!r} must say one thing in a whole sequence, but has gaps in"
-            f" {shown(names[sequence[absent.argmax()]])}; fill them in, or remove the sequence"
+            f" {format_value(names[sequence[absent.argmax()]])}; fill them in, or remove the sequence"
         )
     differs = codes != np.repeat(codes[starts], lengths)
     if differs.any():
         at = int(sequence[differs.argmax()])
         raise DataError(
             f"{source}: column {column.name!r} must say one thing in a whole sequence, but changes within"
-            f" {shown(names[at])}; mend it, or name another column"
+            f" {format_value(names[at])}; mend it, or name another column"
         )
     return column.iloc[starts].reset_index(drop=True)
 
 
-def _npz(source: Path, *, labelled: bool) -> Found:
+def _load_npz(source: Path, *, labeled: bool) -> SequenceData:
     """Read arrays x (n, t) or (n, t, f), y (n,), and, where sequences are shorter than t, lengths (n,)."""
-    arrays = read_npz(source, labelled=labelled)
+    arrays = read_npz(source, labeled=labeled)
     x: Array = arrays["x"]
-    y = arrays["y"] if labelled else np.zeros(x.shape[:1])
+    y = arrays["y"] if labeled else np.zeros(x.shape[:1])
     lengths, split = arrays.get("lengths"), arrays.get("split")
     if x.ndim == 2:
         x = x[:, :, None]
@@ -232,27 +240,27 @@ def _npz(source: Path, *, labelled: bool) -> Found:
     steps = np.arange(x.shape[1]) < lengths[:, None]
     features = tuple(f"x{i}" for i in range(x.shape[2]))
     given = None if split is None else pd.Series(split, name="split")
-    return Found(x[steps], lengths.astype(np.int64), features, pd.Series(y, name="label"), given=given)
+    return SequenceData(x[steps], lengths.astype(np.int64), features, pd.Series(y, name="label"), predefined=given)
 
 
-def _padded(found: Found, length: int, source: Path) -> tuple[Array, tuple[Finding, ...]]:
+def _pad_sequences(data: SequenceData, length: int, source: Path) -> tuple[Array, tuple[CheckResult, ...]]:
     """Return (n, t, f), NaN behind each sequence's end, and what was cut or filled in."""
-    values, lengths = found.values, found.lengths
+    values, lengths = data.values, data.lengths
     sequence = np.repeat(np.arange(len(lengths)), lengths)
     far = (np.abs(values) > FARTHEST).any(axis=1)
     if far.any():
         raise DataError(
-            f"{source}: values must be finite numbers up to {FARTHEST:g}, but {shown(np.abs(values[far]).max())} stands"
+            f"{source}: values must be finite numbers up to {FARTHEST:g}, but {format_value(np.abs(values[far]).max())} stands"
             f" in sequence {sequence[far.argmax()] + 1}; mend it"
         )
     findings = []
     gaps = np.isnan(values)
     if gaps.any():
         text = f"{gaps.any(axis=1).sum()} of {len(values)} steps have missing values: the step before stands in"
-        findings.append(Finding(rule="missing", level="note", text=text))
+        findings.append(CheckResult(rule="missing", level="note", message=text))
         whole = pd.DataFrame(values).groupby(sequence)
         values = whole.ffill().fillna(whole.bfill()).to_numpy()
-        absent = [name for name, gap in zip(found.features, np.isnan(values).all(axis=0), strict=True) if gap]
+        absent = [name for name, gap in zip(data.features, np.isnan(values).all(axis=0), strict=True) if gap]
         if absent:
             raise DataError(f"{source}: {absent[0]!r} must have values, but has none at all; leave it out")
         empty = np.isnan(values).all(axis=1)
@@ -265,10 +273,12 @@ def _padded(found: Found, length: int, source: Path) -> tuple[Array, tuple[Findi
     if length and longest > length:
         cut = int((lengths > length).sum())
         findings.append(
-            Finding(rule="cut", level="note", text=f"{cut} sequences are longer than {length} steps and are cut")
+            CheckResult(
+                rule="truncated", level="note", message=f"{cut} sequences are longer than {length} steps and are cut"
+            )
         )
         longest = length
-    if len(lengths) * longest * values.shape[1] > LARGEST:
+    if len(lengths) * longest * values.shape[1] > MAX_CELLS:
         raise DataError(
             f"{source}: {len(lengths)} sequences of up to {longest} steps are too many cells for memory; set `length`,"
             " or look at `series` and `step`"

@@ -13,35 +13,35 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ...config.datasets import Series
-from ...errors import DataError, shown
-from ..columns.dates import step_of, time_of
-from ..columns.timestamps import joined, moments, places
-from ..dataset import Array, Arrays, Dataset, Keys, Parts
-from ..schema import Finding, Schema
-from ..splitting import split, suffice
-from ..targets import numbers, positive
-from .csv import need, read_frame
+from ...errors import DataError, format_value
+from ..columns.dates import describe_frequency, format_time
+from ..columns.timestamps import align_to_grid, join_time_columns, parse_times
+from ..dataset import Array, ArrayDataset, Dataset, SplitIndices, SplitKeys
+from ..schema import CheckResult, Schema
+from ..splitting import require_enough_rows, split_rows
+from ..targets import parse_numeric, require_positive
+from .csv import read_frame, require_columns
 
 
 @dataclass(frozen=True)
-class RawSeries(Arrays):
+class RawSeries(ArrayDataset):
     """Windows of a series; told (n,): whether all that a window tells stands in the source."""
 
-    told: Array = field(kw_only=True)
+    has_all_targets: Array = field(kw_only=True)
 
-    def encode(self, parts: Parts, *, last: bool = False) -> Dataset:
+    def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
         """Return the windows, divided, but for those of which a target was filled in: that is no truth to score.
 
         Raises:
             DataError: too few are left.
         """
-        left = {name: index[self.told[index]] for name, index in parts.items()}
-        dataset, untold = self.divided(left), sum(map(len, parts.values())) - sum(map(len, left.values()))
+        left = {name: index[self.has_all_targets[index]] for name, index in indices.items()}
+        dataset, untold = self.build_dataset(left), sum(map(len, indices.values())) - sum(map(len, left.values()))
         if not untold:
             return dataset
-        suffice(self.keys, {name: index for name, index in left.items() if len(parts[name])})
+        require_enough_rows(self.keys, {name: index for name, index in left.items() if len(indices[name])})
         text = f"{untold} windows are left out, since a target that they would tell is missing: none is filled in"
-        return replace(dataset, findings=(Finding(rule="missing", level="note", text=text),))
+        return replace(dataset, checks=(CheckResult(rule="missing", level="note", message=text),))
 
 
 def read_series(source: Path, params: Series) -> RawSeries:
@@ -55,25 +55,27 @@ def read_series(source: Path, params: Series) -> RawSeries:
     """
     frame = read_frame(source, params.format)
     names = (*params.targets, *params.exogenous)
-    need(frame, dict.fromkeys(params.times, "time") | dict.fromkeys(params.targets, "targets"), source)
-    need(frame, dict.fromkeys(params.exogenous, "exogenous"), source)
-    clock = joined(frame, params.times)
-    times = moments(clock, source)
+    require_columns(
+        frame, dict.fromkeys(params.time_columns, "time") | dict.fromkeys(params.targets, "targets"), source
+    )
+    require_columns(frame, dict.fromkeys(params.exogenous, "exogenous"), source)
+    clock = join_time_columns(frame, params.time_columns)
+    times = parse_times(clock, source)
     order = np.argsort(times, kind="stable")
     times = times[order]
     twice = np.flatnonzero(times[1:] == times[:-1])
     if len(twice):
         again = clock.iloc[order[twice[0] + 1]]
         raise DataError(
-            f"{source}: each time must stand once, but {shown(again)} stands twice; remove one row, keep one series, or"
+            f"{source}: each time must stand once, but {format_value(again)} stands twice; remove one row, keep one series, or"
             " write times with their zone if a clock was put back"
         )
-    columns = {name: numbers(frame[name], source) for name in names}
-    if params.log:
+    columns = {name: parse_numeric(frame[name], source) for name in names}
+    if params.log_target:
         for name in params.targets:
-            positive(columns[name], name, source)
+            require_positive(columns[name], name, source)
     matrix = np.column_stack(list(columns.values()))[order]
-    values, grid, first, findings = _even(times, matrix, params, source)
+    values, grid, first, findings = _to_even_steps(times, matrix, params, source)
     n = len(values) - params.window - params.horizon + 1
     if n < 3:
         raise DataError(
@@ -81,13 +83,13 @@ def read_series(source: Path, params: Series) -> RawSeries:
             f" {len(values)}; shorten `window`, or bring more"
         )
     x = sliding_window_view(values, params.window, axis=0)[:n].transpose(0, 2, 1)  # (n, w, f)
-    season = _season_ago(values, params, n) if params.season else None
-    known = np.asarray(_ahead(~np.isnan(values), params).all(axis=1))
+    season = _seasonal_naive(values, params, n) if params.season_length else None
+    known = np.asarray(_future_targets(~np.isnan(values), params).all(axis=1))
     if np.isnan(values).any():
-        keys = Keys(np.zeros(n), overlap=params.horizon - 1)
-        cuts = [split(keys, params.split, 0)[name][0] + params.window for name in ("validation", "test")]
-        x, values = _filled(values, params, cuts)
-    y = _ahead(values, params)
+        keys = SplitKeys(np.zeros(n), overlap=params.horizon - 1)
+        cuts = [split_rows(keys, params.split, 0)[name][0] + params.window for name in ("validation", "test")]
+        x, values = _fill_gaps(values, params, cuts)
+    y = _future_targets(values, params)
     told = tuple(f"{name}+{step}" for step in range(1, params.horizon + 1) for name in params.targets)
     schema = Schema(
         kind="series",
@@ -98,21 +100,23 @@ def read_series(source: Path, params: Series) -> RawSeries:
         classes=(),
         values=told,
         horizon=params.horizon,
-        step=step_of(grid),
-        span=(time_of(grid, 0), time_of(grid, -1)),
-        season=params.season,
-        log=params.log,
+        frequency=describe_frequency(grid),
+        time_range=(format_time(grid, 0), format_time(grid, -1)),
+        season_length=params.season_length,
+        log_target=params.log_target,
     )
     rows = np.arange(n) + first + params.window
-    return RawSeries(Keys(y, overlap=params.horizon - 1), schema, x, rows, findings, season, told=known)
+    return RawSeries(SplitKeys(y, overlap=params.horizon - 1), schema, x, rows, findings, season, has_all_targets=known)
 
 
-def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Array, Array, int, tuple[Finding, ...]]:
+def _to_even_steps(
+    times: Array, values: Array, params: Series, source: Path
+) -> tuple[Array, Array, int, tuple[CheckResult, ...]]:
     """Return the values at even steps, NaN where none stands, their times, the first's place, and what was found.
 
     Steps before a column begins, and steps after a target ends, are left out.
     """
-    place, grid = places(times, params.step, source)
+    place, grid = align_to_grid(times, params.freq, source)
     full = np.full((len(grid), values.shape[1]), np.nan)
     full[place] = values
     known = ~np.isnan(full)
@@ -126,42 +130,42 @@ def _even(times: Array, values: Array, params: Series, source: Path) -> tuple[Ar
         text = f"{absent} of {len(grid)} steps are missing, the first at {at}: {params.missing} fills them in"
         most = absent > len(grid) / 2
         if most:  # what is learnt would be what was filled in
-            text = f"{source}: {text}; say a longer `step` than {step_of(grid)}, or resample the series"
-        findings.append(Finding(rule="missing_steps", level="error" if most else "warning", text=text))
+            text = f"{source}: {text}; say a longer `step` than {describe_frequency(grid)}, or resample the series"
+        findings.append(CheckResult(rule="missing_steps", level="error" if most else "warning", message=text))
     gaps = int(np.isnan(values).sum())
     if gaps:
         text = f"{gaps} of {values.size} cells are missing: {params.missing} fills them in"
-        findings.append(Finding(rule="missing", level="note", text=text))
+        findings.append(CheckResult(rule="missing", level="note", message=text))
     first = int(known.argmax(axis=0).max())
     full[first] = pd.DataFrame(full[: first + 1]).ffill().iloc[-1]
     end = len(full) - int(known[::-1, : len(params.targets)].argmax(axis=0).max())
     left = first + len(grid) - end
     if left:
         text = f"{left} steps before a column begins, or after a target ends, are left out"
-        findings.append(Finding(rule="missing", level="warning", text=text))
+        findings.append(CheckResult(rule="missing", level="warning", message=text))
     kept = slice(first, max(end, first))
     return full[kept], grid[kept], first, tuple(findings)
 
 
-def _ahead(values: Array, params: Series) -> Array:
+def _future_targets(values: Array, params: Series) -> Array:
     """Return of values (steps, f) those that each window tells, (n, h * k)."""
     targets = values[params.window :, : len(params.targets)]
     ahead = sliding_window_view(targets, params.horizon, axis=0)  # (n, k, h)
     return np.ascontiguousarray(ahead.transpose(0, 2, 1)).reshape(len(ahead), -1)
 
 
-def _season_ago(values: Array, params: Series, n: int) -> Array:
+def _seasonal_naive(values: Array, params: Series, n: int) -> Array:
     """Return what each target was at the same place of the last whole season, (n, h * k), NaN before the first step.
 
     A season may be longer than the window. For a gap stands the value before it.
     """
     held = pd.DataFrame(values[:, : len(params.targets)]).ffill().to_numpy()
-    ahead = np.arange(params.horizon) % params.season
-    step = np.arange(n)[:, None] + params.window - params.season + ahead  # (n, h)
+    ahead = np.arange(params.horizon) % params.season_length
+    step = np.arange(n)[:, None] + params.window - params.season_length + ahead  # (n, h)
     return np.where(step[..., None] < 0, np.nan, held[np.maximum(step, 0)]).reshape(n, -1)
 
 
-def _filled(values: Array, params: Series, cuts: Sequence[int]) -> tuple[Array, Array]:
+def _fill_gaps(values: Array, params: Series, split_starts: Sequence[int]) -> tuple[Array, Array]:
     """Return windows x (n, w, f) and values (steps, f) without gaps.
 
     cuts: the first steps that validation and test rows tell; nothing is filled in from beyond them. Nor does a window
@@ -172,7 +176,7 @@ def _filled(values: Array, params: Series, cuts: Sequence[int]) -> tuple[Array, 
     held = before.to_numpy()
     filled = held
     if params.missing == "interpolate":
-        parts = [frame.iloc[a:b].interpolate(limit_area="inside") for a, b in pairwise([0, *cuts, len(frame)])]
+        parts = [frame.iloc[a:b].interpolate(limit_area="inside") for a, b in pairwise([0, *split_starts, len(frame)])]
         filled = pd.concat(parts).fillna(before).to_numpy()
     n = len(values) - params.window - params.horizon + 1
     step = np.arange(len(values))

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...errors import DataError, one_line, shown
+from ...errors import DataError, format_value, one_line_message
 from ..dataset import Array
-from ..targets import numbers
+from ..targets import parse_numeric
 
 
-def read_ts(source: Path, *, labelled: bool) -> tuple[list[Array], pd.Series]:
+def read_ts(source: Path, *, labeled: bool) -> tuple[list[Array], pd.Series]:
     """Return the steps (t, f) of each sequence, and their labels.
 
     labelled: whether there must be labels; those that are not there are missing.
@@ -29,11 +29,13 @@ def read_ts(source: Path, *, labelled: bool) -> tuple[list[Array], pd.Series]:
     try:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{source} must be a .ts file in UTF-8, but is not: {one_line(error)}; get it again") from None
+        raise DataError(
+            f"{source} must be a .ts file in UTF-8, but is not: {one_line_message(error)}; get it again"
+        ) from None
     start = next((i for i, line in enumerate(lines) if line.strip().lower() == "@data"), None)
     if start is None:
         raise DataError(f"{source} must be a .ts file with a line @data, but has none; get it again")
-    told, there = _head(source, lines[:start], labelled)
+    told, there = _parse_header(source, lines[:start], labeled)
     known = {word for line in lines[:start] if line.lower().startswith("@classlabel") for word in line.split()[2:]}
     blocks: list[Array] = []
     labels: list[str] = []
@@ -48,7 +50,7 @@ def read_ts(source: Path, *, labelled: bool) -> tuple[list[Array], pd.Series]:
             ]
         except ValueError as error:
             raise DataError(
-                f"{source}: values must be numbers, but line {number} is not: {one_line(error)}; mend it"
+                f"{source}: values must be numbers, but line {number} is not: {one_line_message(error)}; mend it"
             ) from None
         if not rows or len({len(row) for row in rows}) > 1 or (blocks and len(rows) != blocks[0].shape[1]):
             raise DataError(
@@ -60,17 +62,17 @@ def read_ts(source: Path, *, labelled: bool) -> tuple[list[Array], pd.Series]:
         if known and labels[-1] not in known | {"", "?"}:
             raise DataError(
                 f"{source}: a label must be one that @classLabel lists, {', '.join(sorted(known))}, but line {number}"
-                f" has {shown(labels[-1])}; mend one of them"
+                f" has {format_value(labels[-1])}; mend one of them"
             )
     if not blocks:
         raise DataError(f"{source} must hold sequences after @data, but holds none; get it again")
     target = pd.Series(labels, name="label").replace(["", "?"], None)
     if "@targetlabel" in told:
-        target = pd.Series(numbers(target, source), name="label")
+        target = pd.Series(parse_numeric(target, source), name="label")
     return blocks, target
 
 
-def _head(source: Path, lines: list[str], labelled: bool) -> tuple[set[str], bool]:
+def _parse_header(source: Path, lines: list[str], labeled: bool) -> tuple[set[str], bool]:
     """Return what the lines before @data say is true, and whether there are labels.
 
     Raises:
@@ -84,7 +86,7 @@ def _head(source: Path, lines: list[str], labelled: bool) -> tuple[set[str], boo
             " values without times"
         )
     there = bool(told & {"@classlabel", "@targetlabel"})
-    if labelled and not there:
+    if labeled and not there:
         raise DataError(
             f"{source} must say `@classLabel true` or `@targetLabel true`, but does not: nothing to predict; get"
             " another file, or set `task: unsupervised`"
@@ -92,11 +94,11 @@ def _head(source: Path, lines: list[str], labelled: bool) -> tuple[set[str], boo
     return told, there
 
 
-SUFFIXES = (".ts", ".tsv", ".txt")
+PAIR_SUFFIXES = (".ts", ".tsv", ".txt")
 """Those that are looked for, the first that is there is read: archives hold the same sequences in several forms."""
 
 
-def pair_of(folder: Path) -> tuple[Path, Path]:
+def find_pair(folder: Path) -> tuple[Path, Path]:
     """Return the files of training and of test sequences in a folder.
 
     Raises:
@@ -104,7 +106,7 @@ def pair_of(folder: Path) -> tuple[Path, Path]:
     """
     files = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
     found = {}
-    for suffix in reversed(SUFFIXES):
+    for suffix in reversed(PAIR_SUFFIXES):
         for name in files:
             test = name.removesuffix(f"_train{suffix}") + f"_test{suffix}"
             if name.endswith(f"_train{suffix}") and test in files:
@@ -118,7 +120,7 @@ def pair_of(folder: Path) -> tuple[Path, Path]:
     return next(iter(found.values()))
 
 
-def read_pair(folder: Path, *, labelled: bool) -> tuple[list[Array], pd.Series, pd.Series]:
+def read_pair(folder: Path, *, labeled: bool) -> tuple[list[Array], pd.Series, pd.Series]:
     """Return the steps (t, f) of each sequence, their labels, and train or test for each; `labelled` as of `read_ts`.
 
     Raises:
@@ -126,8 +128,8 @@ def read_pair(folder: Path, *, labelled: bool) -> tuple[list[Array], pd.Series, 
     """
     blocks: list[Array] = []
     labels, given = [], []
-    for path, part in zip(pair_of(folder), ("train", "test"), strict=True):
-        more, names = read_ts(path, labelled=labelled) if path.suffix.lower() == ".ts" else _read_lines(path)
+    for path, part in zip(find_pair(folder), ("train", "test"), strict=True):
+        more, names = read_ts(path, labeled=labeled) if path.suffix.lower() == ".ts" else _read_lines(path)
         if blocks and more[0].shape[1] != blocks[0].shape[1]:
             raise DataError(
                 f"{path} must have as many dimensions as its training sequences, {blocks[0].shape[1]}, but has"
@@ -147,7 +149,7 @@ def _read_lines(path: Path) -> tuple[list[Array], pd.Series]:
             cells = line.replace(",", " ").split()
             if not cells:
                 continue
-            row = np.array([np.nan if cell == "?" else _number(cell, number) for cell in cells], np.float64)
+            row = np.array([np.nan if cell == "?" else _parse_number(cell, number) for cell in cells], np.float64)
             known = np.flatnonzero(~np.isnan(row[1:]))
             if np.isnan(row[0]) or not len(known):
                 raise ValueError(f"line {number} has no label or no value")
@@ -155,14 +157,14 @@ def _read_lines(path: Path) -> tuple[list[Array], pd.Series]:
             blocks.append(row[1 : known[-1] + 2, None])
     except (ValueError, OSError) as error:  # of an encoding too
         raise DataError(
-            f"{path} must hold a label and numbers in each line, but does not: {one_line(error)}; get it again"
+            f"{path} must hold a label and numbers in each line, but does not: {one_line_message(error)}; get it again"
         ) from None
     if not blocks:
         raise DataError(f"{path} must hold sequences, but holds none; get it again")
     return blocks, pd.Series(labels, name="label")
 
 
-def _number(cell: str, line: int) -> float:
+def _parse_number(cell: str, line: int) -> float:
     try:
         return float(cell)
     except ValueError:

@@ -11,37 +11,47 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...data.dataset import SPLITS, Array, Dataset, Records
-from ...data.decoding import fitting, written
+from ...data.dataset import SPLITS, Array, Dataset, Split
+from ...data.decoding import match_schema, to_frame
 from ...data.schema import Schema
-from ...models.feature_extractor import Expert
-from ...models.serialization import Saved
-from ...training.diagnostics.summary import Measured
-from ..report import Report
-from ..tables import gradients
+from ...models.feature_extractor import ReferenceClassifier
+from ...models.serialization import TrainedModel
+from ...training.diagnostics.summary import Measurements
+from ..report import EvaluationReport
+from ..tables import gradient_table
 from . import plots as pictures
-from .metrics import accuracy, entropy, explained, likeness, two_sample
-from .samples import Viewer, Views, conditional, features_of, joined, made_of, make, noise_of, told
-from .tabular import Rows, histograms, of_columns, of_copies
+from .metrics import c2st, distribution_scores, entropy, linear_classifier_accuracy, tree_regressor_r2
+from .samples import (
+    ExtractedFeatures,
+    FeatureExtractor,
+    concatenate_features,
+    generate,
+    generate_batches,
+    is_conditional,
+    preprocess_samples,
+    sample_noise,
+    target_of_samples,
+)
+from .tabular import TabularSample, column_histograms, column_shapes, memorization
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS = 10_000
+MAX_ROWS = 10_000
 """Real rows of a set that are compared at most, and records that are made to compare with them."""
 
-BESIDE = {"test": "validation", "validation": "test", "train": "validation"}
+BASELINE_SPLITS = {"test": "validation", "validation": "test", "train": "validation"}
 """A set, and the real rows that are compared with it in place of records: the floor."""
 
-SHORT = {"test": "test", "validation": "val", "train": "train"}
+SHORT_SPLIT_NAMES = {"test": "test", "validation": "val", "train": "train"}
 
-CERTAIN = 2
+N_STANDARD_ERRORS = 2
 """Standard errors by which a judge must be better than guessing."""
 
-FLOOR = "{}_floor"
+BASELINE_KEY = "{}_floor"
 """A score of real rows in place of records."""
 
-UNITS = {
+METRIC_DESCRIPTIONS = {
     "energy": "energy distance, in the mean distance of two real rows; 0 is best",
     "fid": "Frechet distance; lower is better",
     "kid": "kernel distance; lower is better",
@@ -62,178 +72,215 @@ UNITS = {
 }
 
 
-class Made(NamedTuple):
+class GeneratedSamples(NamedTuple):
     """Records that were made: raw (n, ...), of images none; classes asked for, (n,) or (0,); what is seen in them.
 
     y: classes asked for, or a table's leading targets as they were made, (n,); empty if there are neither.
     """
 
     records: Array
-    asked: Array
-    seen: Views
+    labels: Array
+    features: ExtractedFeatures
     y: Array
 
 
-class Compared(NamedTuple):
+class GenerationComparison(NamedTuple):
     """Real rows of each set, what is seen in them, and as many records with classes as often.
 
     features: of raw records, their targets hidden if asked to.
     """
 
-    rows: dict[str, Records]
-    seen: dict[str, Views]
-    made: dict[str, Made]
+    real: dict[str, Split]
+    real_features: dict[str, ExtractedFeatures]
+    generated: dict[str, GeneratedSamples]
     schema: Schema
-    features: Callable[..., Array]
+    featurize: Callable[..., Array]
 
 
 def evaluate_generator(
-    name: str, saved: Saved, dataset: Dataset, history: pd.DataFrame, measured: Measured, judge: Expert | None
-) -> Report:
+    name: str,
+    trained_model: TrainedModel,
+    dataset: Dataset,
+    history: pd.DataFrame,
+    measurements: Measurements,
+    reference: ReferenceClassifier | None,
+) -> EvaluationReport:
     """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""
-    seed, dataset = int(saved.facts["params"]["seed"]), fitting(dataset, saved.schema)
-    compared = compare(saved, dataset, judge, seed)
-    scores = {SHORT[part]: scores_of(compared, part, seed) for part in ("test", "validation", "train")}
-    tables = _tables(saved, history, measured, compared)
-    if saved.schema.kind == "images" or judge:  # a training compares rows of a table by other features
-        least = {FLOOR.format(each): scores["val"][FLOOR.format(each)] for each in ("energy", "kid")}
+    seed, dataset = int(trained_model.metadata["params"]["seed"]), match_schema(dataset, trained_model.schema)
+    compared = build_comparison(trained_model, dataset, reference, seed)
+    scores = {SHORT_SPLIT_NAMES[part]: compute_scores(compared, part, seed) for part in ("test", "validation", "train")}
+    tables = _build_tables(trained_model, history, measurements, compared)
+    if trained_model.schema.kind == "images" or reference:  # a training compares rows of a table by other features
+        least = {BASELINE_KEY.format(each): scores["val"][BASELINE_KEY.format(each)] for each in ("energy", "kid")}
         tables["learning_curve"] = tables["learning_curve"].assign(**least)
     drawn: dict[str, Callable[[], Figure]] = {
-        each: partial(pictures.PICTURES[each], table, name) for each, table in tables.items()
+        each: partial(pictures.PLOT_FUNCTIONS[each], table, name) for each, table in tables.items()
     }
-    drawn |= pictures.of_records(name, saved, compared.made["test"].records, dataset.test.x, seed)
-    return Report(scores, _predictions(saved, compared), tables, drawn, _lines(scores["test"], compared, judge))
+    drawn |= pictures.build_sample_plots(name, trained_model, compared.generated["test"].records, dataset.test.x, seed)
+    return EvaluationReport(
+        scores,
+        _prediction_table(trained_model, compared),
+        tables,
+        drawn,
+        _summary_lines(scores["test"], compared, reference),
+    )
 
 
-def compare(saved: Saved, dataset: Dataset, judge: Expert | None, seed: int) -> Compared:
+def build_comparison(
+    trained_model: TrainedModel, dataset: Dataset, reference: ReferenceClassifier | None, seed: int
+) -> GenerationComparison:
     """Make as many records as there are rows of each set, and return what `judge` sees in both.
 
     Images are made and looked at batch by batch, and not kept.
     """
-    view, rows, made, schema = Viewer(saved, judge), {}, {}, saved.schema
+    view, rows, made, schema = FeatureExtractor(trained_model, reference), {}, {}, trained_model.schema
     for i, part in enumerate(SPLITS):
         every = dataset.splits()[part]
-        rows[part] = every.take(np.sort(np.random.default_rng(seed).permutation(len(every))[:ROWS]))
-        asked = np.asarray(rows[part].y) if conditional(saved) else np.arange(0)
-        z = noise_of(saved, len(rows[part]), seed + i, asked)
+        rows[part] = every.take(np.sort(np.random.default_rng(seed).permutation(len(every))[:MAX_ROWS]))
+        asked = np.asarray(rows[part].y) if is_conditional(trained_model) else np.arange(0)
+        z = sample_noise(trained_model, len(rows[part]), seed + i, asked)
         if schema.kind == "images":
-            made[part] = Made(np.zeros((0, *schema.shape)), asked, joined(map(view, made_of(saved, z))), asked)
+            made[part] = GeneratedSamples(
+                np.zeros((0, *schema.shape)),
+                asked,
+                concatenate_features(map(view, generate_batches(trained_model, z))),
+                asked,
+            )
         else:
-            records = make(saved, z)
-            made[part] = Made(records, asked, view(records), asked if len(asked) else told(records, schema))
+            records = generate(trained_model, z)
+            made[part] = GeneratedSamples(
+                records, asked, view(records), asked if len(asked) else target_of_samples(records, schema)
+            )
     seen = {part: view(each.x) for part, each in rows.items()}
-    return Compared(rows, seen, made, schema, partial(features_of, saved))
+    return GenerationComparison(rows, seen, made, schema, partial(preprocess_samples, trained_model))
 
 
-def scores_of(compared: Compared, part: str, seed: int) -> dict[str, float]:
+def compute_scores(comparison: GenerationComparison, split: str, seed: int) -> dict[str, float]:
     """Return the scores of one set, each followed by its floor."""
-    other = BESIDE[part]
-    real, made, floor = compared.seen[part], compared.made[part], compared.seen[other]
-    found = likeness(real.features, made.seen.features, seed)
-    floors = likeness(real.features, floor.features, seed)
-    if len(real.classes):
+    other = BASELINE_SPLITS[split]
+    real, made, floor = comparison.real_features[split], comparison.generated[split], comparison.real_features[other]
+    found = distribution_scores(real.values, made.features.values, seed)
+    floors = distribution_scores(real.values, floor.values, seed)
+    if len(real.predicted_classes):
         found["entropy"], floors["entropy"] = (
-            entropy(_shares(classes)) for classes in (made.seen.classes, real.classes)
+            entropy(_class_proportions(classes))
+            for classes in (made.features.predicted_classes, real.predicted_classes)
         )
-    if len(made.y) and len(real.classes):
-        found["agreement"] = float((made.seen.classes == made.y).mean())
-        floors["agreement"] = float((floor.classes == compared.rows[other].y).mean())
-    best = "train" if part != "train" else other
+    if len(made.y) and len(real.predicted_classes):
+        found["agreement"] = float((made.features.predicted_classes == made.y).mean())
+        floors["agreement"] = float((floor.predicted_classes == comparison.real[other].y).mean())
+    best = "train" if split != "train" else other
     if len(made.y):
-        found["taught"], floors["taught"] = _taught(compared, part, best)
-    if compared.schema.kind == "table":
-        rows = {name: Rows(each.x, compared.features(each.x)) for name, each in compared.rows.items()}
-        theirs = Rows(made.records, compared.features(made.records))
+        found["taught"], floors["taught"] = _train_on_synthetic(comparison, split, best)
+    if comparison.schema.kind == "table":
+        rows = {name: TabularSample(each.x, comparison.featurize(each.x)) for name, each in comparison.real.items()}
+        theirs = TabularSample(made.records, comparison.featurize(made.records))
         for scores, each in ((found, theirs), (floors, rows[other])):
-            scores["two_sample_trees"] = two_sample(rows[part].features, each.features, seed, trees=True)
-        found |= of_columns(compared.schema, rows[part], theirs) | of_copies(theirs, rows["train"])
-        held_out = rows[other if part == "train" else part]
-        floors |= of_columns(compared.schema, rows[part], rows[other]) | of_copies(held_out, rows["train"])
+            scores["two_sample_trees"] = c2st(rows[split].features, each.features, seed, use_trees=True)
+        found |= column_shapes(comparison.schema, rows[split], theirs) | memorization(theirs, rows["train"])
+        held_out = rows[other if split == "train" else split]
+        floors |= column_shapes(comparison.schema, rows[split], rows[other]) | memorization(held_out, rows["train"])
     pairs = ((name, value, floors[name]) for name, value in found.items())
-    return {key: value for name, own, least in pairs for key, value in ((name, own), (FLOOR.format(name), least))}
+    return {
+        key: value for name, own, least in pairs for key, value in ((name, own), (BASELINE_KEY.format(name), least))
+    }
 
 
-def _taught(compared: Compared, part: str, best: str) -> tuple[float, float]:
+def _train_on_synthetic(comparison: GenerationComparison, split: str, real_split: str) -> tuple[float, float]:
     """Return how well the rows of a set are told by what learnt from records, and from the real rows of set `best`."""
-    teachers, truth = compared.made["train"], compared.rows[part].y
-    score = accuracy if compared.schema.classes else explained
-    if compared.schema.kind == "table":
-        hidden = partial(compared.features, hidden=True)
-        asked, lessons = hidden(compared.rows[part].x), (hidden(teachers.records), hidden(compared.rows[best].x))
+    teachers, truth = comparison.generated["train"], comparison.real[split].y
+    score = linear_classifier_accuracy if comparison.schema.classes else tree_regressor_r2
+    if comparison.schema.kind == "table":
+        hidden = partial(comparison.featurize, hidden=True)
+        asked, lessons = (
+            hidden(comparison.real[split].x),
+            (hidden(teachers.records), hidden(comparison.real[real_split].x)),
+        )
     else:
-        asked, lessons = compared.seen[part].features, (teachers.seen.features, compared.seen[best].features)
+        asked, lessons = (
+            comparison.real_features[split].values,
+            (teachers.features.values, comparison.real_features[real_split].values),
+        )
     made, real = (
-        score(lesson, y, asked, truth) for lesson, y in zip(lessons, (teachers.y, compared.rows[best].y), strict=True)
+        score(lesson, y, asked, truth)
+        for lesson, y in zip(lessons, (teachers.y, comparison.real[real_split].y), strict=True)
     )
     return made, real
 
 
-def _shares(classes: Array) -> Array:
+def _class_proportions(classes: Array) -> Array:
     """Return how often each class is among (n,)."""
     return np.unique(classes, return_counts=True)[1] / len(classes)
 
 
-def _tables(saved: Saved, history: pd.DataFrame, measured: Measured, compared: Compared) -> dict[str, pd.DataFrame]:
+def _build_tables(
+    trained_model: TrainedModel, history: pd.DataFrame, measurements: Measurements, comparison: GenerationComparison
+) -> dict[str, pd.DataFrame]:
     columns = {
         "epoch": history["epoch"],
         **{name.partition("/")[2]: history[name] for name in ("train/critic", "train/generator")},
         **{name.partition("/")[2]: history[name] for name in ("val/energy", "val/kid", "val/diversity")},
     }
-    tables = {"learning_curve": pd.DataFrame(columns), "gradients": gradients(measured)}
-    if len(compared.seen["test"].classes):
-        k = len(saved.schema.classes)
-        seen = (compared.seen["test"].classes, compared.made["test"].seen.classes)
+    tables = {"learning_curve": pd.DataFrame(columns), "gradients": gradient_table(measurements)}
+    if len(comparison.real_features["test"].predicted_classes):
+        k = len(trained_model.schema.classes)
+        seen = (
+            comparison.real_features["test"].predicted_classes,
+            comparison.generated["test"].features.predicted_classes,
+        )
         real, made = (np.bincount(classes, minlength=k) / len(classes) for classes in seen)
-        tables["classes"] = pd.DataFrame({"class": saved.schema.classes, "real": real, "made": made})
-    if saved.schema.kind == "table":
-        rows = compared.rows["test"].x, compared.made["test"].records
-        tables["columns"] = histograms(saved.schema, *rows)
+        tables["classes"] = pd.DataFrame({"class": trained_model.schema.classes, "real": real, "made": made})
+    if trained_model.schema.kind == "table":
+        rows = comparison.real["test"].x, comparison.generated["test"].records
+        tables["columns"] = column_histograms(trained_model.schema, *rows)
     return tables
 
 
-def _predictions(saved: Saved, compared: Compared) -> pd.DataFrame:
+def _prediction_table(trained_model: TrainedModel, comparison: GenerationComparison) -> pd.DataFrame:
     """Return a row per record: the class that was asked for and the one that is seen; of a table whole rows."""
-    names = np.array(saved.schema.classes)
-    if saved.schema.kind == "table":
-        made = compared.made["train"]
-        return written(made.records, made.asked, saved.schema)
-    made = compared.made["test"]
-    frame = pd.DataFrame({"row": np.arange(len(made.seen.features))})
-    if len(made.asked):
-        frame["asked"] = names[made.asked]
-    if len(made.seen.classes):
-        frame["seen"] = names[made.seen.classes]
+    names = np.array(trained_model.schema.classes)
+    if trained_model.schema.kind == "table":
+        made = comparison.generated["train"]
+        return to_frame(made.records, made.labels, trained_model.schema)
+    made = comparison.generated["test"]
+    frame = pd.DataFrame({"row": np.arange(len(made.features.values))})
+    if len(made.labels):
+        frame["asked"] = names[made.labels]
+    if len(made.features.predicted_classes):
+        frame["seen"] = names[made.features.predicted_classes]
     return frame
 
 
-def _lines(scores: dict[str, float], compared: Compared, judge: Expert | None) -> list[str]:
-    return [*lines_of(scores), *doubts(compared, judge), seen_by(judge)]
+def _summary_lines(
+    scores: dict[str, float], comparison: GenerationComparison, reference: ReferenceClassifier | None
+) -> list[str]:
+    return [*format_scores(scores), *reference_warnings(comparison, reference), describe_reference(reference)]
 
 
-def lines_of(scores: dict[str, float]) -> list[str]:
+def format_scores(scores: dict[str, float]) -> list[str]:
     """Return what a person is told of scores that stand beside their floors."""
     return [
-        f"{each} {scores[each]:.4f}, of real rows {scores[FLOOR.format(each)]:.4f} ({unit})"
-        for each, unit in UNITS.items()
+        f"{each} {scores[each]:.4f}, of real rows {scores[BASELINE_KEY.format(each)]:.4f} ({unit})"
+        for each, unit in METRIC_DESCRIPTIONS.items()
         if each in scores
     ]
 
 
-def doubts(compared: Compared, judge: Expert | None) -> list[str]:
+def reference_warnings(comparison: GenerationComparison, reference: ReferenceClassifier | None) -> list[str]:
     """Return what a person is told of a judge that tells real test rows no better than their largest class would."""
-    seen, truth = compared.seen["test"].classes, compared.rows["test"].y
-    if judge is None or not len(seen):
+    seen, truth = comparison.real_features["test"].predicted_classes, comparison.real["test"].y
+    if reference is None or not len(seen):
         return []
-    right, most = float((seen == truth).mean()), float(_shares(truth).max())
-    if right > most + CERTAIN * np.sqrt(most * (1 - most) / len(truth)):
+    right, most = float((seen == truth).mean()), float(_class_proportions(truth).max())
+    if right > most + N_STANDARD_ERRORS * np.sqrt(most * (1 - most) / len(truth)):
         return []
     return [
-        f"the judge {judge.model} is no better than guessing: it tells {right:.4f} of real test rows, and their largest"
+        f"the judge {reference.model_name} is no better than guessing: it tells {right:.4f} of real test rows, and their largest"
         f" class is {most:.4f} of them; scores by it say nothing"
     ]
 
 
-def seen_by(judge: Expert | None) -> str:
+def describe_reference(reference: ReferenceClassifier | None) -> str:
     """Return what a person is told of who compared."""
-    by = f"as {judge.model} ({judge.digest[:12]}) sees them" if judge else "by their own features"
+    by = f"as {reference.model_name} ({reference.digest[:12]}) sees them" if reference else "by their own features"
     return f"records are compared {by}; other judges see other numbers"

@@ -27,26 +27,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...config.networks.autoencoder import Autoencoder, Contractive, Detect, Generate, Reduce, Variational
+from ...config.networks.autoencoder import (
+    AnomalyMode,
+    Autoencoder,
+    ContractiveVariant,
+    GenerationMode,
+    ReductionMode,
+    VariationalVariant,
+)
 from ...errors import ParamsError
-from ..factory import Shape
-from ..layers import ACTIVATIONS, BatchNorm2d, dense, halvings, initialise
-from ..recurrent import Recurrent, Steps, initialise_cells, last
+from ..factory import InputSpec
+from ..layers import ACTIVATIONS, BatchNorm2d, build_dense_block, halved_sizes, initialize_weights
+from ..recurrent import RecurrentLayer, SequenceInput, initialize_recurrent_weights, select_last_step
 
 
 class ConvEncoder(nn.Module):
     """(b, c, y, x) -> (b, width): each layer halves the image, rounded up."""
 
-    def __init__(self, params: Autoencoder, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Autoencoder, image_shape: tuple[int, ...]) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in pairwise((told[0], *params.hidden)):
+        for before, after in pairwise((image_shape[0], *params.hidden)):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=params.norm != "batch")]
             layers += [BatchNorm2d(after)] if params.norm == "batch" else []
             layers += [ACTIVATIONS[params.activation]()]
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        last = params.hidden[-1] if params.hidden else told[0]
-        self.width = last * math.prod(halvings(told, len(params.hidden), up=True)[-1])
+        last = params.hidden[-1] if params.hidden else image_shape[0]
+        self.width = last * math.prod(halved_sizes(image_shape, len(params.hidden), round_up=True)[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last layer, flat."""
@@ -57,12 +64,12 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """(b, l) -> (b, c, y, x), which may be odd: what a halving rounded up is taken back."""
 
-    def __init__(self, params: Autoencoder, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Autoencoder, image_shape: tuple[int, ...]) -> None:
         super().__init__()
-        steps = halvings(told, len(params.hidden), up=True)
-        channels = (told[0], *params.hidden)
+        steps = halved_sizes(image_shape, len(params.hidden), round_up=True)
+        channels = (image_shape[0], *params.hidden)
         small = (channels[-1], *steps[-1])
-        layers: list[nn.Module] = [nn.Linear(params.latent, math.prod(small)), nn.Unflatten(1, small)]
+        layers: list[nn.Module] = [nn.Linear(params.latent_dim, math.prod(small)), nn.Unflatten(1, small)]
         if params.hidden:
             layers += [ACTIVATIONS[params.activation]()]
         for i in range(len(params.hidden), 0, -1):
@@ -83,9 +90,9 @@ class ConvDecoder(nn.Module):
                 layers += [ACTIVATIONS[params.activation]()]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, code: Tensor) -> Tensor:
+    def forward(self, latent: Tensor) -> Tensor:
         """Return what is told, before its activation."""
-        out: Tensor = self.layers(code)
+        out: Tensor = self.layers(latent)
         return out
 
 
@@ -95,7 +102,11 @@ class DenseEncoder(nn.Module):
     def __init__(self, params: Autoencoder, n_features: int) -> None:
         super().__init__()
         widths = (n_features, *params.hidden)
-        layers = [layer for pair in pairwise(widths) for layer in dense(*pair, params.activation, 0.0, params.norm)]
+        layers = [
+            layer
+            for pair in pairwise(widths)
+            for layer in build_dense_block(*pair, params.activation, 0.0, params.norm)
+        ]
         self.layers = nn.Sequential(nn.Flatten(), *layers)
         self.width = widths[-1]
 
@@ -108,97 +119,105 @@ class DenseEncoder(nn.Module):
 class DenseDecoder(nn.Module):
     """(b, l) -> (b, *r)."""
 
-    def __init__(self, params: Autoencoder, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Autoencoder, output_shape: tuple[int, ...]) -> None:
         super().__init__()
-        widths = (params.latent, *reversed(params.hidden))
-        layers = [layer for pair in pairwise(widths) for layer in dense(*pair, params.activation, 0.0, params.norm)]
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(told)))
-        self.told = told
+        widths = (params.latent_dim, *reversed(params.hidden))
+        layers = [
+            layer
+            for pair in pairwise(widths)
+            for layer in build_dense_block(*pair, params.activation, 0.0, params.norm)
+        ]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(output_shape)))
+        self.output_shape = output_shape
 
-    def forward(self, code: Tensor) -> Tensor:
+    def forward(self, latent: Tensor) -> Tensor:
         """Return what is told, before its activation."""
-        out: Tensor = self.layers(code)
-        return out.reshape(-1, *self.told)
+        out: Tensor = self.layers(latent)
+        return out.reshape(-1, *self.output_shape)
 
 
-class StepsEncoder(nn.Module):
+class RecurrentEncoder(nn.Module):
     """(b, t, f), the last feature of masked records their mask -> (b, width), the state at the last real step."""
 
-    def __init__(self, params: Autoencoder, shape: Shape) -> None:
+    def __init__(self, params: Autoencoder, spec: InputSpec) -> None:
         super().__init__()
-        self.read = Steps(shape.masked)
-        widths = (shape.features[1] - shape.masked, *params.hidden)
-        self.layers = nn.ModuleList(Recurrent(params.cell, *pair, bidirectional=False) for pair in pairwise(widths))
+        self.input_layer = SequenceInput(spec.has_mask)
+        widths = (spec.shape[1] - spec.has_mask, *params.hidden)
+        self.layers = nn.ModuleList(
+            RecurrentLayer(params.cell, *pair, bidirectional=False) for pair in pairwise(widths)
+        )
         self.width = widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the state at the last real step."""
-        steps, lengths = self.read(x)
+        steps, lengths = self.input_layer(x)
         for layer in self.layers:
             steps = layer(steps, lengths)
-        return last(steps, lengths)
+        return select_last_step(steps, lengths)
 
 
-class StepsDecoder(nn.Module):
+class RecurrentDecoder(nn.Module):
     """(b, l) -> (b, t, f): the code is the input of every step."""
 
-    def __init__(self, params: Autoencoder, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Autoencoder, output_shape: tuple[int, ...]) -> None:
         super().__init__()
-        widths = (params.latent, *reversed(params.hidden))
-        self.layers = nn.ModuleList(Recurrent(params.cell, *pair, bidirectional=False) for pair in pairwise(widths))
-        self.head = nn.Linear(widths[-1], told[1])
-        self.steps = told[0]
+        widths = (params.latent_dim, *reversed(params.hidden))
+        self.layers = nn.ModuleList(
+            RecurrentLayer(params.cell, *pair, bidirectional=False) for pair in pairwise(widths)
+        )
+        self.head = nn.Linear(widths[-1], output_shape[1])
+        self.n_steps = output_shape[0]
 
-    def forward(self, code: Tensor) -> Tensor:
+    def forward(self, latent: Tensor) -> Tensor:
         """Return what is told, before its activation."""
-        steps = code[:, None].expand(-1, self.steps, -1)  # (b, l) -> (b, t, l)
+        steps = latent[:, None].expand(-1, self.n_steps, -1)  # (b, l) -> (b, t, l)
         for layer in self.layers:
             steps = layer(steps, None)
         out: Tensor = self.head(steps)
         return out
 
 
-CODES: dict[str, type[nn.Module]] = {
+LATENT_ACTIVATIONS: dict[str, type[nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
 
-WIDEST = 10.0
+MAX_LOG_VARIANCE = 10.0
 """Bound of a code's log variance either way: its exponential must stay finite."""
 
 
-class Parts(NamedTuple):
+class AutoencoderOutput(NamedTuple):
     """What a training looks at.
 
     told: (b, *r), before its activation. code: (b, l). log_variance: (b, l), of a variational one.
     slope: (b,), squared norm of the code's Jacobian, of a contractive one in training.
     """
 
-    told: Tensor
-    code: Tensor
+    reconstruction: Tensor
+    latent: Tensor
     log_variance: Tensor | None = None
-    slope: Tensor | None = None
+    jacobian_norm: Tensor | None = None
 
 
-def build(params: Autoencoder, shape: Shape) -> nn.Module:
+def build(params: Autoencoder, spec: InputSpec) -> nn.Module:
     """Return the network for records of `shape`.
 
     Raises:
         ParamsError: the design is not one of such records.
     """
-    if shape.tokens:
+    if spec.vocab_size:
         raise ParamsError("network.family autoencoder tells numbers, but a record is text; choose family rnn")
-    if params.design == "conv" and len(shape.features) != 3:
+    if params.architecture == "conv" and len(spec.shape) != 3:
         raise ParamsError(
-            f"network.design conv needs images, but a record has shape {shape.features}; choose dense or recurrent"
+            f"network.architecture conv needs images, but a record has shape {spec.shape}; choose dense or recurrent"
         )
-    if params.design == "recurrent" and len(shape.features) != 2:
+    if params.architecture == "recurrent" and len(spec.shape) != 2:
         raise ParamsError(
-            f"network.design recurrent needs steps, but a record has shape {shape.features}; choose dense or conv"
+            f"network.architecture recurrent needs steps, but a record has shape {spec.shape}; choose dense or conv"
         )
-    return AutoencoderNetwork(params, shape)
+    return AutoencoderNetwork(params, spec)
 
 
 class AutoencoderNetwork(nn.Module):
@@ -207,83 +226,87 @@ class AutoencoderNetwork(nn.Module):
     For generation: codes (b, l) -> features (b, *r).
     """
 
-    def __init__(self, params: Autoencoder, shape: Shape) -> None:
+    def __init__(self, params: Autoencoder, spec: InputSpec) -> None:
         super().__init__()
-        self.told = told_shape(shape)
-        self.masked, self.categories = shape.masked, shape.categories
-        self.purpose, self.variant = params.purpose, params.variant
-        self.squashes = params.output == "sigmoid"
-        self.latent = params.latent
-        match params.design:
+        self.output_shape = reconstruction_shape(spec)
+        self.has_mask, self.one_hot_sizes = spec.has_mask, spec.one_hot_sizes
+        self.mode, self.variant = params.mode, params.variant
+        self.uses_sigmoid = params.output_activation == "sigmoid"
+        self.latent_dim = params.latent_dim
+        match params.architecture:
             case "dense":
-                self.encoder: nn.Module = DenseEncoder(params, math.prod(shape.features))
-                self.decoder: nn.Module = DenseDecoder(params, self.told)
+                self.encoder: nn.Module = DenseEncoder(params, math.prod(spec.shape))
+                self.decoder: nn.Module = DenseDecoder(params, self.output_shape)
             case "conv":
-                self.encoder = ConvEncoder(params, self.told)
-                self.decoder = ConvDecoder(params, self.told)
+                self.encoder = ConvEncoder(params, self.output_shape)
+                self.decoder = ConvDecoder(params, self.output_shape)
             case "recurrent":
-                self.encoder = StepsEncoder(params, shape)
-                self.decoder = StepsDecoder(params, self.told)
+                self.encoder = RecurrentEncoder(params, spec)
+                self.decoder = RecurrentDecoder(params, self.output_shape)
         width: int = self.encoder.width
-        self.to_code = nn.Linear(width, params.latent)
-        self.to_log_variance = nn.Linear(width, params.latent) if isinstance(params.variant, Variational) else None
-        self.code = CODES[params.code]()
-        initialise(self, params.init, params.activation)
-        if params.design == "recurrent" and params.init != "default":
-            initialise_cells(self)
+        self.to_latent = nn.Linear(width, params.latent_dim)
+        self.to_log_variance = (
+            nn.Linear(width, params.latent_dim) if isinstance(params.variant, VariationalVariant) else None
+        )
+        self.latent_activation = LATENT_ACTIVATIONS[params.latent_activation]()
+        initialize_weights(self, params.init, params.activation)
+        if params.architecture == "recurrent" and params.init != "default":
+            initialize_recurrent_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what `purpose` asks for."""
-        match self.purpose:
-            case Generate():
+        match self.mode:
+            case GenerationMode():
                 return self.decode(x)
-            case Reduce():
+            case ReductionMode():
                 return self.encode(x)
-            case Detect():
-                return self.errors(x)[:, None]
+            case AnomalyMode():
+                return self.reconstruction_errors(x)[:, None]
         return self.decode(self.encode(x))
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (b, l) of features x; of a variational one their means."""
-        code: Tensor = self.code(self.to_code(self.encoder(x)))
+        code: Tensor = self.latent_activation(self.to_latent(self.encoder(x)))
         return code
 
-    def decode(self, code: Tensor) -> Tensor:
+    def decode(self, latent: Tensor) -> Tensor:
         """Return the features (b, *r) that codes stand for."""
-        return self.finish(self.decoder(code))
+        return self.apply_output_activation(self.decoder(latent))
 
-    def finish(self, told: Tensor) -> Tensor:
+    def apply_output_activation(self, outputs: Tensor) -> Tensor:
         """Return what is told as features: numbers by the output's activation, categories as shares."""
-        if not self.categories:
-            return told.sigmoid() if self.squashes else told
-        numbers, *blocks = torch.split(told, [told.shape[1] - sum(self.categories), *self.categories], dim=1)
-        numbers = numbers.sigmoid() if self.squashes else numbers
+        if not self.one_hot_sizes:
+            return outputs.sigmoid() if self.uses_sigmoid else outputs
+        numbers, *blocks = torch.split(
+            outputs, [outputs.shape[1] - sum(self.one_hot_sizes), *self.one_hot_sizes], dim=1
+        )
+        numbers = numbers.sigmoid() if self.uses_sigmoid else numbers
         return torch.cat([numbers, *(block.softmax(1) for block in blocks)], dim=1)
 
-    def parts(self, x: Tensor) -> Parts:
+    def training_outputs(self, x: Tensor) -> AutoencoderOutput:
         """Return what a training looks at; a variational code is drawn."""
         hidden = self.encoder(x)
-        code = self.code(self.to_code(hidden))
+        code = self.latent_activation(self.to_latent(hidden))
         if self.to_log_variance is not None:
-            log_variance = self.to_log_variance(hidden).clamp(-WIDEST, WIDEST)
+            log_variance = self.to_log_variance(hidden).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
             drawn = code + torch.randn_like(code) * (log_variance / 2).exp()
-            return Parts(self.decoder(drawn), code, log_variance)
-        contracts = isinstance(self.variant, Contractive) and self.training
-        return Parts(self.decoder(code), code, slope=self._slope(x) if contracts else None)
+            return AutoencoderOutput(self.decoder(drawn), code, log_variance)
+        contracts = isinstance(self.variant, ContractiveVariant) and self.training
+        return AutoencoderOutput(self.decoder(code), code, jacobian_norm=self._jacobian_norm(x) if contracts else None)
 
-    def errors(self, x: Tensor) -> Tensor:
+    def reconstruction_errors(self, x: Tensor) -> Tensor:
         """Return the mean squared error (b,) over what is real of each record of features x."""
-        square = functional.mse_loss(self.decode(self.encode(x)), self.truth(x), reduction="none")
-        if not self.masked:
+        square = functional.mse_loss(self.decode(self.encode(x)), self.reconstruction_target(x), reduction="none")
+        if not self.has_mask:
             return square.flatten(1).mean(1)
         real = x[:, :, -1:]  # (b, t, 1)
         return (square * real).sum((1, 2)) / (real.sum((1, 2)) * square.shape[2]).clamp_min(1)
 
-    def truth(self, x: Tensor) -> Tensor:
+    def reconstruction_target(self, x: Tensor) -> Tensor:
         """Return of features x what is to be told (b, *r)."""
-        return x[:, :, :-1] if self.masked else x
+        return x[:, :, :-1] if self.has_mask else x
 
-    def _slope(self, x: Tensor) -> Tensor:
+    def _jacobian_norm(self, x: Tensor) -> Tensor:
         """Return an estimate of the squared norm (b,) of each code's Jacobian, by one random direction (Hutchinson)."""
         x = x.detach().requires_grad_()
         code = self.encode(x)
@@ -291,6 +314,6 @@ class AutoencoderNetwork(nn.Module):
         return row.square().flatten(1).sum(1)
 
 
-def told_shape(shape: Shape) -> tuple[int, ...]:
+def reconstruction_shape(spec: InputSpec) -> tuple[int, ...]:
     """Return the shape of what is told of one record."""
-    return (*shape.features[:-1], shape.features[-1] - 1) if shape.masked else shape.features
+    return (*spec.shape[:-1], spec.shape[-1] - 1) if spec.has_mask else spec.shape

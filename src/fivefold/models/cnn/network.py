@@ -1,36 +1,36 @@
-"""The network of each design: two files for images, two for steps in time."""
+"""The network of each architecture: two files for images, two for steps in time."""
 
 from torch import nn
 
-from ...config.networks.cnn import Cnn, Fcn, ResNet, ResNet1d, Stack, Tcn, Tutorial, Vgg
+from ...config.networks.cnn import Cnn, Fcn, PlainCnn, ResNet, ResNet1d, Tcn, TutorialCnn, Vgg
 from ...errors import ParamsError
-from ..factory import Shape
-from .image import ResNetNetwork, StackNetwork
+from ..factory import InputSpec
+from .image import PlainCnnNetwork, ResNetNetwork
 from .temporal import FcnNetwork, ResNet1dNetwork, TcnNetwork
 
 
-def build(params: Cnn, shape: Shape) -> nn.Module:
+def build(params: Cnn, spec: InputSpec) -> nn.Module:
     """Return the network for images, or for sequences, windows of a series or texts, of `shape`.
 
     Raises:
         ParamsError: the images are too small for the design, or an embedding is asked for where there are no tokens.
     """
     match params:
-        case Tutorial():
-            height, width = shape.features[1:]
+        case TutorialCnn():
+            height, width = spec.shape[1:]
             if min(height, width) < 4:
                 raise ParamsError(
-                    "network.design tutorial halves images twice and needs 4x4 pixels or more, but they have"
+                    "network.architecture tutorial halves images twice and needs 4x4 pixels or more, but they have"
                     f" {height}x{width}; choose design stack with fewer channels, or a larger size of the dataset"
                 )
-            return StackNetwork(Stack(family="cnn", design="stack"), shape)
-        case Stack() | Vgg():
-            return StackNetwork(params, shape)
+            return PlainCnnNetwork(PlainCnn(family="cnn", architecture="plain"), spec)
+        case PlainCnn() | Vgg():
+            return PlainCnnNetwork(params, spec)
         case ResNet():
-            return ResNetNetwork(params, shape)
+            return ResNetNetwork(params, spec)
         case Fcn():
-            return FcnNetwork(params, shape)
+            return FcnNetwork(params, spec)
         case ResNet1d():
-            return ResNet1dNetwork(params, shape)
+            return ResNet1dNetwork(params, spec)
         case Tcn():
-            return TcnNetwork(params, shape)
+            return TcnNetwork(params, spec)

@@ -18,13 +18,22 @@ import torch
 from torch import Tensor, nn
 
 from ...config.networks.cyclegan import Cyclegan
-from ...config.networks.gan import Clipped, Penalised
-from ..adversarial import Adversarial, Looks, StepperOf, clip, critic_loss, generator_loss, gradient_penalty, still
-from ..precision import mixed
+from ...config.networks.gan import WGANGP, WGANClip
+from ..adversarial import (
+    AdversarialModule,
+    GeneratorValidation,
+    OptimizerStepFactory,
+    clip_weights,
+    discriminator_loss,
+    freeze_parameters,
+    generator_loss,
+    gradient_penalty,
+)
+from ..precision import autocast_context
 from .network import CycleganNetwork
 
 
-class Pool:
+class ImagePool:
     """Made images (b, c, y, x) -> as many, of which half are older ones once the pool is full.
 
     Attributes:
@@ -35,26 +44,26 @@ class Pool:
         self.size = size
         self.images: Tensor | None = None
 
-    def __call__(self, made: Tensor) -> Tensor:
+    def __call__(self, generated: Tensor) -> Tensor:
         """Return what a critic is to see in the place of `made`, and keep some of that."""
-        kept = made[:0] if self.images is None else self.images.to(made.device)
+        kept = generated[:0] if self.images is None else self.images.to(generated.device)
         room = self.size - len(kept)
-        self.images = torch.cat([kept, made[:room]]) if room else kept
-        late = made[room:]
+        self.images = torch.cat([kept, generated[:room]]) if room else kept
+        late = generated[room:]
         n = min(len(late), self.size)  # more cannot change places at once
-        swapped = torch.nonzero(torch.rand(n, device=made.device) < 0.5)[:, 0]
-        places = torch.randperm(self.size, device=made.device)[: len(swapped)]
-        seen = made.clone()
+        swapped = torch.nonzero(torch.rand(n, device=generated.device) < 0.5)[:, 0]
+        places = torch.randperm(self.size, device=generated.device)[: len(swapped)]
+        seen = generated.clone()
         seen[room + swapped] = self.images[places]
         self.images[places] = late[swapped]
         return seen
 
 
-CRITICS = ("critic_first", "critic_second")
+DISCRIMINATORS = ("critic_first", "critic_second")
 """By the class whose images they tell from made ones."""
 
 
-class Module(Adversarial):
+class Module(AdversarialModule):
     """Trains two generators as one player, and their critics, `train/generator`, `train/critic_first` and `_second`.
 
     Args:
@@ -67,91 +76,103 @@ class Module(Adversarial):
         self,
         network: CycleganNetwork,
         params: Cyclegan,
-        steppers: tuple[StepperOf, ...],
-        looks: Looks,
-        unit: Tensor,
+        optim_step_factories: tuple[OptimizerStepFactory, ...],
+        validation: GeneratorValidation,
+        pixel_scale: Tensor,
         *,
-        steps: int,
-        epochs: int,
-        average: bool = False,
+        steps_per_epoch: int,
+        max_epochs: int,
+        use_ema: bool = False,
         precision: str = "32",
     ) -> None:
         super().__init__(
             network,
-            {"generator": network.generator, **dict(zip(CRITICS, network.critics, strict=True))},
-            steppers,
-            looks,
-            steps=steps,
-            epochs=epochs,
-            every=params.evaluate_every,
-            average=average,
+            {"generator": network.generator, **dict(zip(DISCRIMINATORS, network.discriminators, strict=True))},
+            optim_step_factories,
+            validation,
+            steps_per_epoch=steps_per_epoch,
+            max_epochs=max_epochs,
+            validate_every=params.validate_every,
+            use_ema=use_ema,
             precision=precision,
         )
         self.network: CycleganNetwork = network
-        self.params, self.unit = params, unit
-        self.pools = [Pool(params.pool) for _ in CRITICS]
-        self.made: list[tuple[Tensor, Tensor]] = []
+        self.params, self.pixel_scale = params, pixel_scale
+        self.image_pools = [ImagePool(params.pool_size) for _ in DISCRIMINATORS]
+        self.generated_images: list[tuple[Tensor, Tensor]] = []
 
-    def training_step(self, epoch: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
+    def training_step(self, batches: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
         """Go through the batches of an epoch: features of images of the first class and of the second, (b, c, y, x)."""
-        judges: list[Tensor] = list(self.network.critics.parameters())
-        for stepper in self.steppers.values():
-            stepper.number = self.current_epoch * self.steps
-        for first, second, n in epoch:
+        judges: list[Tensor] = list(self.network.discriminators.parameters())
+        for stepper in self.optim_steps.values():
+            stepper.global_step = self.current_epoch * self.steps_per_epoch
+        for first, second, n in batches:
             # both generators
-            self.made = []
-            with still(judges):
-                loss = self.steppers["generator"].step(first, second, n, self._of_generators)
-            self.sums["generator"].add(loss, len(first))
+            self.generated_images = []
+            with freeze_parameters(judges):
+                loss = self.optim_steps["generator"].step(first, second, n, self._generator_loss)
+            self.epoch_averages["generator"].update(loss, len(first))
 
             # each critic
-            for i, (name, real) in enumerate(zip(CRITICS, (first, second), strict=True)):
-                made = torch.cat([real[:0], *(pair[i] for pair in self.made)])
-                seen = self.pools[i](made[len(made) - len(real) :])  # before them: of an attempt that memory ended
-                loss = self.steppers[name].step(real, seen, n, partial(self._of_critic, self.network.critics[i]))
-                self.sums[name].add(loss, len(real))
-            if isinstance(self.params.loss, Clipped):
-                clip(judges, self.params.loss.clip)
+            for i, (name, real) in enumerate(zip(DISCRIMINATORS, (first, second), strict=True)):
+                made = torch.cat([real[:0], *(pair[i] for pair in self.generated_images)])
+                seen = self.image_pools[i](
+                    made[len(made) - len(real) :]
+                )  # before them: of an attempt that memory ended
+                loss = self.optim_steps[name].step(
+                    real, seen, n, partial(self._discriminator_loss, self.network.discriminators[i])
+                )
+                self.epoch_averages[name].update(loss, len(real))
+            if isinstance(self.params.loss, WGANClip):
+                clip_weights(judges, self.params.loss.clip_value)
 
-    def _of_generators(self, first: Tensor, second: Tensor) -> Tensor:
+    def _generator_loss(self, images_a: Tensor, images_b: Tensor) -> Tensor:
         """Return the generators' loss of as many images of each class, and keep what they made of them."""
-        params, (into_first, into_second), critics = self.params, self.network.generator.into, self.network.critics
-        with mixed(self.device, self.precision):
+        params, (into_first, into_second), critics = (
+            self.params,
+            self.network.generator.by_target,
+            self.network.discriminators,
+        )
+        with autocast_context(self.device, self.precision):
             # into the other class
-            in_second, in_first = into_second(first), into_first(second)
+            in_second, in_first = into_second(images_a), into_first(images_b)
             told = [critic(made).float() for critic, made in zip(critics, (in_first, in_second), strict=True)]
             # and back
-            back = self._apart(into_first(in_second), first) + self._apart(into_second(in_first), second)
-            loss = sum((generator_loss(params.loss, each) for each in told), params.cycle * back)
+            back = self._l1_distance(into_first(in_second), images_a) + self._l1_distance(
+                into_second(in_first), images_b
+            )
+            loss = sum((generator_loss(params.loss, each) for each in told), params.lambda_cycle * back)
             # into the class that they are of
-            if params.identity:
-                same = self._apart(into_first(first), first) + self._apart(into_second(second), second)
-                loss = loss + params.cycle * params.identity * same
-        self.made.append((in_first.detach().float(), in_second.detach().float()))
+            if params.lambda_identity:
+                same = self._l1_distance(into_first(images_a), images_a) + self._l1_distance(
+                    into_second(images_b), images_b
+                )
+                loss = loss + params.lambda_cycle * params.lambda_identity * same
+        self.generated_images.append((in_first.detach().float(), in_second.detach().float()))
         return loss
 
-    def _of_critic(self, critic: nn.Module, real: Tensor, made: Tensor) -> Tensor:
+    def _discriminator_loss(self, discriminator: nn.Module, real: Tensor, generated: Tensor) -> Tensor:
         """Return a critic's loss of real and made images (b, c, y, x)."""
         params = self.params
-        with mixed(self.device, self.precision):
-            told = critic(real).float(), critic(made).float()
-        loss = critic_loss(params.loss, *told)
-        if isinstance(params.loss, Penalised):
-            slope = gradient_penalty(lambda seen: critic(seen).mean((1, 2, 3)), real, made)
-            loss = loss + params.loss.penalty * slope
+        with autocast_context(self.device, self.precision):
+            told = discriminator(real).float(), discriminator(generated).float()
+        loss = discriminator_loss(params.loss, *told)
+        if isinstance(params.loss, WGANGP):
+            slope = gradient_penalty(lambda seen: discriminator(seen).mean((1, 2, 3)), real, generated)
+            loss = loss + params.loss.lambda_gp * slope
         return loss
 
-    def _apart(self, told: Tensor, truth: Tensor) -> Tensor:
+    def _l1_distance(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return the mean absolute difference of images, pixels being between -1 and 1."""
-        return ((told.float() - truth).abs() * self.unit).mean()
+        return ((images.float() - targets).abs() * self.pixel_scale).mean()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the pools: of several devices those of the first."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["pools"] = [pool.images for pool in self.pools]
+        checkpoint["pools"] = [pool.images for pool in self.image_pools]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them up."""
         super().on_load_checkpoint(checkpoint)
-        for pool, images in zip(self.pools, checkpoint["pools"], strict=True):
+        for pool, images in zip(self.image_pools, checkpoint["pools"], strict=True):
             pool.images = images

@@ -8,18 +8,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..feature_extractor import kid, spread
+from ..feature_extractor import kid, mean_pairwise_distance
 
-ROWS = 1000
+MAX_ROWS = 1000
 """Held-out rows of each class that are looked at, at most."""
 
-BATCH = 500
+BATCH_SIZE = 500
 """Images at a time."""
 
-See = Callable[[Tensor], Tensor]
+ImageFn = Callable[[Tensor], Tensor]
 
 
-class Looks:
+class GeneratorValidation:
     """Translates held-out rows of each class and compares them with those of the other.
 
     Args:
@@ -28,13 +28,13 @@ class Looks:
         held_out: features of held-out rows of the first class and of the second, (n, c, y, x).
     """
 
-    names = ("val/translation", "val/kid", "val/cycle_l1", "val/diversity")
+    metric_names = ("val/translation", "val/kid", "val/cycle_l1", "val/diversity")
 
-    def __init__(self, see: See, raw: See, held_out: tuple[Tensor, Tensor]) -> None:
-        self.see, self.raw = see, raw
-        self.rows = [rows[:ROWS] for rows in held_out]
-        self.real = [self._seen(rows) for rows in self.rows]
-        self.before = kid(*self.real)
+    def __init__(self, feature_fn: ImageFn, inverse: ImageFn, validation_features: tuple[Tensor, Tensor]) -> None:
+        self.feature_fn, self.inverse = feature_fn, inverse
+        self.validation_rows = [rows[:MAX_ROWS] for rows in validation_features]
+        self.real_embeddings = [self._extract_features(rows) for rows in self.validation_rows]
+        self.class_distance = kid(*self.real_embeddings)
 
     def __call__(self, generator: nn.Module) -> dict[str, float]:
         """Return means of both directions, and of them `val/translation`, by which an epoch is kept.
@@ -44,29 +44,29 @@ class Looks:
         diversity: mean distance of translated images in that of real ones, the lower of both directions.
         translation: kid and cycle_l1, added up.
         """
-        found = [self._into(i, generator.get_submodule("into")) for i in range(2)]
+        found = [self._evaluate_direction(i, generator.get_submodule("by_target")) for i in range(2)]
         distance, cycle, diversity = zip(*found, strict=True)
         mean_kid, mean_cycle = sum(distance) / 2, sum(cycle) / 2
-        return dict(zip(self.names, (mean_kid + mean_cycle, mean_kid, mean_cycle, min(diversity)), strict=True))
+        return dict(zip(self.metric_names, (mean_kid + mean_cycle, mean_kid, mean_cycle, min(diversity)), strict=True))
 
-    def _into(self, i: int, generators: nn.Module) -> tuple[float, float, float]:
-        into, back = (generators.get_submodule(str(which)) for which in (i, 1 - i))
-        rows, real = self.rows[1 - i], self.real[i]
-        made = _each(into, rows)
-        seen, apart = self._seen(made), spread(real)
-        lost = _each(lambda x: self.raw(back(x)), made) - _each(self.raw, rows)
+    def _evaluate_direction(self, target_index: int, generators: nn.Module) -> tuple[float, float, float]:
+        into, back = (generators.get_submodule(str(which)) for which in (target_index, 1 - target_index))
+        rows, real = self.validation_rows[1 - target_index], self.real_embeddings[target_index]
+        made = _map_batches(into, rows)
+        seen, apart = self._extract_features(made), mean_pairwise_distance(real)
+        lost = _map_batches(lambda x: self.inverse(back(x)), made) - _map_batches(self.inverse, rows)
         return (
-            kid(real, seen) / (self.before if self.before > 0 else 1.0),
+            kid(real, seen) / (self.class_distance if self.class_distance > 0 else 1.0),
             float(lost.abs().mean()) / 255,
-            spread(seen) / apart if apart else 1.0,
+            mean_pairwise_distance(seen) / apart if apart else 1.0,
         )
 
-    def _seen(self, rows: Tensor) -> Tensor:
+    def _extract_features(self, images: Tensor) -> Tensor:
         """Return what is seen, (n, d), on the CPU: not every device has numbers of 64 bits."""
-        return _each(self.see, rows).flatten(1).cpu()
+        return _map_batches(self.feature_fn, images).flatten(1).cpu()
 
 
 @torch.no_grad()
-def _each(work: See, rows: Tensor) -> Tensor:
+def _map_batches(fn: ImageFn, rows: Tensor) -> Tensor:
     """Return what is made of rows, so many at a time."""
-    return torch.cat([work(part) for part in torch.split(rows, BATCH)])
+    return torch.cat([fn(part) for part in torch.split(rows, BATCH_SIZE)])

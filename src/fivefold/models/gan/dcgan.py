@@ -17,43 +17,43 @@ from torch import Tensor, nn
 
 from ...config.networks.gan import Gan
 from ...errors import ParamsError
-from ..layers import BatchNorm, halvings, start_narrow
+from ..layers import BatchNorm, halved_sizes, init_dcgan_
 
-SLOPE = 0.2
+LEAKY_RELU_SLOPE = 0.2
 """Of a leaky ReLU below 0, as in Radford et al. 2016."""
 
 
-class DenseMaker(nn.Module):
+class DenseGenerator(nn.Module):
     """(b, w) -> (b, *r)."""
 
-    def __init__(self, params: Gan, width: int, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, width: int, output_shape: tuple[int, ...]) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in pairwise((width, *reversed(params.hidden))):
             layers += [nn.Linear(before, after), nn.ReLU()]
         last = params.hidden[0] if params.hidden else width
-        self.layers = nn.Sequential(*layers, nn.Linear(last, math.prod(told)))
-        self.told = told
+        self.layers = nn.Sequential(*layers, nn.Linear(last, math.prod(output_shape)))
+        self.output_shape = output_shape
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what is made, before its activation."""
         out: Tensor = self.layers(z)
-        return out.reshape(-1, *self.told)
+        return out.reshape(-1, *self.output_shape)
 
 
-class DenseBody(nn.Module):
+class DenseDiscriminator(nn.Module):
     """(b, r) -> (b, width)."""
 
-    def __init__(self, params: Gan, seen: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for i, (before, after) in enumerate(pairwise((seen[0], *params.hidden))):
-            normed = params.critic_norm == "batch" and i > 0
+        for i, (before, after) in enumerate(pairwise((input_shape[0], *params.hidden))):
+            normed = params.discriminator_norm == "batch" and i > 0
             layers += [nn.Linear(before, after, bias=not normed)]
             layers += [BatchNorm(after)] if normed else []
-            layers += [nn.LeakyReLU(SLOPE)]
+            layers += [nn.LeakyReLU(LEAKY_RELU_SLOPE)]
         self.layers = nn.Sequential(*layers)
-        self.width = params.hidden[-1] if params.hidden else seen[0]
+        self.width = params.hidden[-1] if params.hidden else input_shape[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last hidden layer."""
@@ -61,13 +61,13 @@ class DenseBody(nn.Module):
         return out
 
 
-class ConvMaker(nn.Module):
+class DCGANGenerator(nn.Module):
     """(b, w) -> (b, c, y, x)."""
 
-    def __init__(self, params: Gan, width: int, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, width: int, output_shape: tuple[int, ...]) -> None:
         super().__init__()
-        steps = sizes(params, told)
-        channels = (told[0], *params.hidden)
+        steps = feature_map_sizes(params, output_shape)
+        channels = (output_shape[0], *params.hidden)
         small = (channels[-1], *steps[-1])
         layers: list[nn.Module] = [
             nn.Linear(width, math.prod(small), bias=False),
@@ -81,7 +81,7 @@ class ConvMaker(nn.Module):
             layers += [nn.ConvTranspose2d(channels[i], channels[i - 1], 4, 2, 1, output_padding=odd, bias=last)]
             layers += [] if last else [nn.BatchNorm2d(channels[i - 1]), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        start_narrow(self)
+        init_dcgan_(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what is made, before its activation."""
@@ -89,20 +89,20 @@ class ConvMaker(nn.Module):
         return out
 
 
-class ConvBody(nn.Module):
+class DCGANDiscriminator(nn.Module):
     """(b, c, y, x) -> (b, width)."""
 
-    def __init__(self, params: Gan, seen: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for i, (before, after) in enumerate(pairwise((seen[0], *params.hidden))):
-            normed = params.critic_norm == "batch" and i > 0
+        for i, (before, after) in enumerate(pairwise((input_shape[0], *params.hidden))):
+            normed = params.discriminator_norm == "batch" and i > 0
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=not normed)]
             layers += [nn.BatchNorm2d(after)] if normed else []
-            layers += [nn.LeakyReLU(SLOPE)]
+            layers += [nn.LeakyReLU(LEAKY_RELU_SLOPE)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.width = params.hidden[-1] * math.prod(sizes(params, seen)[-1])
-        start_narrow(self)
+        self.width = params.hidden[-1] * math.prod(feature_map_sizes(params, input_shape)[-1])
+        init_dcgan_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last layer, flat."""
@@ -110,12 +110,12 @@ class ConvBody(nn.Module):
         return out
 
 
-def sizes(params: Gan, told: tuple[int, ...]) -> list[tuple[int, int]]:
+def feature_map_sizes(params: Gan, image_shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return height and width before the critic's first layer, and after each.
 
     Raises:
         ParamsError: there is no layer, or an image of one pixel would be halved.
     """
     if not params.hidden:
-        raise ParamsError(f"network.hidden must name a layer of design {params.design}, but is empty; name one")
-    return halvings(told, len(params.hidden))
+        raise ParamsError(f"network.hidden must name a layer of design {params.architecture}, but is empty; name one")
+    return halved_sizes(image_shape, len(params.hidden))

@@ -18,105 +18,111 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ...config.networks.gan import Gan
 from ...errors import ParamsError
-from ..factory import Shape
-from .dcgan import ConvBody, ConvMaker, DenseBody, DenseMaker
-from .resnet import ResidualBody, ResidualMaker
-from .stylegan import StyleBody, StyleMaker
-from .tabular import Chosen
+from ..factory import InputSpec
+from .dcgan import DCGANDiscriminator, DCGANGenerator, DenseDiscriminator, DenseGenerator
+from .resnet import ResNetDiscriminator, ResNetGenerator
+from .stylegan import StyleGANDiscriminator, StyleGANGenerator
+from .tabular import GumbelSoftmaxHead
 
 
-class Asked(nn.Module):
+class LatentConditioning(nn.Module):
     """Noise and one 1 among k zeros, (b, l + k) -> noise and what stands for the class, (b, width)."""
 
-    def __init__(self, params: Gan, classes: int) -> None:
+    def __init__(self, params: Gan, n_classes: int) -> None:
         super().__init__()
-        self.latent = params.latent
-        self.embed = nn.Linear(classes, params.embedding, bias=False) if params.conditional else None
-        self.width = params.latent + (params.embedding if params.conditional else 0)
+        self.latent_dim = params.latent_dim
+        self.embed = nn.Linear(n_classes, params.embedding_dim, bias=False) if params.is_conditional else None
+        self.width = params.latent_dim + (params.embedding_dim if params.is_conditional else 0)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what a generator's first layer sees."""
         if self.embed is None:
             return z
-        return torch.cat([z[:, : self.latent], self.embed(z[:, self.latent :])], dim=1)
+        return torch.cat([z[:, : self.latent_dim], self.embed(z[:, self.latent_dim :])], dim=1)
 
 
-class Joined(nn.Module):
+class InputConditioning(nn.Module):
     """Records (b, *f) and classes (b, k) -> records with one more channel, or with e more features if they are flat."""
 
-    def __init__(self, params: Gan, classes: int, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, n_classes: int, input_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.channel = told[1:] if params.design != "dense" else ()
-        more = params.embedding if not self.channel else self.channel[0] * self.channel[1]
-        self.embed = nn.Linear(classes, more, bias=False) if params.condition == "label" else None
+        self.channel_shape = input_shape[1:] if params.architecture != "dense" else ()
+        more = params.embedding_dim if not self.channel_shape else self.channel_shape[0] * self.channel_shape[1]
+        self.embed = nn.Linear(n_classes, more, bias=False) if params.conditioning == "label" else None
         joins = self.embed is not None
-        self.told = (told[0] + joins, *told[1:]) if self.channel else (_numbers(told) + joins * more,)
+        self.output_shape = (
+            (input_shape[0] + joins, *input_shape[1:])
+            if self.channel_shape
+            else (_n_elements(input_shape) + joins * more,)
+        )
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Return what a critic's first layer sees."""
-        if not self.channel:
+        if not self.channel_shape:
             x = x.flatten(1)
         if self.embed is None:
             return x
         more: Tensor = self.embed(c)
-        return torch.cat([x, more.reshape(-1, 1, *self.channel) if self.channel else more], dim=1)
+        return torch.cat([x, more.reshape(-1, 1, *self.channel_shape) if self.channel_shape else more], dim=1)
 
 
-def _numbers(told: tuple[int, ...]) -> int:
-    return int(torch.Size(told).numel())
+def _n_elements(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())
 
 
-class Maker(Protocol):
+class GeneratorBackbone(Protocol):
     """(b, w) numbers of noise and class -> (b, *r)."""
 
-    def __call__(self, params: Gan, width: int, told: tuple[int, ...]) -> nn.Module:
+    def __call__(self, params: Gan, width: int, output_shape: tuple[int, ...]) -> nn.Module:
         """Return one for records `told`."""
 
 
-class Body(Protocol):
+class DiscriminatorBackbone(Protocol):
     """Records -> (b, width)."""
 
-    def __call__(self, params: Gan, seen: tuple[int, ...]) -> nn.Module:
+    def __call__(self, params: Gan, input_shape: tuple[int, ...]) -> nn.Module:
         """Return one for records of shape `seen`."""
 
 
-DESIGNS: dict[str, tuple[Maker, Body]] = {
-    "dense": (DenseMaker, DenseBody),
-    "dcgan": (ConvMaker, ConvBody),
-    "resnet": (ResidualMaker, ResidualBody),
-    "stylegan": (StyleMaker, StyleBody),
+BACKBONES: dict[str, tuple[GeneratorBackbone, DiscriminatorBackbone]] = {
+    "dense": (DenseGenerator, DenseDiscriminator),
+    "dcgan": (DCGANGenerator, DCGANDiscriminator),
+    "resnet": (ResNetGenerator, ResNetDiscriminator),
+    "stylegan": (StyleGANGenerator, StyleGANDiscriminator),
 }
 
 
-def build(params: Gan, shape: Shape) -> nn.Module:
+def build(params: Gan, spec: InputSpec) -> nn.Module:
     """Return both networks for records of `shape`.
 
     Raises:
         ParamsError: the design is not one of such records.
     """
-    if shape.tokens or shape.masked:
+    if spec.vocab_size or spec.has_mask:
         raise ParamsError(
             "network.family gan makes images and rows of tables, but a record is text or steps; choose another family"
         )
-    if params.design != "dense" and len(shape.features) != 3:
+    if params.architecture != "dense" and len(spec.shape) != 3:
         raise ParamsError(
-            f"network.design {params.design} needs images, but a record has shape {shape.features}; choose dense"
+            f"network.architecture {params.architecture} needs images, but a record has shape {spec.shape}; choose dense"
         )
-    if params.conditional and not shape.classes:
-        raise ParamsError(f"network.condition {params.condition} needs classes, but the records have none; choose none")
-    return GanNetwork(params, shape)
+    if params.is_conditional and not spec.n_classes:
+        raise ParamsError(
+            f"network.conditioning {params.conditioning} needs classes, but the records have none; choose none"
+        )
+    return GanNetwork(params, spec)
 
 
 class GanNetwork(nn.Module):
     """Noise (b, l), of a conditional one with a 1 among k zeros behind it, (b, l + k) -> features (b, *r)."""
 
-    def __init__(self, params: Gan, shape: Shape) -> None:
+    def __init__(self, params: Gan, spec: InputSpec) -> None:
         super().__init__()
-        classes = shape.classes if params.conditional else 0
-        self.latent, self.classes = params.latent, classes
-        self.generator = Generator(params, classes, shape)
-        first, *others = shape.features
-        self.critic = Critic(params, classes * params.pac, (first * params.pac, *others))
+        classes = spec.n_classes if params.is_conditional else 0
+        self.latent_dim, self.n_classes = params.latent_dim, classes
+        self.generator = Generator(params, classes, spec)
+        first, *others = spec.shape
+        self.discriminator = Discriminator(params, classes * params.pac, (first * params.pac, *others))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what the generator makes."""
@@ -127,43 +133,43 @@ class GanNetwork(nn.Module):
 class Generator(nn.Module):
     """(b, l + k) -> (b, *r)."""
 
-    def __init__(self, params: Gan, classes: int, shape: Shape) -> None:
+    def __init__(self, params: Gan, n_classes: int, spec: InputSpec) -> None:
         super().__init__()
-        self.asked = Asked(params, classes)
-        self.body = DESIGNS[params.design][0](params, self.asked.width, shape.features)
-        self.squashes = params.output == "sigmoid"
-        self.chosen = Chosen(shape.categories, params.latent) if shape.categories else None
+        self.conditioning = LatentConditioning(params, n_classes)
+        self.backbone = BACKBONES[params.architecture][0](params, self.conditioning.width, spec.shape)
+        self.uses_sigmoid = params.output_activation == "sigmoid"
+        self.category_head = GumbelSoftmaxHead(spec.one_hot_sizes, params.latent_dim) if spec.one_hot_sizes else None
 
     def forward(self, z: Tensor) -> Tensor:
         """Return features of records."""
-        made: Tensor = self.body(self.asked(z))
-        if self.chosen is not None:
-            made = self.chosen(made, z)
-        return made.sigmoid() if self.squashes else made
+        made: Tensor = self.backbone(self.conditioning(z))
+        if self.category_head is not None:
+            made = self.category_head(made, z)
+        return made.sigmoid() if self.uses_sigmoid else made
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     """Features (b, *r) and classes (b, k) -> (b,), the higher the more like a real record of that class.
 
     Of packs, several records that are judged together: their channels or features in a row, and their classes.
     """
 
-    def __init__(self, params: Gan, classes: int, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, n_classes: int, input_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.centres = params.output == "sigmoid"
-        self.joined = Joined(params, classes, told)
-        self.body = DESIGNS[params.design][1](params, self.joined.told)
-        width: int = self.body.width  # type: ignore[assignment]
+        self.rescales_input = params.output_activation == "sigmoid"
+        self.conditioning = InputConditioning(params, n_classes, input_shape)
+        self.backbone = BACKBONES[params.architecture][1](params, self.conditioning.output_shape)
+        width: int = self.backbone.width  # type: ignore[assignment]
         self.head = nn.Linear(width, 1)
-        projects = params.condition == "projection"
-        self.project = nn.Linear(classes, width, bias=False) if projects else None
-        if params.critic_norm == "spectral":
+        projects = params.conditioning == "projection"
+        self.projection = nn.Linear(n_classes, width, bias=False) if projects else None
+        if params.discriminator_norm == "spectral":
             for module in self.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d):
                     spectral_norm(module)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Return how real each record seems."""
-        h = self.body(self.joined(2 * x - 1 if self.centres else x, c))  # (b, width)
+        h = self.backbone(self.conditioning(2 * x - 1 if self.rescales_input else x, c))  # (b, width)
         told: Tensor = self.head(h)[:, 0]  # (b,)
-        return told if self.project is None else told + (self.project(c) * h).sum(1)
+        return told if self.projection is None else told + (self.projection(c) * h).sum(1)

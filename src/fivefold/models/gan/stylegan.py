@@ -15,27 +15,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...config.networks.gan import Gan
-from .dcgan import SLOPE, sizes
+from .dcgan import LEAKY_RELU_SLOPE, feature_map_sizes
 
-MAPPING = 4
+N_MAPPING_LAYERS = 4
 """Layers from noise to style."""
 
-TINY = 1e-8
+EPSILON = 1e-8
 
 
-class Modulated(nn.Module):
+class ModulatedConv2d(nn.Module):
     """(b, before, y, x) and styles (b, s) -> (b, after, y, x): each record has weights of its own.
 
     Their scale by input channel is the record's, that by output channel holds the size of what comes out. Both are
     applied to what goes in and comes out, so that one convolution does for all records.
     """
 
-    def __init__(self, before: int, after: int, style: int, kernel: int, *, demodulate: bool = True) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, style_dim: int, kernel_size: int, *, demodulate: bool = True
+    ) -> None:
         super().__init__()
-        self.affine = nn.Linear(style, before)
+        self.affine = nn.Linear(style_dim, in_channels)
         nn.init.ones_(self.affine.bias)
-        self.weight = nn.Parameter(torch.randn(after, before, kernel, kernel) / math.sqrt(before * kernel**2))
-        self.padding, self.demodulate = kernel // 2, demodulate
+        self.weight = nn.Parameter(
+            torch.randn(out_channels, in_channels, kernel_size, kernel_size) / math.sqrt(in_channels * kernel_size**2)
+        )
+        self.padding, self.demodulate = kernel_size // 2, demodulate
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Return what comes out."""
@@ -44,73 +48,73 @@ class Modulated(nn.Module):
         if not self.demodulate:
             return out
         norms = scale.square() @ self.weight.square().sum((2, 3)).T  # (b, after)
-        return out * (norms + TINY).rsqrt()[:, :, None, None]
+        return out * (norms + EPSILON).rsqrt()[:, :, None, None]
 
 
-class Layer(nn.Module):
+class StyledConv(nn.Module):
     """A modulated convolution, grown to y x x first, then noise and activation."""
 
     noise: Tensor
 
-    def __init__(self, before: int, after: int, style: int, size: tuple[int, int]) -> None:
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.size = size
-        self.convolution = Modulated(before, after, style, 3)
-        self.strength = nn.Parameter(torch.zeros(()))
-        self.bias = nn.Parameter(torch.zeros(after, 1, 1))
+        self.conv = ModulatedConv2d(in_channels, out_channels, style_dim, 3)
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(out_channels, 1, 1))
         self.register_buffer("noise", torch.randn(1, 1, *size))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Return (b, after, y, x)."""
-        out = self.convolution(_grown(x, self.size), style)
+        out = self.conv(_upsample(x, self.size), style)
         noise = torch.randn(len(out), 1, *self.size, device=out.device) if self.training else self.noise
-        return functional.leaky_relu(out + noise * self.strength + self.bias, SLOPE) * math.sqrt(2)
+        return functional.leaky_relu(out + noise * self.noise_strength + self.bias, LEAKY_RELU_SLOPE) * math.sqrt(2)
 
 
-class StyleMaker(nn.Module):
+class StyleGANGenerator(nn.Module):
     """(b, w) -> (b, c, y, x)."""
 
-    def __init__(self, params: Gan, width: int, told: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, width: int, output_shape: tuple[int, ...]) -> None:
         super().__init__()
-        style, steps = params.latent, list(reversed(sizes(params, told)))
-        mapping = [nn.Linear(*pair) for pair in pairwise((width, *[style] * MAPPING))]
-        self.mapping = nn.Sequential(*(part for layer in mapping for part in (layer, nn.LeakyReLU(SLOPE))))
+        style, steps = params.latent_dim, list(reversed(feature_map_sizes(params, output_shape)))
+        mapping = [nn.Linear(*pair) for pair in pairwise((width, *[style] * N_MAPPING_LAYERS))]
+        self.mapping = nn.Sequential(*(part for layer in mapping for part in (layer, nn.LeakyReLU(LEAKY_RELU_SLOPE))))
         channels = (*reversed(params.hidden), params.hidden[0])
-        self.start = nn.Parameter(torch.randn(1, channels[0], *steps[0]))
-        first = [Layer(channels[0], channels[0], style, steps[0])]
+        self.constant_input = nn.Parameter(torch.randn(1, channels[0], *steps[0]))
+        first = [StyledConv(channels[0], channels[0], style, steps[0])]
         self.layers = nn.ModuleList(first)
-        self.images = nn.ModuleList([Modulated(channels[0], told[0], style, 1, demodulate=False)])
+        self.to_rgb = nn.ModuleList([ModulatedConv2d(channels[0], output_shape[0], style, 1, demodulate=False)])
         for (before, after), size in zip(pairwise(channels), steps[1:], strict=True):
-            self.layers.append(Layer(before, after, style, size))
-            self.images.append(Modulated(after, told[0], style, 1, demodulate=False))
-        self.bias = nn.Parameter(torch.zeros(told[0], 1, 1))
+            self.layers.append(StyledConv(before, after, style, size))
+            self.to_rgb.append(ModulatedConv2d(after, output_shape[0], style, 1, demodulate=False))
+        self.bias = nn.Parameter(torch.zeros(output_shape[0], 1, 1))
         self.sizes = steps
-        start(self.mapping)
+        init_kaiming_(self.mapping)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what is made, before its activation."""
-        style = self.mapping(z * (z.square().mean(1, keepdim=True) + TINY).rsqrt())  # (b, w) -> (b, s)
-        x = self.start.expand(z.shape[0], -1, -1, -1)  # len(z) would be a fixed number in an exported graph
+        style = self.mapping(z * (z.square().mean(1, keepdim=True) + EPSILON).rsqrt())  # (b, w) -> (b, s)
+        x = self.constant_input.expand(z.shape[0], -1, -1, -1)  # len(z) would be a fixed number in an exported graph
         image = self.bias.expand(z.shape[0], -1, *self.sizes[0])
-        for layer, told, size in zip(self.layers, self.images, self.sizes, strict=True):
+        for layer, told, size in zip(self.layers, self.to_rgb, self.sizes, strict=True):
             x = layer(x, style)
-            image = _grown(image, size) + told(x, style)
+            image = _upsample(image, size) + told(x, style)
         return image
 
 
-class Down(nn.Module):
+class DownsampleBlock(nn.Module):
     """(b, before, y, x) -> (b, after, y / 2, x / 2)."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(before, before, 3, padding=1),
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(before, after, 3, padding=1),
-            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(in_channels, in_channels, 3, padding=1),
+            nn.LeakyReLU(LEAKY_RELU_SLOPE),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.LeakyReLU(LEAKY_RELU_SLOPE),
             nn.AvgPool2d(2),
         )
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(before, after, 1, bias=False))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
@@ -118,40 +122,40 @@ class Down(nn.Module):
         return out
 
 
-class StyleBody(nn.Module):
+class StyleGANDiscriminator(nn.Module):
     """(b, c, y, x) -> (b, width); a row is seen beside the others of its batch."""
 
-    def __init__(self, params: Gan, seen: tuple[int, ...]) -> None:
+    def __init__(self, params: Gan, input_shape: tuple[int, ...]) -> None:
         super().__init__()
-        last, small = params.hidden[-1], sizes(params, seen)[-1]
-        self.first = nn.Sequential(nn.Conv2d(seen[0], params.hidden[0], 1), nn.LeakyReLU(SLOPE))
-        self.layers = nn.Sequential(*(Down(*pair) for pair in pairwise((params.hidden[0], *params.hidden))))
-        self.last = nn.Sequential(
+        last, small = params.hidden[-1], feature_map_sizes(params, input_shape)[-1]
+        self.from_rgb = nn.Sequential(nn.Conv2d(input_shape[0], params.hidden[0], 1), nn.LeakyReLU(LEAKY_RELU_SLOPE))
+        self.layers = nn.Sequential(*(DownsampleBlock(*pair) for pair in pairwise((params.hidden[0], *params.hidden))))
+        self.output_layers = nn.Sequential(
             nn.Conv2d(last + 1, last, 3, padding=1),
-            nn.LeakyReLU(SLOPE),
+            nn.LeakyReLU(LEAKY_RELU_SLOPE),
             nn.Flatten(),
             nn.Linear(last * math.prod(small), last),
-            nn.LeakyReLU(SLOPE),
+            nn.LeakyReLU(LEAKY_RELU_SLOPE),
         )
         self.width = last
-        start(self)
+        init_kaiming_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last layer."""
-        h = self.layers(self.first(x))
-        varies = (h.var(0, unbiased=False) + TINY).sqrt().mean()  # how much the batch varies: one number
-        out: Tensor = self.last(torch.cat([h, varies.expand(len(h), 1, *h.shape[2:])], dim=1))
+        h = self.layers(self.from_rgb(x))
+        varies = (h.var(0, unbiased=False) + EPSILON).sqrt().mean()  # how much the batch varies: one number
+        out: Tensor = self.output_layers(torch.cat([h, varies.expand(len(h), 1, *h.shape[2:])], dim=1))
         return out
 
 
-def start(part: nn.Module) -> None:
+def init_kaiming_(network: nn.Module) -> None:
     """Set the first weights in place (He et al. 2015), biases to 0."""
-    for module in part.modules():
+    for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, SLOPE)
+            nn.init.kaiming_normal_(module.weight, LEAKY_RELU_SLOPE)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
 
-def _grown(x: Tensor, size: tuple[int, int]) -> Tensor:
+def _upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x if x.shape[2:] == size else functional.interpolate(x, size, mode="bilinear")

@@ -12,101 +12,103 @@ import torch
 from torch import Tensor, nn
 
 from ...config.networks.mlp import Mlp
-from ..factory import Shape
-from ..layers import dense, embedding_size, initialise
+from ..factory import InputSpec
+from ..layers import build_dense_block, initialize_weights, resolve_embedding_dim
 
-PRIME = 116_049_371
+HASH_MULTIPLIER = 116_049_371
 """Spreads the hashes of tokens in a row; times `buckets`, it stays far below 2^63."""
 
 
-def build(params: Mlp, shape: Shape) -> nn.Module:
+def build(params: Mlp, spec: InputSpec) -> nn.Module:
     """Return the network for records of `shape`; images and sequences are flattened, tokens embedded.
 
     Raises:
         ParamsError: an embedding is asked for, but there are neither tokens nor categories.
     """
-    size, width = embedding_size(params.embedding, shape), math.prod(shape.features)
-    if shape.tokens:
+    size, width = resolve_embedding_dim(params.embedding_dim, spec), math.prod(spec.shape)
+    if spec.vocab_size:
         if params.pool == "flatten":
-            return nn.Sequential(Words(shape.tokens, size), MlpNetwork(params, size * width, shape.outputs))
-        bag = Bag(shape.tokens, size, params.ngrams, params.buckets)
-        return nn.Sequential(bag, MlpNetwork(params, size, shape.outputs))
+            return nn.Sequential(
+                TokenEmbedding(spec.vocab_size, size), MlpNetwork(params, size * width, spec.n_outputs)
+            )
+        bag = NgramEmbeddingBag(spec.vocab_size, size, params.ngrams, params.buckets)
+        return nn.Sequential(bag, MlpNetwork(params, size, spec.n_outputs))
     if size:
-        categories = Categories(shape.categories, size)
-        numbers = width - sum(shape.categories) + size * len(shape.categories)
-        return nn.Sequential(categories, MlpNetwork(params, numbers, shape.outputs))
-    return MlpNetwork(params, width, shape.outputs)
+        categories = CategoryEmbedding(spec.one_hot_sizes, size)
+        numbers = width - sum(spec.one_hot_sizes) + size * len(spec.one_hot_sizes)
+        return nn.Sequential(categories, MlpNetwork(params, numbers, spec.n_outputs))
+    return MlpNetwork(params, width, spec.n_outputs)
 
 
-class Words(nn.Module):
+class TokenEmbedding(nn.Module):
     """Token indices (b, t) -> (b, t * e), in order."""
 
-    def __init__(self, tokens: int, size: int) -> None:
+    def __init__(self, vocab_size: int, embedding_dim: int) -> None:
         super().__init__()
-        self.table = nn.Embedding(tokens, size, padding_idx=0)
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the embeddings of tokens (b, t), which may come as floating numbers."""
-        found: Tensor = self.table(x.long())  # (b, t) -> (b, t, e)
+        found: Tensor = self.embedding(x.long())  # (b, t) -> (b, t, e)
         return found.flatten(1)
 
 
-class Bag(nn.Module):
+class NgramEmbeddingBag(nn.Module):
     """Token indices (b, t) -> (b, e), the mean over tokens and rows of up to `ngrams` tokens, padding left out.
 
     The table has a row for each token, and `buckets` more that rows of two tokens and more share by their hash.
     """
 
-    def __init__(self, tokens: int, size: int, ngrams: int, buckets: int) -> None:
+    def __init__(self, vocab_size: int, embedding_dim: int, ngrams: int, buckets: int) -> None:
         super().__init__()
-        self.tokens, self.ngrams, self.buckets = tokens, ngrams, buckets
-        self.table = nn.Embedding(tokens + (buckets if ngrams > 1 else 0), size, padding_idx=0)
+        self.vocab_size, self.ngrams, self.buckets = vocab_size, ngrams, buckets
+        self.embedding = nn.Embedding(vocab_size + (buckets if ngrams > 1 else 0), embedding_dim, padding_idx=0)
         with torch.no_grad():  # small, as what training never meets should hardly count
-            self.table.weight.uniform_(-1 / size, 1 / size)
-            self.table.weight[0] = 0
+            self.embedding.weight.uniform_(-1 / embedding_dim, 1 / embedding_dim)
+            self.embedding.weight[0] = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mean embedding of tokens (b, t), which may come as floating numbers."""
-        indices = self._indices(x.long())
-        found: Tensor = self.table(indices)  # (b, n) -> (b, n, e)
+        indices = self._ngram_indices(x.long())
+        found: Tensor = self.embedding(indices)  # (b, n) -> (b, n, e)
         real = (indices != 0).sum(dim=1, keepdim=True).clamp_min(1)
         return found.sum(dim=1) / real
 
-    def _indices(self, x: Tensor) -> Tensor:
+    def _ngram_indices(self, x: Tensor) -> Tensor:
         """Return where the embeddings of tokens x (b, t), and of those in a row, lie in the table; 0 with padding."""
         every, key, real = [x], x, x != 0
         for n in range(2, min(self.ngrams, x.shape[1]) + 1):
             after = x[:, n - 1 :]  # (b, t - n + 1)
-            key = (key[:, :-1] * PRIME + after) % self.buckets
+            key = (key[:, :-1] * HASH_MULTIPLIER + after) % self.buckets
             real = real[:, :-1] & (after != 0)
-            every.append((key + self.tokens) * real)
+            every.append((key + self.vocab_size) * real)
         return torch.cat(every, dim=1)
 
 
-class Categories(nn.Module):
+class CategoryEmbedding(nn.Module):
     """A table whose last features are categories, one 1 among zeros each -> (b, numbers + g * e).
 
     A category that training rows did not know is all zeros, and so is its embedding.
     """
 
-    def __init__(self, categories: tuple[int, ...], size: int) -> None:
+    def __init__(self, one_hot_sizes: tuple[int, ...], embedding_dim: int) -> None:
         super().__init__()
-        self.widths = categories
-        self.tables = nn.ParameterList(torch.randn(n, size) for n in categories)
+        self.one_hot_sizes = one_hot_sizes
+        self.embeddings = nn.ParameterList(torch.randn(n, embedding_dim) for n in one_hot_sizes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (b, f) with a row of its column's table in the place of each category."""
-        numbers, *shown = torch.split(x, [x.shape[1] - sum(self.widths), *self.widths], dim=1)
-        return torch.cat([numbers, *(one @ table for one, table in zip(shown, self.tables, strict=True))], dim=1)
+        numbers, *shown = torch.split(x, [x.shape[1] - sum(self.one_hot_sizes), *self.one_hot_sizes], dim=1)
+        return torch.cat([numbers, *(one @ table for one, table in zip(shown, self.embeddings, strict=True))], dim=1)
 
 
-class Residual(nn.Module):
+class ResidualLayer(nn.Module):
     """(b, before) -> (b, after): a hidden layer and, beside it, its input."""
 
-    def __init__(self, layer: nn.Module, before: int, after: int) -> None:
+    def __init__(self, layer: nn.Module, in_features: int, out_features: int) -> None:
         super().__init__()
         self.layer = layer
-        self.skip = nn.Identity() if before == after else nn.Linear(before, after, bias=False)
+        self.skip = nn.Identity() if in_features == out_features else nn.Linear(in_features, out_features, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of both."""
@@ -122,10 +124,10 @@ class MlpNetwork(nn.Module):
         widths = (n_features, *params.hidden)
         layers: list[nn.Module] = [nn.Flatten()]
         for i, (before, after) in enumerate(pairwise(widths)):
-            layer = dense(before, after, params.activation, params.dropout, params.norm)
-            layers += [Residual(nn.Sequential(*layer), before, after)] if params.residual and i else layer
+            layer = build_dense_block(before, after, params.activation, params.dropout, params.norm)
+            layers += [ResidualLayer(nn.Sequential(*layer), before, after)] if params.residual and i else layer
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
-        initialise(self, params.init, params.activation)
+        initialize_weights(self, params.init, params.activation)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs (b, k) of features (b, ...)."""

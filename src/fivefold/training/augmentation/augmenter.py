@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.distributions import Beta
 from torch.nn import functional
 
-from ...config.augmentation import Augment
-from .images import Erasing, Geometry, Rescale, boxes
-from .sequences import Sequences
+from ...config.augmentation import Augmentation
+from .images import RandomAffine, RandomErasing, RandomRescale, random_boxes
+from .sequences import SequenceAugmentation
 
 
-class Mixing(nn.Module):
+class MixupCutmix(nn.Module):
     """Blend the rows of a batch; each gets mixup or cutmix, by a coin if both are on.
 
     Args:
@@ -30,7 +30,7 @@ class Mixing(nn.Module):
 
     alphas: Tensor
 
-    def __init__(self, params: Augment, classes: int, masked: bool) -> None:
+    def __init__(self, params: Augmentation, classes: int, masked: bool) -> None:
         super().__init__()
         self.mixup, self.cutmix = bool(params.mixup), bool(params.cutmix)
         self.classes, self.masked = classes, masked
@@ -38,7 +38,7 @@ class Mixing(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return x (b, ...) and its targets: shares of classes (b, k) float32 for classes (b,), else values like y."""
-        share = self._share(x)
+        share = self._mixing_weights(x)
         own = share.flatten(1).mean(1)  # (b,)
         if self.classes:
             y = functional.one_hot(y, self.classes).to(x.dtype)
@@ -49,26 +49,35 @@ class Mixing(nn.Module):
             x, partner = torch.where(here, x, partner), torch.where(there, partner, x)
         return torch.lerp(partner, x, share), mixed
 
-    def _share(self, x: Tensor) -> Tensor:
+    def _mixing_weights(self, x: Tensor) -> Tensor:
         """Return what of each value is the row's own, (b, 1, ...)."""
         flat = (-1, *[1] * (x.ndim - 1))
-        blend = self._beta(0, len(x)).view(flat) if self.mixup else None
+        blend = self._sample_beta(0, len(x)).view(flat) if self.mixup else None
         if not self.cutmix:
             assert blend is not None
             return blend
-        area = 1 - self._beta(1, len(x))
-        kept = 1 - boxes(area, torch.ones_like(area), (x.shape[2], x.shape[3]))[:, None]
+        area = 1 - self._sample_beta(1, len(x))
+        kept = 1 - random_boxes(area, torch.ones_like(area), (x.shape[2], x.shape[3]))[:, None]
         if blend is None:
             return kept
         return torch.where(torch.rand(len(x), device=x.device).view(flat) < 0.5, blend, kept)
 
-    def _beta(self, which: int, n: int) -> Tensor:
-        alpha = self.alphas[which]
+    def _sample_beta(self, index: int, n: int) -> Tensor:
+        alpha = self.alphas[index]
         draws: Tensor = Beta(alpha, alpha, validate_args=False).sample(torch.Size([n]))
         return draws
 
 
-GEOMETRY = {"rotation", "height_shift", "width_shift", "shear", "zoom", "horizontal_flip", "vertical_flip", "crop"}
+GEOMETRIC_OPTIONS = {
+    "rotation",
+    "height_shift",
+    "width_shift",
+    "shear",
+    "zoom",
+    "horizontal_flip",
+    "vertical_flip",
+    "crop_padding",
+}
 
 
 class Augmenter(nn.Module):
@@ -86,29 +95,31 @@ class Augmenter(nn.Module):
             constant itself.
     """
 
-    def __init__(self, params: Augment, *, classes: int = 0, masked: bool = False, blank: Tensor | None = None) -> None:
+    def __init__(
+        self, params: Augmentation, *, classes: int = 0, masked: bool = False, fill_value: Tensor | None = None
+    ) -> None:
         super().__init__()
-        blank = torch.tensor(params.constant) if blank is None else blank
-        self.active = params.active
-        self.steps = nn.Sequential(*_steps(params, masked, blank))
-        self.mixing = Mixing(params, classes, masked) if params.mixes else None
+        fill_value = torch.tensor(params.fill_value) if fill_value is None else fill_value
+        self.is_active = params.is_active
+        self.transforms = nn.Sequential(*_build_transforms(params, masked, fill_value))
+        self.mixing = MixupCutmix(params, classes, masked) if params.mixing_options else None
 
     @torch.no_grad()
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the batch as the network shall see it."""
-        if not (self.active and self.training):
+        if not (self.is_active and self.training):
             return x, y
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 cannot tell one pixel's place from the next
-            x = self.steps(x)
+            x = self.transforms(x)
             return self.mixing(x, y) if self.mixing else (x, y)
 
 
-def _steps(params: Augment, masked: bool, blank: Tensor) -> Iterator[nn.Module]:
-    if GEOMETRY & set(params.of_images):
-        yield Geometry(params, blank)
-    if params.rescale:
-        yield Rescale(params)
+def _build_transforms(params: Augmentation, masked: bool, fill_value: Tensor) -> Iterator[nn.Module]:
+    if GEOMETRIC_OPTIONS & set(params.image_options):
+        yield RandomAffine(params, fill_value)
+    if params.intensity_scale:
+        yield RandomRescale(params)
     if params.erasing:
-        yield Erasing(params)
-    if params.of_sequences:
-        yield Sequences(params, masked)
+        yield RandomErasing(params)
+    if params.sequence_options:
+        yield SequenceAugmentation(params, masked)

@@ -5,69 +5,79 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ...config.models import Model
-from ...models.lightning import Supervised
-from .probe import Probe, note
-from .rules import diagnose, not_finite
-from .summary import Checkup, Course, Finding, Inputs, Measured, course_of, metrics_of
+from ...models.lightning import SupervisedModule
+from .probe import Probe, append_measurements
+from .rules import diagnose, suggest_non_finite_remedy
+from .summary import (
+    Diagnosis,
+    Finding,
+    InputStats,
+    Measurements,
+    TrainingSummary,
+    diagnostic_metrics,
+    summarize_training,
+)
 
 
-class Doctor(pl.Callback):
+class DiagnosticsCallback(pl.Callback):
     """Looks at the first step of each epoch; must stand before callbacks that tell of the epoch or write checkpoints.
 
     Attributes:
         inputs: what the network is given; to be set before training starts.
     """
 
-    inputs: Inputs | None
+    input_stats: InputStats | None
     probe: Probe
 
     def __init__(self, params: Model) -> None:
         self.params = params
-        self.steps = 0
-        self.epochs = 0
-        self.measured: Measured = {}
+        self.steps_per_epoch = 0
+        self.n_epochs = 0
+        self.measurements: Measurements = {}
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: Supervised) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: pl.Trainer, pl_module: SupervisedModule) -> None:  # type: ignore[override]
         """Meet the network, which lies on its device now."""
-        self.steps = pl_module.steps
+        self.steps_per_epoch = pl_module.steps_per_epoch
         inside = not self.params.training.compile
-        self.probe = Probe(pl_module.network, pl_module.stepper.optimizer, inside=inside)
+        self.probe = Probe(pl_module.network, pl_module.optim_step.optimizer, probe_activations=inside)
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Supervised) -> None:  # type: ignore[override]
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: SupervisedModule) -> None:  # type: ignore[override]
         """Watch the step that comes."""
-        self.probe.arm()
-        pl_module.stepper.watch = self.probe.look
+        self.probe.add_hooks()
+        pl_module.optim_step.gradient_hook = self.probe.measure
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read what was measured, the epoch's last training step being done."""
-        note(self.probe.read(), self.measured, self.epochs)
-        self.epochs += 1
+        append_measurements(self.probe.read(), self.measurements, self.n_epochs)
+        self.n_epochs += 1
 
     def metrics(self) -> dict[str, float]:
         """Return what the last epoch's metrics are beside those of the family."""
-        return metrics_of(self.measured, self.epochs - 1)
+        return diagnostic_metrics(self.measurements, self.n_epochs - 1)
 
-    def alarms(self, epochs: list[dict[str, float]]) -> tuple[Finding, ...]:
+    def alarms(self, metrics_by_epoch: list[dict[str, float]]) -> tuple[Finding, ...]:
         """Return what cannot wait for the end, after epochs with these metrics: nothing."""
         return ()
 
-    def checkup(self, epochs: list[dict[str, float]]) -> Checkup:
+    def build_diagnosis(self, metrics_by_epoch: list[dict[str, float]]) -> Diagnosis:
         """Return what there is to say of a training with these metrics by epoch."""
-        course = self._course(epochs)
-        return Checkup(diagnose(course), course.inputs.constant, self.measured)
+        course = self._summarize(metrics_by_epoch)
+        return Diagnosis(diagnose(course), course.input_stats.constant_loss, self.measurements)
 
-    def remedy(self, epochs: list[dict[str, float]]) -> str:
+    def suggest_remedy(self, metrics_by_epoch: list[dict[str, float]]) -> str:
         """Return what to do about a loss that is not finite, after epochs with these metrics."""
-        return not_finite(self._course(epochs))
+        return suggest_non_finite_remedy(self._summarize(metrics_by_epoch))
 
-    def _course(self, epochs: list[dict[str, float]]) -> Course:
-        assert self.inputs is not None
-        return course_of(self.params, self.inputs, epochs, self.measured, self.steps)
+    def _summarize(self, metrics_by_epoch: list[dict[str, float]]) -> TrainingSummary:
+        assert self.input_stats is not None
+        return summarize_training(
+            self.params, self.input_stats, metrics_by_epoch, self.measurements, self.steps_per_epoch
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold."""
-        return {"epochs": self.epochs, "measured": self.measured}
+        return {"epochs": self.n_epochs, "measured": self.measurements}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a checkpoint stood."""
-        self.epochs, self.measured = state_dict["epochs"], state_dict["measured"]
+        self.n_epochs, self.measurements = state_dict["epochs"], state_dict["measured"]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ...config.models import Model
 
-Measured = dict[str, dict[str, list[float | None]]]
+Measurements = dict[str, dict[str, list[float | None]]]
 """Kind -> layer -> a value for each epoch, taken at its first step; None where there is none, or none that is finite.
 
 gradient: norm of the gradient of the layer's parameters, before clipping.
@@ -16,18 +16,20 @@ dead:     share of the activation's units that are 0 (relu) or at their bounds (
 reach:    of a recurrent layer, the gradient at its first steps as a share of the largest at any step.
 """
 
-TOLD = ("gradient", "dead", "reach")
+LOGGED_KINDS = ("gradient", "dead", "reach")
 """Kinds that are metrics of the run, `doctor/<kind>/<layer>`."""
 
 
-def metrics_of(measured: Measured, epoch: int) -> dict[str, float]:
+def diagnostic_metrics(measurements: Measurements, epoch: int) -> dict[str, float]:
     """Return what was measured in an epoch as metrics of the run."""
-    layers = ((kind, layer, values[epoch]) for kind in TOLD for layer, values in measured.get(kind, {}).items())
+    layers = (
+        (kind, layer, values[epoch]) for kind in LOGGED_KINDS for layer, values in measurements.get(kind, {}).items()
+    )
     return {f"doctor/{kind}/{layer}": value for kind, layer, value in layers if value is not None}
 
 
 @dataclass(frozen=True)
-class Inputs:
+class InputStats:
     """What the network is given, as the training rows have it.
 
     kind: of the dataset.
@@ -35,22 +37,22 @@ class Inputs:
     feature: name or number of the largest.
     absent: classes without a row.
     single: whether all targets are one value.
-    numbers: of a record.
+    numeric_transform: of a record.
     constant: loss of the validation rows if the same is told for all, the best that training rows suggest.
     """
 
     kind: str
-    typical: float | None
-    largest: float | None
-    feature: str
-    absent: tuple[str, ...]
-    single: bool
-    numbers: int
-    constant: float
+    median_rms: float | None
+    max_rms: float | None
+    max_rms_feature: str
+    missing_classes: tuple[str, ...]
+    has_constant_target: bool
+    input_size: int
+    constant_loss: float
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingSummary:
     """A training: losses by epoch, what was measured in it, and what of params.yaml the remedies speak of.
 
     train, val: mean losses; the last may be of an epoch that broke off.
@@ -59,35 +61,39 @@ class Course:
     network: its block.
     """
 
-    train: Sequence[float]
-    val: Sequence[float]
-    measured: Measured
-    inputs: Inputs
+    train_losses: Sequence[float]
+    val_losses: Sequence[float]
+    measurements: Measurements
+    input_stats: InputStats
     dataset: str
-    steps: int
+    steps_per_epoch: int
     max_epochs: int
     lr: float
-    limits: bool = False
-    network: Mapping[str, Any] = field(default_factory=dict)
+    has_gradient_clipping: bool = False
+    network_params: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "32"
 
 
-def course_of(
-    params: Model, inputs: Inputs, epochs: Sequence[Mapping[str, float]], measured: Measured, steps: int
-) -> Course:
+def summarize_training(
+    params: Model,
+    input_stats: InputStats,
+    metrics_by_epoch: Sequence[Mapping[str, float]],
+    measurements: Measurements,
+    steps_per_epoch: int,
+) -> TrainingSummary:
     """Return the course of a training with these metrics by epoch."""
     training = params.training
-    return Course(
-        train=[metrics["train/loss"] for metrics in epochs],
-        val=[metrics["val/loss"] for metrics in epochs],
-        measured=measured,
-        inputs=inputs,
+    return TrainingSummary(
+        train_losses=[metrics["train/loss"] for metrics in metrics_by_epoch],
+        val_losses=[metrics["val/loss"] for metrics in metrics_by_epoch],
+        measurements=measurements,
+        input_stats=input_stats,
         dataset=params.dataset,
-        steps=steps,
+        steps_per_epoch=steps_per_epoch,
         max_epochs=training.max_epochs,
         lr=training.optimizer.lr,
-        limits=bool(training.gradient_clip or training.gradient_clip_value),
-        network=params.network.model_dump(),
+        has_gradient_clipping=bool(training.gradient_clip_norm or training.gradient_clip_value),
+        network_params=params.network.model_dump(),
         precision=training.precision,
     )
 
@@ -98,27 +104,27 @@ class Finding:
 
     rule: str
     level: Literal["problem", "hint"]
-    text: str
+    message: str
 
 
 @dataclass(frozen=True)
-class Checkup:
+class Diagnosis:
     """What the doctor says of a training."""
 
     findings: tuple[Finding, ...]
-    constant: float | None
-    measured: Measured = field(default_factory=dict)
+    constant_loss: float | None
+    measurements: Measurements = field(default_factory=dict)
 
-    def lines(self) -> list[str]:
+    def summary_lines(self) -> list[str]:
         """Return what a person is told."""
-        said = [f"doctor, {finding.level}: {finding.text}" for finding in self.findings]
+        said = [f"doctor, {finding.level}: {finding.message}" for finding in self.findings]
         return said or ["the doctor found nothing wrong"]
 
     def to_json(self) -> str:
         """Return `doctor.json`."""
         facts: dict[str, Any] = {
             "findings": [vars(finding) for finding in self.findings],
-            "constant_loss": self.constant,
-            "measured": self.measured,
+            "constant_loss": self.constant_loss,
+            "measured": self.measurements,
         }
         return json.dumps(facts, indent=2) + "\n"

@@ -10,27 +10,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .layers import Layer, Weight
+from .layers import BatchedParameter, Layer
 
 aten = torch.ops.aten
 
 
-class Spread(Layer):
+class StackChannels(Layer):
     """Flat images (m, b, c * y * x) -> (b, m * c, y, x); nothing before it learns."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         self.shape = shape
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return images side by side, channels last, as grouped convolutions are fastest."""
-        return _side_by_side(x, self.shape)
+        return _stack_channels(x, self.shape)
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """End here."""
         return gradient
 
 
-class Convolution(Layer):
+class GroupedConv2d(Layer):
     """(b, m * c, y, x) -> (b, m * h, y', x').
 
     Args:
@@ -38,64 +38,64 @@ class Convolution(Layer):
         first: whether nothing before it learns.
     """
 
-    def __init__(self, weight: Weight, bias: Weight, like: nn.Conv2d, *, first: bool) -> None:
-        self.weight, self.bias, self.first = weight, bias, first
-        self.padding = [int(side) for side in like.padding]
-        self.networks = len(weight.value)
+    def __init__(self, weight: BatchedParameter, bias: BatchedParameter, conv: nn.Conv2d, *, is_first: bool) -> None:
+        self.weight, self.bias, self.is_first = weight, bias, is_first
+        self.padding = [int(side) for side in conv.padding]
+        self.n_models = len(weight.value)
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return what each network's filters see in its own channels."""
         self.x, self.filters = x, self.weight.value.flatten(0, 1)
         bias = self.bias.value.flatten()
-        return functional.conv2d(x, self.filters, bias, padding=self.padding, groups=self.networks)
+        return functional.conv2d(x, self.filters, bias, padding=self.padding, groups=self.n_models)
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Leave the gradients of filters and biases."""
-        wanted = [not self.first, True, True]
+        wanted = [not self.is_first, True, True]
         sizes = [self.bias.value.numel()]
-        sides = [1, 1], self.padding, [1, 1], False, [0, 0], self.networks
+        sides = [1, 1], self.padding, [1, 1], False, [0, 0], self.n_models
         by_x, by_filters, by_bias = aten.convolution_backward.default(
             gradient, self.x, self.filters, sizes, *sides, wanted
         )
         self.weight.gradient.copy_(by_filters.view_as(self.weight.gradient))
         self.bias.gradient.copy_(by_bias.view_as(self.bias.gradient))
-        return gradient if self.first else by_x
+        return gradient if self.is_first else by_x
 
 
-class Pool(Layer):
+class BatchedMaxPool2d(Layer):
     """The largest of 2 x 2 pixels: (b, m * h, y, x) -> (b, m * h, y / 2, x / 2)."""
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return the largest, and note where they are."""
         self.x = x
-        out, self.where = functional.max_pool2d_with_indices(x, (2, 2))
+        out, self.indices = functional.max_pool2d_with_indices(x, (2, 2))
         return out
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Return the gradient where the largest were, 0 elsewhere."""
         found: Tensor = aten.max_pool2d_with_indices_backward.default(
-            gradient, self.x, [2, 2], [2, 2], [0, 0], [1, 1], False, self.where
+            gradient, self.x, [2, 2], [2, 2], [0, 0], [1, 1], False, self.indices
         )
         return found
 
 
-class Flat(Layer):
+class UnstackChannels(Layer):
     """(b, m * h, y, x) -> (m, b, h * y * x)."""
 
-    def __init__(self, networks: int) -> None:
-        self.networks = networks
+    def __init__(self, n_models: int) -> None:
+        self.n_models = n_models
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return the numbers of each network's channels, flat."""
-        self.shape = (x.shape[1] // self.networks, *x.shape[2:])
-        return x.reshape(len(x), self.networks, -1).transpose(0, 1).contiguous()
+        self.shape = (x.shape[1] // self.n_models, *x.shape[2:])
+        return x.reshape(len(x), self.n_models, -1).transpose(0, 1).contiguous()
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Return the gradient side by side."""
-        return _side_by_side(gradient, self.shape)
+        return _stack_channels(gradient, self.shape)
 
 
-def _side_by_side(x: Tensor, shape: Sequence[int]) -> Tensor:
+def _stack_channels(x: Tensor, shape: Sequence[int]) -> Tensor:
     """Return (m, b, c * y * x) as (b, m * c, y, x)."""
     networks, rows, _ = x.shape
     assert x.shape[2] == prod(shape)

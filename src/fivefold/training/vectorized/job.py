@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from ...config.models import Model
 from ...data.dataset import Dataset
-from ...models.serialization import Saved
-from ...preprocessing.pipeline import Chain
+from ...models.serialization import TrainedModel
+from ...preprocessing.pipeline import Pipeline
 from ..callbacks import Metrics
 
 
@@ -20,12 +20,12 @@ class Job:
 
     params: Model
     dataset: Dataset
-    chain: Chain
+    pipeline: Pipeline
     seed: int
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """What `training.fit.fit` would have given.
 
     saved: the model with the weights of the kept epoch; of one that diverged before it had any, as it began.
@@ -34,7 +34,7 @@ class Outcome:
     error: why the training could not go on, and what to do about it; empty if it could.
     """
 
-    saved: Saved
-    epochs: list[Metrics]
-    kept_epoch: int
+    trained_model: TrainedModel
+    metrics_by_epoch: list[Metrics]
+    best_epoch: int
     error: str = ""

@@ -18,16 +18,16 @@ class Layer(ABC):
     """(m, b, i) -> (m, b, h)."""
 
     @abstractmethod
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return what the layer makes of x; learning: as a module in training mode would."""
 
     @abstractmethod
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Return the gradient by x, given that by what the last call returned."""
 
 
 @dataclass
-class Weight:
+class BatchedParameter:
     """One weight of every network, (m, ...), and its gradient."""
 
     value: Tensor
@@ -41,22 +41,24 @@ class Dense(Layer):
         first: whether nothing before it learns, so that backward ends here.
     """
 
-    def __init__(self, weight: Weight, bias: Weight | None, *, first: bool) -> None:
-        self.weight, self.bias, self.first = weight, bias, first
-        self.turned = weight.value.transpose(1, 2)
+    def __init__(self, weight: BatchedParameter, bias: BatchedParameter | None, *, is_first: bool) -> None:
+        self.weight, self.bias, self.is_first = weight, bias, is_first
+        self.transposed = weight.value.transpose(1, 2)
         self.x = weight.value
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return x times the weights, and the biases."""
         self.x = x
-        return torch.bmm(x, self.turned) if self.bias is None else torch.baddbmm(self.bias.value, x, self.turned)
+        return (
+            torch.bmm(x, self.transposed) if self.bias is None else torch.baddbmm(self.bias.value, x, self.transposed)
+        )
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Leave the gradients of weights and biases."""
         torch.bmm(gradient.transpose(1, 2), self.x, out=self.weight.gradient)
         if self.bias is not None:
             torch.sum(gradient, 1, keepdim=True, out=self.bias.gradient)
-        return gradient if self.first else torch.bmm(gradient, self.weight.value)
+        return gradient if self.is_first else torch.bmm(gradient, self.weight.value)
 
 
 class Activation(Layer):
@@ -66,21 +68,21 @@ class Activation(Layer):
         backward: gradient, x and result -> the gradient by x.
     """
 
-    def __init__(self, forward: Callable[[Tensor], Tensor], backward: Callable[..., Tensor]) -> None:
-        self.forward, self.backward = forward, backward
+    def __init__(self, forward_fn: Callable[[Tensor], Tensor], backward_fn: Callable[..., Tensor]) -> None:
+        self.forward_fn, self.backward_fn = forward_fn, backward_fn
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return the activation of each number."""
         self.x = x
-        self.result = self.forward(x)
+        self.result = self.forward_fn(x)
         return self.result
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Return the gradient by the numbers before it."""
-        return self.backward(gradient, self.x, self.result)
+        return self.backward_fn(gradient, self.x, self.result)
 
 
-ACTIVATIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
+ACTIVATION_BACKWARD: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.ReLU: lambda g, x, y: aten.threshold_backward.default(g, y, 0),
     nn.Sigmoid: lambda g, x, y: aten.sigmoid_backward.default(g, y),
     nn.Tanh: lambda g, x, y: aten.tanh_backward.default(g, y),
@@ -93,13 +95,13 @@ ACTIVATIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
 
 
 @dataclass
-class Chance:
+class DropoutMask:
     """Where networks draw from that share a seed and the number of their rows, and so draw the same numbers.
 
     span: which networks of the stack these are.
     """
 
-    span: slice
+    model_slice: slice
     generator: torch.Generator
 
 
@@ -112,40 +114,40 @@ class Dropout(Layer):
         kept: shares of units that stay, (m, 1, 1), in the type that is drawn.
     """
 
-    def __init__(self, kept: Tensor, chances: Sequence[Chance]) -> None:
-        self.kept, self.chances = kept, chances
-        self.scale = kept.float().reciprocal()
+    def __init__(self, keep_prob: Tensor, generators: Sequence[DropoutMask]) -> None:
+        self.keep_prob, self.generators = keep_prob, generators
+        self.scale = keep_prob.float().reciprocal()
         self.mask = self.scale
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return x with units switched off and the others raised, in learning alone."""
-        if not learning:
+        if not training:
             return x
         self.mask = torch.empty_like(x)
-        for chance in self.chances:
-            drawn = x.new_empty(x.shape[1:], dtype=self.kept.dtype).uniform_(generator=chance.generator)
-            torch.lt(drawn, self.kept[chance.span], out=self.mask[chance.span])
+        for chance in self.generators:
+            drawn = x.new_empty(x.shape[1:], dtype=self.keep_prob.dtype).uniform_(generator=chance.generator)
+            torch.lt(drawn, self.keep_prob[chance.model_slice], out=self.mask[chance.model_slice])
         self.mask *= self.scale
         return x * self.mask
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Let nothing through where units were off."""
         return gradient * self.mask
 
 
 @dataclass
-class Running:
+class RunningStats:
     """Running statistics of a batch norm: mean and variance (m, 1, h), and how many batches they have seen (m,)."""
 
     mean: Tensor
     variance: Tensor
-    batches: Tensor
+    num_batches_tracked: Tensor
 
-    def follow(self, mean: Tensor, variance: Tensor, rows: int) -> None:
+    def update(self, mean: Tensor, variance: Tensor, rows: int) -> None:
         """Move towards the statistics of a batch, as `nn.BatchNorm1d` does."""
         self.mean.lerp_(mean, 0.1)
         self.variance.lerp_(variance * (rows / (rows - 1)), 0.1)
-        self.batches += 1
+        self.num_batches_tracked += 1
 
 
 @dataclass
@@ -155,64 +157,64 @@ class Norm(Layer):
     A single row, which has no spread, is normed by the running statistics and leaves them, as `models.layers` has it.
     """
 
-    weight: Weight
-    bias: Weight
-    running: Running | None
-    fixed: bool = field(default=False, init=False)
+    weight: BatchedParameter
+    bias: BatchedParameter
+    running_stats: RunningStats | None
+    uses_running_stats: bool = field(default=False, init=False)
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return x normed, scaled and shifted; in learning, running statistics follow."""
-        self.over = -1 if self.running is None else 1
-        self.fixed = self.running is not None and (not learning or x.shape[1] == 1)
-        if self.running is not None and self.fixed:
-            mean, variance = self.running.mean, self.running.variance
+        self.axis = -1 if self.running_stats is None else 1
+        self.uses_running_stats = self.running_stats is not None and (not training or x.shape[1] == 1)
+        if self.running_stats is not None and self.uses_running_stats:
+            mean, variance = self.running_stats.mean, self.running_stats.variance
         else:
-            variance, mean = torch.var_mean(x, self.over, correction=0, keepdim=True)
-            if self.running is not None:
-                self.running.follow(mean, variance, x.shape[1])
-        self.share = (variance + 1e-5).rsqrt_()
-        self.normed = (x - mean).mul_(self.share)
-        return torch.addcmul(self.bias.value, self.normed, self.weight.value)
+            variance, mean = torch.var_mean(x, self.axis, correction=0, keepdim=True)
+            if self.running_stats is not None:
+                self.running_stats.update(mean, variance, x.shape[1])
+        self.inverse_std = (variance + 1e-5).rsqrt_()
+        self.normalized = (x - mean).mul_(self.inverse_std)
+        return torch.addcmul(self.bias.value, self.normalized, self.weight.value)
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Leave the gradients of scale and shift; batch statistics depend on x too."""
-        torch.sum(gradient * self.normed, 1, keepdim=True, out=self.weight.gradient)
+        torch.sum(gradient * self.normalized, 1, keepdim=True, out=self.weight.gradient)
         torch.sum(gradient, 1, keepdim=True, out=self.bias.gradient)
         by_normed = gradient * self.weight.value
-        if self.fixed:
-            return by_normed * self.share
-        spread = (by_normed * self.normed).mean(self.over, keepdim=True)
-        return (by_normed - by_normed.mean(self.over, keepdim=True) - self.normed * spread) * self.share
+        if self.uses_running_stats:
+            return by_normed * self.inverse_std
+        spread = (by_normed * self.normalized).mean(self.axis, keepdim=True)
+        return (by_normed - by_normed.mean(self.axis, keepdim=True) - self.normalized * spread) * self.inverse_std
 
 
 @dataclass
-class Beside(Layer):
+class ResidualBlock(Layer):
     """Layers, and beside them their input, through a dense layer where the widths differ."""
 
     layers: Sequence[Layer]
     skip: Layer | None
 
-    def __call__(self, x: Tensor, *, learning: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Return the sum of both."""
-        return through(self.layers, x, learning=learning) + (
-            x if self.skip is None else self.skip(x, learning=learning)
+        return forward(self.layers, x, training=training) + (
+            x if self.skip is None else self.skip(x, training=training)
         )
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor) -> Tensor:
         """Return the sum of both gradients."""
-        by_layers = back_through(self.layers, gradient)
-        return by_layers + (gradient if self.skip is None else self.skip.back(gradient))
+        by_layers = backward(self.layers, gradient)
+        return by_layers + (gradient if self.skip is None else self.skip.backward(gradient))
 
 
-def through(layers: Sequence[Layer], x: Tensor, *, learning: bool) -> Tensor:
+def forward(layers: Sequence[Layer], x: Tensor, *, training: bool) -> Tensor:
     """Return what layers, one after the other, make of x."""
     for layer in layers:
-        x = layer(x, learning=learning)
+        x = layer(x, training=training)
     return x
 
 
-def back_through(layers: Sequence[Layer], gradient: Tensor) -> Tensor:
+def backward(layers: Sequence[Layer], gradient: Tensor) -> Tensor:
     """Return the gradient by what went into the first layer, given that by what came out of the last."""
     for layer in reversed(layers):
-        gradient = layer.back(gradient)
+        gradient = layer.backward(gradient)
     return gradient

@@ -12,16 +12,16 @@ from torch.nn import functional
 
 from ...config.models import Model
 from ...config.networks.autoencoder import Autoencoder
-from ...config.training import Bce, CrossEntropy, Focal, Huber, Plain, Quantile
+from ...config.training import BCELoss, CrossEntropyLoss, FocalLoss, HuberLoss, MeanErrorLoss, QuantileLoss
 
-RowLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+RowLossFn = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Outputs (m, b, k) and what is to be told -> the loss of each row (m, b), and its gradient by the outputs (m, b, k).
 
 Of classes shares are to be told, (m, b, c), each times what its class counts; of values (m, b, v) themselves.
 """
 
 
-def row_loss(params: Model, classes: int) -> RowLoss:
+def build_row_loss(params: Model, classes: int) -> RowLossFn:
     """Return the loss of rows whose mean is what the objective of a training by `params` gives.
 
     classes: how many are told; 0 for values.
@@ -29,32 +29,32 @@ def row_loss(params: Model, classes: int) -> RowLoss:
     loss, network = params.training.loss, params.network
     if classes:
         match loss:
-            case Bce():
-                return _of_two
-            case Focal(gamma=gamma) if gamma:
+            case BCELoss():
+                return _binary_cross_entropy
+            case FocalLoss(gamma=gamma) if gamma:
                 return partial(_focal, gamma=gamma)
         return _cross_entropy
     match loss:
-        case Bce():
-            return _of_pixels
-        case Plain(name="mae"):
-            found: RowLoss = _absolute
-        case Huber(delta=delta):
+        case BCELoss():
+            return _pixel_cross_entropy
+        case MeanErrorLoss(name="mae"):
+            found: RowLossFn = _absolute_error
+        case HuberLoss(delta=delta):
             found = partial(_huber, delta=delta)
-        case Quantile(levels=levels):
+        case QuantileLoss(quantiles=levels):
             return partial(_pinball, levels=levels)
         case _:
-            found = _square
-    squashes = isinstance(network, Autoencoder) and network.output == "sigmoid"
-    return partial(_squashed, found) if squashes else found
+            found = _squared_error
+    squashes = isinstance(network, Autoencoder) and network.output_activation == "sigmoid"
+    return partial(_sigmoid_loss, found) if squashes else found
 
 
-def shares(params: Model, y: Tensor, classes: int, weights: Tensor | None) -> Tensor:
+def soft_targets(params: Model, y: Tensor, classes: int, weights: Tensor | None) -> Tensor:
     """Return what is to be told of rows whose classes are y (n,): shares (n, c), each times what its class counts."""
     loss = params.training.loss
     told = functional.one_hot(y, classes).float()
-    if isinstance(loss, CrossEntropy) and loss.smoothing:
-        told = told * (1 - loss.smoothing) + loss.smoothing / classes
+    if isinstance(loss, CrossEntropyLoss) and loss.label_smoothing:
+        told = told * (1 - loss.label_smoothing) + loss.label_smoothing / classes
     return told if weights is None else told * weights
 
 
@@ -73,24 +73,24 @@ def _focal(out: Tensor, t: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
     return -(less * log_p).sum(2), by_log_p - p * by_log_p.sum(2, keepdim=True)
 
 
-def _of_two(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+def _binary_cross_entropy(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     no, yes = t[..., :1], t[..., 1:]
     losses = no * functional.softplus(out) + yes * functional.softplus(-out)  # (m, b, 1)
     return losses[..., 0], out.sigmoid() * (no + yes) - yes
 
 
-def _of_pixels(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+def _pixel_cross_entropy(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     t = t.clamp(0, 1)
     losses = functional.binary_cross_entropy_with_logits(out, t, reduction="none").mean(2)
     return losses, (out.sigmoid() - t) / out.shape[2]
 
 
-def _square(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+def _squared_error(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     off = out - t
     return off.square().mean(2), off * (2 / off.shape[2])
 
 
-def _absolute(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+def _absolute_error(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     off = out - t
     return off.abs().mean(2), off.sign() / off.shape[2]
 
@@ -108,7 +108,7 @@ def _pinball(out: Tensor, t: Tensor, levels: tuple[float, ...]) -> tuple[Tensor,
     return losses, (below - shares).flatten(2) / out.shape[2]
 
 
-def _squashed(of_told: RowLoss, out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+def _sigmoid_loss(loss_fn: RowLossFn, out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     told = out.sigmoid()
-    losses, by_told = of_told(told, t)
+    losses, by_told = loss_fn(told, t)
     return losses, by_told * told * (1 - told)

@@ -16,39 +16,39 @@ import torch
 from torch import Tensor, nn
 
 from ...models.autoencoder.network import AutoencoderNetwork, DenseDecoder, DenseEncoder
-from ...models.cnn.image import StackNetwork
+from ...models.cnn.image import PlainCnnNetwork
 from ...models.layers import BatchNorm
-from ...models.mlp.network import MlpNetwork, Residual
-from .convolutions import Convolution, Flat, Pool, Spread
+from ...models.mlp.network import MlpNetwork, ResidualLayer
+from .convolutions import BatchedMaxPool2d, GroupedConv2d, StackChannels, UnstackChannels
 from .layers import (
-    ACTIVATIONS,
+    ACTIVATION_BACKWARD,
     Activation,
-    Beside,
-    Chance,
+    BatchedParameter,
     Dense,
     Dropout,
+    DropoutMask,
     Layer,
     Norm,
-    Running,
-    Weight,
-    back_through,
-    through,
+    ResidualBlock,
+    RunningStats,
+    backward,
+    forward,
 )
 
 
 @dataclass(frozen=True)
-class Side:
+class StackedTensors:
     """Tensors (m, ...) of m networks."""
 
-    def take(self, which: Sequence[int]) -> Self:
+    def take(self, indices: Sequence[int]) -> Self:
         """Return those of the networks at `which`."""
-        index = torch.tensor(which, dtype=torch.int64)
+        index = torch.tensor(indices, dtype=torch.int64)
         taken = {each.name: getattr(self, each.name) for each in fields(self)}
         return replace(self, **{name: value[index.to(value.device)] for name, value in taken.items()})
 
 
 @dataclass(frozen=True)
-class Weights(Side):
+class StackedWeights(StackedTensors):
     """What networks have learnt so far, and what is kept of it.
 
     now: (m, p), of each network its matrices, which decay, then biases and norms; gradient: likewise.
@@ -56,28 +56,28 @@ class Weights(Side):
     kept, kept_running: of the epoch that is kept.
     """
 
-    now: Tensor
+    values: Tensor
     gradient: Tensor
-    running: Tensor
-    kept: Tensor
-    kept_running: Tensor
+    running_stats: Tensor
+    snapshot: Tensor
+    snapshot_running_stats: Tensor
 
     @classmethod
-    def of(cls, networks: Sequence[nn.Module], device: torch.device) -> Self:
+    def from_networks(cls, networks: Sequence[nn.Module], device: torch.device) -> Self:
         """Return the weights of networks that are not trained yet."""
-        layouts = [Layout(network) for network in networks]
-        now = torch.stack([layout.weights() for layout in layouts]).to(device)
-        running = torch.stack([layout.running() for layout in layouts]).to(device)
+        layouts = [ParameterLayout(network) for network in networks]
+        now = torch.stack([layout.flatten_weights() for layout in layouts]).to(device)
+        running = torch.stack([layout.flatten_running_stats() for layout in layouts]).to(device)
         return cls(now, torch.zeros_like(now), running, now.clone(), running.clone())
 
-    def keep(self, which: Sequence[int]) -> None:
+    def save_snapshot(self, indices: Sequence[int]) -> None:
         """Keep what networks are now."""
-        index = torch.tensor(which, dtype=torch.int64, device=self.now.device)
-        self.kept[index] = self.now[index]
-        self.kept_running[index] = self.running[index]
+        index = torch.tensor(indices, dtype=torch.int64, device=self.values.device)
+        self.snapshot[index] = self.values[index]
+        self.snapshot_running_stats[index] = self.running_stats[index]
 
 
-class Layout:
+class ParameterLayout:
     """Where the weights of a network lie in a row of `Weights`.
 
     Attributes:
@@ -88,43 +88,46 @@ class Layout:
         weights = list(network.parameters())
         self.parameters = [p for p in weights if p.ndim > 1] + [p for p in weights if p.ndim <= 1]
         self.buffers = list(network.buffers())
-        self.decaying = sum(p.numel() for p in weights if p.ndim > 1)
-        self.starts = _starts(self.parameters) | _starts(self.buffers)
+        self.n_decayed = sum(p.numel() for p in weights if p.ndim > 1)
+        self.offsets = _offsets(self.parameters) | _offsets(self.buffers)
 
-    def weights(self) -> Tensor:
+    def flatten_weights(self) -> Tensor:
         """Return the network's own weights, (p,)."""
         return torch.cat([p.detach().flatten() for p in self.parameters])
 
-    def running(self) -> Tensor:
+    def flatten_running_stats(self) -> Tensor:
         """Return its running statistics, (s,)."""
         return torch.cat([torch.zeros(0), *(buffer.flatten().float() for buffer in self.buffers)])
 
     @torch.no_grad()
-    def fill(self, weights: Tensor, running: Tensor) -> None:
+    def copy_to_network(self, weights: Tensor, running_stats: Tensor) -> None:
         """Have the network be what a row of `Weights` says."""
-        for own, row in ((self.parameters, weights), (self.buffers, running)):
+        for own, row in ((self.parameters, weights), (self.buffers, running_stats)):
             for tensor, part in zip(own, torch.split(row, [tensor.numel() for tensor in own]), strict=True):
                 tensor.copy_(part.view_as(tensor))
 
-    def weight(self, own: Tensor, of: Weights, span: slice) -> Weight:
+    def view_parameter(self, parameter: Tensor, stacked: StackedWeights, model_slice: slice) -> BatchedParameter:
         """Return the weight of every network of a span that `own` is of this one: (m, h, i), or (m, 1, h)."""
-        shape = own.shape if own.ndim > 1 else (1, *own.shape)
-        start = self.starts[id(own)]
-        value, gradient = (part[span, start : start + own.numel()].view(-1, *shape) for part in (of.now, of.gradient))
-        return Weight(value, gradient)
+        shape = parameter.shape if parameter.ndim > 1 else (1, *parameter.shape)
+        start = self.offsets[id(parameter)]
+        value, gradient = (
+            part[model_slice, start : start + parameter.numel()].view(-1, *shape)
+            for part in (stacked.values, stacked.gradient)
+        )
+        return BatchedParameter(value, gradient)
 
-    def statistic(self, own: Tensor, of: Weights, span: slice) -> Tensor:
+    def view_buffer(self, buffer: Tensor, stacked: StackedWeights, model_slice: slice) -> Tensor:
         """Return the running statistic of every network of a span that `own` is of this one, (m, 1, h)."""
-        start = self.starts[id(own)]
-        return of.running[span, None, start : start + own.numel()]
+        start = self.offsets[id(buffer)]
+        return stacked.running_stats[model_slice, None, start : start + buffer.numel()]
 
 
-def _starts(tensors: Sequence[Tensor]) -> dict[int, int]:
+def _offsets(tensors: Sequence[Tensor]) -> dict[int, int]:
     ends = accumulate((tensor.numel() for tensor in tensors), initial=0)
     return {id(tensor): start for tensor, start in zip(tensors, ends, strict=False)}
 
 
-class Program:
+class BatchedModel:
     """(m, b, f) -> (m, b, k) by m networks.
 
     Args:
@@ -138,83 +141,89 @@ class Program:
 
     def __init__(
         self,
-        pattern: nn.Module,
-        record: Sequence[int],
-        weights: Weights,
-        span: slice,
-        dropout: Sequence[float],
-        chances: Sequence[Chance],
+        template: nn.Module,
+        sample_shape: Sequence[int],
+        weights: StackedWeights,
+        model_slice: slice,
+        dropout_rates: Sequence[float],
+        generators: Sequence[DropoutMask],
     ) -> None:
-        self.weights, self.span, self.chances = weights, span, chances
-        self.layout = Layout(pattern)
-        kept = [1 - rate for rate in dropout[span]]
-        device = weights.now.device
+        self.weights, self.model_slice, self.generators = weights, model_slice, generators
+        self.layout = ParameterLayout(template)
+        kept = [1 - rate for rate in dropout_rates[model_slice]]
+        device = weights.values.device
         exact = torch.float64 if device.type == "cpu" else torch.float32  # as PyTorch draws there
-        self.kept = torch.tensor(kept, dtype=exact, device=device)[:, None, None]
-        self.first = True
-        self.layers = [*self._spread(pattern, record), *self._layers(pattern)]
+        self.keep_prob = torch.tensor(kept, dtype=exact, device=device)[:, None, None]
+        self.is_first = True
+        self.layers = [*self._input_layers(template, sample_shape), *self._build_layers(template)]
 
-    def __call__(self, x: Tensor, *, learning: bool = False) -> Tensor:
+    def __call__(self, x: Tensor, *, training: bool = False) -> Tensor:
         """Return outputs of rows x."""
-        return through(self.layers, x, learning=learning)
+        return forward(self.layers, x, training=training)
 
-    def back(self, gradient: Tensor) -> None:
+    def backward(self, gradient: Tensor) -> None:
         """Leave the gradients of all weights, given those by the outputs."""
-        back_through(self.layers, gradient)
+        backward(self.layers, gradient)
 
-    def _spread(self, pattern: nn.Module, record: Sequence[int]) -> Iterator[Layer]:
+    def _input_layers(self, template: nn.Module, sample_shape: Sequence[int]) -> Iterator[Layer]:
         """Yield what brings images side by side, if they are looked at as images."""
-        self.images = isinstance(pattern, StackNetwork)
-        if self.images:
-            yield Spread(record)
+        self.is_image_model = isinstance(template, PlainCnnNetwork)
+        if self.is_image_model:
+            yield StackChannels(sample_shape)
 
-    def _layers(self, module: nn.Module) -> Iterator[Layer]:
+    def _build_layers(self, module: nn.Module) -> Iterator[Layer]:
         """Yield what a module is made of, in the order in which rows go through it."""
         match module:
-            case nn.Flatten() if self.images:
-                yield Flat(len(self.kept))
+            case nn.Flatten() if self.is_image_model:
+                yield UnstackChannels(len(self.keep_prob))
             case nn.Flatten() | nn.Identity():
                 return
             case nn.Conv2d():
                 assert module.bias is not None
-                first, self.first = self.first, False
-                yield Convolution(self._weight(module.weight), self._weight(module.bias), module, first=first)
+                first, self.is_first = self.is_first, False
+                yield GroupedConv2d(
+                    self._batched_parameter(module.weight), self._batched_parameter(module.bias), module, is_first=first
+                )
             case nn.MaxPool2d():
-                yield Pool()
+                yield BatchedMaxPool2d()
             case nn.Linear():
-                first, self.first = self.first, False
+                first, self.is_first = self.is_first, False
                 yield Dense(
-                    self._weight(module.weight), None if module.bias is None else self._weight(module.bias), first=first
+                    self._batched_parameter(module.weight),
+                    None if module.bias is None else self._batched_parameter(module.bias),
+                    is_first=first,
                 )
             case nn.Dropout():
-                yield Dropout(self.kept, self.chances)
+                yield Dropout(self.keep_prob, self.generators)
             case BatchNorm() | nn.LayerNorm():
-                running = self._running(module) if isinstance(module, BatchNorm) else None
-                yield Norm(self._weight(module.weight), self._weight(module.bias), running)
-            case Residual():
-                yield Beside(list(self._layers(module.layer)), next(self._layers(module.skip), None))
-            case _ if type(module) in ACTIVATIONS:
-                yield Activation(module, ACTIVATIONS[type(module)])
+                running = self._running_stats(module) if isinstance(module, BatchNorm) else None
+                yield Norm(self._batched_parameter(module.weight), self._batched_parameter(module.bias), running)
+            case ResidualLayer():
+                yield ResidualBlock(list(self._build_layers(module.layer)), next(self._build_layers(module.skip), None))
+            case _ if type(module) in ACTIVATION_BACKWARD:
+                yield Activation(module, ACTIVATION_BACKWARD[type(module)])
             case _:
-                for part in _parts(module):
-                    yield from self._layers(part)
+                for part in _submodules(module):
+                    yield from self._build_layers(part)
 
-    def _weight(self, own: Tensor) -> Weight:
-        return self.layout.weight(own, self.weights, self.span)
+    def _batched_parameter(self, parameter: Tensor) -> BatchedParameter:
+        return self.layout.view_parameter(parameter, self.weights, self.model_slice)
 
-    def _running(self, norm: BatchNorm) -> Running:
+    def _running_stats(self, norm: BatchNorm) -> RunningStats:
         own = (norm.running_mean, norm.running_var, norm.num_batches_tracked)
-        return Running(*(self.layout.statistic(each, self.weights, self.span) for each in own if each is not None))
+        return RunningStats(
+            *(self.layout.view_buffer(each, self.weights, self.model_slice) for each in own if each is not None)
+        )
 
 
-def _parts(module: nn.Module) -> Iterator[nn.Module]:
+def _submodules(module: nn.Module) -> Iterator[nn.Module]:
     """Yield what rows go through, one after the other."""
     match module:
         case nn.Sequential():
             yield from module
-        case MlpNetwork() | StackNetwork() | DenseEncoder() | DenseDecoder():
+        case MlpNetwork() | PlainCnnNetwork() | DenseEncoder() | DenseDecoder():
             yield module.layers
         case AutoencoderNetwork():
-            yield from (module.encoder, module.to_code, module.code, module.decoder)
+            yield from (module.encoder, module.to_latent, module.latent_activation, module.decoder)
         case _:
             raise AssertionError(f"{type(module).__name__} cannot be stacked")

@@ -16,30 +16,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...config.networks.cnn import Stack
+from ...config.networks.cnn import PlainCnn
 from ...config.networks.mlp import Mlp
-from ...config.optimizers import Plateau
-from ...config.training import Bce, Training
+from ...config.optimizers import PlateauSchedule
+from ...config.training import BCELoss, Training
 from ...models.autoencoder.noise import Noise
-from ...models.lightning import VALIDATION_ROWS
-from ...models.serialization import Saved, deployed
-from ..batches import mix
+from ...models.lightning import VALIDATION_BATCH_SIZE
+from ...models.serialization import TrainedModel, build_inference_model
+from ..batches import derive_seed
 from ..callbacks import Metrics
-from ..diagnostics.rules import not_finite
-from ..diagnostics.summary import course_of
-from ..objectives import Learning
-from ..optimization import share
-from ..supervised import seen_by
-from .batches import Batches, HeldOut, Pool, Reach
-from .job import Job, Outcome
-from .layers import Chance
-from .losses import row_loss
-from .model import Layout, Program, Weights
-from .optimizers import Memory, Movers
+from ..diagnostics.rules import suggest_non_finite_remedy
+from ..diagnostics.summary import summarize_training
+from ..objectives import LearningTask
+from ..optimization import build_lr_lambda
+from ..supervised import summarize_inputs
+from .batches import BatchedLoader, RowPool, RowRange, ValidationLoader
+from .job import Job, JobResult
+from .layers import DropoutMask
+from .losses import build_row_loss
+from .model import BatchedModel, ParameterLayout, StackedWeights
+from .optimizers import BatchedOptimizer, OptimizerState
 
 
 @dataclass
-class Member:
+class ModelState:
     """A training that runs, as `training.callbacks` would follow it.
 
     place: of its job among all.
@@ -48,25 +48,27 @@ class Member:
     scale: what the schedule's learning rate is multiplied by; loss, since: by which it is lowered.
     """
 
-    place: int
+    index: int
     job: Job
     network: nn.Module
-    learning: Learning
-    train: Reach
-    held_out: Reach
-    epochs: list[Metrics] = field(default_factory=list)
-    lowest: float = math.inf
-    best: int = -1
-    kept: int = -1
-    scale: float = 1.0
-    loss: float = math.inf
-    since: int = 0
+    task: LearningTask
+    train_rows: RowRange
+    validation_rows: RowRange
+    metrics_by_epoch: list[Metrics] = field(default_factory=list)
+    best_score: float = math.inf
+    best_epoch: int = -1
+    selected_epoch: int = -1
+    lr_scale: float = 1.0
+    best_loss: float = math.inf
+    num_bad_epochs: int = 0
     error: str = ""
 
     def __post_init__(self) -> None:
-        steps = -(-self.train.n // self.training.batch_size)
-        self.steps = steps
-        self.share: Callable[[int], float] = share(self.training.schedule, self.training.max_epochs, steps)
+        steps = -(-self.train_rows.n_rows // self.training.batch_size)
+        self.steps_per_epoch = steps
+        self.lr_lambda: Callable[[int], float] = build_lr_lambda(
+            self.training.schedule, self.training.max_epochs, steps
+        )
 
     @property
     def training(self) -> Training:
@@ -77,77 +79,81 @@ class Member:
     def dropout(self) -> float:
         """The share of its units that is switched off."""
         network = self.job.params.network
-        return network.dropout if isinstance(network, Mlp | Stack) else 0.0
+        return network.dropout if isinstance(network, Mlp | PlainCnn) else 0.0
 
-    def rate(self, epoch: int, step: int) -> float:
+    def learning_rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step of an epoch."""
-        return self.training.optimizer.lr * (self.share(epoch * self.steps + step) * self.scale)
+        return self.training.optimizer.lr * (self.lr_lambda(epoch * self.steps_per_epoch + step) * self.lr_scale)
 
-    def judge(self, epoch: int, sums: Mapping[str, tuple[float, int]], hits: float | None) -> bool:
+    def record_epoch(self, epoch: int, totals: Mapping[str, tuple[float, int]], n_correct: float | None) -> bool:
         """Learn how an epoch was, and return whether its weights are to be kept.
 
         sums: the sum of losses, and of rows, by split. hits: validation rows that were told rightly.
         """
         metrics: Metrics = {}
-        for split, (total, rows) in sums.items():
+        for split, (total, rows) in totals.items():
             loss = total / rows
             if not math.isfinite(loss):
-                self.error = f"{split}/loss must be finite, but is {loss} in epoch {epoch}; {self._remedy()}"
+                self.error = f"{split}/loss must be finite, but is {loss} in epoch {epoch}; {self._suggest_remedy()}"
                 return False
-            metrics[f"{split}/loss"] = _exact(loss)
-        if hits is not None:
-            metrics["val/accuracy"] = _exact(hits / sums["val"][1])
-        metrics["lr"] = self.rate(epoch, self.steps - 1)
-        self.epochs.append(metrics)
+            metrics[f"{split}/loss"] = _to_float32(loss)
+        if n_correct is not None:
+            metrics["val/accuracy"] = _to_float32(n_correct / totals["val"][1])
+        metrics["lr"] = self.learning_rate(epoch, self.steps_per_epoch - 1)
+        self.metrics_by_epoch.append(metrics)
         loss = metrics["val/loss"]
-        lower = loss < self.lowest
+        lower = loss < self.best_score
         if lower:
-            self.lowest, self.best = loss, epoch
-        if lower or self.training.keep == "last":
-            self.kept = epoch
-        self._slow(loss)
-        return self.kept == epoch
+            self.best_score, self.best_epoch = loss, epoch
+        if lower or self.training.checkpoint == "last":
+            self.selected_epoch = epoch
+        self._reduce_on_plateau(loss)
+        return self.selected_epoch == epoch
 
-    def ends(self, epoch: int) -> bool:
+    def is_finished(self, epoch: int) -> bool:
         """Return whether an epoch was the last."""
         training = self.training
-        waited = training.patience and self.best >= 0 and epoch - self.best >= training.patience
+        waited = training.patience and self.best_epoch >= 0 and epoch - self.best_epoch >= training.patience
         return bool(self.error or waited or epoch + 1 == training.max_epochs)
 
-    def outcome(self) -> Outcome:
+    def build_result(self) -> JobResult:
         """Return what came of it; the network must have the weights that are kept."""
-        params, learning = self.job.params, self.learning
-        part = copy.deepcopy(learning.output(self.network))  # others may have the same rows
-        model = deployed(params.network, learning.schema, self.job.chain, self.network, part).cpu().eval()
-        saved = Saved(model, learning.schema, params.network, params.training.loss, {})
-        return Outcome(saved, self.epochs, self.kept + 1, self.error)
+        params, learning = self.job.params, self.task
+        part = copy.deepcopy(learning.head_factory(self.network))  # others may have the same rows
+        model = (
+            build_inference_model(params.network, learning.schema, self.job.pipeline, self.network, part).cpu().eval()
+        )
+        saved = TrainedModel(model, learning.schema, params.network, params.training.loss, {})
+        return JobResult(saved, self.metrics_by_epoch, self.selected_epoch + 1, self.error)
 
-    def _remedy(self) -> str:
+    def _suggest_remedy(self) -> str:
         """Return what to do about a loss that is not finite."""
-        inputs = seen_by(self.learning, self.training, self.job.chain)
-        return not_finite(course_of(self.job.params, inputs, self.epochs, {}, self.steps))
+        inputs = summarize_inputs(self.task, self.training, self.job.pipeline)
+        return suggest_non_finite_remedy(
+            summarize_training(self.job.params, inputs, self.metrics_by_epoch, {}, self.steps_per_epoch)
+        )
 
-    def _slow(self, loss: float) -> None:
+    def _reduce_on_plateau(self, loss: float) -> None:
         """Lower the learning rate where the validation loss does not fall any more, if the schedule says so."""
         schedule = self.training.schedule
-        if isinstance(schedule, Plateau):
-            self.since = 0 if loss < self.loss else self.since + 1
-            self.loss = min(loss, self.loss)
-            if self.since > schedule.patience:
-                self.scale, self.since = self.scale * schedule.factor, 0
+        if isinstance(schedule, PlateauSchedule):
+            self.num_bad_epochs = 0 if loss < self.best_loss else self.num_bad_epochs + 1
+            self.best_loss = min(loss, self.best_loss)
+            if self.num_bad_epochs > schedule.patience:
+                self.lr_scale, self.num_bad_epochs = self.lr_scale * schedule.factor, 0
 
 
-def _exact(value: float) -> float:
+def _to_float32(value: float) -> float:
     """Return a metric as Lightning keeps it, in 32 bits."""
     return float(np.float32(value))
 
 
-class Sums(NamedTuple):
+class EpochTotals(NamedTuple):
     """Of an epoch, over the rows of each network: losses, and validation rows told rightly, None for values."""
 
     train: list[float]
     val: list[float]
-    hits: list[float] | None
+    n_correct: list[float] | None
 
 
 class ModelStack:
@@ -158,124 +164,142 @@ class ModelStack:
         train, held_out: the rows of all.
     """
 
-    def __init__(self, members: Sequence[Member], train: Pool, held_out: Pool, device: torch.device) -> None:
-        self.pools = train, held_out
-        self.classes = members[0].learning.objective.classes
-        self.loss = row_loss(members[0].job.params, self.classes)
-        networks = [member.network for member in members]
-        self.pattern = max(members, key=lambda member: member.dropout).network
-        self.record = members[0].job.chain.shape(members[0].job.dataset.schema.shape)
-        weights = Weights.of(networks, device)
-        self._arrange(members, weights, Memory.of(weights))
+    def __init__(self, states: Sequence[ModelState], train: RowPool, validation: RowPool, device: torch.device) -> None:
+        self.pools = train, validation
+        self.classes = states[0].task.criterion.n_classes
+        self.loss_fn = build_row_loss(states[0].job.params, self.classes)
+        networks = [member.network for member in states]
+        self.template = max(states, key=lambda member: member.dropout).network
+        self.sample_shape = states[0].job.pipeline.output_shape(states[0].job.dataset.schema.shape)
+        weights = StackedWeights.from_networks(networks, device)
+        self._set_states(states, weights, OptimizerState.from_weights(weights))
 
-    def _arrange(self, members: Sequence[Member], weights: Weights, memory: Memory) -> None:
+    def _set_states(
+        self, states: Sequence[ModelState], weights: StackedWeights, optimizer_state: OptimizerState
+    ) -> None:
         """Lay out all that follows from who is there."""
-        self.members, self.weights, self.memory = list(members), weights, memory
-        training = [member.training for member in members]
-        self.decaying = Layout(self.pattern).decaying
-        self.movers = Movers([each.optimizer for each in training], weights, memory, self.decaying)
-        self.programs: dict[tuple[int, int], Program] = {}
-        self.chances = self._chances()
+        self.states, self.weights, self.optimizer_state = list(states), weights, optimizer_state
+        training = [member.training for member in states]
+        self.n_decayed = ParameterLayout(self.template).n_decayed
+        self.optimizer = BatchedOptimizer(
+            [each.optimizer for each in training], weights, optimizer_state, self.n_decayed
+        )
+        self.models_by_slice: dict[tuple[int, int], BatchedModel] = {}
+        self.generators = self._build_generators()
         l1, norms, values = (
-            weights.now.new_tensor(numbers)[:, None]
+            weights.values.new_tensor(numbers)[:, None]
             for numbers in (
                 [each.l1 for each in training],
-                [each.gradient_clip or math.inf for each in training],
+                [each.gradient_clip_norm or math.inf for each in training],
                 [each.gradient_clip_value or math.inf for each in training],
             )
         )
         self.l1 = l1 if l1.any() else None
-        self.norms, self.values = (None if limit.isinf().all() else limit for limit in (norms, values))
-        seeds = [member.job.seed for member in members]
+        self.max_norms, self.max_values = (None if limit.isinf().all() else limit for limit in (norms, values))
+        seeds = [member.job.seed for member in states]
         train, held_out = self.pools
-        self.batches = Batches(train, [member.train for member in members], seeds, training[0].batch_size)
-        self.held_out = HeldOut(held_out, [member.held_out for member in members], VALIDATION_ROWS)
+        self.train_loader = BatchedLoader(
+            train, [member.train_rows for member in states], seeds, training[0].batch_size
+        )
+        self.validation_loader = ValidationLoader(
+            held_out, [member.validation_rows for member in states], VALIDATION_BATCH_SIZE
+        )
 
-    def take(self, which: Sequence[int]) -> None:
+    def take(self, indices: Sequence[int]) -> None:
         """Go on with the networks at `which` alone."""
-        self._arrange([self.members[i] for i in which], self.weights.take(which), self.memory.take(which))
+        self._set_states(
+            [self.states[i] for i in indices], self.weights.take(indices), self.optimizer_state.take(indices)
+        )
 
     @torch.inference_mode()
-    def epoch(self, number: int) -> Sums:
+    def run_epoch(self, epoch: int) -> EpochTotals:
         """Learn for an epoch, and judge the rows held out."""
-        train = self._learn(number)
-        val, hits = self._judge()
-        return Sums(train.tolist(), val.tolist(), None if hits is None else hits.tolist())
+        train = self._train_epoch(epoch)
+        val, hits = self._validate()
+        return EpochTotals(train.tolist(), val.tolist(), None if hits is None else hits.tolist())
 
-    def _learn(self, number: int) -> Tensor:
+    def _train_epoch(self, epoch: int) -> Tensor:
         """Go through the batches of an epoch; return the sum of losses of each network, (m,)."""
-        for chance in self.chances:
-            chance.generator.manual_seed(mix(self.members[chance.span.start].job.seed, number))
-        total = torch.zeros(len(self.members), device=self.weights.now.device)
-        for step, span, x, told in self.batches(number):
-            program = self._program(span)
-            losses, gradient = self.loss(program(self._spoilt(span, x), learning=True), told)
+        for chance in self.generators:
+            chance.generator.manual_seed(derive_seed(self.states[chance.model_slice.start].job.seed, epoch))
+        total = torch.zeros(len(self.states), device=self.weights.values.device)
+        for step, span, x, told in self.train_loader(epoch):
+            program = self._model_for(span)
+            losses, gradient = self.loss_fn(program(self._add_noise(span, x), training=True), told)
             total[span] += losses.sum(1)
-            program.back(gradient.div_(x.shape[1]))
-            self._limit(span)
-            rates = [member.rate(number, step) for member in self.members[span]]
-            self.movers.step(span, rates, first=not number and not step)
+            program.backward(gradient.div_(x.shape[1]))
+            self._adjust_gradients(span)
+            rates = [member.learning_rate(epoch, step) for member in self.states[span]]
+            self.optimizer.step(span, rates, is_first_step=not epoch and not step)
         return total
 
-    def _judge(self) -> tuple[Tensor, Tensor | None]:
+    def _validate(self) -> tuple[Tensor, Tensor | None]:
         """Return the sum of validation losses of each network, (m,), and how many rows were told rightly, (m,)."""
-        program = self._program(slice(0, len(self.members)))
-        total = torch.zeros(len(self.members), device=self.weights.now.device)
+        program = self._model_for(slice(0, len(self.states)))
+        total = torch.zeros(len(self.states), device=self.weights.values.device)
         right = torch.zeros_like(total)
-        for x, told, classes, real in self.held_out:
+        for x, told, classes, real in self.validation_loader:
             out = program(x)
-            total += torch.where(real, self.loss(out, told)[0], 0.0).sum(1)
+            total += torch.where(real, self.loss_fn(out, told)[0], 0.0).sum(1)
             if classes is not None:
-                two = isinstance(self.members[0].training.loss, Bce)
+                two = isinstance(self.states[0].training.loss, BCELoss)
                 guess = (out[..., 0] > 0).long() if two else out.argmax(2)
                 right += (real & (guess == classes)).sum(1)
         return total, right if self.classes else None
 
-    def _limit(self, span: slice) -> None:
+    def _adjust_gradients(self, model_slice: slice) -> None:
         """Change the gradients of a span before a step, in the order of `training.descent`."""
-        gradient = self.weights.gradient[span]
+        gradient = self.weights.gradient[model_slice]
         if self.l1 is not None:
-            gradient[:, : self.decaying] += self.l1[span] * self.weights.now[span, : self.decaying].sign()
-        if self.values is not None:
-            gradient.clamp_(-self.values[span], self.values[span])
-        if self.norms is not None:
+            gradient[:, : self.n_decayed] += (
+                self.l1[model_slice] * self.weights.values[model_slice, : self.n_decayed].sign()
+            )
+        if self.max_values is not None:
+            gradient.clamp_(-self.max_values[model_slice], self.max_values[model_slice])
+        if self.max_norms is not None:
             norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-            gradient *= (self.norms[span] / (norms + 1e-6)).clamp_max(1.0)
+            gradient *= (self.max_norms[model_slice] / (norms + 1e-6)).clamp_max(1.0)
 
-    def _program(self, span: slice) -> Program:
+    def _model_for(self, model_slice: slice) -> BatchedModel:
         """Return the networks of a span as one program."""
-        key = span.start, span.stop
-        if key not in self.programs:
-            dropout = [member.dropout for member in self.members]
+        key = model_slice.start, model_slice.stop
+        if key not in self.models_by_slice:
+            dropout = [member.dropout for member in self.states]
             within = [
-                Chance(slice(max(each.span.start, span.start) - span.start, stop - span.start), each.generator)
-                for each in self.chances
-                if (stop := min(each.span.stop, span.stop)) > max(each.span.start, span.start)
+                DropoutMask(
+                    slice(max(each.model_slice.start, model_slice.start) - model_slice.start, stop - model_slice.start),
+                    each.generator,
+                )
+                for each in self.generators
+                if (stop := min(each.model_slice.stop, model_slice.stop))
+                > max(each.model_slice.start, model_slice.start)
             ]
-            self.programs[key] = Program(self.pattern, self.record, self.weights, span, dropout, within)
-        return self.programs[key]
+            self.models_by_slice[key] = BatchedModel(
+                self.template, self.sample_shape, self.weights, model_slice, dropout, within
+            )
+        return self.models_by_slice[key]
 
-    def _chances(self) -> list[Chance]:
+    def _build_generators(self) -> list[DropoutMask]:
         """Return where networks draw from; noise is drawn by each network itself."""
 
         def alike(i: int) -> tuple[int, ...]:
-            member = self.members[i]
-            return (member.job.seed, member.train.n, i if member.learning.augment is not None else -1)
+            member = self.states[i]
+            return (member.job.seed, member.train_rows.n_rows, i if member.task.augment is not None else -1)
 
         found = []
-        for _, which in groupby(range(len(self.members)), alike):
+        for _, which in groupby(range(len(self.states)), alike):
             places = list(which)
-            generator = torch.Generator(self.weights.now.device)
-            found.append(Chance(slice(places[0], places[-1] + 1), generator))
+            generator = torch.Generator(self.weights.values.device)
+            found.append(DropoutMask(slice(places[0], places[-1] + 1), generator))
         return found
 
-    def _spoilt(self, span: slice, x: Tensor) -> Tensor:
+    def _add_noise(self, model_slice: slice, x: Tensor) -> Tensor:
         """Return a batch as networks that denoise see it; others see it as it is."""
-        if self.members[0].learning.augment is None:
+        if self.states[0].task.augment is None:
             return x
         seen = []
-        for i, rows in zip(range(span.start, span.stop), x, strict=True):
-            noise = self.members[i].learning.augment
+        for i, rows in zip(range(model_slice.start, model_slice.stop), x, strict=True):
+            noise = self.states[i].task.augment
             assert isinstance(noise, Noise)
-            seen.append(noise.spoil(rows, self.chances[i].generator))
+            seen.append(noise.corrupt(rows, self.generators[i].generator))
         return torch.stack(seen)

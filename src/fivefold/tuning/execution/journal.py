@@ -18,9 +18,9 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
-from ...errors import StudyError, one_line
+from ...errors import StudyError, one_line_message
 
-BEGINNING = b'{"op_code":'
+LINE_PREFIX = b'{"op_code":'
 """Of every line."""
 
 
@@ -31,8 +31,8 @@ class Journal(JournalFileBackend):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.offsets = [0]  # where each line begins
-        super().__init__(str(path), lock_obj=Lock(path.with_suffix(".lock")))
-        self.file = path.stat().st_ino  # by which it is known again
+        super().__init__(str(path), lock_obj=JournalFileLock(path.with_suffix(".lock")))
+        self.inode = path.stat().st_ino  # by which it is known again
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the entries behind the first `log_number_from`; a last line that is not whole is none.
@@ -42,32 +42,32 @@ class Journal(JournalFileBackend):
         """
         number = min(log_number_from, len(self.offsets) - 1)
         try:
-            lines, entries = self._read(number)
+            lines, entries = self._read_entries(number)
         except ValueError:  # or one was just cut off and written anew
             self._lock.acquire()
             try:
-                lines, entries = self._read(number)
+                lines, entries = self._read_entries(number)
             except ValueError as error:
-                raise self._foreign(one_line(error)) from None
+                raise self._corrupt_file_error(one_line_message(error)) from None
             finally:
                 self._lock.release()
         for line in lines[len(self.offsets) - 1 - number :]:
             self.offsets.append(self.offsets[-1] + len(line) + 1)
         yield from entries[log_number_from - number :]
 
-    def _read(self, number: int) -> tuple[list[bytes], list[dict[str, Any]]]:
+    def _read_entries(self, first_line: int) -> tuple[list[bytes], list[dict[str, Any]]]:
         """Return the lines behind the first `number`, and what they say; a `ValueError` names one that says nothing."""
-        with self._open("rb") as file:
-            file.seek(self.offsets[number])
+        with self._open_file("rb") as file:
+            file.seek(self.offsets[first_line])
             lines = file.read().split(b"\n")[:-1]
         entries = []
-        for place, line in enumerate(lines, number + 1):
-            if not line.startswith(BEGINNING):
+        for place, line in enumerate(lines, first_line + 1):
+            if not line.startswith(LINE_PREFIX):
                 raise ValueError(f"line {place} begins with {line[:20]!r}")
             entries.append(json.loads(line))
         return lines, entries
 
-    def _open(self, mode: str) -> FileIO:
+    def _open_file(self, mode: str) -> FileIO:
         """Open the file that this journal began with.
 
         Raises:
@@ -76,21 +76,21 @@ class Journal(JournalFileBackend):
         try:
             file = FileIO(self.path, mode)
         except FileNotFoundError:
-            raise self._gone() from None
-        if os.fstat(file.fileno()).st_ino != self.file:
+            raise self._missing_file_error() from None
+        if os.fstat(file.fileno()).st_ino != self.inode:
             file.close()
-            raise self._gone()
+            raise self._missing_file_error()
         return file
 
-    def _gone(self) -> StudyError:
+    def _missing_file_error(self) -> StudyError:
         return StudyError(
             f"{self.path} must stay where it is while its study runs, but was removed or replaced; run the same command"
             " again"
         )
 
-    def _foreign(self, what: str) -> StudyError:
+    def _corrupt_file_error(self, detail: str) -> StudyError:
         return StudyError(
-            f"{self.path} must hold trials of Optuna, line by line, but does not: {what}; move it away, and the study"
+            f"{self.path} must hold trials of Optuna, line by line, but does not: {detail}; move it away, and the study"
             " begins anew"
         )
 
@@ -104,25 +104,25 @@ class Journal(JournalFileBackend):
         try:
             self._lock.acquire()
             try:
-                self._append(text, any(map(_lasting, logs)))
+                self._append_bytes(text, any(map(_needs_sync, logs)))
             finally:
                 self._lock.release()
         except ValueError as error:
-            raise self._foreign(one_line(error)) from None
+            raise self._corrupt_file_error(one_line_message(error)) from None
         except OSError as error:
             raise StudyError(
-                f"{self.path} must take what a study tells, but does not: {one_line(error)}; make room and run the same"
+                f"{self.path} must take what a study tells, but does not: {one_line_message(error)}; make room and run the same"
                 " command again: all that was told before is kept"
             ) from None
 
-    def _append(self, text: bytes, sync: bool) -> None:
-        with self._open("rb+") as file:
-            end = _whole(file.fileno())
+    def _append_bytes(self, data: bytes, sync: bool) -> None:
+        with self._open_file("rb+") as file:
+            end = _truncate_torn_line(file.fileno())
             file.seek(end)
             try:
-                written = file.write(text)
-                if written != len(text):
-                    raise OSError(f"{written} of {len(text)} bytes were written")
+                written = file.write(data)
+                if written != len(data):
+                    raise OSError(f"{written} of {len(data)} bytes were written")
                 if sync:
                     os.fsync(file.fileno())
             except OSError:
@@ -130,7 +130,7 @@ class Journal(JournalFileBackend):
                 raise
 
 
-class Lock(BaseJournalFileLock):
+class JournalFileLock(BaseJournalFileLock):
     """A lock that the system holds for a process."""
 
     def __init__(self, path: Path) -> None:
@@ -148,16 +148,16 @@ class Lock(BaseJournalFileLock):
         os.close(self.descriptor)
 
 
-def _lasting(log: dict[str, Any]) -> bool:
+def _needs_sync(entry: dict[str, Any]) -> bool:
     """Return whether an entry must survive a power cut at once, with all before it: a study begins, or a trial ends.
 
     Whatever process is killed, the system has what was written; waiting for the disk takes milliseconds.
     """
-    state = log.get("state") if log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES else None
-    return log["op_code"] == JournalOperation.CREATE_STUDY or (state is not None and TrialState(state).is_finished())
+    state = entry.get("state") if entry["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES else None
+    return entry["op_code"] == JournalOperation.CREATE_STUDY or (state is not None and TrialState(state).is_finished())
 
 
-def _whole(descriptor: int) -> int:
+def _truncate_torn_line(descriptor: int) -> int:
     """Cut a torn last line off; return the size that is left.
 
     Raises:
@@ -170,8 +170,8 @@ def _whole(descriptor: int) -> int:
         start -= block
         tail = os.pread(descriptor, block, start) + tail
     torn = tail[tail.rfind(b"\n") + 1 :]
-    beginning = torn.rstrip(b"\0")[: len(BEGINNING)]  # a power cut may leave zeros
-    if beginning != BEGINNING[: len(beginning)]:
+    beginning = torn.rstrip(b"\0")[: len(LINE_PREFIX)]  # a power cut may leave zeros
+    if beginning != LINE_PREFIX[: len(beginning)]:
         raise ValueError(f"its last line begins with {beginning!r}")
     if torn:
         os.ftruncate(descriptor, size - len(torn))

@@ -14,70 +14,80 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ...config.models import Model
-from ...config.search import SEARCHED
+from ...config.search import SEARCHABLE_BLOCKS
 from ...data.dataset import Dataset
 from ...errors import BusyError, FivefoldError, StudyError, TrainingError
-from ...models.feature_extractor import judge_of
-from ...models.serialization import Saved
-from ...preprocessing.pipeline import Chain
-from ...stages.signals import exposed, shielded
-from ...tracking.pretrained import pulled
+from ...models.feature_extractor import load_reference
+from ...models.serialization import TrainedModel
+from ...preprocessing.pipeline import Pipeline
+from ...stages.signals import allow_signals, defer_signals
+from ...tracking.pretrained import load_registered
 from ...training.callbacks import Metrics
 from ...training.fit import fit
 from .. import pruners, scoring
-from ..identity import BLOCK, CURVE, FOLDS, HOW, OWN, REASON, SCORES, SECONDS, VALUES
-from ..samplers import name_of
+from ..identity import (
+    COMPUTE_SECONDS,
+    FOLD_SCORES,
+    INTERMEDIATE_VALUES,
+    IS_BASELINE,
+    MEAN_SCORES,
+    MODEL_BLOCK,
+    REASON,
+    SEARCH_METHOD,
+    TRIAL_PARAMS,
+)
+from ..samplers import sampler_name
 from ..search import Search
-from .liveness import Lost
-from .trials import Trials
+from .liveness import TrialLost
+from .trials import TrialQueue
 
 Scores = dict[str, float]
 
-STORAGE = (StudyError, BusyError)
+STORAGE_ERRORS = (StudyError, BusyError)
 """What is told cannot be kept: no fault of a trial."""
-LOST = (Lost, UpdateFinishedTrialError)
+TRIAL_LOST_ERRORS = (TrialLost, UpdateFinishedTrialError)
 """Another worker has the trial, or had it and told it."""
 
 
 @dataclass(frozen=True)
-class Running:
+class TrialRunner:
     """A trial that this process runs."""
 
     search: Search
-    trials: Trials
+    trials: TrialQueue
     trial: Trial
 
     def run(self) -> TrialState:
         """Train, judge and tell the trial, fold by fold; return how it ended, RUNNING if another worker has it now."""
         started, state, values, reason = time.monotonic(), TrialState.COMPLETE, None, ""
         try:
-            values = self._values()
+            values = self._run_folds()
         except TrialPruned as why:
             state, reason = TrialState.PRUNED, str(why)
-        except STORAGE:
+        except STORAGE_ERRORS:
             raise
         except FivefoldError as error:  # these values do not make a model that can be trained
             state, reason = TrialState.FAIL, str(error)
-        except LOST:
+        except TRIAL_LOST_ERRORS:
             return TrialState.RUNNING
-        return self.end(state, values, reason, time.monotonic() - started)
+        return self.finish(state, values, reason, time.monotonic() - started)
 
-    def _values(self) -> list[float]:
+    def _run_folds(self) -> list[float]:
         """Return the trial's objectives.
 
         Raises:
             TrialPruned: it is worse than others.
             FivefoldError: it cannot be trained.
         """
-        model, found = self.model(), self.found()
+        model, found = self.build_model(), self.finished_fold_scores()
         for number in range(len(found), len(self.search.folds)):
-            found.append(self._fold(model, number))
-            self.trials.keep(self.trial)
-            self.trial.set_user_attr(FOLDS, found)
-            self._look(found)
-        return self.objectives(found)
+            found.append(self._run_fold(model, number))
+            self.trials.require_owned(self.trial)
+            self.trial.set_user_attr(FOLD_SCORES, found)
+            self._report_and_prune(found)
+        return self.compute_objectives(found)
 
-    def model(self) -> Model:
+    def build_model(self) -> Model:
         """Return the model that the trial's values make.
 
         Raises:
@@ -85,39 +95,39 @@ class Running:
         """
         space = self.search.space
         tried = space.suggest(self.trial)
-        self.trial.set_user_attr(VALUES, tried)
-        self.trial.set_user_attr(OWN, tried == space.current())
-        model = space.model(tried)
-        self.trial.set_user_attr(BLOCK, {key: space.block(tried)[key] for key in SEARCHED})
-        self._tell_how()
+        self.trial.set_user_attr(TRIAL_PARAMS, tried)
+        self.trial.set_user_attr(IS_BASELINE, tried == space.current_values())
+        model = space.build_model(tried)
+        self.trial.set_user_attr(MODEL_BLOCK, {key: space.build_block(tried)[key] for key in SEARCHABLE_BLOCKS})
+        self._store_search_method()
         return model
 
-    def _tell_how(self) -> None:
+    def _store_search_method(self) -> None:
         """Write down of the study how values are chosen, and trials given up: `auto` and a new total decide anew."""
         study = self.trials.study
-        how = {"sampler": name_of(study.sampler), "prune": self.search.study.pruning}
-        if study.user_attrs.get(HOW) != how:
-            study.set_user_attr(HOW, how)
+        how = {"sampler": sampler_name(study.sampler), "pruner": self.search.study.resolved_pruner}
+        if study.user_attrs.get(SEARCH_METHOD) != how:
+            study.set_user_attr(SEARCH_METHOD, how)
 
-    def found(self) -> list[Scores]:
+    def finished_fold_scores(self) -> list[Scores]:
         """Return the scores of folds that a worker found which had the trial before."""
-        return list(self.trial.user_attrs.get(FOLDS, []))
+        return list(self.trial.user_attrs.get(FOLD_SCORES, []))
 
-    def objectives(self, found: list[Scores]) -> list[float]:
+    def compute_objectives(self, fold_scores: list[Scores]) -> list[float]:
         """Return the trial's objectives: means over its folds.
 
         Raises:
             TrainingError: one is no number.
         """
-        means = {name: fmean(each[name] for each in found) for name in found[0]}
-        self.trial.set_user_attr(SCORES, means)
-        names = [{"score": self.search.goal.name}.get(each, each) for each in self.search.study.objectives]
+        means = {name: fmean(each[name] for each in fold_scores) for name in fold_scores[0]}
+        self.trial.set_user_attr(MEAN_SCORES, means)
+        names = [{"score": self.search.objective_metric.name}.get(each, each) for each in self.search.study.objectives]
         for name in names:
             if not math.isfinite(means[name]):
                 raise TrainingError(f"{name} must be a finite number, but is {means[name]}; take another metric")
         return [means[name] for name in names]
 
-    def end(self, state: TrialState, values: list[float] | None, reason: str, seconds: float) -> TrialState:
+    def finish(self, state: TrialState, values: list[float] | None, reason: str, seconds: float) -> TrialState:
         """Tell how the trial ended, and why; return that, RUNNING if another worker has it now.
 
         seconds: of computing by this process.
@@ -125,97 +135,112 @@ class Running:
         try:
             if reason:
                 self.trial.set_user_attr(REASON, reason)
-            self.trial.set_user_attr(SECONDS, round(self.trial.user_attrs.get(SECONDS, 0.0) + seconds, 2))
-            self.trials.tell(self.trial, values, state)
-        except LOST:
+            self.trial.set_user_attr(
+                COMPUTE_SECONDS, round(self.trial.user_attrs.get(COMPUTE_SECONDS, 0.0) + seconds, 2)
+            )
+            self.trials.finish(self.trial, values, state)
+        except TRIAL_LOST_ERRORS:
             return TrialState.RUNNING
-        shutil.rmtree(self.trials.work(self.trial.number), ignore_errors=True)
+        shutil.rmtree(self.trials.work_dir(self.trial.number), ignore_errors=True)
         return state
 
-    def _fold(self, model: Model, number: int) -> Scores:
+    def _run_fold(self, model: Model, fold_number: int) -> Scores:
         """Train the model on one fold; return its scores on the rows held out."""
         curve: list[float] = []
 
         def look(_: int, metrics: Metrics, last: bool) -> None:
-            curve.append(self.search.goal.of_epoch(metrics))
-            with shielded():
-                if not last and (why := self.behind(curve, model.training.max_epochs)):
-                    self.trial.set_user_attr(CURVE, curve)
+            curve.append(self.search.objective_metric.epoch_score(metrics))
+            with defer_signals():
+                if not last and (why := self.prune_reason(curve, model.training.max_epochs)):
+                    self.trial.set_user_attr(INTERMEDIATE_VALUES, curve)
                     raise TrialPruned(why)
 
-        with exposed():
-            dataset, chain = self.search.folds[number].prepared(model, self.search.space.seed)
-            saved, epochs, kept = train(
+        with allow_signals():
+            dataset, chain = self.search.folds[fold_number].prepare(model, self.search.space.seed)
+            saved, epochs, kept = train_model(
                 self.search.space.name, model, dataset, chain, self.search.space.seed,
-                self.trials.work(self.trial.number) / f"fold-{number}", look if number == 0 else lambda *_: None,
+                self.trials.work_dir(self.trial.number) / f"fold-{fold_number}", look if fold_number == 0 else lambda *_: None,
             )  # fmt: skip
-            found = self.scores(model, saved, dataset, epochs, kept)
-        if number == 0:
-            self.trial.set_user_attr(CURVE, curve)
+            found = self.compute_scores(model, saved, dataset, epochs, kept)
+        if fold_number == 0:
+            self.trial.set_user_attr(INTERMEDIATE_VALUES, curve)
         return found
 
-    def scores(self, model: Model, saved: Saved, dataset: Dataset, epochs: list[Metrics], kept: int) -> Scores:
+    def compute_scores(
+        self,
+        model: Model,
+        trained_model: TrainedModel,
+        dataset: Dataset,
+        metrics_by_epoch: list[Metrics],
+        best_epoch: int,
+    ) -> Scores:
         """Return every score of a model on the rows of a fold that were held out."""
-        scores = scoring.scores(model, saved, dataset.validation, epochs, kept)
+        scores = scoring.score_model(model, trained_model, dataset.validation, metrics_by_epoch, best_epoch)
         if "parameters" in self.search.study.objectives:
-            scores["parameters"] = scoring.parameters(saved)
+            scores["parameters"] = scoring.count_parameters(trained_model)
         if "latency" in self.search.study.objectives:
-            scores["latency"] = scoring.latency(saved, dataset)
+            scores["latency"] = scoring.measure_latency(trained_model, dataset)
         return scores
 
-    def behind(self, curve: list[float], epochs: int) -> str:
+    def prune_reason(self, curve: list[float], max_epochs: int) -> str:
         """Return why the trial is to be given up, its first fold being what `curve` says; "" if it is not.
 
         epochs: that the fold has at most.
         """
-        if self.search.study.pruning == "none" or not self.search.goal.epoch or self._own:
+        if (
+            self.search.study.resolved_pruner == "none"
+            or not self.search.objective_metric.epoch_metric
+            or self._is_baseline
+        ):
             return ""
-        if not pruners.behind_median(curve, self._reached, epochs):
+        if not pruners.is_below_median(curve, self._median_curve, max_epochs):
             return ""
         return f"after {len(curve)} epochs of the first fold it is below the median of others"
 
     @cached_property
-    def _own(self) -> bool:
+    def _is_baseline(self) -> bool:
         """Whether it has the values of params.yaml: others are compared with it, so it is never given up."""
-        own: bool = self.trial.user_attrs[OWN]
+        own: bool = self.trial.user_attrs[IS_BASELINE]
         return own
 
     @cached_property
-    def _reached(self) -> Sequence[float]:
+    def _median_curve(self) -> Sequence[float]:
         """What the trials had reached that had come to the end of their first fold when this one began."""
-        done = self.trials.all(TrialState.COMPLETE, TrialState.PRUNED)
-        return pruners.medians([each.user_attrs[CURVE] for each in done if each.user_attrs.get(FOLDS)])
+        done = self.trials.get_trials(TrialState.COMPLETE, TrialState.PRUNED)
+        return pruners.compute_median_curve(
+            [each.user_attrs[INTERMEDIATE_VALUES] for each in done if each.user_attrs.get(FOLD_SCORES)]
+        )
 
-    def tell_mean(self, found: list[Scores]) -> None:
+    def report_mean(self, fold_scores: list[Scores]) -> None:
         """Say how good the trial is after so many folds."""
         if len(self.search.study.objectives) == 1:
-            self.trial.report(fmean(each[self.search.goal.name] for each in found), len(found))
+            self.trial.report(fmean(each[self.search.objective_metric.name] for each in fold_scores), len(fold_scores))
 
-    def _look(self, found: list[Scores]) -> None:
+    def _report_and_prune(self, fold_scores: list[Scores]) -> None:
         """Say how good the trial is so far; give it up if its folds are worse than those of the best one."""
-        self.tell_mean(found)
-        goal = self.search.goal
-        mine = [goal.sign * each[goal.name] for each in found]
-        best = self.trials.best() if self.search.study.pruning == "two_stage" else None
-        if best is None or self._own:
+        self.report_mean(fold_scores)
+        goal = self.search.objective_metric
+        mine = [goal.sign * each[goal.name] for each in fold_scores]
+        best = self.trials.best_trial() if self.search.study.resolved_pruner == "median_then_wilcoxon" else None
+        if best is None or self._is_baseline:
             return
-        p = pruners.behind_best(mine, [goal.sign * each[goal.name] for each in best.user_attrs[FOLDS]])
+        p = pruners.paired_test_p_value(mine, [goal.sign * each[goal.name] for each in best.user_attrs[FOLD_SCORES]])
         if p is not None:
             raise TrialPruned(f"its {len(mine)} folds are worse than those of trial {best.number}, p {p:.3f}")
 
 
-def train(
-    name: str,
+def train_model(
+    model_name: str,
     model: Model,
     dataset: Dataset,
-    chain: Chain,
+    pipeline: Pipeline,
     seed: int,
-    checkpoints: Path,
+    checkpoint_folder: Path,
     on_epoch: Callable[[int, Metrics, bool], None],
-) -> tuple[Saved, list[Metrics], int]:
+) -> tuple[TrainedModel, list[Metrics], int]:
     """Return a trained model, what each of its epochs measured, and which epoch was kept, from 1."""
     fitted = fit(
-        name, model, dataset, chain, pulled(name, model.training.start), judge_of(model),
-        seed=seed, checkpoints=checkpoints, on_epoch=on_epoch,
+        model_name, model, dataset, pipeline, load_registered(model_name, model.training.pretrained), load_reference(model),
+        seed=seed, checkpoint_folder=checkpoint_folder, on_epoch=on_epoch,
     )  # fmt: skip
-    return fitted.saved, fitted.history.to_dict("records"), fitted.kept_epoch
+    return fitted.trained_model, fitted.history.to_dict("records"), fitted.best_epoch

@@ -13,163 +13,174 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..formatting import amount
-from ..identity import FOLDS, REASON
+from ..formatting import format_objective
+from ..identity import FOLD_SCORES, REASON
 from ..search import Search
-from .trials import Trials
+from .trials import TrialQueue
 
-SHOWN = 8
+MAX_SHOWN_TRIALS = 8
 """Trials that ended last, on the screen."""
 
-MARKS = {TrialState.COMPLETE: "green", TrialState.PRUNED: "yellow", TrialState.FAIL: "red", TrialState.RUNNING: "cyan"}
-ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+STATE_STYLES = {
+    TrialState.COMPLETE: "green",
+    TrialState.PRUNED: "yellow",
+    TrialState.FAIL: "red",
+    TrialState.RUNNING: "cyan",
+}
+STATE_LABELS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
-class Live:
+class StudyProgress:
     """A context in which `show` is called with all trials now and then."""
 
-    def __init__(self, search: Search, trials: Trials, total: int, console: Console | None = None) -> None:
+    def __init__(self, search: Search, trials: TrialQueue, total: int, console: Console | None = None) -> None:
         self.search, self.trials, self.total = search, trials, total
         self.console = console or Console()
-        self.screen = Screen(console=self.console, auto_refresh=False, transient=True)
-        self.began = time.monotonic()
-        self.said: set[int] = set()
-        self.before = -1
-        self.waits = False
-        self.sum = (0, "")  # of so many trials that have ended
+        self.live_display = Screen(console=self.console, auto_refresh=False, transient=True)
+        self.start_time = time.monotonic()
+        self.reported: set[int] = set()
+        self.n_finished_before = -1
+        self.is_waiting = False
+        self.summary = (0, "")  # of so many trials that have ended
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
-            self.screen.start()
+            self.live_display.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self.console.is_terminal:
-            self.screen.stop()
-        if self.sum[1]:
-            self.console.print(self.sum[1], markup=False, highlight=False, soft_wrap=True)
+            self.live_display.stop()
+        if self.summary[1]:
+            self.console.print(self.summary[1], markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, every: Sequence[FrozenTrial]) -> None:
+    def update(self, all_trials: Sequence[FrozenTrial]) -> None:
         """Show how it goes."""
-        if self.before < 0:
-            ended = [trial.number for trial in every if trial.state.is_finished()]
-            self.before = len(ended)
-            self.said = set(ended)
-            if 0 < self.before < self.total:
-                self.console.print(f"{self.trials.name} goes on: {self.before} of {self.total} trials are done")
-            elif self.before == self.total:
+        if self.n_finished_before < 0:
+            ended = [trial.number for trial in all_trials if trial.state.is_finished()]
+            self.n_finished_before = len(ended)
+            self.reported = set(ended)
+            if 0 < self.n_finished_before < self.total:
+                self.console.print(
+                    f"{self.trials.name} goes on: {self.n_finished_before} of {self.total} trials are done"
+                )
+            elif self.n_finished_before == self.total:
                 self.console.print(f"{self.trials.name} has its {self.total} trials; say more with --trials")
-        if (done := sum(trial.state.is_finished() for trial in every)) != self.sum[0]:
-            self.sum = done, summed(self.search, self.trials, self.total)
+        if (done := sum(trial.state.is_finished() for trial in all_trials)) != self.summary[0]:
+            self.summary = done, summary_line(self.search, self.trials, self.total)
         if self.console.is_terminal:
-            self.screen.update(Group(self._head(every), self._table(every)), refresh=True)
+            self.live_display.update(
+                Group(self._render_header(all_trials), self._render_table(all_trials)), refresh=True
+            )
             return
-        for trial in every:
-            if trial.state.is_finished() and trial.number not in self.said:
-                self.said.add(trial.number)
-                print(line(self.search, self.trials, trial, len(self.said), self.total), flush=True)
+        for trial in all_trials:
+            if trial.state.is_finished() and trial.number not in self.reported:
+                self.reported.add(trial.number)
+                print(trial_line(self.search, self.trials, trial, len(self.reported), self.total), flush=True)
 
-    def wait(self, trials: int) -> None:
+    def report_waiting(self, n_trials: int) -> None:
         """Say, once, that this run waits for so many trials of others."""
-        if not self.waits:
-            self.waits = True
+        if not self.is_waiting:
+            self.is_waiting = True
             self.console.print(
-                f"{self.trials.name}: no place is free; waiting for {trials} trials that other workers have"
+                f"{self.trials.name}: no place is free; waiting for {n_trials} trials that other workers have"
             )
 
-    def _head(self, every: Sequence[FrozenTrial]) -> Group:
-        counts = Counter(trial.state for trial in every)
+    def _render_header(self, all_trials: Sequence[FrozenTrial]) -> Group:
+        counts = Counter(trial.state for trial in all_trials)
         ended = sum(counts[state] for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-        best = self.trials.best()
+        best = self.trials.best_trial()
         parts = [f"{ended} of {self.total} trials"]
         if counts[TrialState.PRUNED]:
             parts.append(f"{counts[TrialState.PRUNED]} pruned")
         if counts[TrialState.FAIL]:
             parts.append(f"{counts[TrialState.FAIL]} failed")
         if best is not None:
-            parts.append(f"best {self.search.goal.name} {best.value:.4g} in trial {best.number}")
-        parts.append(self._left(ended))
+            parts.append(f"best {self.search.objective_metric.name} {best.value:.4g} in trial {best.number}")
+        parts.append(self._time_left(ended))
         line = Table.grid()
         line.add_row(ProgressBar(total=self.total, completed=ended, width=min(60, self.console.width)))
         return Group(Text(f"{self.trials.name}: " + " · ".join(part for part in parts if part), style="bold"), line)
 
-    def _left(self, ended: int) -> str:
+    def _time_left(self, n_finished: int) -> str:
         """Return how long it will take, judged by the trials of this run."""
-        mine = ended - self.before
+        mine = n_finished - self.n_finished_before
         if mine < 1:
             return ""
-        seconds = (time.monotonic() - self.began) / mine * (self.total - ended)
-        return f"{_clock(seconds)} left"
+        seconds = (time.monotonic() - self.start_time) / mine * (self.total - n_finished)
+        return f"{_format_duration(seconds)} left"
 
-    def _table(self, every: Sequence[FrozenTrial]) -> Table:
+    def _render_table(self, all_trials: Sequence[FrozenTrial]) -> Table:
         table = Table(box=None, pad_edge=False)
-        for title in ("trial", "", self.search.goal.name, "folds", "values"):
-            table.add_column(title, justify="right" if title in ("trial", self.search.goal.name) else "left")
+        for title in ("trial", "", self.search.objective_metric.name, "folds", "values"):
+            table.add_column(
+                title, justify="right" if title in ("trial", self.search.objective_metric.name) else "left"
+            )
         running = sorted(
-            (trial for trial in every if trial.state == TrialState.RUNNING), key=lambda trial: trial.number
+            (trial for trial in all_trials if trial.state == TrialState.RUNNING), key=lambda trial: trial.number
         )
         ended = sorted(
-            (trial for trial in every if trial.state.is_finished() and trial.datetime_complete),
+            (trial for trial in all_trials if trial.state.is_finished() and trial.datetime_complete),
             key=lambda trial: trial.datetime_complete or 0,
         )
-        for trial in [*ended[-SHOWN:], *running]:
+        for trial in [*ended[-MAX_SHOWN_TRIALS:], *running]:
             table.add_row(
                 str(trial.number),
-                Text(trial.state.name.lower(), style=MARKS[trial.state]),
-                _score(self.search, trial),
-                f"{len(trial.user_attrs.get(FOLDS, []))}/{self.search.study.folds}",
-                Text(_values(trial), overflow="ellipsis", no_wrap=True),
+                Text(trial.state.name.lower(), style=STATE_STYLES[trial.state]),
+                _format_score(self.search, trial),
+                f"{len(trial.user_attrs.get(FOLD_SCORES, []))}/{self.search.study.folds}",
+                Text(_format_values(trial), overflow="ellipsis", no_wrap=True),
             )
         return table
 
 
-def line(search: Search, trials: Trials, trial: FrozenTrial, ended: int, total: int) -> str:
+def trial_line(search: Search, trials: TrialQueue, trial: FrozenTrial, n_finished: int, total: int) -> str:
     """Return what is said of a trial when it ends, as number `ended` of `total`."""
-    score, best = _score(search, trial), trials.best()
+    score, best = _format_score(search, trial), trials.best_trial()
     parts = [
         trials.name,
-        f"{ended}/{total}",
+        f"{n_finished}/{total}",
         f"trial {trial.number} {trial.state.name.lower()}",
-        f"{search.goal.name} {score}" if score else "",
+        f"{search.objective_metric.name} {score}" if score else "",
         trial.user_attrs.get(REASON, ""),
-        _values(trial),
+        _format_values(trial),
         "best" if best is not None and best.number == trial.number else "",
     ]
     return "  ".join(part for part in parts if part)
 
 
-def summed(search: Search, trials: Trials, total: int) -> str:
+def summary_line(search: Search, trials: TrialQueue, total: int) -> str:
     """Return in a line how many trials have ended, in which way, and which is the best; "" if none has ended."""
-    counts = Counter(trial.state for trial in trials.all() if trial.state.is_finished())
+    counts = Counter(trial.state for trial in trials.get_trials() if trial.state.is_finished())
     ended = counts.total()
     if not ended:
         return ""
-    how = ", ".join(f"{counts[state]} {word}" for state, word in ENDS.items() if counts[state])
+    how = ", ".join(f"{counts[state]} {word}" for state, word in STATE_LABELS.items() if counts[state])
     said = f"{trials.name}: {ended if ended >= total else f'{ended} of {total}'} trials: {how}"
-    if (best := trials.best()) is not None:
-        return f"{said}; best trial {best.number}, {search.goal.name} {_score(search, best)}"
+    if (best := trials.best_trial()) is not None:
+        return f"{said}; best trial {best.number}, {search.objective_metric.name} {_format_score(search, best)}"
     if counts[TrialState.COMPLETE]:
         return f"{said}; {len(trials.study.best_trials)} trials on the front"
     return said
 
 
-def _score(search: Search, trial: FrozenTrial) -> str:
+def _format_score(search: Search, trial: FrozenTrial) -> str:
     if trial.values:
-        return "  ".join(map(amount, search.study.objectives, trial.values))
+        return "  ".join(map(format_objective, search.study.objectives, trial.values))
     last = trial.intermediate_values
     return f"{last[max(last)]:.4g}" if last else ""
 
 
-def _values(trial: FrozenTrial) -> str:
+def _format_values(trial: FrozenTrial) -> str:
     return " ".join(
         f"{key.rpartition('.')[2]}={value:.3g}" if isinstance(value, float) else f"{key.rpartition('.')[2]}={value}"
         for key, value in trial.params.items()
     )
 
 
-def _clock(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

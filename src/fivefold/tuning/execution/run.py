@@ -13,49 +13,49 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ... import paths
 from ...errors import ParamsError, StudyError
-from ...folds import refuse_leaks
-from ...stages.signals import Stopped, shielded, stop_if_asked
-from ..grid import grid_line
-from ..results.mlflow import Telling
-from ..samplers import Sampling
-from ..search import Search, check_selections
-from ..space_check import check_corners
-from .liveness import bury_all
-from .processes import Processes
-from .progress import Live
-from .storage import exclusive, reading
-from .trials import Trials
+from ...folds import check_leakage
+from ...stages.signals import StopRequested, defer_signals, raise_if_stopped
+from ..grid import describe_grid
+from ..results.mlflow import StudyLogger
+from ..samplers import SamplerFactory
+from ..search import Search, validate_selections
+from ..space_check import validate_bounds
+from .liveness import remove_stale_locks
+from .processes import ProcessWorkerPool
+from .progress import StudyProgress
+from .storage import hold_study_lock, translate_storage_errors
+from .trials import TrialQueue
 
-PERIOD = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two looks at the trials."""
-ASKED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+STOP_EXIT_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 """Exit codes of a worker that a signal asked to end."""
-DEATHS = 10
+MAX_DEATHS_IN_A_ROW = 10
 """Of one worker after the other, without a trial that ended in between, before a study stops."""
 
 
-class Team(Protocol):
+class WorkerPool(Protocol):
     """Workers of one study, numbered from 0. living: those that were started and not yet told to have ended."""
 
-    living: dict[int, Any]
+    running: dict[int, Any]
 
-    def fill(self, more: int) -> None:
+    def start_missing(self, max_new: int) -> None:
         """Start up to so many of those that are missing."""
 
-    def ended(self) -> Iterator[tuple[int, int]]:
+    def poll_exit_codes(self) -> Iterator[tuple[int, int]]:
         """Yield number and exit code of each worker that has ended since; below 0, it was killed."""
 
     def stop(self) -> None:
         """Ask all to end, and wait until they have."""
 
-    def last_words(self, number: int) -> str:
+    def last_output_line(self, number: int) -> str:
         """Return the last line that a worker said."""
 
-    def where(self, number: int) -> str:
+    def log_location(self, number: int) -> str:
         """Return where all that a worker said stands."""
 
 
-def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, int]:
+def open_study(model: str, study: str, total: int | None) -> tuple[Search, TrialQueue, int]:
     """Open a study of `model` with places for its trials; return also how many there are to be in all.
 
     Raises:
@@ -70,17 +70,17 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
             f"models.{model}.search must say what a study tries, but is missing; write a range where a value stands,"
             " for instance search: {training: {optimizer: {lr: {type: float, low: 0.0001, high: 0.03, log: true}}}}"
         )
-    check_corners(space, lambda model: refuse_leaks(space.name, model, search.study.folds))
-    check_selections(search)
-    total = total or search.study.trials
-    sampling = Sampling.of(search.study, space, total)
+    validate_bounds(space, lambda model: check_leakage(space.name, model, search.study.folds))
+    validate_selections(search)
+    total = total or search.study.n_trials
+    sampling = SamplerFactory.from_study(search.study, space, total)
     if sampling.method == "grid" and sampling.points is not None:
-        print(grid_line(space, len(sampling.points)), flush=True)
-    with reading(study), shielded():
-        trials = Trials.open(study, search.identity(), search.directions())
-        trials.places(1, space.first())
-        possible = sampling.most(total, trials.all())
-        trials.ask(possible)
+        print(describe_grid(space, len(sampling.points)), flush=True)
+    with translate_storage_errors(study), defer_signals():
+        trials = TrialQueue.open(study, search.identity(), search.directions())
+        trials.enqueue(1, space.initial_trials())
+        possible = sampling.max_trials(total, trials.get_trials())
+        trials.set_total(possible)
     if possible < total:
         print(
             f"{study} has {possible} trials at most, not {total}: then every point of its space was tried", flush=True
@@ -88,9 +88,9 @@ def start(model: str, study: str, total: int | None) -> tuple[Search, Trials, in
     return search, trials, possible
 
 
-def run(
-    model: str, study: str, total: int | None, workers: int, *, stack: bool = True, address: str | None = None
-) -> Trials:
+def run_study(
+    model: str, study: str, total: int | None, workers: int, *, vectorize: bool = True, ray_address: str | None = None
+) -> TrialQueue:
     """Run a study until it has `total` trials in all; None: as many as params.yaml says.
 
     stack: whether trials of small networks may learn together.
@@ -99,78 +99,80 @@ def run(
     Raises:
         StudyError: a worker cannot go on.
     """
-    search, trials, total = start(model, study, total)
-    team = _team([model, study, str(total), "stack" if stack else "alone"], study, workers, address)
-    with reading(study), Live(search, trials, total) as live, shielded():
-        with Telling(study) as telling, _stopping(team, trials):
-            _lead(team, trials, total, live, telling)
-        clear(trials)
+    search, trials, total = open_study(model, study, total)
+    team = _build_pool([model, study, str(total), "stack" if vectorize else "alone"], study, workers, ray_address)
+    with translate_storage_errors(study), StudyProgress(search, trials, total) as live, defer_signals():
+        with StudyLogger(study) as telling, _stop_on_exit(team, trials):
+            _supervise(team, trials, total, live, telling)
+        remove_checkpoints(trials)
     try:
-        print(telling.last())
-    except Stopped as stop:
+        print(telling.log_final())
+    except StopRequested as stop:
         stop.add_note(f"{study} has its {total} trials; what MLflow lacks of them, the same command tells")
         raise
-    if not trials.all(TrialState.COMPLETE):
+    if not trials.get_trials(TrialState.COMPLETE):
         raise StudyError(f"{study} has {total} trials, but none is complete; `fivefold study show {study}` says why")
     return trials
 
 
-def _team(words: list[str], study: str, workers: int, address: str | None) -> Team:
-    if address is None:
-        return Processes(words, paths.study(study) / "logs", workers)
-    from .ray import RayTasks
+def _build_pool(worker_args: list[str], study: str, workers: int, ray_address: str | None) -> WorkerPool:
+    if ray_address is None:
+        return ProcessWorkerPool(worker_args, paths.study_dir(study) / "logs", workers)
+    from .ray import RayWorkerPool
 
-    return RayTasks.connect(address, words, workers)
+    return RayWorkerPool.connect(ray_address, worker_args, workers)
 
 
-def _lead(team: Team, trials: Trials, total: int, live: Live, telling: Telling) -> None:
-    deaths, ended, before = 0, -1, trials.ended()
+def _supervise(
+    pool: WorkerPool, trials: TrialQueue, total: int, progress: StudyProgress, study_logger: StudyLogger
+) -> None:
+    deaths, ended, before = 0, -1, trials.finished_numbers()
     while True:
-        stop_if_asked()
-        with exclusive(trials.name):
-            trials.free_dead()
-        every = trials.all()[:total]
-        live.show(every)
+        raise_if_stopped()
+        with hold_study_lock(trials.name):
+            trials.release_dead()
+        every = trials.get_trials()[:total]
+        progress.update(every)
         waiting = sum(trial.state == TrialState.WAITING for trial in every) + total - len(every)
         done = sum(trial.state.is_finished() for trial in every)
         if done == total:
             return
-        telling.now_and_then(done)
+        study_logger.log_if_due(done)
         deaths = 0 if done > ended else deaths
         ended = done
-        for number, code in team.ended():
-            if code > 0 and code not in ASKED:
-                raise StudyError(_why(team, number))
+        for number, code in pool.poll_exit_codes():
+            if code > 0 and code not in STOP_EXIT_CODES:
+                raise StudyError(_worker_failure(pool, number))
             deaths += code != 0  # killed, or asked to end by somebody else
-        if why := trials.failing(before):
+        if why := trials.failure_streak(before):
             raise StudyError(why)
-        if deaths >= DEATHS:
+        if deaths >= MAX_DEATHS_IN_A_ROW:
             raise StudyError(f"{deaths} workers in a row were killed; free memory, or start fewer with --workers")
         if waiting:
-            team.fill(waiting)
-        elif not team.living:
-            live.wait(total - done)
-        time.sleep(PERIOD)
+            pool.start_missing(waiting)
+        elif not pool.running:
+            progress.report_waiting(total - done)
+        time.sleep(POLL_SECONDS)
 
 
-def _why(team: Team, number: int) -> str:
-    said = team.last_words(number).removeprefix("error: ")
-    return f"{said or f'worker {number} failed without a word'} ({team.where(number)} has the whole)"
+def _worker_failure(pool: WorkerPool, number: int) -> str:
+    said = pool.last_output_line(number).removeprefix("error: ")
+    return f"{said or f'worker {number} failed without a word'} ({pool.log_location(number)} has the whole)"
 
 
 @contextmanager
-def _stopping(team: Team, trials: Trials) -> Iterator[None]:
+def _stop_on_exit(pool: WorkerPool, trials: TrialQueue) -> Iterator[None]:
     """Have no worker outlive this, and no place be theirs."""
     try:
         yield
     finally:
-        team.stop()
-        with suppress(StudyError, SQLAlchemyError, StorageInternalError), exclusive(trials.name):
-            trials.free_dead()  # else the next run does
-            bury_all(trials.name)
+        pool.stop()
+        with suppress(StudyError, SQLAlchemyError, StorageInternalError), hold_study_lock(trials.name):
+            trials.release_dead()  # else the next run does
+            remove_stale_locks(trials.name)
 
 
-def clear(trials: Trials) -> None:
+def remove_checkpoints(trials: TrialQueue) -> None:
     """Remove checkpoints of trials that have ended: of workers that were killed before they could."""
-    for number in trials.ended():
-        shutil.rmtree(trials.work(number), ignore_errors=True)
+    for number in trials.finished_numbers():
+        shutil.rmtree(trials.work_dir(number), ignore_errors=True)

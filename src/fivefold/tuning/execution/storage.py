@@ -16,57 +16,57 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ... import paths
-from ...errors import ParamsError, StudyError, one_line
-from ...stages.lock import locked
-from ...stages.run import FULL
+from ...errors import ParamsError, StudyError, one_line_message
+from ...stages.lock import hold_lock
+from ...stages.run import DISK_FULL_ERRNOS
 from .journal import Journal
 
-VARIABLE = "FIVEFOLD_STUDY_STORAGE"
-HIDDEN = "***"
+STORAGE_VARIABLE = "FIVEFOLD_STUDY_STORAGE"
+MASK = "***"
 """What is shown in place of a password."""
 POSTGRES, SQLITE = "postgresql", "sqlite"
 """Databases in which a trial can be claimed by one worker alone."""
-KEEPALIVE = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+POSTGRES_KEEPALIVE = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 """Of PostgreSQL, in seconds: a server that is gone is noticed soon."""
-PATIENCE = 60
+LOCK_TIMEOUT = 60
 """Seconds to wait for another process that holds a study."""
-HEARTBEAT = 15
+HEARTBEAT_INTERVAL = 15
 """Seconds between two signs of life of a trial in a database."""
-GRACE = 60
+GRACE_PERIOD = 60
 """Seconds without one after which a trial's worker is taken for dead."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def url() -> str:
+def storage_url() -> str:
     """Return the address of the database, psycopg its driver unless it names one; "" if a file of the project is it."""
-    return re.sub(r"^postgres(ql)?://", f"{POSTGRES}+psycopg://", os.environ.get(VARIABLE, ""))
+    return re.sub(r"^postgres(ql)?://", f"{POSTGRES}+psycopg://", os.environ.get(STORAGE_VARIABLE, ""))
 
 
-def kind() -> str:
+def database_kind() -> str:
     """Return which database it is; "" if a file of the project is it."""
-    return re.split(r"[+:]", url(), maxsplit=1)[0]
+    return re.split(r"[+:]", storage_url(), maxsplit=1)[0]
 
 
-def where(name: str) -> str:
+def storage_location(name: str) -> str:
     """Return where a study is kept as it may be shown, `HIDDEN` in place of a password."""
-    hidden = re.sub(r"//([^:/@]*):.*@", rf"//\1:{HIDDEN}@", url())
-    return re.sub(r"(password=)[^&]*", rf"\1{HIDDEN}", hidden) or str(journal(name))
+    hidden = re.sub(r"//([^:/@]*):.*@", rf"//\1:{MASK}@", storage_url())
+    return re.sub(r"(password=)[^&]*", rf"\1{MASK}", hidden) or str(journal_path(name))
 
 
-def browsed(shown: str) -> str:
+def dashboard_argument(location: str) -> str:
     """Return what `optuna-dashboard` takes in a shell for what `where` shows."""
-    return f'"${VARIABLE}"' if HIDDEN in shown else shlex.quote(shown)
+    return f'"${STORAGE_VARIABLE}"' if MASK in location else shlex.quote(location)
 
 
-def exists(name: str) -> bool:
+def may_exist(name: str) -> bool:
     """Return whether there may be trials of a study."""
-    return bool(url()) or journal(name).exists()
+    return bool(storage_url()) or journal_path(name).exists()
 
 
-def journal(name: str) -> Path:
+def journal_path(name: str) -> Path:
     """Return the file of a study of this project."""
-    return paths.study(name) / "journal.log"
+    return paths.study_dir(name) / "journal.log"
 
 
 def open_storage(name: str) -> BaseStorage:
@@ -76,29 +76,32 @@ def open_storage(name: str) -> BaseStorage:
         StudyError: the database does not answer, or the file holds something else.
         ParamsError: FIVEFOLD_STUDY_STORAGE is no address of one.
     """
-    if not url():
-        return JournalStorage(Journal(journal(name)))
-    if kind() not in (POSTGRES, SQLITE):
-        raise _no_address(f"{POSTGRES} and {SQLITE} can keep a study")
+    if not storage_url():
+        return JournalStorage(Journal(journal_path(name)))
+    if database_kind() not in (POSTGRES, SQLITE):
+        raise _invalid_url_error(f"{POSTGRES} and {SQLITE} can keep a study")
     try:
         with (
-            exclusive(name),
-            reading(name),
+            hold_study_lock(name),
+            translate_storage_errors(name),
             warnings.catch_warnings(),
         ):  # processes that make its tables at once ruin it
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
             return RDBStorage(
-                url(),
-                engine_kwargs={"pool_pre_ping": True, "connect_args": KEEPALIVE if kind() == POSTGRES else {}},
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
+                storage_url(),
+                engine_kwargs={
+                    "pool_pre_ping": True,
+                    "connect_args": POSTGRES_KEEPALIVE if database_kind() == POSTGRES else {},
+                },
+                heartbeat_interval=HEARTBEAT_INTERVAL,
+                grace_period=GRACE_PERIOD,
             )
     except (ImportError, ArgumentError, ValueError) as error:
-        raise _no_address(one_line(error)) from None
+        raise _invalid_url_error(one_line_message(error)) from None
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def translate_storage_errors(name: str) -> Iterator[None]:
     """Have an error of the storage be one of ours.
 
     Raises:
@@ -110,11 +113,11 @@ def reading(name: str) -> Iterator[None]:
         if isinstance(error, ArgumentError):
             raise
         raise StudyError(
-            f"the storage {where(name)} must answer, but does not: {one_line(error.__cause__ or error)}; when it does,"
+            f"the storage {storage_location(name)} must answer, but does not: {one_line_message(error.__cause__ or error)}; when it does,"
             " run the same command again: all that was told before is kept"
         ) from None
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL_ERRNOS:
             raise
         raise StudyError(
             "the disk must have room for what a study tells, but is full; make some, and run the same command again:"
@@ -123,29 +126,29 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def exclusive(name: str) -> Iterator[None]:
+def hold_study_lock(name: str) -> Iterator[None]:
     """Be the only process that hands out or takes back trials of a study: on this machine, in PostgreSQL on any.
 
     Raises:
         BusyError: another process has held it for a minute.
         StudyError: the database does not answer, or another machine has held it for a minute.
     """
-    if kind() != POSTGRES:
-        with locked(paths.study(name), patience=PATIENCE):
+    if database_kind() != POSTGRES:
+        with hold_lock(paths.study_dir(name), timeout=LOCK_TIMEOUT):
             yield
         return
-    with reading(name):
-        connection = _engine(url()).connect()
+    with translate_storage_errors(name):
+        connection = _build_engine(storage_url()).connect()
     try:
-        with reading(name):
-            connection.execute(LOCK, {"key": int.from_bytes(sha256(name.encode()).digest()[:7], "big")})
+        with translate_storage_errors(name):
+            connection.execute(ADVISORY_LOCK_SQL, {"key": int.from_bytes(sha256(name.encode()).digest()[:7], "big")})
         yield
     finally:
         connection.close()  # which gives the lock back
 
 
-LOCK = sqlalchemy.text(
-    f"SELECT set_config('lock_timeout', '{PATIENCE}s', false), set_config('tcp_keepalives_idle', '15', false),"
+ADVISORY_LOCK_SQL = sqlalchemy.text(
+    f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT}s', false), set_config('tcp_keepalives_idle', '15', false),"
     " set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false),"
     " pg_advisory_lock(:key)"
 )
@@ -153,12 +156,12 @@ LOCK = sqlalchemy.text(
 
 
 @cache
-def _engine(address: str) -> sqlalchemy.Engine:
-    return sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args=KEEPALIVE)
+def _build_engine(url: str) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=POSTGRES_KEEPALIVE)
 
 
-def _no_address(why: str) -> ParamsError:
+def _invalid_url_error(reason: str) -> ParamsError:
     return ParamsError(
-        f"{VARIABLE} must be the address of a database, postgresql://user@host/name, but is {where('')!r}: {why}; mend"
+        f"{STORAGE_VARIABLE} must be the address of a database, postgresql://user@host/name, but is {storage_location('')!r}: {reason}; mend"
         " it, or install fivefold[postgres]"
     )

@@ -26,18 +26,38 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ...config.search import Categorical, Float, Int, ranges_of
+from ...config.search import CategoricalRange, FloatRange, IntRange, parse_ranges
 from ...errors import ParamsError
-from ...tracking.study_results import Found, Gain, Group, Importance, State, StudyFacts, TrialFacts
-from ..distributions import distributions_of, encoded
-from ..execution.liveness import lives
-from ..execution.storage import where
-from ..execution.trials import Trials
-from ..formatting import rounded
-from ..identity import CURVE, FOLDS, HOW, IDENTITY, MARK, OWN, REASON, SECONDS, TOTAL, VALUES, WORKER
-from ..space import Space, Values
+from ...tracking.study_results import (
+    FailureGroup,
+    Importance,
+    Improvement,
+    StudyResult,
+    StudySummary,
+    TrialResult,
+    TrialStatus,
+)
+from ..distributions import encode_choice, to_distributions
+from ..execution.liveness import is_alive
+from ..execution.storage import storage_location
+from ..execution.trials import TrialQueue
+from ..formatting import round_values
+from ..identity import (
+    COMPUTE_SECONDS,
+    FOLD_SCORES,
+    IDENTITY,
+    INTERMEDIATE_VALUES,
+    IS_BASELINE,
+    N_TRIALS,
+    REASON,
+    SEARCH_METHOD,
+    TRIAL_PARAMS,
+    UNIQUE_ID,
+    WORKER,
+)
+from ..space import ParamValues, SearchSpace
 
-STATES: dict[TrialState, State] = {
+STATE_NAMES: dict[TrialState, TrialStatus] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
@@ -46,66 +66,68 @@ STATES: dict[TrialState, State] = {
 }
 
 
-def facts(trials: Trials) -> StudyFacts:
+def summarize_study(trials: TrialQueue) -> StudySummary:
     """Return what is known of a study by now."""
     identity = trials.study.user_attrs[IDENTITY]
     metric, objectives = identity["study"]["metric"], tuple(identity["study"]["objectives"])
     more = [direction == StudyDirection.MAXIMIZE for direction in trials.study.directions]
-    every = tuple(_trial(each, metric) for each in trials.all())
-    total = trials.study.user_attrs.get(TOTAL, len(every))
+    every = tuple(_summarize_trial(each, metric) for each in trials.get_trials())
+    total = trials.study.user_attrs.get(N_TRIALS, len(every))
     every = tuple(trial for trial in every if trial.state != "waiting" or trial.number < total)  # others: nobody asks
     complete = [trial for trial in every if trial.state == "complete"]
     better: Literal["higher", "lower"] = identity["study"]["better"]
-    best, how = trials.best(), trials.study.user_attrs.get(HOW, {})
-    return StudyFacts(
-        mark=trials.study.user_attrs[MARK],
+    best, how = trials.best_trial(), trials.study.user_attrs.get(SEARCH_METHOD, {})
+    return StudySummary(
+        unique_id=trials.study.user_attrs[UNIQUE_ID],
         name=trials.name,
         model=identity["name"],
         metric=metric,
-        better=better,
+        direction=better,
         objectives=objectives,
         sampler=how.get("sampler"),
-        prune=how.get("prune"),
-        folds=identity["study"]["folds"],
+        pruner=how.get("pruner"),
+        n_folds=identity["study"]["folds"],
         seed=identity["seed"],
-        where=where(trials.name),
-        search=identity["search"],
-        total=total,
+        storage_uri=storage_location(trials.name),
+        search_space=identity["search"],
+        n_trials=total,
         trials=every,
-        best=None if best is None else best.number,
-        front=tuple(_front(complete, more)),
-        baseline=next((trial.number for trial in complete if trial.own), None),
+        best_trial_number=None if best is None else best.number,
+        pareto_front=tuple(_pareto_front(complete, more)),
+        baseline_trial_number=next((trial.number for trial in complete if trial.is_baseline), None),
     )
 
 
-def _trial(trial: FrozenTrial, metric: str) -> TrialFacts:
+def _summarize_trial(trial: FrozenTrial, metric: str) -> TrialResult:
     known: dict[str, Any] = trial.user_attrs
-    folds = tuple(float(each[metric]) for each in known.get(FOLDS, []))
-    return TrialFacts(
+    folds = tuple(float(each[metric]) for each in known.get(FOLD_SCORES, []))
+    return TrialResult(
         number=trial.number,
-        state=STATES[trial.state],
-        values=known.get(VALUES, {}),
+        state=STATE_NAMES[trial.state],
+        params=known.get(TRIAL_PARAMS, {}),
         score=fmean(folds) if folds else None,
-        deviation=stdev(folds) if len(folds) > 1 else None,
-        folds=folds,
-        curve=tuple(float(each) if math.isfinite(each) else None for each in known.get(CURVE, [])),
-        objectives=tuple(trial.values) if trial.state == TrialState.COMPLETE else (),
-        own=bool(known.get(OWN)),
+        std=stdev(folds) if len(folds) > 1 else None,
+        fold_scores=folds,
+        intermediate_values=tuple(
+            float(each) if math.isfinite(each) else None for each in known.get(INTERMEDIATE_VALUES, [])
+        ),
+        objective_values=tuple(trial.values) if trial.state == TrialState.COMPLETE else (),
+        is_baseline=bool(known.get(IS_BASELINE)),
         reason=known.get(REASON, ""),
-        seconds=float(known.get(SECONDS, 0)),
-        began=_milliseconds(trial.datetime_start),
-        ended=_milliseconds(trial.datetime_complete),
+        seconds=float(known.get(COMPUTE_SECONDS, 0)),
+        start_time=_to_milliseconds(trial.datetime_start),
+        end_time=_to_milliseconds(trial.datetime_complete),
     )
 
 
-def _milliseconds(time: datetime | None) -> int | None:
+def _to_milliseconds(time: datetime | None) -> int | None:
     return None if time is None else int(time.timestamp() * 1000)
 
 
-def _front(complete: list[TrialFacts], more: list[bool]) -> Iterator[int]:
+def _pareto_front(complete: list[TrialResult], maximize: list[bool]) -> Iterator[int]:
     """Yield the trials that no other is at least as good as in all objectives and better than in one."""
     points = {
-        trial.number: [value if up else -value for value, up in zip(trial.objectives, more, strict=True)]
+        trial.number: [value if up else -value for value, up in zip(trial.objective_values, maximize, strict=True)]
         for trial in complete
     }
     for number, mine in points.items():
@@ -114,24 +136,24 @@ def _front(complete: list[TrialFacts], more: list[bool]) -> Iterator[int]:
             yield number
 
 
-def ranges(study: StudyFacts) -> dict[str, Any]:
+def search_ranges(study: StudySummary) -> dict[str, Any]:
     """Return the ranges of a study by dotted key."""
-    return dict(ranges_of(study.search))
+    return dict(parse_ranges(study.search_space))
 
 
-METHOD = "fANOVA of ranks"
-FEWEST, EACH = 12, 2
+IMPORTANCE_METHOD = "fANOVA of ranks"
+MIN_TRIALS, MIN_TRIALS_PER_KEY = 12, 2
 """Trials without which shares say nothing; of many keys, so many for each."""
 
 
-def importance(study: StudyFacts) -> Importance:
+def compute_importance(study: StudySummary) -> Importance:
     """Return the share of the differences in rank that each key explains.
 
     A key that is not tried in every trial counts where it is not as if it had its median, which changes nothing there.
     """
-    searched = ranges(study)
-    ranked = list(ranks(study))
-    fewest = max(FEWEST, EACH * len(searched))
+    searched = search_ranges(study)
+    ranked = list(rank_trials(study))
+    fewest = max(MIN_TRIALS, MIN_TRIALS_PER_KEY * len(searched))
     shares: dict[str, float] = {}
     note = ""
     if len(ranked) < fewest:
@@ -141,77 +163,83 @@ def importance(study: StudyFacts) -> Importance:
     elif len(searched) == 1:
         shares = dict.fromkeys(searched, 1.0)
     else:
-        shares = _shares(searched, ranked)
-    return Importance(method=METHOD, trials=len(ranked), shares=shares, note=note)
+        shares = _importance_shares(searched, ranked)
+    return Importance(method=IMPORTANCE_METHOD, n_trials=len(ranked), importances=shares, note=note)
 
 
-def ranks(study: StudyFacts) -> Iterator[tuple[TrialFacts, float]]:
+def rank_trials(study: StudySummary) -> Iterator[tuple[TrialResult, float]]:
     """Yield the trials that were judged, complete or pruned, with their ranks: 0 is the worst, equals share one.
 
     A trial with some folds is compared by these with the best one's. Those without a finished fold rank behind, by
     what they reached in as many epochs as all of them had.
     """
-    best = next(iter(study.ranked()), None)
-    tried = study.of("complete", "pruned")
-    early = [trial for trial in tried if not trial.folds and any(each is not None for each in trial.curve)]
-    epochs = min((len(trial.curve) for trial in early), default=0)
-    places: list[tuple[TrialFacts, tuple[int, float]]] = []
+    best = next(iter(study.ranked_trials()), None)
+    tried = study.trials_in_state("complete", "pruned")
+    early = [
+        trial
+        for trial in tried
+        if not trial.fold_scores and any(each is not None for each in trial.intermediate_values)
+    ]
+    epochs = min((len(trial.intermediate_values) for trial in early), default=0)
+    places: list[tuple[TrialResult, tuple[int, float]]] = []
     for trial in tried:
-        if trial.folds and best is not None:
-            pairs = zip(trial.folds, best.folds, strict=False)
+        if trial.fold_scores and best is not None:
+            pairs = zip(trial.fold_scores, best.fold_scores, strict=False)
             places.append((trial, (1, fmean(study.sign * (mine - theirs) for mine, theirs in pairs))))
-    places += [(trial, (0, max(each for each in trial.curve[:epochs] if each is not None))) for trial in early]
+    places += [
+        (trial, (0, max(each for each in trial.intermediate_values[:epochs] if each is not None))) for trial in early
+    ]
     order = sorted({place for _, place in places})
     for trial, place in places:
         yield trial, float(order.index(place))
 
 
-def _shares(
-    searched: Mapping[str, Float | Int | Categorical], ranked: list[tuple[TrialFacts, float]]
+def _importance_shares(
+    param_ranges: Mapping[str, FloatRange | IntRange | CategoricalRange], ranked_trials: list[tuple[TrialResult, float]]
 ) -> dict[str, float]:
-    known = {key: [trial.values[key] for trial, _ in ranked if key in trial.values] for key in searched}
-    usual = {key: _usual(searched[key], values) for key, values in known.items() if values}
-    ways = {key: way for key, way in distributions_of(searched).items() if key in usual}
+    known = {key: [trial.params[key] for trial, _ in ranked_trials if key in trial.params] for key in param_ranges}
+    usual = {key: _typical_value(param_ranges[key], values) for key, values in known.items() if values}
+    ways = {key: way for key, way in to_distributions(param_ranges).items() if key in usual}
     copy = optuna.create_study()
-    for trial, rank in ranked:
-        values = {key: encoded(trial.values.get(key, other)) for key, other in usual.items()}
+    for trial, rank in ranked_trials:
+        values = {key: encode_choice(trial.params.get(key, other)) for key, other in usual.items()}
         copy.add_trial(create_trial(params=values, distributions=ways, value=rank))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         shares = get_param_importances(copy, evaluator=FanovaImportanceEvaluator(seed=0))
-    return {key: float(share) for key, share in shares.items()} | {key: 0.0 for key in searched if key not in usual}
+    return {key: float(share) for key, share in shares.items()} | {key: 0.0 for key in param_ranges if key not in usual}
 
 
-def _usual(found: Float | Int | Categorical, values: list[Any]) -> Any:
+def _typical_value(param_range: FloatRange | IntRange | CategoricalRange, values: list[Any]) -> Any:
     """Return the median of numbers; of choices the commonest."""
-    return max(values, key=values.count) if isinstance(found, Categorical) else median_low(values)
+    return max(values, key=values.count) if isinstance(param_range, CategoricalRange) else median_low(values)
 
 
-COUNTED: tuple[State, ...] = ("complete", "pruned", "failed", "running", "waiting")
+COUNTED_STATES: tuple[TrialStatus, ...] = ("complete", "pruned", "failed", "running", "waiting")
 
 
-def found(trials: Trials) -> Found:
+def analyze_study(trials: TrialQueue) -> StudyResult:
     """Return what a study has found by now."""
-    study = facts(trials)
-    workers = {trial.number: trial.user_attrs.get(WORKER, "") for trial in trials.all()}
+    study = summarize_study(trials)
+    workers = {trial.number: trial.user_attrs.get(WORKER, "") for trial in trials.get_trials()}
     counts = Counter(trial.state for trial in study.trials)
-    counts["waiting"] += max(0, study.total - len(study.trials))  # places that are made when they are needed
-    return Found(
+    counts["waiting"] += max(0, study.n_trials - len(study.trials))  # places that are made when they are needed
+    return StudyResult(
         **dict(study),
-        counts={state: counts[state] for state in COUNTED},
-        lost=sum(lives(study.name, workers[trial.number]) is False for trial in study.of("running")),
-        pruned=tuple(pruned(study)),
-        failed=tuple(failed(study)),
-        importance=importance(study),
-        gain=gain(study),
-        differs=differs(study),
+        state_counts={state: counts[state] for state in COUNTED_STATES},
+        n_lost=sum(is_alive(study.name, workers[trial.number]) is False for trial in study.trials_in_state("running")),
+        pruned_groups=tuple(group_pruned(study)),
+        failed_groups=tuple(group_failed(study)),
+        importance=compute_importance(study),
+        improvement=compute_improvement(study),
+        param_changes=compare_with_params(study),
     )
 
 
-def pruned(study: StudyFacts) -> Iterable[Group]:
+def group_pruned(study: StudySummary) -> Iterable[FailureGroup]:
     """Yield groups of pruned trials: those given up within their first fold, then those after 2 folds, 3, ..."""
-    every = study.of("pruned")
-    early = [trial for trial in every if not trial.folds]
+    every = study.trials_in_state("pruned")
+    early = [trial for trial in every if not trial.fold_scores]
     if early:
         epochs = sorted(int(number) for trial in early for number in re.findall(r"^after (\d+) epochs", trial.reason))
         spread = (
@@ -219,48 +247,50 @@ def pruned(study: StudyFacts) -> Iterable[Group]:
             if epochs and epochs[0] < epochs[-1]
             else f"{epochs[0] if epochs else 'some'}"
         )
-        yield _group(f"after {spread} epochs of the first fold (below the median)", early)
-    for folds in sorted({len(trial.folds) for trial in every if trial.folds}):
-        same = [trial for trial in every if len(trial.folds) == folds]
-        yield _group(f"by the paired test after {folds} folds", same)
+        yield _build_group(f"after {spread} epochs of the first fold (below the median)", early)
+    for folds in sorted({len(trial.fold_scores) for trial in every if trial.fold_scores}):
+        same = [trial for trial in every if len(trial.fold_scores) == folds]
+        yield _build_group(f"by the paired test after {folds} folds", same)
 
 
-def failed(study: StudyFacts) -> Iterable[Group]:
+def group_failed(study: StudySummary) -> Iterable[FailureGroup]:
     """Yield groups of failed trials whose reasons differ in numbers alone, the largest first."""
-    kinds: dict[str, list[TrialFacts]] = {}
-    for trial in study.of("failed"):
+    kinds: dict[str, list[TrialResult]] = {}
+    for trial in study.trials_in_state("failed"):
         kinds.setdefault(re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", trial.reason), []).append(trial)
     for same in sorted(kinds.values(), key=len, reverse=True):
-        yield _group(same[0].reason or "its worker died", same)
+        yield _build_group(same[0].reason or "its worker died", same)
 
 
-def _group(text: str, trials: list[TrialFacts]) -> Group:
-    return Group(text=text, trials=tuple(trial.number for trial in trials))
+def _build_group(text: str, trials: list[TrialResult]) -> FailureGroup:
+    return FailureGroup(reason=text, trial_numbers=tuple(trial.number for trial in trials))
 
 
-def gain(study: StudyFacts) -> Gain | None:
+def compute_improvement(study: StudySummary) -> Improvement | None:
     """Return how much better the best trial is than the baseline; None without one of them, or if it is the best."""
-    best, base = study.trial(study.best), study.trial(study.baseline)
-    if best is None or base is None or best is base or len(best.folds) != len(base.folds):
+    best, base = study.get_trial(study.best_trial_number), study.get_trial(study.baseline_trial_number)
+    if best is None or base is None or best is base or len(best.fold_scores) != len(base.fold_scores):
         return None
-    folds = [study.sign * (mine - theirs) for mine, theirs in zip(best.folds, base.folds, strict=True)]
-    return Gain(mean=fmean(folds), folds=tuple(folds), better=sum(each > 0 for each in folds))
+    folds = [study.sign * (mine - theirs) for mine, theirs in zip(best.fold_scores, base.fold_scores, strict=True)]
+    return Improvement(
+        mean_difference=fmean(folds), fold_differences=tuple(folds), n_better_folds=sum(each > 0 for each in folds)
+    )
 
 
-def differs(study: StudyFacts) -> dict[str, tuple[Any, Any]]:
+def compare_with_params(study: StudySummary) -> dict[str, tuple[Any, Any]]:
     """Return the values of the best trial, as they would be adopted, that params.yaml has not, beside what it has."""
-    best = study.trial(study.best)
-    now = params_values(study)
+    best = study.get_trial(study.best_trial_number)
+    now = read_current_values(study)
     if best is None or now is None:
         return {}
-    wanted = rounded(ranges(study), best.values)
+    wanted = round_values(search_ranges(study), best.params)
     return {key: (now.get(key), value) for key, value in wanted.items() if now.get(key) != value}
 
 
-def params_values(study: StudyFacts) -> Values | None:
+def read_current_values(study: StudySummary) -> ParamValues | None:
     """Return what params.yaml has now of the keys that are searched; None if it has not the model, or breaks a rule."""
     try:
-        space = Space.read(study.model)
+        space = SearchSpace.read(study.model)
     except ParamsError:
         return None
-    return {key: space.defaults.get(key) for key in ranges(study)}
+    return {key: space.defaults.get(key) for key in search_ranges(study)}

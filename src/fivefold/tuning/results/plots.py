@@ -8,95 +8,116 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-from ...plotting import STYLE, figure, save, title
-from ...tracking.study_results import Importance, StudyFacts, TrialFacts
-from ..formatting import named
-from .facts import ranges
-from .param_plots import BEST, PRUNED, beyond, mark_beyond, parallel, slices, window
+from ...plotting import STYLE, make_figure, save_figure, set_title
+from ...tracking.study_results import Importance, StudySummary, TrialResult
+from ..formatting import objective_label
+from .facts import search_ranges
+from .param_plots import (
+    BEST_COLOR,
+    PRUNED_COLOR,
+    mark_outside,
+    plot_parallel_coordinate,
+    plot_slice,
+    score_limits,
+    trials_outside,
+)
 
-FAILED, BASE = "C1", "0.35"
-FAR = 20
+FAILED_COLOR, BASELINE_COLOR = "C1", "0.35"
+LOG_SCALE_RATIO = 20
 """Times that the largest value is the smallest, from where a scale is logarithmic."""
-KEYS = 10
+MAX_KEYS = 10
 """On one picture at most, the weightiest."""
 
 
 @mpl.rc_context(STYLE)  # a legend asks for it when it is made
-def draw(study: StudyFacts, importance: Importance, folder: Path) -> list[Path]:
+def save_plots(study: StudySummary, importance: Importance, folder: Path) -> list[Path]:
     """Write what can be drawn of a study into `folder`, which is made if need be; return the files."""
     drawn: dict[str, Figure] = {}
-    keys = _keys(study, importance)
+    keys = _select_keys(study, importance)
     if len(study.objectives) > 1:
-        drawn["pareto"] = front(study)
+        drawn["pareto"] = plot_pareto_front(study)
     else:
-        drawn["history"] = history(study)
-    if study.of("complete"):
-        drawn["parallel"] = parallel(study, keys)
-        drawn["slice"] = slices(study, keys)
-    if importance.shares:
-        drawn["importance"] = bars(study, importance)
+        drawn["history"] = plot_optimization_history(study)
+    if study.trials_in_state("complete"):
+        drawn["parallel"] = plot_parallel_coordinate(study, keys)
+        drawn["slice"] = plot_slice(study, keys)
+    if importance.importances:
+        drawn["importance"] = plot_param_importances(study, importance)
     folder.mkdir(parents=True, exist_ok=True)
     for name, fig in drawn.items():
-        save(fig, folder / f"{name}.png")
+        save_figure(fig, folder / f"{name}.png")
     return [folder / f"{name}.png" for name in drawn]
 
 
-def _keys(study: StudyFacts, importance: Importance) -> list[str]:
+def _select_keys(study: StudySummary, importance: Importance) -> list[str]:
     """Return the keys that are drawn, in the order of the search."""
-    every = list(ranges(study))
-    weighty = list(importance.shares)[:KEYS] or every[:KEYS]
+    every = list(search_ranges(study))
+    weighty = list(importance.importances)[:MAX_KEYS] or every[:MAX_KEYS]
     return [key for key in every if key in weighty]
 
 
-def history(study: StudyFacts) -> Figure:
+def plot_optimization_history(study: StudySummary) -> Figure:
     """Score of each trial, and the best one so far."""
-    fig, axes = figure(7.0, 3.8)
-    done, pruned = study.of("complete"), [trial for trial in study.of("pruned") if trial.folds]
-    low, high = window(study, [*done, *pruned])
-    far = beyond([*done, *pruned], low, high)
+    fig, axes = make_figure(7.0, 3.8)
+    done, pruned = (
+        study.trials_in_state("complete"),
+        [trial for trial in study.trials_in_state("pruned") if trial.fold_scores],
+    )
+    low, high = score_limits(study, [*done, *pruned])
+    far = trials_outside([*done, *pruned], low, high)
     if done:
-        axes.scatter(*_points(done, far), s=18, color="C0", linewidths=0, zorder=3, label="complete")
+        axes.scatter(*_numbers_and_scores(done, far), s=18, color="C0", linewidths=0, zorder=3, label="complete")
         values = [study.sign * (trial.score or 0.0) for trial in done]
         best = study.sign * np.maximum.accumulate(values)
         numbers = [trial.number for trial in done]
-        axes.step([*numbers, study.trials[-1].number], [*best, best[-1]], where="post", color=BEST, label="best so far")
+        axes.step(
+            [*numbers, study.trials[-1].number], [*best, best[-1]], where="post", color=BEST_COLOR, label="best so far"
+        )
     if pruned:
-        points = _points(pruned, far)
-        axes.scatter(*points, s=14, color=PRUNED, marker="D", linewidths=0, label="pruned, mean of its folds so far")
+        points = _numbers_and_scores(pruned, far)
+        axes.scatter(
+            *points, s=14, color=PRUNED_COLOR, marker="D", linewidths=0, label="pruned, mean of its folds so far"
+        )
     axes.set_ylim(low, high)
     floor = low if study.sign > 0 else high
     if far:
         numbers = [trial.number for trial in far]
-        mark_beyond(axes, numbers, floor, study.sign < 0, label=f"beyond the axis: {len(far)}")
+        mark_outside(axes, numbers, floor, study.sign < 0, label=f"beyond the axis: {len(far)}")
     for kind, label, colour in (
-        ([trial for trial in study.of("pruned") if not trial.folds], "pruned in its first fold", PRUNED),
-        (study.of("failed"), "failed", FAILED),
+        (
+            [trial for trial in study.trials_in_state("pruned") if not trial.fold_scores],
+            "pruned in its first fold",
+            PRUNED_COLOR,
+        ),
+        (study.trials_in_state("failed"), "failed", FAILED_COLOR),
     ):
         if kind:
             numbers, marker = [trial.number for trial in kind], "x" if label == "failed" else "|"
             axes.scatter(
                 numbers, [floor] * len(kind), s=26, color=colour, marker=marker, label=label, clip_on=False, zorder=4
             )
-    base = study.trial(study.baseline)
+    base = study.get_trial(study.baseline_trial_number)
     if base is not None and base.score is not None:
-        axes.axhline(base.score, color=BASE, linewidth=0.8, linestyle=":", label="params.yaml as it was")
+        axes.axhline(base.score, color=BASELINE_COLOR, linewidth=0.8, linestyle=":", label="params.yaml as it was")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="trial", ylabel=f"{study.metric}, {study.better} is better")
-    title(fig, f"{study.name}: {len(study.trials)} trials")
+    axes.set(xlabel="trial", ylabel=f"{study.metric}, {study.direction} is better")
+    set_title(fig, f"{study.name}: {len(study.trials)} trials")
     fig.legend(ncols=3, fontsize="small", loc="outside lower center")
     return fig
 
 
-def _points(trials: Sequence[TrialFacts], far: Sequence[TrialFacts]) -> tuple[list[int], list[float]]:
+def _numbers_and_scores(
+    trials: Sequence[TrialResult], excluded: Sequence[TrialResult]
+) -> tuple[list[int], list[float]]:
     """Return numbers and scores of trials that are not far off."""
-    near = [trial for trial in trials if trial not in far]
+    near = [trial for trial in trials if trial not in excluded]
     return [trial.number for trial in near], [trial.score or 0.0 for trial in near]
 
 
-def bars(study: StudyFacts, importance: Importance) -> Figure:
+def plot_param_importances(study: StudySummary, importance: Importance) -> Figure:
     """Share of the differences in rank that each key explains."""
-    shares = list(importance.shares.items())[:20][::-1]
-    fig, axes = figure(6.0, 1.1 + 0.28 * len(shares))
+    shares = list(importance.importances.items())[:20][::-1]
+    fig, axes = make_figure(6.0, 1.1 + 0.28 * len(shares))
     drawn = axes.barh([key for key, _ in shares], [share for _, share in shares], color="C0", height=0.7)
     axes.bar_label(
         drawn, [f"{share:.0%}" if share >= 0.005 else "<1%" for _, share in shares], padding=3, fontsize="small"
@@ -104,38 +125,42 @@ def bars(study: StudyFacts, importance: Importance) -> Figure:
     axes.tick_params(left=False)
     axes.set(xticks=[], xlim=(0, 1.12 * max(share for _, share in shares)))
     axes.spines[["bottom", "left"]].set_visible(False)
-    title(fig, f"{study.name}: what the rank of a trial depends on ({importance.trials} trials)")
+    set_title(fig, f"{study.name}: what the rank of a trial depends on ({importance.n_trials} trials)")
     return fig
 
 
-def front(study: StudyFacts) -> Figure:
+def plot_pareto_front(study: StudySummary) -> Figure:
     """Complete trials by each objective beside the first; those that none beats in all are joined."""
-    labels = [named(objective, study.metric) for objective in study.objectives]
-    fig, first = figure(5.4 * (len(labels) - 1), 4.2)
+    labels = [objective_label(objective, study.metric) for objective in study.objectives]
+    fig, first = make_figure(5.4 * (len(labels) - 1), 4.2)
     first.remove()
     grid = fig.subplots(1, len(labels) - 1, squeeze=False)
-    done = study.of("complete")
+    done = study.trials_in_state("complete")
     for other, axes in enumerate(grid.flat, start=1):
-        spread = sorted(trial.objectives[other] for trial in done)
-        for kind, style in ((False, {"color": "0.7", "s": 16}), (True, {"color": BEST, "s": 26, "zorder": 3})):
-            shown = [trial for trial in done if (trial.number in study.front) is kind]
+        spread = sorted(trial.objective_values[other] for trial in done)
+        for kind, style in ((False, {"color": "0.7", "s": 16}), (True, {"color": BEST_COLOR, "s": 26, "zorder": 3})):
+            shown = [trial for trial in done if (trial.number in study.pareto_front) is kind]
             axes.scatter(
-                [each.objectives[other] for each in shown],
-                [each.objectives[0] for each in shown],
+                [each.objective_values[other] for each in shown],
+                [each.objective_values[0] for each in shown],
                 linewidths=0,
                 **style,
             )
-        points = sorted((t.objectives[other], t.objectives[0], t.number) for t in done if t.number in study.front)
+        points = sorted(
+            (t.objective_values[other], t.objective_values[0], t.number) for t in done if t.number in study.pareto_front
+        )
         if len(labels) == 2:
-            axes.step([x for x, _, _ in points], [y for _, y, _ in points], where="post", color=BEST, linewidth=0.9)
+            axes.step(
+                [x for x, _, _ in points], [y for _, y, _ in points], where="post", color=BEST_COLOR, linewidth=0.9
+            )
         for x, y, number in points:
             axes.annotate(str(number), (x, y), xytext=(4, -9), textcoords="offset points", fontsize="x-small")
-        if spread and spread[0] > 0 and spread[-1] > FAR * spread[0]:
+        if spread and spread[0] > 0 and spread[-1] > LOG_SCALE_RATIO * spread[0]:
             axes.set_xscale("log")
         for objective, scale in ((study.objectives[other], axes.xaxis), (study.objectives[0], axes.yaxis)):
             if objective == "parameters":
                 scale.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
                 scale.set_minor_formatter(NullFormatter())
         axes.set(xlabel=labels[other], ylabel=labels[0])
-    title(fig, f"{study.name}: {len(study.front)} trials that none beats in all, by number")
+    set_title(fig, f"{study.name}: {len(study.pareto_front)} trials that none beats in all, by number")
     return fig

@@ -8,132 +8,143 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...tracking.study_results import Found, Group, TrialFacts
-from ..execution.storage import browsed
-from ..formatting import amount, named, rounded, short, written
-from .facts import ranges
+from ...tracking.study_results import FailureGroup, StudyResult, TrialResult
+from ..execution.storage import dashboard_argument
+from ..formatting import format_objective, format_yaml, objective_label, round_values, shorten_keys
+from .facts import search_ranges
 
-LONGEST = 28
+MAX_VALUE_LENGTH = 28
 """Characters of a value that are shown."""
-BAR = 30
+BAR_WIDTH = 30
 """Characters of the longest bar."""
-COLOURS = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
-NUMBERS = 12
+STATE_COLORS = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
+MAX_LISTED_TRIALS = 12
 """Trials of a group that are named."""
 
 
-def show(study: Found, top: int, console: Console) -> None:
+def print_report(study: StudyResult, top: int, console: Console) -> None:
     """Print what a study has found, and what comes next."""
-    for part in parts(study, top, console.width):
+    for part in render_report(study, top, console.width):
         console.print(part, soft_wrap=isinstance(part, Text), highlight=False)
 
 
-def parts(study: Found, top: int, width: int) -> Iterator[Text | Table]:
+def render_report(study: StudyResult, top: int, width: int) -> Iterator[Text | Table]:
     """Yield what is printed, from top to bottom."""
-    yield _head(study)
-    yield Text(study.how)
-    yield _counts(study)
-    if study.lost:
-        yield Text(f"{study.lost} of the running ones lost their worker; `{_go_on(study)}` takes them up", "yellow")
-    if study.best is not None:
-        yield from _best(study)
+    yield _render_header(study)
+    yield Text(study.description)
+    yield _render_counts(study)
+    if study.n_lost:
+        yield Text(
+            f"{study.n_lost} of the running ones lost their worker; `{_resume_command(study)}` takes them up", "yellow"
+        )
+    if study.best_trial_number is not None:
+        yield from _render_best(study)
     if len(study.objectives) > 1:
-        yield from _front(study, width)
-    elif study.of("complete"):
-        yield _title(f"best {min(top, len(study.of('complete')))} of {len(study.of('complete'))} complete trials")
-        yield _trials(study, study.ranked()[:top], width)
-    yield from _importance(study)
-    yield from _groups("pruned", study.pruned)
-    yield from _groups("failed", study.failed)
-    yield _title("where")
-    yield Text(f"{study.where}; to browse it: optuna-dashboard {browsed(study.where)}")
-    yield from _next(study)
+        yield from _render_front(study, width)
+    elif study.trials_in_state("complete"):
+        yield _section_title(
+            f"best {min(top, len(study.trials_in_state('complete')))} of {len(study.trials_in_state('complete'))} complete trials"
+        )
+        yield _render_trials(study, study.ranked_trials()[:top], width)
+    yield from _render_importance(study)
+    yield from _render_groups("pruned", study.pruned_groups)
+    yield from _render_groups("failed", study.failed_groups)
+    yield _section_title("where")
+    yield Text(f"{study.storage_uri}; to browse it: optuna-dashboard {dashboard_argument(study.storage_uri)}")
+    yield from _render_next_steps(study)
 
 
-def _head(study: Found) -> Text:
+def _render_header(study: StudyResult) -> Text:
     of = "" if study.name == study.model else f" of model {study.model}"
     after = ", ".join(
-        f"{named(objective, study.metric)} ({study.better if objective == 'score' else 'lower'} is better)"
+        f"{objective_label(objective, study.metric)} ({study.direction if objective == 'score' else 'lower'} is better)"
         for objective in study.objectives
     )
-    folds = f"mean of {study.folds} folds" if study.folds > 1 else "on the validation rows"
+    folds = f"mean of {study.n_folds} folds" if study.n_folds > 1 else "on the validation rows"
     return Text.assemble((study.name, "bold"), f": study{of}, {after}, {folds}")
 
 
-def _counts(study: Found) -> Text:
-    said = Text(f"{sum(study.counts.values())} trials: ")
-    there = [(state, count) for state, count in study.counts.items() if count]
+def _render_counts(study: StudyResult) -> Text:
+    said = Text(f"{sum(study.state_counts.values())} trials: ")
+    there = [(state, count) for state, count in study.state_counts.items() if count]
     for place, (state, count) in enumerate(there):
-        said.append(", " if place else "").append(f"{count} {state}", COLOURS[state])
+        said.append(", " if place else "").append(f"{count} {state}", STATE_COLORS[state])
     return said
 
 
-def _title(text: str) -> Text:
+def _section_title(text: str) -> Text:
     return Text(f"\n{text}", "bold")
 
 
-def number(value: float, sign: bool = False) -> str:
+def format_score(value: float, sign: bool = False) -> str:
     """Return a score as it is shown."""
     return f"{value:+.4g}" if sign else f"{value:.4g}"
 
 
-def scored(trial: TrialFacts) -> str:
+def format_trial_score(trial: TrialResult) -> str:
     """Return a trial's score with its deviation over folds."""
-    spread = "" if trial.deviation is None else f" ± {trial.deviation:.2g}"
-    return "" if trial.score is None else f"{number(trial.score)}{spread}"
+    spread = "" if trial.std is None else f" ± {trial.std:.2g}"
+    return "" if trial.score is None else f"{format_score(trial.score)}{spread}"
 
 
-def _best(study: Found) -> Iterator[Text | Table]:
-    best, base = study.trial(study.best), study.trial(study.baseline)
+def _render_best(study: StudyResult) -> Iterator[Text | Table]:
+    best, base = study.get_trial(study.best_trial_number), study.get_trial(study.baseline_trial_number)
     if best is None:
         return
-    yield Text.assemble("\nbest: ", (f"trial {best.number}, {study.metric} {scored(best)}", "bold green"))
+    yield Text.assemble("\nbest: ", (f"trial {best.number}, {study.metric} {format_trial_score(best)}", "bold green"))
     if best is base:
         yield Text("these are the values that params.yaml had: nothing that was tried is better")
     elif base is None:
         yield Text("what params.yaml had was not tried, or is not complete: how much was gained cannot be told")
-    if study.gain is not None and base is not None:
-        folds = "  ".join(number(each, sign=True) for each in study.gain.folds)
-        yield Text(f"against params.yaml as it was, trial {base.number}, {study.metric} {scored(base)}:")
-        yield Text(f"  {number(study.gain.mean, sign=True)}, above 0 being better; fold by fold {folds}")
+    if study.improvement is not None and base is not None:
+        folds = "  ".join(format_score(each, sign=True) for each in study.improvement.fold_differences)
+        yield Text(f"against params.yaml as it was, trial {base.number}, {study.metric} {format_trial_score(base)}:")
         yield Text(
-            f"  better on {study.gain.better} of {len(study.gain.folds)}; chosen as the best of"
-            f" {len(study.of('complete'))} on these very folds, so expect less of new rows",
+            f"  {format_score(study.improvement.mean_difference, sign=True)}, above 0 being better; fold by fold {folds}"
+        )
+        yield Text(
+            f"  better on {study.improvement.n_better_folds} of {len(study.improvement.fold_differences)}; chosen as the best of"
+            f" {len(study.trials_in_state('complete'))} on these very folds, so expect less of new rows",
             "dim",
         )
-    if study.differs:
+    if study.param_changes:
         table = Table("key", "params.yaml", f"trial {best.number}", box=box.SIMPLE_HEAD, pad_edge=False)
-        for key, (now, value) in study.differs.items():
-            table.add_row(key, Text("" if now is None else written(now)), Text(written(value), "bold"))
+        for key, (now, value) in study.param_changes.items():
+            table.add_row(key, Text("" if now is None else format_yaml(now)), Text(format_yaml(value), "bold"))
         yield table
     else:
         yield Text("params.yaml has these values")
 
 
-def _front(study: Found, width: int) -> Iterator[Text | Table]:
-    front = [trial for trial in study.of("complete") if trial.number in study.front]
+def _render_front(study: StudyResult, width: int) -> Iterator[Text | Table]:
+    front = [trial for trial in study.trials_in_state("complete") if trial.number in study.pareto_front]
     if front:
-        yield _title(
-            f"Pareto front: {len(front)} of {len(study.of('complete'))} complete trials, that none beats in all"
+        yield _section_title(
+            f"Pareto front: {len(front)} of {len(study.trials_in_state('complete'))} complete trials, that none beats in all"
         )
-        first_down = study.objectives[0] == "score" and study.better == "higher"
-        yield _trials(study, sorted(front, key=lambda trial: trial.objectives, reverse=first_down), width)
+        first_down = study.objectives[0] == "score" and study.direction == "higher"
+        yield _render_trials(study, sorted(front, key=lambda trial: trial.objective_values, reverse=first_down), width)
 
 
-def _trials(study: Found, trials: Sequence[TrialFacts], width: int) -> Table:
+def _render_trials(study: StudyResult, trials: Sequence[TrialResult], width: int) -> Table:
     """Return a table of trials, with as many keys as fit."""
     single = len(study.objectives) == 1
     heads = ["trial", study.metric, "folds"]
     if not single:
-        heads = ["trial", *(named(objective, study.metric) for objective in study.objectives)]
-    searched = ranges(study)
+        heads = ["trial", *(objective_label(objective, study.metric) for objective in study.objectives)]
+    searched = search_ranges(study)
     rows = []
     for trial in trials:
-        folds = [scored(trial), " ".join(f"{fold:.3g}" for fold in trial.folds)]
-        rows.append([str(trial.number), *(folds if single else map(amount, study.objectives, trial.objectives))])
-    shown = [rounded(searched, trial.values) for trial in trials]
-    names = short(searched)
-    columns = {names[key]: [_cell(values, key) for values in shown] for key in _by_weight(study, list(searched))}
+        folds = [format_trial_score(trial), " ".join(f"{fold:.3g}" for fold in trial.fold_scores)]
+        rows.append(
+            [str(trial.number), *(folds if single else map(format_objective, study.objectives, trial.objective_values))]
+        )
+    shown = [round_values(searched, trial.params) for trial in trials]
+    names = shorten_keys(searched)
+    columns = {
+        names[key]: [_format_cell(values, key) for values in shown]
+        for key in _sort_by_importance(study, list(searched))
+    }
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, head in enumerate(heads):
         table.add_column(head, justify="left" if head == "folds" else "right", no_wrap=True)
@@ -151,61 +162,69 @@ def _trials(study: Found, trials: Sequence[TrialFacts], width: int) -> Table:
     return table
 
 
-def _by_weight(study: Found, keys: list[str]) -> list[str]:
+def _sort_by_importance(study: StudyResult, keys: list[str]) -> list[str]:
     """Return keys in their order, or where it is known, the weightiest first."""
-    return [*study.importance.shares, *(key for key in keys if key not in study.importance.shares)]
+    return [*study.importance.importances, *(key for key in keys if key not in study.importance.importances)]
 
 
-def _cell(values: dict[str, Any], key: str) -> str:
-    text = written(values[key]) if key in values else "-"
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+def _format_cell(values: dict[str, Any], key: str) -> str:
+    text = format_yaml(values[key]) if key in values else "-"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
 
 
-def _importance(study: Found) -> Iterator[Text | Table]:
-    yield _title("what matters: share of the differences in rank that a key explains")
+def _render_importance(study: StudyResult) -> Iterator[Text | Table]:
+    yield _section_title("what matters: share of the differences in rank that a key explains")
     if study.importance.note:
         yield Text(study.importance.note)
         return
-    yield Text(f"{study.importance.method}, {study.importance.trials} trials, complete and pruned", "dim")
+    yield Text(f"{study.importance.method}, {study.importance.n_trials} trials, complete and pruned", "dim")
     table = Table.grid(padding=(0, 2))
-    most = max(study.importance.shares.values()) or 1.0
-    for key, share in study.importance.shares.items():
-        table.add_row(key, Text(f"{share:.0%}", justify="right"), Text("█" * round(BAR * share / most), "cyan"))
+    most = max(study.importance.importances.values()) or 1.0
+    for key, share in study.importance.importances.items():
+        table.add_row(key, Text(f"{share:.0%}", justify="right"), Text("█" * round(BAR_WIDTH * share / most), "cyan"))
     yield table
 
 
-def _groups(what: str, groups: Sequence[Group]) -> Iterator[Text]:
+def _render_groups(state: str, groups: Sequence[FailureGroup]) -> Iterator[Text]:
     if groups:
-        yield _title(f"{what}: {sum(len(group.trials) for group in groups)}")
+        yield _section_title(f"{state}: {sum(len(group.trial_numbers) for group in groups)}")
     for group in groups:
-        named = ", ".join(map(str, group.trials[:NUMBERS])) + (", ..." if len(group.trials) > NUMBERS else "")
-        yield Text.assemble(f"{len(group.trials):>3} {group.text}", (f"  (trial {named})", "dim"))
+        named = ", ".join(map(str, group.trial_numbers[:MAX_LISTED_TRIALS])) + (
+            ", ..." if len(group.trial_numbers) > MAX_LISTED_TRIALS else ""
+        )
+        yield Text.assemble(f"{len(group.trial_numbers):>3} {group.reason}", (f"  (trial {named})", "dim"))
 
 
-def _run(study: Found) -> str:
+def _run_command(study: StudyResult) -> str:
     return f"fivefold study run {study.model}" + ("" if study.name == study.model else f" --name {study.name}")
 
 
-def _go_on(study: Found) -> str:
-    return f"{_run(study)} --trials {study.total}"
+def _resume_command(study: StudyResult) -> str:
+    return f"{_run_command(study)} --trials {study.n_trials}"
 
 
-def _next(study: Found) -> Iterator[Text]:
+def _render_next_steps(study: StudyResult) -> Iterator[Text]:
     """Yield the command that comes next."""
-    yield _title("next")
-    living = study.counts["running"] - study.lost
-    left = study.counts["waiting"] + study.lost
+    yield _section_title("next")
+    living = study.state_counts["running"] - study.n_lost
+    left = study.state_counts["waiting"] + study.n_lost
     if left and not living:
-        yield Text(f"{_go_on(study)}    # goes on with the {left} trials that are left")
-    if study.best is not None and study.best != study.baseline:
-        yield Text(f"fivefold study adopt {study.name}    # writes the values of trial {study.best} into params.yaml")
-    elif study.front and len(study.objectives) > 1:
-        example = study.front[0]
+        yield Text(f"{_resume_command(study)}    # goes on with the {left} trials that are left")
+    if study.best_trial_number is not None and study.best_trial_number != study.baseline_trial_number:
+        yield Text(
+            f"fivefold study adopt {study.name}    # writes the values of trial {study.best_trial_number} into params.yaml"
+        )
+    elif study.pareto_front and len(study.objectives) > 1:
+        example = study.pareto_front[0]
         yield Text(f"fivefold study adopt {study.name} --trial {example}    # or another one of the front")
-    elif not study.of("complete"):
+    elif not study.trials_in_state("complete"):
         if living:
             yield Text("wait for the first trial")
         elif not left:
-            yield Text(f"{_go_on(study)}    # begins anew once models.{study.model} is mended as the reasons say")
+            yield Text(
+                f"{_resume_command(study)}    # begins anew once models.{study.model} is mended as the reasons say"
+            )
     else:
-        yield Text(f"widen the ranges of models.{study.model}.search, or raise --trials: {_run(study)} --trials N")
+        yield Text(
+            f"widen the ranges of models.{study.model}.search, or raise --trials: {_run_command(study)} --trials N"
+        )

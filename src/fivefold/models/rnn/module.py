@@ -1,5 +1,0 @@
-"""A recurrent network is trained by plain supervised learning."""
-
-from ..lightning import Supervised as Module
-
-__all__ = ["Module"]
