@@ -29,7 +29,7 @@ schema: $(READY)  ## write params.schema.json from the schema in src/fivefold/co
 	fivefold schema > params.schema.json
 
 wire: $(READY)  ## write what stages import, and which models there are to plot, into dvc.yaml
-	fivefold wire
+	fivefold dvc-update
 
 readme: $(READY)  ## write the tables of README.md from reports/ and benchmarks/
 	python -m benchmarks.readme

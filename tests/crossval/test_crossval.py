@@ -105,7 +105,7 @@ def test_folds_that_learn_at_once_get_what_they_get_alone(
 ) -> None:
     crossval, found, said = read(), [], []
     for numbers in (jobs.MAX_GROUP_VALUES, 300, 0):  # rows of all folds at once, of two, of one
-        monkeypatch.setattr(jobs, "LARGEST", numbers)
+        monkeypatch.setattr(jobs, "MAX_GROUP_VALUES", numbers)
         found.append(results(crossval))
         said.append(capsys.readouterr().out)
     for other in found[1:]:

@@ -72,8 +72,8 @@ def test_blocks_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
         fid(REAL, MADE),
         distance_scores(REAL, MADE),
     )
-    monkeypatch.setattr(pairs, "ROWS", 7)
-    monkeypatch.setattr(metrics, "BLOCK", 11)
+    monkeypatch.setattr(pairs, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(metrics, "BLOCK_SIZE", 11)
     parts = (
         kid(real, made),
         mean_pairwise_distance(real),

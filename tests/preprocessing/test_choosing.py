@@ -320,7 +320,7 @@ def test_only_training_rows_change_what_is_fitted(
 
 class TestManyRows:
     def test_a_costly_method_is_fitted_on_fewer_and_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(feature_scores, "CELLS", 13 * 60)
+        monkeypatch.setattr(feature_scores, "MAX_CELLS", 13 * 60)
         costly = fitted(RFESelection(method="rfe", n_features_to_select=3))
         assert costly.summary == "3 of 13 features kept, judged by 58 of 178 rows"  # 19 + 23 + 16: each class its share
         assert fitted(KBestSelection(method="k_best", score_func="f", k=3)).summary == "3 of 13 features kept"
@@ -329,7 +329,7 @@ class TestManyRows:
     def test_a_resample_is_never_large(self, stability: int, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = []
         choose = feature_scores.score_features
-        monkeypatch.setattr(feature_scores, "choose", lambda x, *rest: seen.append(len(x)) or choose(x, *rest))
+        monkeypatch.setattr(feature_scores, "score_features", lambda x, *rest: seen.append(len(x)) or choose(x, *rest))
         y = np.arange(10_000) % 2
         params = KBestSelection(method="k_best", score_func="f", k=1, stability_resamples=stability)
         feature_scores.estimate_stability(np.random.default_rng(0).normal(size=(10_000, 2)), y, params, True, 0)

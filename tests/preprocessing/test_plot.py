@@ -78,7 +78,7 @@ def test_without_a_target_pictures_show_what_varies(
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that would have been saved."""
     figures: list[Figure] = []
-    monkeypatch.setattr(plots, "save", lambda fig, path: figures.append(fig))
+    monkeypatch.setattr(plots, "save_figure", lambda fig, path: figures.append(fig))
     return figures
 
 

@@ -39,7 +39,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_stop_that_python_dropped_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals, "_asked", [signal.SIGTERM])
+    monkeypatch.setattr(signals, "_received_signals", [signal.SIGTERM])
     with pytest.raises(signals.StopRequested), atomic_output(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
     assert files(tmp_path) == set()

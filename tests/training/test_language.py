@@ -59,7 +59,7 @@ def test_it_tells_what_can_be_told(network: dict[str, Any], tmp_path: Path) -> N
 
 def test_of_many_rows_a_few_are_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, saved, _ = learnt(tmp_path, MLP)
-    monkeypatch.setattr("fivefold.evaluation.predict.LANGUAGE_ROWS", 100)
+    monkeypatch.setattr("fivefold.evaluation.predict.MAX_LANGUAGE_ROWS", 100)
     few = subsample_for_scoring(saved, dataset.train)
     assert (len(few), few.rows[1] - few.rows[0]) == (90, 8)  # of 715 every eighth
     np.testing.assert_array_equal(few.x[1], dataset.train.x[8])

@@ -114,7 +114,7 @@ class Script:
 
 
 def lead(monkeypatch: pytest.MonkeyPatch, ends: list[tuple[int, str]]) -> Script:
-    monkeypatch.setattr(running, "PERIOD", 0)
+    monkeypatch.setattr(running, "POLL_SECONDS", 0)
     search, trials, total = open_study(MODEL, MODEL, 12)
     team = Script(trials, ends)
     running._supervise(team, trials, total, StudyProgress(search, trials, total), StudyLogger(MODEL))

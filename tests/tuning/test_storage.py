@@ -98,7 +98,7 @@ def test_a_server_that_goes_away_loses_nothing_that_was_told(
 
 
 def test_who_waits_too_long_for_a_study_is_told_who_has_it(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "PATIENCE", 1)
+    monkeypatch.setattr(storage, "LOCK_TIMEOUT", 1)
     with hold_study_lock("s"):
         if place == "postgresql":
             with hold_study_lock("another"):

@@ -34,13 +34,13 @@ def written(folder: Path, **columns: list[str]) -> Path:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv, "CELLS", 1_000)
+    monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
 
 
 def test_columns_have_the_values_that_the_whole_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, **COLUMNS)
     whole = read_frame(path, text_columns=["large"])
-    monkeypatch.setattr(csv, "CELLS", 1_000)
+    monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
     read = read_frame(path, text_columns=["large"])
     assert [str(kind) for kind in read.dtypes[["whole", "gaps", "number", "word_late"]]] == [
         "int8",

@@ -382,7 +382,7 @@ class TestRefused:
         refused(tmp_path, params, "split by group needs a table with a column of groups, but source is")
 
     def test_more_cells_than_memory_holds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("fivefold.data.readers.sequences.LARGEST", 11)
+        monkeypatch.setattr("fivefold.data.readers.sequences.MAX_CELLS", 11)
         refused(tmp_path, block(written(tmp_path, LONG)), "2 sequences of up to 3 steps are too many cells for memory")
         assert of(tmp_path / "a.csv", length=2).x.shape == (2, 2, 2)
 

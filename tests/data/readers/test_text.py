@@ -397,7 +397,7 @@ def test_more_tokens_than_memory_holds_are_refused(tmp_path: Path, monkeypatch: 
         path, block(path, length=2**30), "a.csv: 4 records of 1073741824 tokens are too many for memory, which hold"
     )
     path.unlink()
-    monkeypatch.setattr("fivefold.data.readers.text.LARGEST", 99)
+    monkeypatch.setattr("fivefold.data.readers.text.MAX_TOKENS", 99)
     path = written(tmp_path, "a" * 30, "a.txt")
     refused(path, novel(path), "26 records of 4 tokens are too many for memory, which holds 99; shorten `length`, or")
 

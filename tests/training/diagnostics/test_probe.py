@@ -138,7 +138,7 @@ def test_a_gradient_that_is_not_finite_is_none() -> None:
 def test_of_large_tensors_a_part_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     network, (x, y) = small(), data()
     whole = measured(copy.deepcopy(network), x, y)
-    monkeypatch.setattr(probe, "SAMPLE", 10)  # two of eight rows of the first weights
+    monkeypatch.setattr(probe, "MAX_SAMPLE_SIZE", 10)  # two of eight rows of the first weights
     parts = measured(network, x, y)
     assert parts["gradient"] == whole["gradient"]
     assert parts["update"]["0"] != whole["update"]["0"]
