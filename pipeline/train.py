@@ -30,8 +30,8 @@ def build_training(name: str) -> tuple[partial[FitResult], dict[str, Any]]:
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     import_family(model.network.family)
     pretrained, reference = load_registered(name, model.training.pretrained), load_reference(model)
-    roles = {"pretrained": pretrained, "reference": reference}
-    sources = {role: other.metadata for role, other in roles.items() if other}
+    sources = {"pretrained": pretrained, "reference": reference}
+    sources = {role: other.metadata for role, other in sources.items() if other}
     fingerprint = compute_fingerprint(
         "train", tree | sources, {str(folder): manifest_sha256(folder) for folder in (source, selected)}
     )

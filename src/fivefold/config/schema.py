@@ -147,7 +147,10 @@ def _check_training(training: Training, dataset: DatasetConfig) -> Iterator[tupl
         yield "class_balance", f"needs classes, but the task is {dataset.task}; set it to none"
     losses = CLASSIFICATION_LOSSES if dataset.task in ("classification", "language_modeling") else REGRESSION_LOSSES
     if training.loss.name not in losses:
-        yield "loss.name", f"must be {', '.join(losses)} for {dataset.task}, but is {training.loss.name}; choose one"
+        yield (
+            "loss.name",
+            f"must be one of {', '.join(losses)} for {dataset.task}, but is {training.loss.name}; choose one",
+        )
     if isinstance(training.loss, QuantileLoss) and sorted(set(training.loss.quantiles)) != list(
         training.loss.quantiles
     ):
@@ -233,7 +236,8 @@ def _check_dataset(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
     if split.by not in supported:
         yield (
             "split.by",
-            f"must be {', '.join(supported)} for {dataset.task} of kind {dataset.kind}, but is {split.by}; choose one",
+            f"must be one of {', '.join(supported)} for {dataset.task} of kind {dataset.kind}, but is {split.by};"
+            " choose one",
         )
     if dataset.task in ("regression", "unsupervised") and split.by == "stratified":
         yield "split.by", f"stratified needs classes, but the task is {dataset.task}; choose random"

@@ -29,7 +29,8 @@ def check_autoencoder(network: Autoencoder, model: Model, dataset: DatasetConfig
     if training.loss.name not in RECONSTRUCTION_LOSSES:
         yield (
             "training.loss.name",
-            f"must be {', '.join(RECONSTRUCTION_LOSSES)} for an autoencoder, but is {training.loss.name}; choose one",
+            f"must be one of {', '.join(RECONSTRUCTION_LOSSES)} for an autoencoder, but is {training.loss.name};"
+            " choose one",
         )
     if training.loss.name == "bce" and network.output_activation != "sigmoid":
         yield "training.loss.name", "bce needs outputs between 0 and 1; set network.output_activation to sigmoid"

@@ -42,9 +42,8 @@ def check_dependencies(
     else:
         yield (
             "depends_on",
-            "is only used by select {method: autoencoder}, for its encoder, and by generators (gan, cyclegan,"
-            f" autoencoder in generation mode), for a reference classifier, but {name} is neither; set it to"
-            f" {NO_MODEL}",
+            "is for models with select {method: autoencoder}, which use its encoder, and for generators, which use"
+            f" it as reference classifier, but {name} is neither; set it to {NO_MODEL}",
         )
 
 
@@ -81,8 +80,8 @@ def _check_encoder(model: Model, dependency: Model) -> Iterator[tuple[str, str]]
     if dependency.dataset != model.dataset:
         yield (
             "depends_on",
-            f"must be an autoencoder on dataset {model.dataset}, but {model.depends_on} is on {dependency.dataset};"
-            " choose another",
+            f"must be an autoencoder trained on {model.dataset}, but {model.depends_on} is trained on"
+            f" {dependency.dataset}; choose another",
         )
 
 
@@ -101,7 +100,7 @@ def _check_reference(model: Model, dataset: DatasetConfig, dependency: Model) ->
     elif dependency.dataset != model.dataset:
         yield (
             "depends_on",
-            f"the reference model must be on dataset {model.dataset}, but {model.depends_on} is on"
+            f"the reference model must be trained on {model.dataset}, but {model.depends_on} is trained on"
             f" {dependency.dataset}; choose another",
         )
     elif dataset.task != "classification":
