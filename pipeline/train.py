@@ -30,11 +30,10 @@ def build_training(name: str) -> tuple[partial[FitResult], dict[str, Any]]:
     tree = {"seed": params.seed, **model.model_dump(mode="json")}
     import_family(model.network.family)
     pretrained, reference = load_registered(name, model.training.pretrained), load_reference(model)
-    sources = {"pretrained": pretrained, "reference": reference}
-    sources = {role: other.metadata for role, other in sources.items() if other}
-    fingerprint = compute_fingerprint(
-        "train", tree | sources, {str(folder): manifest_sha256(folder) for folder in (source, selected)}
-    )
+    roles = (("pretrained", pretrained), ("reference", reference))
+    sources = {role: other.metadata for role, other in roles if other}
+    digests = {str(folder): manifest_sha256(folder) for folder in (source, selected)}
+    fingerprint = compute_fingerprint("train", tree | sources, digests)
     checkpoints = paths.checkpoints_dir(name, fingerprint)
     train = partial(fit, name, model, *datasets, pretrained, reference, seed=params.seed, checkpoint_folder=checkpoints)
     return train, {**sources, "name": name, "fingerprint": fingerprint, "params": tree}
@@ -58,5 +57,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    # worker processes of distributed training only run fit
     run("train", main, worker_main=lambda name: build_training(name)[0](on_epoch=lambda *_: None))

@@ -75,7 +75,7 @@ def test_lr_find_needs_prepared_data(
     (project / "params.yaml").write_text((Path(__file__).parents[1] / "params.yaml").read_text())
     code, error = run(monkeypatch, capsys, "lr-find", "mlp")
     assert code == 1
-    assert error.endswith("must be there to train on, but are not; run `dvc repro select_features@mlp`\n")
+    assert error.endswith("must exist, but do not; run `dvc repro select_features@mlp`\n")
     assert sorted(path.name for path in project.iterdir()) == [".dvc", "params.yaml"]
 
 

@@ -465,7 +465,7 @@ class TestFamily:
         assert set(differences) == {"1", "7", "64"}
         assert max(differences.values()) < 1e-5
         (facts,) = onnx.load(tmp_path / "model.onnx").metadata_props
-        assert json.loads(facts.value)["gives"] == json.loads(json.dumps(build_output_metadata(saved)))
+        assert json.loads(facts.value)["output"] == json.loads(json.dumps(build_output_metadata(saved)))
 
 
 def test_an_onnx_file_of_other_weights_is_found_out(tmp_path: Path) -> None:

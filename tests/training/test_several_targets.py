@@ -198,7 +198,7 @@ def test_saved_and_exported_it_tells_the_same(
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (told,) = session.run([output], {"x": dataset.test.x})
     assert told.dtype == dtype
-    facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["gives"]
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["output"]
     assert json.loads((tmp_path / "model" / "model.json").read_text())["gives"] == facts
     for part, further in zip(facts["also"], also, strict=True):
         first, end = part["columns"]
