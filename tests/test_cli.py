@@ -93,7 +93,7 @@ def source_dir(project: Path) -> Path:
 def test_added_file_is_in_params_yaml_and_dvc_yaml(source_dir: Path, project: Path) -> None:
     main.add(source_dir / "rows.csv", target="outcome")
     assert "  rows:\n" in (project / "params.yaml").read_text()
-    assert "reports/rows/tables/confusion.csv" in (project / "dvc.yaml").read_text()
+    assert "reports/rows/tables/confusion_matrix.csv" in (project / "dvc.yaml").read_text()
     assert (project / "data/raw/rows.csv").read_text() == ROWS
     written = (project / "dvc.yaml").read_text()
     main.dvc_update()

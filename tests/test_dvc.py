@@ -103,18 +103,18 @@ def test_every_model_has_the_plots_of_its_task() -> None:
     assert set(tables_by_plot["learning curves"]) == {
         f"reports/{name}/tables/learning_curve.csv" for name in params.models
     }
-    assert tables_by_plot["confusion"].keys() >= {
-        "reports/mlp/tables/confusion.csv",
-        "reports/cnn/tables/confusion.csv",
+    assert tables_by_plot["confusion matrix"].keys() >= {
+        "reports/mlp/tables/confusion_matrix.csv",
+        "reports/cnn/tables/confusion_matrix.csv",
     }
-    assert tables_by_plot["predicted and actual"].keys() >= {"reports/mlp_regression/tables/predicted.csv"}
+    assert tables_by_plot["predicted vs actual"].keys() >= {"reports/mlp_regression/tables/predicted_vs_actual.csv"}
     assert tables_by_plot["forecast"].keys() == {"reports/lstm/tables/forecast.csv"}
-    assert not tables_by_plot["predicted and actual"].keys() & tables_by_plot["confusion"].keys()
+    assert not tables_by_plot["predicted vs actual"].keys() & tables_by_plot["confusion matrix"].keys()
 
 
 @pytest.mark.parametrize(
     ("family", "losses"),
-    [("gan", ["critic", "generator"]), ("cyclegan", ["generator", "critic_first", "critic_second"])],
+    [("gan", ["discriminator", "generator"]), ("cyclegan", ["generator", "discriminator_a", "discriminator_b"])],
 )
 def test_generator_is_plotted_by_its_losses_only(family: str, losses: list[str]) -> None:
     tree = read_yaml(ROOT / "params.yaml")
