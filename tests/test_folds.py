@@ -80,7 +80,7 @@ def test_held_out_rows_do_not_change_the_preprocessing() -> None:
 
 
 def test_too_many_folds_are_rejected() -> None:
-    with pytest.raises(DataError, match="500 folds must each get rows"):
+    with pytest.raises(DataError, match="each of 500 folds needs rows"):
         build_folds(split_dataset("mlp"), 500, 42)
 
 
