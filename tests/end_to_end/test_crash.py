@@ -246,7 +246,7 @@ def test_what_dvc_finds_out_too_late_is_told_before_anything_is_removed(small: P
     for wrong, said in (
         (good.replace("models:", f"  ../../../outside:{block.partition(':')[2]}models:", 1), "must match pattern"),
         (good.replace("family: mlp", "family: nope"), "models.mlp.network.family must be one of 'mlp', 'cnn'"),
-        (good.replace("dataset: breast_cancer", "dataset: nope"), "must be a dataset of params.yaml, breast_cancer, but is 'nope'"),
+        (good.replace("dataset: breast_cancer", "dataset: nope"), "breast_cancer, but is 'nope'"),
         (good.replace("breast_cancer.sklearn", "none.csv"), "'data/raw/none.csv' does not exist"),
     ):
         (small.folder / "params.yaml").write_text(wrong)

@@ -471,9 +471,7 @@ class TestFamily:
 def test_an_onnx_file_of_other_weights_is_found_out(tmp_path: Path) -> None:
     x = records(CASES["mlp"])
     export_onnx(saved_of(CASES["mlp"], seed=1), x[:2], tmp_path / "model.onnx")
-    message = (
-        r"model\.onnx must match PyTorch to 0\.0001, but differs by .* at batch size \d+; do not deploy it"
-    )
+    message = r"model\.onnx must match PyTorch to 0\.0001, but differs by .* at batch size \d+; do not deploy it"
     with pytest.raises(ParityError, match=message):
         check_parity(saved_of(CASES["mlp"], seed=2), x, tmp_path / "model.onnx")
 
