@@ -206,7 +206,7 @@ def generate(
     load_params().model(model)
     folder = paths.model_dir(model)
     if not (folder / MANIFEST).exists():
-        raise ArtifactError(f"{folder} must contain a trained model, but does not; run `dvc repro train@{model}`")
+        raise ArtifactError(f"{folder} must hold a trained model, but does not; run `dvc repro train@{model}`")
     trained_model = load_model(folder)
     if rows is not None or out is not None or class_name:
         require_record_generator(trained_model)
