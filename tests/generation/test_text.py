@@ -240,8 +240,8 @@ class TestCommand:
         [
             (["poet", "--prompt", ""], "error: prompt must hold characters, but is ''; write some\n"),
             (["poet", "--temperature", "0"], "error: temperature must be a number above 0, but is 0.0;"),
-            (["other"], "error: model 'other' is not in params.yaml, which has poet; choose one of them\n"),
-            (["../poet"], "error: model '../poet' is not in params.yaml, which has poet; choose one of them\n"),
+            (["other"], "error: model 'other' is not in params.yaml; it has poet\n"),
+            (["../poet"], "error: model '../poet' is not in params.yaml; it has poet\n"),
         ],
     )
     def test_what_cannot_be_ends_in_one_line(
