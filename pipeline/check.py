@@ -1,7 +1,7 @@
-"""params.yaml -> data/checked.txt, models/none/: what DVC would find out too late, told before any stage runs.
+"""params.yaml -> data/config_ok.txt, models/none/: validation before any other stage runs.
 
-DVC removes a stage's outputs before it looks at what the stage needs, and takes the names of datasets and models as
-parts of paths: so every other stage waits for this one.
+DVC removes the outputs of a stage before it checks its dependencies, and uses names of datasets and models in paths.
+All other stages therefore depend on this one.
 """
 
 from fivefold import paths
@@ -12,16 +12,16 @@ from fivefold.stages.run import run
 
 
 def main(_: str) -> None:
-    """Check params.yaml, and that every source is there; write what stands for no model."""
+    """Validate params.yaml, check that all sources exist, and write the manifest that stands for no dependency."""
     params = load_params()
     for dataset in params.datasets.values():
         resolve_source(dataset)
     target = paths.config_check_file()
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("params.yaml is in order, and every source is there\n")  # always the same: nothing runs again
-    nothing = paths.model_dir(NO_MODEL)
-    nothing.mkdir(parents=True, exist_ok=True)
-    (nothing / "manifest.json").write_text('{"files": {}}\n')  # what a model waits for that uses no other
+    target.write_text("params.yaml is valid and all sources exist\n")  # constant, so that no stage is rerun
+    no_model = paths.model_dir(NO_MODEL)
+    no_model.mkdir(parents=True, exist_ok=True)
+    (no_model / "manifest.json").write_text('{"files": {}}\n')  # dependency of models without depends_on
 
 
 if __name__ == "__main__":

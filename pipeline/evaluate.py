@@ -1,4 +1,4 @@
-"""Weights -> reports/<model>/: metrics, predictions of the test rows, tables and pictures."""
+"""Weights -> reports/<model>/: metrics, predictions of the test rows, tables and plots."""
 
 import json
 
@@ -19,21 +19,22 @@ from fivefold.tracking.reporter import open_run_logger
 
 
 def main(name: str) -> None:
-    """Score model `name` on the rows it was trained, chosen and tested with."""
-    saved = load_model(paths.model_dir(name))
-    set_num_threads(saved.metadata["params"]["training"]["threads"])
-    dataset = load_dataset(paths.prepared_dir(saved.metadata["params"]["dataset"]))
+    """Evaluate model `name` on its training, validation and test rows."""
+    trained_model = load_model(paths.model_dir(name))
+    set_num_threads(trained_model.metadata["params"]["training"]["num_threads"])
+    dataset = load_dataset(paths.prepared_dir(trained_model.metadata["params"]["dataset"]))
     history = pd.read_csv(paths.model_dir(name) / "history.csv")
-    measured = json.loads((paths.model_dir(name) / "doctor.json").read_text())["measured"]
-    with open_run_logger("evaluate", name, saved.metadata["fingerprint"]) as report:
-        found = evaluate(name, saved, dataset, history, measured, load_reference_from_metadata(saved.metadata))
+    diagnostics = json.loads((paths.model_dir(name) / "diagnostics.json").read_text())
+    with open_run_logger("evaluate", name, trained_model.metadata["fingerprint"]) as run_logger:
+        reference = load_reference_from_metadata(trained_model.metadata)
+        report = evaluate(name, trained_model, dataset, history, diagnostics["measurements"], reference)
         with atomic_output(paths.report_dir(name)) as folder:
-            (folder / "metrics.json").write_text(json.dumps(found.scores, indent=2) + "\n")
-            found.predictions.to_parquet(folder / "predictions.parquet", index=False)
-            save_tables(found.tables, folder / "tables")
-            save_plots(found.plots, folder / "plots")
-        stage_logs.log_evaluation(report, name)
-    print(*(f"{name}: test {line}" for line in found.summary), sep="\n")
+            (folder / "metrics.json").write_text(json.dumps(report.scores, indent=2) + "\n")
+            report.predictions.to_parquet(folder / "predictions.parquet", index=False)
+            save_tables(report.tables, folder / "tables")
+            save_plots(report.plots, folder / "plots")
+        stage_logs.log_evaluation(run_logger, name)
+    print(*(f"{name}: test {line}" for line in report.summary), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Metrics -> models/<model>/: one ONNX file with the preprocessing inside, proved and registered."""
+"""Metrics -> models/<model>/: one ONNX graph including the preprocessing, verified and registered."""
 
 import json
 
@@ -14,22 +14,21 @@ from fivefold.tracking.reporter import open_run_logger
 
 
 def main(name: str) -> None:
-    """Export model `name`, and register it with the scores that evaluate gave it."""
-    saved = load_model(paths.model_dir(name))
-    set_num_threads(saved.metadata["params"]["training"]["threads"])
-    test = load_dataset(paths.prepared_dir(saved.metadata["params"]["dataset"])).test
-    with open_run_logger("export", name, saved.metadata["fingerprint"], wait=True) as report:
+    """Export model `name` and register it with the metrics of the evaluate stage."""
+    trained_model = load_model(paths.model_dir(name))
+    set_num_threads(trained_model.metadata["params"]["training"]["num_threads"])
+    test = load_dataset(paths.prepared_dir(trained_model.metadata["params"]["dataset"])).test
+    with open_run_logger("export", name, trained_model.metadata["fingerprint"], wait=True) as run_logger:
         with atomic_output(paths.model_dir(name), "export.json") as folder:
             path = folder / "model.onnx"
-            export_onnx(
-                saved, build_input_example(infer_signature(saved.network_config, saved.schema), test.x, 2), path
-            )
-            parity = check_parity(saved, test.x, path)
+            signature = infer_signature(trained_model.network_config, trained_model.schema)
+            export_onnx(trained_model, build_input_example(signature, test.x, 2), path)
+            parity = check_parity(trained_model, test.x, path)
             (folder / "parity.json").write_text(json.dumps(parity, indent=2) + "\n")
-        stage_logs.log_export(report, name)
+        stage_logs.log_export(run_logger, name)
     path = paths.model_dir(name) / "model.onnx"
     size, worst = path.stat().st_size / 1024, max(parity.values())
-    print(f"{name}: {path} {size:.0f} KiB, differs from PyTorch by at most {worst:.1e}")
+    print(f"{name}: {path} {size:.0f} KiB, maximum difference from PyTorch {worst:.1e}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Raw source -> data/prepared/<dataset>/: cleaned, encoded, divided; scaling fitted on training rows."""
+"""Raw source -> data/prepared/<dataset>/: cleaned, encoded and split rows; scaling fitted to training rows."""
 
 import json
 
@@ -15,18 +15,18 @@ from fivefold.stages.run import run
 def main(name: str) -> None:
     """Prepare dataset `name` of params.yaml."""
     params = load_params()
-    block = params.dataset(name)
-    dataset, findings = prepare(block, params.seed)
-    scaling = fit_scaling(dataset.train.x, dataset.schema, block)
+    config = params.dataset(name)
+    dataset, checks = prepare(config, params.seed)
+    scaling = fit_scaling(dataset.train.x, dataset.schema, config)
     with atomic_output(paths.prepared_dir(name)) as folder:
         save_dataset(dataset, folder)
         scaling.save(folder / "scaling.safetensors")
-        (folder / "dataset.json").write_text(block.model_dump_json(indent=2) + "\n")
-        (folder / "checks.json").write_text(json.dumps([f.model_dump() for f in findings], indent=2) + "\n")
-    rows = ", ".join(f"{len(records)} {part}" for part, records in dataset.splits().items())
+        (folder / "dataset.json").write_text(config.model_dump_json(indent=2) + "\n")
+        (folder / "checks.json").write_text(json.dumps([check.model_dump() for check in checks], indent=2) + "\n")
+    rows = ", ".join(f"{len(split)} {split_name}" for split_name, split in dataset.splits().items())
     print(f"{name}: {rows} rows of shape {dataset.schema.shape}")
-    for finding in merge_similar(findings):
-        print(f"  {finding.level:8} {finding.rule}: {finding.message}")
+    for check in merge_similar(checks):
+        print(f"  {check.level:8} {check.rule}: {check.message}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tests of several rooms build their cases from."""
+"""Test order, garbage collection and data helpers shared by the tests of several packages."""
 
 import gc
 from typing import Any
@@ -9,25 +9,24 @@ import torch
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-from fivefold.config.datasets import DatasetConfig as DatasetParams
-from fivefold.config.datasets import Images, Table
+from fivefold.config.datasets import DatasetConfig, Images, Table
 from fivefold.config.splits import RandomSplit
 from fivefold.data.dataset import Array, Dataset, Split
 from fivefold.data.prepare import read_raw_dataset
 from fivefold.data.schema import Column, Schema
 
-# the same cases each time, and few of them
+# few and reproducible cases
 settings.register_profile("quick", max_examples=30, derandomize=True, deadline=None, database=None)
 settings.load_profile("quick")
 
-# until all tests are collected: what is imported for them stays, and looking it through took half the time of it
+# until all tests are collected: collecting garbage during imports doubles their time
 gc.disable()
 
 torch.set_num_threads(1)
-"""Threads of neighbouring test processes would wait for each other's."""
+"""Parallel test processes would compete for cores."""
 
 DEFAULT_PROJECT = tuple(f"tests/end_to_end/test_{name}.py" for name in ("default_project", "readme", "what_reruns"))
-"""Those who need the finished default project: one process has them all, and makes it once."""
+"""Tests of the default project, which one process runs so that it is built once."""
 LONGEST = (
     *DEFAULT_PROJECT,
     "tests/end_to_end/test_add.py",
@@ -40,11 +39,11 @@ LONGEST = (
     "tests/training/",
     "tests/tracking/",
 )
-"""What takes minutes comes first, so that no process is left alone with it at the end."""
+"""Tests that take minutes run first, so that no process is left with them at the end."""
 
 
-class Turns(LoadFileScheduling):
-    """Each process takes a file in its turn, in the order of collection."""
+class CollectionOrderScheduling(LoadFileScheduling):
+    """Distribute files to processes in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
@@ -52,18 +51,18 @@ class Turns(LoadFileScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CollectionOrderScheduling | None:
     if config.getoption("dist") != "loadfile":
         return None
-    config.option.loadscopereorder = False  # would start with the files of most tests, which are the short ones
-    return Turns(config, log)
+    config.option.loadscopereorder = False  # would start with the files with most tests, which are fast
+    return CollectionOrderScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def turn(item: pytest.Item) -> int:
+    def priority(item: pytest.Item) -> int:
         return next((i for i, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
 
-    items.sort(key=turn)
+    items.sort(key=priority)
 
 
 def pytest_collection_finish() -> None:
@@ -72,42 +71,42 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.add_cleanup(gc.unfreeze)  # some packages name what is left of them at the end
+    config.add_cleanup(gc.unfreeze)  # some packages report leaked objects at exit
 
 
 def table_block(source: object = "data.csv", **changes: Any) -> Table:
-    """A `datasets` block of a table, its target in column `y`."""
-    drawn = RandomSplit(validation=0.2, test=0.2, by="random")
-    given = {"task": "classification", "target": "y", "split": drawn, "normalize": "standard", **changes}
-    return Table(kind="table", source=str(source), **given)
+    """Return a `datasets` block of a table with target column `y`."""
+    split = RandomSplit(validation=0.2, test=0.2, by="random")
+    options = {"task": "classification", "target": "y", "split": split, "normalize": "standard", **changes}
+    return Table(kind="table", source=str(source), **options)
 
 
 def images_block(source: object = "data.npz", **changes: Any) -> Images:
-    """A `datasets` block of images."""
-    drawn = RandomSplit(validation=0.2, test=0.2, by="random")
-    given = {"task": "classification", "split": drawn, "normalize": "minmax", **changes}
-    return Images(kind="images", source=str(source), **given)
+    """Return a `datasets` block of images."""
+    split = RandomSplit(validation=0.2, test=0.2, by="random")
+    options = {"task": "classification", "split": split, "normalize": "minmax", **changes}
+    return Images(kind="images", source=str(source), **options)
 
 
-def encoded(params: DatasetParams) -> Dataset:
-    """What a source holds, all of its rows training rows."""
+def encoded(params: DatasetConfig) -> Dataset:
+    """Return the dataset of a source, with all rows in the training split."""
     raw = read_raw_dataset(params)
-    nothing = np.arange(0)
-    return raw.encode({"train": np.arange(len(raw.keys.y)), "validation": nothing, "test": nothing})
+    empty = np.arange(0)
+    return raw.encode({"train": np.arange(len(raw.keys.y)), "validation": empty, "test": empty})
 
 
-def whole(params: DatasetParams) -> tuple[Schema, Split]:
-    """Schema and rows of what a source holds."""
+def whole(params: DatasetConfig) -> tuple[Schema, Split]:
+    """Return schema and rows of a source."""
     dataset = encoded(params)
     return dataset.schema, dataset.train
 
 
 def schema_of(shape: tuple[int, ...], n_classes: int = 0) -> Schema:
-    """A schema of records of `shape`: a table of columns a, b, c... or images; no classes are a regression."""
-    table = len(shape) == 1
-    features = tuple("abcdefghijklmnopqrstuvwxyz"[: shape[0]]) if table else ()
+    """Return the schema of a table with columns a, b, c, ... or of images; no classes: regression."""
+    is_table = len(shape) == 1
+    features = tuple("abcdefghijklmnopqrstuvwxyz"[: shape[0]]) if is_table else ()
     return Schema(
-        kind="table" if table else "images",
+        kind="table" if is_table else "images",
         task="classification" if n_classes else "regression",
         target="y",
         features=features,
@@ -119,7 +118,7 @@ def schema_of(shape: tuple[int, ...], n_classes: int = 0) -> Schema:
 
 
 def dataset_of(schema: Schema, *parts: tuple[Array, Array]) -> Dataset:
-    """A dataset of three (x, y), their rows counted through."""
+    """Return a dataset of three splits (x, y) with consecutive row numbers."""
     ends = np.cumsum([len(x) for x, _ in parts])
     return Dataset(
         schema, *(Split(x, y, np.arange(end - len(x), end)) for (x, y), end in zip(parts, ends, strict=True))

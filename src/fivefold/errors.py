@@ -1,62 +1,65 @@
-"""Every error that fivefold raises on purpose; each says the rule, the value and the remedy.
+"""Exceptions of fivefold. Each message states the rule, the value and the remedy.
 
 FivefoldError           exit code 1
-├── InputError          exit code 2: something a person wrote or brought
+├── InputError          exit code 2: invalid input of the user
 │   ├── ParamsError     params.yaml
-│   └── DataError       a source file, or what stands in it
-│       └── CheckError  checks of the data found errors, which params.yaml may make warnings
-├── ArtifactError       what an earlier stage wrote is missing or was altered
-├── TrainingError       training cannot go on
-├── ParityError         the exported graph does not compute what the network computes
-├── TrackingError       MLflow refused, or could not be reached
-├── StudyError          a study cannot go on
-└── BusyError           another process holds the work folder
+│   └── DataError       a source file or its contents
+│       └── CheckError  failed data checks, which params.yaml can downgrade to warnings
+├── ArtifactError       the output of an earlier stage is missing or was modified
+├── TrainingError       training cannot continue
+├── ParityError         the exported graph does not reproduce the network
+├── TrackingError       MLflow rejected a request or is unreachable
+├── StudyError          a study cannot continue
+└── BusyError           another process holds the lock of the work folder
 """
 
 from collections.abc import Iterable, Sequence
 
 MAX_MESSAGES = 10
-"""Errors of a check that a line tells at most."""
+"""Maximum number of check results in the message of a `CheckError`."""
 
 
 def one_line_message(error: BaseException) -> str:
-    """Return what an error of somebody else's says, as part of a one-line message."""
+    """Return the message of an exception of another library in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def format_value(value: object) -> str:
-    """Return a value as a message shows it: as Python writes it, a NumPy number as a number, a long one cut."""
+    """Return the repr of a value for a message, at most 80 characters; NumPy scalars are shown as Python numbers."""
     plain = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
     text = repr(plain)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class FivefoldError(Exception):
-    """The root: a stage prints it as one line and stops."""
+    """Base class of all exceptions of fivefold; stages and commands print it as one line."""
 
     exit_code = 1
 
 
 class InputError(FivefoldError):
-    """Something that a person wrote or brought breaks a rule."""
+    """Invalid input of the user."""
 
     exit_code = 2
 
 
 class ParamsError(InputError):
-    """A value in params.yaml breaks a rule; names the dotted key."""
+    """Invalid value in params.yaml; the message contains the dotted key."""
 
 
 class DataError(InputError):
-    """A source file, or a value in it, breaks a rule; names the file."""
+    """Invalid source file, or invalid value in it; the message contains the file."""
 
     def with_source(self, source: str) -> "DataError":
-        """Return the same error with the file that it is about, if its text does not name it."""
+        """Return the error with the source file prepended, unless the message already contains it."""
         return self if source in str(self) else DataError(f"{source}: {self}")
 
 
 class CheckError(DataError):
-    """What checks of the data found; `rules` are those that it breaks, which `checks` in params.yaml may grade."""
+    """Failed data checks.
+
+    messages: one per failed check. rules: the violated rules, whose level is set by `checks` in params.yaml.
+    """
 
     def __init__(self, messages: Sequence[str], rules: Iterable[str]) -> None:
         self.messages, self.rules = list(messages), tuple(dict.fromkeys(rules))
@@ -64,10 +67,10 @@ class CheckError(DataError):
             f" (and {len(messages) - MAX_MESSAGES} more)" if len(messages) > MAX_MESSAGES else ""
         )
         levels = ", ".join(f"{rule}: warning" for rule in self.rules)
-        super().__init__(f"{self.summary}; to go on all the same, set `checks: {{{levels}}}`")
+        super().__init__(f"{self.summary}; to continue anyway, set `checks: {{{levels}}}`")
 
     def with_source(self, source: str) -> "CheckError":
-        """Return the same error with the file that it is about, if its text does not name it."""
+        """Return the error with the source file prepended, unless the message already contains it."""
         return (
             self
             if source in self.summary
@@ -76,24 +79,24 @@ class CheckError(DataError):
 
 
 class ArtifactError(FivefoldError):
-    """What an earlier stage wrote is missing or was altered since."""
+    """The output of an earlier stage is missing or was modified."""
 
 
 class TrainingError(FivefoldError):
-    """Training cannot go on: a loss that is not finite, say."""
+    """Training cannot continue, e.g. because the loss is not finite."""
 
 
 class ParityError(FivefoldError):
-    """The exported graph does not compute what the network computes."""
+    """The exported graph does not reproduce the outputs of the network."""
 
 
 class TrackingError(FivefoldError):
-    """MLflow refused what it was told, or could not be reached."""
+    """MLflow rejected a request or is unreachable."""
 
 
 class StudyError(FivefoldError):
-    """A study cannot go on: its storage does not answer, or trial after trial fails."""
+    """A study cannot continue: its storage is unreachable, or trials fail repeatedly."""
 
 
 class BusyError(FivefoldError):
-    """Another process is running this stage in this folder."""
+    """Another process is running the same stage in the same folder."""

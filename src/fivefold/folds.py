@@ -1,8 +1,6 @@
-"""The rows of a study: divided once into k folds, each prepared as if its held-out rows had never been seen.
+"""Cross-validation folds of the training and validation rows, and hold-out splits of training rows.
 
-Test rows are in no fold.
-
-Set a part of training rows aside, by which the epoch is chosen, as the dataset sets its validation rows aside.
+Everything that is fitted to data is fitted to the training rows of a fold only. Test rows are in no fold.
 """
 
 import hashlib
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from . import paths
-from .config.datasets import DatasetConfig as DatasetParams
+from .config.datasets import DatasetConfig
 from .config.models import Model
 from .config.selection import EncoderSelection, SelectionConfig
 from .data.dataset import Dataset, RawDataset, SplitIndices, SplitKeys
@@ -34,35 +32,35 @@ EMPTY_INDICES: NDArray[np.int64] = np.array([], np.int64)
 
 @dataclass(frozen=True)
 class SplitDataset:
-    """A source that was read, and its rows divided as the pipeline divides them.
+    """A dataset read from its source, with the split of the pipeline.
 
-    block: of the dataset. seed: of the division.
+    dataset_params: block of the dataset. indices: rows of each split. seed: seed of the split.
     """
 
-    dataset_params: DatasetParams
+    dataset_params: DatasetConfig
     raw: RawDataset
     indices: SplitIndices
     seed: int
 
     @classmethod
-    def read(cls, dataset_params: DatasetParams, seed: int) -> "SplitDataset":
-        """Read a dataset.
+    def read(cls, dataset_params: DatasetConfig, seed: int) -> "SplitDataset":
+        """Read and split a dataset.
 
         Raises:
-            DataError: its source breaks a rule, or holds what `prepare` would stop at.
+            DataError: the source is invalid, or fails a check of the prepare stage.
         """
         try:
             raw = read_raw_dataset(dataset_params)
-            parts = split_rows(raw.keys, dataset_params.split, seed)
-            apply_levels([*raw.checks, *raw.encode(parts).checks], dataset_params.checks)
+            indices = split_rows(raw.keys, dataset_params.split, seed)
+            apply_levels([*raw.checks, *raw.encode(indices).checks], dataset_params.checks)
         except DataError as error:
             raise error.with_source(dataset_params.source) from None
-        return cls(dataset_params, raw, parts, seed)
+        return cls(dataset_params, raw, indices, seed)
 
     def fold_indices(self, k: int, seed: int) -> list[SplitIndices]:
-        """Return k divisions of the training and validation rows; the validation rows of each are held out.
+        """Return k splits of the training and validation rows; the validation rows of each split are held out.
 
-        k: 1 is the division of the pipeline itself.
+        k: number of folds; 1: the split of the pipeline.
 
         Raises:
             DataError: there are too few rows for k folds.
@@ -70,23 +68,23 @@ class SplitDataset:
         if k == 1:
             return [{**self.indices, "test": EMPTY_INDICES}]
         pairs = split_folds(self.raw.keys, self.indices, self.dataset_params.split.by, k, seed)
-        return [{"train": train, "validation": held, "test": EMPTY_INDICES} for train, held in pairs]
+        return [{"train": train, "validation": held_out, "test": EMPTY_INDICES} for train, held_out in pairs]
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the rows that a study sees: those of its first fold, as they are encoded."""
+        """Hash of the encoded training and validation rows."""
         dataset = self.raw.encode({**self.indices, "test": EMPTY_INDICES})
-        total = hashlib.sha256()
-        for records in (dataset.train, dataset.validation):
-            for array in (records.x, records.y, records.rows):
-                total.update(np.ascontiguousarray(array).tobytes())
-        return total.hexdigest()[:16]
+        digest = hashlib.sha256()
+        for split in (dataset.train, dataset.validation):
+            for array in (split.x, split.y, split.rows):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
 
 
 class Fold:
-    """Rows to learn and rows held out, with what is learnt from the former alone.
+    """Training and held-out rows, with preprocessing fitted to the training rows.
 
-    Fitted selections are kept: trials often share them.
+    Fitted selections are cached, since trials often share them.
     """
 
     def __init__(self, split_dataset: SplitDataset, indices: SplitIndices) -> None:
@@ -95,99 +93,101 @@ class Fold:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The rows, encoded by what training rows tell."""
+        """Rows, encoded with categories and statistics of the training rows."""
         return self.split_dataset.raw.encode(self.indices)
 
     @cached_property
     def scaling(self) -> Pipeline:
-        """The scaling that training rows tell."""
+        """Scaling fitted to the training rows."""
         return fit_scaling(self.dataset.train.x, self.dataset.schema, self.split_dataset.dataset_params)
 
     def prepare(self, model: Model, seed: int) -> tuple[Dataset, Pipeline]:
-        """Return the rows as `model` learns them, and the preprocessing fitted to its training rows.
+        """Return the dataset of `model` and the preprocessing fitted to the training rows.
 
         Raises:
-            DataError: `select` asks for what these rows have not.
-            ArtifactError: the autoencoder whose codes `select` takes was not trained.
+            DataError: `select` is incompatible with the data.
+            ArtifactError: the autoencoder used by `select` is not trained.
         """
         if model.select not in self.pipelines:
             x, y = self.scaling(self.dataset.train.x), self.dataset.train.y
             encoder = (
                 load_encoder(paths.model_dir(model.depends_on)) if isinstance(model.select, EncoderSelection) else ()
             )
-            found = fit_selection(x, y, self.dataset.schema, model.select, seed, self.scaling.feature_names, encoder)
+            selection = fit_selection(
+                x, y, self.dataset.schema, model.select, seed, self.scaling.feature_names, encoder
+            )
             self.pipelines[model.select] = self.scaling.with_steps(
-                *found.steps, feature_names=found.feature_names or None
+                *selection.steps, feature_names=selection.feature_names or None
             )
         return adapt_dataset(model, self.split_dataset.dataset_params, self.dataset, self.pipelines[model.select])
 
 
 def build_folds(split_dataset: SplitDataset, k: int, seed: int) -> list[Fold]:
     """Return k folds of the training and validation rows."""
-    return [Fold(split_dataset, parts) for parts in split_dataset.fold_indices(k, seed)]
+    return [Fold(split_dataset, indices) for indices in split_dataset.fold_indices(k, seed)]
 
 
 def find_leakage(model: Model, k: int) -> Iterator[str]:
-    """Yield why a model cannot be judged by rows held out, if it cannot."""
+    """Yield why the scores of a model on held-out rows would be biased, if they would."""
     if k > 1 and isinstance(model.select, EncoderSelection):
         yield (
-            f"select: the autoencoder {model.depends_on!r} has learnt rows that folds hold out; set folds to 1, or choose"
-            " another select"
+            f"select: the autoencoder {model.depends_on!r} was trained on rows that the folds hold out; set folds to"
+            " 1, or choose another select"
         )
-    start = model.training.pretrained
-    if k > 1 and start is not None:
+    if k > 1 and model.training.pretrained is not None:
         yield (
-            "training.pretrained: the model that it begins with may have learnt rows that folds hold out; set folds to 1,"
-            " or leave it out"
+            "training.pretrained: the pretrained model may have been trained on rows that the folds hold out; set"
+            " folds to 1, or remove it"
         )
 
 
 def check_leakage(model_name: str, model: Model, k: int) -> None:
-    """Refuse to hold rows out from a model that has learnt them already, by a `ParamsError`."""
+    """Raise a `ParamsError` if parts of a model were trained on rows that k folds hold out."""
     for problem in find_leakage(model, k):
         raise ParamsError(f"models.{model_name}.{problem}")
 
 
 def require_source_model(model_name: str, model: Model) -> None:
-    """Refuse to go on without the model that `uses` names, by an `ArtifactError`."""
-    if model.source_model and not (paths.model_dir(model.source_model) / MANIFEST).exists():
+    """Raise an `ArtifactError` if the dependency of a model is not trained."""
+    source = model.source_model
+    if source and not (paths.model_dir(source) / MANIFEST).exists():
         raise ArtifactError(
-            f"models.{model_name}.depends_on: {model.source_model} must be trained before, but {paths.model_dir(model.source_model)} holds no"
-            f" model; run `dvc repro train@{model.source_model}`"
+            f"models.{model_name}.depends_on: {source} must be trained before, but {paths.model_dir(source)} holds no"
+            f" model; run `dvc repro train@{source}`"
         )
 
 
 def validation_fraction(indices: SplitIndices) -> float:
-    """Return the share of validation rows in what a dataset leaves beside test rows."""
+    """Return the fraction of validation rows among training and validation rows."""
     return len(indices["validation"]) / (len(indices["validation"]) + len(indices["train"]))
 
 
 def hold_out(keys: SplitKeys, rows: Indices, split_by: str, fraction: float, seed: int) -> tuple[Indices, Indices]:
-    """Return the `rows` to learn and those set aside.
+    """Return `rows` split into training rows and held-out rows, which select the best epoch.
 
-    by: the dataset's `split.by`. time: the latest rows, of which rows of one instant stay together, behind as many
-    rows left out as share a target with them; group: whole groups; otherwise by class where there are classes, and
-    random without looking.
+    split_by: `split.by` of the dataset. time: the latest rows are held out; rows with equal time stay together, and
+    rows in between that share target steps with the held-out ones are dropped. group: complete groups. Otherwise
+    stratified by class if there are classes, except for random.
 
     Raises:
         DataError: there are too few rows or groups.
     """
     try:
         if split_by == "time":
-            train, aside = _hold_out_latest(keys, rows, _hold_out_size(fraction, len(rows)))
+            train, held_out = _hold_out_latest(keys, rows, _hold_out_size(fraction, len(rows)))
         elif split_by == "group" and keys.groups is not None:
-            train, aside = _hold_out_groups(keys.groups[rows], rows, fraction, seed)
+            train, held_out = _hold_out_groups(keys.groups[rows], rows, fraction, seed)
         else:
             size, labels = _hold_out_size(fraction, len(rows)), _stratify_labels(keys, rows, split_by)
             if labels is not None:
-                size = max(size, len(np.unique(labels)))  # a row of each class
-            train, aside = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
-            train, aside = np.sort(train), np.sort(aside)
-    except ValueError:  # of scikit-learn, whose words are of its own names
+                size = max(size, len(np.unique(labels)))  # at least one row per class
+            train, held_out = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
+            train, held_out = np.sort(train), np.sort(held_out)
+    except ValueError:  # the message of scikit-learn refers to its own arguments
         raise _too_few_rows_error(len(rows)) from None
-    if not len(train) or not len(aside):
+    if not len(train) or not len(held_out):
         raise _too_few_rows_error(len(rows))
-    return train, aside
+    return train, held_out
 
 
 def _hold_out_size(fraction: float, n: int) -> int:
@@ -195,7 +195,7 @@ def _hold_out_size(fraction: float, n: int) -> int:
 
 
 def _stratify_labels(keys: SplitKeys, rows: Indices, split_by: str) -> np.ndarray | None:
-    """Return the classes to draw by; None if there are none, or one is too rare."""
+    """Return the classes to stratify by; None if there are none, or one has a single row."""
     if not keys.classes or split_by == "random":
         return None
     _, counts = np.unique(keys.y[rows], return_counts=True)
@@ -218,6 +218,6 @@ def _hold_out_groups(groups: np.ndarray, rows: Indices, fraction: float, seed: i
 
 def _too_few_rows_error(n_rows: int) -> DataError:
     return DataError(
-        f"each fold must leave rows, or groups, to learn and others to choose the epoch by, but {n_rows} training rows do"
-        " not suffice; bring more rows, or choose another number of folds"
+        f"each fold must have rows or groups for training and for selecting the best epoch, but {n_rows} training rows"
+        " are too few; add rows, or choose another number of folds"
     )

@@ -1,4 +1,4 @@
-"""How every picture looks: one size, one style, no display, the same bytes for the same data."""
+"""Style of all plots. Figures need no display, and the same data gives the same bytes."""
 
 import textwrap
 from pathlib import Path
@@ -21,7 +21,7 @@ STYLE: dict[Any, Any] = {
 
 
 def make_figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
-    """Return a figure of `width` x `height` inches with one pair of axes, without pyplot and its start-up."""
+    """Return a figure of `width` x `height` inches and its axes, without importing pyplot, which is slow."""
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(fig)
@@ -29,11 +29,11 @@ def make_figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Axes]:
 
 
 def set_title(fig: Figure, text: str) -> None:
-    """Give a figure a title, broken into lines as its width asks."""
-    letters = max(20, int(fig.get_figwidth() * 13))
-    fig.suptitle("\n".join(textwrap.wrap(text, letters)), fontsize="medium", fontweight="bold")
+    """Set the title of a figure, wrapped to its width."""
+    max_chars = max(20, int(fig.get_figwidth() * 13))
+    fig.suptitle("\n".join(textwrap.wrap(text, max_chars)), fontsize="medium", fontweight="bold")
 
 
 def save_figure(fig: Figure, path: Path) -> None:
-    """Write a figure as PNG without the date and version that would change its digest."""
+    """Write a figure as PNG, without metadata that would change its hash."""
     fig.savefig(path, dpi=110, metadata={"Software": None})

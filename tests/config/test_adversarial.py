@@ -1,4 +1,4 @@
-"""What cannot be where two networks learn from each other."""
+"""Validation rules of GANs."""
 
 from typing import Any
 
@@ -8,172 +8,160 @@ from fivefold.config.loading import parse_params
 from fivefold.config.networks.gan import Gan
 from fivefold.errors import ParamsError
 
-from .example import Tree, example
-
-LETTERS = {
-    "kind": "text",
-    "source": "a.csv",
-    "task": "classification",
-    "target": "y",
-    "text": "t",
-    "length": 4,
-    "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
-}
-
-
-def tree(dataset: str = "pens", **changes: Any) -> Tree:
-    """The example with a gan on one of its datasets; keys with two underscores are dotted."""
-    found = example()
-    found["datasets"]["letters"] = LETTERS
-    found["models"]["maker"] = {
-        "dataset": dataset,
-        "depends_on": "none",
-        "select": {"method": "none"},
-        "network": {"family": "gan"},
-        "training": {"optimizer": {"name": "adam", "lr": 0.001}},
-    }
-    for key, value in changes.items():
-        node, (*above, last) = found["models"]["maker"], key.split("__")
-        for part in above:
-            node = node.setdefault(part, {})
-        node[last] = value
-    return found
-
-
-def said(dataset: str = "pens", **changes: Any) -> str:
-    with pytest.raises(ParamsError) as caught:
-        parse_params(tree(dataset, **changes))
-    return str(caught.value).removeprefix("params.yaml: models.maker.")
+from .helpers import gan_error, gan_tree
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"depends_on": "wide", "network__condition": "projection"},
-        {"network__design": "dcgan", "network__augment": {}, "network__output": "sigmoid"},
-        {"network__loss": {"name": "wasserstein_gp", "penalty": 1.0}, "network__norm": "spectral"},
-        {"dataset": "cells", "network__condition": "label"},
+        {"depends_on": "wide", "network__conditioning": "projection"},
+        {"network__architecture": "dcgan", "network__augment": {}, "network__output_activation": "sigmoid"},
+        {"network__loss": {"name": "wasserstein_gp", "lambda_gp": 1.0}, "network__norm": "spectral"},
+        {"dataset": "cells", "network__conditioning": "label"},
         {"dataset": "mixes"},
-        {"dataset": "cells", "network__condition": "label", "training__imbalance": "sampling", "network__pac": 2},
+        {
+            "dataset": "cells",
+            "network__conditioning": "label",
+            "training__class_balance": "weighted_sampler",
+            "network__pac": 2,
+        },
     ],
 )
-def test_what_goes_together_is_taken(changes: dict[str, Any]) -> None:
-    parse_params(tree(**changes))
+def test_compatible_options_are_accepted(changes: dict[str, Any]) -> None:
+    parse_params(gan_tree(**changes))
 
 
 @pytest.mark.parametrize(
-    ("dataset", "changes", "text"),
+    ("dataset", "changes", "message"),
     [
-        ("letters", {}, "network.family: gan makes images and rows of tables, but letters is of kind text; choose"),
+        (
+            "letters",
+            {},
+            "network.family: gan generates images and table rows, but letters is of kind text; choose another family",
+        ),
         (
             "mixes",
-            {"network__condition": "label"},
+            {"network__conditioning": "label"},
             "network.conditioning: label needs classes, but the task is regression",
         ),
         (
             "cells",
-            {"network__design": "dcgan"},
-            "network.architecture: dcgan makes images, but cells is of kind table; choose",
+            {"network__architecture": "dcgan"},
+            "network.architecture: dcgan generates images, but cells is of kind table; choose dense",
         ),
-        ("cells", {"network__augment": {}}, "network.augment: it alters images, but cells is of kind table; leave it"),
+        (
+            "cells",
+            {"network__augment": {}},
+            "network.augment: applies to images, but cells is of kind table; remove it",
+        ),
         (
             "mixes",
-            {"network__output": "sigmoid"},
-            "network.output_activation: sigmoid makes pixels, but a table has numbers of any size; choose linear",
+            {"network__output_activation": "sigmoid"},
+            "network.output_activation: sigmoid is for pixels, but table columns are unbounded; choose linear",
         ),
         (
             "pens",
-            {"select": {"method": "pca", "components": 2}},
-            "network.family: a gan makes whole records; set select",
+            {"select": {"method": "pca", "n_components": 2}},
+            "network.family: a gan generates complete samples; set select {method: none}",
         ),
         (
             "pens",
             {"network__loss": {"name": "hinge", "label_smoothing": 0.1}},
             "network.loss.label_smoothing is not a known key",
         ),
-        ("pens", {"network__loss": {"name": "minimax", "penalty": 1.0}}, "network.loss.lambda_gp is not a known key"),
+        ("pens", {"network__loss": {"name": "minimax", "lambda_gp": 1.0}}, "network.loss.lambda_gp is not a known key"),
         (
             "pens",
-            {"network__loss": {"name": "wasserstein_gp", "clip": 0.1}},
+            {"network__loss": {"name": "wasserstein_gp", "clip_value": 0.1}},
             "network.loss.clip_value is not a known key",
         ),
-        ("pens", {"network__augment": {"zoom": 0.1}}, "network.augment.zoom is not a known key, but holds 0.1; remove"),
+        (
+            "pens",
+            {"network__augment": {"zoom": 0.1}},
+            "network.augment.zoom is not a known key, but is set to 0.1; remove it; params.schema.json lists the keys",
+        ),
         (
             "pens",
             {"network__loss": {"name": "wasserstein_gp"}, "network__norm": "batch"},
-            "network.norm: the penalty is of each record alone, but batch norm mixes them; choose none or spectral",
+            "network.norm: the gradient penalty is per sample, but batch norm mixes samples; choose none or spectral",
         ),
         (
             "pens",
             {"network__loss": {"name": "wasserstein_clip"}, "network__norm": "spectral"},
-            "network.norm: spectral holds the critic as clipping does; choose none, or another loss",
+            "network.norm: spectral and wasserstein_clip both constrain the critic; choose none, or another loss",
         ),
         (
             "pens",
             {"training__loss": {"name": "mse"}},
-            "training.loss.name: a gan's loss is network.loss, so it must be",
+            "training.loss.name: the loss of a gan is network.loss, so this must be auto, but is mse; remove it",
         ),
         (
             "cells",
-            {"training__imbalance": "sampling"},
-            "training.class_balance: a gan can be shown classes alike, by sampling where condition asks for them, but it is"
-            " sampling and condition none; leave it out",
+            {"training__class_balance": "weighted_sampler"},
+            "training.class_balance: a gan supports weighted_sampler with conditioning only, but class_balance is"
+            " weighted_sampler and network.conditioning none; remove it",
         ),
         (
             "cells",
-            {"training__imbalance": "weights", "network__condition": "label"},
-            "training.class_balance: a gan can be shown classes alike, by sampling",
+            {"training__class_balance": "weighted_loss", "network__conditioning": "label"},
+            "training.class_balance: a gan supports weighted_sampler with conditioning only, but class_balance is"
+            " weighted_loss and network.conditioning label; remove it",
         ),
         (
             "cells",
             {"network__pac": 7},
-            "training.batch_size: it must be a multiple of pac times accumulate times devices, 7, but is",
+            "training.batch_size: must be a multiple of network.pac x accumulate_grad_batches x devices, 7, but is"
+            " 16; change it",
         ),
-        ("pens", {"training__compile": True}, "training.compile: is not of two networks that learn from each other;"),
+        ("pens", {"training__compile": True}, "training.compile: is not supported by a gan; remove it"),
         (
             "pens",
-            {"training__start": {"model": "wide"}},
-            "training.pretrained: is not of two networks that learn from each",
+            {"training__pretrained": {"model": "wide"}},
+            "training.pretrained: is not supported by a gan; remove it",
         ),
-        ("pens", {"training__augment": {"rotation": 9.0}}, "training.augment: a gan would make altered records; leave"),
+        (
+            "pens",
+            {"training__augment": {"rotation": 9.0}},
+            "training.augment: a gan would generate augmented samples; remove it, or use network.augment",
+        ),
         (
             "pens",
             {"training__schedule": {"name": "plateau"}},
-            "training.schedule.name: plateau follows a loss, but a gan",
+            "training.schedule.name: plateau monitors a single loss, but a gan has two; choose constant or cosine",
         ),
         (
             "pens",
-            {"network__numbers": "scaled"},
-            "network.numeric_transform: it is of tables, but pens is of kind images; leave",
+            {"network__numeric_transform": "none"},
+            "network.numeric_transform: applies to tables, but pens is of kind images; remove it",
         ),
         (
             "pens",
             {"training__patience": 3},
-            "training.patience: records are looked at every 5 epochs, so it must be as much or 0, but is 3; set it so,"
+            "training.patience: must be 0 or at least network.validate_every, 5, but is 3; raise it, or lower"
+            " network.validate_every",
+        ),
+        (
+            "pens",
+            {"network__validate_every": 50},
+            "training.patience: must be 0 or at least network.validate_every, 50, but is 10, the default; raise it,"
             " or lower network.validate_every",
         ),
         (
             "pens",
-            {"network__evaluate_every": 50},
-            "training.patience: records are looked at every 50 epochs, so it must be as much or 0, but is 10, the"
-            " default; set it so, or lower network.validate_every",
-        ),
-        (
-            "pens",
             {"training__precision": "bf16", "network__r1": 1.0},
-            "training.precision: slopes need 32 bits, but it is bf16; leave it out",
+            "training.precision: gradient penalties need precision 32, but it is bf16; remove it",
         ),
     ],
 )
-def test_what_does_not_go_together_is_refused_in_one_line(dataset: str, changes: dict[str, Any], text: str) -> None:
-    line = said(dataset, **changes)
-    assert "\n" not in line
-    assert line.removeprefix("network.").startswith(text.removeprefix("network."))
+def test_incompatible_options_are_rejected_in_one_line(dataset: str, changes: dict[str, Any], message: str) -> None:
+    error = gan_error(dataset, **changes)
+    assert "\n" not in error
+    assert error.startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("chosen", "norm"),
+    ("options", "norm"),
     [
         ({}, "none"),
         ({"architecture": "dcgan"}, "batch"),
@@ -185,25 +173,24 @@ def test_what_does_not_go_together_is_refused_in_one_line(dataset: str, changes:
         ({"architecture": "resnet", "loss": {"name": "wasserstein_gp"}, "norm": "spectral"}, "spectral"),
     ],
 )
-def test_the_critic_s_norm_is_that_of_its_source_if_nothing_else_is_asked_for(
-    chosen: dict[str, Any], norm: str
-) -> None:
-    assert Gan(family="gan", **chosen).discriminator_norm == norm
+def test_default_norm_of_the_discriminator_follows_the_paper(options: dict[str, Any], norm: str) -> None:
+    assert Gan(family="gan", **options).discriminator_norm == norm
 
 
-def test_without_a_target_there_is_no_class_to_ask_for_and_no_judge() -> None:
-    found = tree("mixes")
-    found["datasets"]["mixes"] |= {"task": "unsupervised"}
-    del found["datasets"]["mixes"]["target"], found["models"]["line"]
-    assert parse_params(found).models["maker"].dataset == "mixes"
-    found["models"]["maker"]["depends_on"] = "flat"
-    text = (
-        "models.maker.depends_on: a judge must be a classifier of mixes, but its task is unsupervised; set it to none"
+def test_unsupervised_dataset_supports_neither_conditioning_nor_a_reference_model() -> None:
+    tree = gan_tree("mixes")
+    tree["datasets"]["mixes"] |= {"task": "unsupervised"}
+    del tree["datasets"]["mixes"]["target"], tree["models"]["line"]
+    assert parse_params(tree).models["maker"].dataset == "mixes"
+    tree["models"]["maker"]["depends_on"] = "flat"
+    message = (
+        "models.maker.depends_on: a reference model needs classes, but the task of mixes is unsupervised;"
+        " set it to none"
     )
-    with pytest.raises(ParamsError, match=text):
-        parse_params(found)
-    found["models"]["maker"] |= {"depends_on": "none", "network": {"family": "gan", "condition": "label"}}
+    with pytest.raises(ParamsError, match=message):
+        parse_params(tree)
+    tree["models"]["maker"] |= {"depends_on": "none", "network": {"family": "gan", "conditioning": "label"}}
     with pytest.raises(
         ParamsError, match=r"conditioning: label needs classes, but the task is unsupervised; choose none"
     ):
-        parse_params(found)
+        parse_params(tree)

@@ -1,4 +1,4 @@
-"""What a model may use of another one."""
+"""Validation rules of `depends_on`."""
 
 from typing import Any
 
@@ -7,70 +7,101 @@ import pytest
 from fivefold.config.loading import parse_params
 from fivefold.errors import ParamsError
 
-from .example import Tree, example
+from .helpers import Tree, example
 
 NONE = {"method": "none"}
 ENCODED = {"method": "autoencoder"}
 MLP = {"family": "mlp"}
 GAN = {"family": "gan"}
-MADE = {"family": "autoencoder", "variant": {"name": "variational"}, "mode": {"name": "generation"}}
-SMALL = {"family": "autoencoder", "latent": 2}
+GENERATOR = {"family": "autoencoder", "variant": {"name": "variational"}, "mode": {"name": "generation"}}
+SMALL = {"family": "autoencoder", "latent_dim": 2}
 
 
-def tree(uses: str = "none", select: Any = NONE, network: Any = MLP, dataset: str = "pens", name: str = "user") -> Tree:
-    """The example with an autoencoder `small` of pens, and a model that uses another one."""
-    found = example()
+def dependent_tree(
+    depends_on: str = "none", select: Any = NONE, network: Any = MLP, dataset: str = "pens", name: str = "user"
+) -> Tree:
+    """Return the example with an autoencoder `small` on pens, and a model that depends on another one."""
+    tree = example()
     rest = {"dataset": dataset, "training": {}}
-    found["models"]["small"] = {**rest, "dataset": "pens", "depends_on": "none", "select": NONE, "network": SMALL}
-    found["models"][name] = {**rest, "depends_on": uses, "select": select, "network": network}
-    return found
+    tree["models"]["small"] = {**rest, "dataset": "pens", "depends_on": "none", "select": NONE, "network": SMALL}
+    tree["models"][name] = {**rest, "depends_on": depends_on, "select": select, "network": network}
+    return tree
 
 
 @pytest.mark.parametrize(
-    "made",
-    [tree(), tree("small", ENCODED), tree("wide", network=GAN), tree(network=GAN), tree("wide", network=MADE)],
-    ids=lambda made: str(made)[-60:],
-)
-def test_an_encoder_or_a_judge_or_nothing_is_used(made: Tree) -> None:
-    assert (parse_params(made).models["user"].source_model is None) == (made["models"]["user"]["depends_on"] == "none")
-
-
-@pytest.mark.parametrize(
-    ("made", "text"),
+    "tree",
     [
-        (tree("none", ENCODED), "select.method autoencoder takes a model's encoder, but it names none; name an"),
-        (tree("nobody", ENCODED), "must name a model, or none, but is 'nobody'; params.yaml has flat, line, wide,"),
-        (tree("wide", ENCODED), "must name an autoencoder, but wide is of family cnn; name another"),
-        (tree("small", ENCODED, dataset="mixes"), "must name an autoencoder of mixes, but small is of pens; name"),
+        dependent_tree(),
+        dependent_tree("small", ENCODED),
+        dependent_tree("wide", network=GAN),
+        dependent_tree(network=GAN),
+        dependent_tree("wide", network=GENERATOR),
+    ],
+    ids=lambda tree: str(tree)[-60:],
+)
+def test_encoder_reference_model_or_no_dependency_is_accepted(tree: Tree) -> None:
+    assert (parse_params(tree).models["user"].source_model is None) == (tree["models"]["user"]["depends_on"] == "none")
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
         (
-            tree("small"),
-            "an encoder is used by select {method: autoencoder}, and a judge by what makes records: a gan,",
+            dependent_tree("none", ENCODED),
+            "select {method: autoencoder} needs the encoder of a model, but this is none; name an autoencoder",
         ),
-        (tree("user", ENCODED), "a model must not wait for itself, but user uses user; set one to none"),
-        (tree("wide", network=SMALL), "an encoder is used by select {method: autoencoder}, and a judge by what makes"),
-        (tree("flat", network=GAN), "a judge must be of pens, but flat is of cells; name another"),
-        (tree("small", network=GAN), "a judge must be a classifier, but small is of family autoencoder; name another"),
-        (tree("line", network=GAN, dataset="mixes"), "a judge must be a classifier, but line tells values; name"),
-        (tree(name="none"), "none is what `uses` says for no model, so no model can have that name; rename it"),
+        (
+            dependent_tree("nobody", ENCODED),
+            "must name a model, or none, but is 'nobody'; params.yaml has flat, line, wide,",
+        ),
+        (dependent_tree("wide", ENCODED), "must be an autoencoder, but wide is of family cnn; choose another"),
+        (
+            dependent_tree("small", ENCODED, dataset="mixes"),
+            "must be an autoencoder trained on mixes, but small is trained on pens; choose another",
+        ),
+        (
+            dependent_tree("small"),
+            "is for models with select {method: autoencoder}, which use its encoder, and for generators, which use it"
+            " as reference classifier, but user is neither; set it to none",
+        ),
+        (dependent_tree("user", ENCODED), "a model must not depend on itself, but user -> user; set one to none"),
+        (
+            dependent_tree("wide", network=SMALL),
+            "is for models with select {method: autoencoder}, which use its encoder, and for generators, which use it"
+            " as reference classifier, but user is neither; set it to none",
+        ),
+        (
+            dependent_tree("flat", network=GAN),
+            "the reference model must be trained on pens, but flat is trained on cells; choose another",
+        ),
+        (
+            dependent_tree("small", network=GAN),
+            "the reference model must be a classifier, but small is of family autoencoder; choose another",
+        ),
+        (
+            dependent_tree("line", network=GAN, dataset="mixes"),
+            "the reference model must be a classifier, but line is a regressor; choose another, or none",
+        ),
+        (dependent_tree(name="none"), "'none' means no dependency, so no model can have this name; rename the model"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_used_is_refused(made: Tree, text: str) -> None:
-    with pytest.raises(ParamsError) as caught:
-        parse_params(made)
-    name = "none" if "none" in made["models"] else "user"
-    assert str(caught.value).startswith(f"params.yaml: models.{name}.depends_on: {text}")
+def test_unsuitable_dependency_is_rejected(tree: Tree, message: str) -> None:
+    with pytest.raises(ParamsError) as error:
+        parse_params(tree)
+    name = "none" if "none" in tree["models"] else "user"
+    assert str(error.value).startswith(f"params.yaml: models.{name}.depends_on: {message}")
 
 
-def test_models_that_wait_for_each_other_are_told_in_order() -> None:
-    made = tree("second", ENCODED)
-    made["models"]["second"] = {**made["models"]["user"], "depends_on": "user"}
-    with pytest.raises(ParamsError, match="must not wait for itself, but user uses second uses user; set one to none"):
-        parse_params(made)
+def test_cyclic_dependency_is_listed_in_order() -> None:
+    tree = dependent_tree("second", ENCODED)
+    tree["models"]["second"] = {**tree["models"]["user"], "depends_on": "user"}
+    with pytest.raises(ParamsError, match="must not depend on itself, but user -> second -> user; set one to none"):
+        parse_params(tree)
 
 
-def test_a_model_that_does_not_say_what_it_uses_is_refused_since_dvc_asks_for_it() -> None:
-    made = tree()
-    del made["models"]["user"]["depends_on"]
-    with pytest.raises(ParamsError, match=r"models\.user\.uses is required, but is missing; add it"):
-        parse_params(made)
+def test_depends_on_is_required() -> None:
+    tree = dependent_tree()
+    del tree["models"]["user"]["depends_on"]
+    with pytest.raises(ParamsError, match=r"models\.user\.depends_on is required, but is missing; add it"):
+        parse_params(tree)

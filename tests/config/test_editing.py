@@ -1,4 +1,4 @@
-"""Values change in params.yaml, and nothing else does: comments, order, spelling, ends of lines."""
+"""Editing values in params.yaml preserves comments, order, formatting and line endings."""
 
 import copy
 import difflib
@@ -50,19 +50,19 @@ def tree(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
-def changed(key: str, value: Any = None, *, cut: bool = False, text: str = TEXT) -> list[str]:
-    """Lines that go and come when a value of `models.mlp` becomes another."""
-    wanted = tree(text)
+def changed(key: str, value: Any = None, *, delete: bool = False, text: str = TEXT) -> list[str]:
+    """Return the removed and added lines when a value of `models.mlp` changes."""
+    new_tree = tree(text)
     *blocks, last = key.split(".")
-    node = wanted["models"]["mlp"]
+    node = new_tree["models"]["mlp"]
     for name in blocks:
         node = node[name]
-    if cut:
+    if delete:
         del node[last]
     else:
         node[last] = value
-    after = update_yaml(text, wanted)
-    assert values_equal(tree(after), wanted)
+    after = update_yaml(text, new_tree)
+    assert values_equal(tree(after), new_tree)
     lines = difflib.ndiff(text.splitlines(), after.splitlines())
     return [line for line in lines if line[0] in "+-"]
 
@@ -94,7 +94,7 @@ UNITS = "-     hidden:   # units"
         ("last", 2, ["-     last: 1   # the end", "+     last: 2   # the end"]),
     ],
 )  # fmt: skip
-def test_a_value_changes_in_its_line_and_its_comment_stays(key: str, value: Any, lines: list[str]) -> None:
+def test_value_changes_in_its_line_and_its_comment_is_preserved(key: str, value: Any, lines: list[str]) -> None:
     assert sorted(changed(key, value)) == sorted(lines)
 
 
@@ -114,26 +114,26 @@ def test_a_value_changes_in_its_line_and_its_comment_stays(key: str, value: Any,
         ("last", ["-     last: 1   # the end"]),
     ],
 )
-def test_a_key_goes_with_the_comment_behind_it(key: str, lines: list[str]) -> None:
-    assert sorted(changed(key, cut=True)) == sorted(lines)
+def test_deleting_a_key_deletes_its_trailing_comment(key: str, lines: list[str]) -> None:
+    assert sorted(changed(key, delete=True)) == sorted(lines)
 
 
-def test_a_text_that_looks_like_a_comment_is_not_moved() -> None:
+def test_string_that_looks_like_a_comment_is_not_moved() -> None:
     assert update_yaml("a: {x: 1, b: 'c   # d'}\n", {"a": {"x": 100, "b": "c   # d"}}) == "a: {x: 100, b: 'c   # d'}\n"
 
 
-def test_ends_of_lines_and_of_the_file_stay() -> None:
+def test_line_endings_and_end_of_file_are_preserved() -> None:
     text = "\ufeff" + TEXT.replace("\n", "\r\n").rstrip()
-    wanted = tree(TEXT)
-    wanted["models"]["mlp"]["lines"]["d"] = 4
-    wanted["new"] = 1
-    after = update_yaml(text, wanted)
+    new_tree = tree(TEXT)
+    new_tree["models"]["mlp"]["lines"]["d"] = 4
+    new_tree["new"] = 1
+    after = update_yaml(text, new_tree)
     assert after.startswith("\ufeff")
     assert after.endswith("other: 'text'\r\nnew: 1")
     assert after.count("\n") == after.count("\r\n") == text.count("\n") + 2
 
 
-def test_a_file_that_is_json_stays_json() -> None:
+def test_json_file_remains_json() -> None:
     assert update_yaml('{"a": {"b":1, "c": [1,2]}}', {"a": {"b": 2, "c": [1, 3]}}) == '{"a": {"b":2, "c": [1,3]}}'
 
 
@@ -153,33 +153,33 @@ models:
     ("model", "key", "line"),
     [("one", "k", "  one: {lr: *rate, k: 5}"), ("one", "lr", "  one: {lr: 5, k: 2}"), ("two", "lr", "    lr: 5")],
 )
-def test_anchors_are_kept(model: str, key: str, line: str) -> None:
-    wanted = tree(ANCHORS)
-    wanted["models"][model][key] = 5
-    assert line in update_yaml(ANCHORS, wanted).splitlines()
+def test_anchors_are_preserved(model: str, key: str, line: str) -> None:
+    new_tree = tree(ANCHORS)
+    new_tree["models"][model][key] = 5
+    assert line in update_yaml(ANCHORS, new_tree).splitlines()
 
 
 @pytest.mark.parametrize(
-    ("keys", "what"),
+    ("keys", "obstacle"),
     [(("base", "lr"), "&rate"), (("base", "k"), "a merge key"), (("models", "three", "lr"), "&rate"),
      (("models", "three", "k"), "an anchor"), (("models", "four", "lr"), "!!float")],
 )  # fmt: skip
-def test_what_others_repeat_is_not_changed(keys: tuple[str, ...], what: str) -> None:
-    wanted = node = copy.deepcopy(tree(ANCHORS))
+def test_value_used_by_an_alias_is_not_changed(keys: tuple[str, ...], obstacle: str) -> None:
+    new_tree = node = copy.deepcopy(tree(ANCHORS))
     for key in keys[:-1]:
         node[key] = node = copy.copy(node[key])
     node[keys[-1]] = 5
     with pytest.raises(
-        ParamsError, match=rf"params\.yaml must say .* but .*{what}.* is in the way .*; write that value"
+        ParamsError, match=rf"params\.yaml must spell out .* but .*{obstacle}.* prevents a change; replace it"
     ):
-        update_yaml(ANCHORS, wanted)
+        update_yaml(ANCHORS, new_tree)
 
 
-def test_a_key_that_comes_by_a_merge_cannot_go() -> None:
-    wanted = tree(ANCHORS)
-    del wanted["models"]["two"]["lr"]
-    with pytest.raises(ParamsError, match="a merge key is in the way"):
-        update_yaml(ANCHORS, wanted)
+def test_merged_key_cannot_be_deleted() -> None:
+    new_tree = tree(ANCHORS)
+    del new_tree["models"]["two"]["lr"]
+    with pytest.raises(ParamsError, match="a merge key prevents a change"):
+        update_yaml(ANCHORS, new_tree)
 
 
 NAMES = st.sampled_from(["lr", "name", "hidden", "x y", "on", "32", "k", "dropout"])
@@ -194,7 +194,7 @@ BLOCKS = st.dictionaries(NAMES, TREES, min_size=1, max_size=5)
 
 
 class Writer:
-    """Writes a tree as YAML in a way that is drawn: braces or lines, comments and gaps anywhere."""
+    """Writes a tree as YAML in a random style: flow or block collections, comments and spaces anywhere."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw, self.comments = draw, 0
@@ -205,69 +205,69 @@ class Writer:
         self.comments += 1
         return f"  # c{self.comments}"
 
-    def braces(self, value: Any, indent: str) -> str:
+    def flow(self, value: Any, indent: str) -> str:
         if not isinstance(value, dict | list) or not value:
             return format_flow(value)
-        apart = self.draw(st.booleans())
-        lead = f"{self.comment()}\n{indent}  " if apart else self.draw(st.sampled_from(["", " "]))
+        is_multiline = self.draw(st.booleans())
+        lead = f"{self.comment()}\n{indent}  " if is_multiline else self.draw(st.sampled_from(["", " "]))
         text = ("{" if isinstance(value, dict) else "[") + lead
-        pairs = list(value.items()) if isinstance(value, dict) else [(None, each) for each in value]
-        for place, (key, inner) in enumerate(pairs):
-            text += ("" if key is None else f"{format_flow(key)}: ") + self.braces(inner, indent + "  ")
-            if place < len(pairs) - 1:
+        pairs = list(value.items()) if isinstance(value, dict) else [(None, item) for item in value]
+        for i, (key, inner) in enumerate(pairs):
+            text += ("" if key is None else f"{format_flow(key)}: ") + self.flow(inner, indent + "  ")
+            if i < len(pairs) - 1:
                 text += "," + (f"{self.comment()}\n{indent}  " if self.draw(st.booleans()) else " ")
         text += self.draw(st.sampled_from(["", ",", " "]))
-        text += f"{self.comment()}\n{indent}  " if apart else ""
+        text += f"{self.comment()}\n{indent}  " if is_multiline else ""
         return text + ("}" if isinstance(value, dict) else "]")
 
-    def lines(self, value: Any, indent: str) -> str:
+    def block(self, value: Any, indent: str) -> str:
         text = ""
-        for key, inner in value.items() if isinstance(value, dict) else [(None, each) for each in value]:
+        for key, inner in value.items() if isinstance(value, dict) else [(None, item) for item in value]:
             head = indent + ("-" if key is None else f"{format_flow(key)}:")
             above = self.comment()
             text += f"{indent}{above.strip()}\n" if above else self.draw(st.sampled_from(["", "\n"]))
             if isinstance(inner, dict | list) and inner and self.draw(st.booleans()):
-                text += f"{head}{self.comment()}\n{self.lines(inner, indent + '  ')}"
+                text += f"{head}{self.comment()}\n{self.block(inner, indent + '  ')}"
             elif inner is None and self.draw(st.booleans()):
                 text += f"{head}{self.comment()}\n"
             else:
-                text += f"{head} {self.braces(inner, indent)}{self.comment()}\n"
+                text += f"{head} {self.flow(inner, indent)}{self.comment()}\n"
         return text
 
 
 @st.composite
-def texts(draw: st.DrawFn) -> tuple[dict[str, Any], str, int]:
-    """A tree, a way to write it, and how many comments that has."""
+def yaml_texts(draw: st.DrawFn) -> tuple[dict[str, Any], str, int]:
+    """Draw a tree, its text and the number of comments in the text."""
     block, writer = draw(BLOCKS), Writer(draw)
-    return block, writer.lines(block, ""), writer.comments
+    return block, writer.block(block, ""), writer.comments
 
 
-@given(texts(), BLOCKS)
-def test_any_text_becomes_any_other_tree(written: tuple[dict[str, Any], str, int], wanted: dict[str, Any]) -> None:
-    block, text, _ = written
+@given(yaml_texts(), BLOCKS)
+def test_any_text_can_be_updated_to_any_tree(drawn: tuple[dict[str, Any], str, int], new_tree: dict[str, Any]) -> None:
+    block, text, _ = drawn
     assert values_equal(tree(text), block)
-    assert values_equal(tree(update_yaml(text, wanted)), wanted)
+    assert values_equal(tree(update_yaml(text, new_tree)), new_tree)
 
 
-@given(texts(), st.data())
-def test_one_value_changes_and_every_comment_stays(
-    written: tuple[dict[str, Any], str, int], data: st.DataObject
+@given(yaml_texts(), st.data())
+def test_changing_one_value_preserves_every_comment(
+    drawn: tuple[dict[str, Any], str, int], data: st.DataObject
 ) -> None:
-    block, text, comments = written
-    wanted = node = copy.deepcopy(block)
+    block, text, comments = drawn
+    new_tree = node = copy.deepcopy(block)
     while True:
         key = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
         if not isinstance(node[key], dict | list) or not node[key]:
             break
         node = node[key]
     node[key] = data.draw(SCALARS)
-    after = update_yaml(text, wanted)
-    assert values_equal(tree(after), wanted)
+    after = update_yaml(text, new_tree)
+    assert values_equal(tree(after), new_tree)
     assert all(f"# c{number}" in after for number in range(1, comments + 1))
     assert sum(line not in after.splitlines() for line in text.splitlines()) <= 1
 
 
-@given(texts())
-def test_the_same_tree_is_the_same_text(written: tuple[dict[str, Any], str, int]) -> None:
-    block, text, _ = written
+@given(yaml_texts())
+def test_same_tree_gives_the_same_text(drawn: tuple[dict[str, Any], str, int]) -> None:
+    block, text, _ = drawn
     assert update_yaml(text, block) == text

@@ -1,4 +1,4 @@
-"""Every kind of bad params.yaml gives one line: dotted key, value, rule, remedy."""
+"""An invalid params.yaml is reported in one line: dotted key, rule, value, remedy."""
 
 import math
 import re
@@ -10,7 +10,7 @@ import pytest
 from fivefold.config.loading import load_params, parse_params
 from fivefold.errors import ParamsError
 
-from .example import ABSENT, changed, example, renamed
+from .helpers import ABSENT, changed, example, renamed
 
 GROUPS = {"validation": 0.2, "test": 0.2, "by": "group", "column": "site"}
 SHARES = {"validation": 0.5, "test": 0.5, "by": "random"}
@@ -31,7 +31,7 @@ CELLS = {
     "target": "yes",
     "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
 }
-ALONE = {
+UNSUPERVISED = {
     "kind": "table",
     "source": "a.csv",
     "task": "unsupervised",
@@ -42,22 +42,34 @@ TEXT = {
     "kind": "text",
     "source": "a.csv",
     "task": "classification",
-    "length": 4,
+    "max_length": 4,
     "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
 }
 
-BAD = [
-    # key, value, what the line says after `params.yaml: `
-    ("seeds", 3, "seeds is not a known key, but holds 3; did you mean 'seed'?"),
-    ("training.max_epoch", 3, "training.max_epoch is not a known key, but holds 3; did you mean 'max_epochs'?"),
-    ("training.zzz", 3, "training.zzz is not a known key, but holds 3; remove it; params.schema.json lists the keys"),
+INVALID_VALUES = [
+    # key, value, start of the message after `params.yaml: `
+    ("seeds", 3, "seeds is not a known key, but is set to 3; did you mean 'seed'?"),
+    ("training.max_epoch", 3, "training.max_epoch is not a known key, but is set to 3; did you mean 'max_epochs'?"),
+    (
+        "training.zzz",
+        3,
+        "training.zzz is not a known key, but is set to 3; remove it; params.schema.json lists the keys",
+    ),
     (
         "models.flat.select",
         {"method": "autoencoder", "model": "wide"},
-        "models.flat.select.model is not a known key, but holds 'wide'; write `uses: wide` beside `select`",
+        "models.flat.select.model is not a known key, but is set to 'wide'; set `depends_on: wide` next to `select`",
     ),
-    ("models.flat.network.hiden", [3], "models.flat.network.hiden is not a known key, but holds [3]; did you mean"),
-    ("models.flat.training.batchsize", 3, "models.flat.training.batchsize is not a known key, but holds 3; did you"),
+    (
+        "models.flat.network.hiden",
+        [3],
+        "models.flat.network.hiden is not a known key, but is set to [3]; did you mean 'hidden'?",
+    ),
+    (
+        "models.flat.training.batchsize",
+        3,
+        "models.flat.training.batchsize is not a known key, but is set to 3; did you mean 'batch_size'?",
+    ),
     ("training.max_epochs", "fifty", "training.max_epochs must be a valid integer, but is 'fifty'; change it"),
     ("training.max_epochs", "50", "training.max_epochs must be a valid integer, but is '50'; change it"),
     ("training.max_epochs", 50.0, "training.max_epochs must be a valid integer, but is 50.0; change it"),
@@ -72,16 +84,16 @@ BAD = [
     ("training.optimizer.lr", math.inf, "training.optimizer.lr must be a finite number, but is inf; change it"),
     ("training.checkpoint_seconds", -math.inf, "training.checkpoint_seconds must be a finite number, but is -inf;"),
     ("training.optimizer.lr", 0.0, "training.optimizer.lr must be greater than 0, but is 0.0; change it"),
-    ("training.pretrained", {"freeze": 2}, "training.pretrained.model is required, but is missing; add it"),
+    ("training.pretrained", {"freeze_epochs": 2}, "training.pretrained.model is required, but is missing; add it"),
     ("training.pretrained", {"model": "../x"}, "training.pretrained.model must match pattern"),
     (
         "training.pretrained",
-        {"model": "m", "frezze": 2},
-        "training.pretrained.frezze is not a known key, but holds 2; did you mean",
+        {"model": "m", "freeze_epoch": 2},
+        "training.pretrained.freeze_epoch is not a known key, but is set to 2; did you mean 'freeze_epochs'?",
     ),
     (
         "training.pretrained",
-        {"model": "m", "decay": 0.0},
+        {"model": "m", "layer_lr_decay": 0.0},
         "training.pretrained.layer_lr_decay must be greater than 0, but is 0.0; change it",
     ),
     ("training.pretrained", {"model": "m", "alias": "a b"}, "training.pretrained.alias must match pattern"),
@@ -92,8 +104,16 @@ BAD = [
     ("datasets.cells.split.test", 0.0, "datasets.cells.split.test must be greater than 0, but is 0.0; change it"),
     ("datasets.cells.split.test", 0, "datasets.cells.split.test must be greater than 0, but is 0; change it"),
     ("datasets.cells.split.test", -3, "datasets.cells.split.test must be greater than 0, but is -3; change it"),
-    ("datasets.cells.split.test", 1.0, "datasets.cells.split.test must be a share below 1, or a whole number, but is"),
-    ("datasets.cells.split.test", 2.5, "datasets.cells.split.test must be a share below 1, or a whole number, but is"),
+    (
+        "datasets.cells.split.test",
+        1.0,
+        "datasets.cells.split.test must be a fraction below 1 or an integer, but is 1.0; change it",
+    ),
+    (
+        "datasets.cells.split.test",
+        2.5,
+        "datasets.cells.split.test must be a fraction below 1 or an integer, but is 2.5; change it",
+    ),
     ("datasets.cells.split.test", True, "datasets.cells.split.test must be a valid number, but is True; change it"),
     ("datasets.cells.split.test", "all", "datasets.cells.split.test must be a valid number, but is 'all'; change it"),
     ("seed", ABSENT, "seed is required, but is missing; add it"),
@@ -117,9 +137,9 @@ BAD = [
     ),
     (
         "models.flat.training",
-        {"max_epochs": 3, "schedule": {"name": "cosine", "warmup": 3}},
-        "models.flat.training.schedule.warmup_epochs: a warmup must end before the training, but takes 3 epochs where"
-        " max_epochs is 3; shorten it, or raise max_epochs",
+        {"max_epochs": 3, "schedule": {"name": "cosine", "warmup_epochs": 3}},
+        "models.flat.training.schedule.warmup_epochs: must be less than max_epochs, 3, but is 3; lower it, or"
+        " raise max_epochs",
     ),
     ("training.precision", 32, "training.precision must be '32', 'bf16' or '16', but is 32; change it"),
     (
@@ -130,12 +150,14 @@ BAD = [
     (
         "models.wide.network.architecture",
         "alexnet",
-        "models.wide.network.architecture must be one of 'tutorial', 'stack', 'vgg', 'resnet', 'fcn', 'resnet1d', 'tcn', but",
+        "models.wide.network.architecture must be one of 'tutorial', 'plain', 'vgg', 'resnet', 'fcn', 'resnet1d',"
+        " 'tcn', but",
     ),
     (
         "models.wide.network.architecture",
         "tutorial",
-        "models.wide.network.channels is not a known key, but holds [4, 8]; ",
+        "models.wide.network.channels is not a known key, but is set to [4, 8]; remove it; params.schema.json"
+        " lists the keys",
     ),
     ("models.wide.network.channels", [4, 0], "models.wide.network.channels.1 must be greater than 0, but is 0; change"),
     (
@@ -146,15 +168,20 @@ BAD = [
     (
         "models.wide.network",
         {"family": "cnn", "architecture": "fcn"},
-        "models.wide.network.architecture: fcn needs whole sequences, series or texts, but pens is of kind images and"
-        " select.method is none; choose family mlp, or tutorial | stack | vgg | resnet with select {method: none}",
+        "models.wide.network.architecture: fcn needs complete sequences, series or texts, but pens is of kind"
+        " images and select.method is none; choose family mlp, or tutorial | plain | vgg | resnet with select"
+        " {method: none}",
     ),
     (
         "models.wide.network",
         {"family": "cnn", "architecture": "vgg", "channels": [8, 8]},
-        "models.wide.network.convolutions: must be one number for each of channels, 2, but holds 4; make them equally",
+        "models.wide.network.convolutions: must be as long as channels, 2, but has length 4; make them equally long",
     ),
-    ("models.flat.network.residual", True, "models.flat.network.residual: begins with the second hidden layer, but"),
+    (
+        "models.flat.network.residual",
+        True,
+        "models.flat.network.residual: needs at least two hidden layers, but hidden has 1; add layers or remove it",
+    ),
     ("models.wide.network.kernel_size", 4, "models.wide.network.kernel_size must be 1, 3, 5 or 7, but is 4; change it"),
     ("datasets.pens.normalize", "l2", "datasets.pens.normalize must be 'standard', 'minmax' or 'none', but is 'l2';"),
     (
@@ -162,21 +189,28 @@ BAD = [
         "site",
         "datasets.cells.split.by must be one of 'stratified', 'random', 'group', 'time',",
     ),
-    ("datasets.cells.split.column", "a", "datasets.cells.split.column is not a known key, but holds 'a'; remove it"),
+    (
+        "datasets.cells.split.column",
+        "a",
+        "datasets.cells.split.column is not a known key, but is set to 'a'; remove it; params.schema.json lists"
+        " the keys",
+    ),
     (
         "datasets.cells",
         {**TEXT, "target": "y", "normalize": "minmax"},
-        "datasets.cells.normalize is not a known key, but holds 'minmax'; remove it; params.schema.json lists the keys",
+        "datasets.cells.normalize is not a known key, but is set to 'minmax'; remove it; params.schema.json lists"
+        " the keys",
     ),
     (
         "datasets.cells.split.tets",
         0.1,
-        "datasets.cells.split.tets is not a known key, but holds 0.1; did you mean 'test'",
+        "datasets.cells.split.tets is not a known key, but is set to 0.1; did you mean 'test'?",
     ),
     (
         "datasets.cells.missing",
-        {"constant": 5.0},
-        "datasets.cells.missing.fill_value must be left out, or `numeric` be constant and not median, but is 5.0",
+        {"fill_value": 5.0},
+        "datasets.cells.missing.fill_value must be omitted unless `numeric` is constant (it is median), but is"
+        " 5.0; change it",
     ),
     (
         "datasets.cells.split",
@@ -190,18 +224,21 @@ BAD = [
     ),
     (
         "datasets.cells.columns",
-        {"a": {"type": "numeric", "order": ["x", "y"]}},
-        "datasets.cells.columns.a.order must be left out, or `type` be ordinal and not numeric, but is ['x', 'y']; ch",
+        {"a": {"type": "numeric", "categories": ["x", "y"]}},
+        "datasets.cells.columns.a.categories must be omitted unless `type` is ordinal (it is numeric), but is"
+        " ['x', 'y']; change it",
     ),
     (
         "datasets.cells.columns",
-        {"yes": {"order": ["x", "y"]}},
-        "datasets.cells.columns must say no `order` of the target 'yes', since `task` says what it is, but is {'yes':",
+        {"yes": {"categories": ["x", "y"]}},
+        "datasets.cells.columns must not set `categories` of the target 'yes', which is defined by `task`, but is"
+        " {'yes': {'categories': ['x', 'y']}}; change it",
     ),
     (
         "datasets.cells.columns",
         {"yes": {"min": 0, "normalize": "none"}},
-        "datasets.cells.columns must say no `normalize` of the target 'yes', since `task` says what it is, but is",
+        "datasets.cells.columns must not set `normalize` of the target 'yes', which is defined by `task`, but is"
+        " {'yes': {'min': 0, 'normalize': 'none'}}; change it",
     ),
     ("datasets.cells.columns", {"a": {"min": "0"}}, "datasets.cells.columns.a.min must be a valid number, but is '0';"),
     (
@@ -209,7 +246,12 @@ BAD = [
         {"numeric": "zero"},
         "datasets.cells.missing.numeric must be 'median', 'mean', 'most_fr",
     ),
-    ("datasets.cells.missing", {"own": True}, "datasets.cells.missing.own is not a known key, but holds True; "),
+    (
+        "datasets.cells.missing",
+        {"own": True},
+        "datasets.cells.missing.own is not a known key, but is set to True; remove it; params.schema.json lists"
+        " the keys",
+    ),
     (
         "datasets.cells.duplicates",
         "first",
@@ -222,56 +264,62 @@ BAD = [
         {"leakage": "never"},
         "datasets.cells.checks.leakage must be 'error', 'warning', 'note' o",
     ),
-    ("models.flat.dataset", "nope", "models.flat.dataset: must name a dataset, but is 'nope'; params.yaml has cells,"),
+    (
+        "models.flat.dataset",
+        "nope",
+        "models.flat.dataset: must be a dataset of params.yaml, cells, mixes, pens, but is 'nope'; choose one",
+    ),
     (
         "models.flat.dataset",
         "mixes",
-        "models.flat.select.score_func: chi2 compares classes, but the task is regression;",
+        "models.flat.select.score_func: chi2 needs classes, but the task is regression; choose f or mutual_info",
     ),
     (
         "models.wide.dataset",
         "cells",
-        "models.wide.network.architecture: plain needs whole images, but cells is of kind table and select.method is none;"
-        " choose family mlp",
+        "models.wide.network.architecture: plain needs complete images, but cells is of kind table and"
+        " select.method is none; choose family mlp",
     ),
     (
         "models.wide.select",
-        {"method": "pca", "components": 2},
-        "models.wide.network.architecture: plain needs whole images, but pens is of kind images and select.method is pca;"
-        " choose family mlp, or tutorial | stack | vgg | resnet with select {method: none}",
+        {"method": "pca", "n_components": 2},
+        "models.wide.network.architecture: plain needs complete images, but pens is of kind images and"
+        " select.method is pca; choose family mlp, or tutorial | plain | vgg | resnet with select {method: none}",
     ),
     (
         "models.flat.training",
         {"loss": {"name": "mae"}},
-        "models.flat.training.loss.name: classification can have auto, cross_entropy, focal, bce, but not mae;",
+        "models.flat.training.loss.name: must be one of auto, cross_entropy, focal, bce for classification, but"
+        " is mae; choose one",
     ),
     (
         "models.line.training",
-        {"loss": {"name": "quantile", "levels": [0.9, 0.1]}},
-        "models.line.training.loss.quantiles: levels must rise, but are [0.9, 0.1]; put them in order, each once",
+        {"loss": {"name": "quantile", "quantiles": [0.9, 0.1]}},
+        "models.line.training.loss.quantiles: must be increasing, but are [0.9, 0.1]; sort them, without duplicates",
     ),
     (
         "models.flat.training",
         {"batch_size": 4, "accumulate_grad_batches": 5},
-        "models.flat.training.accumulate_grad_batches: a batch of 4 rows cannot go through in 5 parts (accumulate times devices);"
-        " raise batch_size",
+        "models.flat.training.accumulate_grad_batches: accumulate_grad_batches x devices must be at most"
+        " batch_size, 4, but is 5; raise batch_size",
     ),
     (
         "models.flat.training",
         {"batch_size": 4, "accumulate_grad_batches": 2, "devices": 3},
-        "models.flat.training.devices: a batch of 4 rows cannot go through in 6 parts (accumulate times devices);"
+        "models.flat.training.devices: accumulate_grad_batches x devices must be at most batch_size, 4, but is 6;"
         " raise batch_size",
     ),
     (
         "models.flat.training",
         {"accelerator": "mps", "devices": 2},
-        "models.flat.training.devices: mps is one device, but devices is 2; choose devices 1 or accelerator cpu",
+        "models.flat.training.devices: must be 1 for accelerator mps, but is 2; set devices: 1 or accelerator: cpu",
     ),
     ("datasets.mixes.split.by", "stratified", "datasets.mixes.split.by: stratified needs classes, but the task is"),
     (
         "datasets.pens.split",
         GROUPS,
-        "datasets.pens.split.by: classification of images can be split by stratified, rand",
+        "datasets.pens.split.by: must be one of stratified, random, predefined for classification of kind images,"
+        " but is group; choose one",
     ),
     (
         "datasets.cells.split",
@@ -281,7 +329,8 @@ BAD = [
     (
         "datasets.cells",
         {**SERIES, "exogenous": ["a", "t"]},
-        "datasets.cells.targets: time, targets and exogenous must name each column once, but name one twice;",
+        "datasets.cells.targets: time, targets and exogenous must be different columns, but one occurs twice;"
+        " remove it",
     ),
     (
         "datasets.cells",
@@ -291,25 +340,27 @@ BAD = [
     (
         "datasets.cells",
         {**TEXT, "target": "text"},
-        "datasets.cells.target: text and target must be two columns, but both are 'text'; name the label",
+        "datasets.cells.target: must differ from the text column, but both are 'text'; set the label column",
     ),
-    ("datasets.cells", TEXT, "datasets.cells.target: a text needs the column of its label, but target is empty;"),
+    ("datasets.cells", TEXT, "datasets.cells.target: classification needs a label column, but target is empty; set it"),
     (
         "datasets.cells",
-        {**TEXT, "task": "language"},
-        "datasets.cells.split.by: language of text can be split by time, but not by stratified",
+        {**TEXT, "task": "language_modeling"},
+        "datasets.cells.split.by: must be one of time for language_modeling of kind text, but is stratified;"
+        " choose one",
     ),
     (
         "datasets.cells",
         {**CELLS, "normalize": "l2", "columns": {"age": {"normalize": "minmax"}}},
-        "datasets.cells.normalize: l2 scales whole rows, but `columns` scales single ones; choose one of them",
+        "datasets.cells.normalize: l2 scales rows, but `columns` has a `normalize` of single columns; remove one"
+        " of them",
     ),
     (
         "models.line.training.class_balance",
-        "weights",
-        "models.line.training.class_balance: imbalance is of classes, but the",
+        "weighted_loss",
+        "models.line.training.class_balance: needs classes, but the task is regression; set it to none",
     ),
-    ("datasets.cells.drop", ["yes"], "datasets.cells.drop: the target is 'yes' and cannot be dropped; take it out"),
+    ("datasets.cells.drop", ["yes"], "datasets.cells.drop: contains the target, 'yes'; remove it"),
     (
         "models.line.network",
         {"family": "rnn", "hidden": []},
@@ -323,26 +374,29 @@ BAD = [
     (
         "models.line.network",
         {"family": "rnn"},
-        "models.line.network.family: rnn reads steps in order, but mixes is of kind table and select.method is none;",
+        "models.line.network.family: rnn needs complete sequences, but mixes is of kind table and select.method"
+        " is none; choose family mlp, or sequences, series or text with select {method: none}",
     ),
     (
         "datasets.cells",
         {key: value for key, value in CELLS.items() if key != "target"} | {"normalize": "none"},
-        "datasets.cells.target: classification needs a column to predict, but target is empty; name it, or set `task:",
+        "datasets.cells.target: classification needs a target column, but target is empty; set it, or set `task:"
+        " unsupervised`",
     ),
     (
         "datasets.cells",
-        {**ALONE, "target": "yes"},
-        "datasets.cells.target: an unsupervised task has no target; leave it out, or choose classification or regr",
+        {**UNSUPERVISED, "target": "yes"},
+        "datasets.cells.target: an unsupervised task has no target; remove it, or choose classification or regression",
     ),
     (
         "datasets.cells",
-        {**ALONE, "missing": {"target": "drop"}},
-        "datasets.cells.missing.target: an unsupervised task has no target; leave it out, or choose classification or",
+        {**UNSUPERVISED, "missing": {"target": "drop"}},
+        "datasets.cells.missing.target: an unsupervised task has no target; remove it, or choose classification"
+        " or regression",
     ),
     (
         "datasets.cells",
-        {**ALONE, "split": CELLS["split"]},
+        {**UNSUPERVISED, "split": CELLS["split"]},
         "datasets.cells.split.by: stratified needs classes, but the task is unsupervised; choose random",
     ),
     (
@@ -353,17 +407,21 @@ BAD = [
     ("datasets.cells", {**SERIES, "task": "unsupervised"}, "datasets.cells.task must be 'forecasting', but is 'unsu"),
     (
         "datasets.mixes",
-        ALONE,
-        "models.line.network.family: mlp learns a target, but mixes has none, since its task is unsupervised; choose"
+        UNSUPERVISED,
+        "models.line.network.family: mlp needs a target, but the task of mixes is unsupervised; choose"
         " autoencoder or gan, or set task and target",
     ),
-    ("datasets.mixes.split", SHARES, "datasets.mixes.split: validation and test must leave training rows, but take"),
+    (
+        "datasets.mixes.split",
+        SHARES,
+        "datasets.mixes.split: validation and test must add up to less than 1, but are 0.5 and 0.5; lower one",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "line"), BAD)
-def test_a_bad_value_is_named_with_its_key_and_the_remedy(key: str, value: object, line: str) -> None:
-    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}[^\n]*\Z"):
+@pytest.mark.parametrize(("key", "value", "message"), INVALID_VALUES)
+def test_invalid_value_is_reported_with_key_and_remedy(key: str, value: object, message: str) -> None:
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(message)}[^\n]*\Z"):
         parse_params(changed(key, value))
 
 
@@ -372,23 +430,23 @@ PATTERN = "must match pattern '^[a-z0-9][a-z0-9_-]{0,62}$', but is "
 
 @pytest.mark.parametrize("block", ["datasets", "models"])
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "/etc", "", "A", "-x", "_x", "a.b", "a b", "ä", "a" * 64, "~"])
-def test_a_name_that_could_leave_its_folder_is_refused(block: str, name: str) -> None:
-    line = f"a name under `{block}` {PATTERN}{name!r}; change it"
-    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}\Z"):
+def test_name_that_is_unsafe_in_a_path_is_rejected(block: str, name: str) -> None:
+    message = f"a name under `{block}` {PATTERN}{name!r}; change it"
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(message)}\Z"):
         parse_params(renamed(block, name))
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a" * 63, "breast-cancer_2"])
-def test_a_plain_name_is_taken(name: str) -> None:
+def test_valid_name_is_accepted(name: str) -> None:
     assert name in parse_params(renamed("datasets", name)).datasets
 
 
-def test_a_dataset_named_by_a_model_is_checked_as_a_name() -> None:
+def test_dataset_of_a_model_must_be_a_valid_name() -> None:
     with pytest.raises(ParamsError, match=re.escape(f"models.flat.dataset {PATTERN}'../x'; change it")):
         parse_params(changed("models.flat.dataset", "../x"))
 
 
-def test_a_fault_in_the_base_is_named_there_and_not_in_a_model_that_inherits_it() -> None:
+def test_error_in_the_base_is_reported_for_the_base_and_not_for_a_model() -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml: training\.max_epochs must be greater than 0, but is 0"):
         parse_params(changed("training.max_epochs", 0))
 
@@ -404,31 +462,32 @@ STEPS = {
 
 @pytest.mark.parametrize("architecture", ["fcn", "resnet1d", "tcn"])
 @pytest.mark.parametrize("block", [SERIES, STEPS, {**TEXT, "target": "y"}], ids=["series", "sequences", "text"])
-def test_designs_of_steps_take_every_kind_that_has_steps(block: dict[str, Any], design: str) -> None:
+def test_sequence_architectures_accept_every_sequential_kind(block: dict[str, Any], architecture: str) -> None:
     tree = changed("datasets.pens", block)
-    tree["models"]["wide"]["network"] = {"family": "cnn", "architecture": design}
+    tree["models"]["wide"]["network"] = {"family": "cnn", "architecture": architecture}
     assert parse_params(tree).models["wide"].network.family == "cnn"
 
 
-def test_a_design_of_images_takes_no_steps() -> None:
-    line = "models.wide.network.architecture: plain needs whole images, but pens is of kind series and select.method is none;"
-    with pytest.raises(ParamsError, match=rf"{re.escape(line)} choose family mlp, or fcn \| resnet1d \| tcn with"):
+def test_image_architecture_rejects_sequences() -> None:
+    message = (
+        "models.wide.network.architecture: plain needs complete images, but pens is of kind series and select.method"
+        " is none;"
+    )
+    with pytest.raises(ParamsError, match=rf"{re.escape(message)} choose family mlp, or fcn \| resnet1d \| tcn with"):
         parse_params(changed("datasets.pens", SERIES))
 
 
-def test_a_kernel_is_needed_for_each_layer() -> None:
+def test_each_layer_needs_a_kernel_size() -> None:
     tree = changed("datasets.pens", SERIES)
     tree["models"]["wide"]["network"] = {"family": "cnn", "architecture": "fcn", "kernel_sizes": []}
-    line = (
-        "models.wide.network.kernel_sizes: must be one number for each of channels, 3, but holds 0; make them equally"
-    )
-    with pytest.raises(ParamsError, match=re.escape(line)):
+    message = "models.wide.network.kernel_sizes: must be as long as channels, 3, but has length 0; make them equally"
+    with pytest.raises(ParamsError, match=re.escape(message)):
         parse_params(tree)
 
 
-OF_BATCHES: list[Any] = [
+WITH_BATCH_NORM: list[Any] = [
     ("cells", {"family": "mlp", "norm": "batch"}),
-    ("pens", {"family": "cnn", "architecture": "stack", "norm": "batch"}),
+    ("pens", {"family": "cnn", "architecture": "plain", "norm": "batch"}),
     ("pens", {"family": "cnn", "architecture": "vgg"}),
     ("pens", {"family": "cnn", "architecture": "resnet"}),
     ("waves", {"family": "cnn", "architecture": "fcn"}),
@@ -436,9 +495,9 @@ OF_BATCHES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("dataset", "network"), OF_BATCHES, ids=lambda value: str(value))
-@pytest.mark.parametrize(("batch", "accumulate_grad_batches", "devices"), [(1, 1, 1), (5, 3, 1), (7, 2, 2)])
-def test_batch_norm_needs_two_rows_at_a_time(
+@pytest.mark.parametrize(("dataset", "network"), WITH_BATCH_NORM, ids=lambda value: str(value))
+@pytest.mark.parametrize(("batch", "accumulate", "devices"), [(1, 1, 1), (5, 3, 1), (7, 2, 2)])
+def test_batch_norm_needs_two_samples_per_micro_batch(
     dataset: str, network: dict[str, Any], batch: int, accumulate: int, devices: int
 ) -> None:
     tree = example()
@@ -446,64 +505,75 @@ def test_batch_norm_needs_two_rows_at_a_time(
     wide = tree["models"]["wide"]
     wide |= {"dataset": dataset, "network": network}
     wide["training"] = {"batch_size": batch, "accumulate_grad_batches": accumulate, "devices": devices}
-    line = (
-        "params.yaml: models.wide.training.batch_size: batch norm compares rows, so 2 or more must go through at a"
-        f" time, but a batch of {batch} in {accumulate * devices} parts (accumulate times devices) can leave 1;"
+    message = (
+        "params.yaml: models.wide.training.batch_size: batch norm needs at least 2 samples per micro-batch, but a batch"
+        f" of {batch} in {accumulate * devices} micro-batches (accumulate_grad_batches x devices) can leave 1;"
         " raise batch_size"
     )
-    with pytest.raises(ParamsError, match=rf"\A{re.escape(line)}\Z"):
+    with pytest.raises(ParamsError, match=rf"\A{re.escape(message)}\Z"):
         parse_params(tree)
     wide["training"]["batch_size"] = 2 * accumulate * devices
     assert parse_params(tree).models["wide"].training.batch_size == 2 * accumulate * devices
 
 
-@pytest.mark.parametrize("architecture", ["tutorial", "stack"])
-def test_without_batch_norm_a_batch_may_be_one_row(design: str) -> None:
-    tree = changed("models.wide.network", {"family": "cnn", "architecture": design})
+@pytest.mark.parametrize("architecture", ["tutorial", "plain"])
+def test_without_batch_norm_a_batch_may_have_one_row(architecture: str) -> None:
+    tree = changed("models.wide.network", {"family": "cnn", "architecture": architecture})
     tree["models"]["wide"]["training"] = {"batch_size": 1}
     assert parse_params(tree).models["wide"].training.batch_size == 1
 
 
-@pytest.mark.parametrize("left_out", [{"drop": ["a"]}, {"split": {**GROUPS, "column": "a"}}])
-def test_a_column_that_is_no_feature_cannot_be_described(left_out: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changes", [{"drop": ["a"]}, {"split": {**GROUPS, "column": "a"}}])
+def test_options_of_a_column_that_is_not_a_feature_are_rejected(changes: dict[str, Any]) -> None:
     tree = changed("datasets.cells.columns", {"a": {"type": "numeric"}})
-    tree["datasets"]["cells"] |= left_out
-    line = "datasets.cells.columns.a: is no feature, since `drop` or `split.column` names it too; take one of them out"
-    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(line)}\Z"):
+    tree["datasets"]["cells"] |= changes
+    message = (
+        "datasets.cells.columns.a: is not a feature, since `drop` or `split.column` contains it; remove it from one of"
+        " them"
+    )
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(message)}\Z"):
         parse_params(tree)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "line"),
+    ("key", "value", "message"),
     [
-        ("bidirectional", True, "the next token cannot be told from a later one, so it must be false, but is true"),
-        ("pool", "mean", "the next token is told after the last one, so it must be last, but is mean"),
+        (
+            "bidirectional",
+            True,
+            "must be false for language modeling, but is true; the next token must not be part of the input",
+        ),
+        ("pool", "mean", "must be last for language modeling, but is mean; set pool: last"),
     ],
 )
-def test_a_recurrent_language_model_reads_forwards_only(key: str, value: object, line: str) -> None:
-    tree = changed("datasets.mixes", {**TEXT, "task": "language", "split": {**SHARES, "test": 0.1, "by": "time"}})
+def test_recurrent_language_model_must_be_causal(key: str, value: object, message: str) -> None:
+    tree = changed(
+        "datasets.mixes", {**TEXT, "task": "language_modeling", "split": {**SHARES, "test": 0.1, "by": "time"}}
+    )
     tree["models"]["line"]["network"] = {"family": "rnn"}
     assert parse_params(tree).models["line"].network.family == "rnn"
     tree["models"]["line"]["network"][key] = value
-    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.{key}: {line}')}\Z"):
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.{key}: {message}')}\Z"):
         parse_params(tree)
 
 
 @pytest.mark.parametrize(("kind", "pool"), [("table", "mean"), ("text", "flatten")])
-def test_tokens_in_a_row_are_of_a_bag_of_text(kind: str, pool: str) -> None:
+def test_ngrams_need_text_with_mean_pooling(kind: str, pool: str) -> None:
     tree = changed("datasets.mixes", {**TEXT, "target": "mood"}) if kind == "text" else changed("seed", 0)
     tree["models"]["line"]["network"] = {"family": "mlp", "pool": pool, "ngrams": 2}
-    line = f"is of text with pool mean, but mixes is of kind {kind} and pool is {pool}; leave it out"
-    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.ngrams: {line}')}\Z"):
+    message = f"applies to text with pool mean, but mixes is of kind {kind} and pool is {pool}; remove it"
+    with pytest.raises(ParamsError, match=rf"\Aparams\.yaml: {re.escape(f'models.line.network.ngrams: {message}')}\Z"):
         parse_params(tree)
 
 
-def test_an_unknown_check_lists_the_known_ones() -> None:
-    with pytest.raises(ParamsError, match=r"must be 'missing', 'constant', .* or 'cut', but is 'leak'; change it\Z"):
+def test_unknown_check_lists_the_known_ones() -> None:
+    with pytest.raises(
+        ParamsError, match=r"must be 'missing', 'constant', .* or 'truncated', but is 'leak'; change it\Z"
+    ):
         parse_params(changed("datasets.cells.checks", {"leak": "off"}))
 
 
-def test_further_faults_are_counted() -> None:
+def test_further_errors_are_counted() -> None:
     tree = changed("seed", -1)
     tree["datasets"]["cells"]["normalize"] = "log"
     with pytest.raises(ParamsError, match=r"seed must be .*, but is -1; change it \(and 1 more\)\Z"):
@@ -511,11 +581,11 @@ def test_further_faults_are_counted() -> None:
 
 
 FILES = [
-    (b"", "must hold the blocks seed, training, datasets and models, but holds None"),
-    (b"# nothing\n", "must hold the blocks seed, training, datasets and models, but holds None"),
-    (b"- 1\n", r"must hold the blocks seed, training, datasets and models, but holds \[1\]"),
-    (b"seed: [", "must be YAML 1.2 in UTF-8, but is not: .* line 1.*; mend that line"),
-    (b"\tseed: 1", "must be YAML 1.2 in UTF-8, but is not: .* cannot start any token.*; mend that line"),
+    (b"", "must contain the blocks seed, training, datasets and models, but contains None"),
+    (b"# nothing\n", "must contain the blocks seed, training, datasets and models, but contains None"),
+    (b"- 1\n", r"must contain the blocks seed, training, datasets and models, but contains \[1\]"),
+    (b"seed: [", "must be YAML 1.2 in UTF-8, but is not: .* line 1.*; fix that line"),
+    (b"\tseed: 1", "must be YAML 1.2 in UTF-8, but is not: .* cannot start any token.*; fix that line"),
     (b"seed: !!python/object:os.system x", "must be YAML 1.2 in UTF-8, but is not: could not determine a constructor"),
     (b"seed: 1\n---\nseed: 2\n", "must be YAML 1.2 in UTF-8, but is not: expected a single document"),
     ("seed: ä".encode("latin1"), "must be YAML 1.2 in UTF-8, but is not: 'utf-8' codec can't decode byte 0xe4"),
@@ -523,17 +593,18 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize(("content", "line"), FILES)
-def test_a_file_that_is_no_params_is_refused_in_one_line(tmp_path: Path, content: bytes, line: str) -> None:
+@pytest.mark.parametrize(("content", "message"), FILES)
+def test_invalid_file_is_reported_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
-    with pytest.raises(ParamsError, match=rf"\A{re.escape(str(path))} {line}[^\n]*\Z"):
+    with pytest.raises(ParamsError, match=rf"\A{re.escape(str(path))} {message}[^\n]*\Z"):
         load_params(path)
 
 
-def test_a_missing_file_tells_where_to_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ParamsError, match=r"\Aparams\.yaml must exist, but does not; run this in the project's root\Z"):
+    message = r"\Aparams\.yaml must exist, but does not; run the command in the root of the project\Z"
+    with pytest.raises(ParamsError, match=message):
         load_params()
 
 
@@ -548,18 +619,18 @@ ODD_TREES: list[Any] = [
 
 
 @pytest.mark.parametrize("tree", ODD_TREES)
-def test_an_odd_value_of_yaml_is_refused_in_one_line(tree: Any) -> None:
+def test_value_without_json_equivalent_is_rejected_in_one_line(tree: Any) -> None:
     with pytest.raises(ParamsError, match=r"\Aparams\.yaml: [^\n]*\Z"):
         parse_params(tree)
 
 
-def test_a_block_that_contains_itself_is_refused(tmp_path: Path) -> None:
+def test_recursive_block_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("training: &t {optimizer: *t}\n")
     with pytest.raises(ParamsError, match="training"):
         load_params(path)
 
 
-def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_folder_instead_of_a_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="must be"):
         load_params(tmp_path)

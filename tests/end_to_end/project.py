@@ -82,7 +82,7 @@ class Project:
         tree["datasets"] = {dataset: tree["datasets"][dataset]}
         tree["models"] = {model: tree["models"][model]}
         yaml.dump(tree, self.folder / "params.yaml")
-        self.run("fivefold", "wire")
+        self.run("fivefold", "dvc-update")
 
     def json(self, path: str) -> Any:
         """Read a JSON file of the project."""

@@ -93,7 +93,7 @@ def test_a_stopped_training_ends_with_the_shell_s_code_and_leaves_nothing(
     train.send_signal(signum)
     told, _ = train.communicate(timeout=30)
     assert train.returncode == code, told
-    assert "nothing half-written is left" in told
+    assert "no partial outputs were written" in told
     assert not outputs(small)
     until(lambda: small.runs("mlp")[0].info.status == "KILLED")
 
@@ -246,7 +246,7 @@ def test_what_dvc_finds_out_too_late_is_told_before_anything_is_removed(small: P
     for wrong, said in (
         (good.replace("models:", f"  ../../../outside:{block.partition(':')[2]}models:", 1), "must match pattern"),
         (good.replace("family: mlp", "family: nope"), "models.mlp.network.family must be one of 'mlp', 'cnn'"),
-        (good.replace("dataset: breast_cancer", "dataset: nope"), "must name a dataset, but is 'nope'"),
+        (good.replace("dataset: breast_cancer", "dataset: nope"), "breast_cancer, but is 'nope'"),
         (good.replace("breast_cancer.sklearn", "none.csv"), "'data/raw/none.csv' does not exist"),
     ):
         (small.folder / "params.yaml").write_text(wrong)
@@ -258,7 +258,7 @@ def test_what_dvc_finds_out_too_late_is_told_before_anything_is_removed(small: P
 
 
 def test_fivefold_check_says_what_is_in_order(small: Project) -> None:
-    assert small.run("fivefold", "check").stdout == "in order: datasets breast_cancer; models mlp; dvc.yaml\n"
+    assert small.run("fivefold", "check").stdout == "valid: datasets breast_cancer; models mlp; dvc.yaml\n"
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ ALONE = """
 import json, sys
 import numpy as np, onnxruntime, pandas as pd
 session = onnxruntime.InferenceSession(sys.argv[1])
-takes = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["takes"]
+takes = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["input"]
 frame = pd.read_csv(sys.argv[2])
 (out,) = session.run(None, {"x": frame[takes["features"]].to_numpy(takes["dtype"])})
 assert not {"fivefold", "torch", "sklearn", "mlflow"} & set(sys.modules)

@@ -465,15 +465,13 @@ class TestFamily:
         assert set(differences) == {"1", "7", "64"}
         assert max(differences.values()) < 1e-5
         (facts,) = onnx.load(tmp_path / "model.onnx").metadata_props
-        assert json.loads(facts.value)["gives"] == json.loads(json.dumps(build_output_metadata(saved)))
+        assert json.loads(facts.value)["output"] == json.loads(json.dumps(build_output_metadata(saved)))
 
 
 def test_an_onnx_file_of_other_weights_is_found_out(tmp_path: Path) -> None:
     x = records(CASES["mlp"])
     export_onnx(saved_of(CASES["mlp"], seed=1), x[:2], tmp_path / "model.onnx")
-    message = (
-        r"model\.onnx must give what PyTorch gives to 0\.0001, but differs by .* at batch size \d+; do not ship it"
-    )
+    message = r"model\.onnx must match PyTorch to 0\.0001, but differs by .* at batch size \d+; do not deploy it"
     with pytest.raises(ParityError, match=message):
         check_parity(saved_of(CASES["mlp"], seed=2), x, tmp_path / "model.onnx")
 

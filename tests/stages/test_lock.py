@@ -1,3 +1,5 @@
+"""Lock on a work folder."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +12,14 @@ from fivefold.stages.lock import hold_lock
 HOLD = """
 import sys
 from pathlib import Path
-from fivefold.stages.lock import locked
-with locked(Path(sys.argv[1])):
+from fivefold.stages.lock import hold_lock
+with hold_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_a_held_folder_names_its_holder_and_is_free_when_that_is_killed(tmp_path: Path) -> None:
+def test_error_names_the_holder_and_lock_is_released_when_it_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "train@mlp"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -25,7 +27,9 @@ def test_a_held_folder_names_its_holder_and_is_free_when_that_is_killed(tmp_path
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
         with (
-            pytest.raises(BusyError, match=rf"train@mlp must run once .* process {holder.pid} is"),
+            pytest.raises(
+                BusyError, match=rf"train@mlp must run in one process at a time, but process {holder.pid} is"
+            ),
             hold_lock(folder, 0.2),
         ):
             pass

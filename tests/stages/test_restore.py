@@ -1,4 +1,4 @@
-"""Outputs come back that DVC removed, as far as its cache has them."""
+"""Outputs that DVC removed are restored from its cache."""
 
 import shutil
 import subprocess
@@ -17,8 +17,8 @@ stages:
 
 
 @pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A DVC project whose only stage has run, its outputs removed."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a DVC project with one completed stage, whose outputs are deleted."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.yaml").write_text(STAGE)
     for command in ("git init -q", "dvc init -q", "dvc repro -q"):
@@ -29,25 +29,25 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cached(text: str) -> Path:
-    """Return the file of DVC's cache that begins with `text`."""
+    """Return the file of the DVC cache that starts with `text`."""
     (path,) = (path for path in Path(".dvc/cache").rglob("*") if path.is_file() and path.read_text().startswith(text))
     return path
 
 
 @pytest.mark.parametrize(
-    ("lost", "back"),
+    ("deleted", "restored"),
     [("", {"folder/a", "folder/b", "file"}), ("3", {"folder/a", "folder/b"}), ("2", {"file"}), ("[", {"file"})],
     ids=["nothing", "a file", "a file of a folder", "a list of a folder"],
 )
-def test_what_the_cache_has_whole_comes_back(written: Path, lost: str, back: set[str]) -> None:
-    if lost:
-        cached(lost).unlink()
-    restore_outputs("write", written / "work")
-    assert {name for name in ("folder/a", "folder/b", "file") if Path(name).exists()} == back
+def test_outputs_with_complete_cache_are_restored(project: Path, deleted: str, restored: set[str]) -> None:
+    if deleted:
+        cached(deleted).unlink()
+    restore_outputs("write", project / "work")
+    assert {name for name in ("folder/a", "folder/b", "file") if Path(name).exists()} == restored
 
 
-def test_a_clone_without_a_cache_gets_nothing_and_no_traceback(written: Path) -> None:
+def test_nothing_is_restored_without_a_cache(project: Path) -> None:
     shutil.rmtree(".dvc/cache")
-    restore_outputs("write", written / "work")
+    restore_outputs("write", project / "work")
     assert not Path("folder").exists()
     assert not Path("file").exists()

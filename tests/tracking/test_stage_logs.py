@@ -118,7 +118,7 @@ def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_descr
 def test_the_judge_of_what_a_model_makes_is_a_tag(report: RunLogger) -> None:
     facts = json.loads((paths.model_dir("m") / "model.json").read_text())
     (paths.model_dir("m") / "model.json").write_text(
-        json.dumps(facts | {"judge": {"model": "net", "digest": "0" * 64}})
+        json.dumps(facts | {"reference": {"model": "net", "digest": "0" * 64}})
     )
     (paths.report_dir("m") / "plots").mkdir(parents=True)
     (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": {"kid": 0.5}}))
@@ -127,4 +127,4 @@ def test_the_judge_of_what_a_model_makes_is_a_tag(report: RunLogger) -> None:
     tags = {
         k: v for event in report.spool.read_events() if isinstance(event, events.Tags) for k, v in event.tags.items()
     }
-    assert tags["judge"] == "net (weights 000000000000)"
+    assert tags["reference"] == "net (weights 000000000000)"

@@ -198,7 +198,7 @@ def test_saved_and_exported_it_tells_the_same(
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (told,) = session.run([output], {"x": dataset.test.x})
     assert told.dtype == dtype
-    facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["gives"]
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["output"]
     assert json.loads((tmp_path / "model" / "model.json").read_text())["gives"] == facts
     for part, further in zip(facts["also"], also, strict=True):
         first, end = part["columns"]
@@ -216,7 +216,7 @@ def test_a_wrong_column_of_the_exported_file_is_found_out(tmp_path: Path) -> Non
     export_onnx(loaded, dataset.test.x[:2], path)
     rescale = loaded.model.head.parts[1]
     rescale.shift += 1.0  # a little more than a thousandth of the deviation
-    with pytest.raises(ParityError, match=r"must give what PyTorch gives to 0\.0001"):
+    with pytest.raises(ParityError, match=r"must match PyTorch to 0\.0001"):
         check_parity(loaded, dataset.test.x, path)
 
 

@@ -104,7 +104,7 @@ def test_who_waits_too_long_for_a_study_is_told_who_has_it(place: str, monkeypat
             with hold_study_lock("another"):
                 pass
             return
-        with pytest.raises(BusyError, match="s must run once at a time"), hold_study_lock("s"):
+        with pytest.raises(BusyError, match="s must run in one process at a time"), hold_study_lock("s"):
             pass
 
 

@@ -1,4 +1,4 @@
-"""The block `augment` of a training: training batches are altered before each step, on the device."""
+"""The block `training.augment`: random transforms of training batches, applied on the device before each step."""
 
 from typing import Annotated, Literal
 
@@ -29,7 +29,7 @@ MIXING_OPTIONS = ("mixup", "cutmix")
 
 def _validate_range(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
-        raise PydanticCustomError("range", "Input should be a lower and an upper end, in this order")
+        raise PydanticCustomError("range", "Input should be a lower and an upper bound, in this order")
     return pair
 
 
@@ -37,95 +37,103 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Augmentation(StrictModel):
-    """Every option is off unless it is set; 0 and false are off. Validation and test rows are never altered.
+    """Random transforms of training samples. 0 and false disable an option; all are disabled by default.
 
-    Ranges are Keras' (ImageDataGenerator): an angle, a shift or a factor is drawn for each image. What Keras does to
-    every image alike by its fixed `rescale` is done here by `normalize` of the dataset, to test images as well.
+    Validation and test samples are never transformed. Ranges follow Keras (ImageDataGenerator): an angle, a shift or a
+    factor is drawn per image. The fixed `rescale` of Keras is `normalize` of the dataset, which also applies to test
+    images.
     """
 
-    rotation: float = Field(default=0.0, ge=0, le=180, description="images turn by up to so many degrees, either way")
-    height_shift: float = Field(default=0.0, ge=0, le=1, description="images move up or down by up to this share")
-    width_shift: float = Field(default=0.0, ge=0, le=1, description="images move left or right by up to this share")
-    shear: float = Field(default=0.0, ge=0, lt=90, description="images slant by up to so many degrees, either way")
+    rotation: float = Field(
+        default=0.0, ge=0, le=180, description="maximum rotation angle, degrees, in either direction"
+    )
+    height_shift: float = Field(default=0.0, ge=0, le=1, description="maximum vertical shift, fraction of the height")
+    width_shift: float = Field(default=0.0, ge=0, le=1, description="maximum horizontal shift, fraction of the width")
+    shear: float = Field(default=0.0, ge=0, lt=90, description="maximum shear angle, degrees, in either direction")
     zoom: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="height and width show, each, from 1 - zoom to 1 + zoom times their extent; below 1 is closer",
+        description="height and width are each scaled to between 1 - zoom and 1 + zoom of their extent; below 1"
+        " enlarges",
     )
-    horizontal_flip: bool = Field(default=False, description="half of the images are mirrored, left to right")
-    vertical_flip: bool = Field(default=False, description="half of the images are mirrored, top to bottom")
+    horizontal_flip: bool = Field(default=False, description="mirror half of the images left to right")
+    vertical_flip: bool = Field(default=False, description="mirror half of the images top to bottom")
     crop_padding: int = Field(
         default=0,
         ge=0,
-        description="pixels: images are padded by so many on each side, then cut to size at any place (He et al. 2016)",
+        description="pixels of padding on each side before a random crop to the original size (He et al. 2016)",
     )
     intensity_scale: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="values of an image, as normalized, times one factor from 1 - rescale to 1 + rescale",
+        description="normalized pixel values are multiplied by a factor per image, between 1 - intensity_scale and"
+        " 1 + intensity_scale",
     )
     erasing: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="share of images in which a rectangle becomes the image's mean (Zhong et al. 2020)",
+        description="fraction of images in which a rectangle is replaced by the image mean (Zhong et al. 2020)",
     )
     erasing_area: Annotated[tuple[Fraction, Fraction], AfterValidator(_validate_range)] = Field(
-        default=(0.02, 0.4), description="least and greatest share of an image that its rectangle covers"
+        default=(0.02, 0.4), description="minimum and maximum area of the erased rectangle, fraction of the image"
     )
     fill_mode: FillMode = Field(
         default="nearest",
-        description="what shows beyond an image's edge: its nearest pixel, one value, its mirror image, or the opposite"
-        " edge",
+        description="how pixels beyond the edge are filled: with the nearest pixel, one value, a reflection, or the"
+        " opposite edge",
     )
     fill_value: float = Field(
-        default=0.0, ge=0, le=255, description="pixel value that fill: constant shows, as in the source; 0 is black"
+        default=0.0,
+        ge=0,
+        le=255,
+        description="pixel value for fill_mode: constant, in the units of the source; 0 is black",
     )
     mixup: float = Field(
         default=0.0,
         ge=0,
-        description="alpha: rows and targets are blended with another row's, the share from Beta(alpha, alpha)"
-        " (Zhang et al. 2018)",
+        description="alpha: inputs and targets are mixed with those of another row, with weights from Beta(alpha,"
+        " alpha) (Zhang et al. 2018)",
     )
     cutmix: float = Field(
         default=0.0,
         ge=0,
-        description="alpha: a rectangle shows another image, and targets are blended by its area, 1 minus a share from"
-        " Beta(alpha, alpha) (Yun et al. 2019); with mixup too, each row gets one of them",
+        description="alpha: a rectangle is replaced by another image and targets are mixed by its area, 1 minus a"
+        " value from Beta(alpha, alpha) (Yun et al. 2019); together with mixup, each row gets one of the two",
     )
     jitter: float = Field(
-        default=0.0, ge=0, description="deviation of the noise on each value of a sequence, as normalized"
+        default=0.0, ge=0, description="standard deviation of the noise added to each normalized value of a sequence"
     )
     scaling: float = Field(
-        default=0.0, ge=0, description="deviation of a factor around 1, one for each feature of each sequence"
+        default=0.0, ge=0, description="standard deviation of a factor around 1, drawn per feature and sequence"
     )
     time_warp: float = Field(
         default=0.0,
         ge=0,
-        description="sequences run faster and slower by turns: deviation of the logarithm of their speed"
-        " (Um et al. 2017)",
+        description="random time warping of sequences: standard deviation of the logarithm of the speed (Um et al."
+        " 2017)",
     )
 
     @property
     def image_options(self) -> tuple[str, ...]:
-        """Options that are on and need images."""
+        """Enabled options that need images."""
         return self._enabled(IMAGE_OPTIONS)
 
     @property
     def sequence_options(self) -> tuple[str, ...]:
-        """Options that are on and need sequences."""
+        """Enabled options that need sequences."""
         return self._enabled(SEQUENCE_OPTIONS)
 
     @property
     def mixing_options(self) -> tuple[str, ...]:
-        """Options that are on and blend rows, so that classes become shares of classes."""
+        """Enabled options that mix rows, which makes class targets soft labels."""
         return self._enabled(MIXING_OPTIONS)
 
     @property
     def is_active(self) -> bool:
-        """Whether any option is on."""
+        """Whether any option is enabled."""
         return bool(self._enabled((*IMAGE_OPTIONS, *SEQUENCE_OPTIONS, *GENERAL_OPTIONS)))
 
     def _enabled(self, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,9 +1,4 @@
-"""What every block of params.yaml has in common.
-
-What the data checks look for, and how serious each finding is.
-
-Choices that families share, by the names used in params.yaml.
-"""
+"""Types shared by all blocks of params.yaml: strict models, names, levels of data checks, shared choices."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,19 +9,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-"""A dataset's or model's name: it becomes part of paths, so it is checked before any path is built."""
-
+"""Name of a dataset or model. It becomes part of file paths, so it is validated before any path is built."""
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 FrozenMapping = Annotated[
     Mapping[KeyT, ValueT], AfterValidator(MappingProxyType), WrapSerializer(lambda values, write: write(dict(values)))
 ]
-"""Values by key, which cannot be put in or taken out."""
+"""Read-only mapping."""
 
 
 class StrictModel(BaseModel):
-    """A block that refuses unknown keys, wrong types, NaN and infinities, and cannot be changed once read."""
+    """Immutable block that rejects unknown keys, wrong types, NaN and infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -58,10 +52,9 @@ CheckLevels = Annotated[
     Field(
         default_factory=dict,
         validate_default=True,
-        description="level of a rule instead of its own: error stops, off does not look",
+        description="level by rule, overriding the rule's default: error stops the stage, off skips the check",
     ),
 ]
-
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
 Initialization = Literal["default", "zeros", "normal", "uniform", "xavier", "kaiming", "orthogonal"]

@@ -1,4 +1,4 @@
-"""What stands in braces and brackets in params.yaml: items, and the gaps between them with commas and comments."""
+"""Flow-style collections in params.yaml: formatting of values, and editing of items with the text between them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 
 MIN_DECIMAL = 1e-6
-"""Below which a number is written with an exponent."""
+"""Smaller numbers are written with an exponent."""
 
 
 class Item(NamedTuple):
-    """Where an item of a collection stands: its key, if it has one, and its value."""
+    """Character positions of an item of a collection: its key, if it has one, and its value."""
 
     key_start: int
     key_end: int
@@ -24,7 +24,7 @@ class Item(NamedTuple):
 
 
 def format_flow(value: Any) -> str:
-    """Return a value as it may stand in braces."""
+    """Return a value in flow style."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{format_flow(key)}: {format_flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -40,59 +40,61 @@ def format_flow(value: Any) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number as a person writes it: 0.0001, not 1e-04."""
+    """Return a number in positional notation where it is short: 0.0001, not 1e-04."""
     text = repr(value)
     return f"{Decimal(text):f}" if "e-" in text and abs(value) >= MIN_DECIMAL else text
 
 
 def join_items(gaps: Sequence[str], items: Sequence[str | None], new_items: Sequence[str], newline: str) -> str:
-    """Return items with their gaps, without those that are None, and with `extra` ones behind.
+    """Return the text of a collection: `items` except None, followed by `new_items`, with commas and comments.
 
-    gaps: what stands before each item, and behind the last one.
+    gaps: text before each item and after the last one.
     """
     trailing = bool(items) and _count_commas(gaps[-1]) > 0
-    kept, spaces = list[str](), [gaps[0]]
+    remaining, spaces = list[str](), [gaps[0]]
     for item, gap in zip(items, gaps[1:], strict=True):
         if item is None:
             spaces[-1] = _merge_gaps(spaces[-1], gap)
         else:
-            kept.append(item)
+            remaining.append(item)
             spaces.append(gap)
     spaces[0] = _set_commas(spaces[0], 0)
-    if kept:
+    if remaining:
         spaces[1:-1] = [_set_commas(gap, 1) for gap in spaces[1:-1]]
         spaces[-1] = _set_commas(spaces[-1], int(trailing))
     for item in new_items:
-        spaces[-1:] = _gaps_around_new_item(spaces, item, newline, trailing=trailing) if kept else ["", *spaces[-1:]]
-        kept.append(item)
-    return "".join(part for pair in zip(spaces, [*kept, ""], strict=True) for part in pair)
+        spaces[-1:] = (
+            _gaps_around_new_item(spaces, item, newline, trailing=trailing) if remaining else ["", *spaces[-1:]]
+        )
+        remaining.append(item)
+    return "".join(part for pair in zip(spaces, [*remaining, ""], strict=True) for part in pair)
 
 
 def _merge_gaps(left: str, right: str) -> str:
-    """Return what is left of the gaps around an item that goes; the comment behind it in its own line goes too."""
-    own, line_end, rest = right.partition("\n")
+    """Return the remaining gap around a deleted item, without the comment at the end of its line."""
+    line, line_end, rest = right.partition("\n")
     if not line_end:
         return left if "," in right or "\n" in left else right
     if "\n" not in left:
         return right
     if left.rpartition("\n")[2].strip():
         return left.rpartition("\n")[0] + "\n" + right
-    return left.rpartition("\n")[0].removesuffix("\r") + ("\r\n" if own.endswith("\r") else "\n") + rest
+    return left.rpartition("\n")[0].removesuffix("\r") + ("\r\n" if line.endswith("\r") else "\n") + rest
 
 
 def _gaps_around_new_item(spaces: Sequence[str], item: str, newline: str, *, trailing: bool) -> list[str]:
-    """Return the gaps on both sides of an item that comes behind the last one: in a line of its own, where they are."""
+    """Return the gaps before and after an item appended to the last one, on a separate line if the others are."""
     last = spaces[-1]
     if "\n" not in last:
         return [", ", last.replace(",", "", 1) + ("," if trailing else "")] if trailing else [", ", last]
-    own, _, rest = last.partition("\n")
+    line, _, rest = last.partition("\n")
     lines = [gap.rpartition("\n")[2] for gap in spaces[:-1] if "\n" in gap]
     indent = lines[-1] if lines else " " * (len(rest) - len(rest.lstrip()) + 2)
-    return [_set_commas(own.removesuffix("\r"), 1) + newline + indent, ("," if trailing else "") + newline + rest]
+    return [_set_commas(line.removesuffix("\r"), 1) + newline + indent, ("," if trailing else "") + newline + rest]
 
 
 def _split_comments(gap: str) -> list[str]:
-    """Return a gap cut into comments and what stands between them."""
+    """Return a gap split into comments and the text between them."""
     return re.split(r"(#[^\n]*)", gap)
 
 
@@ -101,13 +103,13 @@ def _count_commas(gap: str) -> int:
 
 
 def _set_commas(gap: str, count: int) -> str:
-    """Return a gap with so many commas, none or one."""
-    parts, found = _split_comments(gap), 0
-    for place, part in enumerate(parts):
+    """Return a gap with exactly `count` commas, 0 or 1."""
+    parts, n_commas = _split_comments(gap), 0
+    for i, part in enumerate(parts):
         if part.startswith("#"):
             continue
-        keep = max(0, count - found)
+        n_needed = max(0, count - n_commas)
         head, *others = part.split(",")
-        found += min(keep, len(others))
-        parts[place] = head + "".join(("," if i < keep else "") + other for i, other in enumerate(others))
-    return "".join(parts) if found >= count else "," + "".join(parts)
+        n_commas += min(n_needed, len(others))
+        parts[i] = head + "".join(("," if j < n_needed else "") + other for j, other in enumerate(others))
+    return "".join(parts) if n_commas >= count else "," + "".join(parts)

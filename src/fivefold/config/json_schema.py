@@ -1,4 +1,4 @@
-"""The JSON schema of params.yaml, with which an editor completes and checks it."""
+"""JSON schema of params.yaml, for completion and validation in editors."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from .schema import Params
 
 
 def build_json_schema() -> dict[str, Any]:
-    """Return the schema of the file as a person writes it: a model's `training` need not repeat the base."""
+    """Return the schema of the file as written: the `training` block of a model contains overrides only."""
     schema = Params.model_json_schema()
     blocks = schema["$defs"]
     blocks["TrainingOverride"] = _make_optional(blocks["Training"], blocks)
@@ -15,14 +15,19 @@ def build_json_schema() -> dict[str, Any]:
 
 
 def _make_optional(node: Any, definitions: dict[str, Any]) -> Any:
-    """Return a block in which no key is required and none has a default, blocks within it too."""
+    """Return a schema node in which, recursively, no key is required and none has a default."""
     match node:
-        case {"$ref": str(place)}:
-            return _make_optional(definitions[place.rpartition("/")[2]], definitions)
+        case {"$ref": str(reference)}:
+            return _make_optional(definitions[reference.rpartition("/")[2]], definitions)
         case dict():
-            kept = {key: part for key, part in node.items() if key not in ("required", "default", "discriminator")}
-            # without its discriminating key a block may be each of several
-            return {"anyOf" if key == "oneOf" else key: _make_optional(part, definitions) for key, part in kept.items()}
+            properties = {
+                key: part for key, part in node.items() if key not in ("required", "default", "discriminator")
+            }
+            # without its discriminator a block can match several members of a union
+            return {
+                "anyOf" if key == "oneOf" else key: _make_optional(part, definitions)
+                for key, part in properties.items()
+            }
         case list():
             return [_make_optional(part, definitions) for part in node]
     return node

@@ -1,4 +1,4 @@
-"""Read params.yaml: YAML 1.2, each model's `training` laid over the base, everything checked."""
+"""Load params.yaml: parse YAML 1.2, merge each model's `training` into the base, validate."""
 
 import json
 import re
@@ -13,46 +13,55 @@ from ruamel.yaml.error import YAMLError
 
 from .. import paths
 from ..errors import ParamsError, format_value
+from .renames import RENAMED_VALUES, find_renamed_key
 from .schema import Params, find_conflicts
 
 Tree = dict[str, Any]
 
+ROOT = "the file"
+"""Name of the top level in messages."""
+
 ENCODER_LOCATION = ("select", "autoencoder", "model")
-"""Where a model may look for its encoder, which stands under `uses`."""
+"""Location of a misplaced key: the encoder of a model is set by `depends_on`."""
 
 
 def load_params(path: Path = paths.PARAMS) -> Params:
-    """Read and check `path`.
+    """Return the validated contents of `path`.
 
     Raises:
-        ParamsError: the file is missing, is not YAML, or breaks the schema; the first offence is named.
+        ParamsError: the file is missing, is not YAML, or violates the schema; the message describes the first error.
     """
     return parse_params(read_yaml(path), path)
 
 
 def read_yaml(path: Path = paths.PARAMS) -> Tree:
-    """Read `path` as plain dicts and lists, as DVC reads it."""
+    """Return the contents of `path` as plain dicts and lists, parsed like DVC does.
+
+    Raises:
+        ParamsError: the file cannot be read, or is not a YAML mapping.
+    """
     try:
         tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParamsError(f"{path} must exist, but does not; run this in the project's root") from None
+        raise ParamsError(f"{path} must exist, but does not; run the command in the root of the project") from None
     except OSError as error:
-        raise ParamsError(f"{path} must be a file that can be read, but is not: {error.strerror}; mend that") from None
+        raise ParamsError(f"{path} must be a readable file, but is not: {error.strerror}; fix it") from None
     except (YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split("To suppress")[0].split())
-        raise ParamsError(f"{path} must be YAML 1.2 in UTF-8, but is not: {reason}; mend that line") from None
+        raise ParamsError(f"{path} must be YAML 1.2 in UTF-8, but is not: {reason}; fix that line") from None
     if not isinstance(tree, dict):
         raise ParamsError(
-            f"{path} must hold the blocks seed, training, datasets and models, but holds {format_value(tree)}; write them"
+            f"{path} must contain the blocks seed, training, datasets and models, but contains {format_value(tree)};"
+            " add them"
         )
     return tree
 
 
 def parse_params(tree: Tree, path: Path = paths.PARAMS) -> Params:
-    """Check a tree as `read_tree` returns it of `path`.
+    """Validate the contents of params.yaml, as returned by `read_yaml`.
 
     Raises:
-        ParamsError: the first offence, with dotted key, value, rule and remedy.
+        ParamsError: describes the first error: dotted key, rule, value and remedy.
     """
     _require_plain_values(tree, path)
     try:
@@ -65,52 +74,50 @@ def parse_params(tree: Tree, path: Path = paths.PARAMS) -> Params:
 
 
 def find_unknown_keys(tree: Tree) -> list[str]:
-    """Return the dotted keys of a tree, as `read_tree` returns it, that the schema does not know where they stand."""
+    """Return the dotted keys of a tree, as returned by `read_yaml`, that the schema does not define."""
     try:
         _validate(apply_training_defaults(tree))
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-        return [".".join(_resolve_location(each["loc"])[0]) for each in problems if each["type"] == "extra_forbidden"]
+        unknown = (each["loc"] for each in error.errors(include_url=False) if each["type"] == "extra_forbidden")
+        return [".".join(_resolve_location(location)[0]) for location in unknown]
     return []
 
 
 def _validate(tree: Tree) -> Params:
-    # through JSON, where a list may become a tuple although the schema is strict
+    # strict mode accepts a list for a tuple only in JSON
     return Params.model_validate_json(json.dumps(tree))
 
 
-def _require_plain_values(value: object, path: Path, key: str = "the whole", ancestors: tuple[int, ...] = ()) -> None:
-    """Refuse what YAML can say and JSON cannot: dates, binary, keys that are no text, a block within itself."""
+def _require_plain_values(value: object, path: Path, key: str = ROOT, ancestors: tuple[int, ...] = ()) -> None:
+    """Reject YAML values without JSON equivalent: dates, binary, non-string keys, recursive aliases."""
     if id(value) in ancestors:
-        raise ParamsError(f"{path}: {key} must not contain itself, but does; write it out without an alias")
+        raise ParamsError(f"{path}: {key} must not contain itself, but does; replace the alias by its value")
     match value:
         case dict():
-            for inner, part in value.items():
-                _require_plain_values(inner, path, f"a key of {key}")
-                _require_plain_values(
-                    part, path, inner if key == "the whole" else f"{key}.{inner}", (*ancestors, id(value))
-                )
-                if not isinstance(inner, str):
-                    raise ParamsError(f"{path}: a key of {key} must be text, but is {inner!r}; put it in quotes")
+            for name, item in value.items():
+                _require_plain_values(name, path, f"a key of {key}")
+                _require_plain_values(item, path, name if key == ROOT else f"{key}.{name}", (*ancestors, id(value)))
+                if not isinstance(name, str):
+                    raise ParamsError(f"{path}: a key of {key} must be a string, but is {name!r}; quote it")
         case list():
-            for i, part in enumerate(value):
-                _require_plain_values(part, path, f"{key}.{i}", (*ancestors, id(value)))
+            for i, item in enumerate(value):
+                _require_plain_values(item, path, f"{key}.{i}", (*ancestors, id(value)))
         case str() if value.isprintable() or value.isascii():
             pass
         case None | bool() | int() | float():
             pass
         case _:
-            raise ParamsError(f"{path}: {key} must be plain text or a number, but is {value!r}; put it in quotes")
+            raise ParamsError(f"{path}: {key} must be a printable string or a number, but is {value!r}; quote it")
 
 
 def merge_blocks(base: Mapping[str, Any], override: Mapping[str, Any]) -> Tree:
-    """Lay `over` over `base`, block by block; a block that gives itself another `name` replaces the base's."""
+    """Return `base` recursively updated by `override`; a block with a different `name` replaces that of the base."""
     if override.get("name", base.get("name")) != base.get("name"):
         return dict(override)
-    both = {
+    merged = {
         key: merge_blocks(base[key], override[key]) for key in override if _are_blocks(base.get(key), override[key])
     }
-    return {**base, **override, **both}
+    return {**base, **override, **merged}
 
 
 def _are_blocks(*values: object) -> bool:
@@ -118,7 +125,7 @@ def _are_blocks(*values: object) -> bool:
 
 
 def apply_training_defaults(tree: Tree) -> Tree:
-    """Return a tree as `read_tree` returns it, each model's `training` laid over the base."""
+    """Return a tree, as returned by `read_yaml`, with each model's `training` merged into the base."""
     base, models = tree.get("training"), tree.get("models")
     if not _are_blocks(base, models):
         return tree
@@ -132,42 +139,58 @@ def apply_training_defaults(tree: Tree) -> Tree:
 
 
 def _format_error(error: ValidationError) -> str:
+    """Return the first error as one line: dotted key, rule, value, remedy."""
     problems = error.errors(include_url=False)
-    # a fault in the base shows again in every model that inherits it: the base comes first
+    # an error in the base is repeated for every model that inherits it: report the base
     first = min(problems, key=lambda problem: problem["loc"][0] == "models")
-    location = first["loc"]
+    location, value = first["loc"], first["input"]
     if first["type"].startswith("union_tag"):
         location = (*location, first["ctx"]["discriminator"].strip("'"))
-    path, keys = _resolve_location(location)
-    key = ".".join(path) or "the whole"
-    if first["loc"][-1:] == ("[key]",) and len(first["loc"]) == 3:
-        key = f"a name under `{first['loc'][0]}`"
-    value = first["input"]
+    path, known_keys = _resolve_location(location)
+    key = ".".join(path) or ROOT
+    if location[-1:] == ("[key]",) and len(location) == 3:
+        key = f"a name under `{location[0]}`"
     match first["type"]:
         case "missing" | "union_tag_not_found":
+            old_keys = value if isinstance(value, dict) else {}
+            old = next((old for old in old_keys if find_renamed_key(old, path[-1:])), None)
             text = f"{key} is required, but is missing; add it"
+            if old is not None:
+                text = f"{'.'.join([*path[:-1], old])} was renamed; use {key}"
         case "extra_forbidden":
-            wrong = str(first["loc"][-1])
-            near = get_close_matches(wrong, keys, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else "remove it; params.schema.json lists the keys"
-            if first["loc"][-3:] == ENCODER_LOCATION:
-                remedy = f"write `uses: {value}` beside `select`"
-            text = f"{key} is not a known key, but holds {format_value(value)}; {remedy}"
+            text = f"{key} is not a known key, but is set to {format_value(value)}; "
+            if new := find_renamed_key(path[-1], known_keys):
+                text = f"{key} was renamed; use {'.'.join([*path[:-1], new])}"
+            elif location[-3:] == ENCODER_LOCATION:
+                text += f"set `depends_on: {value}` next to `select`"
+            elif similar := get_close_matches(path[-1], known_keys, n=1):
+                text += f"did you mean {similar[0]!r}?"
+            else:
+                text += "remove it; params.schema.json lists the keys"
         case "union_tag_invalid":
-            tags, tag = first["ctx"]["expected_tags"], first["ctx"]["tag"]
-            text = f"{key} must be one of {tags}, but is {tag!r}; choose one of them"
+            text = f"{key} must be one of {first['ctx']['expected_tags']}, but is {first['ctx']['tag']!r}; "
+            text += _value_remedy(path[-1], first["ctx"]["tag"]) or "choose one of them"
+        case "literal_error" if location[-1] == "[key]" and (new := find_renamed_key(value, first["ctx"]["expected"])):
+            text = f"{key} was renamed; use {'.'.join([*path[:-1], new])}"
         case _:
-            said = first["msg"].replace("an object", "a block of keys")
-            rule = re.sub(r"^\w+ should |,? after validation.*", "", said)
-            text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {format_value(value)}; change it"
+            message = first["msg"].replace("an object", "a block of keys")
+            rule = re.sub(r"^\w+ should |,? after validation.*", "", message)
+            text = f"{key} must {rule[0].lower()}{rule[1:]}, but is {format_value(value)}; "
+            text += _value_remedy(path[-1] if path else "", value) or "change it"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{text}{more}".replace("\n", r"\n")
 
 
-def _resolve_location(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
-    """Return the keys of the file that lead to a pydantic location, and those that may stand where it ends.
+def _value_remedy(key: str, value: object) -> str | None:
+    """Return what a former value of a key is called now; None if it was not renamed."""
+    renamed = RENAMED_VALUES.get(key, {})
+    return f"{value!r} is now {renamed[value]!r}" if isinstance(value, str) and value in renamed else None
 
-    A location also names the tags of unions, for which no key stands in the file: the schema says which they are.
+
+def _resolve_location(location: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
+    """Return the keys of the file on the way to a pydantic location, and the keys of the block that contains it.
+
+    A location also contains the tags of unions, which are no keys of the file; the JSON schema identifies them.
     """
     node: Any = Params.model_json_schema()
     blocks, path, keys = node["$defs"], list[str](), set[str]()
@@ -186,7 +209,7 @@ def _resolve_location(location: tuple[int | str, ...]) -> tuple[list[str], set[s
 
 
 def _resolve_ref(node: Any, definitions: Tree) -> Any:
-    """Return what a node of the JSON schema refers to; of something or null, the something."""
+    """Return the definition that a node of the JSON schema refers to; for an optional type, the type without null."""
     while "$ref" in node or "anyOf" in node:
         node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node["anyOf"][0]
     return node

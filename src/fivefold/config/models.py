@@ -1,6 +1,6 @@
-"""The blocks under `models`, and the union of all network families.
+"""The blocks under `models` and the union of all network families.
 
-A family is added by one folder under models/ and one name in `Network`.
+A new family is one module under networks/, one package under fivefold.models and one name in `NetworkConfig`.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,8 @@ from .training import Training
 
 NetworkConfig = Annotated[Mlp | Cnn | Rnn | Autoencoder | Gan | Cyclegan, Field(discriminator="family")]
 
-
 NO_MODEL = "none"
-"""What `uses` says where no other model is used: DVC needs the key in every model."""
+"""Value of `depends_on` for a model without a dependency: DVC templates need the key in every model."""
 
 
 class Model(StrictModel):
@@ -32,23 +31,24 @@ class Model(StrictModel):
 
     dataset: Name = Field(description="a name under `datasets`")
     depends_on: Name = Field(
-        description="a model under `models` that is trained before: an autoencoder whose codes select {method:"
-        " autoencoder} takes, or a classifier by which what a gan or a cyclegan makes is compared with real records;"
-        " none"
+        description="model under `models` that is trained first: an autoencoder whose encoder is used by select"
+        " {method: autoencoder}, or a reference classifier whose features are used to compare generated samples with"
+        " real ones; none: no dependency"
     )
     select: SelectionConfig
     network: NetworkConfig
-    training: Training = Field(description="what differs from the `training` block at the top; {} if nothing does")
+    training: Training = Field(description="overrides of the top-level `training` block; {} for none")
     search: Annotated[Mapping[str, Any], AfterValidator(MappingProxyType)] = Field(
         default={},
         validate_default=True,
-        exclude=True,  # no part of what a model is
-        description="ranges of values that `fivefold study` tries, in the tree of this block: {type: float | int,"
-        " low, high, log, step} or {type: categorical, choices}, each with `when` if it is tried under a condition",
+        exclude=True,  # does not identify a trained model
+        description="search space of `fivefold study`, nested like this block:"
+        " {type: float | int, low, high, log, step} or {type: categorical, choices}, with `when` for conditional"
+        " parameters",
     )
-    study: Study = Field(default=Study(), exclude=True, description="how `fivefold study` searches")
+    study: Study = Field(default=Study(), exclude=True, description="settings of `fivefold study`")
 
     @property
     def source_model(self) -> str | None:
-        """The model that `uses` names."""
+        """Name of the model that this one depends on; None if there is none."""
         return None if self.depends_on == NO_MODEL else self.depends_on

@@ -1,6 +1,6 @@
-"""The blocks `search` and `study` of a model: which values a study tries, and how it goes about it.
+"""The blocks `search` and `study` of a model: search space and settings of hyperparameter optimization.
 
-`search` has the tree of the model's own block; where a value stands there, a range stands here:
+`search` is nested like the model's own block, with ranges in place of values:
 
     search:
       network:
@@ -20,7 +20,7 @@ from ..errors import ParamsError, format_value
 from .base import StrictModel
 
 SEARCHABLE_BLOCKS = ("select", "network", "training")
-"""Blocks of a model of which a study may try values."""
+"""Blocks of a model that a study can search."""
 
 Scalar = str | int | float | bool | None
 
@@ -28,33 +28,33 @@ Conditions = Annotated[
     Mapping[str, Any],
     AfterValidator(MappingProxyType),
 ]
-"""Dotted key of the model: value or list of values; tried only where the key has one of them."""
+"""Conditions by dotted key of the model: a value or a list of values that activate the parameter."""
 
 
 class FloatRange(StrictModel):
-    """A number between two."""
+    """Range of floats."""
 
     type: Literal["float"]
     low: float
     high: float
-    log: bool = Field(default=False, description="as often between 0.01 and 0.1 as between 0.1 and 1")
-    step: float | None = Field(default=None, gt=0, description="distance of the values that are tried")
+    log: bool = Field(default=False, description="sample on a logarithmic scale")
+    step: float | None = Field(default=None, gt=0, description="step between values")
     when: Conditions = Field(default={}, validate_default=True)
 
 
 class IntRange(StrictModel):
-    """A whole number between two."""
+    """Range of integers."""
 
     type: Literal["int"]
     low: int
     high: int
-    log: bool = Field(default=False, description="as often between 10 and 100 as between 100 and 1000")
-    step: int = Field(default=1, gt=0, description="distance of the values that are tried")
+    log: bool = Field(default=False, description="sample on a logarithmic scale")
+    step: int = Field(default=1, gt=0, description="step between values")
     when: Conditions = Field(default={}, validate_default=True)
 
 
 class CategoricalRange(StrictModel):
-    """One of several values, which may be lists and blocks."""
+    """List of choices, which can be lists and blocks."""
 
     type: Literal["categorical"]
     choices: tuple[Any, ...]
@@ -65,34 +65,37 @@ Range = Annotated[FloatRange | IntRange | CategoricalRange, Field(discriminator=
 
 RANGE_ADAPTER: TypeAdapter[FloatRange | IntRange | CategoricalRange] = TypeAdapter(Range)
 RANGE_KEYS = {"type", "low", "high", "choices"}
-"""Keys by which a range is known from a block."""
+"""Keys that distinguish a range from a nested block."""
 
 
 class Study(StrictModel):
-    """How a study goes about its search."""
+    """Settings of a study."""
 
-    n_trials: int = Field(default=40, gt=0, description="in all; `--trials` says otherwise")
+    n_trials: int = Field(default=40, gt=0, description="total number of trials; overridden by `--trials`")
     folds: int = Field(
-        default=5, ge=1, description="of the training and validation rows; 1: the dataset's own validation rows"
+        default=5,
+        ge=1,
+        description="cross-validation folds of the training and validation rows; 1: use the validation split",
     )
     sampler: Literal["auto", "grid", "random", "qmc", "tpe", "gp", "cmaes", "nsga2"] = Field(
-        default="auto", description="what chooses the next values; auto: by the rule in docs/studies.md"
+        default="auto", description="sampler; auto: selected by the rule in docs/studies.md"
     )
     objectives: tuple[Literal["score", "parameters", "latency"], ...] = Field(
         default=("score",),
         min_length=1,
-        description="score: of the rows held out; parameters: weights of the network; latency: ms a row on a CPU",
+        description="score: metric on held-out rows; parameters: number of weights; latency: milliseconds per row on"
+        " a CPU",
     )
-    metric: str = Field(default="auto", description="what the score is; auto: the leading metric of the task")
+    metric: str = Field(default="auto", description="metric used as score; auto: the main metric of the task")
     pruner: Literal["auto", "median_then_wilcoxon", "median", "none"] = Field(
         default="auto",
-        description="median: by epochs of the first fold; two_stage: then by a paired test over folds too; auto:"
-        " two_stage, but none for several objectives, and for gp, which learns from complete trials alone",
+        description="median: on epochs of the first fold; median_then_wilcoxon: additionally a paired test over folds;"
+        " auto: median_then_wilcoxon, but none with several objectives or with gp, which uses complete trials only",
     )
 
     @property
     def resolved_pruner(self) -> Literal["median_then_wilcoxon", "median", "none"]:
-        """How trials are given up."""
+        """Pruner to use, with `auto` resolved."""
         if len(self.objectives) > 1:
             return "none"
         if self.pruner == "auto":
@@ -101,10 +104,10 @@ class Study(StrictModel):
 
 
 def parse_ranges(tree: Mapping[str, Any], prefix: str = "") -> dict[str, FloatRange | IntRange | CategoricalRange]:
-    """Return the ranges of a `search` block by dotted key, in its order.
+    """Return the ranges of a `search` block by dotted key, in order.
 
     Raises:
-        ParamsError: a range breaks a rule; begins with its dotted key.
+        ParamsError: a range is invalid; the message starts with its dotted key.
     """
     return dict(_iter_ranges(tree, prefix))
 
@@ -115,9 +118,7 @@ def _iter_ranges(
     for name, inner in tree.items():
         key = f"{prefix}.{name}" if prefix else name
         if not prefix and name not in SEARCHABLE_BLOCKS:
-            raise ParamsError(
-                f"{key}: a study tries values of {', '.join(SEARCHABLE_BLOCKS)}, but not of {name}; take it out"
-            )
+            raise ParamsError(f"{key}: a study searches {', '.join(SEARCHABLE_BLOCKS)}, but not {name}; remove it")
         if not isinstance(inner, Mapping):
             raise ParamsError(
                 f"{key}: must be a range with a `type`, but is {format_value(inner)}; see docs/studies.md"
@@ -130,22 +131,22 @@ def _iter_ranges(
 
 def _parse_range(key: str, block: Mapping[str, Any]) -> FloatRange | IntRange | CategoricalRange:
     try:
-        found = RANGE_ADAPTER.validate_python(_with_tuple_choices(block))
+        search_range = RANGE_ADAPTER.validate_python(_with_tuple_choices(block))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        inside = ".".join(str(part) for part in first["loc"][1:]) or "type"
+        inside = ".".join(str(key) for key in first["loc"][1:]) or "type"
         kinds = "float, int or categorical"
-        said = (
+        rule = (
             f"must be {kinds}" if first["type"].startswith("union_tag") else first["msg"][0].lower() + first["msg"][1:]
         )
-        raise ParamsError(f"{key}.{inside}: {said}, but the range is {format_value(dict(block))}; mend it") from None
-    for problem in _find_range_errors(found):
+        raise ParamsError(f"{key}.{inside}: {rule}, but the range is {format_value(dict(block))}; fix it") from None
+    for problem in _find_range_errors(search_range):
         raise ParamsError(f"{key}: {problem}")
-    return found
+    return search_range
 
 
 def _with_tuple_choices(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a block whose choices are a tuple, as the strict schema has them."""
+    """Return a block with `choices` as a tuple, which the strict schema requires."""
     choices = block.get("choices")
     return {**block, "choices": tuple(choices)} if isinstance(choices, list) else dict(block)
 
@@ -153,11 +154,11 @@ def _with_tuple_choices(block: Mapping[str, Any]) -> dict[str, Any]:
 def _find_range_errors(search_range: FloatRange | IntRange | CategoricalRange) -> Iterator[str]:
     if isinstance(search_range, CategoricalRange):
         if not search_range.choices:
-            yield "choices must be one value or more, but are none; write some, or take the range out"
+            yield "choices must contain at least one value, but are empty; add values, or remove the range"
         texts = [repr(choice) for choice in search_range.choices]
         if len(set(texts)) < len(texts):
-            twice = next(text for text in texts if texts.count(text) > 1)
-            yield f"choices must differ, but {twice} stands there twice; take one out"
+            duplicate = next(text for text in texts if texts.count(text) > 1)
+            yield f"choices must be unique, but {duplicate} occurs twice; remove one"
         return
     if search_range.high < search_range.low:
         yield f"high must be at least low, {search_range.low:g}, but is {search_range.high:g}; swap them"
@@ -167,10 +168,10 @@ def _find_range_errors(search_range: FloatRange | IntRange | CategoricalRange) -
         and search_range.step > (search_range.high - search_range.low) * (1 + 1e-9)
     ):
         yield (
-            f"step must be at most from low to high, {search_range.high - search_range.low:g}, but is {search_range.step:g}: nothing but low"
-            " would be tried; lower it"
+            f"step must be at most high - low, {search_range.high - search_range.low:g}, but is"
+            f" {search_range.step:g}, which leaves a single value; lower it"
         )
     if search_range.log and search_range.low <= 0:
-        yield f"low must be above 0 where log is true, but is {search_range.low:g}; raise it"
+        yield f"low must be greater than 0 if log is true, but is {search_range.low:g}; raise it"
     if search_range.log and search_range.step not in (None, 1):
-        yield f"step and log exclude each other, but step is {search_range.step:g}; leave one out"
+        yield f"step and log cannot be combined, but step is {search_range.step:g}; remove one of them"

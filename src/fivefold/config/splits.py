@@ -1,4 +1,4 @@
-"""The block `split` of a dataset: how rows are divided into training, validation and test rows."""
+"""The block `split` of a dataset: training, validation and test rows."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,57 +9,57 @@ from .base import StrictModel
 
 
 def _validate_size(value: Any, handler: ValidatorFunctionWrapHandler) -> float:
-    """Take a share or a number; a union of both would say of each bad value twice that it is none."""
+    """Accept a fraction or a count; a union of both types would report two errors per invalid value."""
     checked: float = handler(value)
     if isinstance(value, int):
         return value
     if checked >= 1:
-        raise PydanticCustomError("part", "Input should be a share below 1, or a whole number")
+        raise PydanticCustomError("part", "Input should be a fraction below 1 or an integer")
     return checked
 
 
 SplitSize = Annotated[float, Field(gt=0), WrapValidator(_validate_size)]
-"""A share of all rows, a float below 1, or a number of rows, an int."""
+"""Fraction of all rows (float below 1) or number of rows (int)."""
 
-VALIDATION_DESCRIPTION = "share or number of rows, to choose the best epoch"
-TEST_DESCRIPTION = "share or number of rows, to score the finished model once"
+VALIDATION_DESCRIPTION = "fraction or number of rows, used to select the best epoch"
+TEST_DESCRIPTION = "fraction or number of rows, used once to evaluate the trained model"
 
 
 class RandomSplit(StrictModel):
-    """Rows are drawn."""
+    """Random split of rows."""
 
     by: Literal["stratified", "random"] = Field(
-        description="stratified keeps the share of each class; random does not look"
+        description="stratified: preserve class proportions; random: ignore classes"
     )
     validation: SplitSize = Field(description=VALIDATION_DESCRIPTION)
     test: SplitSize = Field(description=TEST_DESCRIPTION)
 
 
 class GroupSplit(StrictModel):
-    """Groups are drawn: rows of one group, a patient or a site, stay together."""
+    """Random split of groups: all rows of a group (a patient, a site) are in the same split."""
 
     by: Literal["group"]
-    column: str = Field(description="column that names the group; it is no feature")
+    column: str = Field(description="column with the group of each row; not a feature")
     validation: SplitSize = Field(description=VALIDATION_DESCRIPTION.replace("rows", "groups"))
     test: SplitSize = Field(description=TEST_DESCRIPTION.replace("rows", "groups"))
 
 
 class TimeSplit(StrictModel):
-    """The latest rows are test rows, those before them validation rows."""
+    """Chronological split: the latest rows are test rows, those before them validation rows."""
 
     by: Literal["time"]
-    column: str = Field(default="", description="column to order by, which is no feature; a series knows its own")
+    column: str = Field(default="", description="column to order rows by; not a feature. Not needed for a series")
     validation: SplitSize = Field(description=VALIDATION_DESCRIPTION)
     test: SplitSize = Field(description=TEST_DESCRIPTION)
 
 
 class PredefinedSplit(StrictModel):
-    """The source says it: a column of train, validation and test, or the train and test parts of a set of files."""
+    """Split given by the source: a column of train, validation and test, or separate train and test files."""
 
     by: Literal["predefined"]
-    column: str = Field(default="split", description="column that holds train, validation or test; it is no feature")
+    column: str = Field(default="split", description="column with the values train, validation or test; not a feature")
     validation: SplitSize = Field(
-        default=0.15, description="of the training rows, drawn if the source has no validation"
+        default=0.15, description="fraction or number of training rows, drawn if the source has no validation rows"
     )
 
 

@@ -1,1 +1,1 @@
-"""How a stage process runs: lock, signals, atomic outputs. Imports nothing heavy."""
+"""The process of a pipeline stage: lock, signals, atomic outputs. Imports nothing heavy."""

@@ -1,4 +1,4 @@
-"""One process a stage: a lock on its work folder."""
+"""Lock on a work folder, so that only one process runs a stage."""
 
 import fcntl
 import os
@@ -10,17 +10,18 @@ from pathlib import Path
 from ..errors import BusyError
 
 POLL_SECONDS = 0.005
-"""Seconds between two looks whether it is free: workers of a study wait for one another only for moments."""
+"""Seconds between two attempts; workers of a study hold a lock for a short time only."""
+
 TIMEOUT_SECONDS = 5.0
-"""Seconds to wait for a holder, which may be an orphan that is just ending."""
+"""Seconds to wait for the holder, which may be an orphaned process about to exit."""
 
 
 @contextmanager
 def hold_lock(folder: Path, timeout: float = TIMEOUT_SECONDS) -> Iterator[None]:
-    """Hold the lock of `folder`; the system releases it however the process ends.
+    """Hold the lock of `folder`. The operating system releases it however the process ends.
 
     Raises:
-        BusyError: another process holds it; names that process.
+        BusyError: another process still holds the lock after `timeout` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -29,11 +30,11 @@ def hold_lock(folder: Path, timeout: float = TIMEOUT_SECONDS) -> Iterator[None]:
         while not _try_acquire(descriptor):
             if time.monotonic() > deadline:
                 raise BusyError(
-                    f"{folder.name} must run once at a time, but process {_read_holder(descriptor)} is running it in"
-                    f" {folder}; wait for it or stop it"
+                    f"{folder.name} must run in one process at a time, but process {_read_holder(descriptor)} is"
+                    f" running it in {folder}; wait for it or stop it"
                 )
             time.sleep(POLL_SECONDS)
-        os.pwrite(descriptor, f"{os.getpid():<10}".encode(), 0)  # padded: to cut a file costs milliseconds
+        os.pwrite(descriptor, f"{os.getpid():<10}".encode(), 0)  # padded, since truncating the file takes milliseconds
         yield
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Outputs that exist whole or not at all."""
+"""Atomic output folders: the outputs of a stage are complete or absent."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from .signals import raise_if_stopped
 
 @contextmanager
 def atomic_output(target: Path, manifest_name: str = MANIFEST) -> Iterator[Path]:
-    """Yield an empty folder beside `target`; on success its content, with a manifest, is moved into `target`.
+    """Yield an empty folder; on success, move its contents and a manifest to `target`.
 
-    The manifest goes last: a reader that finds it finds everything. What the manifest before it lists, and it does not,
-    goes first. On any error `target` stays as it was.
+    Outputs that only the previous manifest lists are removed first. The manifest is moved last, so that a reader that
+    finds it finds all files. On any error `target` is unchanged.
     """
     staging = target.parent / f".{target.name}.{manifest_name.removesuffix('.json')}"
     shutil.rmtree(staging, ignore_errors=True)
@@ -36,7 +36,7 @@ def atomic_output(target: Path, manifest_name: str = MANIFEST) -> Iterator[Path]
 
 
 def _stale_outputs(target: Path, staging: Path, manifest_name: str) -> list[Path]:
-    """Return what this stage's last run left in `target`, and this one does not write; others' files are not listed."""
+    """Return the outputs of the previous run of this stage that this run does not write; not those of other stages."""
     try:
         listed = Manifest.model_validate_json((target / manifest_name).read_bytes()).files
     except (FileNotFoundError, ValidationError):
@@ -47,7 +47,7 @@ def _stale_outputs(target: Path, staging: Path, manifest_name: str) -> list[Path
 
 def _replace_path(path: Path, target: Path) -> None:
     if target.is_dir():
-        _remove_path(target)  # a rename cannot replace a folder that holds something
+        _remove_path(target)  # a rename cannot replace a folder that is not empty
     path.replace(target)
 
 

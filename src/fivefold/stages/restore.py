@@ -1,25 +1,25 @@
-"""Bring back what DVC removed: it deletes a stage's outputs before it runs the stage."""
+"""Restore the outputs of a failed stage, which DVC deletes before it runs the stage."""
 
 import hashlib
 import shutil
 from pathlib import Path
 
-BACKUP_FOLDER = "kept"
-"""Folder, in a stage's work folder, of what its last run wrote and DVC does not cache."""
+BACKUP_FOLDER = "backup"
+"""Folder, in the work folder of a stage, with copies of outputs that DVC does not cache."""
 
 
 def back_up(path: Path, work_dir: Path) -> None:
-    """Keep a copy of an output that DVC does not cache."""
+    """Copy an output that DVC does not cache to the work folder."""
     (work_dir / BACKUP_FOLDER).mkdir(exist_ok=True)
     shutil.copyfile(path, work_dir / BACKUP_FOLDER / path.name)
 
 
 def restore_outputs(stage: str, work_dir: Path) -> None:
-    """Put back the outputs that dvc.lock has for `stage` and that are not there, as they were before DVC ran it.
+    """Restore the missing outputs of `stage` in the state recorded in dvc.lock.
 
-    They come from DVC's cache, or from what `keep` kept. An output of which neither has a whole copy stays away.
+    They are taken from the DVC cache or from the copies of `back_up`; outputs without a complete copy stay missing.
     """
-    from dvc.repo import Repo  # only a stage that failed waits for this import
+    from dvc.repo import Repo  # slow import, needed by failed stages only
 
     with Repo() as repo:
         for out in repo.stage.get_target(stage).outs:

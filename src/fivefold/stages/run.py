@@ -1,4 +1,4 @@
-"""The one way in which a stage's process runs."""
+"""Entry point of every stage process: lock, signals, exit codes, restoring outputs on failure."""
 
 import errno
 import gc
@@ -27,14 +27,16 @@ def run(
     uncached_output: Callable[[str], Path] | None = None,
     worker_main: Callable[[str], object] | None = None,
 ) -> NoReturn:
-    """Run `main` on the name that stands on the command line, under the stage's lock, and end the process.
+    """Run `main` with the name given on the command line, holding the lock of the stage, and exit the process.
 
-    A stage that DVC started and that fails puts its last outputs back, which DVC has removed; `uncached` says where the
-    output lies that DVC does not cache. `follow` is what a process does that another one leads: see `rank`.
+    If a stage started by DVC fails, its previous outputs, which DVC has removed, are restored.
 
-    Exit codes: 0 done, 2 bad input, 1 another error of ours (each said in one line), 130 Ctrl-C, 143 SIGTERM.
+    uncached_output: returns the path of the output that DVC does not cache.
+    worker_main: runs instead of `main` in the worker processes of distributed training (rank above 0).
+
+    Exit codes: 0 success, 1 `FivefoldError`, 2 `InputError` (both printed as one line), 130 SIGINT, 143 SIGTERM.
     """
-    gc.freeze()  # what was imported
+    gc.freeze()  # exclude imported modules from garbage collection
     gc.enable()
     if get_rank():
         _run_worker(worker_main)
@@ -51,7 +53,7 @@ def run(
 
 
 def abort(stage: str) -> NoReturn:
-    """End `stage` as failed, from any thread."""
+    """Restore the outputs of `stage` and exit with code 1; can be called from any thread."""
     _restore_outputs(stage)
     exit_process(1)
 
@@ -62,18 +64,20 @@ def _restore_outputs(stage: str) -> None:
 
 
 def exit_process(code: int) -> NoReturn:
-    """End the process."""
+    """Flush the streams and exit without interpreter shutdown."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # everything is written and closed; taking PyTorch apart in good order takes a second or two
+    os._exit(code)  # all files are closed; the regular shutdown of PyTorch takes one to two seconds
 
 
 def _run_main(stage: str, main: Callable[[str], None]) -> int:
     try:
         if len(sys.argv) != 2:
-            raise InputError(f"{stage} takes one name of params.yaml, but got {sys.argv[1:]}; run `dvc repro`")
+            raise InputError(
+                f"{stage} needs one name of params.yaml as argument, but got {sys.argv[1:]}; run `dvc repro`"
+            )
         name = sys.argv[1]
-        if not re.fullmatch(NAME_PATTERN, name):  # paths are built from it before params.yaml is read
+        if not re.fullmatch(NAME_PATTERN, name):  # it becomes part of paths before params.yaml is loaded
             raise InputError(f"a name must match {NAME_PATTERN}, but is {name!r}; rename it in params.yaml")
         with hold_lock(paths.work_dir(stage, name)):
             main(name)
@@ -83,19 +87,22 @@ def _run_main(stage: str, main: Callable[[str], None]) -> int:
     except OSError as error:
         if error.errno not in DISK_FULL_ERRNOS:
             raise
-        print(f"error: the disk must have room for what {stage} writes, but is full; free some space", file=sys.stderr)
+        print(
+            f"error: {stage} needs free disk space for its outputs, but the disk is full; free some space",
+            file=sys.stderr,
+        )
         return 1
     except StopRequested as stop:
-        print(f"{stage} stopped: nothing half-written is left; `dvc repro` goes on", file=sys.stderr)
+        print(f"{stage} stopped; no partial outputs were written, run `dvc repro` to continue", file=sys.stderr)
         return stop.exit_code
     return 0
 
 
 def _run_worker(worker_main: Callable[[str], object] | None) -> NoReturn:
-    """Take part in what another process leads, in silence: that one has the lock, and ends this one."""
+    """Run a worker process, without output; the main process holds the lock and ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        with Path(os.devnull).open("w") as null, redirect_stdout(null):
             if worker_main:
                 worker_main(sys.argv[1])
     except FivefoldError as error:

@@ -1,9 +1,7 @@
-"""When a stage's process must end: with its parent, on SIGTERM, on Ctrl-C.
+"""Termination of stage processes (parent death, SIGTERM, SIGINT) and their rank in distributed training.
 
-Which this process is of those that train one network together.
-
-They are started by `training.followers`, by torchrun, or by SLURM's srun. The one of rank 0 is a stage like any other.
-Those that follow it only take part in its training: they take no lock, write nothing and say nothing.
+The processes of distributed training are started by `training.distributed`, torchrun or srun of SLURM. The process of
+rank 0 is a regular stage; the others are workers, which take no lock and write neither files nor output.
 """
 
 import ctypes
@@ -17,18 +15,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
-"""Linux: prctl option that names the signal a process gets when its parent dies."""
+"""Option of prctl on Linux: the signal that a process receives when its parent dies."""
 
 
 def exit_with_parent(parent: int = 0) -> None:
-    """Have this process get SIGTERM when its parent dies, so that killing `dvc` leaves no stage writing on.
+    """Send SIGTERM to this process when its parent dies, so that no stage keeps running after `dvc` is killed.
 
-    parent: the process that started it, where that may have died already; 0: the one that it has now.
+    parent: process id of the parent, which may have died already; 0: the current parent.
     """
     parent = parent or os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it died between the two lines
+        if os.getppid() != parent:  # the parent died before the call above
             os.kill(os.getpid(), signal.SIGTERM)
     else:
         threading.Thread(target=_watch_parent, args=(parent,), daemon=True, name="parent-watch").start()
@@ -41,7 +39,7 @@ def _watch_parent(parent: int) -> None:
 
 
 class StopRequested(BaseException):
-    """A signal asks this process to end: 143 for SIGTERM, 130 for Ctrl-C, as a shell would say it."""
+    """Raised by a signal that ends the process. The exit code follows the shell: 143 for SIGTERM, 130 for SIGINT."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -49,25 +47,25 @@ class StopRequested(BaseException):
 
 
 def install_signal_handlers() -> None:
-    """Have SIGTERM and SIGINT raise `Stopped`, so that `finally` blocks run and the exit code is the right one.
+    """Make SIGTERM and SIGINT raise `StopRequested`, so that `finally` blocks run and the exit code is correct.
 
-    Lightning by itself ends a terminated training with exit code 0, which DVC takes for success; it calls a handler
-    that it finds, and lets what is no `KeyboardInterrupt` through.
+    Lightning's own handler exits a terminated training with code 0, which DVC considers a success. It calls an existing
+    handler and does not catch exceptions other than `KeyboardInterrupt`.
     """
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _handle_signal)
 
 
 _received_signals: list[int] = []
-"""Signals that asked this process to end."""
+"""Signals received since the handlers were installed."""
 _defer_depth = 0
-"""Reasons not to end at once."""
+"""Nesting depth of `defer_signals`."""
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Have a signal wait: what talks to a database must not be broken off within a sentence."""
-    global _shields
+    """Defer signals to the end of the block, e.g. during a database transaction."""
+    global _defer_depth
     _defer_depth += 1
     try:
         yield
@@ -79,8 +77,8 @@ def defer_signals() -> Iterator[None]:
 
 @contextmanager
 def allow_signals() -> Iterator[None]:
-    """Have a signal end at once what takes long, within something that is shielded."""
-    global _shields
+    """Handle signals immediately in a long-running part of a `defer_signals` block."""
+    global _defer_depth
     before, _defer_depth = _defer_depth, 0
     try:
         raise_if_stopped()
@@ -90,29 +88,29 @@ def allow_signals() -> Iterator[None]:
 
 
 def _handle_signal(signum: int, _: FrameType | None) -> None:
-    for either in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(either, signal.SIG_IGN)  # a second one must not break the cleaning up after the first
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
     _received_signals.append(signum)
     if not _defer_depth:
         raise StopRequested(signum)
 
 
 def raise_if_stopped() -> None:
-    """Raise `Stopped` again: Python drops an exception that a signal raises while it runs somebody's `__del__`."""
+    """Raise `StopRequested` if a signal was received; Python ignores exceptions raised during a `__del__`."""
     if _received_signals:
         raise StopRequested(_received_signals[0])
 
 
 def get_rank() -> int:
-    """Return this process's number; 0 if it is alone."""
+    """Return the rank of this process; 0 for a single process."""
     return int(os.environ.get("SLURM_PROCID" if is_slurm_launch() else "RANK", "0"))
 
 
 def get_world_size() -> int:
-    """Return how many processes there are."""
+    """Return the number of processes."""
     return int(os.environ.get("SLURM_STEP_NUM_TASKS" if is_slurm_launch() else "WORLD_SIZE", "1"))
 
 
 def is_slurm_launch() -> bool:
-    """Say whether srun started several of us; a batch script alone is one process, however many tasks its job has."""
+    """Return whether srun started several processes; a batch script is a single process for any number of tasks."""
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "RANK" not in os.environ

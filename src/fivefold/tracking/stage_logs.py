@@ -42,7 +42,7 @@ def log_training(run_logger: RunLogger, model_name: str) -> None:
         parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"]
     )
     run_logger.set_tags(**_pretrained_tags(facts))
-    for pattern in ("selection.*", "map.png"):
+    for pattern in ("selection.*", "projection.png"):
         for path in sorted(paths.selected_dir(model_name).glob(pattern)):
             run_logger.log_artifact(path, "selection")
     for file in ("model.json", "history.csv", "doctor.json"):
@@ -90,20 +90,26 @@ def log_evaluation(run_logger: RunLogger, model_name: str) -> None:
 
 def _pretrained_tags(metadata: dict[str, Any]) -> dict[str, str]:
     """Return a tag that says which version a model started from; none if it started from random weights."""
-    return {"start": "{model} version {version}".format(**metadata["start"])} if "start" in metadata else {}
+    return (
+        {"pretrained": "{model} version {version}".format(**metadata["pretrained"])} if "pretrained" in metadata else {}
+    )
 
 
 def _reference_tags(metadata: dict[str, Any]) -> dict[str, str]:
     """Return a tag that says which classifier judged what a model makes, by its weights; none if there was none."""
-    return {"judge": "{model} (weights {digest:.12})".format(**metadata["judge"])} if "judge" in metadata else {}
+    return (
+        {"reference": "{model} (weights {digest:.12})".format(**metadata["reference"])}
+        if "reference" in metadata
+        else {}
+    )
 
 
 def _describe_run(metadata: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
     """Return the run's description in MLflow's UI: what it is, what the doctor says, how well it does, in Markdown."""
     network = metadata["params"]["network"]["family"]
     head = f"`{network}` with {metadata['parameters']:,} parameters on `{metadata['params']['dataset']}`"
-    if "judge" in metadata:
-        head += ", as `{model}` (weights {digest:.12}) sees what it makes".format(**metadata["judge"])
+    if "reference" in metadata:
+        head += ", as `{model}` (weights {digest:.12}) sees what it makes".format(**metadata["reference"])
     rows = [
         f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
     ]

@@ -1,4 +1,4 @@
-"""What can be chosen of an autoencoder: its design, what keeps it from copying, and what it is for."""
+"""The `network` block of autoencoders: architecture, variant (regularization) and mode (exported output)."""
 
 from typing import Annotated, Literal
 
@@ -10,59 +10,64 @@ LayerSize = Annotated[int, Field(gt=0)]
 
 
 class PlainVariant(StrictModel):
-    """Nothing but a code of fewer numbers than the record has (Rumelhart, Hinton & Williams 1986)."""
+    """Undercomplete autoencoder without further regularization (Rumelhart, Hinton & Williams 1986)."""
 
     name: Literal["plain"]
 
 
 class DenoisingVariant(StrictModel):
-    """The record is told from one that was spoilt (Vincent et al. 2008)."""
+    """Reconstruct the sample from a corrupted one (Vincent et al. 2008)."""
 
     name: Literal["denoising"]
     noise: Literal["gaussian", "masking", "salt_and_pepper"] = Field(
         default="gaussian",
-        description="gaussian: added; masking: a feature becomes 0; salt_and_pepper: it becomes the smallest or the"
-        " largest value of the training rows",
+        description="gaussian: additive noise; masking: features are set to 0; salt_and_pepper: features are set to the"
+        " minimum or maximum of the training rows",
     )
     amount: float = Field(
-        default=0.3, gt=0, description="deviation of gaussian noise, after normalization; else the share of features"
+        default=0.3,
+        gt=0,
+        description="standard deviation of gaussian noise after normalization; otherwise the fraction of corrupted"
+        " features",
     )
 
 
 class SparseVariant(StrictModel):
-    """Few units of the code are active for a record."""
+    """Sparsity penalty on the latent code."""
 
     name: Literal["sparse"]
     penalty: Literal["l1", "kl"] = Field(
         default="l1",
-        description="l1: on the mean absolute code; kl: of each unit's mean activity from `target`, for a code between"
-        " 0 and 1 (Ng 2011)",
+        description="l1: mean absolute latent activation; kl: divergence of each unit's mean activation from"
+        " `target_activation`, for activations between 0 and 1 (Ng 2011)",
     )
-    weight: float = Field(default=0.001, gt=0, description="of the penalty, beside the reconstruction")
-    target_activation: float = Field(default=0.05, gt=0, lt=1, description="mean activity that kl asks of each unit")
+    weight: float = Field(default=0.001, gt=0, description="weight of the penalty relative to the reconstruction loss")
+    target_activation: float = Field(
+        default=0.05, gt=0, lt=1, description="target mean activation of each unit, for penalty: kl"
+    )
 
 
 class ContractiveVariant(StrictModel):
-    """The code hardly moves with the record: the squared norm of its Jacobian is a penalty (Rifai et al. 2011)."""
+    """Penalty on the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011)."""
 
     name: Literal["contractive"]
-    weight: float = Field(default=0.001, gt=0, description="of the penalty, beside the reconstruction")
+    weight: float = Field(default=0.001, gt=0, description="weight of the penalty relative to the reconstruction loss")
 
 
 class VariationalVariant(StrictModel):
-    """The code is a normal distribution near the standard one, from which can be drawn (Kingma & Welling 2014)."""
+    """Variational autoencoder with a standard normal prior (Kingma & Welling 2014)."""
 
     name: Literal["variational"]
     beta: float = Field(
-        default=1.0, gt=0, description="weight of the divergence, in nats a record (Higgins et al. 2017)"
+        default=1.0, gt=0, description="weight of the KL divergence, in nats per sample (Higgins et al. 2017)"
     )
     warmup_epochs: int = Field(
         default=0,
         ge=0,
-        description="epochs over which beta rises from 0 (Bowman et al. 2016); validation has it in full",
+        description="epochs over which beta increases from 0 (Bowman et al. 2016); validation uses the final beta",
     )
     free_bits: float = Field(
-        default=0.0, ge=0, description="nats of each number of the code that cost nothing (Kingma et al. 2016)"
+        default=0.0, ge=0, description="free nats of KL divergence per latent dimension (Kingma et al. 2016)"
     )
 
 
@@ -73,32 +78,32 @@ VariantConfig = Annotated[
 
 
 class ReconstructionMode(StrictModel):
-    """Tells the record: how much is lost in so few numbers, and where. Of a denoising variant, the record as it was."""
+    """Output the reconstruction; for the denoising variant, of the uncorrupted sample."""
 
     name: Literal["reconstruction", "denoising"]
 
 
 class ReductionMode(StrictModel):
-    """Tells the code: coordinates of each record."""
+    """Output the latent code of each sample (dimensionality reduction)."""
 
     name: Literal["reduction"]
 
 
 class GenerationMode(StrictModel):
-    """Tells records that were never there, from noise; of a variational variant."""
+    """Generate new samples from noise; needs the variational variant."""
 
     name: Literal["generation"]
 
 
 class AnomalyMode(StrictModel):
-    """Tells how unlike the normal training rows a record is, and whether too much so."""
+    """Output an anomaly score and whether it exceeds the threshold."""
 
     name: Literal["anomaly"]
     normal_classes: tuple[str, ...] = Field(
-        default=(), description="classes that are learnt, the others being anomalies; left out: every training row"
+        default=(), description="classes used for training; the others are anomalies. Default: all training rows"
     )
     quantile: float = Field(
-        default=0.95, gt=0, lt=1, description="share of normal validation rows that are to be taken for normal"
+        default=0.95, gt=0, lt=1, description="threshold: quantile of the scores of normal validation rows"
     )
 
 
@@ -106,31 +111,34 @@ ModeConfig = Annotated[ReconstructionMode | ReductionMode | GenerationMode | Ano
 
 
 class Autoencoder(StrictModel):
-    """An encoder from records to codes, and its mirror image back."""
+    """Autoencoder with a decoder that mirrors the encoder."""
 
     family: Literal["autoencoder"]
     architecture: Literal["dense", "conv", "recurrent"] = Field(
         default="dense",
-        description="dense: anything, flattened; conv: images; recurrent: sequences and windows of a series",
+        description="dense: any data, flattened; conv: images; recurrent: sequences and windows of a series",
     )
     hidden: tuple[LayerSize, ...] = Field(
         default=(128,),
-        description="encoder, layer by layer: units; of conv filters, each layer halving the image; of recurrent cells",
+        description="size of each encoder layer: units (dense, recurrent) or filters (conv; each layer halves the"
+        " image)",
     )
-    latent_dim: int = Field(default=16, gt=0, description="numbers of a code")
+    latent_dim: int = Field(default=16, gt=0, description="number of latent dimensions")
     activation: Activation = "relu"
     latent_activation: Literal["linear", "relu", "sigmoid", "tanh"] = Field(
-        default="linear", description="activation of the code"
+        default="linear", description="activation of the latent layer"
     )
     output_activation: Literal["linear", "sigmoid"] = Field(
-        default="linear", description="activation of what is told; sigmoid: for features between 0 and 1"
+        default="linear", description="activation of the output; sigmoid: for features between 0 and 1"
     )
-    norm: Literal["none", "batch"] = Field(default="none", description="before each activation; not of recurrent")
-    cell: RecurrentCell = Field(default="gru", description="of recurrent")
+    norm: Literal["none", "batch"] = Field(
+        default="none", description="normalization before each activation; not for recurrent"
+    )
+    cell: RecurrentCell = Field(default="gru", description="recurrent cell, for architecture: recurrent")
     init: Initialization = "xavier"
     variant: VariantConfig = Field(default={"name": "plain"}, validate_default=True)
     mode: ModeConfig = Field(
         default={"name": "reconstruction"},
         validate_default=True,
-        description="what the exported file tells, and what is scored first; reports have what else applies",
+        description="output of the exported model and main metric; reports include the other applicable metrics",
     )

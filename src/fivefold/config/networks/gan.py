@@ -1,4 +1,4 @@
-"""What can be chosen of an adversarial network: its design, what its two players are after, and what steadies them."""
+"""The `network` block of GANs: architecture, adversarial loss and regularization."""
 
 from typing import Annotated, Literal
 
@@ -9,49 +9,53 @@ from ..base import StrictModel
 LayerSize = Annotated[int, Field(gt=0)]
 LabelSmoothing = Annotated[
     float,
-    Field(ge=0, lt=0.5, description="what a real record's target falls short of 1, of real ones alone (Salimans 2016)"),
+    Field(
+        ge=0,
+        lt=0.5,
+        description="one-sided label smoothing: the target of real samples is 1 minus this (Salimans et al. 2016)",
+    ),
 ]
 
 
 class StandardGAN(StrictModel):
-    """The critic's cross-entropy, which the generator makes large (Goodfellow et al. 2014)."""
+    """Minimax loss: the generator maximizes the discriminator's cross-entropy (Goodfellow et al. 2014)."""
 
     name: Literal["minimax"]
     label_smoothing: LabelSmoothing = 0.0
 
 
 class NonSaturatingGAN(StrictModel):
-    """The same critic; the generator has its records taken for real (Goodfellow et al. 2014, section 3)."""
+    """Non-saturating loss of the generator, same discriminator loss (Goodfellow et al. 2014, section 3)."""
 
     name: Literal["non_saturating"]
     label_smoothing: LabelSmoothing = 0.0
 
 
 class LeastSquaresGAN(StrictModel):
-    """Squared distance from 1 of real records, and from 0 of made ones (Mao et al. 2017)."""
+    """Least-squares loss with targets 1 for real and 0 for generated samples (Mao et al. 2017)."""
 
     name: Literal["least_squares"]
     label_smoothing: LabelSmoothing = 0.0
 
 
 class HingeGAN(StrictModel):
-    """Real records above 1, made ones below -1; what is beyond costs nothing (Lim & Ye 2017)."""
+    """Hinge loss with margins 1 for real and -1 for generated samples (Lim & Ye 2017)."""
 
     name: Literal["hinge"]
 
 
 class WGANClip(StrictModel):
-    """Wasserstein's distance; the critic's weights are clipped after each step (Arjovsky et al. 2017)."""
+    """Wasserstein loss; the weights of the critic are clipped after each step (Arjovsky et al. 2017)."""
 
     name: Literal["wasserstein_clip"]
-    clip_value: float = Field(default=0.01, gt=0, description="largest absolute weight of the critic")
+    clip_value: float = Field(default=0.01, gt=0, description="maximum absolute weight of the critic")
 
 
 class WGANGP(StrictModel):
-    """Wasserstein's distance; between real and made records the slope is held near 1 (Gulrajani et al. 2017)."""
+    """Wasserstein loss with a gradient penalty between real and generated samples (Gulrajani et al. 2017)."""
 
     name: Literal["wasserstein_gp"]
-    lambda_gp: float = Field(default=10.0, gt=0, description="weight of the squared difference of the slope from 1")
+    lambda_gp: float = Field(default=10.0, gt=0, description="weight of the gradient penalty")
 
 
 AdversarialLossConfig = Annotated[
@@ -60,84 +64,96 @@ AdversarialLossConfig = Annotated[
 
 
 class DiffAugmentation(StrictModel):
-    """Real and made images are altered alike before the critic sees them (Zhao et al. 2020), with its gradients."""
+    """Differentiable augmentation of real and generated images before the discriminator (Zhao et al. 2020)."""
 
-    brightness: float = Field(default=0.5, ge=0, description="added to an image: up to half of it, either way")
-    translation: float = Field(default=0.125, ge=0, lt=1, description="share of its sides that an image moves by")
-    cutout: float = Field(default=0.5, ge=0, lt=1, description="share of its sides that a blank rectangle has")
+    brightness: float = Field(
+        default=0.5, ge=0, description="width of the range of the random offset added to an image, centered at 0"
+    )
+    translation: float = Field(default=0.125, ge=0, lt=1, description="maximum shift, fraction of the image size")
+    cutout: float = Field(
+        default=0.5, ge=0, lt=1, description="side length of the erased rectangle, fraction of the image size"
+    )
 
 
 class Gan(StrictModel):
-    """A generator from noise to records, and a critic that tells them from real ones."""
+    """Generative adversarial network: a generator and a discriminator."""
 
     family: Literal["gan"]
     architecture: Literal["dense", "dcgan", "resnet", "stylegan"] = Field(
         default="dense",
-        description="dense: images and tables, flattened; of images: dcgan: Radford et al. 2016; resnet: Miyato et al."
-        " 2018; stylegan: Karras et al. 2020, small",
+        description="dense: images and tables, flattened; for images: dcgan (Radford et al. 2016), resnet (Miyato et"
+        " al. 2018), stylegan (Karras et al. 2020, small)",
     )
     hidden: tuple[LayerSize, ...] = Field(
         default=(256,),
-        description="critic, layer by layer: units; of images filters, each layer halving the image. The generator has"
-        " them in reverse",
+        description="size of each discriminator layer: units, or filters for images (each layer halves the image). The"
+        " generator uses them in reverse order",
     )
-    latent_dim: int = Field(default=100, gt=0, description="numbers of noise that a record is made of")
+    latent_dim: int = Field(default=100, gt=0, description="number of latent dimensions (noise)")
     output_activation: Literal["linear", "sigmoid"] = Field(
         default="linear",
-        description="activation of what is made; sigmoid: for features between 0 and 1, which the critic then sees"
-        " between -1 and 1",
+        description="output activation of the generator; sigmoid: for features between 0 and 1, which the discriminator"
+        " receives scaled to [-1, 1]",
     )
     numeric_transform: Literal["quantile", "none"] = Field(
         default="quantile",
-        description="of a table: ranks: both players see numbers by the normal scores of their ranks, whatever their"
-        " distribution; scaled: as the dataset's normalize has them",
+        description="tables: quantile: numeric columns are mapped to normal scores for both networks; none: columns are"
+        " used as normalized by the dataset",
     )
     norm: Literal["auto", "none", "batch", "spectral"] = Field(
         default="auto",
-        description="of the critic; auto: batch of dcgan and spectral of resnet, none of the others, of a critic under"
-        " a penalty, and of a clipped one; spectral: Miyato et al. 2018",
+        description="normalization of the discriminator; auto: batch for dcgan, spectral for resnet, none otherwise and"
+        " with wasserstein_clip or wasserstein_gp; spectral: Miyato et al. 2018",
     )
     loss: AdversarialLossConfig = Field(default={"name": "non_saturating"}, validate_default=True)
     r1: float = Field(
         default=0.0,
         ge=0,
-        description="weight of the critic's squared slope at real records (Mescheder et al. 2018); 0: none",
+        description="weight of the R1 gradient penalty on real samples (Mescheder et al. 2018); 0: off",
     )
     r1_every: int = Field(
-        default=16, gt=0, description="steps of the critic, one of which bears r1, so many times over"
+        default=16,
+        gt=0,
+        description="apply r1 every this many discriminator steps, multiplied by this number (lazy regularization)",
     )
     conditioning: Literal["none", "label", "projection"] = Field(
         default="none",
-        description="none: any record; label: of a class, which both players are told as further input (Mirza &"
-        " Osindero 2014); projection: the critic compares it with its last layer (Miyato & Koyama 2018)",
+        description="class conditioning: none; label: the class is an additional input of both networks (Mirza &"
+        " Osindero 2014); projection: projection discriminator (Miyato & Koyama 2018)",
     )
-    embedding_dim: int = Field(default=16, gt=0, description="numbers that stand for a class, beside the noise")
+    embedding_dim: int = Field(
+        default=16, gt=0, description="dimension of the class embedding, concatenated with the noise"
+    )
     pac: int = Field(
         default=1,
         gt=0,
-        description="records that the critic judges together, which shows it what they lack in variety (Lin et al."
-        " 2018); 1: each by itself",
+        description="samples per input of the discriminator, which helps it detect mode collapse (PacGAN, Lin et al."
+        " 2018); 1: off",
     )
-    discriminator_steps: int = Field(default=1, gt=0, description="steps of the critic for each of the generator")
+    discriminator_steps: int = Field(default=1, gt=0, description="discriminator steps per generator step")
     discriminator_lr_factor: float = Field(
-        default=1.0, gt=0, description="the critic's learning rate, in those of the generator, training.optimizer.lr"
+        default=1.0,
+        gt=0,
+        description="learning rate of the discriminator, relative to that of the generator (training.optimizer.lr)",
     )
     instance_noise: float = Field(
         default=0.0,
         ge=0,
-        description="deviation of noise on what the critic sees, which falls to 0 over the training (Sonderby 2017)",
+        description="standard deviation of the noise on discriminator inputs, decreasing to 0 (Sonderby et al. 2017)",
     )
-    augment: DiffAugmentation | None = Field(default=None, description="of images; null: they are seen as they are")
-    validate_every: int = Field(default=5, gt=0, description="epochs between two looks at the generator's records")
+    augment: DiffAugmentation | None = Field(
+        default=None, description="differentiable augmentation, images only; null: off"
+    )
+    validate_every: int = Field(default=5, gt=0, description="epochs between two validations of the generator")
 
     @property
     def is_conditional(self) -> bool:
-        """Whether records of a class can be asked for."""
+        """Whether samples of a given class can be generated."""
         return self.conditioning != "none"
 
     @property
     def discriminator_norm(self) -> Literal["none", "batch", "spectral"]:
-        """What `norm` stands for."""
+        """Normalization of the discriminator, with `auto` resolved."""
         if self.norm != "auto":
             return self.norm
         if isinstance(self.loss, WGANClip | WGANGP):

@@ -1,7 +1,4 @@
-"""What cannot be where two networks learn from each other: an adversarial one.
-
-What cannot be where images are translated between two domains.
-"""
+"""Validation rules of adversarial models: GAN and CycleGAN."""
 
 from collections.abc import Iterator
 
@@ -13,11 +10,11 @@ from ..optimizers import PlateauSchedule
 from ..training import Training
 
 UNSUPPORTED_DEFAULTS = {"difference": "none", "compile": False, "pretrained": None}
-"""Of training, what is of other families alone."""
+"""Defaults of training options that only other families support."""
 
 
 def check_gan(network: Gan, model: Model, dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
-    """Yield each key of a model, and why it cannot be with the rest of the model or with its dataset."""
+    """Yield (key, problem) for every option that is incompatible with the model or its dataset."""
     for key, problem in (*_check_data(network, model, dataset), *_check_network(network)):
         yield f"network.{key}", problem
     yield from check_training(network, model)
@@ -25,97 +22,103 @@ def check_gan(network: Gan, model: Model, dataset: DatasetConfig) -> Iterator[tu
 
 
 def _check_data(network: Gan, model: Model, dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
-    """Yield what does not suit the records."""
+    """Yield options that are incompatible with the data."""
     if dataset.kind not in ("images", "table"):
         yield (
             "family",
-            f"gan makes images and rows of tables, but {model.dataset} is of kind {dataset.kind}; choose another"
+            f"gan generates images and table rows, but {model.dataset} is of kind {dataset.kind}; choose another"
             " family",
         )
         return
     if model.select.method != "none":
-        yield "family", "a gan makes whole records; set select {method: none}"
+        yield "family", "a gan generates complete samples; set select {method: none}"
     if network.architecture != "dense" and dataset.kind != "images":
         yield (
             "architecture",
-            f"{network.architecture} makes images, but {model.dataset} is of kind {dataset.kind}; choose dense",
+            f"{network.architecture} generates images, but {model.dataset} is of kind {dataset.kind}; choose dense",
         )
     if network.output_activation == "sigmoid" and dataset.kind == "table":
-        yield "output", "sigmoid makes pixels, but a table has numbers of any size; choose linear"
+        yield "output_activation", "sigmoid is for pixels, but table columns are unbounded; choose linear"
     elif network.output_activation == "sigmoid" and dataset.normalize != "minmax":
-        yield "output", f"sigmoid makes numbers between 0 and 1, but normalize is {dataset.normalize}; choose minmax"
+        yield (
+            "output_activation",
+            f"sigmoid outputs values between 0 and 1, but normalize is {dataset.normalize}; choose minmax",
+        )
     if dataset.normalize == "l2":
-        yield "family", "l2 loses the size of a row, which cannot be made again; choose another normalize"
+        yield (
+            "family",
+            "`normalize: l2` discards row norms, so samples in original units cannot be generated; choose another",
+        )
     if network.is_conditional and dataset.task != "classification":
-        yield "condition", f"{network.conditioning} needs classes, but the task is {dataset.task}; choose none"
+        yield "conditioning", f"{network.conditioning} needs classes, but the task is {dataset.task}; choose none"
     if network.numeric_transform != "quantile" and dataset.kind != "table":
-        yield "numbers", f"it is of tables, but {model.dataset} is of kind {dataset.kind}; leave it out"
+        yield "numeric_transform", f"applies to tables, but {model.dataset} is of kind {dataset.kind}; remove it"
     if network.augment is not None and dataset.kind != "images":
-        yield "augment", f"it alters images, but {model.dataset} is of kind {dataset.kind}; leave it out"
+        yield "augment", f"applies to images, but {model.dataset} is of kind {dataset.kind}; remove it"
 
 
 def _check_network(network: Gan) -> Iterator[tuple[str, str]]:
-    """Yield what excludes each other in the network's own block."""
+    """Yield incompatible options within the `network` block."""
     if isinstance(network.loss, WGANGP) and network.norm == "batch":
-        yield "norm", "the penalty is of each record alone, but batch norm mixes them; choose none or spectral"
+        yield "norm", "the gradient penalty is per sample, but batch norm mixes samples; choose none or spectral"
     if isinstance(network.loss, WGANClip) and network.norm == "spectral":
-        yield "norm", "spectral holds the critic as clipping does; choose none, or another loss"
+        yield "norm", "spectral and wasserstein_clip both constrain the critic; choose none, or another loss"
 
 
 def _check_batches(network: Gan, training: Training) -> Iterator[tuple[str, str]]:
-    """Yield what of batches does not suit a generator of noise."""
+    """Yield incompatible options that concern batches."""
     if training.class_balance != "none" and not (
         training.class_balance == "weighted_sampler" and network.is_conditional
     ):
         yield (
             "training.class_balance",
-            f"a gan can be shown classes alike, by sampling where condition asks for them, but it is"
-            f" {training.class_balance} and condition {network.conditioning}; leave it out",
+            "a gan supports weighted_sampler with conditioning only, but class_balance is"
+            f" {training.class_balance} and network.conditioning {network.conditioning}; remove it",
         )
-    parts = network.pac * training.accumulate_grad_batches * training.devices
-    if training.batch_size % parts:
+    divisor = network.pac * training.accumulate_grad_batches * training.devices
+    if training.batch_size % divisor:
         yield (
             "training.batch_size",
-            f"it must be a multiple of pac times accumulate times devices, {parts}, but is {training.batch_size};"
-            " change it",
+            f"must be a multiple of network.pac x accumulate_grad_batches x devices, {divisor}, but is"
+            f" {training.batch_size}; change it",
         )
 
 
 def check_training(network: Gan | Cyclegan, model: Model) -> Iterator[tuple[str, str]]:
-    """Yield what of training is not of networks that learn from each other."""
+    """Yield training options that adversarial models do not support."""
     training, family = model.training, network.family
     if training.loss.name != "auto":
         yield (
             "training.loss.name",
-            f"a {family}'s loss is network.loss, so it must be auto, but is {training.loss.name}",
+            f"the loss of a {family} is network.loss, so this must be auto, but is {training.loss.name}; remove it",
         )
-    for key, nothing in UNSUPPORTED_DEFAULTS.items():
-        if getattr(training, key) != nothing:
-            yield f"training.{key}", "is not of two networks that learn from each other; leave it out"
+    for key, default in UNSUPPORTED_DEFAULTS.items():
+        if getattr(training, key) != default:
+            yield f"training.{key}", f"is not supported by a {family}; remove it"
     if training.augment.is_active:
-        remedy = ", or choose network.augment" if isinstance(network, Gan) else ""
-        yield "training.augment", f"a {family} would make altered records; leave it out{remedy}"
+        remedy = ", or use network.augment" if isinstance(network, Gan) else ""
+        yield "training.augment", f"a {family} would generate augmented samples; remove it{remedy}"
     if isinstance(training.schedule, PlateauSchedule):
         yield (
             "training.schedule.name",
-            f"plateau follows a loss, but a {family} has two; choose constant or cosine",
+            f"plateau monitors a single loss, but a {family} has two; choose constant or cosine",
         )
     if 0 < training.patience < network.validate_every:
-        default = "" if "patience" in training.model_fields_set else ", the default"
+        origin = "" if "patience" in training.model_fields_set else ", the default"
         yield (
             "training.patience",
-            f"records are looked at every {network.validate_every} epochs, so it must be as much or 0, but is"
-            f" {training.patience}{default}; set it so, or lower network.validate_every",
+            f"must be 0 or at least network.validate_every, {network.validate_every}, but is"
+            f" {training.patience}{origin}; raise it, or lower network.validate_every",
         )
-    slopes = isinstance(network.loss, WGANGP) or (isinstance(network, Gan) and network.r1)
-    if training.precision != "32" and slopes:
-        yield "training.precision", f"slopes need 32 bits, but it is {training.precision}; leave it out"
+    has_gradient_penalty = isinstance(network.loss, WGANGP) or (isinstance(network, Gan) and network.r1)
+    if training.precision != "32" and has_gradient_penalty:
+        yield "training.precision", f"gradient penalties need precision 32, but it is {training.precision}; remove it"
 
 
 def check_cyclegan(network: Cyclegan, model: Model, dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
     """Yield each key of a model, and why it cannot be with the rest of the model or with its dataset.
 
-    How many classes and pixels there are, the data say: see `build` of the family.
+    The numbers of classes and pixels are only known from the data and are checked when the network is built.
     """
     if dataset.kind != "images":
         yield (
@@ -129,12 +132,12 @@ def check_cyclegan(network: Cyclegan, model: Model, dataset: DatasetConfig) -> I
             f"cyclegan translates between two classes, but the task is {dataset.task}; choose another family",
         )
     if model.select.method != "none":
-        yield "network.family", "a cyclegan makes whole images; set select {method: none}"
+        yield "network.family", "a cyclegan translates complete images; set select {method: none}"
     if network.output_activation == "sigmoid" and dataset.normalize != "minmax":
         yield (
             "network.output_activation",
-            f"sigmoid makes numbers between 0 and 1, but normalize is {dataset.normalize}; choose minmax",
+            f"sigmoid outputs values between 0 and 1, but normalize is {dataset.normalize}; choose minmax",
         )
     yield from check_training(network, model)
     if model.training.class_balance != "none":
-        yield "training.class_balance", "an epoch shows as many images of either class anyway; leave it out"
+        yield "training.class_balance", "an epoch uses equally many images of both classes anyway; remove it"

@@ -1,4 +1,4 @@
-"""What a model may use of another one."""
+"""Validation rules of `depends_on`."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,20 +10,21 @@ from ..networks.gan import Gan
 from ..selection import EncoderSelection
 
 NON_CLASSIFIER_FAMILIES = ("autoencoder", "gan", "cyclegan")
-"""Families that tell no classes."""
+"""Families that are no classifiers."""
 
 
 def check_dependencies(
     name: str, model: Model, dataset: DatasetConfig, models: Mapping[str, Model]
 ) -> Iterator[tuple[str, str]]:
-    """Yield each key of a model, and why it cannot use what it names, or needs to name what it uses."""
+    """Yield (key, problem) if the dependency of a model is missing, unsuitable or not needed."""
     if name == NO_MODEL:
-        yield "depends_on", f"{NO_MODEL} is what `uses` says for no model, so no model can have that name; rename it"
+        yield "depends_on", f"{NO_MODEL!r} means no dependency, so no model can have this name; rename the model"
     if model.source_model is None:
         if isinstance(model.select, EncoderSelection):
             yield (
                 "depends_on",
-                "select.method autoencoder takes a model's encoder, but it names none; name an autoencoder",
+                f"select {{method: autoencoder}} needs the encoder of a model, but this is {NO_MODEL}; name an"
+                " autoencoder",
             )
         return
     if model.source_model not in models:
@@ -31,9 +32,9 @@ def check_dependencies(
             "depends_on",
             f"must name a model, or {NO_MODEL}, but is {model.depends_on!r}; params.yaml has {', '.join(models)}",
         )
-    elif name in (behind := _dependency_chain(name, models)):
-        way = " uses ".join([name, *behind[: behind.index(name) + 1]])
-        yield "depends_on", f"a model must not wait for itself, but {way}; set one to {NO_MODEL}"
+    elif name in (chain := _dependency_chain(name, models)):
+        cycle = " -> ".join([name, *chain[: chain.index(name) + 1]])
+        yield "depends_on", f"a model must not depend on itself, but {cycle}; set one to {NO_MODEL}"
     elif isinstance(model.select, EncoderSelection):
         yield from _check_encoder(model, models[model.source_model])
     elif _generates_samples(model, dataset):
@@ -41,13 +42,13 @@ def check_dependencies(
     else:
         yield (
             "depends_on",
-            "an encoder is used by select {method: autoencoder}, and a judge by what makes records: a gan, or an"
-            f" autoencoder for generation; {name} is neither, so set it to {NO_MODEL}",
+            "is for models with select {method: autoencoder}, which use its encoder, and for generators, which use"
+            f" it as reference classifier, but {name} is neither; set it to {NO_MODEL}",
         )
 
 
 def _generates_samples(model: Model, dataset: DatasetConfig) -> bool:
-    """Say whether a model makes records that a classifier can compare with real ones."""
+    """Return whether a model generates samples that a classifier can compare with real ones."""
     match model.network:
         case Autoencoder(mode=GenerationMode()):
             return dataset.kind == "images"
@@ -57,29 +58,30 @@ def _generates_samples(model: Model, dataset: DatasetConfig) -> bool:
 
 
 def _dependency_chain(name: str, models: Mapping[str, Model]) -> list[str]:
-    """Return the model that one uses, the one that this uses, and so on, up to the first that comes again."""
-    found: list[str] = []
-    while name in models and (lender := models[name].source_model) is not None and lender not in found:
-        found.append(lender)
-        name = lender
-    return found
+    """Return the dependency of a model, its dependency, and so on, up to the first repetition."""
+    chain: list[str] = []
+    while name in models and (dependency := models[name].source_model) is not None and dependency not in chain:
+        chain.append(dependency)
+        name = dependency
+    return chain
 
 
 def _check_encoder(model: Model, dependency: Model) -> Iterator[tuple[str, str]]:
     if not isinstance(dependency.network, Autoencoder):
         yield (
             "depends_on",
-            f"must name an autoencoder, but {model.depends_on} is of family {dependency.network.family}; name another",
+            f"must be an autoencoder, but {model.depends_on} is of family {dependency.network.family}; choose another",
         )
     elif dependency.network.architecture == "recurrent":
         yield (
             "depends_on",
-            f"{model.depends_on} is recurrent, and only dense and conv encoders can be used; name another",
+            f"must have a dense or conv encoder, but {model.depends_on} is recurrent; choose another",
         )
     if dependency.dataset != model.dataset:
         yield (
             "depends_on",
-            f"must name an autoencoder of {model.dataset}, but {model.depends_on} is of {dependency.dataset}; name another",
+            f"must be an autoencoder trained on {model.dataset}, but {model.depends_on} is trained on"
+            f" {dependency.dataset}; choose another",
         )
 
 
@@ -87,20 +89,23 @@ def _check_reference(model: Model, dataset: DatasetConfig, dependency: Model) ->
     if dataset.task == "unsupervised":
         yield (
             "depends_on",
-            f"a judge must be a classifier of {model.dataset}, but its task is unsupervised; set it to {NO_MODEL}",
+            f"a reference model needs classes, but the task of {model.dataset} is unsupervised; set it to {NO_MODEL}",
         )
     elif dependency.network.family in NON_CLASSIFIER_FAMILIES:
         yield (
             "depends_on",
-            f"a judge must be a classifier, but {model.depends_on} is of family {dependency.network.family}; name another",
+            f"the reference model must be a classifier, but {model.depends_on} is of family"
+            f" {dependency.network.family}; choose another",
         )
     elif dependency.dataset != model.dataset:
         yield (
             "depends_on",
-            f"a judge must be of {model.dataset}, but {model.depends_on} is of {dependency.dataset}; name another",
+            f"the reference model must be trained on {model.dataset}, but {model.depends_on} is trained on"
+            f" {dependency.dataset}; choose another",
         )
     elif dataset.task != "classification":
         yield (
             "depends_on",
-            f"a judge must be a classifier, but {model.depends_on} tells values; name another, or {NO_MODEL}",
+            f"the reference model must be a classifier, but {model.depends_on} is a regressor; choose another, or"
+            f" {NO_MODEL}",
         )

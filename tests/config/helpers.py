@@ -1,9 +1,13 @@
-"""A small params.yaml that the tests of this room break in every way."""
+"""A small valid params.yaml and functions that modify it."""
 
 import copy
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
+
+from fivefold.config.loading import parse_params
+from fivefold.errors import ParamsError
 
 Tree = dict[str, Any]
 
@@ -38,7 +42,7 @@ models:
   flat:
     dataset: cells
     depends_on: none
-    select: {method: k_best, score: chi2, k: 2}
+    select: {method: k_best, score_func: chi2, k: 2}
     network: {family: mlp, hidden: [8]}
     training: {batch_size: 4, optimizer: {lr: 2e-2}}
   line:
@@ -59,11 +63,12 @@ ABSENT = object()
 
 
 def example() -> Tree:
+    """Return the parsed example."""
     return copy.deepcopy(YAML(typ="safe", pure=True).load(TEXT))
 
 
 def changed(dotted: str, value: object = ABSENT) -> Tree:
-    """The example with one value set, or with the key taken out."""
+    """Return the example with one value set, or with the key removed."""
     tree = node = example()
     *above, last = dotted.split(".")
     for key in above:
@@ -76,7 +81,44 @@ def changed(dotted: str, value: object = ABSENT) -> Tree:
 
 
 def renamed(block: str, name: object) -> Tree:
-    """The example with one more dataset or model, a copy of the first under another name."""
+    """Return the example with a copy of the first dataset or model under another name."""
     tree = example()
     tree[block][name] = copy.deepcopy(next(iter(tree[block].values())))
     return tree
+
+
+LETTERS = {
+    "kind": "text",
+    "source": "a.csv",
+    "task": "classification",
+    "target": "y",
+    "text": "t",
+    "max_length": 4,
+    "split": {"validation": 0.1, "test": 0.1, "by": "stratified"},
+}
+
+
+def gan_tree(dataset: str = "pens", **changes: Any) -> Tree:
+    """Return the example with a GAN `maker` on one of its datasets; keys with two underscores are dotted."""
+    tree = example()
+    tree["datasets"]["letters"] = LETTERS
+    tree["models"]["maker"] = {
+        "dataset": dataset,
+        "depends_on": "none",
+        "select": {"method": "none"},
+        "network": {"family": "gan"},
+        "training": {"optimizer": {"name": "adam", "lr": 0.001}},
+    }
+    for key, value in changes.items():
+        node, (*above, last) = tree["models"]["maker"], key.split("__")
+        for part in above:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return tree
+
+
+def gan_error(dataset: str = "pens", **changes: Any) -> str:
+    """Return the error message of `gan_tree`, without the path of the model."""
+    with pytest.raises(ParamsError) as error:
+        parse_params(gan_tree(dataset, **changes))
+    return str(error.value).removeprefix("params.yaml: models.maker.")
