@@ -27,7 +27,7 @@ def main(name: str) -> None:
         )
         selected.table.to_csv(folder / "selection.csv", index=False)
         plot_selection(selected, dataset.schema, name, folder / "selection.png")
-        plot_projection(selected, x, y, dataset.schema, name, params.seed, folder / "map.png")
+        plot_projection(selected, x, y, dataset.schema, name, params.seed, folder / "projection.png")
     print(f"{name}: {model.select.method}, {selected.summary}{selected.hint}")
 
 

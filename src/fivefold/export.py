@@ -92,7 +92,7 @@ def check_parity(trained_model: TrainedModel, x: Array, path: Path) -> dict[str,
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()  # as the model's: the difference is the same everywhere
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    fills = {"carry", "impute"} & set(trained_model.model.preprocess.step_kinds)
+    fills = {"forward_fill", "impute"} & set(trained_model.model.preprocess.step_kinds)
     differences: dict[str, float] = {}
     for size, records in product(BATCH_SIZES, (x, insert_missing_values(x)) if fills else (x,)):
         batch = build_input_example(interface, records, size)

@@ -34,7 +34,7 @@ CHANNELS = Step("affine", {"shift": np.full((3, 1, 1), 100.0), "scale": np.array
 PIXELS = Step("take", {"index": np.array([0, 7, 59])})
 PROJECT_PIXELS = Step("project", {"shift": np.full(60, 0.5), "matrix": RANDOM.normal(size=(60, 4)) / 60})
 
-INDICATE = Step("indicate", {"index": np.array([0, 4])})
+INDICATE = Step("missing_indicator", {"index": np.array([0, 4])})
 MORE_FILL = Step("impute", {"fill": np.array([0.5, 1e9, -1e9, 2, 3, 4, 0, 0])})
 CLIP = Step("clip", {"low": np.array([-1, -np.inf, -1e9, 4, -1, 0]), "high": np.array([1, np.inf, 0, 6, np.inf, 5])})
 CODES = RANDOM.integers(0, 4, (40, 3)).astype(float)
@@ -46,13 +46,13 @@ STEP_SCALE = Step("affine", {"shift": np.array([0.5, 1]), "scale": np.array([2.0
 MASK = Step("mask", {})
 GAPS = np.where(RANDOM.random((12, 9, 3)) < 0.4, np.nan, RANDOM.normal(size=(12, 9, 3)))
 GAPS[0, 5:], GAPS[1, :, 1], GAPS[2, -1] = np.nan, np.nan, np.nan
-CARRY_WHOLE = Step("carry", {"fill": np.array([7.0, 8, 9]), "whole": np.array([1])})
-CARRY = Step("carry", {"fill": np.full(3, np.nan), "whole": np.array([0])})
-LOG = Step("log", {"which": np.arange(FILLED.shape[1]) % 2.0})
+CARRY_WHOLE = Step("forward_fill", {"fill": np.array([7.0, 8, 9]), "fill_past_end": np.array([1])})
+CARRY = Step("forward_fill", {"fill": np.full(3, np.nan), "fill_past_end": np.array([0])})
+LOG = Step("log", {"log_columns": np.arange(FILLED.shape[1]) % 2.0})
 
 DENSE = Step("dense", {"weight": RANDOM.normal(size=(4, 60)) / 60, "bias": RANDOM.normal(size=4)})
 CONVOLVE = Step(
-    "convolve",
+    "conv2d",
     {
         "weight": RANDOM.normal(size=(4, 3, 3, 3)) / 9,
         "bias": RANDOM.normal(size=4),
@@ -63,14 +63,14 @@ CONVOLVE = Step(
 ACTIVE = [Step(name, {}) for name in get_args(Activation)]
 
 CHAINS = {
-    "indicate": (Pipeline("float64", ()).with_steps(INDICATE), TABLE),
+    "missing_indicator": (Pipeline("float64", ()).with_steps(INDICATE), TABLE),
     "indicate and impute": (Pipeline("float64", ()).with_steps(INDICATE, MORE_FILL), TABLE),
     "clip": (Pipeline("float64", ()).with_steps(CLIP), FILLED),
     "one_hot": (Pipeline("float64", ()).with_steps(ONE_HOT), CODES),
     "words alone": (Pipeline("float64", ()).with_steps(ONLY_WORDS), CODES),
     "mask": (Pipeline("float64", ()).with_steps(MASK), STEPS),
     "sequences": (Pipeline("float64", ()).with_steps(STEP_SCALE, MASK), STEPS),
-    "carry": (Pipeline("float64", ()).with_steps(CARRY_WHOLE), GAPS),
+    "forward_fill": (Pipeline("float64", ()).with_steps(CARRY_WHOLE), GAPS),
     "carry and mask": (Pipeline("float64", ()).with_steps(CARRY, MASK), GAPS),
     "impute": (Pipeline("float64", ()).with_steps(IMPUTE), TABLE),
     "affine": (Pipeline("float64", ()).with_steps(AFFINE), FILLED),
@@ -130,7 +130,7 @@ class TestSteps:
     """By hand."""
 
     def test_a_logarithm_is_taken_of_the_columns_that_ask(self) -> None:
-        log = Step("log", {"which": np.array([0.0, 1])})
+        log = Step("log", {"log_columns": np.array([0.0, 1])})
         found = Pipeline("float64", ()).with_steps(log)(np.array([[[-3.0, np.e], [0, 1]]]))
         np.testing.assert_allclose(found, [[[-3, 1], [0, 0]]], rtol=1e-6)
 
@@ -144,7 +144,7 @@ class TestSteps:
         np.testing.assert_allclose(chain(np.array([[np.nan, 1], [2, 1]])), [[0, 1], [0.6, 0.8]], rtol=1e-6)
 
     def test_gaps_are_told_behind_the_columns(self) -> None:
-        chain = Pipeline("float64", ()).with_steps(Step("indicate", {"index": np.array([1])}))
+        chain = Pipeline("float64", ()).with_steps(Step("missing_indicator", {"index": np.array([1])}))
         np.testing.assert_array_equal(chain(np.array([[np.nan, 1], [2, np.nan]])), [[np.nan, 1, 0], [2, np.nan, 1]])
 
     def test_a_code_gets_a_column_and_an_unknown_one_none(self) -> None:
@@ -158,7 +158,7 @@ class TestSteps:
 
     def test_a_gap_is_the_value_before_else_the_next_else_a_fill(self) -> None:
         x = np.array([[[NAN, NAN, 5], [1, NAN, NAN], [NAN, NAN, NAN]]])
-        whole = Step("carry", {"fill": np.array([0.0, 9, 0]), "whole": np.array([1])})
+        whole = Step("forward_fill", {"fill": np.array([0.0, 9, 0]), "fill_past_end": np.array([1])})
         assert whole(x).tolist() == [[[1, 9, 5], [1, 9, 5], [1, 9, 5]]]
         np.testing.assert_array_equal(CARRY(x), [[[1, NAN, 5], [1, NAN, 5], [NAN, NAN, NAN]]])
 

@@ -48,7 +48,7 @@ def test_pictures_are_drawn_twice_the_same(tmp_path: Path, shape: tuple[int, ...
     selected = fit_selection(x, y, schema, params, 0)
     for name in ("one", "two"):
         plot_selection(selected, schema, "m", tmp_path / f"{name}.png")
-        plot_projection(selected, x, y, schema, "m", 0, tmp_path / f"{name}_map.png")
+        plot_projection(selected, x, y, schema, "m", 0, tmp_path / f"{name}_projection.png")
     for picture in ("", "_map"):
         one, two = (tmp_path / f"{name}{picture}.png" for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
@@ -69,9 +69,9 @@ def test_without_a_target_pictures_show_what_varies(
         assert selected.table["kept"].all()
         np.testing.assert_allclose(selected.table["score"], sorted(x.reshape(20, -1).var(axis=0), reverse=True))
     plot_selection(selected, schema, "m", tmp_path / "one.png")
-    plot_projection(selected, x, np.empty((20, 0)), schema, "m", 0, tmp_path / "map.png")
+    plot_projection(selected, x, np.empty((20, 0)), schema, "m", 0, tmp_path / "projection.png")
     assert imread(tmp_path / "one.png").std() > 0.03
-    assert imread(tmp_path / "map.png").std() > 0.03
+    assert imread(tmp_path / "projection.png").std() > 0.03
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ class TestSelection:
         )
         selected = fit_selection(x, y, odd, NoSelection(method="none"), 0)
         plot_selection(selected, odd, "m", tmp_path / "s.png")
-        plot_projection(selected, x, y, odd, "m", 0, tmp_path / "map.png")
+        plot_projection(selected, x, y, odd, "m", 0, tmp_path / "projection.png")
         assert imread(tmp_path / "s.png").shape[1] < 1000
 
 
@@ -218,9 +218,15 @@ class TestMap:
         schema = schema_of((2,), 2)
         x, y = np.ones((10, 2)), np.arange(10) % 2
         plot_projection(
-            fit_selection(x, y, schema, NoSelection(method="none"), 0), x, y, schema, "m", 0, tmp_path / "map.png"
+            fit_selection(x, y, schema, NoSelection(method="none"), 0),
+            x,
+            y,
+            schema,
+            "m",
+            0,
+            tmp_path / "projection.png",
         )
-        assert (tmp_path / "map.png").exists()
+        assert (tmp_path / "projection.png").exists()
 
     def test_text_has_no_map(self, drawn: list[Figure]) -> None:
         schema = schema_of((2,), 2).model_copy(update={"kind": "text", "vocabulary": ("", "?", "\n", "so")})

@@ -108,13 +108,15 @@ def chains(draw: st.DrawFn) -> tuple[Pipeline, Array]:
     steps = []
     for _ in range(draw(st.integers(1, 6))):
         kind = draw(
-            st.sampled_from(["indicate", "impute", "clip", "affine", "one_hot", "unit_norm", "take", "project"])
+            st.sampled_from(
+                ["missing_indicator", "impute", "clip", "affine", "one_hot", "unit_norm", "take", "project"]
+            )
         )
         if gaps and kind in ("unit_norm", "project", "one_hot"):
             kind = "impute"  # as in every chain that is fitted
         some = st.lists(st.integers(0, width - 1), min_size=1, max_size=4)
         match kind:
-            case "indicate":
+            case "missing_indicator":
                 index = np.array(draw(some))
                 steps.append(Step(kind, {"index": index}))
                 width += len(index)

@@ -57,7 +57,7 @@ def test_two_stages_share_a_folder_and_neither_touches_the_other(tmp_path: Path)
 
 def test_what_a_later_run_does_not_write_goes_and_what_no_manifest_lists_stays(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    for names in (("a", "map.png", "plots"), ("a",)):
+    for names in (("a", "projection.png", "plots"), ("a",)):
         with atomic_output(target) as folder:
             for name in names:
                 (folder / name).mkdir()

@@ -42,7 +42,7 @@ def log_training(run_logger: RunLogger, model_name: str) -> None:
         parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"]
     )
     run_logger.set_tags(**_pretrained_tags(facts))
-    for pattern in ("selection.*", "map.png"):
+    for pattern in ("selection.*", "projection.png"):
         for path in sorted(paths.selected_dir(model_name).glob(pattern)):
             run_logger.log_artifact(path, "selection")
     for file in ("model.json", "history.csv", "doctor.json"):
