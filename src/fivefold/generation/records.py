@@ -34,8 +34,8 @@ def require_record_generator(trained_model: TrainedModel) -> None:
         network = trained_model.network_config
         mode = f" with mode {network.mode.name}" if isinstance(network, Autoencoder) else ""
         raise InputError(
-            f"the model must be a gan or an autoencoder with mode generation, but {trained_model.metadata['name']} is of"
-            f" family {network.family}{mode}; choose another model"
+            "the model must be a gan or an autoencoder with mode generation, but"
+            f" {trained_model.metadata['name']} is of family {network.family}{mode}; choose another model"
         )
 
 

@@ -89,8 +89,8 @@ def _require_language_model(trained_model: TrainedModel) -> Schema:
     if schema.task != "language_modeling":
         raise InputError(
             "the model must be a language model or generate samples, but"
-            f" {trained_model.metadata['name']} is of family {trained_model.network_config.family} and task {schema.task};"
-            " choose a model with task language_modeling, a gan, or an autoencoder with mode generation"
+            f" {trained_model.metadata['name']} is of family {trained_model.network_config.family} and task"
+            f" {schema.task}; choose a model with task language_modeling, a gan, or an autoencoder with mode generation"
         )
     return schema
 

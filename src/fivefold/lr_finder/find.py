@@ -20,15 +20,13 @@ from .sweep import SweepResult, run_sweep, suggest_lr
 
 
 def suggestion_lines(name: str, tree: Any, optimizer: OptimizerConfig, learning_rate: float) -> Iterator[str]:
-    """Yield the changes that set `learning_rate` for a model; `tree` is params.yaml, `optimizer` the current settings."""
+    """Yield how to set `learning_rate` for a model; `tree` is params.yaml, `optimizer` the current settings."""
     key = f"models.{name}.training.optimizer.lr"
     settings = {**optimizer.model_dump(mode="json", exclude_defaults=True), "lr": f"{learning_rate:g}"}
     yield f"{key}: {optimizer.lr:g} now, {learning_rate:g} suggested"
-    yield f"in params.yaml: optimizer: {{{', '.join(f'{k}: {v}' for k, v in given.items())}}}"
+    yield f"in params.yaml: optimizer: {{{', '.join(f'{k}: {v}' for k, v in settings.items())}}}"
     overrides = tree["models"][name]["training"] or {}
-    prefix = (
-        "" if "lr" in overrides.get("optimizer", {}) else "+"
-    )  # DVC's prefix for a key that params.yaml does not have yet
+    prefix = "" if "lr" in overrides.get("optimizer", {}) else "+"  # DVC's prefix for keys missing in params.yaml
     yield f"or to try it: dvc exp run -S '{prefix}{key}={learning_rate:g}' evaluate@{name}"
 
 
@@ -61,8 +59,8 @@ def find_lr(name: str) -> Iterator[str]:
     model = params.model(name)
     if model.network.family in ("gan", "cyclegan"):
         raise ParamsError(
-            f"fivefold lr-find needs a single training loss, but models.{name} is a {model.network.family}, whose generator"
-            " and discriminator have one each; try learning rates from 0.0001 to 0.001"
+            f"fivefold lr-find needs a single training loss, but models.{name} is a {model.network.family}, whose"
+            " generator and discriminator have one each; try learning rates from 0.0001 to 0.001"
         )
     data_folder, pipeline_file = paths.prepared_dir(model.dataset), paths.selected_dir(name) / "preprocess.safetensors"
     if not pipeline_file.exists() or not data_folder.exists():

@@ -41,6 +41,15 @@ DIVERGENCE_THRESHOLD = 1.0
 SMOOTHING = 0.9
 """Decay per step of the moving average of the loss."""
 
+SKIP_BEGIN = 40
+"""First steps of a sweep, whose learning rates are too small to have an effect."""
+
+MIN_SIGNAL_TO_NOISE = 5.0
+"""Standard errors by which the loss must decrease: noise alone reaches two or three."""
+
+MIN_RELATIVE_DECREASE = 0.01
+"""Fraction of the mean baseline loss by which the loss must decrease at least."""
+
 
 class SweepResult(NamedTuple):
     """Result of a sweep.
@@ -164,16 +173,6 @@ def run_sweep(
         return result(train(learning_rates, lambda losses: result(losses).has_diverged))
 
 
-SKIP_BEGIN = 40
-"""First steps of a sweep, whose learning rates are too small to have an effect."""
-
-MIN_SIGNAL_TO_NOISE = 5.0
-"""Standard errors by which the loss must decrease: noise alone reaches two or three."""
-
-MIN_RELATIVE_DECREASE = 0.01
-"""Fraction of the mean baseline loss by which the loss must decrease at least."""
-
-
 def suggest_lr(name: str, sweep: SweepResult) -> float:
     """Return the suggested learning rate, rounded to two digits.
 
@@ -181,11 +180,8 @@ def suggest_lr(name: str, sweep: SweepResult) -> float:
         TrainingError: the loss of model `name` does not decrease at any learning rate.
     """
     finite = np.isfinite(sweep.losses)
-    learning_rates, decreases, baseline = (
-        sweep.learning_rates[finite],
-        sweep.loss_decreases[finite],
-        sweep.baseline_losses.mean(),
-    )
+    learning_rates, decreases = sweep.learning_rates[finite], sweep.loss_decreases[finite]
+    baseline = sweep.baseline_losses.mean()
     mean_decrease = exponential_moving_average(decreases)
     standard_error = np.sqrt(
         (exponential_moving_average(decreases**2) - mean_decrease**2).clip(0) * (1 - SMOOTHING) / (1 + SMOOTHING)
@@ -198,7 +194,7 @@ def suggest_lr(name: str, sweep: SweepResult) -> float:
         raise TrainingError(
             f"the loss of {name} must decrease at a learning rate from {sweep.learning_rates[0]:.0e} to"
             f" {sweep.learning_rates[-1]:.2g}, but is {baseline:.4g} at the smallest and at best"
-            f" {baseline - mean_decrease.max(initial=0):.4g}; check the warnings of `prepare`, or choose another normalize, or another"
-            f" init or activation under models.{name}.network"
+            f" {baseline - mean_decrease.max(initial=0):.4g}; check the warnings of `prepare`, or choose another"
+            f" normalize, or another init or activation under models.{name}.network"
         )
     return float(f"{learning_rates[np.where(significant, mean_decrease, 0).argmax()] / 10:.1e}")

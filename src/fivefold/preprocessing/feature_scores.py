@@ -100,7 +100,7 @@ def estimate_stability(x: Array, y: Array, params: SelectorParams, is_classifica
 
 
 def subsample(x: Array, y: Array, params: SelectorParams, is_classification: bool, seed: int) -> Array | slice:
-    """Return the rows that the method is fitted on: all, or a subsample of `MAX_CELLS` values for an expensive method."""
+    """Return the rows to fit the method on: all, or a subsample of `MAX_CELLS` values for an expensive method."""
     if not _is_expensive(params) or x.size <= MAX_CELLS:
         return slice(None)
     return sample_rows(y, MAX_CELLS / x.size, is_classification, np.random.default_rng(seed))
@@ -121,11 +121,12 @@ def sample_rows(y: Array, fraction: float, is_classification: bool, rng: np.rand
 def _score_function(name: str, is_classification: bool, seed: int) -> Callable[..., object]:
     match name:
         case "chi2":
-            return chi2
+            function: Callable[..., object] = chi2
         case "f":
-            return partial(_mask_constant_scores, f_classif if is_classification else _f_regression_scores)
+            function = partial(_mask_constant_scores, f_classif if is_classification else _f_regression_scores)
         case _:
-            return partial(mutual_info_classif if is_classification else mutual_info_regression, random_state=seed)
+            function = partial(mutual_info_classif if is_classification else mutual_info_regression, random_state=seed)
+    return function
 
 
 def _mask_constant_scores(function: Callable[..., tuple[Array, Array]], x: Array, y: Array) -> tuple[Array, Array]:
@@ -145,9 +146,8 @@ def _f_regression_scores(x: Array, y: Array) -> tuple[Array, Array]:
 def _univariate_scores(selector: SelectKBest | SelectPercentile) -> FeatureScores:
     support, scores = selector.get_support(), selector.scores_
     p_values = np.nan if selector.pvalues_ is None else selector.pvalues_
-    return FeatureScores(
-        support, scores, p_values, np.lexsort((~support, -scores))
-    )  # among equal scores, selected features first
+    ranking = np.lexsort((~support, -scores))  # among equal scores, selected features first
+    return FeatureScores(support, scores, p_values, ranking)
 
 
 def _l1_scores(x: Array, y: Array, params: L1Selection, is_classification: bool, seed: int) -> FeatureScores:

@@ -46,7 +46,7 @@ def fit_scaling(x: Array, schema: Schema, params: DatasetConfig) -> Pipeline:
 
 
 def _forward_fill_step(fill: Array, *, fill_past_end: bool) -> Step:
-    """Return the step that fills missing values; readers fill them too, but inputs of an exported model may have some."""
+    """Return the step that fills missing values: readers fill them, but inputs of an exported model may have some."""
     return Step("forward_fill", {"fill": fill, "fill_past_end": np.array([fill_past_end], np.int64)})
 
 
@@ -59,7 +59,7 @@ def _log_steps(schema: Schema, params: Sequences | Series) -> tuple[Step, ...]:
 
 
 def _fit_table(x: Array, schema: Schema, params: Table) -> Pipeline:
-    """Fit imputation, clipping, scaling and one-hot encoding, in this order; columns without missing training values too."""
+    """Fit imputation (of all columns, also without missing values), clipping, scaling and one-hot encoding."""
     types = [column.type for column in schema.columns for _ in column.features]
     names = list(schema.features)
     is_category = params.missing.categorical == "missing_category"
@@ -137,7 +137,7 @@ def _fill_value(column: Array, strategy: str, constant: float) -> float:
 
 
 def _clip_limits(x: Array, numeric: Array, iqr_factor: float) -> tuple[Array, Array]:
-    """Return lower and upper limits: `iqr_factor` times the IQR beyond the quartiles; none for columns whose IQR is 0."""
+    """Return lower and upper limits, `iqr_factor` times the IQR beyond the quartiles; no limits if the IQR is 0."""
     lower, upper = np.array([np.quantile(column, [0.25, 0.75]) for column in x.T]).T
     iqr = upper - lower
     unlimited = ~numeric | (iqr == 0)

@@ -186,13 +186,13 @@ def _check_feasible(x: Array, names: list[str], params: SelectorParams) -> None:
         _check_at_most(getattr(params, key), len(names), key, "features")
     if isinstance(params, KBestSelection | PercentileSelection) and params.score_func == "mutual_info" and len(x) < 4:
         raise DataError(
-            f"mutual_info uses the 3 nearest neighbors of a row and needs at least 4 training rows, but there are {len(x)};"
-            " set `score_func: f`"
+            f"mutual_info uses 3 nearest neighbors and needs at least 4 training rows, but there are {len(x)}; set"
+            " `score_func: f`"
         )
     if isinstance(params, KBestSelection | PercentileSelection) and params.score_func == "chi2" and x.min() < 0:
         column = int(x.min(axis=0).argmin())
         raise DataError(
-            f"chi2 requires non-negative features, but {names[column]!r} has a minimum of {x[:, column].min():.3g} after"
+            f"chi2 needs non-negative features, but {names[column]!r} has a minimum of {x[:, column].min():.3g} after"
             " normalization; set `normalize: minmax` for the dataset, or `score_func: f`"
         )
 
