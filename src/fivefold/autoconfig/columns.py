@@ -207,7 +207,7 @@ def is_regular(times: Array) -> bool:
 
 
 def infer_season_length(times: Array) -> int:
-    """Return the steps per season, 0 if unknown: a year of months, quarters or weeks; a week of days; a day of hours."""
+    """Return the steps per season: a year of months, quarters or weeks, a week of days, a day of hours; else 0."""
     if times.dtype.kind != "M":
         return 0
     hours = float(np.median(np.diff(np.sort(times)) / np.timedelta64(1, "h")))

@@ -35,8 +35,8 @@ def make_unsupervised(proposal: DatasetProposal, source: Path, *notes: str) -> D
     block = proposal.block
     if block["kind"] not in UNSUPERVISED_KINDS:
         raise DataError(
-            f"--task {UNSUPERVISED} is for {', '.join(UNSUPERVISED_KINDS)}, but {source} is detected as {block['kind']};"
-            " choose another --kind, or omit --task"
+            f"--task {UNSUPERVISED} is for {', '.join(UNSUPERVISED_KINDS)}, but {source} is detected as"
+            f" {block['kind']}; choose another --kind, or omit --task"
         )
     options = {key: value for key, value in block.items() if key not in ("target", "log_target")}
     split = {"by": "random", **DEFAULT_FRACTIONS} if block["split"]["by"] == "stratified" else block["split"]

@@ -230,8 +230,8 @@ def _check_missing_times(
     repeated = find_repeated_times(frame, target, is_explicit=is_explicit)
     if repeated and (is_explicit or (is_forecast and len(numeric) + (repeated[0] not in numeric) >= frame.shape[1])):
         raise DataError(
-            f"{source}: times of a series must be unique, but {repeated[1]}; remove or fix such rows,"
-            " or use --kind table"
+            f"{source}: times of a series must be unique, but {repeated[1]}; remove or fix such rows, or use --kind"
+            " table"
         )
     if is_explicit:
         raise DataError(f"{source} must have a column of unique dates or times, but has none; choose another --kind")
@@ -250,8 +250,8 @@ def _propose_sequences(
         if flaw:
             one_target = f" and a single {target}" if target else ""
             raise DataError(
-                f"{source}: a sequence must have unique steps{one_target}, but {flaw}; fix such rows, or use --kind table"
-                " to split rows at random"
+                f"{source}: a sequence must have unique steps{one_target}, but {flaw}; fix such rows, or use --kind"
+                " table to split rows at random"
             )
         if is_explicit:
             raise DataError(

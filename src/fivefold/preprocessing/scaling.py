@@ -62,8 +62,8 @@ def _fit_table(x: Array, schema: Schema, params: Table) -> Pipeline:
     """Fit imputation (of all columns, also without missing values), clipping, scaling and one-hot encoding."""
     types = [column.type for column in schema.columns for _ in column.features]
     names = list(schema.features)
-    is_category = params.missing.categorical == "missing_category"
-    has_missing = np.isnan(x).any(axis=0) & ~np.array([is_category and kind == "categorical" for kind in types])
+    missing_is_category = params.missing.categorical == "missing_category"
+    has_missing = np.isnan(x).any(axis=0) & ~np.array([missing_is_category and kind == "categorical" for kind in types])
     pipeline = Pipeline("float64", ())
     if params.missing.add_indicator and has_missing.any():
         index = np.flatnonzero(has_missing)

@@ -235,7 +235,7 @@ def _score_label(params: SelectorParams) -> str:
 
 
 def _fit_pca(x: Array, params: PCASelection, seed: int) -> FittedSelection:
-    _check_at_most(params.n_components, min(x.shape), "components", "features and training rows")
+    _check_at_most(params.n_components, min(x.shape), "n_components", "features and training rows")
     pca = PCA(params.n_components, whiten=params.whiten, random_state=seed).fit(x.astype(np.float64))
     matrix = pca.components_.T
     if params.whiten:
