@@ -182,13 +182,13 @@ def test_invalid_arguments_raise_before_sampling(
 
 def test_a_model_of_another_task_raises(abc: TrainedModel) -> None:
     schema = abc.schema.model_copy(update={"task": "classification", "target": "mood"})
-    line = (
+    message = (
         "the model must be a language model or generate samples, but poet is of family rnn and task classification;"
         " choose a model with task language_modeling, a gan, or an autoencoder with mode generation"
     )
-    with pytest.raises(InputError, match=rf"\A{re.escape(line)}\Z"):
+    with pytest.raises(InputError, match=rf"\A{re.escape(message)}\Z"):
         generate_text(replace(abc, schema=schema), "a", 5)
-    with pytest.raises(InputError, match=rf"\A{re.escape(line)}\Z"):
+    with pytest.raises(InputError, match=rf"\A{re.escape(message)}\Z"):
         default_prompt(replace(abc, schema=schema.model_copy(update={"vocabulary": (), "tokenizer": ""})))
 
 
