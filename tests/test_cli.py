@@ -65,7 +65,7 @@ def test_rates_are_not_tried_before_the_data_is_there(
     (project / "params.yaml").write_text((Path(__file__).parents[1] / "params.yaml").read_text())
     code, told = run(monkeypatch, capsys, "lr", "mlp")
     assert code == 1
-    assert told.endswith("must be there to train on, but are not; run `dvc repro select_features@mlp`\n")
+    assert told.endswith("must exist, but do not; run `dvc repro select_features@mlp`\n")
     assert sorted(path.name for path in project.iterdir()) == [".dvc", "params.yaml"]
 
 

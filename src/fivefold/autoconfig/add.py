@@ -114,7 +114,9 @@ def add(
             time=time,
         )
     except OSError as error:
-        raise DataError(f"{source} must be a readable file or folder, but is not: {error}; fix that") from None
+        raise DataError(
+            f"{source} must be a readable file or folder, but is not: {error}; fix its access rights"
+        ) from None
     notes, empty, constant = proposal.notes, list[str](), list[str]()
     block = {"kind": proposal.block["kind"], "source": str(source), **proposal.block}
     if block["kind"] == "table":
