@@ -104,7 +104,7 @@ class TestSeries:
 
     def test_dates_and_categories_are_a_table(self, tmp_path: Path) -> None:
         days = pd.date_range("2020-01-01", periods=40).strftime("%Y-%m-%d")
-        path = csv(tmp_path, day=days, colour=["red", "blue"] * 20, price=RANDOM.random(40))
+        path = csv(tmp_path, day=days, color=["red", "blue"] * 20, price=RANDOM.random(40))
         assert detect(path, "price", "")["kind"] == "table"
 
     def test_events_at_irregular_times_are_a_table(self, tmp_path: Path) -> None:
@@ -181,9 +181,9 @@ class TestText:
             csv(tmp_path, **columns, comment=[" ".join(row[:2]) for row in words], y=classes(60)), kind="text"
         )
         assert short["text"] == "comment"
-        found = detect_dataset(csv(tmp_path, **columns, comment=comments, y=classes(60)), kind="table")
-        assert found.text_columns == ("comment",)
-        assert found.notes == ("comment: text is not used in a table; --kind text uses only the text",)
+        proposal = detect_dataset(csv(tmp_path, **columns, comment=comments, y=classes(60)), kind="table")
+        assert proposal.text_columns == ("comment",)
+        assert proposal.notes == ("comment: text is not used in a table; --kind text uses only the text",)
 
     def test_a_txt_file_is_for_language_modeling(self, tmp_path: Path) -> None:
         (tmp_path / "novel.txt").write_text("a" * 100)

@@ -105,7 +105,7 @@ def test_missing_dates_are_reported(tmp_path: Path) -> None:
 
 def test_a_split_by_patient_takes_precedence_over_time(tmp_path: Path) -> None:
     patient = np.repeat(np.arange(N // 4), 4)
-    proposal = detect(tmp_path, "y", day=DAYS, patient=patient, colour=["a", "b"] * (N // 2), y=RANDOM.random(N))
+    proposal = detect(tmp_path, "y", day=DAYS, patient=patient, color=["a", "b"] * (N // 2), y=RANDOM.random(N))
     assert proposal.block["split"]["by"] == "group"
 
 

@@ -25,16 +25,16 @@ def valley(best: float) -> Array:
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_a_tenth_of_the_minimum_is_suggested(best: float, noise: float) -> None:
     losses = valley(best) + noise * NOISE
-    found = suggest_lr("m", sweep_result(losses))
-    assert found == float(f"{RATES[exponential_moving_average(losses).argmin()] / 10:.1e}")
-    assert best / 10 <= found < best * 0.4  # smoothing lags by less than a decade
+    suggestion = suggest_lr("m", sweep_result(losses))
+    assert suggestion == float(f"{RATES[exponential_moving_average(losses).argmin()] / 10:.1e}")
+    assert best / 10 <= suggestion < best * 0.4  # smoothing lags by less than a decade
 
 
 def test_the_difficulty_of_batches_does_not_change_the_suggestion() -> None:
     """Losses of small batches vary more than by the learning rate, but baseline losses of the same rows vary alike."""
     difficulty = 2 * np.abs(NOISE)
-    found = suggest_lr("m", SweepResult(RATES, valley(0.01) + difficulty, 1 + difficulty))
-    assert found == suggest_lr("m", sweep_result(valley(0.01)))
+    suggestion = suggest_lr("m", SweepResult(RATES, valley(0.01) + difficulty, 1 + difficulty))
+    assert suggestion == suggest_lr("m", sweep_result(valley(0.01)))
 
 
 def test_smoothing_is_the_weighted_mean_of_previous_losses() -> None:

@@ -81,10 +81,10 @@ class TestCategories:
     def test_the_one_hot_column_of_a_row_is_its_category(self, cells: list[str | None]) -> None:
         schema, x = self.encoded(cells)
         pipeline = fit_scaling(x, schema, table_block())
-        hot = pipeline(x)
-        assert (hot.sum(axis=1) == 1).all()
-        found = [pipeline.feature_names[i].removeprefix("a=") for i in hot.argmax(axis=1)]
-        assert found == ["missing" if cell is None else cell for cell in cells]
+        one_hot = pipeline(x)
+        assert (one_hot.sum(axis=1) == 1).all()
+        decoded = [pipeline.feature_names[i].removeprefix("a=") for i in one_hot.argmax(axis=1)]
+        assert decoded == ["missing" if cell is None else cell for cell in cells]
 
     @given(STRINGS, st.floats(0, 0.9))
     def test_every_row_has_one_active_column_with_merged_categories(self, cells: list[str | None], rare: float) -> None:
@@ -93,11 +93,11 @@ class TestCategories:
 
     @given(st.lists(st.sampled_from(["low", "Medium", " HIGH ", None, "NA"]), min_size=1))
     def test_a_rank_is_the_index_of_its_category(self, cells: list[str | None]) -> None:
-        order = ("low", "medium", "high")
-        ranks, bad = types.parse_cells(pd.Series(cells, dtype=object), "ordinal", order)
+        categories = ("low", "medium", "high")
+        ranks, bad = types.parse_cells(pd.Series(cells, dtype=object), "ordinal", categories)
         assert not len(bad)
-        found = [None if np.isnan(rank) else order[int(rank)] for rank in ranks]
-        assert found == [None if cell in (None, "NA") else cell.strip().lower() for cell in cells]
+        decoded = [None if np.isnan(rank) else categories[int(rank)] for rank in ranks]
+        assert decoded == [None if cell in (None, "NA") else cell.strip().lower() for cell in cells]
 
 
 @st.composite
@@ -150,19 +150,19 @@ def pipelines(draw: st.DrawFn) -> tuple[Pipeline, Array]:
     return Pipeline("float64", ()).with_steps(*steps), x
 
 
-def assert_close(one: Array, other: Array) -> None:
-    largest = np.abs(np.nan_to_num(one)).max(initial=1)
-    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * largest)
+def assert_close(actual: Array, expected: Array) -> None:
+    largest = np.abs(np.nan_to_num(actual)).max(initial=1)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * largest)
 
 
 class TestEquivalence:
     @given(pipelines())
     def test_pytorch_and_numpy_compute_the_same(self, case: tuple[Pipeline, Array]) -> None:
         pipeline, x = case
-        found = Preprocess(pipeline)(torch.from_numpy(x)).numpy()
-        assert found.dtype == np.float32
-        assert found.shape[1:] == pipeline.output_shape(x.shape[1:])
-        assert_close(found, pipeline(x))
+        output = Preprocess(pipeline)(torch.from_numpy(x)).numpy()
+        assert output.dtype == np.float32
+        assert output.shape[1:] == pipeline.output_shape(x.shape[1:])
+        assert_close(output, pipeline(x))
 
     @given(pipelines())
     def test_a_loaded_pipeline_computes_the_same(self, case: tuple[Pipeline, Array]) -> None:
@@ -180,7 +180,7 @@ class TestEquivalence:
     )
     def test_pytorch_and_numpy_mask_the_same_steps(self, x: Array) -> None:
         pipeline = Pipeline("float64", ()).with_steps(Step("mask", {}))
-        found = pipeline(x)
-        np.testing.assert_array_equal(Preprocess(pipeline)(torch.from_numpy(x)).numpy(), found)
-        np.testing.assert_array_equal(found[..., -1], ~np.isnan(x).all(axis=-1))
-        assert not np.isnan(found).any()
+        masked = pipeline(x)
+        np.testing.assert_array_equal(Preprocess(pipeline)(torch.from_numpy(x)).numpy(), masked)
+        np.testing.assert_array_equal(masked[..., -1], ~np.isnan(x).all(axis=-1))
+        assert not np.isnan(masked).any()

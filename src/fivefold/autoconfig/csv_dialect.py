@@ -61,14 +61,19 @@ def infer_number_format(rows: Sequence[Sequence[str]], separator: str) -> tuple[
     named_columns = list(zip(names, columns, strict=False))
     other = "," if decimal == "." else "."
     thousands = next(
-        (m for m in (other, " ", "'") if any(_has_thousands(column, decimal, m) for _, column in named_columns)), ""
+        (
+            mark
+            for mark in (other, " ", "'")
+            if any(_has_thousands(column, decimal, mark) for _, column in named_columns)
+        ),
+        "",
     )
     if separator == decimal == ",":
         name, cell = next(
-            (n, c)
-            for n, column in named_columns
-            for c in column
-            if c not in ambiguous and DECIMAL_COMMA_PATTERN.fullmatch(c)
+            (name, cell)
+            for name, column in named_columns
+            for cell in column
+            if cell not in ambiguous and DECIMAL_COMMA_PATTERN.fullmatch(cell)
         )
         return (
             decimal,

@@ -19,34 +19,6 @@ from ..tracking.pretrained import load_registered
 from .sweep import SweepResult, run_sweep, suggest_lr
 
 
-def suggestion_lines(name: str, tree: Any, optimizer: OptimizerConfig, learning_rate: float) -> Iterator[str]:
-    """Yield how to set `learning_rate` for a model; `tree` is params.yaml, `optimizer` the current settings."""
-    key = f"models.{name}.training.optimizer.lr"
-    settings = {**optimizer.model_dump(mode="json", exclude_defaults=True), "lr": f"{learning_rate:g}"}
-    yield f"{key}: {optimizer.lr:g} now, {learning_rate:g} suggested"
-    yield f"in params.yaml: optimizer: {{{', '.join(f'{k}: {v}' for k, v in settings.items())}}}"
-    overrides = tree["models"][name]["training"] or {}
-    prefix = "" if "lr" in overrides.get("optimizer", {}) else "+"  # DVC's prefix for keys missing in params.yaml
-    yield f"or to try it: dvc exp run -S '{prefix}{key}={learning_rate:g}' evaluate@{name}"
-
-
-@mpl.rc_context(STYLE)  # legends read rcParams when they are created
-def plot_sweep(name: str, sweep: SweepResult, learning_rate: float | None, path: Path) -> None:
-    """Plot the sweep, with the suggested learning rate if there is one."""
-    fig, axes = make_figure()
-    smoothed = sweep.smoothed_losses[np.isfinite(sweep.smoothed_losses)]
-    axes.semilogx(sweep.learning_rates, sweep.losses, linewidth=0.7, alpha=0.4, label="raw loss")
-    axes.semilogx(sweep.learning_rates[: len(smoothed)], smoothed, label="smoothed")
-    if learning_rate:
-        axes.axvline(learning_rate, color="black", linestyle="--", linewidth=1, label=f"suggested: {learning_rate:g}")
-    low, high = smoothed.min(), smoothed[: max(1, len(smoothed) // 2)].max()
-    axes.set(xlabel="learning rate", ylabel="training loss", ylim=(low - 0.1 * (high - low), high + 0.5 * (high - low)))
-    axes.legend()
-    set_title(fig, f"{name}: learning rate range test")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_figure(fig, path)
-
-
 def find_lr(name: str) -> Iterator[str]:
     """Run the range test of model `name`; yield the path of the plot and the suggestion.
 
@@ -81,3 +53,31 @@ def find_lr(name: str) -> Iterator[str]:
     plot_sweep(name, sweep, learning_rate, plot_file)
     yield f"plot: {plot_file}"
     yield from suggestion_lines(name, read_yaml(), model.training.optimizer, learning_rate)
+
+
+@mpl.rc_context(STYLE)  # legends read rcParams when they are created
+def plot_sweep(name: str, sweep: SweepResult, learning_rate: float | None, path: Path) -> None:
+    """Plot the sweep, with the suggested learning rate if there is one."""
+    fig, axes = make_figure()
+    smoothed = sweep.smoothed_losses[np.isfinite(sweep.smoothed_losses)]
+    axes.semilogx(sweep.learning_rates, sweep.losses, linewidth=0.7, alpha=0.4, label="raw loss")
+    axes.semilogx(sweep.learning_rates[: len(smoothed)], smoothed, label="smoothed")
+    if learning_rate:
+        axes.axvline(learning_rate, color="black", linestyle="--", linewidth=1, label=f"suggested: {learning_rate:g}")
+    low, high = smoothed.min(), smoothed[: max(1, len(smoothed) // 2)].max()
+    axes.set(xlabel="learning rate", ylabel="training loss", ylim=(low - 0.1 * (high - low), high + 0.5 * (high - low)))
+    axes.legend()
+    set_title(fig, f"{name}: learning rate range test")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_figure(fig, path)
+
+
+def suggestion_lines(name: str, tree: Any, optimizer: OptimizerConfig, learning_rate: float) -> Iterator[str]:
+    """Yield how to set `learning_rate` for a model; `tree` is params.yaml, `optimizer` the current settings."""
+    key = f"models.{name}.training.optimizer.lr"
+    settings = {**optimizer.model_dump(mode="json", exclude_defaults=True), "lr": f"{learning_rate:g}"}
+    yield f"{key}: {optimizer.lr:g} now, {learning_rate:g} suggested"
+    yield f"in params.yaml: optimizer: {{{', '.join(f'{k}: {v}' for k, v in settings.items())}}}"
+    overrides = tree["models"][name]["training"] or {}
+    prefix = "" if "lr" in overrides.get("optimizer", {}) else "+"  # DVC's prefix for keys missing in params.yaml
+    yield f"or to try it: dvc exp run -S '{prefix}{key}={learning_rate:g}' evaluate@{name}"

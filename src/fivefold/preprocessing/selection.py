@@ -282,17 +282,17 @@ def load_encoder(folder: Path) -> tuple[Step, ...]:
 def _layer_steps(layer: dict[str, Any], weights: dict[str, Array]) -> Iterator[Step]:
     """Yield the steps of a layer, as described by models/autoencoder/head.py."""
     kind, layer_name = layer["kind"], layer.get("name")
-    own = {name: weights[f"{layer_name}.{name}"] for name in ("weight", "bias") if f"{layer_name}.{name}" in weights}
+    params = {name: weights[f"{layer_name}.{name}"] for name in ("weight", "bias") if f"{layer_name}.{name}" in weights}
     match kind:
         case "dense":
-            yield Step("dense", {"bias": np.zeros(len(own["weight"]), np.float32)} | own)
+            yield Step("dense", {"bias": np.zeros(len(params["weight"]), np.float32)} | params)
         case "conv2d":
             sizes = {name: np.array([layer[name]]) for name in ("stride", "padding")}
-            yield Step("conv2d", {"bias": np.zeros(len(own["weight"]), np.float32)} | own | sizes)
+            yield Step("conv2d", {"bias": np.zeros(len(params["weight"]), np.float32)} | params | sizes)
         case "batch_norm":
             shape = (-1, *(1,) * layer["spatial_dims"])
             mean, variance = (weights[f"{layer_name}.running_{name}"].reshape(shape) for name in ("mean", "var"))
-            gain, bias = (own[name].reshape(shape) for name in ("weight", "bias"))
+            gain, bias = (params[name].reshape(shape) for name in ("weight", "bias"))
             yield Step("affine", {"shift": mean, "scale": gain / np.sqrt(variance + np.float32(layer["eps"]))})
             yield Step("affine", {"shift": -bias, "scale": np.ones_like(bias)})
         case _:
