@@ -1,4 +1,4 @@
-"""What a person says on the command line goes before what is inferred; options that exclude each other are refused."""
+"""Options take precedence over inference; options that exclude each other raise."""
 
 from pathlib import Path
 from typing import Any
@@ -24,46 +24,55 @@ def table(folder: Path, **columns: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (
             {"task": "rank"},
             "--task must be one of classification, regression, forecasting, unsupervised, but is 'rank'; choose",
         ),
-        ({"kind": "series", "task": "regression"}, "a series is told ahead, so --task must be forecasting, but is"),
-        ({"kind": "table", "task": "forecasting"}, "--task forecasting is for series, but --kind table is said; leave"),
-        ({"kind": "text", "step": "day"}, "--step is for sequences, but --kind text is said; leave out one of them"),
-        ({"series": "day", "time": "x"}, "--time is for series or table or text, but --series is said; leave out one"),
-        ({"time": "dya"}, "--time must name a column, but 'dya' is none; the columns are day, x, y; is 'day' meant"),
-        ({"target": "x", "time": "x"}, "--target and --time must name two columns, but both name 'x'; mend one of"),
+        (
+            {"kind": "series", "task": "regression"},
+            "--task must be forecasting for --kind series, but is 'regression'; omit it",
+        ),
+        ({"kind": "table", "task": "forecasting"}, "--task forecasting is for series, but --kind table is given; omit"),
+        (
+            {"kind": "text", "time_step": "day"},
+            "--time-step is for sequences, but --kind text is given; omit one of them",
+        ),
+        (
+            {"sequence_id": "day", "time": "x"},
+            "--time is for series or table or text, but --sequence-id is given; omit",
+        ),
+        ({"time": "dya"}, "--time must be a column, but is 'dya'; the columns are day, x, y; did you mean 'day'"),
+        ({"target": "x", "time": "x"}, "--target and --time must be different columns, but both are 'x'; fix one of"),
         ({"target": "day", "task": "regression"}, "--task regression needs numbers, but column 'day' is date, such"),
     ],
 )
-def test_options_that_cannot_be(tmp_path: Path, options: dict[str, str], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_invalid_options_raise(tmp_path: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         detect_dataset(table(tmp_path, day=DAYS, x=RANDOM.random(N), y=GRADE), **options)
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "message"),
     [
-        ("a.txt", {"task": "regression"}, "--task must be left out for .txt, but is 'regression'; leave it out"),
+        ("a.txt", {"task": "regression"}, "--task must be omitted for .txt, but is 'regression'; omit it"),
         (
             "a.zip",
             {"task": "regression"},
             "--task must be classification or unsupervised for a folder or zip of images, but is",
         ),
-        ("a.npz", {"series": "id"}, "--series names a column, but .npz has none: .*; leave out --series id"),
+        ("a.npz", {"sequence_id": "id"}, "--sequence-id needs a column, but .npz has none: .*; omit --sequence-id id"),
         ("a.npz", {"header": False}, "--header and --no-header are for .csv, .csv.gz, .tsv, .tsv.gz, but the source"),
     ],
 )
-def test_options_that_a_source_cannot_follow(tmp_path: Path, name: str, options: Any, said: str) -> None:
+def test_options_that_do_not_fit_the_source_raise(tmp_path: Path, name: str, options: Any, message: str) -> None:
     (tmp_path / name).write_bytes(b"")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         detect_dataset(tmp_path / name, **options)
 
 
-def test_the_task_is_as_said(tmp_path: Path) -> None:
+def test_the_task_option_overrides_inference(tmp_path: Path) -> None:
     path = table(tmp_path, x=RANDOM.random(N), y=GRADE)
     assert detect_dataset(path, "y").block["task"] == "classification"
     assert detect_dataset(path, "y", task="regression").block["split"]["by"] == "random"
@@ -71,17 +80,17 @@ def test_the_task_is_as_said(tmp_path: Path) -> None:
     assert detect_dataset(tmp_path / "a.npz", task="regression").block["task"] == "regression"
 
 
-def test_a_task_makes_a_table_or_a_series(tmp_path: Path) -> None:
+def test_the_task_option_selects_table_or_series(tmp_path: Path) -> None:
     path = table(tmp_path, day=DAYS, word=["a", "b"] * (N // 2), load=RANDOM.random(N))
-    looked = detect_dataset(path, "load", task="forecasting")
-    assert (looked.block["kind"], looked.block["time"]) == ("series", "day")
-    assert looked.notes == ("left out, as a series is of numeric_transform: word",)
+    proposal = detect_dataset(path, "load", task="forecasting")
+    assert (proposal.block["kind"], proposal.block["time"]) == ("series", "day")
+    assert proposal.notes == ("dropped, not numeric: word",)
     path = table(tmp_path, day=DAYS, load=RANDOM.random(N))
     assert detect_dataset(path, "load").block["kind"] == "series"
     assert detect_dataset(path, "load", task="regression").block["kind"] == "table"
 
 
-def test_a_first_line_of_numbers_or_of_words_is_what_is_said(tmp_path: Path) -> None:
+def test_the_header_option_overrides_inference(tmp_path: Path) -> None:
     path = table(tmp_path, **{"2001": RANDOM.random(N), "2002": GRADE})
     assert detect_dataset(path, "1").block["format"] == {"header": False}
     assert "format" not in detect_dataset(path, "2002", header=True).block
@@ -89,7 +98,7 @@ def test_a_first_line_of_numbers_or_of_words_is_what_is_said(tmp_path: Path) -> 
     assert detect_dataset(tmp_path / "words.csv", "0", header=False).block["format"] == {"header": False}
 
 
-def test_the_column_of_times_is_as_said(tmp_path: Path) -> None:
+def test_the_time_option_overrides_inference(tmp_path: Path) -> None:
     path = table(tmp_path, tick=np.arange(N) * 2, x=RANDOM.random(N), load=RANDOM.random(N))
     assert detect_dataset(path, "load").block["kind"] == "table"
     block = detect_dataset(path, "load", time="tick").block
@@ -100,12 +109,12 @@ def test_the_column_of_times_is_as_said(tmp_path: Path) -> None:
         detect_dataset(table(tmp_path, word=["a", "b"] * (N // 2), load=RANDOM.random(N)), "load", time="word")
 
 
-def test_what_is_read_as_a_number_is_said(tmp_path: Path) -> None:
+def test_formatted_numbers_are_reported(tmp_path: Path) -> None:
     path = table(
         tmp_path, profit=["(45)", "12"] * (N // 2), took=["01:23:45"] * N, share=["12%"] * N, y=RANDOM.random(N)
     )
     assert detect_dataset(path, "y").notes == (
-        "read as numeric_transform: profit '(45)' as -45, took '01:23:45' as 5025 seconds, share '12%' as 12",
+        "parsed as numbers: profit '(45)' as -45, took '01:23:45' as 5025 seconds, share '12%' as 12",
     )
     days = table(tmp_path, day=DAYS, change=[f"{i}%" for i in range(N)], load=RANDOM.random(N))
     assert detect_dataset(days, "change").block["targets"] == ["change"]
@@ -126,12 +135,14 @@ def test_a_time_in_two_columns(tmp_path: Path, first: str, second: str, span: tu
         "year": np.repeat(np.arange(2005, 2025), 12), "month": np.arange(n) % 12 + 1,
     }  # fmt: skip
     path = table(tmp_path, **{name: columns[name] for name in (first, second)}, load=RANDOM.random(n))
-    looked = detect_dataset(path, "load")
-    assert looked.block["split"]["column"] == first
-    assert looked.notes[-1].endswith(f"; --time {first},{second} would make one series of them")
+    proposal = detect_dataset(path, "load")
+    assert proposal.block["split"]["column"] == first
+    assert proposal.notes[-1].endswith(f"; --time {first},{second} would combine them into one series")
     block = detect_dataset(path, "load", time=f"{first}, {second}").block
     assert (block["kind"], block["time"], block["targets"]) == ("series", [first, second], ["load"])
     read = read_series(path, Series.model_validate({**block, "source": str(path)}, strict=False))
     assert read.schema.time_range == span
-    with pytest.raises(DataError, match=r"rows of a table are divided by one column, but --time is 'date,clock'; name"):
+    with pytest.raises(
+        DataError, match=r"a table is split by a single time column, but --time is 'date,clock'; choose"
+    ):
         detect_dataset(table(tmp_path, **columns, load=RANDOM.random(n)), "load", "table", time="date,clock")

@@ -1,4 +1,4 @@
-"""How numbers and dates are written is told from cells that leave no doubt; a doubt is said."""
+"""Number and date formats are inferred from unambiguous cells; ambiguities are reported."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from fivefold.errors import DataError
 N = 20
 
 
-def told(*columns: list[str], separator: str = ";") -> tuple[str, str, str]:
+def infer(*columns: list[str], separator: str = ";") -> tuple[str, str, str]:
     return infer_number_format(
         [[f"c{i}" for i in range(len(columns))], *map(list, zip(*columns, strict=True))], separator
     )
@@ -33,31 +33,33 @@ def told(*columns: list[str], separator: str = ";") -> tuple[str, str, str]:
         ([["12,345", "12,3"], ["1.5", "2.5"]], ",", ".", ""),
     ],
 )
-def test_marks(columns: list[list[str]], separator: str, decimal: str, thousands: str) -> None:
-    assert told(*columns, separator=separator) == (decimal, thousands, "")
+def test_separators(columns: list[list[str]], separator: str, decimal: str, thousands: str) -> None:
+    assert infer(*columns, separator=separator) == (decimal, thousands, "")
 
 
 @pytest.mark.parametrize(
-    ("cells", "separator", "found", "said"),
+    ("cells", "separator", "separators", "note"),
     [
-        (["1.234", "12.345"], ";", (".", ""), "1.234 is read as 1.234, not as a thousand; if it is one, set `format:"),
-        (["1,234", "950"], ";", (",", ""), "1,234 is read as 1.234, not as a thousand; if it is one, set `format:"),
-        (["1,234", "950"], ",", (".", ","), "1,234 is read as 1234; if not, mend `format`"),
+        (["1.234", "12.345"], ";", (".", ""), "1.234 is parsed as 1.234; if '.' separates thousands, set `format:"),
+        (["1,234", "950"], ";", (",", ""), "1,234 is parsed as 1.234; if ',' separates thousands, set `format:"),
+        (["1,234", "950"], ",", (".", ","), "1,234 is parsed as 1234; if that is wrong, fix `format`"),
     ],
 )
-def test_what_may_be_either_is_said(cells: list[str], separator: str, found: tuple[str, str], said: str) -> None:
-    decimal, thousands, doubt = told(cells * N, separator=separator)
-    assert (decimal, thousands) == found
-    assert doubt.startswith(f"c0: {said}")
+def test_ambiguous_separators_are_reported(
+    cells: list[str], separator: str, separators: tuple[str, str], note: str
+) -> None:
+    decimal, thousands, ambiguity = infer(cells * N, separator=separator)
+    assert (decimal, thousands) == separators
+    assert ambiguity.startswith(f"c0: {note}")
 
 
-def test_a_decimal_comma_in_quotes_is_read_and_said() -> None:
-    said = "c1: 0,5 in quotes is a number with a decimal comma; if not, mend `format`"
-    assert told(["1", "2"], ["0,5", "1.000,25"], separator=",") == (",", ".", said)
+def test_a_decimal_comma_in_quotes_is_parsed_and_reported() -> None:
+    note = "c1: 0,5 in quotes is parsed with a decimal comma; if that is wrong, fix `format`"
+    assert infer(["1", "2"], ["0,5", "1.000,25"], separator=",") == (",", ".", note)
 
 
 @pytest.mark.parametrize(
-    ("days", "way"),
+    ("days", "date_format"),
     [
         (["2020-12-31"], "iso"),
         (["31/12/2020", "1/2/2020"], "dayfirst"),
@@ -66,24 +68,24 @@ def test_a_decimal_comma_in_quotes_is_read_and_said() -> None:
         (["red", "blue", "31/12/2020"], "iso"),
     ],
 )
-def test_a_day_above_12_tells_what_comes_first(days: list[str], way: str) -> None:
-    assert infer_date_format(pd.DataFrame({"day": days}), "", Path("a.csv")) == way
+def test_the_date_format_is_inferred_from_days_above_12(days: list[str], date_format: str) -> None:
+    assert infer_date_format(pd.DataFrame({"day": days}), "", Path("a.csv")) == date_format
 
 
-def test_dates_that_tell_nothing_are_asked_for() -> None:
+def test_ambiguous_dates_raise() -> None:
     frame = pd.DataFrame({"day": ["01/02/2020", "03/04/2020"]})
     with pytest.raises(
-        DataError, match=r"no number tells \('01/02/2020' in row 1\); say --dates day_first or month_fir"
+        DataError, match=r"comes first \('01/02/2020' in row 1\); set --dates dayfirst or --dates monthfirst\Z"
     ):
         infer_date_format(frame, "", Path("a.csv"))
     assert infer_date_format(frame, "monthfirst", Path("a.csv")) == "monthfirst"
-    with pytest.raises(DataError, match=r"--dates must be one of iso, day_first, month_first, but is 'us'"):
+    with pytest.raises(DataError, match=r"--dates must be one of iso, dayfirst, monthfirst, but is 'us'"):
         infer_date_format(frame, "us", Path("a.csv"))
 
 
-def test_columns_that_differ_are_refused() -> None:
+def test_columns_with_different_date_formats_raise() -> None:
     frame = pd.DataFrame({"a": ["31/12/2020"], "b": ["12/31/2020"]})
-    with pytest.raises(DataError, match="dates must be written in one way, but are a day_first, b month_first"):
+    with pytest.raises(DataError, match="all dates must have the same format, but are a dayfirst, b monthfirst"):
         infer_date_format(frame, "", Path("a.csv"))
 
 
@@ -97,6 +99,6 @@ def test_a_german_series_is_added_with_its_format(tmp_path: Path) -> None:
     assert block["format"] == {"separator": ";", "decimal": ",", "thousands": ".", "dates": "dayfirst"}
 
 
-def test_brackets_and_currencies_do_not_hide_the_marks() -> None:
+def test_separators_of_numbers_in_brackets_and_with_currencies() -> None:
     assert infer_number_format([["a"], ["(1,234.50)"], ["$950.00"], ["(12.00)"]], ",") == (".", ",", "")
     assert infer_number_format([["a"], ["1.234,50 €"], ["-12,5 %"]], ";")[:2] == (",", ".")

@@ -1,4 +1,4 @@
-"""A column that says whose a row is splits by itself where its name is sure, and is a hint where it is not."""
+"""Group columns are split by if they denote an entity, and are reported otherwise."""
 
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ RANDOM = np.random.default_rng(0)
 FIVE_EACH = RANDOM.permutation(np.repeat(np.arange(60) * 7, 5))
 
 
-def found(folder: Path, **columns: Any) -> DatasetProposal:
+def detect(folder: Path, **columns: Any) -> DatasetProposal:
     frame = pd.DataFrame({"a": RANDOM.random(300), **columns, "y": ["no", "yes"] * 150})
     frame.to_csv(folder / "mine.csv", index=False)
     return detect_dataset(folder / "mine.csv")
 
 
 @pytest.mark.parametrize(
-    ("name", "who", "ids"),
+    ("name", "is_entity", "is_id"),
     [
         ("patient", True, True),
         ("PatientID", True, True),
@@ -37,26 +37,28 @@ def found(folder: Path, **columns: Any) -> DatasetProposal:
         ("paid", False, False),
     ],
 )
-def test_names_that_say_whose_a_row_is(name: str, who: bool, ids: bool) -> None:
-    assert (is_entity_name(name), is_id_name(name)) == (who, ids)
+def test_names_of_entities_and_ids(name: str, is_entity: bool, is_id: bool) -> None:
+    assert (is_entity_name(name), is_id_name(name)) == (is_entity, is_id)
 
 
-def test_rows_of_a_patient_stay_together(tmp_path: Path) -> None:
-    looked = found(tmp_path, patient_id=FIVE_EACH)
-    assert looked.block["split"] == {"by": "group", "column": "patient_id", "validation": 0.15, "test": 0.15}
-    assert looked.notes[0].startswith("patient_id repeats (60 values in 300 rows): split by it, since rows of one")
+def test_rows_are_split_by_patient(tmp_path: Path) -> None:
+    proposal = detect(tmp_path, patient_id=FIVE_EACH)
+    assert proposal.block["split"] == {"by": "group", "column": "patient_id", "validation": 0.15, "test": 0.15}
+    assert proposal.notes[0].startswith(
+        "patient_id repeats (60 values in 300 rows): split by group, because rows of one"
+    )
 
 
-def test_of_a_shop_a_person_has_to_judge(tmp_path: Path) -> None:
-    looked = found(tmp_path, shop_id=FIVE_EACH)
-    assert looked.block["split"]["by"] == "stratified"
-    how = "set `split: {by: group, column: shop_id, validation: 0.15, test: 0.15}`"
-    assert f"if rows of one shop_id belong together, {how}" in looked.notes[0]
+def test_shops_are_suggested_as_groups(tmp_path: Path) -> None:
+    proposal = detect(tmp_path, shop_id=FIVE_EACH)
+    assert proposal.block["split"]["by"] == "stratified"
+    remedy = "set `split: {by: group, column: shop_id, validation: 0.15, test: 0.15}`"
+    assert f"if rows of one shop_id belong together, {remedy}" in proposal.notes[0]
 
 
-def test_the_split_of_the_source_goes_before(tmp_path: Path) -> None:
-    looked = found(tmp_path, patient_id=FIVE_EACH, part=["train", "test", "train"] * 100)
-    assert looked.block["split"] == {"by": "column", "column": "part", "validation": 0.15}
+def test_a_predefined_split_takes_precedence(tmp_path: Path) -> None:
+    proposal = detect(tmp_path, patient_id=FIVE_EACH, part=["train", "test", "train"] * 100)
+    assert proposal.block["split"] == {"by": "predefined", "column": "part", "validation": 0.15}
 
 
 @pytest.mark.parametrize(
@@ -67,13 +69,13 @@ def test_the_split_of_the_source_goes_before(tmp_path: Path) -> None:
         np.where(np.arange(300) < 200, 0, np.arange(300) % 50),
         [None, *FIVE_EACH[1:]],
     ],
-    ids=["one row each", "few", "one has most", "a gap"],
+    ids=["unique", "few", "one dominates", "missing"],
 )
-def test_what_does_not_repeat_evenly_is_no_group(values: Any) -> None:
+def test_columns_that_are_not_groups(values: Any) -> None:
     assert find_group_column(pd.DataFrame({"patient": values}), ["patient"]) is None
 
 
-def test_sequences_of_one_person_stay_together(tmp_path: Path) -> None:
+def test_sequences_are_split_by_user(tmp_path: Path) -> None:
     n, steps = 40, 6
     frame = pd.DataFrame(
         {
@@ -85,6 +87,10 @@ def test_sequences_of_one_person_stay_together(tmp_path: Path) -> None:
         }
     )
     frame.to_csv(tmp_path / "mine.csv", index=False)
-    looked = detect_dataset(tmp_path / "mine.csv")
-    assert (looked.block["kind"], looked.block["series"], looked.block["values"]) == ("sequences", "id", ["v"])
-    assert (looked.block["split"]["by"], looked.block["split"]["column"]) == ("group", "user")
+    proposal = detect_dataset(tmp_path / "mine.csv")
+    assert (proposal.block["kind"], proposal.block["sequence_id"], proposal.block["values"]) == (
+        "sequences",
+        "id",
+        ["v"],
+    )
+    assert (proposal.block["split"]["by"], proposal.block["split"]["column"]) == ("group", "user")

@@ -1,4 +1,4 @@
-"""Images of several sizes come to one, which is said and can be chosen."""
+"""Images of different sizes are resized to an inferred or a given size."""
 
 import zipfile
 from pathlib import Path
@@ -12,8 +12,8 @@ from fivefold.autoconfig.options import EXIF_ORIENTATION, infer_image_size, pars
 from fivefold.errors import DataError
 
 
-def saved(folder: Path, *sizes: tuple[int, int]) -> Path:
-    """Save an image of each height and width, of two classes."""
+def save_images(folder: Path, *sizes: tuple[int, int]) -> Path:
+    """Save an image of each height and width, alternating between two classes, and return the folder."""
     for i, (height, width) in enumerate(sizes):
         path = folder / "pets" / ("cat", "dog")[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,34 +35,34 @@ def zipped(folder: Path) -> Path:
         (
             [(20, 25), (29, 33), (40, 50)],
             (28, 32),
-            "sizes differ (heights 20 to 40, widths 25 to 50): resized to 28x32; --size changes it",
+            "sizes differ (heights 20 to 40, widths 25 to 50): resized to 28x32; override with --size",
         ),
-        ([(300, 600), (300, 600)], (64, 128), "images are large (300x600): resized to 64x128; --size changes it"),
+        ([(300, 600), (300, 600)], (64, 128), "images are large (300x600): resized to 64x128; override with --size"),
         (
             [(3, 9), (4, 4)],
             (8, 8),
-            "sizes differ (heights 3 to 4, widths 4 to 9): resized to 8x8; --size changes it",
+            "sizes differ (heights 3 to 4, widths 4 to 9): resized to 8x8; override with --size",
         ),
     ],
 )
-def test_the_median_of_sizes(
+def test_images_are_resized_to_the_median_size(
     tmp_path: Path, sizes: list[tuple[int, int]], size: tuple[int, int] | None, why: str
 ) -> None:
-    source = saved(tmp_path, *sizes)
+    source = save_images(tmp_path, *sizes)
     assert infer_image_size(source) == infer_image_size(zipped(tmp_path)) == (size, why)
     assert detect_dataset(source).block.get("size") == (list(size) if size else None)
 
 
-def test_an_image_that_lies_on_its_side_is_measured_upright(tmp_path: Path) -> None:
-    source = saved(tmp_path, (16, 32), (16, 32))
+def test_the_exif_orientation_is_applied_before_measuring(tmp_path: Path) -> None:
+    source = save_images(tmp_path, (16, 32), (16, 32))
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = 6
     Image.new("RGB", (16, 32)).save(source / "cat/turned.jpg", exif=exif)
     assert infer_image_size(source) == (None, "")
 
 
-def test_what_cannot_be_read_or_is_hidden_has_no_size(tmp_path: Path) -> None:
-    source = saved(tmp_path, (16, 32), (16, 32))
+def test_unreadable_and_hidden_files_are_ignored(tmp_path: Path) -> None:
+    source = save_images(tmp_path, (16, 32), (16, 32))
     (source / "cat/torn.png").write_bytes(b"\x89PNG")
     Image.new("RGB", (9, 9)).save(source / "cat/.thumbnail.png")
     assert infer_image_size(source) == infer_image_size(zipped(tmp_path)) == (None, "")
@@ -70,36 +70,36 @@ def test_what_cannot_be_read_or_is_hidden_has_no_size(tmp_path: Path) -> None:
     assert infer_image_size(tmp_path / "no.zip") == (None, "")
 
 
-def test_a_size_that_is_said_goes_before(tmp_path: Path) -> None:
-    looked = detect_dataset(saved(tmp_path, (20, 25), (29, 33)), size=parse_size("16x24"))
-    assert (looked.block["size"], looked.notes) == ([16, 24], ())
+def test_the_size_option_overrides_inference(tmp_path: Path) -> None:
+    proposal = detect_dataset(save_images(tmp_path, (20, 25), (29, 33)), size=parse_size("16x24"))
+    assert (proposal.block["size"], proposal.notes) == ([16, 24], ())
 
 
 @pytest.mark.parametrize("text", ["16", "0x4", "16x", "ax4", "16x24x3", "-3x4"])
-def test_a_size_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_size_raises(text: str) -> None:
     with pytest.raises(DataError, match=rf"--size must be HEIGHTxWIDTH in pixels, but is '{text}'; write for example"):
         parse_size(text)
 
 
-def test_a_size_for_what_is_no_image_is_refused(tmp_path: Path) -> None:
+def test_a_size_for_text_raises(tmp_path: Path) -> None:
     (tmp_path / "novel.txt").write_text("a" * 100)
-    with pytest.raises(DataError, match=r"--size is for images, but .* is taken for text; leave it out"):
+    with pytest.raises(DataError, match=r"--size is for images, but .* is detected as text; omit it"):
         detect_dataset(tmp_path / "novel.txt", size=(8, 8))
 
 
-def test_a_size_tells_the_shape_of_pixels_that_are_no_square(tmp_path: Path) -> None:
+def test_the_size_option_defines_the_shape_of_pixel_columns(tmp_path: Path) -> None:
     cells = np.random.default_rng(0).integers(0, 255, (40, 4 * 10))
     names = [f"p{i}" for i in range(40)]
     rows = [",".join([*names, "y"]), *(",".join([*map(str, row), str(i % 2)]) for i, row in enumerate(cells))]
     (tmp_path / "mine.csv").write_text("\n".join(rows))
     block = detect_dataset(tmp_path / "mine.csv", size=(4, 10)).block
     assert (block["kind"], block["size"]) == ("images", [4, 10])
-    said = r"must make up a square image, or one of --size HEIGHTxWIDTH, but there are 40 columns beside 'y'"
-    with pytest.raises(DataError, match=said):
+    message = r"a row must be a square image or one of --size HEIGHTxWIDTH, but there are 40 columns besides 'y'"
+    with pytest.raises(DataError, match=message):
         detect_dataset(tmp_path / "mine.csv", size=(5, 9))
 
 
-def test_a_huge_image_is_no_warning_on_the_screen(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    Image.new("1", (10_000, 10_000)).save(saved(tmp_path, (16, 16)) / "cat/huge.png")
+def test_a_huge_image_causes_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    Image.new("1", (10_000, 10_000)).save(save_images(tmp_path, (16, 16)) / "cat/huge.png")
     assert infer_image_size(tmp_path / "pets")[0] is not None
     assert not recwarn

@@ -1,4 +1,4 @@
-"""One flaw does not make a table, drawn at random, of a series or of sequences: the row is named."""
+"""A flaw in a series or in sequences raises with its row, instead of splitting rows at random."""
 
 from pathlib import Path
 from typing import Any
@@ -24,35 +24,37 @@ def csv(folder: Path, **columns: Any) -> Path:
 @pytest.mark.parametrize(
     ("cell", "flaw"),
     [
-        (DAYS[3], r"'2020-01-04' of column 'day' stands in rows 4 and 200 \(1 such rows\)"),
+        (DAYS[3], r"'2020-01-04' of column 'day' occurs in rows 4 and 200 \(1 such rows\)"),
         (None, r"row 200 of column 'day' is empty \(1 such rows\)"),
     ],
 )
-def test_a_time_that_repeats_is_named(tmp_path: Path, kind: str, cell: Any, flaw: str) -> None:
+def test_a_duplicate_or_missing_time_raises(tmp_path: Path, kind: str, cell: Any, flaw: str) -> None:
     path = csv(tmp_path, day=[*DAYS[:-1], cell], load=RANDOM.random(N), heat=RANDOM.random(N))
-    with pytest.raises(DataError, match=f"a series must have each time once, but {flaw}; remove or mend such rows, or"):
+    with pytest.raises(DataError, match=f"times of a series must be unique, but {flaw}; remove or fix such rows, or"):
         detect_dataset(path, "load", kind)
     assert detect_dataset(path, "load", "table").block["kind"] == "table"
 
 
-def test_dates_that_often_repeat_are_a_table(tmp_path: Path) -> None:
+def test_many_duplicate_dates_are_a_table(tmp_path: Path) -> None:
     path = csv(tmp_path, day=RANDOM.choice(DAYS, N), load=RANDOM.random(N))
     assert detect_dataset(path, "load").block["kind"] == "table"
 
 
-def test_several_series_are_not_taken_for_rows_to_draw(tmp_path: Path) -> None:
+def test_several_series_are_split_by_time(tmp_path: Path) -> None:
     path = csv(tmp_path, station=["A"] * N + ["B"] * N, day=DAYS * 2, load=RANDOM.random(2 * N))
     with pytest.raises(
-        DataError, match=r"each station has times of its own in column 'day', and several series in one"
+        DataError,
+        match=r"a file must contain a single series, but each station has its own times in column 'day'; keep",
     ):
         detect_dataset(path, "load", "series")
     for kind in ("", "table"):
-        looked = detect_dataset(path, "load", kind)
-        assert looked.block["kind"] == "table"
-        assert looked.block["split"] == {"by": "time", "column": "day", "validation": 0.15, "test": 0.15}
-        assert looked.notes == (
-            "each day has several rows: split by it, the latest are test rows, since in rows drawn at random the future"
-            " would be known, and it is no feature; `split` changes it; to forecast one station, keep only its rows",
+        proposal = detect_dataset(path, "load", kind)
+        assert proposal.block["kind"] == "table"
+        assert proposal.block["split"] == {"by": "time", "column": "day", "validation": 0.15, "test": 0.15}
+        assert proposal.notes == (
+            "each day has several rows: split by time, the latest rows are the test rows, because a random split would"
+            " leak future rows into training; day is not a feature; override with `split`; to forecast one station,"
+            " keep only its rows",
         )
 
 
@@ -67,13 +69,13 @@ def sequences(folder: Path, step: Any = None, label: Any = None) -> Path:
 
 @pytest.mark.parametrize("kind", ["", "sequences"])
 @pytest.mark.parametrize(
-    ("flaw", "said"),
+    ("flaw", "message"),
     [
-        ({"step": 2}, r"t 2 of id 1 stands twice, again in row 10 \(1 such rows\); mend"),
-        ({"label": "run"}, r"label of id 1 changes from 'walk' to 'run' in row 10 \(1 such sequences\); mend"),
+        ({"step": 2}, r"t 2 of id 1 is duplicated in row 10 \(1 such rows\); fix"),
+        ({"label": "run"}, r"label of id 1 changes from 'walk' to 'run' in row 10 \(1 such sequences\); fix"),
     ],
 )
-def test_a_slip_in_sequences_is_named(tmp_path: Path, kind: str, flaw: Any, said: str) -> None:
+def test_a_flaw_in_sequences_raises(tmp_path: Path, kind: str, flaw: Any, message: str) -> None:
     assert detect_dataset(sequences(tmp_path)).block["kind"] == "sequences"
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         detect_dataset(sequences(tmp_path, **flaw), "", kind)

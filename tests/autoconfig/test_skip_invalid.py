@@ -1,4 +1,4 @@
-"""What checks find wrong stops `add`, all of it in one line, unless it is told to accept it."""
+"""Errors of the checks abort `add` with a single line, unless `skip_invalid` is set."""
 
 from pathlib import Path
 
@@ -28,56 +28,61 @@ def table() -> Path:
     return Path("mine.csv")
 
 
-def test_all_columns_are_told_at_once_with_the_option() -> None:
-    said = (
+def test_the_message_lists_all_columns_and_the_option() -> None:
+    message = (
         r"\Amixed_types: column 'age' must hold .*'thirty' stands in row 60; "
         r".*non_finite: column 'size' must hold .*inf stands in row 1;[^\n]*"
-        r"; or add it with --accept: such cells are gaps\Z"
+        r"; or add it with --skip-invalid: such cells become missing values\Z"
     )
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         add(table())
 
 
-def test_accepted_cells_are_gaps_and_the_block_says_so() -> None:
-    found = add(table(), skip_invalid=True)
-    assert found.dataset_block["checks"] == {"mixed_types": "warning", "non_finite": "warning"}
-    assert "checks: {mixed_types: warning, non_finite: warning}" in found.yaml_after
-    assert [f.rule for f in found.check_results if f.level == "warning"][:2] == ["mixed_types", "non_finite"]
-    assert "accepted: mixed_types, non_finite; `checks` in params.yaml holds it" in found.notes
+def test_invalid_cells_become_missing_values_and_checks_warnings() -> None:
+    added = add(table(), skip_invalid=True)
+    assert added.dataset_block["checks"] == {"mixed_types": "warning", "non_finite": "warning"}
+    assert "checks: {mixed_types: warning, non_finite: warning}" in added.yaml_after
+    assert [result.rule for result in added.check_results if result.level == "warning"][:2] == [
+        "mixed_types",
+        "non_finite",
+    ]
+    assert "errors reported as warnings: mixed_types, non_finite (see `checks` in params.yaml)" in added.notes
 
 
-def test_rows_without_a_target_are_left_out_of_a_table_and_refused_of_sequences() -> None:
+def test_rows_without_a_target_are_dropped_from_tables_but_not_from_sequences() -> None:
     answers = ["", *["u", "v"] * 29, ""]
     pd.DataFrame({"a": RANDOM.normal(size=N), "y": answers}).to_csv("mine.csv", index=False)
-    with pytest.raises(DataError, match=r"'y' is empty in 2 of 60 rows \(rows 1, 60\).* --accept to leave them out$"):
+    with pytest.raises(DataError, match=r"'y' is empty in 2 of 60 rows \(rows 1, 60\).* --skip-invalid to drop them$"):
         add(Path("mine.csv"))
-    found = add(Path("mine.csv"), skip_invalid=True)
-    assert found.dataset_block["missing"] == {"target": "drop"}
-    assert "accepted: 2 rows without y are left out; `missing` in params.yaml holds it" in found.notes
-    assert sum(map(len, found.dataset.splits().values())) == N - 2
+    added = add(Path("mine.csv"), skip_invalid=True)
+    assert added.dataset_block["missing"] == {"target": "drop"}
+    assert "2 rows without y are dropped (see `missing` in params.yaml)" in added.notes
+    assert sum(map(len, added.dataset.splits().values())) == N - 2
     steps = {"id": np.repeat(range(12), 5), "t": [*range(5)] * 12, "v": RANDOM.normal(size=N)}
     pd.DataFrame({**steps, "y": [""] * 5 + ["u"] * 30 + ["v"] * 25}).to_csv("many.csv", index=False)
     with pytest.raises(DataError, match=r"is empty in 5 of 60 rows .* delete these rows and add the file again$"):
         add(Path("many.csv"), skip_invalid=True)
 
 
-def test_nothing_to_accept_leaves_no_trace() -> None:
+def test_skip_invalid_does_not_change_a_valid_dataset() -> None:
     pd.DataFrame({"a": RANDOM.normal(size=N), "y": ["u", "v"] * (N // 2)}).to_csv("mine.csv", index=False)
     assert "checks" not in add(Path("mine.csv"), skip_invalid=True).dataset_block
 
 
-def test_images_that_cannot_be_read_are_named_or_left_out() -> None:
+def test_unreadable_images_are_reported_or_dropped() -> None:
     for i in range(40):
         path = Path("pets") / ("cat" if i % 2 else "dog") / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(RANDOM.integers(0, 256, (8, 8), np.uint8)).save(path)
     for name in ("cat/1.png", "dog/2.png"):
         (Path("pets") / name).write_bytes(b"")
-    with pytest.raises(DataError, match=r"such files: cat/1.png, dog/2.png.* --accept: such images are left out\Z"):
+    with pytest.raises(
+        DataError, match=r"such files: cat/1.png, dog/2.png.* --skip-invalid: such images are dropped\Z"
+    ):
         add(Path("pets"))
-    found = add(Path("pets"), skip_invalid=True)
-    assert found.dataset_block["checks"] == {"corrupt": "warning"}
-    assert sum(map(len, found.dataset.splits().values())) == 38
+    added = add(Path("pets"), skip_invalid=True)
+    assert added.dataset_block["checks"] == {"corrupt": "warning"}
+    assert sum(map(len, added.dataset.splits().values())) == 38
 
 
 def unreadable(**others: object) -> Path:
@@ -85,13 +90,13 @@ def unreadable(**others: object) -> Path:
     return Path("mine.csv")
 
 
-def test_a_column_of_which_no_cell_can_be_read_is_left_out() -> None:
-    found = add(unreadable(a=RANDOM.normal(size=N)), skip_invalid=True)
-    assert (found.dataset_block["drop"], found.empty_columns) == (["x"], ("x",))
-    assert found.dataset.schema.features == ("a",)
-    assert "checks" not in found.dataset_block
+def test_a_column_without_valid_cells_is_dropped() -> None:
+    added = add(unreadable(a=RANDOM.normal(size=N)), skip_invalid=True)
+    assert (added.dataset_block["drop"], added.empty_columns) == (["x"], ("x",))
+    assert added.dataset.schema.features == ("a",)
+    assert "checks" not in added.dataset_block
 
 
-def test_nothing_but_such_columns_is_refused() -> None:
-    with pytest.raises(DataError, match=r"a feature must have values that differ, but none beside 'y' has: x; clean"):
+def test_only_invalid_columns_raise() -> None:
+    with pytest.raises(DataError, match=r"at least one feature must vary, but no column besides 'y' does: x; clean"):
         add(unreadable(), skip_invalid=True)

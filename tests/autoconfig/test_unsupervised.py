@@ -1,4 +1,4 @@
-"""What `fivefold add` makes of data without a target: seen by itself, or said by --task unsupervised."""
+"""`fivefold add` of data without a target, inferred or with --task unsupervised."""
 
 import io
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from fivefold.errors import DataError
 ROOT = Path(__file__).parents[2]
 RANDOM = np.random.default_rng(0)
 N = 60
-DRAWN = {"by": "random", "validation": 0.15, "test": 0.15}
-GIVEN = {"by": "column", "validation": 0.15}
+RANDOM_SPLIT = {"by": "random", "validation": 0.15, "test": 0.15}
+PREDEFINED = {"by": "predefined", "validation": 0.15}
 
 
 @pytest.fixture(autouse=True)
@@ -28,17 +28,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def screen(found: AddResult) -> str:
+def report_text(result: AddResult) -> str:
     console = Console(file=io.StringIO(), width=120)
-    print_report(found, console)
+    print_report(result, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def pngs(*folders: str, side: int = 8) -> str:
     for i in range(N):
-        place = Path("mine", folders[i % len(folders)])
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(RANDOM.integers(0, 256, (side, side), dtype=np.uint8)).save(place / f"{i}.png")
+        folder = Path("mine", folders[i % len(folders)])
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RANDOM.integers(0, 256, (side, side), dtype=np.uint8)).save(folder / f"{i}.png")
     return "mine"
 
 
@@ -53,102 +53,111 @@ def ts() -> str:
     return "mine.ts"
 
 
-SEEN: dict[str, tuple[Callable[[], str], str, dict[str, Any]]] = {
-    "a flat folder": (lambda: pngs(""), "images", DRAWN),
-    "one folder within": (lambda: pngs("all"), "images", DRAWN),
-    "train and test": (lambda: pngs("train", "test"), "images", GIVEN),
-    "an archive of x alone": (archive, "sequences", DRAWN),
-    "a .ts without labels": (ts, "sequences", DRAWN),
+UNLABELED: dict[str, tuple[Callable[[], str], str, dict[str, Any]]] = {
+    "a flat folder": (lambda: pngs(""), "images", RANDOM_SPLIT),
+    "one folder within": (lambda: pngs("all"), "images", RANDOM_SPLIT),
+    "train and test": (lambda: pngs("train", "test"), "images", PREDEFINED),
+    "an archive of x alone": (archive, "sequences", RANDOM_SPLIT),
+    "a .ts without labels": (ts, "sequences", RANDOM_SPLIT),
 }
 
 
-@pytest.mark.parametrize(("write", "kind", "split"), SEEN.values(), ids=SEEN)
-def test_that_there_are_no_labels_is_seen(write: Callable[[], str], kind: str, split: dict[str, Any]) -> None:
-    found = add(Path(write()))
-    assert (found.dataset_block["kind"], found.dataset_block["task"], found.dataset_block["split"]) == (
+@pytest.mark.parametrize(("write", "kind", "split"), UNLABELED.values(), ids=UNLABELED)
+def test_missing_labels_are_detected(write: Callable[[], str], kind: str, split: dict[str, Any]) -> None:
+    added = add(Path(write()))
+    assert (added.dataset_block["kind"], added.dataset_block["task"], added.dataset_block["split"]) == (
         kind,
         "unsupervised",
         split,
     )
-    assert found.model_block["network"]["family"] == "autoencoder"
-    assert "no labels were found" in screen(found)
-    assert found.params.models["mine"].dataset == "mine"  # params.yaml holds with it
+    assert added.model_block["network"]["family"] == "autoencoder"
+    assert "no labels found" in report_text(added)
+    assert added.params.models["mine"].dataset == "mine"  # the new params.yaml is valid
 
 
-def test_folders_of_classes_are_classes_unless_a_person_says_otherwise() -> None:
+def test_class_folders_are_a_classification_unless_the_task_is_unsupervised() -> None:
     source = Path(pngs("cat", "dog"))
     assert add(source).dataset_block["task"] == "classification"
-    found = add(source, task="unsupervised")
-    assert (found.dataset_block["task"], found.dataset_block["split"]) == ("unsupervised", DRAWN)
-    assert "no labels were found" not in screen(found)
+    added = add(source, task="unsupervised")
+    assert (added.dataset_block["task"], added.dataset_block["split"]) == ("unsupervised", RANDOM_SPLIT)
+    assert "no labels found" not in report_text(added)
 
 
 @pytest.mark.parametrize(("side", "architecture"), [(8, "dense"), (16, "conv")])
-def test_larger_images_are_told_by_convolutions(side: int, design: str) -> None:
-    assert add(Path(pngs("", side=side))).params.models["mine"].network.architecture == design  # type: ignore[union-attr]
+def test_larger_images_have_a_convolutional_autoencoder(side: int, architecture: str) -> None:
+    network = add(Path(pngs("", side=side))).params.models["mine"].network
+    assert network.architecture == architecture  # type: ignore[union-attr]
 
 
 def table(**more: Any) -> Path:
-    frame = pd.DataFrame(RANDOM.normal(size=(N, 6)), columns=list("abcdef")).assign(colour=["red", "blue"] * (N // 2))
+    frame = pd.DataFrame(RANDOM.normal(size=(N, 6)), columns=list("abcdef")).assign(color=["red", "blue"] * (N // 2))
     frame.assign(**more).to_csv("mine.csv", index=False)
     return Path("mine.csv")
 
 
 class TestTable:
-    def test_both_ways_are_told_where_no_name_says_the_target(self) -> None:
-        with pytest.raises(DataError, match=r"--target; .* or, if nothing is to be predicted: --task unsupervised$"):
+    def test_an_unknown_target_raises_with_both_options(self) -> None:
+        with pytest.raises(
+            DataError, match=r"set --target to one of .*, or, if there is no target, --task unsupervised$"
+        ):
             add(table())
 
     def test_every_column_is_a_feature(self) -> None:
-        found = add(table(row_id=np.arange(N)), task="unsupervised")
-        assert {key: found.dataset_block[key] for key in ("kind", "task", "drop", "split")} == {
+        added = add(table(row_id=np.arange(N)), task="unsupervised")
+        assert {key: added.dataset_block[key] for key in ("kind", "task", "drop", "split")} == {
             "kind": "table",
             "task": "unsupervised",
             "drop": ["row_id"],
-            "split": DRAWN,
+            "split": RANDOM_SPLIT,
         }
-        assert found.dataset.schema.shape == (7,)
-        assert found.model_block["network"]["latent"] == 2
-        shown = screen(found)
+        assert added.dataset.schema.shape == (7,)
+        assert added.model_block["network"]["latent_dim"] == 2
+        shown = report_text(added)
         assert shown.startswith("mine: table, unsupervised\n")
         assert "target" not in shown
 
-    def test_rows_of_one_person_stay_together_and_parts_are_kept(self) -> None:
+    def test_the_split_is_by_group_or_predefined(self) -> None:
         assert add(table(patient=np.arange(N) // 4), task="unsupervised").dataset_block["split"]["column"] == "patient"
-        found = add(table(part=["train", "test", "train"] * (N // 3)), task="unsupervised")
-        assert found.dataset_block["split"] == {**GIVEN, "column": "part"}
+        added = add(table(part=["train", "test", "train"] * (N // 3)), task="unsupervised")
+        assert added.dataset_block["split"] == {**PREDEFINED, "column": "part"}
 
-    def test_a_column_that_may_be_a_label_is_told(self) -> None:
-        assert "Label: learnt like other columns; if it is a label, take" in screen(
+    def test_a_possible_label_is_reported(self) -> None:
+        assert "Label: used as a feature; if it is a label, remove" in report_text(
             add(table(Label=["x", "y"] * (N // 2)), task="unsupervised")
         )
 
-    def test_steps_of_sequences_and_pixels_are_known_without_a_target(self) -> None:
+    def test_sequences_and_pixels_are_detected_without_a_target(self) -> None:
         steps = {"series": np.repeat(np.arange(20), 8), "t": np.tile(np.arange(8), 20), "v": RANDOM.normal(size=160)}
         pd.DataFrame(steps).to_csv("waves.csv", index=False)
-        found = add(Path("waves.csv"), task="unsupervised")
-        assert [found.dataset_block[key] for key in ("kind", "series", "step")] == ["sequences", "series", "t"]
+        added = add(Path("waves.csv"), task="unsupervised")
+        assert [added.dataset_block[key] for key in ("kind", "sequence_id", "time_step")] == [
+            "sequences",
+            "series",
+            "t",
+        ]
         pd.DataFrame(RANDOM.integers(0, 256, (N, 64))).to_parquet("dots.parquet")
         assert add(Path("dots.parquet"), task="unsupervised").dataset.schema.shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize(
-    ("said", "line"),
+    ("options", "message"),
     [
         (
             {"task": "clustering"},
             "--task must be one of classification, regression, forecasting, unsupervised, but is 'clustering'; choose",
         ),
-        ({"task": "unsupervised", "target": "a"}, "has no target, but --target names 'a'; leave out one of them"),
-        ({"task": "unsupervised", "kind": "series"}, "is of table, images, sequences, but --kind is series; leave out"),
+        ({"task": "unsupervised", "target": "a"}, "has no target, but --target is 'a'; omit one of them"),
+        ({"task": "unsupervised", "kind": "series"}, "is for table, images, sequences, but --kind is series; omit"),
     ],
 )
-def test_options_that_exclude_each_other_are_refused(said: dict[str, str], line: str) -> None:
-    with pytest.raises(DataError, match=line):
-        add(table(), **said)
+def test_options_that_exclude_each_other_raise(options: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        add(table(), **options)
 
 
-def test_a_text_is_refused() -> None:
+def test_a_text_raises() -> None:
     pd.DataFrame({"text": [f"It was the {i}th dark and stormy night, and it rained" for i in range(N)]}).to_csv("n.csv")
-    with pytest.raises(DataError, match=r"^--task unsupervised is of table, images, sequences, but n.csv is taken for"):
+    with pytest.raises(
+        DataError, match=r"^--task unsupervised is for table, images, sequences, but n.csv is detected as"
+    ):
         add(Path("n.csv"), task="unsupervised")

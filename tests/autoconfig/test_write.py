@@ -1,4 +1,4 @@
-"""Blocks come into params.yaml, and every line that was there stays."""
+"""Blocks are inserted into params.yaml without changing existing lines."""
 
 from pathlib import Path
 
@@ -28,14 +28,14 @@ MODEL = {
 }
 
 
-def test_every_line_that_was_there_stays_in_its_order() -> None:
+def test_existing_lines_keep_their_order() -> None:
     after, _ = insert_blocks(TEXT, "mine", DATASET, MODEL)
     assert not [line for line in render_diff(TEXT, after).splitlines()[2:] if line.startswith("-")]
     assert after.endswith("optimizer: {name: adamw, lr: 0.01}\n")
     assert after.index("mine:\n    kind") < after.index("\nmodels:\n")
 
 
-def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
+def test_inserted_blocks_are_parsed_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(insert_blocks(TEXT, "mine", DATASET, MODEL)[0])
     params = load_params(path)
@@ -45,16 +45,16 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     assert params.models["mine"].training.batch_size == params.training.batch_size
 
 
-def test_a_file_whose_last_line_has_no_end_gets_one() -> None:
+def test_a_missing_final_newline_is_added() -> None:
     assert insert_blocks(TEXT.rstrip("\n"), "mine", DATASET, MODEL) == insert_blocks(TEXT, "mine", DATASET, MODEL)
 
 
 @pytest.mark.parametrize("name", ["mlp", "concrete"])
-def test_a_name_that_stands_there_is_refused(name: str) -> None:
-    with pytest.raises(ParamsError, match=rf"\.{name} must be a new name, but stands in params.yaml; choose another"):
+def test_an_existing_name_raises(name: str) -> None:
+    with pytest.raises(ParamsError, match=rf"\.{name} must be a new name, but exists in params\.yaml; choose another"):
         insert_blocks(TEXT, name, DATASET, MODEL)
 
 
-def test_blocks_that_break_the_schema_are_never_written() -> None:
+def test_invalid_blocks_raise() -> None:
     with pytest.raises(ParamsError, match=r"models\.mine\.network\.dropout must be less than 1, but is 2"):
         insert_blocks(TEXT, "mine", DATASET, {**MODEL, "network": {"family": "mlp", "dropout": 2}})

@@ -12,14 +12,14 @@ TEXTS = [
 ]
 
 
-def joined(tokens: list[str], how: str) -> str:
-    return "".join(separator_before(tokens[:i], token, how) + token for i, token in enumerate(tokens))
+def join(tokens: list[str], token_unit: str) -> str:
+    return "".join(separator_before(tokens[:i], token, token_unit) + token for i, token in enumerate(tokens))
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_words_and_signs_are_set_as_they_were(text: str) -> None:
-    assert joined(list(tokenize(text, "word")), "word") == text
+def test_words_and_marks_are_joined_as_in_the_text(text: str) -> None:
+    assert join(list(tokenize(text, "word")), "word") == text
 
 
-def test_characters_stand_as_they_are() -> None:
-    assert joined(list(" a\n, b"), "lower_character") == " a\n, b"
+def test_characters_are_joined_without_separators() -> None:
+    assert join(list(" a\n, b"), "lower_character") == " a\n, b"

@@ -1,4 +1,4 @@
-"""A generator's records as files: in words, with a seed, of a class."""
+"""Files of generated samples: decoded, seeded, of a class."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,22 +17,22 @@ from fivefold.generation.records import is_record_generator, write_records
 from fivefold.models.serialization import TrainedModel, save_model
 
 from ..models.test_contract import CASES, saved_of
-from .test_text import PARAMS
+from .helpers import PARAMS
 
-MAKER = {"variant": VariationalVariant(name="variational"), "mode": GenerationMode(name="generation")}
+GENERATOR = {"variant": VariationalVariant(name="variational"), "mode": GenerationMode(name="generation")}
 TABLE, IMAGES = saved_of(CASES["gan of labelled rows"]), saved_of(CASES["gan dcgan of a label"])
 
 
-def test_only_what_makes_records_of_noise_writes_them() -> None:
-    made = {name for name, case in CASES.items() if name.startswith("gan") or "generates" in name}
+def test_only_models_with_noise_as_input_are_generators() -> None:
+    generators = {name for name, case in CASES.items() if name.startswith("gan") or "generates" in name}
     assert {
-        name for name in ("mlp", "autoencoder", "cyclegan", *made) if is_record_generator(saved_of(CASES[name]))
-    } == made
+        name for name in ("mlp", "autoencoder", "cyclegan", *generators) if is_record_generator(saved_of(CASES[name]))
+    } == generators
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
-def test_rows_are_written_each_class_in_turn(tmp_path: Path, suffix: str) -> None:
-    path = write_records(TABLE, 25, tmp_path / "deep" / f"a.{suffix}", seed=3)
+def test_rows_cycle_through_the_classes(tmp_path: Path, suffix: str) -> None:
+    path = write_records(TABLE, 25, tmp_path / "folder" / f"a.{suffix}", seed=3)
     frame = pd.read_parquet(path) if suffix == "parquet" else pd.read_csv(path)
     assert list(frame) == [*"abcdefghijkl", "y"]
     assert frame["y"].tolist() == [f"class{i % 10}" for i in range(25)]
@@ -41,11 +41,11 @@ def test_rows_are_written_each_class_in_turn(tmp_path: Path, suffix: str) -> Non
     assert other != again
 
 
-def test_rows_of_one_class_are_written(tmp_path: Path) -> None:
+def test_all_rows_have_the_requested_class(tmp_path: Path) -> None:
     assert set(pd.read_csv(write_records(TABLE, 9, tmp_path / "a.csv", class_name="class7"))["y"]) == {"class7"}
 
 
-def test_images_are_written_as_an_array_or_shown(tmp_path: Path) -> None:
+def test_images_are_written_as_npz_or_png(tmp_path: Path) -> None:
     with np.load(write_records(IMAGES, 12, tmp_path / "a.npz"), allow_pickle=False) as file:
         assert (file["x"].shape, file["x"].dtype) == ((12, 3, 33, 17), np.uint8)
         assert file["y"].tolist() == [*range(10), 0, 1]
@@ -54,9 +54,9 @@ def test_images_are_written_as_an_array_or_shown(tmp_path: Path) -> None:
         assert image.format == "PNG"
 
 
-def test_sequences_are_written_as_an_array_of_numbers(tmp_path: Path) -> None:
+def test_sequences_are_written_as_npz(tmp_path: Path) -> None:
     case = CASES["autoencoder recurrent"]
-    network = case.params.model_copy(update=MAKER)
+    network = case.params.model_copy(update=GENERATOR)
     saved = saved_of(case._replace(params=network))
     with np.load(write_records(saved, 3, tmp_path / "a.npz"), allow_pickle=False) as file:
         assert (file["x"].shape, file["x"].dtype) == ((3, 7, 3), np.float64)
@@ -65,46 +65,50 @@ def test_sequences_are_written_as_an_array_of_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "line"),
+    ("changes", "message"),
     [
-        ({"n": 0}, "rows must be 1 or more, and below 2^32, but is 0; change it"),
-        ({"seed": -1}, "seed must be 0 or more, and below 2^32, but is -1; change it"),
+        ({"n": 0}, "rows must be at least 1 and less than 2^32, but is 0; change it"),
+        ({"seed": -1}, "seed must be at least 0 and less than 2^32, but is -1; change it"),
         ({"out": Path("a.npz")}, "--out must end in .parquet or .csv for table, but is 'a.npz'; change it"),
-        ({"asked": "class77"}, "--class must be one of class0, "),
+        ({"class_name": "class77"}, "--class must be one of class0, "),
     ],
 )
-def test_what_cannot_be_is_refused(changes: dict[str, Any], line: str) -> None:
+def test_invalid_arguments_raise(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         write_records(TABLE, **{"n": 5, "out": None, **changes})
-    assert str(caught.value).startswith(line)
+    assert str(caught.value).startswith(message)
 
 
-def test_a_model_that_cannot_be_asked_says_so() -> None:
-    with pytest.raises(InputError, match=r"m cannot be asked for a class such as 'a'; set network\.condition, and"):
+def test_a_class_of_an_unconditional_model_raises() -> None:
+    message = (
+        r"\A--class needs a conditional model, but m is unconditional, so it cannot generate class 'a';"
+        r" set network\.conditioning and train the model again\Z"
+    )
+    with pytest.raises(InputError, match=message):
         write_records(saved_of(CASES["gan"]), 5, None, class_name="a")
 
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Save a model as `poet`, call `fivefold sample poet` in its folder, and return the exit code."""
+    """Save a model as `poet`, run `fivefold generate poet` in its folder, and return the exit code."""
 
-    def run(saved: TrainedModel, *words: str) -> int:
+    def run(model: TrainedModel, *arguments: str) -> int:
         (tmp_path / ".dvc").mkdir()
         (tmp_path / "params.yaml").write_text(PARAMS)
         folder = tmp_path / "models/poet"
         folder.mkdir(parents=True)
-        save_model(saved, folder)
+        save_model(model, folder)
         write_manifest(folder)
         monkeypatch.chdir(folder)
-        monkeypatch.setattr("sys.argv", ["fivefold", "sample", "poet", *words])
-        with pytest.raises(SystemExit) as ended:
+        monkeypatch.setattr("sys.argv", ["fivefold", "generate", "poet", *arguments])
+        with pytest.raises(SystemExit) as exit_info:
             main.main()
-        return int(ended.value.code or 0)
+        return int(exit_info.value.code or 0)
 
     return run
 
 
-def test_the_command_writes_where_it_was_called(
+def test_the_command_writes_relative_to_the_working_directory(
     command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(TABLE, "--rows", "7", "--out", "rows.parquet") == 0
@@ -113,21 +117,23 @@ def test_the_command_writes_where_it_was_called(
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "cyclegan", "lstm of sequences, max", "mlp"])
-def test_of_another_model_records_are_refused_with_what_makes_them(
+def test_the_command_rejects_models_that_are_not_generators(
     command: Callable[..., int], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved = saved_of(CASES[name])
     assert command(saved, "--rows", "7") == 2
-    purpose = " and purpose reconstruction" if name == "autoencoder" else ""
+    mode = " with mode reconstruction" if name == "autoencoder" else ""
     assert capsys.readouterr().err == (
-        "error: records are made by a gan, or by an autoencoder of purpose generation, but m is neither, being of"
-        f" family {saved.network_config.family}{purpose}; name another model\n"
+        "error: the model must be a gan or an autoencoder with mode generation, but m is of family"
+        f" {saved.network_config.family}{mode}; choose another model\n"
     )
 
 
-def test_without_rows_both_uses_are_named(command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_rows_the_message_names_both_kinds_of_models(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command(saved_of(CASES["cyclegan"])) == 2
     assert capsys.readouterr().err == (
-        "error: model must tell the next token of a text, or make records, but m is of family cyclegan and task"
-        " classification; choose one whose dataset has task language, a gan, or an autoencoder of purpose generation\n"
+        "error: the model must be a language model or generate samples, but m is of family cyclegan and task"
+        " classification; choose a model with task language_modeling, a gan, or an autoencoder with mode generation\n"
     )

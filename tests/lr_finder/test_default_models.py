@@ -1,4 +1,4 @@
-"""The rate that is suggested for the default models, and what is learnt with it."""
+"""Suggested learning rates of the default models, and training with them."""
 
 import json
 from functools import cache
@@ -23,12 +23,12 @@ ROOT = Path(__file__).parents[2]
 MODELS = tuple(
     name for name, model in load_params(ROOT / "params.yaml").models.items() if model.network.family != "gan"
 )
-"""Those that learn down one loss."""
+"""Models with a single loss."""
 
 
 @cache
-def ready(name: str) -> tuple[Model, Dataset, Pipeline]:
-    """A model with what the stages before training make for it."""
+def prepare_model(name: str) -> tuple[Model, Dataset, Pipeline]:
+    """Return a model with its prepared dataset and fitted preprocessing."""
     params = load_params(ROOT / "params.yaml")
     model = params.model(name)
     block = params.dataset(model.dataset)
@@ -39,69 +39,69 @@ def ready(name: str) -> tuple[Model, Dataset, Pipeline]:
     return model, dataset, scaling.with_steps(*selected.steps)
 
 
-def changed(model: Model, **training: object) -> Model:
+def with_training(model: Model, **training: object) -> Model:
     tree = model.model_dump(mode="json")
     tree["training"] |= training
     return Model.model_validate_json(json.dumps(tree))
 
 
-def test_every_family_is_among_them() -> None:
-    assert {ready(name)[0].network.family for name in MODELS} >= {"mlp", "cnn", "rnn"}
+def test_every_supervised_family_is_covered() -> None:
+    assert {prepare_model(name)[0].network.family for name in MODELS} >= {"mlp", "cnn", "rnn"}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_suggestion_is_sane_and_teaches(name: str, tmp_path: Path) -> None:
-    model, dataset, chain = ready(name)
-    seen = run_sweep(name, model, dataset, chain, seed=42)
-    assert seen.learning_rates[0] == MIN_LR
-    assert len(seen.learning_rates) == len(seen.losses) <= NUM_STEPS
-    rate = suggest_lr(name, seen)
-    assert 5e-4 <= rate <= 0.1
-    optimizer = model.training.optimizer.model_dump() | {"lr": rate}
-    better = changed(model, optimizer=optimizer, max_epochs=8)
-    fitted = fit(name, better, dataset, chain, seed=42, checkpoint_folder=tmp_path, on_epoch=lambda *_: None)
-    assert fitted.history["val/loss"].min() < 0.5 * seen.losses[:20].mean()
+def test_the_suggestion_is_plausible_and_trains(name: str, tmp_path: Path) -> None:
+    model, dataset, pipeline = prepare_model(name)
+    sweep = run_sweep(name, model, dataset, pipeline, seed=42)
+    assert sweep.learning_rates[0] == MIN_LR
+    assert len(sweep.learning_rates) == len(sweep.losses) <= NUM_STEPS
+    learning_rate = suggest_lr(name, sweep)
+    assert 5e-4 <= learning_rate <= 0.1
+    optimizer = model.training.optimizer.model_dump() | {"lr": learning_rate}
+    params = with_training(model, optimizer=optimizer, max_epochs=8)
+    result = fit(name, params, dataset, pipeline, seed=42, checkpoint_folder=tmp_path, on_epoch=lambda *_: None)
+    assert result.history["val/loss"].min() < 0.5 * sweep.losses[:20].mean()
 
 
-def test_a_sweep_repeats_itself_and_leaves_the_schedule_out() -> None:
-    model, dataset, chain = ready("mlp")
+def test_a_sweep_is_reproducible_and_ignores_the_schedule() -> None:
+    model, dataset, pipeline = prepare_model("mlp")
     assert model.training.schedule.name == "one_cycle"
-    one = run_sweep("mlp", model, dataset, chain, seed=1)
-    other = run_sweep("mlp", changed(model, schedule={"name": "constant"}, devices=2), dataset, chain, seed=1)
+    one = run_sweep("mlp", model, dataset, pipeline, seed=1)
+    other = run_sweep("mlp", with_training(model, schedule={"name": "constant"}, devices=2), dataset, pipeline, seed=1)
     np.testing.assert_array_equal(one.losses, other.losses)
     np.testing.assert_array_equal(one.baseline_losses, other.baseline_losses)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_losses_at_rest_are_those_of_the_same_batches(name: str) -> None:
-    """Rows, dropped units and noise are the same, so that nothing is between the two before weights have moved."""
-    model, dataset, chain = ready(name)
-    seen = run_sweep(name, model, dataset, chain, seed=3)
-    assert seen.baseline_losses.std() > 0.005 * seen.baseline_losses.mean()
-    np.testing.assert_allclose(seen.losses[:10], seen.baseline_losses[:10], rtol=1e-2, atol=1e-4)
-    assert np.abs(seen.loss_decreases[-20:]).max() > 0.1
+def test_baseline_losses_are_those_of_the_same_batches(name: str) -> None:
+    """Rows, dropout masks and noise are the same, so the losses are equal until the weights have changed."""
+    model, dataset, pipeline = prepare_model(name)
+    sweep = run_sweep(name, model, dataset, pipeline, seed=3)
+    assert sweep.baseline_losses.std() > 0.005 * sweep.baseline_losses.mean()
+    np.testing.assert_allclose(sweep.losses[:10], sweep.baseline_losses[:10], rtol=1e-2, atol=1e-4)
+    assert np.abs(sweep.loss_decreases[-20:]).max() > 0.1
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_batches_of_few_rows_do_not_hide_that_the_loss_falls(seed: int) -> None:
-    model, dataset, chain = ready("lstm")
+def test_a_decrease_is_detected_with_small_batches(seed: int) -> None:
+    model, dataset, pipeline = prepare_model("lstm")
     assert model.training.batch_size == 16
-    assert 5e-4 <= suggest_lr("lstm", run_sweep("lstm", model, dataset, chain, seed=seed)) <= 0.1
+    assert 5e-4 <= suggest_lr("lstm", run_sweep("lstm", model, dataset, pipeline, seed=seed)) <= 0.1
 
 
-def test_a_sweep_ends_where_the_loss_explodes() -> None:
-    model, dataset, chain = ready("mlp_regression")
-    seen = run_sweep("m", model, dataset, chain, seed=1)
-    assert len(seen.learning_rates) < NUM_STEPS
-    risen = seen.smoothed_losses - np.minimum.accumulate(seen.smoothed_losses)
-    assert risen[-1] > seen.smoothed_losses[0] > risen[:-1].max()
+def test_a_sweep_ends_when_the_loss_diverges() -> None:
+    model, dataset, pipeline = prepare_model("mlp_regression")
+    sweep = run_sweep("m", model, dataset, pipeline, seed=1)
+    assert len(sweep.learning_rates) < NUM_STEPS
+    increase = sweep.smoothed_losses - np.minimum.accumulate(sweep.smoothed_losses)
+    assert increase[-1] > sweep.smoothed_losses[0] > increase[:-1].max()
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_network_that_cannot_learn_says_so(seed: int) -> None:
-    """All weights begin at 0, so that only the output's bias could learn; but the classes are as many of each."""
-    model, dataset, chain = ready("mlp")
-    dull = model.model_copy(update={"network": Mlp(family="mlp", hidden=(8,), init="zero")})
+def test_a_network_that_cannot_be_trained_raises(seed: int) -> None:
+    """All weights are initialized to 0, so only the output bias has a gradient, and the classes are balanced."""
+    model, dataset, pipeline = prepare_model("mlp")
+    untrainable = model.model_copy(update={"network": Mlp(family="mlp", hidden=(8,), init="zeros")})
     rows = (Split(r.x, np.arange(len(r)) % 2, r.rows) for r in dataset.splits().values())
-    with pytest.raises(TrainingError, match="the loss of m must fall at some rate"):
-        suggest_lr("m", run_sweep("m", dull, Dataset(dataset.schema, *rows), chain, seed=seed))
+    with pytest.raises(TrainingError, match="the loss of m must decrease at a learning rate"):
+        suggest_lr("m", run_sweep("m", untrainable, Dataset(dataset.schema, *rows), pipeline, seed=seed))

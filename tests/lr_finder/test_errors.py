@@ -1,4 +1,4 @@
-"""A model that does not learn down one loss has no learning rate to suggest."""
+"""Adversarial models have no single loss and no suggested learning rate."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("family", ["gan", "cyclegan"])
-def test_players_of_a_contest_are_refused(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adversarial_models_raise(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = read_yaml(ROOT / "params.yaml")
-    maker = {"dataset": "digits", "depends_on": "none", "select": {"method": "none"}, "network": {"family": family}}
-    tree["models"]["maker"] = {**maker, "training": {"schedule": {"name": "constant"}}}
+    generator = {"dataset": "digits", "depends_on": "none", "select": {"method": "none"}, "network": {"family": family}}
+    tree["models"]["generator"] = {**generator, "training": {"schedule": {"name": "constant"}}}
     with (tmp_path / "params.yaml").open("w") as file:
         YAML().dump(tree, file)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
         ParamsError,
-        match=rf"\Afivefold lr follows one loss, but models.maker is a {family}, whose players have one each; try",
+        match=rf"\Afivefold lr-find needs a single training loss, but models\.generator is a {family}, whose generator",
     ):
-        next(find_lr("maker"))
+        next(find_lr("generator"))

@@ -1,4 +1,4 @@
-"""The rule by which a rate is suggested, on curves whose lowest point is known; what is said of it."""
+"""The suggestion rule on curves with a known minimum, and its output."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ RATES = np.geomspace(MIN_LR, MAX_LR, NUM_STEPS)
 NOISE = np.random.default_rng(0).normal(size=NUM_STEPS)
 
 
-def seen(losses: Array, resting: float = 1.0) -> SweepResult:
-    return SweepResult(RATES[: len(losses)], losses, np.full(len(losses), resting))
+def sweep_result(losses: Array, baseline: float = 1.0) -> SweepResult:
+    return SweepResult(RATES[: len(losses)], losses, np.full(len(losses), baseline))
 
 
 def valley(best: float) -> Array:
@@ -23,40 +23,42 @@ def valley(best: float) -> Array:
 
 @pytest.mark.parametrize("best", [1e-3, 1e-2, 0.3])
 @pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_a_tenth_of_the_lowest_is_suggested(best: float, noise: float) -> None:
+def test_a_tenth_of_the_minimum_is_suggested(best: float, noise: float) -> None:
     losses = valley(best) + noise * NOISE
-    found = suggest_lr("m", seen(losses))
-    assert found == float(f"{RATES[exponential_moving_average(losses).argmin()] / 10:.1e}")
-    assert best / 10 <= found < best * 0.4  # smoothing lags by less than a power of ten
+    suggestion = suggest_lr("m", sweep_result(losses))
+    assert suggestion == float(f"{RATES[exponential_moving_average(losses).argmin()] / 10:.1e}")
+    assert best / 10 <= suggestion < best * 0.4  # smoothing lags by less than a decade
 
 
-def test_that_a_batch_is_hard_says_nothing_of_the_rate() -> None:
-    """Losses of few rows differ more than any rate could change them; those of the same rows at rest differ alike."""
-    hard = 2 * np.abs(NOISE)
-    found = suggest_lr("m", SweepResult(RATES, valley(0.01) + hard, 1 + hard))
-    assert found == suggest_lr("m", seen(valley(0.01)))
+def test_the_difficulty_of_batches_does_not_change_the_suggestion() -> None:
+    """Losses of small batches vary more than by the learning rate, but baseline losses of the same rows vary alike."""
+    difficulty = 2 * np.abs(NOISE)
+    suggestion = suggest_lr("m", SweepResult(RATES, valley(0.01) + difficulty, 1 + difficulty))
+    assert suggestion == suggest_lr("m", sweep_result(valley(0.01)))
 
 
-def test_smoothing_is_the_weighted_mean_of_all_before() -> None:
+def test_smoothing_is_the_weighted_mean_of_previous_losses() -> None:
     losses = np.array([3.0, 1.0, 4.0])
     weights = 0.9 ** np.arange(3)[::-1]
     assert exponential_moving_average(losses)[2] == pytest.approx((weights * losses).sum() / weights.sum())
     assert exponential_moving_average(np.full(50, 7.0)) == pytest.approx(np.full(50, 7.0))
 
 
-def test_a_fall_at_the_end_of_the_sweep_counts() -> None:
+def test_a_decrease_at_the_end_of_the_sweep_counts() -> None:
     falling = np.where(RATES < 1, 1.0, 1 - 0.5 * np.log10(np.maximum(RATES, 1)))
-    assert suggest_lr("m", seen(falling)) == 1.0
+    assert suggest_lr("m", sweep_result(falling)) == 1.0
 
 
-def test_a_fall_counts_where_a_lower_loss_behind_it_may_be_chance() -> None:
+def test_a_significant_decrease_precedes_a_lower_but_noisy_loss() -> None:
     losses = np.where((RATES > 1e-3) & (RATES < 1e-2), 0.7, 1.0)
     losses[-5:] -= 2 * np.array([0, 1, 0, 1.5, 0])
-    assert 1e-4 <= suggest_lr("m", seen(losses)) < 1e-3
+    assert 1e-4 <= suggest_lr("m", sweep_result(losses)) < 1e-3
 
 
-LEVEL = (
-    r"\Athe loss of m must fall at some rate from 1e-07 to [\d.e-]+, but is [\d.e+]+ at the smallest.*; look at what"
+NO_DECREASE = (
+    r"\Athe loss of m must decrease at a learning rate from 1e-07 to [\d.e-]+, but is [\d.e+]+ at the smallest and at"
+    r" best [\d.e+]+; check the warnings of `prepare`, or choose another normalize, or another init or activation under"
+    r" models\.m\.network\Z"
 )
 
 
@@ -69,22 +71,22 @@ LEVEL = (
         np.full(3, 1e6),
         np.append(np.full(60, 0.7), np.nan),
     ],
-    ids=["level", "noise", "rises", "explodes at once", "not finite"],
+    ids=["constant", "noise", "increases", "diverges at once", "not finite"],
 )
-def test_a_loss_that_falls_nowhere_is_said(losses: Array) -> None:
-    with pytest.raises(TrainingError, match=LEVEL):
-        suggest_lr("m", seen(losses, losses[0]))
+def test_a_loss_that_never_decreases_raises(losses: Array) -> None:
+    with pytest.raises(TrainingError, match=NO_DECREASE):
+        suggest_lr("m", sweep_result(losses, losses[0]))
 
 
-def test_noise_is_not_taken_for_a_fall() -> None:
-    """Of sweeps that are noise alone, none."""
+def test_noise_is_not_a_decrease() -> None:
+    """No sweep of pure noise has a suggestion."""
     rng = np.random.default_rng(1)
     for _ in range(200):
         with pytest.raises(TrainingError):
-            suggest_lr("m", seen(1 + rng.normal(size=NUM_STEPS)))
+            suggest_lr("m", sweep_result(1 + rng.normal(size=NUM_STEPS)))
 
 
-def test_a_sweep_ends_by_what_the_loss_is_at_rest_not_by_its_first_batch() -> None:
+def test_divergence_is_relative_to_the_mean_baseline() -> None:
     easy = np.where(RATES[0] == RATES, 0.01, 1.0)
     assert not SweepResult(RATES, easy, easy).has_diverged
     assert SweepResult(RATES, easy + 40 * (RATES[-1] == RATES), easy).has_diverged
@@ -92,16 +94,17 @@ def test_a_sweep_ends_by_what_the_loss_is_at_rest_not_by_its_first_batch() -> No
 
 
 @pytest.mark.parametrize(
-    ("own", "new"), [({"optimizer": {"lr": 1}}, ""), ({"optimizer": {}}, "+"), ({"max_epochs": 3}, "+"), (None, "+")]
+    ("training", "prefix"),
+    [({"optimizer": {"lr": 1}}, ""), ({"optimizer": {}}, "+"), ({"max_epochs": 3}, "+"), (None, "+")],
 )
-def test_the_suggestion_stands_in_the_words_of_params_yaml_and_of_dvc(own: object, new: str) -> None:
-    told = list(
+def test_suggestion_lines_are_valid_for_params_yaml_and_dvc(training: object, prefix: str) -> None:
+    lines = list(
         suggestion_lines(
-            "m", {"models": {"m": {"training": own}}}, Adam(name="adamw", lr=0.003, weight_decay=0.1), 2e-5
+            "m", {"models": {"m": {"training": training}}}, Adam(name="adamw", lr=0.003, weight_decay=0.1), 2e-5
         )
     )
-    assert told == [
+    assert lines == [
         "models.m.training.optimizer.lr: 0.003 now, 2e-05 suggested",
         "in params.yaml: optimizer: {name: adamw, lr: 2e-05, weight_decay: 0.1}",
-        f"or to try it: dvc exp run -S '{new}models.m.training.optimizer.lr=2e-05' evaluate@m",
+        f"or to try it: dvc exp run -S '{prefix}models.m.training.optimizer.lr=2e-05' evaluate@m",
     ]

@@ -1,9 +1,4 @@
-"""How a CSV is written, told from its beginning.
-
-Whether the day or the month comes first in dates that are not ISO ones, told from days above 12.
-
-Which mark stands before the fraction of numbers and which between their thousands, told from their cells.
-"""
+"""Infer the dialect of a CSV file: separator, header, decimal and thousands separators, and date format."""
 
 import csv
 import gzip
@@ -25,103 +20,119 @@ from ..data.readers.encoding import detect_encoding
 from ..errors import DataError, format_value
 
 DECIMAL_COMMA_PATTERN = re.compile(r"[-+]?(\d*,\d+|\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,})")
-"""What only a file with a decimal comma holds: 1,5 or 1.234,5 or 1.234.567."""
+"""Numbers that occur only with a decimal comma: 1,5 or 1.234,5 or 1.234.567."""
 
 DECIMAL_POINT_PATTERN = re.compile(r"[-+]?((\d*\.\d+|\d+\.)([eE][-+]?\d+)?|\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})")
-"""What only a file with a decimal point holds."""
+"""Numbers that occur only with a decimal point."""
 
 AMBIGUOUS_PATTERN = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
-"""A thousand and more, or a few and a fraction."""
+"""Numbers such as 1.234, with either a thousands separator or a fraction."""
 
 INTEGER_PATTERN = re.compile(r"[-+]?\d+")
 
 DECORATED_PATTERN = re.compile(rf"{NUMBER_PREFIX}(\d(?:[\d.,' ]*\d)?){NUMBER_SUFFIX}")
 
 MIN_AMBIGUOUS_CELLS = 10
-"""Cells of a column from which three digits behind each mark are no chance."""
+"""Minimum number of cells of a column for which groups of three digits are not a coincidence."""
 
 
 def infer_number_format(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, str, str]:
-    """Return the decimal mark, the mark between thousands (empty for none), and what is doubtful of it.
+    """Return the decimal separator, the thousands separator (empty for none), and a note if they are ambiguous.
 
-    rows: the first line, which may be a header, then cells as they stand there.
-    A mark stands between thousands only where all numbers of a column have groups of exactly three digits.
+    A thousands separator requires that all numbers of a column have groups of exactly three digits.
+
+    rows: the first line, which may be a header, then raw cells.
     """
     names = [cell.strip() for cell in rows[0]]
     columns = [[_strip_decoration(cell.strip()) for cell in column] for column in zip_longest(*rows[1:], fillvalue="")]
     columns = [[cell for cell in column if cell.lower() not in NA_VALUES] for column in columns]
     cells = [cell for column in columns for cell in column]
-    doubtful = [cell for cell in cells if AMBIGUOUS_PATTERN.fullmatch(cell)]
-    clear = [cell for cell in cells if not AMBIGUOUS_PATTERN.fullmatch(cell)]
-    commas = sum(bool(DECIMAL_COMMA_PATTERN.fullmatch(cell)) for cell in clear)
-    points = sum(bool(DECIMAL_POINT_PATTERN.fullmatch(cell)) for cell in clear)
-    sure = commas != points
+    ambiguous = [cell for cell in cells if AMBIGUOUS_PATTERN.fullmatch(cell)]
+    unambiguous = [cell for cell in cells if not AMBIGUOUS_PATTERN.fullmatch(cell)]
+    commas = sum(bool(DECIMAL_COMMA_PATTERN.fullmatch(cell)) for cell in unambiguous)
+    points = sum(bool(DECIMAL_POINT_PATTERN.fullmatch(cell)) for cell in unambiguous)
+    is_clear = commas != points
     if separator == ",":
-        decimal = "," if commas and not points else "."  # in quotes
-    elif sure:
+        decimal = "," if commas and not points else "."  # in quoted cells
+    elif is_clear:
         decimal = "," if commas > points else "."
     else:
-        decimal = "," if any("," in cell for cell in doubtful) else "."
-    named = list(zip(names, columns, strict=False))
+        decimal = "," if any("," in cell for cell in ambiguous) else "."
+    named_columns = list(zip(names, columns, strict=False))
     other = "," if decimal == "." else "."
     thousands = next(
-        (m for m in (other, " ", "'") if any(_has_thousands(column, decimal, m) for _, column in named)), ""
+        (
+            mark
+            for mark in (other, " ", "'")
+            if any(_has_thousands(column, decimal, mark) for _, column in named_columns)
+        ),
+        "",
     )
     if separator == decimal == ",":
         name, cell = next(
-            (n, c) for n, column in named for c in column if c not in doubtful and DECIMAL_COMMA_PATTERN.fullmatch(c)
+            (name, cell)
+            for name, column in named_columns
+            for cell in column
+            if cell not in ambiguous and DECIMAL_COMMA_PATTERN.fullmatch(cell)
         )
-        return decimal, thousands, f"{name}: {cell} in quotes is a number with a decimal comma; if not, mend `format`"
-    return decimal, thousands, "" if sure else _describe_ambiguity(named, decimal, separator)
+        return (
+            decimal,
+            thousands,
+            f"{name}: {cell} in quotes is parsed with a decimal comma; if that is wrong, fix `format`",
+        )
+    return decimal, thousands, "" if is_clear else _describe_ambiguity(named_columns, decimal, separator)
 
 
 def _strip_decoration(cell: str) -> str:
-    """Return a number without the signs around it."""
-    found = DECORATED_PATTERN.fullmatch(cell)
-    return found[1] if found else cell
+    """Return a number without the symbols around it."""
+    match = DECORATED_PATTERN.fullmatch(cell)
+    return match[1] if match else cell
 
 
 def _has_thousands(column: Sequence[str], decimal: str, thousands: str) -> bool:
-    """Say whether all cells are numbers, and some of them have groups."""
+    """Return whether all cells are numbers and some have thousands separators."""
     begins = re.compile(rf"[-+]?[1-9]\d{{0,2}}[{thousands}]\d{{3}}(?!\d)")
     number = re.compile(number_pattern(decimal, thousands))
     return any(begins.match(cell) for cell in column) and all(number.fullmatch(cell) for cell in column)
 
 
 def _describe_ambiguity(columns: Sequence[tuple[str, Sequence[str]]], decimal: str, separator: str) -> str:
-    """Return what to say of the first column whose mark may be either, where no other number of the file tells."""
+    """Return a note on the first column with ambiguous separators; empty if there is none."""
     for name, column in columns:
-        either = [cell for cell in column if AMBIGUOUS_PATTERN.fullmatch(cell)]
+        ambiguous = [cell for cell in column if AMBIGUOUS_PATTERN.fullmatch(cell)]
         rest = [cell for cell in column if not AMBIGUOUS_PATTERN.fullmatch(cell)]
-        if len(column) < MIN_AMBIGUOUS_CELLS or not either or not all(INTEGER_PATTERN.fullmatch(cell) for cell in rest):
+        all_integers = all(INTEGER_PATTERN.fullmatch(cell) for cell in rest)
+        if len(column) < MIN_AMBIGUOUS_CELLS or not ambiguous or not all_integers:
             continue
-        mark = "," if "," in either[0] else "."
+        cell = ambiguous[0]
+        mark = "," if "," in cell else "."
         if mark != decimal:
-            return f"{name}: {either[0]} is read as {either[0].replace(mark, '')}; if not, mend `format`"
-        if separator != ",":  # else a file with points before fractions, as most are
+            return f"{name}: {cell} is parsed as {cell.replace(mark, '')}; if that is wrong, fix `format`"
+        if separator != ",":  # comma-separated files usually have decimal points
             other = "," if decimal == "." else "."
             remedy = f"set `format: {{decimal: '{other}', thousands: '{decimal}'}}`"
-            fraction = either[0].replace(",", ".")
-            return f"{name}: {either[0]} is read as {fraction}, not as a thousand; if it is one, {remedy}"
+            fraction = cell.replace(",", ".")
+            return f"{name}: {cell} is parsed as {fraction}; if {mark!r} separates thousands, {remedy}"
     return ""
 
 
 SAMPLE_BYTES = 2**20
-"""Bytes that are looked at."""
+"""Number of bytes inspected."""
 
 NUMBER_PATTERN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 MIN_LEADING_ZERO_SHARE = 0.02
-"""Share of cells with a leading zero from which whole numbers are codes."""
+"""Minimum fraction of cells with a leading zero in a column of codes."""
 
 
 @dataclass(frozen=True)
 class CSVDialect:
-    """The separator, the marks of numbers and whether there is a header; what cannot be told is as usual.
+    """The inferred format of a CSV file; defaults where it cannot be inferred.
 
-    doubt: what is doubtful of the marks; empty for nothing.
-    codes: columns of digits that begin with zeros, which are lost in numbers, and the first such cell.
+    csv_format: separator, decimal and thousands separators, and whether there is a header.
+    ambiguity: a note on ambiguous separators; empty if there are none.
+    code_columns: columns of digits with leading zeros, which numbers would lose, and their first such cell.
     """
 
     csv_format: FileFormat = field(default_factory=FileFormat)
@@ -130,29 +141,29 @@ class CSVDialect:
 
 
 def sniff_csv(source: Path) -> CSVDialect:
-    """Return how a CSV is written."""
+    """Return the dialect of a CSV file, inferred from its first `SAMPLE_BYTES` bytes."""
     encoding = detect_encoding(source).encoding
     try:
         with gzip.open(source) if source.name.lower().endswith(".gz") else source.open("rb") as file:
             text = file.read(SAMPLE_BYTES).decode(encoding, errors="ignore").lstrip("\ufeff")
     except (OSError, EOFError, zlib.error):
-        return CSVDialect()  # reading it says what is wrong
+        return CSVDialect()  # the reader will report the error
     lines = text.splitlines()[: None if len(text) < SAMPLE_BYTES else -1]
     if not lines:
         return CSVDialect()
     counts = {mark: _count_unquoted(lines[0], mark) for mark in (",", ";", "\t", "|")}
     best = max(counts, key=lambda mark: counts[mark])
     separator = best if counts[best] else ","
-    form = FileFormat(separator=separator)  # type: ignore[arg-type]
-    rows = list(csv.reader(lines, delimiter=resolve_separator(source, form)))
-    decimal, thousands, doubt = infer_number_format(rows, separator)
+    file_format = FileFormat(separator=separator)  # type: ignore[arg-type]
+    rows = list(csv.reader(lines, delimiter=resolve_separator(source, file_format)))
+    decimal, thousands, ambiguity = infer_number_format(rows, separator)
     header = not all(NUMBER_PATTERN.fullmatch(cell.strip()) for cell in rows[0])
-    found = form.model_copy(update={"decimal": decimal, "thousands": thousands, "header": header})
-    return CSVDialect(found, doubt, dict(_leading_zero_columns(rows)))
+    csv_format = file_format.model_copy(update={"decimal": decimal, "thousands": thousands, "header": header})
+    return CSVDialect(csv_format, ambiguity, dict(_leading_zero_columns(rows)))
 
 
 def _leading_zero_columns(rows: list[list[str]]) -> Iterator[tuple[str, str]]:
-    """Yield columns of digits that begin with zeros."""
+    """Yield columns of digits with leading zeros, and their first such cell."""
     for name, *cells in zip_longest(*rows, fillvalue=""):
         digits = [cell.strip() for cell in cells if cell.strip()]
         zeros = [cell for cell in digits if re.fullmatch(r"0\d+", cell)]
@@ -168,34 +179,37 @@ DATE_FORMATS = ("iso", "dayfirst", "monthfirst")
 
 
 def infer_date_format(frame: pd.DataFrame, date_format: str, source: Path) -> str:
-    """Return how dates are written, for `format.dates`.
+    """Return the date format, for `format.dates`.
 
-    said: what a person says of it; empty tells it. Points mean that the day comes first.
+    It is inferred from days above 12; dates separated by points have the day first.
+
+    date_format: as specified by the user; empty infers it.
 
     Raises:
-        DataError: no day is above 12, two columns differ, or `said` is none of the ways.
+        DataError: the format is ambiguous, differs between columns, or `date_format` is unknown.
     """
     if date_format and date_format not in DATE_FORMATS:
         raise DataError(f"--dates must be one of {', '.join(DATE_FORMATS)}, but is {date_format!r}; choose one of them")
     if date_format:
         return date_format
-    found: dict[str, str] = {}
+    formats: dict[str, str] = {}
     for name in frame.select_dtypes(["str", "object"]):
         cells = frame[name].dropna().astype("str").str.strip()
         dates = cells[cells.str.fullmatch(LOCALIZED_DATE)]
         if len(dates) < MIN_DATE_SHARE * max(len(cells), 1) or not len(dates):
             continue
-        way = _infer_day_or_month_first(dates)
-        if not way:
+        inferred = _infer_day_or_month_first(dates)
+        if not inferred:
             raise DataError(
-                f"{source}: it must be told whether the day or the month comes first, but in column {name!r} no number"
-                f" tells ({format_value(dates.iloc[0])} in row {dates.index[0] + 1}); say --dates day_first or month_first"
+                f"{source}: dates must be unambiguous, but column {name!r} does not show whether the day or the month"
+                f" comes first ({format_value(dates.iloc[0])} in row {dates.index[0] + 1}); set --dates dayfirst or"
+                " --dates monthfirst"
             )
-        found[str(name)] = way
-    if len(set(found.values())) > 1:
-        listed = ", ".join(f"{name} {way}" for name, way in found.items())
-        raise DataError(f"{source}: dates must be written in one way, but are {listed}; mend the file")
-    return next(iter(found.values()), "iso")
+        formats[str(name)] = inferred
+    if len(set(formats.values())) > 1:
+        listed = ", ".join(f"{name} {inferred}" for name, inferred in formats.items())
+        raise DataError(f"{source}: all dates must have the same format, but are {listed}; fix the file")
+    return next(iter(formats.values()), "iso")
 
 
 def _infer_day_or_month_first(dates: pd.Series) -> str:

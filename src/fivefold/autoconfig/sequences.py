@@ -1,8 +1,7 @@
-"""Which columns of a table name the sequence of a row and its step in it.
+"""Find the sequence-id and time-step columns of a table, and flaws of almost valid sequences and series.
 
-Sources that are almost a series: one flaw must not make a table of them, drawn at random.
-
-Each function returns why a source is none, in words that end a message, or nothing if it is not even near.
+A source with a single flaw must not be treated as a table and split at random, so the flaw is reported. Functions that
+search for a flaw return it as text that completes a message; empty or None if the source is not similar enough.
 """
 
 from collections.abc import Iterator
@@ -33,34 +32,37 @@ SEQUENCE_ID_NAMES = (
 TIME_STEP_NAMES = ("t", "step", "time", "index", "timestamp", "date", "frame", "timestep", "time_step", "ms", "seconds")
 
 CALENDAR_WORDS = frozenset(("year", "date", "day", "week", "month", "quarter"))
-"""Words of a column whose steps are rather those of a table: one row a country and year."""
+"""Words for columns that suggest a table, such as one row per country and year, rather than sequences."""
 
 MIN_SEQUENCE_LENGTH = 5
-"""Rows that each sequence has, where names do not tell."""
+"""Minimum rows per sequence if the column names are not conclusive."""
 
 MIN_SEQUENCES = 10
-"""Sequences from which a table without telling names is one of sequences."""
+"""Minimum number of sequences if the column names are not conclusive."""
 
 MIN_REGULAR_SHARE = 0.9
-"""Share of the steps of all sequences that are equally far apart where they are even."""
+"""Minimum fraction of equal steps, over all sequences, of regular steps."""
 
 STEP_TOLERANCE = 1e-3
-"""Share of a step by which it may be off."""
+"""Relative tolerance of equal steps."""
 
 MAX_DUPLICATE_SHARE = 0.01
-"""Share of rows up to which a step that stands twice is a slip."""
+"""Maximum fraction of rows with duplicate steps that are regarded as errors in sequences."""
 
 MAX_INCONSISTENT_SHARE = 0.05
-"""Share of sequences up to which labels that change within one are slips."""
+"""Maximum fraction of sequences with inconsistent labels that are regarded as errors in sequences."""
 
 
 @dataclass(frozen=True)
 class CandidatePair:
-    """Columns that may be sequence and step, and what speaks for them.
+    """Candidate sequence-id and time-step columns, and the evidence for them.
 
-    named: both names tell it. even: steps of a sequence are equally far apart. alike: all sequences begin at one step,
-    and without such a name no calendar's. rising: steps stand in order.
-    twice (n,): rows whose step stood there before. changed: sequences of more than one target.
+    has_known_names: both columns have typical names.
+    has_equal_steps: steps within a sequence are equal.
+    has_common_start: all sequences start at the same step, which is not a calendar unit.
+    is_increasing: rows are in the order of the steps.
+    is_duplicate: (n,), rows whose step occurred before in the sequence.
+    inconsistent: indices of sequences with more than one target value.
     """
 
     sequence_id: str
@@ -74,7 +76,7 @@ class CandidatePair:
 
     @property
     def sort_key(self) -> tuple[bool, ...]:
-        """What is lowest of the likeliest."""
+        """Key that sorts the most likely candidates first."""
         return (
             not self.has_known_names,
             not (self.has_equal_steps and self.has_common_start),
@@ -86,26 +88,28 @@ class CandidatePair:
 def find_sequence_columns(
     frame: pd.DataFrame, names: list[str], target: str, sequence_id: str = "", time_step: str = "", *, is_explicit: bool
 ) -> tuple[str, str] | None:
-    """Return the columns of sequence and step, where the target is constant within a sequence.
+    """Return the sequence-id and time-step columns; the target is constant within a sequence.
 
-    Their names have to tell it, and steps to begin again in each sequence, else a counter of rows beside any column
-    that determines the target would do; or steps are even, and begin alike in many long sequences.
-    series, step: a person says which. sure: a person says that there are sequences, so that even or rising steps do.
+    Either both names are typical and steps restart in each sequence, since otherwise a row counter and any column that
+    determines the target would qualify; or steps are equal and start alike in many long sequences.
+
+    sequence_id, time_step: as specified by the user; empty infers them.
+    is_explicit: the user specified `--kind sequences`, so that equal or increasing steps are sufficient.
     """
     if sequence_id and time_step:
         return sequence_id, time_step
     pairs = _candidate_pairs(frame, names, target, sequence_id, time_step, is_explicit=is_explicit)
-    found = [pair for pair in pairs if not pair.is_duplicate.any() and (sequence_id or not pair.inconsistent)]
-    best = min(found, key=lambda pair: pair.sort_key, default=None)
+    valid = [pair for pair in pairs if not pair.is_duplicate.any() and (sequence_id or not pair.inconsistent)]
+    best = min(valid, key=lambda pair: pair.sort_key, default=None)
     return (best.sequence_id, best.time_step) if best else None
 
 
 def find_sequence_flaw(
     frame: pd.DataFrame, names: list[str], target: str, sequence_id: str = "", time_step: str = "", *, is_explicit: bool
 ) -> str:
-    """Return the flaw of a table that is almost one of sequences, in words that end a message; else nothing.
+    """Return the flaw of a table of almost valid sequences; empty if there is none.
 
-    sure: a person says that there are sequences, so any share of labels may be wrong.
+    is_explicit: the user specified `--kind sequences`, so that any fraction of labels may be inconsistent.
     """
     pairs = [
         pair
@@ -119,56 +123,59 @@ def find_sequence_flaw(
     sequence_id, time_step = pair.sequence_id, pair.time_step
     if pair.is_duplicate.any():
         row = int(np.flatnonzero(pair.is_duplicate)[0])
-        which = f"{time_step} {format_value(frame[time_step].iloc[row])} of {sequence_id} {format_value(frame[sequence_id].iloc[row])}"
-        return f"{which} stands twice, again in row {row + 1} ({pair.is_duplicate.sum()} such rows)"
+        step, name = (format_value(frame[column].iloc[row]) for column in (time_step, sequence_id))
+        duplicates = f"row {row + 1} ({pair.is_duplicate.sum()} such rows)"
+        return f"{time_step} {step} of {sequence_id} {name} is duplicated in {duplicates}"
     if not pair.inconsistent:
         return ""
     name = frame[sequence_id].unique()[pair.inconsistent[0]]
     rows = np.flatnonzero(frame[sequence_id] == name)
     labels = frame[target].iloc[rows]
-    usual = labels.mode().iloc[0]
-    odd = int(np.flatnonzero(labels != usual)[0])
+    mode = labels.mode().iloc[0]
+    index = int(np.flatnonzero(labels != mode)[0])
     return (
-        f"{target} of {sequence_id} {format_value(name)} changes from {format_value(usual)} to {format_value(labels.iloc[odd])} in row"
-        f" {rows[odd] + 1} ({len(pair.inconsistent)} such sequences)"
+        f"{target} of {sequence_id} {format_value(name)} changes from {format_value(mode)} to"
+        f" {format_value(labels.iloc[index])} in row {rows[index] + 1} ({len(pair.inconsistent)} such sequences)"
     )
 
 
 def is_sequence_id_name(name: str) -> bool:
-    """Say whether a name is one of sequences."""
+    """Return whether a name is typical of a sequence-id column."""
     return name.lower() in SEQUENCE_ID_NAMES or is_id_name(name)
 
 
 def _candidate_pairs(
     frame: pd.DataFrame, names: list[str], target: str, sequence_id: str = "", time_step: str = "", *, is_explicit: bool
 ) -> Iterator[CandidatePair]:
-    """Yield what may be sequence and step."""
+    """Yield candidate pairs of sequence-id and time-step columns."""
     y = pd.factorize(frame[target])[0]
-    for name in [sequence_id] if sequence_id else names:
-        codes, ids = pd.factorize(frame[name])
+    for id_name in [sequence_id] if sequence_id else names:
+        codes, ids = pd.factorize(frame[id_name])
         if not 1 < len(ids) < len(frame) or codes.min() < 0:
             continue
         first = np.empty(len(ids), np.int64)
         first[codes[::-1]] = y[::-1]
-        changed = np.unique(codes[y != first[codes]])
-        if not is_explicit and len(changed) > max(1, MAX_INCONSISTENT_SHARE * len(ids)):
+        inconsistent = np.unique(codes[y != first[codes]])
+        if not is_explicit and len(inconsistent) > max(1, MAX_INCONSISTENT_SHARE * len(ids)):
             continue
-        long = np.bincount(codes).min() >= MIN_SEQUENCE_LENGTH
-        if not (long or time_step or is_sequence_id_name(name)):
+        is_long = np.bincount(codes).min() >= MIN_SEQUENCE_LENGTH
+        if not (is_long or time_step or is_sequence_id_name(id_name)):
             continue
-        many = len(ids) >= max(MIN_SEQUENCES, 2 * (y.max() + 1))
-        for other in [time_step] if time_step else names:
-            if other == name or not (time_step or long or other.lower() in TIME_STEP_NAMES):
+        has_many = len(ids) >= max(MIN_SEQUENCES, 2 * (y.max() + 1))
+        for step_name in [time_step] if time_step else names:
+            if step_name == id_name or not (time_step or is_long or step_name.lower() in TIME_STEP_NAMES):
                 continue
-            pair = _build_pair(frame, name, codes, other, tuple(changed.tolist()))
-            told = pair.has_known_names and (is_explicit or _has_restarts(frame[other], codes) or pair.has_equal_steps)
+            pair = _build_pair(frame, id_name, codes, step_name, tuple(inconsistent.tolist()))
+            is_named = pair.has_known_names and (
+                is_explicit or _has_restarts(frame[step_name], codes) or pair.has_equal_steps
+            )
             if (
                 time_step
-                or told
+                or is_named
                 or (
-                    long and (pair.has_equal_steps or pair.is_increasing)
+                    is_long and (pair.has_equal_steps or pair.is_increasing)
                     if is_explicit
-                    else many and long and pair.has_equal_steps and pair.has_common_start
+                    else has_many and is_long and pair.has_equal_steps and pair.has_common_start
                 )
             ):
                 yield pair
@@ -177,27 +184,36 @@ def _candidate_pairs(
 def _build_pair(
     frame: pd.DataFrame, sequence_id: str, codes: Array, time_step: str, inconsistent: tuple[int, ...]
 ) -> CandidatePair:
-    places = pd.factorize(frame[time_step])[0]
-    twice = pd.Series(codes * (places.max() + 2) + places).duplicated().to_numpy()
-    named = is_sequence_id_name(sequence_id) and time_step.lower() in TIME_STEP_NAMES
+    steps = pd.factorize(frame[time_step])[0]
+    is_duplicate = pd.Series(codes * (steps.max() + 2) + steps).duplicated().to_numpy()
+    has_known_names = is_sequence_id_name(sequence_id) and time_step.lower() in TIME_STEP_NAMES
     values = _numeric_steps(frame[time_step])
-    even = alike = rising = False
+    has_equal_steps = has_common_start = is_increasing = False
     if values is not None:
         order = np.lexsort((values, codes))
-        sorted_values, of = values[order], codes[order]
-        apart = np.diff(sorted_values)[np.diff(of) == 0]
-        even = _has_equal_steps(apart, MIN_REGULAR_SHARE) and not _has_equal_steps(
+        sorted_values, sorted_codes = values[order], codes[order]
+        differences = np.diff(sorted_values)[np.diff(sorted_codes) == 0]
+        has_equal_steps = _has_equal_steps(differences, MIN_REGULAR_SHARE) and not _has_equal_steps(
             np.diff(np.sort(values)), 1.0
-        )  # else it counts the rows
-        starts = sorted_values[np.flatnonzero(np.diff(of, prepend=-1))]
-        alike = bool((starts == starts[0]).all()) and not CALENDAR_WORDS & split_words(time_step)
-        stable = np.argsort(codes, kind="stable")
-        rising = bool((np.diff(values[stable])[np.diff(codes[stable]) == 0] > 0).all())
-    return CandidatePair(sequence_id, time_step, named, even, alike, rising, twice, inconsistent)
+        )  # equal steps over all rows would be a row counter
+        starts = sorted_values[np.flatnonzero(np.diff(sorted_codes, prepend=-1))]
+        has_common_start = bool((starts == starts[0]).all()) and not CALENDAR_WORDS & split_words(time_step)
+        order_by_code = np.argsort(codes, kind="stable")
+        is_increasing = bool((np.diff(values[order_by_code])[np.diff(codes[order_by_code]) == 0] > 0).all())
+    return CandidatePair(
+        sequence_id,
+        time_step,
+        has_known_names,
+        has_equal_steps,
+        has_common_start,
+        is_increasing,
+        is_duplicate,
+        inconsistent,
+    )
 
 
 def _numeric_steps(values: pd.Series) -> Array | None:
-    """Return the numbers or times by which steps are in order; None if a column holds something else, or gaps."""
+    """Return the steps as numbers (n,); None if a column is neither numeric nor times, or has missing values."""
     if values.isna().any():
         return None
     if is_numeric(values):
@@ -207,56 +223,56 @@ def _numeric_steps(values: pd.Series) -> Array | None:
 
 
 def _has_equal_steps(differences: Array, min_share: float) -> bool:
-    usual = np.median(differences) if len(differences) else 0.0
-    return bool(usual > 0 and (np.abs(differences - usual) <= STEP_TOLERANCE * usual).mean() >= min_share)
+    typical = np.median(differences) if len(differences) else 0.0
+    return bool(typical > 0 and (np.abs(differences - typical) <= STEP_TOLERANCE * typical).mean() >= min_share)
 
 
 def _has_restarts(steps: pd.Series, codes: Array) -> bool:
-    """Say whether every sequence begins before any other has ended."""
-    places = pd.Series(pd.factorize(steps, sort=True)[0]).groupby(codes)
-    return bool(places.min().max() <= places.max().min())
+    """Return whether every sequence starts before any other has ended."""
+    ranks = pd.Series(pd.factorize(steps, sort=True)[0]).groupby(codes)
+    return bool(ranks.min().max() <= ranks.max().min())
 
 
 MAX_FLAW_SHARE = 0.01
-"""Share of rows up to which flaws are slips."""
+"""Maximum fraction of flawed rows of an almost valid series."""
 
 MAX_SERIES_CHECKED = 20
-"""Series of which the times are looked at."""
+"""Maximum number of series whose times are checked."""
 
 MAX_MISSING_SHARE = 0.5
-"""Share of empty cells from which a column of times tells no order."""
+"""Fraction of missing values from which a time column is not used to order rows."""
 
 MIN_SERIES_ROWS = 5
-"""Rows that each sequence or series must have."""
+"""Minimum rows per series."""
 
 
 def find_repeated_times(frame: pd.DataFrame, target: str, *, is_explicit: bool) -> tuple[str, str] | None:
-    """Return the column of times of an almost perfect series, and its flaw.
+    """Return the time column of an almost valid series, and its flaw.
 
-    sure: a person says that it is a series, so any share of rows may be wrong.
+    is_explicit: the user specified `--kind series`, so that any fraction of rows may be flawed.
     """
     for name in (name for name in frame if name != target):
-        times, moments = frame[name], parse_times(frame[name])
-        if moments is None:
+        times, parsed = frame[name], parse_times(frame[name])
+        if parsed is None:
             continue
-        wrong = times.isna() | times.duplicated()
-        if not wrong.any() or not (
-            is_explicit or (wrong.mean() <= MAX_FLAW_SHARE and is_regular(moments[~wrong.to_numpy()]))
+        is_flawed = times.isna() | times.duplicated()
+        if not is_flawed.any() or not (
+            is_explicit or (is_flawed.mean() <= MAX_FLAW_SHARE and is_regular(parsed[~is_flawed.to_numpy()]))
         ):
             continue
-        row = int(np.flatnonzero(wrong.to_numpy())[0])
+        row = int(np.flatnonzero(is_flawed.to_numpy())[0])
         if times.isna().iloc[row]:
-            return str(name), f"row {row + 1} of column {name!r} is empty ({wrong.sum()} such rows)"
+            return str(name), f"row {row + 1} of column {name!r} is empty ({is_flawed.sum()} such rows)"
         first = int(np.flatnonzero((times == times.iloc[row]).to_numpy())[0])
-        flaw = f"{format_value(times.iloc[row])} of column {name!r} stands in rows {first + 1} and {row + 1}"
-        return str(name), f"{flaw} ({wrong.sum()} such rows)"
+        flaw = f"{format_value(times.iloc[row])} of column {name!r} occurs in rows {first + 1} and {row + 1}"
+        return str(name), f"{flaw} ({is_flawed.sum()} such rows)"
     return None
 
 
 def find_panel_columns(frame: pd.DataFrame, target: str) -> tuple[str, str] | None:
-    """Return the columns of time and of names if rows are even steps of several series, one below the other.
+    """Return the time and id columns if the rows are regular steps of several series in long form.
 
-    Rows without a time, if they are few, do not matter.
+    Rows without a time are ignored, if they are few.
     """
     names = [name for name in frame if name != target and 1 < frame[name].nunique() <= len(frame) / MIN_SERIES_ROWS]
     for time in (name for name in frame if name != target and frame[name].nunique() <= len(frame) / 2):
@@ -265,12 +281,12 @@ def find_panel_columns(frame: pd.DataFrame, target: str) -> tuple[str, str] | No
             continue
         timed, times = frame[~pd.isna(times)], times[~pd.isna(times)]
         for name in (name for name in names if name != time):
-            places = timed.groupby(name, sort=False).indices.values()
-            long = frame[name].value_counts().min() >= MIN_SERIES_ROWS and not frame[name].isna().any()
+            rows_by_series = timed.groupby(name, sort=False).indices.values()
+            is_long = frame[name].value_counts().min() >= MIN_SERIES_ROWS and not frame[name].isna().any()
             if (
-                long
+                is_long
                 and not timed.duplicated([name, time]).any()
-                and all(is_regular(times[rows]) for rows in islice(places, MAX_SERIES_CHECKED))
+                and all(is_regular(times[rows]) for rows in islice(rows_by_series, MAX_SERIES_CHECKED))
             ):
                 return str(time), str(name)
     return None

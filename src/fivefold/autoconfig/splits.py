@@ -1,4 +1,4 @@
-"""How rows are divided: as the source says, by whose they are, in their order of time, or drawn."""
+"""Propose a split: predefined by the source, by group, by time, stratified or random."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -21,13 +21,13 @@ Block = dict[str, Any]
 DEFAULT_FRACTIONS = {"validation": 0.15, "test": 0.15}
 
 MIN_CLASS_ROWS = 10
-"""Rows of each class from which a split is stratified."""
+"""Minimum rows per class of a stratified split."""
 
 MIN_DISTINCT_TIMES = 10
-"""Different times from which rows can be divided by them."""
+"""Minimum number of distinct times of a split by time."""
 
 SUBPERIOD_WORDS = frozenset(("month", "hour", "hr"))
-"""Words of a column that says when within a year or a day a row is."""
+"""Words for columns with a part of a year or a day."""
 
 YEAR_RANGE = range(1500, 2200)
 
@@ -42,27 +42,29 @@ def propose_split(
     time_column: str = "",
     allow_time_split: bool = True,
 ) -> tuple[Block, tuple[str, ...]]:
-    """Return how rows are divided, and what to say of it.
+    """Return a split block, and notes on it.
 
-    split: column that says it, None if there is none. names: columns that may tell groups and times.
-    time: a person says that this column divides them. in_time: the kind of data can be split by time.
+    split_column: column with a predefined split, None if there is none.
+    names: columns that may be groups or times.
+    time_column: as specified by the user, to split by.
+    allow_time_split: whether the kind of data can be split by time.
     """
     if time_column:
         return {"by": "time", "column": time_column, **DEFAULT_FRACTIONS}, ()
-    found = None if split_column else find_group_column(frame, names)
-    if found is not None and found[1]:
-        return _group_split(frame, found[0])
-    notes: tuple[str, ...] = () if found is None else (_suggest_group_split(frame, found[0]),)
+    group = None if split_column else find_group_column(frame, names)
+    if group is not None and group[1]:
+        return _group_split(frame, group[0])
+    notes: tuple[str, ...] = () if group is None else (_suggest_group_split(frame, group[0]),)
     if allow_time_split and not split_column:
-        by_time, said = _time_split(target, task, frame, names)
-        if by_time:
-            return by_time, (*said, *notes)
-        notes += said
+        time_split, time_notes = _time_split(target, task, frame, names)
+        if time_split:
+            return time_split, (*time_notes, *notes)
+        notes += time_notes
     return default_split(target, task, split_column), notes or _explain_unstratified(target, task, split_column)
 
 
 def default_split(target: pd.Series, task: str, split_column: str | None = None) -> Block:
-    """Return how rows are divided: as a column says, else drawn."""
+    """Return a split block: predefined by a column, else stratified or random."""
     if split_column:
         return {"by": "predefined", "column": split_column, "validation": DEFAULT_FRACTIONS["validation"]}
     enough = task == "classification" and target.value_counts().min() >= MIN_CLASS_ROWS
@@ -70,13 +72,16 @@ def default_split(target: pd.Series, task: str, split_column: str | None = None)
 
 
 def _group_split(frame: pd.DataFrame, column: str) -> tuple[Block, tuple[str, ...]]:
-    why = f"split by it, since rows of one {column} in two sets would flatter the score; `split` changes it"
-    return {"by": "group", "column": column, **DEFAULT_FRACTIONS}, (f"{_describe_repeats(frame, column)}: {why}",)
+    reason = (
+        f"split by group, because rows of one {column} in different splits would bias the scores; override with `split`"
+    )
+    return {"by": "group", "column": column, **DEFAULT_FRACTIONS}, (f"{_describe_repeats(frame, column)}: {reason}",)
 
 
 def _suggest_group_split(frame: pd.DataFrame, column: str) -> str:
-    how = _format_split({"by": "group", "column": column, **DEFAULT_FRACTIONS})
-    return f"{_describe_repeats(frame, column)}: if rows of one {column} belong together, set `{how}`, or the score flatters"
+    remedy = _format_split({"by": "group", "column": column, **DEFAULT_FRACTIONS})
+    repeats = _describe_repeats(frame, column)
+    return f"{repeats}: if rows of one {column} belong together, set `{remedy}`, otherwise the scores are biased"
 
 
 def _describe_repeats(frame: pd.DataFrame, column: str) -> str:
@@ -86,64 +91,69 @@ def _describe_repeats(frame: pd.DataFrame, column: str) -> str:
 def _time_split(
     target: pd.Series, task: str, frame: pd.DataFrame, names: list[str]
 ) -> tuple[Block | None, tuple[str, ...]]:
-    """Return a split by the column of times whose order rows are in; without one, what to say of a column of times."""
-    found = {name: times for name in names if (times := _usable_times(frame[name])) is not None}
-    several = (
-        find_panel_columns(frame[[*names, str(target.name)]], str(target.name))
-        if task == "regression" and found
-        else None
+    """Return a split by the time column that the rows are sorted by, or None, and notes on time columns."""
+    times_by_name = {name: times for name in names if (times := _usable_times(frame[name])) is not None}
+    panel = None
+    if task == "regression" and times_by_name:
+        panel = find_panel_columns(frame[[*names, str(target.name)]], str(target.name))
+    column = next(
+        (name for name, times in times_by_name.items() if _is_sorted(_drop_missing(times))), panel[0] if panel else None
     )
-    column = next((name for name in found if _is_sorted(_drop_missing(found[name]))), several[0] if several else None)
-    told = column or next((name for name in found if found[name].dtype.kind == "M"), "")
-    apart, gaps = _date_part_columns(frame, names), {name: int(pd.isna(times).sum()) for name, times in found.items()}
-    if not column or not _is_splittable_by_time(_drop_missing(found[column])):
-        return None, _explain_random_split(told, apart, task, gaps.get(told, 0))
-    by_time = {"by": "time", "column": column, **DEFAULT_FRACTIONS}
-    lost = _time_split_problem(target[~pd.isna(found[column])], task, _drop_missing(found[column]), by_time)
-    if lost:
-        return None, (f"rows are in order of {column}, but drawn at random, since {lost}",)
-    order, others = f"each {column} has several rows" if several else f"rows are in order of {column}", ""
-    if gaps[column]:
-        lacking = f"{column} is missing in {gaps[column]} of {len(frame)} rows"
-        drawn = "so they are drawn at random, and the future is known"
-        return None, (f"{order}, but {lacking}, {drawn}: {_time_split_remedy(column, gaps[column])}",)
-    if several:
-        others = f"; to forecast one {several[1]}, keep only its rows"
-        apart = apart or ([*several] if _is_single_series(frame, several) else [])
-    elif task == "regression" and is_unique_time(frame[column]) and is_regular(found[column]):
-        others = "; --kind series would forecast from past rows"
-    if apart and task == "regression":
-        others = f"; --time {','.join(apart)} would make one series of them"
-    why = "in rows drawn at random the future would be known"
-    how = f"split by it, the latest are test rows, since {why}, and it is no feature; `split` changes it"
-    return by_time, (f"{order}: {how}{others}",)
+    time_name = column or next((name for name, times in times_by_name.items() if times.dtype.kind == "M"), "")
+    date_parts = _date_part_columns(frame, names)
+    n_missing = {name: int(pd.isna(times).sum()) for name, times in times_by_name.items()}
+    if not column or not _is_splittable_by_time(_drop_missing(times_by_name[column])):
+        return None, _explain_random_split(time_name, date_parts, task, n_missing.get(time_name, 0))
+    split = {"by": "time", "column": column, **DEFAULT_FRACTIONS}
+    times = times_by_name[column]
+    problem = _time_split_problem(target[~pd.isna(times)], task, _drop_missing(times), split)
+    if problem:
+        return None, (f"rows are sorted by {column}, but are split at random, because {problem}",)
+    order, alternative = f"each {column} has several rows" if panel else f"rows are sorted by {column}", ""
+    if n_missing[column]:
+        missing = f"{column} is missing in {n_missing[column]} of {len(frame)} rows"
+        consequence = "so rows are split at random, which leaks future rows into training"
+        return None, (f"{order}, but {missing}, {consequence}: {_time_split_remedy(column, n_missing[column])}",)
+    if panel:
+        alternative = f"; to forecast one {panel[1]}, keep only its rows"
+        date_parts = date_parts or ([*panel] if _is_single_series(frame, panel) else [])
+    elif task == "regression" and is_unique_time(frame[column]) and is_regular(times):
+        alternative = "; --kind series would forecast from past rows"
+    if date_parts and task == "regression":
+        alternative = f"; --time {','.join(date_parts)} would combine them into one series"
+    reason = "because a random split would leak future rows into training"
+    how = (
+        f"split by time, the latest rows are the test rows, {reason}; {column} is not a feature; override with `split`"
+    )
+    return split, (f"{order}: {how}{alternative}",)
 
 
 def _is_splittable_by_time(times: Array) -> bool:
-    """Say whether rows can be divided by times: by enough dates or years, not by seconds since some beginning."""
+    """Return whether rows can be split by times: enough dates or years, but not seconds since an arbitrary start."""
     if len(np.unique(times)) < MIN_DISTINCT_TIMES:
         return False
     return times.dtype.kind == "M" or bool((times == np.round(times)).all() and set(times) <= set(YEAR_RANGE))
 
 
 def _explain_random_split(time_column: str, date_parts: Sequence[str], task: str, n_missing: int) -> tuple[str, ...]:
-    """Say of columns of times that rows are drawn whatever they hold."""
+    """Return notes that a random split ignores time columns."""
     if date_parts:
-        series = f"--time {','.join(date_parts)} makes a series of them"
-        how = series if task == "regression" else "as one column they can be what `split` names"
-        return (f"{', '.join(date_parts)} put rows in order, but they are drawn at random: {how}",)
-    how = f"to tell later rows from earlier ones, {_time_split_remedy(time_column, n_missing)}"
-    return (f"{time_column} holds times, but rows are drawn at random: {how}",) if time_column else ()
+        remedy = f"--time {','.join(date_parts)} combines them into a series"
+        if task != "regression":
+            remedy = "combine them into one column to split by it"
+        return (f"rows are sorted by {', '.join(date_parts)}, but are split at random: {remedy}",)
+    remedy = f"to predict later rows from earlier ones, {_time_split_remedy(time_column, n_missing)}"
+    return (f"{time_column} contains times, but rows are split at random: {remedy}",) if time_column else ()
 
 
 def _time_split_remedy(column: str, n_missing: int) -> str:
-    """Return what a person can do to divide rows in time, which asks for a time in every row."""
-    how = f"set `{_format_split({'by': 'time', 'column': column, **DEFAULT_FRACTIONS})}`"
-    return f"fill in or remove the rows without {column}, and {how}" if n_missing else how
+    """Return how to split by time, which requires a time in every row."""
+    remedy = f"set `{_format_split({'by': 'time', 'column': column, **DEFAULT_FRACTIONS})}`"
+    return f"fill in or remove the rows without {column}, and {remedy}" if n_missing else remedy
 
 
 def _usable_times(values: pd.Series) -> Array | None:
-    """Return the times of a column in whose order rows can be, with gaps in less than half of it."""
+    """Return the times of a column if they can order rows: less than half are missing and they differ."""
     times = parse_times(values)
     if times is None or pd.isna(times).mean() >= MAX_MISSING_SHARE:
         return None
@@ -155,39 +165,39 @@ def _drop_missing(times: Array) -> Array:
 
 
 def _date_part_columns(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Return columns of year, month, day, hour that put rows in order together; none if they do not."""
+    """Return columns of year, month, day and hour that together sort the rows; none if they do not."""
     lower = {name.lower(): name for name in names}
-    found = [lower[part] for part in takewhile(lambda part: part in lower, ("year", "month", "day", "hour"))]
-    if len(found) < 2:
+    date_parts = [lower[part] for part in takewhile(lambda part: part in lower, ("year", "month", "day", "hour"))]
+    if len(date_parts) < 2:
         return []
-    times = parse_times(join_time_columns(frame, found))
-    return found if times is not None and not pd.isna(times).any() and _is_sorted(times) else []
+    times = parse_times(join_time_columns(frame, date_parts))
+    return date_parts if times is not None and not pd.isna(times).any() and _is_sorted(times) else []
 
 
 def _is_single_series(frame: pd.DataFrame, names: tuple[str, str]) -> bool:
-    """Say whether the second of two columns tells when within the first a row is."""
+    """Return whether two columns together are the times of one series: a date and a time within it."""
     cells = frame[names[1]].astype(str).str.strip()
     if not SUBPERIOD_WORDS & split_words(names[1]) and not cells.str.fullmatch(DURATION).all():
         return False
-    together = parse_times(join_time_columns(frame, names))
-    return together is not None and len(np.unique(together)) == len(together) and is_regular(together)
+    times = parse_times(join_time_columns(frame, names))
+    return times is not None and len(np.unique(times)) == len(times) and is_regular(times)
 
 
 def _is_sorted(times: Array) -> bool:
-    later = np.diff(times)
-    return bool((later >= later.dtype.type(0)).all() or (later <= later.dtype.type(0)).all())
+    differences = np.diff(times)
+    return bool((differences >= differences.dtype.type(0)).all() or (differences <= differences.dtype.type(0)).all())
 
 
 def _time_split_problem(target: pd.Series, task: str, times: Array, block: Block) -> str:
-    """Return why rows divided in time would not do: nothing if they would."""
+    """Return why a split by time is not suitable; empty if it is."""
     classes = task == "classification"
     y, names = pd.factorize(target) if classes else (np.arange(len(target), dtype=np.float64), ())
     try:
-        parts = split_rows(SplitKeys(y, tuple(map(str, names)), time=times), TimeSplit.model_validate(block), 0)
+        indices = split_rows(SplitKeys(y, tuple(map(str, names)), time=times), TimeSplit.model_validate(block), 0)
     except DataError:
-        return f"the latest rows of {block['column']} are too few, or too many, for test rows"
-    absent = np.setdiff1d(np.arange(len(names)), y[parts["train"]])
-    return f"{names[absent[0]]!r} of {target.name} is only in the latest ones" if len(absent) else ""
+        return f"the latest rows by {block['column']} are too few or too many for a test split"
+    absent = np.setdiff1d(np.arange(len(names)), y[indices["train"]])
+    return f"{names[absent[0]]!r} of {target.name} occurs only in the latest rows" if len(absent) else ""
 
 
 def _format_split(block: Block) -> str:
@@ -195,7 +205,7 @@ def _format_split(block: Block) -> str:
 
 
 def _explain_unstratified(target: pd.Series, task: str, split_column: str | None) -> tuple[str, ...]:
-    """Say which class keeps a split from being stratified."""
+    """Return a note on the class that is too rare for a stratified split."""
     counts = target.value_counts()
     if split_column or task != "classification" or counts.min() >= MIN_CLASS_ROWS:
         return ()
@@ -204,6 +214,4 @@ def _explain_unstratified(target: pd.Series, task: str, split_column: str | None
         if counts.min() > 1
         else f"class {counts.index[-1]} has one row"
     )
-    return (
-        f"split at random, not stratified by class: {rare}, fewer than {MIN_CLASS_ROWS}; remove it, or bring more of it",
-    )
+    return (f"split at random, not stratified by class: {rare}, fewer than {MIN_CLASS_ROWS}; remove it, or add rows",)

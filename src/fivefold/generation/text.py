@@ -1,8 +1,6 @@
-"""Draw a text from a model that tells the next token, one token after the other.
+"""Generate text with a language model, token by token, and join tokens to text.
 
-Shapes: t tokens that the model sees, k tokens of its vocabulary.
-
-Tokens back to a text, as it is usually set.
+Shapes: t tokens of context, k tokens of the vocabulary.
 """
 
 import math
@@ -17,17 +15,17 @@ from ..errors import InputError, format_value
 from ..models.serialization import TrainedModel
 
 CLOSING_MARKS = frozenset(".,;:!?…%)]}’”»")
-"""Signs that stand at the word before them."""
+"""Marks without a space before them."""
 OPENING_MARKS = frozenset("([{“‘«$£€")
-"""Signs that stand at the word after them."""
+"""Marks without a space after them."""
 JOINING_MARKS = frozenset("-–—/")
-"""Signs that stand at both."""
+"""Marks without a space on either side."""
 QUOTE_MARKS = frozenset("\"'")
-"""Signs that stand at the word after them and at the word before them in turn."""
+"""Marks that open and close in turn: no space after the first, none before the second."""
 
 
 def separator_before(previous_tokens: Sequence[str], token: str, token_unit: str) -> str:
-    """Return what stands between the tokens `before` and the next one; `tokens` is that of `Schema`."""
+    """Return the separator between `previous_tokens` and the next token; `token_unit` is `Schema.tokenizer`."""
     if token_unit.endswith("character") or not previous_tokens or token in CLOSING_MARKS | JOINING_MARKS:
         return ""
     last = previous_tokens[-1]
@@ -37,10 +35,10 @@ def separator_before(previous_tokens: Sequence[str], token: str, token_unit: str
 
 
 def default_prompt(trained_model: TrainedModel) -> str:
-    """Return what a text starts from that has no prompt: a space between characters, else the most frequent token.
+    """Return the default prompt: a space if tokens are characters and it is known, else the most frequent token.
 
     Raises:
-        InputError: the model is of another task.
+        InputError: the model is not a language model.
     """
     schema = _require_language_model(trained_model)
     known = schema.vocabulary[len(SPECIAL_TOKENS) :]
@@ -50,37 +48,37 @@ def default_prompt(trained_model: TrainedModel) -> str:
 def generate_text(
     trained_model: TrainedModel, prompt: str, n: int, *, temperature: float = 1.0, top_k: int = 0, seed: int = 0
 ) -> str:
-    """Return n tokens of text that go on from `prompt`; see `stream`."""
+    """Return a continuation of `prompt` by n tokens; see `stream_text`."""
     return "".join(stream_text(trained_model, prompt, n, temperature=temperature, top_k=top_k, seed=seed))
 
 
 def stream_text(
     trained_model: TrainedModel, prompt: str, n: int, *, temperature: float = 1.0, top_k: int = 0, seed: int = 0
 ) -> Iterator[str]:
-    """Return an iterator over n pieces of text that go on from `prompt`, each with the gap before it.
+    """Return an iterator over the n tokens that continue `prompt`, each with the separator before it.
 
-    The model sees as many of the last tokens as in training. Neither of the `MARKS` is drawn.
+    The context is as long as in training. Special tokens (`SPECIAL_TOKENS`) are never sampled.
 
     Args:
-        saved: a model of task `language`.
-        prompt: words or characters of the training text.
-        n: tokens to draw.
-        temperature: what the outputs are divided by; below 1 likely tokens become likelier.
-        top_k: draw from so many of the likeliest tokens; 0 draws from all.
-        seed: the same gives the same text on the same machine.
+        trained_model: a model of task `language_modeling`.
+        prompt: words or characters of the model's vocabulary.
+        n: number of tokens to sample.
+        temperature: divides the logits; below 1, likely tokens become more likely.
+        top_k: sample from the k most likely tokens; 0 samples from all.
+        seed: of the sampling; the text is reproducible on the same machine.
 
     Raises:
-        InputError: the model is of another task, the prompt has no token or one that is unknown, or a number is out of
-            its range.
+        InputError: the model is not a language model, the prompt is empty or has unknown tokens, or a number is out of
+            range.
     """
     schema = _require_language_model(trained_model)
     if not 0 < temperature < math.inf:
         raise InputError(
-            f"temperature must be a number above 0, but is {temperature}; top_k 1 draws the likeliest token"
+            f"temperature must be a finite number above 0, but is {temperature}; top_k 1 samples the most likely token"
         )
-    for name, value, least in (("length", n, 1), ("top_k", top_k, 0), ("seed", seed, 0)):
-        if not least <= value < 2**32:
-            raise InputError(f"{name} must be {least} or more, and below 2^32, but is {value}; change it")
+    for name, value, minimum in (("length", n, 1), ("top_k", top_k, 0), ("seed", seed, 0)):
+        if not minimum <= value < 2**32:
+            raise InputError(f"{name} must be at least {minimum} and less than 2^32, but is {value}; change it")
     return _stream_tokens(
         trained_model, _tokenize_prompt(prompt, schema), n, temperature, top_k, torch.Generator().manual_seed(seed)
     )
@@ -90,23 +88,23 @@ def _require_language_model(trained_model: TrainedModel) -> Schema:
     schema = trained_model.schema
     if schema.task != "language_modeling":
         raise InputError(
-            f"model must tell the next token of a text, or make records, but {trained_model.metadata['name']} is of family"
-            f" {trained_model.network_config.family} and task {schema.task}; choose one whose dataset has task language, a gan, or an"
-            " autoencoder of purpose generation"
+            "the model must be a language model or generate samples, but"
+            f" {trained_model.metadata['name']} is of family {trained_model.network_config.family} and task"
+            f" {schema.task}; choose a model with task language_modeling, a gan, or an autoencoder with mode generation"
         )
     return schema
 
 
 def _tokenize_prompt(prompt: str, schema: Schema) -> list[str]:
-    found = list(tokenize(prompt, schema.tokenizer))
+    tokens = list(tokenize(prompt, schema.tokenizer))
     units = "words" if schema.tokenizer.endswith("word") else "characters"
-    if not found:
-        raise InputError(f"prompt must hold {units}, but is {format_value(prompt)}; write some")
-    unknown = sorted(set(found) - set(schema.vocabulary[len(SPECIAL_TOKENS) :]))
+    if not tokens:
+        raise InputError(f"prompt must contain {units}, but is {format_value(prompt)}; add some")
+    unknown = sorted(set(tokens) - set(schema.vocabulary[len(SPECIAL_TOKENS) :]))
     if unknown:
         listed = ", ".join(map(repr, unknown[:10])) + (" and others" if len(unknown) > 10 else "")
-        raise InputError(f"prompt must hold {units} that the model knows, but has {listed}; leave them out")
-    return found
+        raise InputError(f"prompt must contain {units} of the model's vocabulary, but has {listed}; remove them")
+    return tokens
 
 
 def _stream_tokens(
@@ -125,8 +123,9 @@ def _stream_tokens(
 
 
 def _sample_token(logits: Tensor, temperature: float, top_k: int, generator: torch.Generator) -> int:
-    """Return the index of a token drawn by its logits (k,); never that of a mark."""
-    known = logits[len(SPECIAL_TOKENS) :].double()
-    best, places = known.topk(min(top_k or len(known), len(known)))  # largest first
-    chances = ((best - best[0]) / temperature).softmax(dim=0)  # the difference first: no temperature is too low for it
-    return len(SPECIAL_TOKENS) + int(places[torch.multinomial(chances, 1, generator=generator)])
+    """Return the index of a token sampled by its logits (k,); never that of a special token."""
+    candidates = logits[len(SPECIAL_TOKENS) :].double()
+    best, indices = candidates.topk(min(top_k or len(candidates), len(candidates)))  # largest first
+    # subtract before dividing, so that a very low temperature does not overflow
+    probabilities = ((best - best[0]) / temperature).softmax(dim=0)
+    return len(SPECIAL_TOKENS) + int(indices[torch.multinomial(probabilities, 1, generator=generator)])

@@ -1,14 +1,14 @@
-"""Train a network with a learning rate that grows from step to step.
+"""Learning rate range test: train with an increasing learning rate and suggest one.
 
 Source: Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
-A batch of few rows is easier or harder than another by more than a step changes. So each batch's loss is compared with
-that of the same batch where nothing is learnt: with the same rows, the same units dropped, the same noise added.
+Small batches differ in difficulty by more than one step changes the loss. So the loss of each batch is compared with a
+baseline: the loss of the same batch at learning rate 0, with the same rows, dropout masks and noise.
 
-The learning rate that a sweep suggests: a tenth of the one at which its smoothed loss is lowest.
+The suggestion is a tenth of the learning rate at which the smoothed loss is lowest.
 
 Source: Howard & Gugger 2020, Deep Learning for Coders with fastai and PyTorch, chapter 5.
-At the lowest point a rate already undoes as much as it gains; below a tenth of it little but time is gained. The place
-of the steepest fall, the other rule in use, moves with the noise of single batches.
+At the minimum, a step undoes as much as it gains, and rates below a tenth of it only take longer. The steepest descent,
+the other common rule, depends on the noise of single batches.
 """
 
 import json
@@ -33,20 +33,29 @@ from ..training.fit import build_trainer
 from ..training.supervised import EpochSeed, build_setup
 
 MIN_LR, MAX_LR, NUM_STEPS = 1e-7, 10.0, 160
-"""Rates of the first and of the last step, and how many steps there are: 20 to a power of ten."""
+"""Learning rates of the first and the last step, and the number of steps: 20 per decade."""
 
 DIVERGENCE_THRESHOLD = 1.0
-"""The sweep ends where the smoothed loss rose from its lowest by so many times what it is at rest."""
+"""The sweep ends when the smoothed loss exceeds its minimum by this multiple of the mean baseline loss."""
 
 SMOOTHING = 0.9
-"""Of the smoothed loss, a step."""
+"""Decay per step of the moving average of the loss."""
+
+SKIP_BEGIN = 40
+"""First steps of a sweep, whose learning rates are too small to have an effect."""
+
+MIN_SIGNAL_TO_NOISE = 5.0
+"""Standard errors by which the loss must decrease: noise alone reaches two or three."""
+
+MIN_RELATIVE_DECREASE = 0.01
+"""Fraction of the mean baseline loss by which the loss must decrease at least."""
 
 
 class SweepResult(NamedTuple):
-    """What a sweep saw.
+    """Result of a sweep.
 
-    rates, losses: (s,), of each step; losses are those of its batch before it.
-    resting: (s,), the loss of the same batch with the weights that training starts from.
+    learning_rates, losses: (s,), of each step; the loss is that of its batch before the update.
+    baseline_losses: (s,), the loss of the same batch with the initial weights.
     """
 
     learning_rates: Array
@@ -55,33 +64,33 @@ class SweepResult(NamedTuple):
 
     @property
     def loss_decreases(self) -> Array:
-        """By how much the loss of each batch is below that at rest, (s,)."""
+        """The decrease of the loss of each batch from its baseline, (s,)."""
         return self.baseline_losses - self.losses
 
     @property
     def smoothed_losses(self) -> Array:
-        """The loss, smoothed, as if all batches were alike, (s,)."""
+        """The smoothed loss, corrected for differences between batches, (s,)."""
         return np.asarray(self.baseline_losses.mean() - exponential_moving_average(self.loss_decreases))
 
     @property
     def has_diverged(self) -> bool:
-        """Whether the loss is far above what was reached, or not finite."""
-        seen = self.smoothed_losses
-        return not bool(seen[-1] - seen.min() <= DIVERGENCE_THRESHOLD * abs(self.baseline_losses.mean()))
+        """Whether the loss is far above its minimum, or not finite."""
+        smoothed = self.smoothed_losses
+        return not bool(smoothed[-1] - smoothed.min() <= DIVERGENCE_THRESHOLD * abs(self.baseline_losses.mean()))
 
 
 class SweepEndedError(Exception):
-    """A sweep has come to its end, within an epoch."""
+    """Raised within an epoch to end a sweep."""
 
 
 class SweepStep:
-    """Takes the place of a module's stepper: gives each step its rate, and looks at its loss.
+    """Optimizer step that sets the learning rate of each step and records its loss.
 
     Args:
-        inner: what goes the steps, at a constant rate.
-        rate: that rate.
-        rates: (s,), those to try.
-        ended: whether to end before the last, after the losses that it is given.
+        inner: optimizer step with a constant learning rate.
+        base_lr: that learning rate.
+        learning_rates: (s,), to try, one per step.
+        should_stop: whether to end early, given the losses so far.
     """
 
     def __init__(
@@ -93,10 +102,10 @@ class SweepStep:
         self.losses: list[float] = []
 
     def step(self, x: Tensor, y: Tensor, n: int, loss_fn: LossFn) -> Tensor:
-        """Go one step at the next rate.
+        """Take one step at the next learning rate and return its loss.
 
         Raises:
-            EndedError: there is none behind it.
+            SweepEndedError: it was the last learning rate, or `should_stop` returned true.
         """
         self.inner.lr_scale = self.learning_rates[len(self.losses)] / self.base_lr
         loss = self.inner.step(x, y, n, loss_fn)
@@ -107,84 +116,85 @@ class SweepStep:
 
 
 def exponential_moving_average(losses: Array) -> Array:
-    """Return the moving average of `losses` (s,), each step's as if there had been as many before it as there were."""
-    found, mean = np.empty(len(losses)), 0.0
+    """Return the bias-corrected exponential moving average of `losses` (s,)."""
+    averages, mean = np.empty(len(losses)), 0.0
     for step, loss in enumerate(losses):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        found[step] = mean / (1 - SMOOTHING ** (step + 1))
-    return found
+        averages[step] = mean / (1 - SMOOTHING ** (step + 1))
+    return averages
 
 
 def run_sweep(
     name: str, params: Model, dataset: Dataset, pipeline: Pipeline, seed: int, pretrained: PretrainedModel | None = None
 ) -> SweepResult:
-    """Sweep over the rates with the batches, the optimiser and all else that model `name` is trained with.
+    """Run a sweep with the batches, the optimizer and all other training settings of model `name`.
 
-    A constant schedule takes the place of its own, and one device that of several. Layers that are frozen in its first
-    epoch are frozen.
+    The schedule is constant and a single device is used. Layers that are frozen in the first epoch stay frozen.
 
-    source: whose weights it begins with, as `params.training.pretrained` says.
+    Args:
+        name: of the model.
+        params: its block of params.yaml.
+        dataset: its prepared dataset.
+        pipeline: its fitted preprocessing.
+        seed: of weights, batches and dropout.
+        pretrained: initial weights, as configured in `params.training.pretrained`.
 
     Raises:
         ParamsError: the network or the loss does not fit the data, or training does not fit the machine.
-        TrainingError: the device's memory does not suffice.
+        TrainingError: the device runs out of memory.
     """
     tree = params.model_dump(mode="json")
     tree["training"] |= {"schedule": {"name": "constant"}, "devices": 1}
     params = Model.model_validate_json(json.dumps(tree))
-    rates, epoch = np.geomspace(MIN_LR, MAX_LR, NUM_STEPS), 0
+    learning_rates, epoch = np.geomspace(MIN_LR, MAX_LR, NUM_STEPS), 0
     with handle_out_of_memory():
         device = build_trainer(params.training, []).strategy.root_device
-        made = build_setup(name, params, dataset, pipeline, pretrained, EpochSeed(seed, lambda: epoch), device=device)
-        module = cast(SupervisedModule, made.module).to(device).train()
-        thaw = GradualUnfreezing(params.training.pretrained)
-        thaw.layers = made.transferred_layers
-        thaw.freeze_for_epoch(0)
+        setup = build_setup(name, params, dataset, pipeline, pretrained, EpochSeed(seed, lambda: epoch), device=device)
+        module = cast(SupervisedModule, setup.module).to(device).train()
+        unfreezing = GradualUnfreezing(params.training.pretrained)
+        unfreezing.layers = setup.transferred_layers
+        unfreezing.freeze_for_epoch(0)
 
-        def losses(rates: Array, ended: Callable[[Array], bool]) -> Array:
+        def train(learning_rates: Array, should_stop: Callable[[Array], bool]) -> Array:
             nonlocal epoch
             torch.manual_seed(seed)
             inner = module.optim_step_factory(module.network, module.ema_network)
-            module.optim_step = sweeping = SweepStep(inner, params.training.optimizer.lr, rates, ended)
+            module.optim_step = sweep_step = SweepStep(inner, params.training.optimizer.lr, learning_rates, should_stop)
             with suppress(SweepEndedError):
                 for epoch in count():
-                    for batches in made.train_loader:
+                    for batches in setup.train_loader:
                         module.training_step(batches, epoch)
-            return np.array(sweeping.losses)
+            return np.array(sweep_step.losses)
 
-        def seen(losses: Array) -> SweepResult:
-            return SweepResult(rates[: len(losses)], losses, resting[: len(losses)])
+        def result(losses: Array) -> SweepResult:
+            return SweepResult(learning_rates[: len(losses)], losses, baseline[: len(losses)])
 
-        resting = losses(np.zeros(NUM_STEPS), lambda _: False)
-        return seen(losses(rates, lambda losses: seen(losses).has_diverged))
-
-
-SKIP_BEGIN = 40
-"""First steps of a sweep, whose rates move nothing."""
-
-MIN_SIGNAL_TO_NOISE = 5.0
-"""Deviations of the mean gain by which the loss must fall: over a sweep of noise alone it strays by two or three."""
-
-MIN_RELATIVE_DECREASE = 0.01
-"""Share of the loss at rest that it must be, however certain."""
+        baseline = train(np.zeros(NUM_STEPS), lambda _: False)
+        return result(train(learning_rates, lambda losses: result(losses).has_diverged))
 
 
 def suggest_lr(name: str, sweep: SweepResult) -> float:
-    """Return the suggested rate, of two digits.
+    """Return the suggested learning rate, rounded to two digits.
 
     Raises:
-        TrainingError: the loss of model `name` does not fall at any rate.
+        TrainingError: the loss of model `name` does not decrease at any learning rate.
     """
-    known = np.isfinite(sweep.losses)
-    rates, gains, rest = sweep.learning_rates[known], sweep.loss_decreases[known], sweep.baseline_losses.mean()
-    gain = exponential_moving_average(gains)
-    noise = np.sqrt((exponential_moving_average(gains**2) - gain**2).clip(0) * (1 - SMOOTHING) / (1 + SMOOTHING))
-    certain = gain > np.maximum(MIN_SIGNAL_TO_NOISE * noise, MIN_RELATIVE_DECREASE * abs(rest))
-    certain[:SKIP_BEGIN] = False
-    if not certain.any():
+    finite = np.isfinite(sweep.losses)
+    learning_rates, decreases = sweep.learning_rates[finite], sweep.loss_decreases[finite]
+    baseline = sweep.baseline_losses.mean()
+    mean_decrease = exponential_moving_average(decreases)
+    standard_error = np.sqrt(
+        (exponential_moving_average(decreases**2) - mean_decrease**2).clip(0) * (1 - SMOOTHING) / (1 + SMOOTHING)
+    )
+    significant = mean_decrease > np.maximum(
+        MIN_SIGNAL_TO_NOISE * standard_error, MIN_RELATIVE_DECREASE * abs(baseline)
+    )
+    significant[:SKIP_BEGIN] = False
+    if not significant.any():
         raise TrainingError(
-            f"the loss of {name} must fall at some rate from {sweep.learning_rates[0]:.0e} to {sweep.learning_rates[-1]:.2g}, but is"
-            f" {rest:.4g} at the smallest, at its lowest {rest - gain.max(initial=0):.4g}; look at what `prepare` found"
-            f" in the data, or choose another normalize, or another init or activation under models.{name}.network"
+            f"the loss of {name} must decrease at a learning rate from {sweep.learning_rates[0]:.0e} to"
+            f" {sweep.learning_rates[-1]:.2g}, but is {baseline:.4g} at the smallest and at best"
+            f" {baseline - mean_decrease.max(initial=0):.4g}; check the warnings of `prepare`, or choose another"
+            f" normalize, or another init or activation under models.{name}.network"
         )
-    return float(f"{rates[np.where(certain, gain, 0).argmax()] / 10:.1e}")
+    return float(f"{learning_rates[np.where(significant, mean_decrease, 0).argmax()] / 10:.1e}")

@@ -26,7 +26,7 @@ class Preprocess(nn.Module):
         self.dtype = TORCH_DTYPES[pipeline.dtype]
         self.step_kinds: Sequence[StepKind] = [step.kind for step in pipeline.steps]
         self.conv_options = [  # numbers of a graph, and no tensors in it
-            [int(step.arrays[name][0]) for name in ("stride", "padding")] if step.kind == "convolve" else []
+            [int(step.arrays[name][0]) for name in ("stride", "padding")] if step.kind == "conv2d" else []
             for step in pipeline.steps
         ]
         for i, step in enumerate(pipeline.steps):
@@ -40,22 +40,22 @@ class Preprocess(nn.Module):
     def fill_missing_steps(self, x: Tensor) -> Tensor:
         """Return raw records (b, ...) in the chain's type, gaps within steps filled in: forecasts are added to them."""
         x = x.to(self.dtype)
-        return self._apply_step(0, "carry", x) if self.step_kinds[:1] == ["carry"] else x
+        return self._apply_step(0, "forward_fill", x) if self.step_kinds[:1] == ["forward_fill"] else x
 
     def transform(self, x: Tensor) -> Tensor:
         """Return the features (b, ...) of what `filled` gave."""
         if self.dtype == torch.int32:
             return x
         for i, kind in enumerate(self.step_kinds):
-            if kind != "carry":
+            if kind != "forward_fill":
                 x = self._apply_step(i, kind, x)
         return x.to(torch.float32)
 
     def _apply_step(self, i: int, kind: StepKind, x: Tensor) -> Tensor:
         match kind:
-            case "carry":
-                return _forward_fill(x, self._get_array("fill", i), self._get_array("whole", i))
-            case "indicate":
+            case "forward_fill":
+                return _forward_fill(x, self._get_array("fill", i), self._get_array("fill_past_end", i))
+            case "missing_indicator":
                 gaps = torch.isnan(x.index_select(1, self._get_array("index", i)))
                 return torch.cat([x, gaps.to(x.dtype)], dim=1)
             case "impute":
@@ -63,7 +63,7 @@ class Preprocess(nn.Module):
             case "clip":
                 return torch.minimum(torch.maximum(x, self._get_array("low", i)), self._get_array("high", i))
             case "log":
-                which = self._get_array("which", i) == 1
+                which = self._get_array("log_columns", i) == 1
                 return torch.where(which, torch.where(which, x, torch.ones_like(x)).log(), x)
             case "one_hot":
                 shown = x.index_select(1, self._get_array("column", i)) == self._get_array("code", i)
@@ -83,7 +83,7 @@ class Preprocess(nn.Module):
                 return (x.flatten(1) - self._get_array("shift", i)) @ self._get_array("matrix", i)
             case "dense":
                 return functional.linear(x.flatten(1), self._get_array("weight", i), self._get_array("bias", i))
-            case "convolve":
+            case "conv2d":
                 return functional.conv2d(
                     x, self._get_array("weight", i), self._get_array("bias", i), *self.conv_options[i]
                 )

@@ -49,18 +49,18 @@ class InversePreprocess(nn.Module):
                 case "affine":
                     x = x / self._get_array("scale", i) + self._get_array("shift", i)
                 case "log":
-                    which = self._get_array("which", i) == 1
+                    which = self._get_array("log_columns", i) == 1
                     x = torch.where(which, torch.where(which, x, torch.zeros_like(x)).exp(), x)
                 case "one_hot":
                     x = self._decode_one_hot(x, i)
-                case "indicate":
+                case "missing_indicator":
                     x = x[:, : x.shape[1] - len(self._get_array("index", i))]
         return x.clamp(0, 255) if self.is_image else x
 
     def feature_units(self) -> Tensor:
         """Return what a feature's unit is in raw units, a number for each that is told or one for all."""
         units = [1 / self._get_array("scale", i) for i, kind in enumerate(self.step_kinds) if kind == "affine"]
-        gaps = [len(self._get_array("index", i)) for i, kind in enumerate(self.step_kinds) if kind == "indicate"]
+        gaps = [len(self._get_array("index", i)) for i, kind in enumerate(self.step_kinds) if kind == "missing_indicator"]
         unit = units[0] if units else torch.ones(1)
         return unit[: len(unit) - gaps[0]] if gaps and units else unit
 

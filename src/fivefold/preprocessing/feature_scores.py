@@ -1,4 +1,4 @@
-"""Which features a method keeps, and how surely: scikit-learn on normalized training rows.
+"""Feature scores, selection and its stability, with scikit-learn on normalized training rows.
 
 Shapes: n rows, f features.
 """
@@ -30,26 +30,26 @@ from ..data.dataset import Array
 SelectorParams = KBestSelection | PercentileSelection | VarianceSelection | L1Selection | RFESelection
 
 MAX_CELLS = 2_000_000
-"""Numbers that a costly method looks at, at most: it is fitted on fewer rows where there are more."""
+"""Maximum number of values (rows times features) that an expensive method is fitted on; larger data is subsampled."""
 
 DEFAULT_RESAMPLES = 20
-"""Where nobody says how many; a costly method does without."""
+"""Default number of resamples of a cheap method; an expensive method has none by default."""
 
 VARIANCE_TOLERANCE = 1e-6
-"""Share by which a variance must be above the threshold: that of float32 numbers is not known better."""
+"""Relative margin by which a variance must exceed the threshold, because float32 values are not more precise."""
 
 MAX_RESAMPLE_ROWS = 2_000
-"""Rows of a resample, at most."""
+"""Maximum number of rows of a resample."""
 
 
 @dataclass(frozen=True)
 class FeatureScores:
-    """What a method says of each feature.
+    """Scores of a selection method.
 
-    kept:    (f,) whether it is kept; it may be none
-    scores:  (f,) the more the better; NaN where a feature has none
-    p_value: (f,) or NaN where the method knows none
-    order:   (f,) the features, best first
+    support:  (f,) whether each feature is selected; it may be none
+    scores:   (f,) higher is better; NaN for a feature without a score
+    p_values: (f,) or NaN if the method has none
+    ranking:  (f,) indices of the features, best first
     """
 
     support: Array
@@ -59,23 +59,23 @@ class FeatureScores:
 
 
 def score_features(x: Array, y: Array, params: SelectorParams, is_classification: bool, seed: int) -> FeatureScores:
-    """Return what the method says of features x (n, f) whose targets are y (n,), indices of classes or values."""
-    with warnings.catch_warnings(action="ignore"):  # of constant features: prepare's checks name them
+    """Return the scores of features x (n, f) for targets y (n,), class indices or values."""
+    with warnings.catch_warnings(action="ignore"):  # about constant features, which the checks of prepare report
         match params:
             case KBestSelection():
                 return _univariate_scores(
                     SelectKBest(_score_function(params.score_func, is_classification, seed), k=params.k).fit(x, y)
                 )
             case PercentileSelection():
-                score = _score_function(params.score_func, is_classification, seed)
-                return _univariate_scores(SelectPercentile(score, percentile=params.percentile).fit(x, y))
+                score_function = _score_function(params.score_func, is_classification, seed)
+                return _univariate_scores(SelectPercentile(score_function, percentile=params.percentile).fit(x, y))
             case VarianceSelection():
                 selector = VarianceThreshold(params.threshold)
-                with suppress(ValueError):  # nothing is kept
+                with suppress(ValueError):  # no feature is selected
                     selector.fit(x)
                 variances = selector.variances_
-                kept = variances > params.threshold * (1 + VARIANCE_TOLERANCE)
-                return FeatureScores(kept, variances, np.nan, np.argsort(-variances, kind="stable"))
+                support = variances > params.threshold * (1 + VARIANCE_TOLERANCE)
+                return FeatureScores(support, variances, np.nan, np.argsort(-variances, kind="stable"))
             case L1Selection():
                 return _l1_scores(x, y, params, is_classification, seed)
             case RFESelection():
@@ -83,23 +83,24 @@ def score_features(x: Array, y: Array, params: SelectorParams, is_classification
 
 
 def estimate_stability(x: Array, y: Array, params: SelectorParams, is_classification: bool, seed: int) -> Array:
-    """Return the share of resamples that keep each feature (f,), NaN where no resample is drawn.
+    """Return the fraction of resamples in which each feature is selected (f,); NaN without resamples.
 
-    A resample is half of the rows, drawn without putting back (Meinshausen & Buehlmann 2010), at most `RESAMPLE`.
+    A resample is half of the rows, drawn without replacement (Meinshausen & Buehlmann 2010), at most
+    `MAX_RESAMPLE_ROWS`.
     """
-    resamples = (
+    n_resamples = (
         (0 if _is_expensive(params) else DEFAULT_RESAMPLES)
         if params.stability_resamples is None
         else params.stability_resamples
     )
-    random = np.random.default_rng(seed)
-    drawn = (sample_rows(y, min(0.5, MAX_RESAMPLE_ROWS / len(y)), is_classification, random) for _ in range(resamples))
-    kept = [score_features(x[rows], y[rows], params, is_classification, seed).support for rows in drawn]
-    return np.mean(kept, axis=0) if kept else np.full(x.shape[1], np.nan)
+    rng = np.random.default_rng(seed)
+    samples = (sample_rows(y, min(0.5, MAX_RESAMPLE_ROWS / len(y)), is_classification, rng) for _ in range(n_resamples))
+    supports = [score_features(x[rows], y[rows], params, is_classification, seed).support for rows in samples]
+    return np.mean(supports, axis=0) if supports else np.full(x.shape[1], np.nan)
 
 
 def subsample(x: Array, y: Array, params: SelectorParams, is_classification: bool, seed: int) -> Array | slice:
-    """Return the rows that the method is fitted on: all, or so many that a costly one sees `CELLS` numbers."""
+    """Return the rows to fit the method on: all, or a subsample of `MAX_CELLS` values for an expensive method."""
     if not _is_expensive(params) or x.size <= MAX_CELLS:
         return slice(None)
     return sample_rows(y, MAX_CELLS / x.size, is_classification, np.random.default_rng(seed))
@@ -112,47 +113,48 @@ def _is_expensive(params: SelectorParams) -> bool:
 
 
 def sample_rows(y: Array, fraction: float, is_classification: bool, rng: np.random.Generator) -> Array:
-    """Return the indices of a share of rows, in order: the same of each class, but the four that mutual_info needs."""
+    """Return sorted indices of a stratified sample of rows; at least 4 of each class, which mutual_info needs."""
     groups = [np.flatnonzero(y == label) for label in np.unique(y)] if is_classification else [np.arange(len(y))]
-    return np.sort(np.concatenate([rng.permutation(g)[: max(4, int(len(g) * fraction))] for g in groups]))
+    return np.sort(np.concatenate([rng.permutation(group)[: max(4, int(len(group) * fraction))] for group in groups]))
 
 
 def _score_function(name: str, is_classification: bool, seed: int) -> Callable[..., object]:
     match name:
         case "chi2":
-            score: Callable[..., object] = chi2
+            function: Callable[..., object] = chi2
         case "f":
-            score = partial(_mask_constant_scores, f_classif if is_classification else _f_regression_scores)
+            function = partial(_mask_constant_scores, f_classif if is_classification else _f_regression_scores)
         case _:
-            score = partial(mutual_info_classif if is_classification else mutual_info_regression, random_state=seed)
-    return score
+            function = partial(mutual_info_classif if is_classification else mutual_info_regression, random_state=seed)
+    return function
 
 
 def _mask_constant_scores(function: Callable[..., tuple[Array, Array]], x: Array, y: Array) -> tuple[Array, Array]:
-    """Scores and p of each feature; one that never changes has none, where rounding would give it any F."""
-    scores, p_value = function(x, y)
-    same = np.ptp(x, axis=0) == 0
-    return np.where(same, np.nan, scores), np.where(same, np.nan, p_value)
+    """Return scores and p-values, NaN for constant features, whose F statistic would be a rounding artifact."""
+    scores, p_values = function(x, y)
+    constant = np.ptp(x, axis=0) == 0
+    return np.where(constant, np.nan, scores), np.where(constant, np.nan, p_values)
 
 
 def _f_regression_scores(x: Array, y: Array) -> tuple[Array, Array]:
-    """F and p of each feature; of one that tells the target exactly, rounding can give a negative F: it is infinite."""
-    scores, p_value = f_regression(x, y)
+    """Return F statistics and p-values; infinite F for an exact fit, where rounding can make F negative."""
+    scores, p_values = f_regression(x, y)
     exact = (scores < 0) | (scores >= np.finfo(np.float32).max)
-    return np.where(exact, np.inf, scores), np.where(exact, 0.0, p_value)
+    return np.where(exact, np.inf, scores), np.where(exact, 0.0, p_values)
 
 
 def _univariate_scores(selector: SelectKBest | SelectPercentile) -> FeatureScores:
-    kept, scores = selector.get_support(), selector.scores_
-    p_value = np.nan if selector.pvalues_ is None else selector.pvalues_
-    return FeatureScores(kept, scores, p_value, np.lexsort((~kept, -scores)))  # of equal ones those that are kept first
+    support, scores = selector.get_support(), selector.scores_
+    p_values = np.nan if selector.pvalues_ is None else selector.pvalues_
+    ranking = np.lexsort((~support, -scores))  # among equal scores, selected features first
+    return FeatureScores(support, scores, p_values, ranking)
 
 
 def _l1_scores(x: Array, y: Array, params: L1Selection, is_classification: bool, seed: int) -> FeatureScores:
-    """Scores are absolute weights, over classes their sum: one class against the rest each, as liblinear does it.
+    """Return absolute coefficients, summed over classes (one-vs-rest, because liblinear is binary).
 
-    liblinear finds in a second what saga needs minutes for, but penalizes the intercept too; features of mean 0 and an
-    intercept of large scale leave it as good as free.
+    liblinear needs a second where saga needs minutes, but also penalizes the intercept; centered features and a large
+    `intercept_scaling` make that penalty negligible.
     """
     x = x - x.mean(axis=0, dtype=np.float64)
     if is_classification:
@@ -165,21 +167,23 @@ def _l1_scores(x: Array, y: Array, params: L1Selection, is_classification: bool,
             intercept_scaling=100,
             random_state=seed,
         )
-        weights = np.concatenate([one.coef_ for one in OneVsRestClassifier(model).fit(x, y).estimators_])
+        coefficients = np.concatenate(
+            [estimator.coef_ for estimator in OneVsRestClassifier(model).fit(x, y).estimators_]
+        )
     else:
-        weights = Lasso(alpha=params.alpha).fit(x, (y - y.mean()) / (y.std() or 1)).coef_[None]
-    scores = np.abs(weights).sum(axis=0)
-    order = np.argsort(-scores, kind="stable")
-    kept = scores > 0
+        coefficients = Lasso(alpha=params.alpha).fit(x, (y - y.mean()) / (y.std() or 1)).coef_[None]
+    scores = np.abs(coefficients).sum(axis=0)
+    ranking = np.argsort(-scores, kind="stable")
+    support = scores > 0
     if params.max_features:
-        kept[order[params.max_features :]] = False
-    return FeatureScores(kept, scores, np.nan, order)
+        support[ranking[params.max_features :]] = False
+    return FeatureScores(support, scores, np.nan, ranking)
 
 
 def _rfe_scores(x: Array, y: Array, params: RFESelection, is_classification: bool) -> FeatureScores:
-    """Scores are absolute weights of the last round, over classes their sum; a feature left out before has none."""
+    """Return absolute coefficients of the last iteration, summed over classes; NaN for features eliminated earlier."""
     model = RidgeClassifier() if is_classification else Ridge()
-    fitted = RFE(model, n_features_to_select=params.n_features_to_select, step=params.step).fit(x, y)
+    rfe = RFE(model, n_features_to_select=params.n_features_to_select, step=params.step).fit(x, y)
     scores = np.full(x.shape[1], np.nan)
-    scores[fitted.support_] = np.abs(np.atleast_2d(fitted.estimator_.coef_)).sum(axis=0)
-    return FeatureScores(fitted.support_, scores, np.nan, np.lexsort((-scores, fitted.ranking_)))
+    scores[rfe.support_] = np.abs(np.atleast_2d(rfe.estimator_.coef_)).sum(axis=0)
+    return FeatureScores(rfe.support_, scores, np.nan, np.lexsort((-scores, rfe.ranking_)))

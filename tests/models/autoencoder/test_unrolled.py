@@ -58,8 +58,8 @@ def test_codes_are_selected_each_with_mean_0_and_deviation_1(name: str, tmp_path
     codes = scaling.with_steps(*selected.steps)(records(case))
     np.testing.assert_allclose(codes.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(codes.std(axis=0), 1, atol=1e-3)
-    assert sorted(selected.table.feature) == sorted(f"code_{i + 1}" for i in range(codes.shape[1]))
-    assert selected.summary == f"a code of {codes.shape[1]} numbers of {x[0].size} features"
+    assert sorted(selected.table.feature) == sorted(f"latent_{i + 1}" for i in range(codes.shape[1]))
+    assert selected.summary == f"{x[0].size} features encoded into {codes.shape[1]} dimensions"
 
 
 @pytest.mark.parametrize("name", ["autoencoder recurrent", "mlp"])

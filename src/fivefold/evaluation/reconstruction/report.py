@@ -63,7 +63,7 @@ def feature_names(trained_model: TrainedModel, n_features: int) -> list[str]:
             return [int(value) for value in preprocess.get_buffer(f"{array}_{i}").tolist()]
 
         match kind:
-            case "indicate":
+            case "missing_indicator":
                 names += [f"{names[j]} missing" for j in whole("index")]
             case "one_hot":
                 pairs = [(labels[j], code) for j, code in zip(whole("column"), whole("code"), strict=True)]

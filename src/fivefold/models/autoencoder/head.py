@@ -94,11 +94,11 @@ def describe_encoder(network: AutoencoderNetwork) -> list[dict[str, Any]]:
 def _describe_layer(name: str, layer: nn.Module) -> Iterator[dict[str, Any]]:
     match layer:
         case nn.Linear():
-            yield {"kind": "dense", "at": name}
+            yield {"kind": "dense", "name": name}
         case nn.Conv2d():
-            yield {"kind": "convolve", "at": name, "stride": layer.stride[0], "padding": layer.padding[0]}
+            yield {"kind": "conv2d", "name": name, "stride": layer.stride[0], "padding": layer.padding[0]}
         case nn.BatchNorm1d() | nn.BatchNorm2d():
-            yield {"kind": "norm", "at": name, "eps": layer.eps, "places": 2 * isinstance(layer, nn.BatchNorm2d)}
+            yield {"kind": "batch_norm", "name": name, "eps": layer.eps, "spatial_dims": 2 * isinstance(layer, nn.BatchNorm2d)}
         case nn.Flatten() | nn.Identity():
             pass
         case _ if type(layer) in ACTIVATION_NAMES:
