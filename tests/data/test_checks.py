@@ -57,13 +57,13 @@ def test_data_without_fault_gives_no_finding() -> None:
 @pytest.mark.parametrize(
     ("look", "rules"),
     [
-        ("_duplicates", ("duplicates", "split_overlap")),
-        ("_balance", ("class_balance", "small_class", "absent_class", "unseen_class")),
-        ("_missing", ("missing",)),
-        ("_identifiers", ("identifier",)),
-        ("_outliers", ("outliers",)),
-        ("_leaks", ("leakage",)),
-        ("_constant", ("constant",)),
+        ("_check_duplicates", ("duplicates", "split_overlap")),
+        ("_check_balance", ("class_balance", "small_class", "absent_class", "unseen_class")),
+        ("_check_missing", ("missing",)),
+        ("_check_identifiers", ("identifier",)),
+        ("_check_outliers", ("outliers",)),
+        ("_check_leakage", ("leakage",)),
+        ("_check_constant", ("constant",)),
     ],
 )
 def test_what_is_off_is_not_looked_for(
@@ -397,7 +397,7 @@ class TestLevels:
         part = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
         y = ["u", "v"] * 25 + ["u", "w"] * 5
         pd.DataFrame({"a": RANDOM.normal(size=60), "part": part, "y": y}).to_csv(tmp_path / "b.csv", index=False)
-        split = PredefinedSplit(by="column", column="part")
+        split = PredefinedSplit(by="predefined", column="part")
         message = r"b\.csv: unseen_class: training rows have none of w, .*, set `checks: {unseen_class: warning}`\Z"
         with pytest.raises(DataError, match=message):
             prepare(table_block(tmp_path / "b.csv", split=split), 0)

@@ -56,7 +56,7 @@ def table(folder: Path, r: Rows) -> dict[str, Any]:
     frame = pd.DataFrame({"clue": r["clue"], "noise": r["noise"], "word": words, "day": day, "answer": r["answer"]})
     frame.loc[::7, "noise"] = np.nan
     frame.to_csv(folder / "a.csv", index=False)
-    cleaning = {"missing": {"indicator": True}, "clip": 5.0, "min_frequency": 0.02}
+    cleaning = {"missing": {"add_indicator": True}, "clip": 5.0, "min_frequency": 0.02}
     return {"source": "a.csv", "target": "answer", "split": DRAWN, "normalize": "standard", **cleaning}
 
 
@@ -93,7 +93,7 @@ def text(folder: Path, r: Rows) -> dict[str, Any]:
     odd = np.where(r["noise"] > 2, "odd", "")
     mails = [f"{m} word{i % 9} {o}" for i, (m, o) in enumerate(zip(mood, odd, strict=True))]
     pd.DataFrame({"text": mails, "label": r["answer"]}).to_csv(folder / "a.csv", index=False)
-    return {"source": "a.csv", "target": "label", "length": 6, "split": DRAWN}
+    return {"source": "a.csv", "target": "label", "max_length": 6, "split": DRAWN}
 
 
 def alone(write: Callable[[Path, Rows], dict[str, Any]]) -> Callable[[Path, Rows], dict[str, Any]]:

@@ -40,7 +40,7 @@ def source(folder: Path, target: str, task: str) -> Dataset:
     frame().to_parquet(folder / "a.parquet")
     said = {"shop": ColumnOptions(type="categorical")}
     also = {"y": "regression"} if target != "y" else {"grade": "classification"}
-    return encoded(table_block(folder / "a.parquet", task=task, target=target, columns=said, also=also))
+    return encoded(table_block(folder / "a.parquet", task=task, target=target, columns=said, extra_targets=also))
 
 
 @pytest.mark.parametrize(("target", "task", "last"), [("y", "regression", "grade"), ("grade", "classification", "y")])

@@ -36,7 +36,7 @@ ALSO = {"mass": "regression", "sex": "classification"}
 
 def block(tmp_path: Path, frame: pd.DataFrame = FRAME, **changes: Any) -> Any:
     frame.to_csv(tmp_path / "a.csv", index=False)
-    return table_block(tmp_path / "a.csv", **{"also": ALSO, **changes})
+    return table_block(tmp_path / "a.csv", **{"extra_targets": ALSO, **changes})
 
 
 def test_they_stand_beside_the_leading_target_and_are_no_features(tmp_path: Path) -> None:
@@ -51,9 +51,9 @@ def test_they_stand_beside_the_leading_target_and_are_no_features(tmp_path: Path
 
 
 def test_of_classes_alone_a_model_gives_probabilities_and_of_values_values(tmp_path: Path) -> None:
-    schema, _ = whole(block(tmp_path, also={"sex": "classification"}))
+    schema, _ = whole(block(tmp_path, extra_targets={"sex": "classification"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (5, "probabilities", "float32")
-    schema, _ = whole(block(tmp_path, target="a", task="regression", also={"mass": "regression"}))
+    schema, _ = whole(block(tmp_path, target="a", task="regression", extra_targets={"mass": "regression"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (2, "values", "float64")
 
 
@@ -75,7 +75,7 @@ def test_each_target_is_a_dataset_of_its_own(tmp_path: Path) -> None:
     assert np.array(sex.schema.classes)[rows.y].tolist() == FRAME["sex"][known].tolist()
     p = np.arange(N * 6.0).reshape(N, 6)
     np.testing.assert_array_equal(sex.select_predictions(records, p), p[known, 4:])
-    assert output_metadata(schema)["also"] == [
+    assert output_metadata(schema)["extra_targets"] == [
         {"target": "mass", "classes": (), "columns": [3, 4]},
         {"target": "sex", "classes": ("female", "male"), "columns": [4, 6]},
     ]
@@ -88,7 +88,7 @@ def test_they_are_kept_on_disk(tmp_path: Path) -> None:
     write_manifest(tmp_path / "kept")
     loaded = load_dataset(tmp_path / "kept")
     for name, records in dataset.splits().items():
-        np.testing.assert_array_equal(getattr(loaded, name).also, records.extra_targets)
+        np.testing.assert_array_equal(getattr(loaded, name).extra_targets, records.extra_targets)
         assert getattr(loaded, name).groups is None
     assert loaded.schema == dataset.schema
 
@@ -116,7 +116,7 @@ def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     before, after = prepare(params, 0)[0], prepare(block(tmp_path / "other", changed), 0)[0]
     assert before.schema == after.schema
     for name in ("train", "validation"):
-        np.testing.assert_array_equal(getattr(before, name).also, getattr(after, name).also)
+        np.testing.assert_array_equal(getattr(before, name).extra_targets, getattr(after, name).extra_targets)
     one, other = (TargetScaler.fit(dataset.schema, dataset.train) for dataset in (before, after))
     np.testing.assert_array_equal(one.shift, other.shift)
     np.testing.assert_array_equal(one.scale, other.scale)
@@ -135,10 +135,10 @@ def test_values_are_learnt_with_deviation_1_and_classes_by_index(tmp_path: Path)
 
 
 BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({}, {"also": {"size": "regression"}}, "also must name a column, but 'size' is none; the columns are a, b, mass"),
+    ({}, {"extra_targets": {"size": "regression"}}, "extra_targets must name a column, but 'size' is none; the columns are a, b, mass"),
     (
         {},
-        {"also": {"sex": "regression"}},
+        {"extra_targets": {"sex": "regression"}},
         "column 'sex' must hold finite numbers up to 1e+37, but 'male' stands in row 1",
     ),
     (
@@ -147,7 +147,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         "must take two values or more, but column 'sex' holds only 'male'; name another column under",
     ),
     ({"sex": None}, {}, "must take two values or more, but column 'sex' holds only nothing; name another column under"),
-    ({}, {"also": {"mass": "classification"}}, "classes must be names or whole numbers, but column 'mass' holds"),
+    ({}, {"extra_targets": {"mass": "classification"}}, "classes must be names or whole numbers, but column 'mass' holds"),
     ({}, {"columns": {"mass": ColumnOptions(max=900)}}, "column 'mass' must be at most 900, but row"),
 ]
 
@@ -175,6 +175,6 @@ def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, ta
 
 
 def test_without_them_nothing_stands_beside(tmp_path: Path) -> None:
-    dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), also={}), seed=0)[0]
+    dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), extra_targets={}), seed=0)[0]
     assert dataset.train.extra_targets is None
     assert [goal.columns for goal in target_specs(dataset.schema)] == [slice(None)]

@@ -38,7 +38,7 @@ def splits(draw: st.DrawFn) -> SplitConfig:
         case "time":
             return TimeSplit(by="time", column="t", validation=validation, test=test)
         case "column":
-            return PredefinedSplit(by="column", validation=validation)
+            return PredefinedSplit(by="predefined", validation=validation)
         case by:
             return RandomSplit.model_validate({"by": by, "validation": validation, "test": test})
 

@@ -82,8 +82,8 @@ class TestSequences:
         text = (
             "10 of 10 validation and 9 of 10 test sequences are longer than the longest of training, 4 steps, and are"
         )
-        said = self.found(frame, tmp_path, split={"by": "column"})
-        assert said == [("cut", "note", f"{text} cut")]
+        said = self.found(frame, tmp_path, split={"by": "predefined"})
+        assert said == [("truncated", "note", f"{text} cut")]
 
 
 class TestSeries:
@@ -138,11 +138,11 @@ class TestSeries:
 def test_texts_that_are_cut_are_told(tmp_path: Path) -> None:
     words = [" ".join(["word"] * (3 + i % 4)) for i in range(40)]
     frame = pd.DataFrame({"text": words, "label": LABELS[:40], "split": ["train"] * 20 + ["test"] * 20})
-    block = {"kind": "text", "task": "classification", "target": "label", "split": {"by": "column", "validation": 4}}
-    said = found(frame, tmp_path, length=5, **block)
-    [text] = [text for rule, level, text in said if (rule, level) == ("cut", "note")]
+    block = {"kind": "text", "task": "classification", "target": "label", "split": {"by": "predefined", "validation": 4}}
+    said = found(frame, tmp_path, max_length=5, **block)
+    [text] = [text for rule, level, text in said if (rule, level) == ("truncated", "note")]
     assert text.endswith("of training texts are longer than 5 tokens and are cut; a larger `length` keeps more")
-    assert "cut" not in [rule for rule, *_ in found(frame, tmp_path, length=6, **block)]
+    assert "truncated" not in [rule for rule, *_ in found(frame, tmp_path, max_length=6, **block)]
 
 
 def test_a_split_in_time_that_ties_shift_is_told(tmp_path: Path) -> None:
@@ -152,6 +152,6 @@ def test_a_split_in_time_that_ties_shift_is_told(tmp_path: Path) -> None:
     split = {"by": "time", "column": "day", "validation": 0.2, "test": 0.2}
     text = "20 validation rows (20.0%) instead of 20 (20.0%) and 30 test rows (30.0%) instead of 20 (20.0%)"
     whole = f"rows of one time stay together in the later set, which gives {text}"
-    assert ("split_shares", "note", whole) in found(frame, tmp_path, split=split, **block)
+    assert ("split_sizes", "note", whole) in found(frame, tmp_path, split=split, **block)
     said = found(frame, tmp_path, split={**split, "validation": 20, "test": 30}, **block)
-    assert "split_shares" not in [rule for rule, *_ in said]
+    assert "split_sizes" not in [rule for rule, *_ in said]

@@ -12,7 +12,7 @@ STRATIFIED = RandomSplit(validation=0.2, test=0.1, by="stratified")
 RANDOM = RandomSplit(validation=0.2, test=0.1, by="random")
 GROUP = GroupSplit(validation=0.2, test=0.1, by="group", column="site")
 TIME = TimeSplit(validation=0.2, test=0.1, by="time", column="day")
-GIVEN = PredefinedSplit(by="column", validation=0.2)
+GIVEN = PredefinedSplit(by="predefined", validation=0.2)
 
 
 def keys_of(*counts: int, **more: Any) -> SplitKeys:
@@ -22,7 +22,7 @@ def keys_of(*counts: int, **more: Any) -> SplitKeys:
     given = np.where(np.arange(n) < 0.9 * n, "train", "test")
     days = np.random.default_rng(6).permutation(n)
     names = tuple(f"class{i}" for i in range(len(counts)))
-    return SplitKeys(y, names, **{"groups": np.arange(n) * 7 % 20, "time": days, "given": given, **more})
+    return SplitKeys(y, names, **{"groups": np.arange(n) * 7 % 20, "time": days, "predefined": given, **more})
 
 
 def values_of(n: int) -> SplitKeys:
@@ -106,8 +106,8 @@ class TestNumbersOfRows:
             split_rows(keys_of(200, 144), params, 0)
         with pytest.raises(DataError, match=r"but of 60 rows validation takes 60; bring more rows or change the"):
             split_rows(
-                keys_of(60, 40, given=np.array(["train"] * 60 + ["test"] * 40)),
-                PredefinedSplit(by="column", validation=60),
+                keys_of(60, 40, predefined=np.array(["train"] * 60 + ["test"] * 40)),
+                PredefinedSplit(by="predefined", validation=60),
                 0,
             )
 
@@ -195,7 +195,7 @@ class TestTime:
 class TestGiven:
     def test_the_source_s_own_sets_are_taken(self) -> None:
         given = np.array(["train", "validation", "test", "train"] * 5)
-        parts = split_rows(keys_of(10, 10, given=given), GIVEN, 0)
+        parts = split_rows(keys_of(10, 10, predefined=given), GIVEN, 0)
         assert {name: set(given[rows]) for name, rows in parts.items()} == {name: {name} for name in parts}
 
     def test_validation_rows_are_drawn_from_training_rows_by_class(self) -> None:
@@ -221,7 +221,7 @@ class TestGiven:
 
     def test_a_source_that_says_nothing_is_refused(self) -> None:
         with pytest.raises(DataError, match=r"needs a source that says which rows are test rows; split another way"):
-            split_rows(keys_of(10, 10, given=None), GIVEN, 0)
+            split_rows(keys_of(10, 10, predefined=None), GIVEN, 0)
 
 
 def test_training_rows_of_one_class_are_refused() -> None:

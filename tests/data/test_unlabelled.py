@@ -112,14 +112,14 @@ def test_sequences_are_read_without_labels(tmp_path: Path, write: Callable[[Path
 def test_a_pair_of_files_is_divided_as_it_was_given(tmp_path: Path) -> None:
     for part, lines in (("TRAIN", LINES[:15]), ("TEST", LINES[15:])):
         written(tmp_path, f"A_{part}.tsv", "\n".join(f"1\t{line}" for line in lines))
-    dataset = prepared(tmp_path, "sequences", split={"by": "column"})
+    dataset = prepared(tmp_path, "sequences", split={"by": "predefined"})
     assert dataset.test.rows.tolist() == [15, 16, 17, 18, 19]
     assert (len(dataset.train), dataset.test.y.shape) == (12, (5, 0))
 
 
 def test_folders_of_train_and_test_say_the_split(tmp_path: Path) -> None:
     parts = {f"{'train' if name < '15' else 'test'}/{name}": png for name, png in PNGS.items()}
-    dataset = prepared(folder(tmp_path, parts), "images", split={"by": "column"})
+    dataset = prepared(folder(tmp_path, parts), "images", split={"by": "predefined"})
     assert [len(records) for records in dataset.splits().values()] == [12, 3, 5]
     np.testing.assert_array_equal(np.sort(dataset.test.x.sum(axis=(1, 2, 3))), np.sort(PIXELS[15:].sum(axis=(1, 2))))
 
@@ -134,7 +134,7 @@ def test_an_empty_folder_is_no_class_that_is_missed(tmp_path: Path) -> None:
 SPLITS: dict[str, dict[str, Any]] = {
     "group": {"column": "who", "validation": 3, "test": 4},
     "time": {"column": "day", "validation": 4, "test": 4},
-    "column": {"column": "part"},
+    "predefined": {"column": "part"},
 }
 
 

@@ -250,9 +250,9 @@ class TestCategories:
     @pytest.mark.parametrize(
         ("min_frequency", "kept"), [(0.0, ("a", "b", "c")), (0.15, ("a", "b")), (0.3, ("a",)), (0.9, ())]
     )
-    def test_rare_ones_are_not_kept(self, rare: float, kept: tuple[str, ...]) -> None:
+    def test_rare_ones_are_not_kept(self, min_frequency: float, kept: tuple[str, ...]) -> None:
         cells, _ = types.parse_cells(of(*"aaaaaaabbc"), "categorical")
-        assert types.fit_column("a", "categorical", cells, min_frequency=rare).categories == kept
+        assert types.fit_column("a", "categorical", cells, min_frequency=min_frequency).categories == kept
 
 
 def test_types_may_be_said_in_params(tmp_path: Path) -> None:

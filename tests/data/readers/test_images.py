@@ -25,7 +25,7 @@ from ...conftest import images_block, whole
 
 Pixels = NDArray[np.uint8]
 MNIST = Path(__file__).parents[4] / "shared/data/mnist_5k.csv.gz"
-GIVEN = {"by": "column"}
+GIVEN = {"by": "predefined"}
 HALF = ["train"] * 10 + ["test"] * 4
 RANDOM = np.random.default_rng(0)
 
@@ -138,7 +138,7 @@ class TestPixelColumns:
     def test_a_column_says_the_split_and_is_no_pixel(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(part=["train"] * 15 + ["test"] * 5)
         block = images_block(
-            self.written(tmp_path, "a.csv", frame), target="digit", split={"by": "column", "column": "part"}
+            self.written(tmp_path, "a.csv", frame), target="digit", split={"by": "predefined", "column": "part"}
         )
         dataset, _ = prepare(block, 0)
         assert (dataset.schema.shape, dataset.test.rows.tolist()) == ((1, 2, 2), [15, 16, 17, 18, 19])

@@ -27,7 +27,7 @@ def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any],
     path = tmp_path / "digits.npz"
     np.savez_compressed(path, **arrays)
     block = detect_dataset(path).block
-    assert (block["kind"], block["split"]) == ("images", {"by": "column", "validation": 0.15})
+    assert (block["kind"], block["split"]) == ("images", {"by": "predefined", "validation": 0.15})
     dataset, _ = prepare(Images.model_validate({**block, "source": str(path)}, strict=False), 0)
     assert tuple(len(records) for records in dataset.splits().values()) == sizes
     np.testing.assert_array_equal(dataset.test.x[:, 0], X[40:])

@@ -98,7 +98,7 @@ class TestLong:
         assert (found.schema.classes, found.schema.values) == ((), ("label",))
 
     def test_longer_sequences_are_cut_and_that_is_said(self, tmp_path: Path) -> None:
-        found = of(written(tmp_path, LONG), length=2)
+        found = of(written(tmp_path, LONG), max_length=2)
         np.testing.assert_array_equal(found.x, np.array(X)[:, :2])
         assert [f.message for f in found.checks] == ["1 sequences are longer than 2 steps and are cut"]
 
@@ -130,7 +130,7 @@ class TestLong:
         parts = ["train", "train", "val", "test", "train", "Test", "dev"]
         cells = "".join(f"{i},{t},{i},{i % 2},{parts[i]}\n" for t in (0, 1) for i in range(7))
         path = written(tmp_path, f"series,t,u,label,split\n{cells}")
-        dataset, _ = prepare(block(path, split=PredefinedSplit(by="column")), 0)
+        dataset, _ = prepare(block(path, split=PredefinedSplit(by="predefined")), 0)
         found = {name: records.x[:, 0, 0].tolist() for name, records in dataset.splits().items()}
         assert found == {"train": [0, 1, 4], "validation": [2, 6], "test": [3, 5]}
         assert dataset.test.rows.tolist() == [3, 5]
@@ -198,7 +198,7 @@ class TestNpz:
     def test_the_archive_may_say_the_split(self, tmp_path: Path) -> None:
         parts = np.array([b"train", b"test", b"train", b"validation", b"train"])
         path = archive(tmp_path, x=np.arange(10.0).reshape(5, 2), y=np.array([0, 1, 0, 1, 1]), split=parts)
-        dataset, _ = prepare(block(path, split=PredefinedSplit(by="column")), 0)
+        dataset, _ = prepare(block(path, split=PredefinedSplit(by="predefined")), 0)
         assert {name: r.rows.tolist() for name, r in dataset.splits().items()} == {
             "train": [0, 2, 4],
             "validation": [3],
@@ -235,7 +235,7 @@ def ragged(folder: Path, alter: float = 0.0) -> tuple[Path, Sequences, Array]:
     lengths[:3] = 5
     parts = np.array(["train"] * 14 + ["validation"] * 6 + ["test"] * 10)
     path = archive(folder, x=x, y=np.arange(30) % 3, lengths=lengths, split=parts)
-    return path, block(path, split=PredefinedSplit(by="column")), lengths
+    return path, block(path, split=PredefinedSplit(by="predefined")), lengths
 
 
 class TestScaling:
@@ -384,7 +384,7 @@ class TestRefused:
     def test_more_cells_than_memory_holds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fivefold.data.readers.sequences.MAX_CELLS", 11)
         refused(tmp_path, block(written(tmp_path, LONG)), "2 sequences of up to 3 steps are too many cells for memory")
-        assert of(tmp_path / "a.csv", length=2).x.shape == (2, 2, 2)
+        assert of(tmp_path / "a.csv", max_length=2).x.shape == (2, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ def test_real_sequences(name: str, sizes: tuple[int, int], shape: tuple[int, int
     path = SHARED / f"{name}.csv.gz"
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
-    dataset, _ = prepare(block(path, split=PredefinedSplit(by="column")), 0)
+    dataset, _ = prepare(block(path, split=PredefinedSplit(by="predefined")), 0)
     assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == sizes
     assert (dataset.schema.shape, len(dataset.schema.classes)) == (shape, classes)
     lengths = (~np.isnan(dataset.test.x[..., 0])).sum(axis=1)

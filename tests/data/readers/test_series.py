@@ -131,26 +131,26 @@ class TestWindows:
 
     def test_a_season_ago_may_lie_before_the_window_but_not_before_the_series(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2013), y=np.arange(12.0), load=np.arange(12.0) * 10)
-        found = of(path, targets=("y", "load"), window=2, horizon=2, season=4).seasonal_naive
+        found = of(path, targets=("y", "load"), window=2, horizon=2, season_length=4).seasonal_naive
         assert found is not None
         assert np.isnan(found[0]).all()  # of steps 2 and 3
         np.testing.assert_array_equal(found[1], [NAN, NAN, 0, 0])
         assert found[2].tolist() == [0, 0, 1, 10]  # of steps 4 and 5
 
     def test_ahead_of_a_season_the_last_whole_one_repeats(self, tmp_path: Path) -> None:
-        found = of(series(tmp_path, range(2001, 2013)), window=3, horizon=3, season=2)
+        found = of(series(tmp_path, range(2001, 2013)), window=3, horizon=3, season_length=2)
         assert found.seasonal_naive is not None
         assert found.seasonal_naive[0].tolist() == [1, 2, 1]  # of steps 3, 4 and 5
         assert of(series(tmp_path, range(2001, 2013)), window=3).seasonal_naive is None
 
     def test_a_season_ago_never_lies_in_what_is_told(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2013), y=[0, 1, 2, 3, NAN, NAN, 6, 7, 8, 9, 10, 11.0])
-        found = of(path, window=2, season=2, missing="interpolate")
+        found = of(path, window=2, season_length=2, missing="interpolate")
         assert found.seasonal_naive is not None
         assert found.seasonal_naive[:, 0].tolist() == [0, 1, 2, 3, 3, 3, 6, 7, 8, 9]  # of a gap the value before it
 
     def test_it_is_divided_with_the_rows(self, tmp_path: Path) -> None:
-        dataset, _ = prepare(block(series(tmp_path, range(2001, 2021)), season=5), 0)
+        dataset, _ = prepare(block(series(tmp_path, range(2001, 2021)), season_length=5), 0)
         for records in dataset.splits().values():
             assert records.seasonal_naive is not None
             known = records.rows >= 5
@@ -227,7 +227,7 @@ class TestSteps:
         ],
     )
     def test_they_can_be_said(self, tmp_path: Path, times: Any, step: str) -> None:
-        found = of(series(tmp_path, times, y=[0.0, 1, 3, 4, 5, 6]), step=step, window=1, missing="previous")
+        found = of(series(tmp_path, times, y=[0.0, 1, 3, 4, 5, 6]), freq=step, window=1, missing="ffill")
         assert values(found) == [0, 1, 1, 3, 4, 5, 6]
 
     def test_weekends_and_holidays_of_business_days_are_no_week(self, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ class TestGaps:
         assert texts(found) == ["3 of 20 cells are missing: interpolate fills them in"]
 
     def test_previous_is_the_value_before(self, tmp_path: Path) -> None:
-        found = of(series(tmp_path, DAYS, y=self.Y), missing="previous")
+        found = of(series(tmp_path, DAYS, y=self.Y), missing="ffill")
         assert values(found) == [0, 1, 1, 3, 4, 4, 4, 7, 8, 9]
 
     def test_none_is_filled_from_beyond_a_cut(self, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ class TestGaps:
         data=st.data(),
         window=st.integers(1, 4),
         horizon=st.integers(1, 3),
-        missing=st.sampled_from(["interpolate", "previous"]),
+        missing=st.sampled_from(["interpolate", "ffill"]),
     )
     def test_no_window_knows_a_later_value(
         self, tmp_path_factory: pytest.TempPathFactory, data: Any, window: int, horizon: int, missing: str
@@ -393,19 +393,19 @@ REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
     (csv([1, 2, 3, 4]), {}, "must have window + horizon + 2 steps or more, 2 + 1 + 2, but has 4; shorten `window`"),
     (csv([1, 2, 3, 4]), {"window": 9}, "must have window + horizon + 2 steps or more, 9 + 1 + 2, but has 4;"),
     (csv([1, 2, 3, 4, 5.5, 6]), {}, ": times must lie on even steps, but 5.5 (1 such rows) does not; say `step`, or"),
-    (csv([1, 1.0001, 2, 3, 4]), {"step": "1"}, ": times must lie on even steps, but 1.0001 (1 such rows) does not;"),
+    (csv([1, 1.0001, 2, 3, 4]), {"freq": "1"}, ": times must lie on even steps, but 1.0001 (1 such rows) does not;"),
     (csv(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04T06:30"]), {}, ": times must lie on even steps, but 2"),
     (
         csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]),
         {},
         "30 of 34 steps are missing, the first at 2024-01-03T00:00:00.000: interpolate fills them in; say a longer",
     ),
-    (csv([1, 2, 100, 300]), {"step": "MS"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'MS'"),
-    (csv([1, 2, 100, 300]), {"step": "-1"}, ": times are numbers, so `step` must be one above 0 or auto, but is '-1'"),
-    (csv([1, 2, 3, 4]), {"step": "nan"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'nan';"),
-    (csv(["2024-01-05", "2024-01-06"]), {"step": "YS"}, ": times must lie on even steps, but 2024-01-05T00:00:00.000"),
+    (csv([1, 2, 100, 300]), {"freq": "MS"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'MS'"),
+    (csv([1, 2, 100, 300]), {"freq": "-1"}, ": times are numbers, so `step` must be one above 0 or auto, but is '-1'"),
+    (csv([1, 2, 3, 4]), {"freq": "nan"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'nan';"),
+    (csv(["2024-01-05", "2024-01-06"]), {"freq": "YS"}, ": times must lie on even steps, but 2024-01-05T00:00:00.000"),
     *(
-        (csv(["2024-01-01", "2024-01-02"]), {"step": step}, ": `step` must be a distance such as 30min, 1D, B or MS,")
+        (csv(["2024-01-01", "2024-01-02"]), {"freq": step}, ": `step` must be a distance such as 30min, 1D, B or MS,")
         for step in ("fortnight", "", "7", "0min", "-1D", "9" * 30 + "h")
     ),
 ]
@@ -436,7 +436,7 @@ class TestRefused:
         path.write_text(csv(times))
         line = rf"a series may have 50000000 steps, but at step {step} has \d{{8,}}; say another `step`"
         with pytest.raises(DataError, match=line):
-            of(path, step=step)
+            of(path, freq=step)
 
     @pytest.mark.parametrize("horizon", [1, 2])
     def test_a_target_that_never_changes_in_training(self, tmp_path: Path, horizon: int) -> None:
@@ -478,7 +478,7 @@ def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> Non
     y = np.random.default_rng(0).normal(size=60)
     y[np.random.default_rng(1).random(60) < 0.3] = NAN
     y[::5] = 1.0
-    params = block(series(tmp_path, np.arange(60), y=y), window=5, missing="previous")
+    params = block(series(tmp_path, np.arange(60), y=y), window=5, missing="ffill")
     found = read_series(Path(params.source), params)
     chain = fit_scaling(found.x, found.schema, params)
     raw = np.stack([y[i : i + 5, None] for i in range(len(found.x))])

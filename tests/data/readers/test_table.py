@@ -203,7 +203,7 @@ class TestRowsLeftOut:
     def test_of_copies_in_two_sets_the_held_out_one_is_left_out_and_both_are_told(self, tmp_path: Path) -> None:
         part = ["test", "test", "dev", "train", "train", "train", "dev", "test", "test"]
         frame = pd.DataFrame({"a": [1, 2, 2, 1, 1, 3, 5, 5, 6], "part": part, "y": [*"uvvuuvuuv"]})
-        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
+        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
         dataset, findings = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
         assert [records.rows.tolist() for records in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
         text = "`duplicates: drop` leaves out 4 rows: 1 train, 0 validation, 3 test"
@@ -212,7 +212,7 @@ class TestRowsLeftOut:
     def test_rows_with_gaps_are_counted_in_each_set(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["part"] != "dev").where(FRAME.index != 3))
         frame.loc[frame["part"].eq("dev").idxmax(), "size"] = 1.0
-        split = PredefinedSplit(by="column", column="part")
+        split = PredefinedSplit(by="predefined", column="part")
         block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=MissingValues(numeric="drop"))
         dev = int((FRAME["part"] == "dev").sum()) - 1
         text = f"`missing: drop` leaves out {dev + 1} rows: 1 train, {dev} validation, 0 test"
@@ -220,7 +220,7 @@ class TestRowsLeftOut:
 
     def test_rows_without_a_target_are_refused_or_left_out_before_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
-        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
+        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
         with pytest.raises(DataError, match=r"row 3 of column 'y' is empty \(9 in all\); .* `missing: {target: drop}`"):
             read_raw_dataset(block)
         block = block.model_copy(update={"missing": MissingValues(target="drop")})
@@ -261,12 +261,12 @@ RULES = [
     ({"min": 0}, "3\n-2\n-5", "column 'a' must be at least 0, but row 2 holds -2 (2 such cells);"),
     ({"max": 2.5}, "3\n2.5\n", "column 'a' must be at most 2.5, but row 1 holds 3.0 (1 such cells);"),
     ({"min": 0, "max": 2}, "0\n2\n7", "column 'a' must be at most 2, but row 3 holds 7 (1 such cells);"),
-    ({"values": ("1", "2")}, "1\n2\n3", "column 'a' must be one of 1, 2, but row 3 holds 3 (1 such cells);"),
-    ({"values": ("x", "y")}, "x\nz\ny", "column 'a' must be one of x, y, but row 2 holds 'z' (1 such cells);"),
-    ({"values": ("no",)}, "no\nyes\nNo", "column 'a' must be one of no, but row 2 holds 'yes' (1 such cells);"),
-    ({"values": ("low",)}, "low\nhigh\nlow", "column 'a' must be one of low, but row 2 holds 'high' (1 such cells);"),
+    ({"allowed_values": ("1", "2")}, "1\n2\n3", "column 'a' must be one of 1, 2, but row 3 holds 3 (1 such cells);"),
+    ({"allowed_values": ("x", "y")}, "x\nz\ny", "column 'a' must be one of x, y, but row 2 holds 'z' (1 such cells);"),
+    ({"allowed_values": ("no",)}, "no\nyes\nNo", "column 'a' must be one of no, but row 2 holds 'yes' (1 such cells);"),
+    ({"allowed_values": ("low",)}, "low\nhigh\nlow", "column 'a' must be one of low, but row 2 holds 'high' (1 such cells);"),
     (
-        {"values": ("2024-01-01",)},
+        {"allowed_values": ("2024-01-01",)},
         "2024-01-01\n2025-01-01\n2024-01-01",
         "column 'a' must be one of 2024-01-01, but row 2 holds '2025-01-01' (1 such cells);",
     ),
@@ -291,10 +291,10 @@ class TestRules:
         ("said", "cells"),
         [
             ({"min": 0, "max": 3}, "0\n3\n\n1.5"),
-            ({"values": ("1", "2.50")}, "1\n2.5\n\n1"),
-            ({"values": ("x", "y")}, "x\n\ny\nx"),
-            ({"values": ("yes", "no")}, "Yes\nNO\n\nyes"),
-            ({"values": ("low", "high")}, "High\nlow\nNA"),
+            ({"allowed_values": ("1", "2.50")}, "1\n2.5\n\n1"),
+            ({"allowed_values": ("x", "y")}, "x\n\ny\nx"),
+            ({"allowed_values": ("yes", "no")}, "Yes\nNO\n\nyes"),
+            ({"allowed_values": ("low", "high")}, "High\nlow\nNA"),
         ],
     )
     def test_what_keeps_to_it_is_read_and_a_gap_breaks_none(
@@ -312,7 +312,7 @@ class TestRules:
         [
             ({"min": 0}, "column 'a' must be numeric to have a `min` or `max`, but is categorical; use `values`"),
             (
-                {"values": ("x", "2"), "type": "numeric"},
+                {"allowed_values": ("x", "2"), "type": "numeric"},
                 "column 'a' is numeric, but `values` holds 'x'; mend `columns`",
             ),
         ],
@@ -358,7 +358,7 @@ class TestSplits:
             read_raw_dataset(table_block(source, split=drawn))
 
     def test_a_column_may_say_it_in_many_spellings(self, source: Path) -> None:
-        dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="column", column="part")), 0)
+        dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="predefined", column="part")), 0)
         said = FRAME["part"].to_numpy()
         assert {name: set(said[part.rows]) for name, part in dataset.splits().items()} == {
             "train": {"Train", " TRAINING"},
@@ -378,13 +378,13 @@ class TestSplits:
         frame.loc[0, "part"] = word
         with pytest.raises(DataError, match=line):
             read_raw_dataset(
-                table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
+                table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
             )
 
     def test_a_set_that_no_row_names_is_missed(self, tmp_path: Path) -> None:
         path = written(FRAME.assign(part="train"), tmp_path / "a.csv")
         with pytest.raises(DataError, match=r"column 'part' must name test rows, but names none; split another way"):
-            read_raw_dataset(table_block(path, split=PredefinedSplit(by="column", column="part")))
+            read_raw_dataset(table_block(path, split=PredefinedSplit(by="predefined", column="part")))
 
 
 class TestNothingLeaks:
@@ -438,14 +438,14 @@ def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
     frame["town"] = RANDOM.choice([f"town {i}" for i in range(300)], n)
     frame["when"] = pd.date_range("2020-01-01", periods=n, freq="h").strftime("%Y-%m-%d %H:%M")
     frame["flag"], frame["rank"] = RANDOM.choice(["yes", "no"], n), RANDOM.choice(["low", "high"], n)
-    frame["y"] = RANDOM.permutation(["min_frequency"] * 10 + ["u", "v"] * (n // 2 - 5))
+    frame["y"] = RANDOM.permutation(["rare"] * 10 + ["u", "v"] * (n // 2 - 5))
     block = table_block(
         written(frame, tmp_path / "a.csv"),
         split={"by": "stratified", "validation": 0.15, "test": 0.15},
     )
     dataset, findings = prepare(block, 0)
     assert len(dataset.train) == 35_000
-    rare = dataset.schema.classes.index("min_frequency")
+    rare = dataset.schema.classes.index("rare")
     assert [int((part.y == rare).sum()) for part in dataset.splits().values()] == [6, 2, 2]
     assert {f.rule for f in findings} == {"class_balance"}
 

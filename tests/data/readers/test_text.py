@@ -32,14 +32,14 @@ SHARED = Path(__file__).parents[4] / "shared/data"
 
 
 def block(source: object, **changes: Any) -> Text:
-    split = PredefinedSplit(by="column")
-    given = {"task": "classification", "target": "label", "length": 4, "split": split, "min_count": 1, **changes}
+    split = PredefinedSplit(by="predefined")
+    given = {"task": "classification", "target": "label", "max_length": 4, "split": split, "min_count": 1, **changes}
     return Text(kind="text", source=str(source), **given)
 
 
 def novel(source: object, **changes: Any) -> Text:
     split = TimeSplit(by="time", validation=0.2, test=0.2)
-    return block(source, **{"task": "language", "level": "character", "split": split, **changes})
+    return block(source, **{"task": "language_modeling", "tokenizer": "character", "split": split, **changes})
 
 
 def written(folder: Path, content: str | bytes, name: str = "a.csv") -> Path:
@@ -78,7 +78,7 @@ class TestTokens:
         assert list(tokenize(text, tokens)) == expected
 
     def test_the_most_frequent_come_first_and_equal_ones_by_the_alphabet(self) -> None:
-        known = build_vocabulary([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocabulary=5))
+        known = build_vocabulary([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocab_size=5))
         assert known == (*SPECIAL_TOKENS, "a", "b", "c")
 
     def test_rare_ones_are_not_known(self) -> None:
@@ -90,7 +90,7 @@ class TestTokens:
         tokens = list(tokenize(text, f"lower_{level}" if lower else level))
         if not tokens:
             return
-        vocabulary = build_vocabulary([tokens], block("", vocabulary=100))
+        vocabulary = build_vocabulary([tokens], block("", vocab_size=100))
         (row,) = encode_tokens([tokens], vocabulary, 50, 1)
         assert row.dtype == np.int32
         assert UNKNOWN_INDEX not in row
@@ -111,14 +111,14 @@ class TestTexts:
         assert dataset.test.rows.tolist() == [3]
 
     def test_shorter_texts_are_padded_at_their_end(self, tmp_path: Path) -> None:
-        dataset, _ = prepare(block(texts(tmp_path, *ROWS), length=7), 0)
+        dataset, _ = prepare(block(texts(tmp_path, *ROWS), max_length=7), 0)
         assert dataset.train.x[:, 4:].tolist() == [[3, 4, PADDING_INDEX], [PADDING_INDEX] * 3]
         assert dataset.schema.shape == (7,)
 
     def test_limits_of_the_vocabulary(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *ROWS)
         assert prepare(block(path, min_count=2), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the", "dog")
-        assert prepare(block(path, vocabulary=3), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the")
+        assert prepare(block(path, vocab_size=3), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the")
 
     def test_case_may_matter(self, tmp_path: Path) -> None:
         schema = prepare(block(texts(tmp_path, *ROWS), lowercase=False), 0)[0].schema
@@ -127,7 +127,7 @@ class TestTexts:
 
     def test_characters(self, tmp_path: Path) -> None:
         rows = [("ab a", "u", "train"), ("Ba", "v", "train"), ("ac", "u", "val"), ("", "v", "test")]
-        dataset, _ = prepare(block(texts(tmp_path, *rows), level="character", length=5), 0)
+        dataset, _ = prepare(block(texts(tmp_path, *rows), tokenizer="character", max_length=5), 0)
         assert dataset.schema.vocabulary == (*SPECIAL_TOKENS, "a", "b", " ")
         assert dataset.train.x.tolist() == [[2, 3, 4, 2, 0], [3, 2, 0, 0, 0]]
         assert dataset.validation.x.tolist() == [[2, UNKNOWN_INDEX, 0, 0, 0]]
@@ -213,7 +213,7 @@ class TestLanguage:
     def test_windows_tell_the_next_token(self, tmp_path: Path) -> None:
         # 17 characters, 14 windows of three and the next: 8 to train, 3 to validate, 3 to test
         path = written(tmp_path, "ababacabacdABEFxx", "a.txt")
-        dataset, _ = prepare(novel(path, length=3), 0)
+        dataset, _ = prepare(novel(path, max_length=3), 0)
         # by hand: training windows and what they tell are the first 11 characters, of which a 5, b 3, c 2, d 1
         vocabulary = (*SPECIAL_TOKENS, "a", "b", "c", "d")
         assert (dataset.schema.vocabulary, dataset.schema.classes) == (vocabulary, vocabulary)
@@ -230,7 +230,7 @@ class TestLanguage:
 
     def test_the_text_is_kept_once(self, tmp_path: Path) -> None:
         path = written(tmp_path, "abcd efgh " * 50, "a.txt")
-        dataset, _ = prepare(novel(path, length=100), 0)
+        dataset, _ = prepare(novel(path, max_length=100), 0)
         folder = tmp_path / "prepared"
         folder.mkdir()
         save_dataset(dataset, folder)
@@ -248,7 +248,7 @@ class TestLanguage:
 
     def test_words(self, tmp_path: Path) -> None:
         path = written(tmp_path, "To be, or not to be. " * 4, "a.txt")
-        dataset, _ = prepare(novel(path, level="word", lowercase=False, length=2), 0)
+        dataset, _ = prepare(novel(path, tokenizer="word", lowercase=False, max_length=2), 0)
         known = dataset.schema.vocabulary
         assert [known[i] for i in (*dataset.train.x[0], dataset.train.y[0])] == ["To", "be", ","]
 
@@ -394,7 +394,7 @@ class TestRefused:
 def test_more_tokens_than_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = texts(tmp_path, *ROWS)
     refused(
-        path, block(path, length=2**30), "a.csv: 4 records of 1073741824 tokens are too many for memory, which hold"
+        path, block(path, max_length=2**30), "a.csv: 4 records of 1073741824 tokens are too many for memory, which hold"
     )
     path.unlink()
     monkeypatch.setattr("fivefold.data.readers.text.MAX_TOKENS", 99)
@@ -406,7 +406,7 @@ def test_real_reviews() -> None:
     path = SHARED / "fine_foods.csv.gz"
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
-    dataset, _ = prepare(block(path, length=64, min_count=2), 0)
+    dataset, _ = prepare(block(path, max_length=64, min_count=2), 0)
     assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == (4000, 1000)
     assert dataset.schema.classes == ("great", "other")
     frame = pd.read_csv(path)
@@ -421,7 +421,7 @@ def test_a_real_novel() -> None:
         pytest.skip(f"{path} is not on this machine")
     text = path.read_text(encoding="utf-8")
     split = TimeSplit(by="time", validation=0.05, test=0.1)
-    dataset, _ = prepare(novel(path, length=32, lowercase=False, split=split), 0)
+    dataset, _ = prepare(novel(path, max_length=32, lowercase=False, split=split), 0)
     known = dataset.schema.vocabulary
     assert "".join(known[i] for i in dataset.train.x[0]) == text[:32]
     last = dataset.test.x[-1]

@@ -14,7 +14,7 @@ from fivefold.data.readers.sequences import read_sequences
 
 from .test_sequences import NAN, block, refused
 
-GIVEN = PredefinedSplit(by="column", validation=2)
+GIVEN = PredefinedSplit(by="predefined", validation=2)
 TS = "@timeStamps false\n@classLabel true 1 2\n@data\n"
 ROWS = [(f"{i},{i + 1},{i}", 1 + i % 2) for i in range(8)]
 TRAIN = {
