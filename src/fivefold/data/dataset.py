@@ -43,7 +43,7 @@ class SplitKeys:
     extra_targets: Array | None = None
 
     def build_split(self, x: Array, rows: Array, indices: NDArray[np.int64]) -> "Split":
-        """Return the split of the rows at `indices`; `x` contains these rows only, `rows` the source rows of all keys."""
+        """Return the split of the rows at `indices`, with their x and the source rows of all keys."""
         groups = None if self.groups is None else self.groups[indices]
         return Split(
             x,
@@ -60,13 +60,13 @@ class Split:
 
     Attributes:
         x: (n, *shape); float64 with NaN for missing values, uint8 (images) or int32 (tokens of a text).
-        y: (n,) int64 class indices, (n,) float64 values, or (n, outputs) float64 values; (n, 0) for an unsupervised task.
+        y: (n,) int64 class indices, (n,) or (n, outputs) float64 values; (n, 0) for an unsupervised task.
         rows: (n,) int64, row index in the source, from 0.
         groups: (n,) int64 group indices; None unless the split is by group.
-        extra_targets: (n, m) float64, class indices or values of the extra targets, NaN where missing; None if there are
-            none.
-        seasonal_naive: (n, outputs) float64, the values of y one season earlier, NaN before the first step of the series;
-            None without a `season_length`.
+        extra_targets: (n, m) float64, class indices or values of the extra targets, NaN where missing; None without
+            extra targets.
+        seasonal_naive: (n, outputs) float64, the values of y one season earlier, NaN before the first step of the
+            series; None without a `season_length`.
     """
 
     x: Array

@@ -53,8 +53,8 @@ class Schema(StrictModel):
     features: tuple[str, ...]
     """Names along the last axis of a table, sequence or series; empty for images and text."""
     shape: tuple[int, ...]
-    """Shape of one sample: (features,) for a table, (channels, height, width) for images, (steps, features) for sequences
-    and series, (tokens,) for text."""
+    """Shape of one sample: (features,) for a table, (channels, height, width) for images, (steps, features) for
+    sequences and series, (tokens,) for text."""
     classes: tuple[str, ...]
     """Class names in the order of the target's indices; empty for regression and unsupervised tasks."""
     values: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class Schema(StrictModel):
 
     @property
     def output_kind(self) -> Literal["probabilities", "values", "predictions"]:
-        """Kind of the outputs: probabilities (n, classes), values (n, values * quantiles), or both for mixed targets."""
+        """Kind of outputs: probabilities (n, classes), values (n, values * quantiles), or both for mixed targets."""
         kinds = {bool(self.classes), *(bool(extra_target.classes) for extra_target in self.extra_targets)}
         return "predictions" if len(kinds) == 2 else "probabilities" if self.classes else "values"
 

@@ -50,8 +50,8 @@ def encode_target(
         remedy: what to do about rows without a target.
 
     Returns:
-        int64 indices into the sorted class names, or float64 values and no names. For an unsupervised task (n, 0) and no
-        names, whatever the values are.
+        int64 indices into the sorted class names, or float64 values and no names. For an unsupervised task (n, 0) and
+        no names, whatever the values are.
 
     Raises:
         DataError: a value is missing, is not a number (regression), or all values are equal.
@@ -69,8 +69,8 @@ def encode_target(
     if values.nunique() < 2:
         only = format_value(values.iloc[0]) if len(values) else "missing values"
         raise DataError(
-            f"{origin}: the target must have at least 2 distinct values, but column {values.name!r} contains only {only};"
-            f" set `{config_key}` to another column or add more rows"
+            f"{origin}: the target must have at least 2 distinct values, but column {values.name!r} contains only"
+            f" {only}; set `{config_key}` to another column or add more rows"
         )
     if numbers is not None:
         return numbers, ()
@@ -143,7 +143,8 @@ def require_varying_extra_targets(y: Array, extra_targets: tuple[ExtraTarget, ..
             if len(values) and n_distinct < needed:
                 raise DataError(
                     f"each target must have at least {needed} distinct values in the {name} split, but"
-                    f" {extra_target.name!r} has {n_distinct}; add more rows, change `split`, or remove it from `extra_targets`"
+                    f" {extra_target.name!r} has {n_distinct}; add more rows, change `split`, or remove it from"
+                    " `extra_targets`"
                 )
 
 
