@@ -157,7 +157,7 @@ def hash_rows(x: Array) -> NDArray[np.uint64]:
 
 
 def _mix_bits(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix the high bits of each word into the low bits: words whose low bits are 0, as in round floats, would collide."""
+    """Mix the high bits of each word into the low bits: words with low bits 0, as in round floats, would collide."""
     return words ^ (words >> np.uint64(32))
 
 

@@ -23,7 +23,7 @@ INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")
 
 
 def round_to_schema(x: Array, schema: Schema) -> Array:
-    """Return generated rows x (n, f) rounded to the schema: booleans 0 or 1, integer ordinals, consistent date parts."""
+    """Return generated rows x (n, f) rounded to the schema: booleans, integer ordinals, consistent date parts."""
     start, out = 0, x.copy()
     for column in schema.columns:
         end = start + len(column.features)

@@ -124,8 +124,8 @@ def _expanding_window_folds(keys: SplitKeys, rows: Indices, k: int) -> Iterator[
         end = len(rows) if last + 1 == len(rows) else int(np.searchsorted(times, times[last + 1]))
         if start <= keys.overlap or start == end:
             raise DataError(
-                f"each of {k} folds needs rows, and rows with equal times stay together, but those of {times[first]} fill"
-                " a whole fold; use fewer folds, or add rows with more distinct times"
+                f"each of {k} folds needs rows, and rows with equal times stay together, but those of {times[first]}"
+                " fill a whole fold; use fewer folds, or add rows with more distinct times"
             )
         yield np.arange(start - keys.overlap), np.arange(start, end)
 

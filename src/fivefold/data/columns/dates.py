@@ -53,7 +53,7 @@ TEXT_DATE_PATTERNS = tuple(
 
 
 def to_iso(words: pd.Series) -> pd.Series:
-    """Return dates in the formats above as 2021-01-12; other words are unchanged. Words are stripped and in lower case."""
+    """Return dates in the formats above as 2021-01-12; words are stripped and in lower case, others are unchanged."""
     return words.map(_word_to_iso)
 
 

@@ -48,7 +48,7 @@ def _parse_formatted_number(word: str) -> float:
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 TIME_OF_DAY = r"(?:,?[ T]+(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))? ?([APap][Mm])?)?"
 NUMERIC_DATE = re.compile(rf"\s*(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){TIME_OF_DAY}\s*")
-"""Day and month, or month and day, then the year. Groups: first, separator, second, year, hour, minute, second, AM/PM."""
+"""Day and month, or month and day, then the year. Groups: first, mark, second, year, hour, minute, second, AM/PM."""
 
 MIN_DATE_SHARE = 0.5
 """Share of dates from which a text column is a date column."""
@@ -66,7 +66,7 @@ def normalize_numbers(
     """Return a frame whose localized numbers have a decimal point and no thousands separators.
 
     Raises:
-        DataError: a file with decimal commas contains points that look like thousands separators, but `format` sets none.
+        DataError: a file with decimal commas has points that look like thousands separators, but `format` sets none.
     """
     pattern = number_pattern(file_format.decimal, file_format.thousands)
     # signs and currencies around digits stay, for `parse_formatted_numbers`
@@ -85,7 +85,7 @@ def normalize_numbers(
 
 
 def _reject_thousands(cells: pd.Series, name: str, source: Path) -> None:
-    """Raise a `DataError` for 51.669 in a file with decimal commas: with a decimal point it would be 1000 times smaller."""
+    """Raise a `DataError` for 51.669 in a file with decimal commas: as a decimal point it would divide by 1000."""
     with_points = cells[cells.str.fullmatch(r"\s*[-+]?\d+\.[\d.]+\s*")]
     if len(with_points) and with_points.str.fullmatch(r"\s*[-+]?[1-9]\d{0,2}(\.\d{3})+\s*").all():
         raise DataError(
@@ -96,7 +96,7 @@ def _reject_thousands(cells: pd.Series, name: str, source: Path) -> None:
 
 
 def normalize_dates(frame: pd.DataFrame, file_format: FileFormat, text_columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Return a frame with 31.12.2020 10:00 as 2020-12-31 10:00 if `format.dates` is not iso; other cells are unchanged."""
+    """Return a frame with 31.12.2020 10:00 as 2020-12-31 10:00 if `format.dates` is set; other cells are unchanged."""
     if file_format.dates == "iso":
         return frame
     for name in (name for name in frame.select_dtypes(["str", "object"]) if name not in text_columns):

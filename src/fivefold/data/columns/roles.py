@@ -44,7 +44,8 @@ def parse_predefined_split(values: pd.Series, origin: object) -> Array:
     for split in ("train", "test"):
         if split not in set(splits):
             raise DataError(
-                f"{origin}: column {values.name!r} must assign rows to {split}, but assigns none; use another `split.by`"
+                f"{origin}: column {values.name!r} must assign rows to {split}, but assigns none; use another"
+                " `split.by`"
             )
     return np.asarray(splits)
 
@@ -54,8 +55,8 @@ def encode_groups(values: pd.Series, origin: object) -> Array:
     missing = np.flatnonzero(values.isna().to_numpy())
     if len(missing):
         raise DataError(
-            f"{origin}: every row must have a group, but row {values.index[missing[0]] + 1} of column {values.name!r} is"
-            f" empty ({len(missing)} such rows); fill it in"
+            f"{origin}: every row must have a group, but row {values.index[missing[0]] + 1} of column {values.name!r}"
+            f" is empty ({len(missing)} such rows); fill it in"
         )
     return np.asarray(pd.factorize(values)[0])
 
@@ -107,8 +108,8 @@ def validate_columns(
     """Check `min`, `max` and `allowed_values` of columns; missing values are allowed.
 
     Raises:
-        DataError: a cell violates them; names the first one and their number. Or a column that is not numeric has a `min`
-            or `max`.
+        DataError: a cell violates them; names the first one and their number. Or a column that is not numeric has a
+            `min` or `max`.
     """
     constrained = {name: c for name, c in configs.items() if c.min is not None or c.max is not None or c.allowed_values}
     if not constrained:
@@ -145,7 +146,8 @@ def _pandera_checks(name: str, kind: ColumnType, categories: Sequence[str], conf
         allowed, bad = parse_cells(pd.Series(config.allowed_values), kind, categories)
         if len(bad):
             raise DataError(
-                f"column {name!r} is {kind}, but its `allowed_values` contain {config.allowed_values[bad[0]]!r}; fix `columns`"
+                f"column {name!r} is {kind}, but its `allowed_values` contain {config.allowed_values[bad[0]]!r}; fix"
+                " `columns`"
             )
         checks.append(pa.Check.isin(list(allowed), error=f"one of {', '.join(config.allowed_values)}"))
     return checks

@@ -128,8 +128,8 @@ def align_to_grid(times: Array, step: str, source: Path) -> tuple[Array, Array]:
         off_grid = (np.abs(exact - position) > STEP_TOLERANCE) | np.r_[False, np.diff(position) == 0]
     if off_grid.any():
         raise DataError(
-            f"{source}: times must be evenly spaced, but {times[off_grid.argmax()]} ({off_grid.sum()} such rows) is not;"
-            " set `freq`, or resample the series"
+            f"{source}: times must be evenly spaced, but {times[off_grid.argmax()]} ({off_grid.sum()} such rows) is"
+            " not; set `freq`, or resample the series"
         )
     return position, grid
 
@@ -190,5 +190,6 @@ def _infer_offset(timestamps: pd.DatetimeIndex) -> pd.offsets.BaseOffset:
 def _require_step_count(count: float, step: str, source: Path) -> None:
     if not 1 <= count <= MAX_STEPS:
         raise DataError(
-            f"{source}: a series may have at most {MAX_STEPS} steps, but has {count:.0f} at `freq` {step}; set another `freq`"
+            f"{source}: a series may have at most {MAX_STEPS} steps, but has {count:.0f} at `freq` {step}; set another"
+            " `freq`"
         )

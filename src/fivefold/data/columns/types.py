@@ -186,7 +186,7 @@ def _parse_values(values: pd.Series, kind: ColumnType, categories: Sequence[str]
 
 
 def _to_text(values: pd.Series) -> pd.Series:
-    """Return cells as text, missing values as they are; 3, not 3.0, so that a missing cell does not change the others."""
+    """Return cells as text, missing values as they are; integers as 3, not 3.0, with missing cells too."""
     if not pd.api.types.is_float_dtype(values.dtype):
         return values.astype(str).where(~values.isna())
     text = values.astype(str).astype(object)
@@ -270,7 +270,7 @@ def _date_part(times: Array, part: str) -> Array:
 
 
 def format_hint(cell: object) -> str:
-    """Return the `format` option that would make a cell readable, as the beginning of a remedy; empty if there is none."""
+    """Return the `format` option with which a cell could be read, as the beginning of a remedy; may be empty."""
     if LOCALIZED_DATE.fullmatch(str(cell).strip()):
         return "set `format: {dates: dayfirst}` or monthfirst, or "
     return "set `format: {thousands: ...}`, or " if GROUPED_NUMBER.fullmatch(str(cell).strip()) else ""
