@@ -88,7 +88,7 @@ class TestMissing:
     def test_many_columns_with_gaps_are_one_note(self) -> None:
         train = RANDOM.normal(size=(20, 8))
         train[0], train[1, 3] = np.nan, np.nan
-        listed = "10.0% of d, 5.0% of a, 5.0% of b, 5.0% of c, 5.0% of e, and some of 3 more columns is missing"
+        listed = "10.0% of d, 5.0% of a, 5.0% of b, 5.0% of c, 5.0% of e, and some values of 3 more columns is missing"
         assert only(of(train), "missing") == [("note", listed)]
 
     def test_a_column_that_is_mostly_missing_is_a_warning(self) -> None:
@@ -111,14 +111,14 @@ class TestConstant:
     def test_a_column_that_never_changes_is_named(self) -> None:
         train = grid(8)
         train[:, 1] = 3
-        assert only(of(train), "constant") == [("warning", "b never changes; name it under `drop`")]
+        assert only(of(train), "constant") == [("warning", "b is constant; add it to `drop`")]
 
     def test_pixels_that_never_change_are_counted(self) -> None:
         x = np.random.default_rng(0).integers(0, 256, (9, 1, 2, 3), dtype=np.uint8)
         x[:, 0, 0, :2] = 7
         y = np.array([0, 1] * 2)
         dataset = dataset_of(schema_of((1, 2, 3), 2), (x[:4], y), (x[4:6], y[:2]), (x[6:], y[:3]))
-        assert only(list(run_checks(dataset)), "constant") == [("note", "2 of 6 pixels never change")]
+        assert only(list(run_checks(dataset)), "constant") == [("note", "2 of 6 pixels are constant")]
 
 
 class TestRepeatedRows:
@@ -126,7 +126,7 @@ class TestRepeatedRows:
         train = grid(8)
         train[5] = train[6] = train[0]
         findings = of(train)
-        assert only(findings, "duplicates") == [("note", "2 rows repeat an earlier row's features")]
+        assert only(findings, "duplicates") == [("note", "2 rows repeat the features of an earlier row")]
         assert only(findings, "split_overlap") == []
 
     def test_rows_shared_with_the_training_rows_are_a_warning_for_each_set(self) -> None:
@@ -134,34 +134,34 @@ class TestRepeatedRows:
         validation[0] = grid(8)[3]
         test[1] = test[4] = grid(8)[7]
         assert only(list(run_checks(table(grid(8), validation, test))), "split_overlap") == [
-            ("warning", "1 of 4 validation rows have the features of a training row: scores flatter"),
-            ("warning", "2 of 5 test rows have the features of a training row: scores flatter"),
+            ("warning", "1 of 4 validation rows have the features of a training row: scores are optimistically biased"),
+            ("warning", "2 of 5 test rows have the features of a training row: scores are optimistically biased"),
         ]
 
     def test_rows_shared_by_validation_and_test_are_no_overlap_with_training(self) -> None:
         findings = list(run_checks(table(grid(8), grid(4, 100), grid(4, 100))))
         assert only(findings, "split_overlap") == []
-        assert only(findings, "duplicates") == [("note", "4 rows repeat an earlier row's features")]
+        assert only(findings, "duplicates") == [("note", "4 rows repeat the features of an earlier row")]
 
     def test_rows_with_the_same_gap_are_the_same(self) -> None:
         train = grid(8)
         train[1] = train[4] = [np.nan, 5]
-        assert only(of(train), "duplicates") == [("note", "1 rows repeat an earlier row's features")]
+        assert only(of(train), "duplicates") == [("note", "1 rows repeat the features of an earlier row")]
 
 
 class TestBalance:
     @pytest.mark.parametrize(
         ("counts", "level", "text"),
         [
-            ((9, 10), "note", "10 training rows of class1 to 9 of class0"),
-            ((6, 60), "note", "60 training rows of class1 to 6 of class0"),
+            ((9, 10), "note", "10 training rows of class1, 9 of class0"),
+            ((6, 60), "note", "60 training rows of class1, 6 of class0"),
             (
                 (6, 61),
                 "warning",
-                "61 training rows of class1 to 6 of class0; of so few, class0 may never be predicted; look at macro_f1,"
-                " not at accuracy; a classifier with ",
+                "61 training rows of class1, 6 of class0; class0 may never be predicted; evaluate macro_f1"
+                " instead of accuracy; `training: {class_balance: weighted_loss}` increases",
             ),
-            ((8, 8, 8), "note", "8 training rows of each class"),
+            ((8, 8, 8), "note", "8 training rows per class"),
         ],
     )
     def test_the_commonest_class_is_set_against_the_rarest(
@@ -174,25 +174,25 @@ class TestBalance:
 
     def test_a_class_without_a_training_row_is_named_and_counts_for_no_ratio(self) -> None:
         findings = of(grid(14), y=np.repeat([0, 2], [5, 9]))
-        text = "training rows have none of class1, which cannot be learnt; split another way, or remove it"
+        text = "class1: no training rows; change `split`, or remove the class"
         assert only(findings, "unseen_class") == [("error", text)]
-        assert only(findings, "class_balance") == [("note", "9 training rows of class2 to 5 of class0")]
+        assert only(findings, "class_balance") == [("note", "9 training rows of class2, 5 of class0")]
 
     def test_classes_that_a_set_lacks_are_named(self) -> None:
         x, y = grid(8), np.arange(8)
         dataset = dataset_of(schema_of((2,), 8), (x, y), (grid(7, 100), y[1:]), (grid(1, 200), y[:1]))
         assert only(list(run_checks(dataset)), "absent_class") == [
-            ("warning", "validation rows have none of class0: scores say nothing of it"),
+            ("warning", "validation rows have none of class0: scores do not describe them"),
             (
                 "warning",
-                "test rows have none of class1, class2, class3, class4, class5, ...: scores say nothing of it",
+                "test rows have none of class1, class2, class3, class4, class5, ...: scores do not describe them",
             ),
         ]
 
     @pytest.mark.parametrize(("rows", "expected"), [(5, []), (4, ["class1"]), (1, ["class1"])])
     def test_a_class_that_cannot_be_in_five_folds_is_named(self, rows: int, expected: list[str]) -> None:
         findings = only(of(grid(20 + rows), y=np.repeat([0, 1], [20, rows])), "small_class")
-        text = "{} has fewer than 5 training rows: not enough for 5 folds"
+        text = "{}: fewer than 5 training rows, not enough for 5 folds"
         assert findings == [("warning", text.format(name)) for name in expected]
 
     def test_values_have_no_balance(self) -> None:
@@ -200,7 +200,7 @@ class TestBalance:
 
     def test_a_class_that_training_rows_lack_is_not_the_rarest(self) -> None:
         findings = of(grid(3), y=np.array([1, 2, 4]))
-        assert only(findings, "class_balance") == [("note", "1 training rows of each class")]
+        assert only(findings, "class_balance") == [("note", "1 training rows per class")]
 
 
 def categories(n: int) -> dict[str, Any]:
@@ -211,12 +211,12 @@ class TestIdentifiers:
     @pytest.mark.parametrize("start", [0, 1, 700_000])
     def test_numbers_that_count_the_rows_are_one(self, start: int) -> None:
         x = np.column_stack([RANDOM.permutation(130) + start, RANDOM.normal(size=130)])
-        text = "a: counts the rows; an identifier? name it under `drop`"
+        text = "a: equals a row index; if it is an identifier, add it to `drop`"
         assert only(list(run_checks(table(x[:50], x[50:90], x[90:]))), "identifier") == [("warning", text)]
 
     def test_words_that_hardly_repeat_are_one(self) -> None:
         x = np.column_stack([np.arange(50.0) % 30, RANDOM.normal(size=50)])
-        text = "a: 30 different words in 50 training rows; an identifier? name it under `drop`"
+        text = "a: 30 distinct values in 50 training rows; if it is an identifier, add it to `drop`"
         assert only(of(x, **categories(30)), "identifier") == [("warning", text)]
 
     def test_so_many_words_that_networks_would_burst_are_an_error(self) -> None:
@@ -251,7 +251,7 @@ class TestOutliers:
         x = np.column_stack([np.linspace(0, 1, 100), RANDOM.normal(size=100)])
         x[:2, 0] = 12, -9  # quartiles 0.25 and 0.75: beyond 5.75 and -4.75
         x[2, 0] = 5
-        text = "2 of 100 values of a lie over 10 quartile ranges out; `clip` would cut them"
+        text = "2 of 100 values of a are outliers (> 10 IQR); `clip` limits them"
         assert only(of(x), "outliers") == [("note", text)]
 
     def test_gaps_are_passed_over(self) -> None:
@@ -276,7 +276,7 @@ class TestLeakage:
         x = np.column_stack([towns, RANDOM.normal(size=900)])
         ((level, text),) = only(of(x, y=answer, **categories(60)), "leakage")
         assert level == "warning"
-        assert text.startswith("a alone tells")
+        assert text.startswith("a alone predicts")
 
     Y = RANDOM.integers(0, 3, 300)
 
@@ -291,7 +291,9 @@ class TestLeakage:
     def test_a_feature_that_alone_tells_the_class_is_named(self, leak: Array) -> None:
         ((level, text),) = only(of(np.column_stack([RANDOM.normal(size=300), leak]), y=self.Y), "leakage")
         assert level == "warning"
-        assert text.startswith("b alone tells y (balanced accuracy 1.000): is it known beforehand? if not, `drop` it")
+        assert text.startswith(
+            "b alone predicts y (balanced accuracy 1.000): is it known at prediction time? if not, add it to `drop`"
+        )
 
     def test_a_feature_that_tells_much_is_none(self) -> None:
         x = np.column_stack([RANDOM.normal(size=300), self.Y * 2 + RANDOM.normal(size=300)])
@@ -302,7 +304,7 @@ class TestLeakage:
         x = np.column_stack([RANDOM.normal(size=300), 1.8 * y + 32])
         dataset = dataset_of(schema_of((2,)), (x, y), (grid(9, 1e5), np.arange(9.0)), (grid(9, 2e5), np.arange(9.0)))
         ((_, text),) = only(list(run_checks(dataset)), "leakage")
-        assert text.startswith("b alone tells y (R2 0.99")
+        assert text.startswith("b alone predicts y (R2 0.99")
 
     def test_a_gap_may_tell(self) -> None:
         y = RANDOM.integers(0, 2, 300)
@@ -322,7 +324,7 @@ class TestLeakage:
         )
         dataset = dataset_of(schema, (x, self.Y), *((x[:9] + i, self.Y[:9]) for i in (1, 2)))
         ((_, text),) = only(list(run_checks(dataset)), "leakage")
-        assert text.startswith(f"f{width - 1} alone tells")
+        assert text.startswith(f"f{width - 1} alone predicts")
 
     def test_a_class_of_two_rows_is_passed_over(self) -> None:
         y = self.Y.copy()
@@ -336,7 +338,7 @@ class TestLeakage:
 
 NOTE = CheckResult(rule="duplicates", level="note", message="2 rows repeat")
 WARNING = CheckResult(rule="constant", level="warning", message="a never changes")
-ERROR = CheckResult(rule="mixed_types", level="error", message="'hot' stands in row 2")
+ERROR = CheckResult(rule="mixed_types", level="error", message="'hot' in row 2")
 
 
 class TestLevels:
@@ -357,7 +359,7 @@ class TestLevels:
     def test_an_error_stops_with_the_remedy(self) -> None:
         with pytest.raises(
             DataError,
-            match=r"\Amixed_types: 'hot' stands in row 2; to go on all the same, set `checks: {mixed_types: war",
+            match=r"\Amixed_types: 'hot' in row 2; to go on all the same, set `checks: {mixed_types: war",
         ):
             apply_levels([NOTE, ERROR], {})
 
@@ -372,7 +374,7 @@ class TestLevels:
     def test_of_many_errors_ten_are_told_and_the_others_counted(self) -> None:
         with pytest.raises(
             DataError,
-            match=r"\A(mixed_types: 'hot' stands in row 2; ?){9}mixed_types: 'hot' .* row 2 \(and 3 more\); to go",
+            match=r"\A(mixed_types: 'hot' in row 2; ?){9}mixed_types: 'hot' .* row 2 \(and 3 more\); to go",
         ):
             apply_levels([ERROR] * 13, {})
 
@@ -387,9 +389,7 @@ class TestLevels:
         assert ("constant", "warning") in {(f.rule, f.level) for f in findings}
         _, findings = prepare(table_block(source, checks={"constant": "off"}), 0)
         assert "constant" not in {f.rule for f in findings}
-        message = (
-            r"a.csv: constant: same never changes; name it under `drop`; to go on all the same, set `checks: {const"
-        )
+        message = r"a.csv: constant: same is constant; add it to `drop`; to go on all the same, set `checks: {const"
         with pytest.raises(DataError, match=message):
             prepare(table_block(source, checks={"constant": "error"}), 0)
 
@@ -398,12 +398,12 @@ class TestLevels:
         y = ["u", "v"] * 25 + ["u", "w"] * 5
         pd.DataFrame({"a": RANDOM.normal(size=60), "part": part, "y": y}).to_csv(tmp_path / "b.csv", index=False)
         split = PredefinedSplit(by="predefined", column="part")
-        message = r"b\.csv: unseen_class: training rows have none of w, .*, set `checks: {unseen_class: warning}`\Z"
+        message = r"b\.csv: unseen_class: w: no training rows; .*, set `checks: {unseen_class: warning}`\Z"
         with pytest.raises(DataError, match=message):
             prepare(table_block(tmp_path / "b.csv", split=split), 0)
         _, findings = prepare(table_block(tmp_path / "b.csv", split=split, checks={"unseen_class": "warning"}), 0)
         assert only(findings, "unseen_class")
         assert [text for _, text in only(findings, "absent_class")] == [
-            "validation rows have none of w: scores say nothing of it",
-            "test rows have none of v: scores say nothing of it",
+            "validation rows have none of w: scores do not describe them",
+            "test rows have none of v: scores do not describe them",
         ]

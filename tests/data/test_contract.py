@@ -225,25 +225,35 @@ class TestEveryKind:
 
 ODD = [
     # kind, column, a cell of another type, what a line says of it; nothing where it is a word among words
-    (table, "clue", "soon", "column 'clue' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
+    (table, "clue", "soon", "column 'clue' must contain finite numbers up to 1e+37, but contains 'soon' in row {row};"),
     (
         table,
         "noise",
         "2024-01-01",
-        "column 'noise' must hold finite numbers up to 1e+37, but '2024-01-01' stands",
+        "column 'noise' must contain finite numbers up to 1e+37, but contains '2024-01-01'",
     ),
-    (table, "day", "soon", "column 'day' must hold ISO dates, but 'soon' stands in row {row};"),
-    (table, "day", "7.5", "column 'day' must hold ISO dates, but '7.5' stands in row {row};"),
+    (table, "day", "soon", "column 'day' must contain ISO dates, but contains 'soon' in row {row};"),
+    (table, "day", "7.5", "column 'day' must contain ISO dates, but contains '7.5' in row {row};"),
     (table, "word", "7.5", ""),
     (table, "word", "2024-01-01", ""),
-    (sequences, "a", "soon", "column 'a' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
-    (sequences, "t", "soon", "column 't' must hold an ISO date or a number in every row, but row {row} holds 'soon';"),
-    (series, "heat", "soon", "column 'heat' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
+    (sequences, "a", "soon", "column 'a' must contain finite numbers up to 1e+37, but contains 'soon' in row {row};"),
+    (
+        sequences,
+        "t",
+        "soon",
+        "column 't' must contain an ISO date or a number in every row, but row {row} contains 'soon';",
+    ),
+    (
+        series,
+        "heat",
+        "soon",
+        "column 'heat' must contain finite numbers up to 1e+37, but contains 'soon' in row {row};",
+    ),
     (
         series,
         "time",
         "soon",
-        "column 'time' must hold an ISO date or a number in every row, but row {row} holds",
+        "column 'time' must contain an ISO date or a number in every row, but row {row} contains",
     ),
     (text, "text", "7.5", ""),
 ]

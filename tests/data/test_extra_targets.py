@@ -135,19 +135,27 @@ def test_values_are_learnt_with_deviation_1_and_classes_by_index(tmp_path: Path)
 
 
 BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({}, {"extra_targets": {"size": "regression"}}, "extra_targets must name a column, but 'size' is none; the columns are a, b, mass"),
+    (
+        {},
+        {"extra_targets": {"size": "regression"}},
+        "extra_targets must name a column, but 'size' does not exist; the columns are a, b, mass",
+    ),
     (
         {},
         {"extra_targets": {"sex": "regression"}},
-        "column 'sex' must hold finite numbers up to 1e+37, but 'male' stands in row 1",
+        "column 'sex' must contain finite numbers up to 1e+37, but contains 'male' in rows 1,",
     ),
     (
         {"sex": "male"},
         {},
-        "must take two values or more, but column 'sex' holds only 'male'; name another column under",
+        "must have at least 2 distinct values, but column 'sex' contains only 'male'; set `extra_targets` to another",
     ),
-    ({"sex": None}, {}, "must take two values or more, but column 'sex' holds only nothing; name another column under"),
-    ({}, {"extra_targets": {"mass": "classification"}}, "classes must be names or whole numbers, but column 'mass' holds"),
+    (
+        {"sex": None},
+        {},
+        "must have at least 2 distinct values, but column 'sex' contains only missing values; set `extra_targets` to another",
+    ),
+    ({}, {"extra_targets": {"mass": "classification"}}, "classes must be text or integers, but column 'mass' contains"),
     ({}, {"columns": {"mass": ColumnOptions(max=900)}}, "column 'mass' must be at most 900, but row"),
 ]
 
@@ -169,7 +177,7 @@ def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, ta
     index = split_rows(read_raw_dataset(params).keys, params.split, 0)[name]
     frame = FRAME.copy()
     frame.loc[index, target] = np.nan
-    text = f"the {name} set must hold {needed} or more different values of each target, but has 0 of '{target}'; bring"
+    text = f"each target must have at least {needed} distinct values in the {name} split, but '{target}' has 0; add"
     with pytest.raises(DataError, match=text):
         prepare(block(tmp_path, frame), seed=0)
 

@@ -5,9 +5,7 @@ from fivefold.data.schema import CheckResult, merge_similar
 
 def constants(n: int) -> list[CheckResult]:
     return [
-        CheckResult(
-            rule="constant", level="warning", message=f"p{i} never changes; name it under `drop`", column=f"p{i}"
-        )
+        CheckResult(rule="constant", level="warning", message=f"p{i} is constant; add it to `drop`", column=f"p{i}")
         for i in range(n)
     ]
 
@@ -19,10 +17,10 @@ def test_few_are_shown_as_they_are() -> None:
 def test_of_many_the_first_stands_for_all_and_names_others() -> None:
     found = merge_similar(constants(133))
     assert [finding.message for finding in found] == [
-        "p0 never changes; name it under `drop`; the same of 132 more: p1, p2, p3, p4, p5, ..."
+        "p0 is constant; add it to `drop`; same for 132 more: p1, p2, p3, p4, p5, ..."
     ]
     assert [finding.message for finding in merge_similar(constants(4))] == [
-        "p0 never changes; name it under `drop`; the same of 3 more: p1, p2, p3"
+        "p0 is constant; add it to `drop`; same for 3 more: p1, p2, p3"
     ]
 
 

@@ -42,12 +42,12 @@ class TestSequences:
         assert self.found(self.frame(), tmp_path) == []
 
     def test_a_column_that_never_changes(self, tmp_path: Path) -> None:
-        text = "w never changes in training steps, and so tells nothing"
+        text = "w is constant in training steps and has no predictive value"
         assert ("constant", "warning", text) in self.found(self.frame(w=3.0), tmp_path)
 
     def test_a_column_that_does_not_change_within_a_sequence_and_tells_its_label(self, tmp_path: Path) -> None:
         told = np.repeat(LABELS * 2.0 + 7, STEPS)
-        text = "told alone tells label (balanced accuracy 1.000): is it known beforehand? if not, `drop` it"
+        text = "told alone predicts label (balanced accuracy 1.000): is it known at prediction time? if not, add it to `drop`"
         assert ("leakage", "warning", text) in self.found(self.frame(told=told), tmp_path)
         age = np.repeat(RANDOM.normal(size=N), STEPS)
         assert self.found(self.frame(age=age, told=told + RANDOM.normal(size=N * STEPS) / 9), tmp_path) == []
@@ -57,11 +57,11 @@ class TestSequences:
         frame["v"] = frame["v"].where(frame.index % 12 != 3, 99999)
         [(rule, level, text)] = self.found(frame, tmp_path)
         assert (rule, level) == ("outliers", "note")
-        assert text.endswith(f" of {36 * STEPS} values of v lie over 10 quartile ranges out; mend mistakes")
+        assert text.endswith(f" of {36 * STEPS} values of v are outliers (> 10 IQR); fix errors")
 
     def test_steps_that_are_missing_within(self, tmp_path: Path) -> None:
         frame = self.frame().drop(index=[8, 9, 20, 29])  # the last of a sequence is no gap
-        text = "2 of 60 sequences lack steps within, the first 1 after t 1"
+        text = "2 of 60 sequences have missing steps, the first is 1 after t 1"
         assert self.found(frame, tmp_path) == [("missing_steps", "warning", text)]
         days = frame.assign(t=pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["t"], "D"))
         assert [rule for rule, *_ in self.found(days, tmp_path)] == ["missing_steps"]
@@ -72,7 +72,7 @@ class TestSequences:
     def test_whole_sequences_that_repeat(self, tmp_path: Path) -> None:
         frame = self.frame()
         frame.loc[6:11, "v"] = frame.loc[:5, "v"].to_numpy()
-        assert ("duplicates", "note", "1 rows repeat an earlier row's features") in self.found(frame, tmp_path)
+        assert ("duplicates", "note", "1 rows repeat the features of an earlier row") in self.found(frame, tmp_path)
 
     def test_held_out_ones_that_are_longer_than_those_of_training(self, tmp_path: Path) -> None:
         frame = self.frame()
@@ -80,10 +80,10 @@ class TestSequences:
         frame = frame[(frame["split"] != "train") | (frame["t"] < 4)]
         frame = frame[(frame["series"] != 59) | (frame["t"] < 4)]
         text = (
-            "10 of 10 validation and 9 of 10 test sequences are longer than the longest of training, 4 steps, and are"
+            "10 of 10 validation and 9 of 10 test sequences are longer than the longest training sequence, 4 steps, and"
         )
         said = self.found(frame, tmp_path, split={"by": "predefined"})
-        assert said == [("truncated", "note", f"{text} cut")]
+        assert said == [("truncated", "note", f"{text} truncated")]
 
 
 class TestSeries:
@@ -109,7 +109,7 @@ class TestSeries:
     )
     def test_a_column_that_is_the_target(self, tmp_path: Path, ahead: int, what: str) -> None:
         load = RANDOM.normal(size=self.N)
-        text = f"heat is {what}: is it known beforehand? if not, take it out of `exogenous`"
+        text = f"heat is {what}: is it known at prediction time? if not, remove it from `exogenous`"
         frame = {"load": load, "heat": np.roll(load, -ahead) * 2 + 5}
         days = pd.date_range("2024-01-01", periods=self.N)
         pd.DataFrame({"day": days, **frame}).to_csv(tmp_path / "a.csv", index=False)
@@ -122,13 +122,13 @@ class TestSeries:
     def test_a_value_far_out(self, tmp_path: Path) -> None:
         heat = RANDOM.normal(size=self.N)
         heat[7] = 99999
-        text = "1 of 37 values of heat lie over 10 quartile ranges out; mend mistakes"
+        text = "1 of 37 values of heat are outliers (> 10 IQR); fix errors"
         assert self.found(tmp_path, heat=heat) == [("outliers", "note", text)]
 
     def test_most_steps_missing_is_an_error_that_can_be_graded(self, tmp_path: Path) -> None:
         days = pd.date_range("2024-01-01", periods=160)[np.r_[0:30, 130:160]]
         said = (
-            r"a.csv: 100 of 160 steps are missing, .*; say a longer `step` than 1 day, or resample .* `checks: {missing"
+            r"a.csv: 100 of 160 steps are missing, .*; set a `freq` longer than 1 day, or resample .* `checks: {missing"
         )
         with pytest.raises(CheckError, match=said):
             self.found(tmp_path, days)
@@ -138,10 +138,15 @@ class TestSeries:
 def test_texts_that_are_cut_are_told(tmp_path: Path) -> None:
     words = [" ".join(["word"] * (3 + i % 4)) for i in range(40)]
     frame = pd.DataFrame({"text": words, "label": LABELS[:40], "split": ["train"] * 20 + ["test"] * 20})
-    block = {"kind": "text", "task": "classification", "target": "label", "split": {"by": "predefined", "validation": 4}}
+    block = {
+        "kind": "text",
+        "task": "classification",
+        "target": "label",
+        "split": {"by": "predefined", "validation": 4},
+    }
     said = found(frame, tmp_path, max_length=5, **block)
     [text] = [text for rule, level, text in said if (rule, level) == ("truncated", "note")]
-    assert text.endswith("of training texts are longer than 5 tokens and are cut; a larger `length` keeps more")
+    assert text.endswith("of training texts are longer than 5 tokens and truncated; increase `max_length` to keep more")
     assert "truncated" not in [rule for rule, *_ in found(frame, tmp_path, max_length=6, **block)]
 
 
@@ -151,7 +156,7 @@ def test_a_split_in_time_that_ties_shift_is_told(tmp_path: Path) -> None:
     block = {"kind": "table", "task": "classification", "target": "y", "normalize": "none"}
     split = {"by": "time", "column": "day", "validation": 0.2, "test": 0.2}
     text = "20 validation rows (20.0%) instead of 20 (20.0%) and 30 test rows (30.0%) instead of 20 (20.0%)"
-    whole = f"rows of one time stay together in the later set, which gives {text}"
+    whole = f"rows with equal times stay together in the later split, which results in {text}"
     assert ("split_sizes", "note", whole) in found(frame, tmp_path, split=split, **block)
     said = found(frame, tmp_path, split={**split, "validation": 20, "test": 30}, **block)
     assert "split_sizes" not in [rule for rule, *_ in said]

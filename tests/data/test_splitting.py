@@ -93,18 +93,16 @@ class TestNumbersOfRows:
     def test_more_rows_than_there_are_are_refused(self, params: SplitConfig) -> None:
         changed = params.model_copy(update={"test": 200})
         with pytest.raises(
-            DataError, match=r"\A[^\n]* rows[^\n]*; bring more rows or change the shares under `split`\Z"
+            DataError, match=r"\Aeach split needs at least [^\n]*; add rows or change the sizes under `split`\Z"
         ):
             split_rows(keys_of(60, 40), changed, 0)
 
     def test_sets_that_take_all_rows_are_counted(self) -> None:
         params = RandomSplit(validation=200, test=200, by="random")
-        said = (
-            "each set must get 1 row or more, but of 344 rows validation takes 200 and test takes 200; bring more rows"
-        )
+        said = "each split needs at least 1 row, but of 344 rows 200 go to validation and 200 go to test; add rows"
         with pytest.raises(DataError, match=said):
             split_rows(keys_of(200, 144), params, 0)
-        with pytest.raises(DataError, match=r"but of 60 rows validation takes 60; bring more rows or change the"):
+        with pytest.raises(DataError, match=r"but of 60 rows 60 go to validation; add rows or change the"):
             split_rows(
                 keys_of(60, 40, predefined=np.array(["train"] * 60 + ["test"] * 40)),
                 PredefinedSplit(by="predefined", validation=60),
@@ -120,16 +118,14 @@ class TestStratified:
 
     def test_a_class_with_two_rows_cannot_be_in_three_sets(self) -> None:
         message = (
-            r"a stratified split needs 3 rows or more of each class, but class 'class1' has 2;"
-            r" remove the class, bring more rows, or split `by: random`"
+            r"a stratified split needs at least 3 rows of each class, but class 'class1' has 2;"
+            r" remove the class, add rows, or set `split.by: random`"
         )
         with pytest.raises(DataError, match=message):
             split_rows(keys_of(60, 2), STRATIFIED, 0)
 
     def test_too_few_rows_for_every_class_are_refused(self) -> None:
-        message = (
-            r"each set must get 4 rows or more, one of each class, but of 20 rows validation takes 4 and test takes 2"
-        )
+        message = r"each split needs at least 4 rows, one per class, but of 20 rows 4 go to validation and 2 go to test"
         with pytest.raises(DataError, match=message):
             split_rows(keys_of(5, 5, 5, 5), STRATIFIED, 0)
 
@@ -147,7 +143,7 @@ class TestRandom:
         assert len(split_rows(keys_of(60, 2), RANDOM, 0)["test"]) == 7
 
     def test_too_few_rows_for_a_set_are_refused(self) -> None:
-        message = r"each set must get 2 rows or more, but test gets 1 of 9 rows; bring more rows or change the shares"
+        message = r"each split needs at least 2 rows, but test has 1 of 9; add rows or change the sizes"
         with pytest.raises(DataError, match=message):
             split_rows(values_of(9), RANDOM, 0)
 
@@ -163,8 +159,8 @@ class TestGroups:
 
     def test_too_few_groups_are_refused_in_one_line(self) -> None:
         message = (
-            r"\Athree sets must each get a group, but column 'site' holds 2, of which validation takes 1 and test 1;"
-            r" bring more groups, change `split`, or split another way\Z"
+            r"\Aeach of three splits needs a group, but column 'site' has 2 groups, of which validation gets 1 and test 1;"
+            r" add groups, or change `split`\Z"
         )
         with pytest.raises(DataError, match=message):
             split_rows(keys_of(50, 50, groups=np.arange(100) % 2), GROUP, 0)
@@ -220,15 +216,13 @@ class TestGiven:
         }
 
     def test_a_source_that_says_nothing_is_refused(self) -> None:
-        with pytest.raises(DataError, match=r"needs a source that says which rows are test rows; split another way"):
+        with pytest.raises(DataError, match=r"needs a source that assigns rows to splits, but this one does not; use"):
             split_rows(keys_of(10, 10, predefined=None), GIVEN, 0)
 
 
 def test_training_rows_of_one_class_are_refused() -> None:
     keys = SplitKeys(np.array([0] * 70 + [1] * 30), ("no", "yes"), time=np.arange(100))
-    message = (
-        r"training rows must be of two classes or more, but all are of 'no'; bring more rows, or split another way"
-    )
+    message = r"training rows must belong to at least 2 classes, but all belong to 'no'; add rows, or change `split`"
     with pytest.raises(DataError, match=message):
         split_rows(keys, TIME, 0)
 
@@ -315,7 +309,9 @@ class TestFoldsOfOneKind:
     def test_an_instant_that_fills_a_part_is_named(self) -> None:
         days = np.repeat([0, 1, 2, 3], [20, 60, 10, 10])
         cut = TimeSplit(by="time", column="day", validation=10, test=10)
-        with pytest.raises(DataError, match=r"3 folds must .*rows of one time stay together, but those of 1 fill a "):
+        with pytest.raises(
+            DataError, match=r"each of 3 folds .*rows with equal times stay together, but those of 1 fill a "
+        ):
             pairs_of(SplitKeys(np.zeros(100), time=days), cut, k=3)
 
     def test_values_are_drawn(self) -> None:
@@ -326,11 +322,16 @@ class TestFoldsOfOneKind:
 
     @pytest.mark.parametrize(
         ("params", "there"),
-        [(RANDOM, "90 rows"), (GROUP, "18 groups"), (TIME, "90 rows"), (STRATIFIED, "54 rows of the commonest class")],
+        [
+            (RANDOM, "90 rows"),
+            (GROUP, "18 groups"),
+            (TIME, "90 rows"),
+            (STRATIFIED, "54 rows of the most frequent class"),
+        ],
     )
     def test_more_folds_than_rows_are_refused_in_one_line(self, params: SplitConfig, there: str) -> None:
         with pytest.raises(DataError) as refused:
             pairs_of(keys_of(60, 30, 10), params, k=500)
         assert str(refused.value) == (
-            f"500 folds must each get rows, but {there} do not suffice; choose fewer folds, or bring more rows"
+            f"each of 500 folds needs rows, but {there} are not enough; use fewer folds, or add rows"
         )

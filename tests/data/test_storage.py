@@ -117,12 +117,17 @@ class TestVerify:
     @pytest.mark.parametrize("content", ["", "{", '{"other": 1}'])
     def test_a_manifest_that_is_none_is_refused(self, folder: Path, content: str) -> None:
         (folder / "manifest.json").write_text(content)
-        with pytest.raises(ArtifactError, match=r"manifest\.json must list what its stage wrote, but does not; run"):
+        with pytest.raises(
+            ArtifactError,
+            match=r"manifest\.json must be the manifest of a stage output, but is missing or invalid; run",
+        ):
             load_dataset(folder)
 
     def test_a_missing_manifest_is_refused(self, folder: Path) -> None:
         (folder / "manifest.json").unlink()
-        with pytest.raises(ArtifactError, match=rf"manifest\.json must list what its stage wrote, but .*; {REMEDY}"):
+        with pytest.raises(
+            ArtifactError, match=rf"manifest\.json must be the manifest of a stage output, but .*; {REMEDY}"
+        ):
             load_dataset(folder)
 
     @pytest.mark.parametrize(
@@ -145,7 +150,7 @@ def test_a_schema_of_another_version_is_refused(folder: Path) -> None:
     facts = json.loads((folder / "schema.json").read_text())
     (folder / "schema.json").write_text(json.dumps({**facts, "kind": "sound"}))
     seal(folder)
-    with pytest.raises(ArtifactError, match=r"schema\.json must hold a schema, but kind: .*'table', .*'text'; run"):
+    with pytest.raises(ArtifactError, match=r"schema\.json must contain a schema, but kind: .*'table', .*'text'; run"):
         load_dataset(folder)
 
 

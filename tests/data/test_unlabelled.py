@@ -166,16 +166,20 @@ class TestTable:
 
     def test_a_table_without_columns_is_refused(self, tmp_path: Path) -> None:
         pd.DataFrame({"a": range(N)}).to_csv(tmp_path / "a.csv", index=False)
-        with pytest.raises(DataError, match=r"must have a feature, but has none; bring more columns"):
+        with pytest.raises(DataError, match=r"must have a feature, but has none; add columns"):
             prepared(tmp_path / "a.csv", "table", drop=["a"])
 
 
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("a.ts", "@data\n1,2:3\n", "a line must have as many dimensions as the first, all of one length, but line 2"),
-        ("a.npz", {"y": np.arange(4)}, "must hold an array x, but holds y; save it with numpy.savez"),
-        ("set", {}, "must hold PNG or JPEG files, but holds none; mend `source`"),
+        (
+            "a.ts",
+            "@data\n1,2:3\n",
+            "a line must have as many dimensions as the first, all of the same length, but line 2",
+        ),
+        ("a.npz", {"y": np.arange(4)}, "must contain an array x, but contains y; save it with numpy.savez"),
+        ("set", {}, "must contain PNG or JPEG files, but contains none; fix `source`"),
     ],
 )
 def test_what_is_no_source_is_refused(tmp_path: Path, name: str, content: Any, line: str) -> None:

@@ -146,7 +146,9 @@ class TestDates:
         assert bad.tolist() == [1, 2]
         finding = types.check_cells("a", values, "date", bad, "clean it")
         assert finding is not None
-        text = "column 'a' must hold ISO dates, but '2024-02-30' stands in row 2, 'soon' in row 3 (2 rows); clean it"
+        text = (
+            "column 'a' must contain ISO dates, but contains '2024-02-30' in row 2, 'soon' in row 3 (2 rows); clean it"
+        )
         assert (finding.rule, finding.level, finding.message) == ("mixed_types", "error", text)
 
 
@@ -197,7 +199,7 @@ class TestSaid:
         assert not len(bad)
 
     def test_an_unknown_scale_needs_its_order(self) -> None:
-        message = r"column 'a' is ordinal, so `order` must list its values, lowest first; add it"
+        message = r"column 'a' is ordinal, so `categories` must list its values, lowest first; add them"
         with pytest.raises(DataError, match=message):
             types.infer_type(of("silver", "gold"), ColumnOptions(type="ordinal"))
 

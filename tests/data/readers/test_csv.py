@@ -57,7 +57,7 @@ def test_columns_have_the_values_that_the_whole_file_has(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("1,2,3", "line 902 has 3 cells, those before it 2; mend it"),
+        ("1,2,3", "line 902 has 3 cells, previous lines have 2; fix it"),
         ('"1,2', "a quote that opens in line 902 is never closed; close or remove it"),
     ],
 )

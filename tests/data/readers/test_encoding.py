@@ -57,7 +57,7 @@ def test_a_bad_byte_in_a_text_that_is_mostly_utf8_is_named(tmp_path: Path) -> No
     data = ("a,b,y\n" + ROWS).encode().replace(b"4,Bonn", b"4,B\xf6nn")
     path = written(tmp_path / "a.csv", data)
     said = (
-        f"{path} must be UTF-8, as most of it is, but line 6 holds byte 0xf6, which is none (6 such bytes); mend it, or"
+        f"{path} must be UTF-8, as most of it is, but line 6 contains the invalid byte 0xf6 (6 such bytes); fix it, or"
     )
     with pytest.raises(DataError, match=re.escape(said)):
         prepare(table_block(path), 0)
@@ -70,7 +70,7 @@ def test_an_encoding_that_was_told_is_said(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", ("a,b,y\n" + ROWS).encode("latin-1"))
     dataset, findings = prepare(table_block(path), 0)
     assert dataset.schema.columns[1].categories == ("Bonn", "Köln")
-    text = "not UTF-8, as a byte in line 3 shows: read as latin-1; if words look odd, save the file as UTF-8"
+    text = "not UTF-8, as a byte in line 3 shows: read as latin-1; if words look wrong, save the file as UTF-8"
     assert ("encoding", "note", text) in [(f.rule, f.level, f.message) for f in findings]
 
 

@@ -59,7 +59,7 @@ def test_without_test_files_rows_are_drawn(tmp_path: Path) -> None:
     put(tmp_path, "train")
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
     assert [len(records) for records in dataset.splits().values()] == [12, 4, 4]
-    refuse(tmp_path, "column 'split' must name test rows, but names none; split another way", split=GIVEN)
+    refuse(tmp_path, "column 'split' must assign rows to test, but assigns none; use another `split.by`", split=GIVEN)
 
 
 def test_one_file_of_images_may_be_named(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_longer_name_says_the_part_at_its_end(tmp_path: Path) -> None:
 def test_a_name_without_a_part_says_no_split(tmp_path: Path) -> None:
     put(tmp_path, "fashion")
     assert len(whole(images_block(tmp_path))[1]) == 20
-    refuse(tmp_path, "must say train, validation or test, but row 1 says 'fashion'; mend it", split=GIVEN)
+    refuse(tmp_path, "must contain train, validation or test, but row 1 contains 'fashion'; fix it", split=GIVEN)
 
 
 @pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -92,16 +92,34 @@ def test_fashion_mnist_is_read() -> None:
 
 HUGE = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1)
 BAD: list[tuple[dict[str, bytes], str]] = [
-    ({"images": b""}, "must be an IDX file of 3 dimensions of bytes, but begins with nothing; get it again"),
-    ({"images": b"\x89PNG\r\n\x1a\n" * 9}, "must be an IDX file of 3 dimensions of bytes, but begins with 89504e47;"),
-    ({"images": struct.pack(">HBB3I", 0, 13, 3, 0, 0, 0)}, "3 dimensions of bytes, but begins with 00000d03; get it"),
-    ({"images": idx_bytes(noise(20))}, "must be an IDX file of 3 dimensions of bytes, but begins with 00000801;"),
-    ({"labels": idx_bytes(noise(2, 2, 2))}, "must be an IDX file of 1 dimensions of bytes, but begins with 00000803;"),
-    ({"images": HUGE + bytes(99)}, "must hold (4294967295, 4294967295, 4294967295) bytes after its head, but holds 99"),
-    ({"images": idx_bytes(noise(20, 3, 4))[:-1]}, "must hold (20, 3, 4) bytes after its head, but holds 239; get it"),
-    ({"images": idx_bytes(noise(20, 3, 4)) + b"1"}, "must hold (20, 3, 4) bytes after its head, but holds more; get"),
-    ({"labels": idx_bytes(noise(19))}, "must have as many labels as images, but has 19 for 20; get both again"),
-    ({"images": idx_bytes(noise(20, 0, 4))}, "x must hold an image and a pixel or more, but is (20, 0, 4);"),
+    ({"images": b""}, "must be an IDX file with 3 dimensions of bytes, but begins with nothing; download it again"),
+    ({"images": b"\x89PNG\r\n\x1a\n" * 9}, "must be an IDX file with 3 dimensions of bytes, but begins with 89504e47;"),
+    (
+        {"images": struct.pack(">HBB3I", 0, 13, 3, 0, 0, 0)},
+        "3 dimensions of bytes, but begins with 00000d03; download it",
+    ),
+    ({"images": idx_bytes(noise(20))}, "must be an IDX file with 3 dimensions of bytes, but begins with 00000801;"),
+    (
+        {"labels": idx_bytes(noise(2, 2, 2))},
+        "must be an IDX file with 1 dimensions of bytes, but begins with 00000803;",
+    ),
+    (
+        {"images": HUGE + bytes(99)},
+        "must contain (4294967295, 4294967295, 4294967295) bytes after its header, but contains 99",
+    ),
+    (
+        {"images": idx_bytes(noise(20, 3, 4))[:-1]},
+        "must contain (20, 3, 4) bytes after its header, but contains 239; download it",
+    ),
+    (
+        {"images": idx_bytes(noise(20, 3, 4)) + b"1"},
+        "must contain (20, 3, 4) bytes after its header, but contains more; download",
+    ),
+    (
+        {"labels": idx_bytes(noise(19))},
+        "must have as many labels as images, but has 19 labels for 20 images; download both again",
+    ),
+    ({"images": idx_bytes(noise(20, 0, 4))}, "x must contain at least one image and one pixel, but is (20, 0, 4);"),
 ]
 
 
@@ -119,14 +137,14 @@ def test_a_file_that_breaks_the_format_is_refused(
     [
         (
             gzip.compress(idx_bytes(noise(20, 3, 4)))[:60],
-            "must be a whole gzip file, but is not: Compressed file ended",
+            "must be a complete gzip file, but is not: Compressed file ended",
         ),
         (
             gzip.compress(idx_bytes(noise(20, 3, 4)))[:-5],
-            "must be a whole gzip file, but is not: Compressed file ended",
+            "must be a complete gzip file, but is not: Compressed file ended",
         ),
-        (idx_bytes(noise(20, 3, 4)), "must be a whole gzip file, but is not: Not a gzipped file"),
-        (b"", "must be an IDX file of 3 dimensions of bytes, but begins with nothing; get it again"),
+        (idx_bytes(noise(20, 3, 4)), "must be a complete gzip file, but is not: Not a gzipped file"),
+        (b"", "must be an IDX file with 3 dimensions of bytes, but begins with nothing; download it again"),
     ],
     ids=["torn", "torn at its end", "not gzipped", "empty"],
 )
@@ -139,19 +157,19 @@ def test_a_torn_gzip_file_is_refused(tmp_path: Path, content: bytes, line: str) 
 def test_images_without_labels_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "train")
     (tmp_path / "train-labels-idx1-ubyte").unlink()
-    refuse(tmp_path, "must have its labels beside it, but train-labels-idx1-ubyte is not there; put it there")
+    refuse(tmp_path, "must have its labels next to it, but train-labels-idx1-ubyte does not exist; add it")
 
 
 def test_files_of_two_sizes_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "train"), put(tmp_path, "t10k", 4, images=idx_bytes(noise(4, 5, 6)))
-    refuse(tmp_path, "images of all files must have one size, but have 3x4 and 5x6; keep files of one set")
+    refuse(tmp_path, "images of all files must have the same size, but have 3x4 and 5x6; use the files of one dataset")
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "train")
     (tmp_path / "t10k-images-idx3-ubyte").mkdir()
     (tmp_path / "t10k-labels-idx1-ubyte").mkdir()
-    refuse(tmp_path, "t10k-images-idx3-ubyte must be a whole file, but is not: [Errno 21] Is a directory")
+    refuse(tmp_path, "t10k-images-idx3-ubyte must be a complete file, but is not: [Errno 21] Is a directory")
 
 
 def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:
@@ -159,7 +177,7 @@ def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bomb, 1, mtime=0))
     del bomb
     tracemalloc.start()
-    with pytest.raises(DataError, match="but holds more; get it again"):
+    with pytest.raises(DataError, match="but contains more; download it again"):
         idx.load_idx_file(tmp_path / "train-images-idx3-ubyte.gz", 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -22,7 +22,7 @@ from ...conftest import encoded as encoded_
 from ...conftest import images_block, whole
 from .test_images import GIVEN, noise, refuse
 
-NOT_READ = "every image must be a PNG or JPEG that can be read, but cat/0.png is not: "
+NOT_READ = "every image must be a readable PNG or JPEG, but cat/0.png is not: "
 
 
 def encoded(image: Array | Image.Image, how: str = "PNG", **options: Any) -> bytes:
@@ -80,7 +80,7 @@ class TestPlaces:
     def test_without_test_folder_rows_are_drawn(self, tmp_path: Path) -> None:
         source = folder(tmp_path, {name: content for name, content in PARTS.items() if name.startswith("train")})
         assert len(prepare(images_block(source), 0)[0].test) == 4
-        refuse(source, "must name test rows, but names none; split another way", split=GIVEN)
+        refuse(source, "must assign rows to test, but assigns none; use another `split.by`", split=GIVEN)
 
     @pytest.mark.parametrize("pack", [folder, zipped])
     def test_hidden_files_and_those_of_finder_and_of_others_are_not_looked_at(self, tmp_path: Path, pack: Any) -> None:
@@ -100,7 +100,7 @@ class TestPlaces:
     @pytest.mark.parametrize("pack", [folder, zipped])
     @pytest.mark.parametrize("wrap", [dict, outer])
     def test_an_image_outside_a_class_is_refused(self, tmp_path: Path, pack: Any, wrap: Any) -> None:
-        line = "every image must lie in the folder of its class, but"
+        line = "every image must be in the folder of its class, but"
         refuse(pack(tmp_path, wrap({**CLASSES, "stray.png": PNG})), line)
 
     @pytest.mark.parametrize("pack", [folder, zipped])
@@ -113,7 +113,7 @@ class TestPlaces:
 
     def test_an_image_beside_the_parts_is_refused(self, tmp_path: Path) -> None:
         refuse(
-            folder(tmp_path, {**PARTS, "bird/0.png": PNG}), "a part of the split where one does, but bird/0.png does"
+            folder(tmp_path, {**PARTS, "bird/0.png": PNG}), "in the folder of a split if any is, but bird/0.png is not"
         )
 
     @pytest.mark.parametrize("pack", [folder, zipped])
@@ -125,26 +125,26 @@ class TestPlaces:
         dataset, findings = prepare(images_block(source), 0)
         assert dataset.schema.classes == ("cat", "dog")
         (told,) = [finding.message for finding in findings if finding.rule == "absent_class"]
-        assert told.startswith("folders hold no image that can be read, and are no class: ")
+        assert told.startswith("folders without a readable image, which are not used as classes: ")
         assert "bird" in told
         assert ("fish" in told) == source.is_dir()
 
     def test_an_image_in_a_part_and_no_class_is_refused(self, tmp_path: Path) -> None:
-        line = "but train/stray.png does not; move it"
+        line = "but train/stray.png is not; move it"
         refuse(folder(tmp_path, {**PARTS, "train/stray.png": PNG}), line)
 
     def test_parts_without_classes_are_refused(self, tmp_path: Path) -> None:
-        line = "but test/0.png lies in a part of the split; make a folder for each class there"
+        line = "but test/0.png is directly in the folder of a split; create a folder for each class there"
         refuse(folder(tmp_path, {"train/0.png": PNG, "test/0.png": PNG}), line)
 
     def test_images_without_any_folder_are_refused(self, tmp_path: Path) -> None:
-        refuse(folder(tmp_path, {"0.png": PNG, "1.png": PNG}), "but 0.png does not; move it")
+        refuse(folder(tmp_path, {"0.png": PNG, "1.png": PNG}), "but 0.png is not; move it")
 
     @pytest.mark.parametrize("files", [{}, {"cat/notes.txt": b"none"}])
     @pytest.mark.parametrize("pack", [folder, zipped])
     def test_a_source_without_images_is_refused(self, tmp_path: Path, pack: Any, files: dict[str, bytes]) -> None:
         (tmp_path / "set").mkdir()
-        line = "must hold PNG or JPEG files in a folder for each class, but holds none; mend `source`"
+        line = "must contain PNG or JPEG files in one folder per class, but contains none; fix `source`"
         refuse(pack(tmp_path, files), line)
 
     @pytest.mark.parametrize("pack", [folder, zipped])
@@ -153,16 +153,16 @@ class TestPlaces:
         dataset, findings = prepare(images_block(pack(tmp_path, {**CLASSES, **others})), 0)
         assert sum(map(len, dataset.splits().values())) == 20
         assert [(f.level, f.message) for f in findings if f.rule == "corrupt"] == [
-            ("warning", "2 images are neither PNG nor JPEG and were left out, the first cat/b.GIF; convert them")
+            ("warning", "2 images are neither PNG nor JPEG and were skipped, the first cat/b.GIF; convert them")
         ]
 
     @pytest.mark.parametrize("pack", [folder, zipped])
     def test_a_source_of_nothing_else_is_refused(self, tmp_path: Path, pack: Any) -> None:
-        line = "for each class, but holds none; convert cat/0.bmp (2 such files)"
+        line = "in one folder per class, but contains none; convert cat/0.bmp (2 such files)"
         refuse(pack(tmp_path, {"cat/0.bmp": PNG, "dog/0.bmp": PNG}), line)
 
     def test_a_class_whose_name_is_no_text_is_refused(self, tmp_path: Path) -> None:
-        line = r"a class must have a name that can be shown, but 'c\udce4t/0.png' has none; rename"
+        line = r"a class must have a printable name, but 'c\udce4t/0.png' does not; rename"
         refuse(folder(tmp_path, {"dog/0.png": PNG, "c\udce4t/0.png": PNG}), line)
 
 
@@ -173,7 +173,8 @@ class TestLinks:
         assert len(whole(images_block(source))[1]) == 21
 
     @pytest.mark.parametrize(
-        ("target", "said"), [("dog", "leads out or nowhere"), ("..", "names the folder ..;"), (".", "names the folder")]
+        ("target", "said"),
+        [("dog", "points outside or to nothing"), ("..", "points to the folder ..;"), (".", "points to the folder")],
     )
     def test_a_link_to_a_folder_above_it_is_refused(self, tmp_path: Path, target: str, said: str) -> None:
         source = folder(tmp_path, CLASSES)
@@ -192,23 +193,29 @@ class TestLinks:
         (tmp_path / "away").mkdir()
         (tmp_path / "away" / "0.png").write_bytes(PNG)
         (source / "dog" / "a.png").symlink_to(target)
-        refuse(source, "a file must stay in its folder, but the link dog/a.png leads out or nowhere; copy what")
+        refuse(
+            source,
+            "a file must be inside the source folder, but the link dog/a.png points outside or to nothing; replace it",
+        )
 
     def test_a_class_elsewhere_is_refused(self, tmp_path: Path) -> None:
         source = folder(tmp_path, CLASSES)
         (tmp_path / "away").mkdir()
         (source / "bird").symlink_to(tmp_path / "away")
-        refuse(source, "a file must stay in its folder, but the link bird leads out or nowhere; copy what")
+        refuse(
+            source,
+            "a file must be inside the source folder, but the link bird points outside or to nothing; replace it",
+        )
 
 
 def test_a_size_that_memory_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.get)
     source = folder(tmp_path, CLASSES)
     assert len(whole(images_block(source, size=(100, 100)))[1]) == 20  # 0.6 MB of 1 MB
-    line = "20 images of 200x200 must fit into a quarter of memory, 0.0 GB, but would take 0.0 GB; set a smaller `size`"
+    line = "20 images of 200x200 must fit into a quarter of the memory, 0.0 GB, but need 0.0 GB; set a smaller `size`"
     refuse(source, line, size=(200, 200))
     np.savez(tmp_path / "a.npz", x=np.zeros((20, 4, 5), np.uint8), y=np.arange(20) % 2)
-    with pytest.raises(DataError, match="20 images of 300x300 must fit into a quarter of memory"):
+    with pytest.raises(DataError, match="20 images of 300x300 must fit into a quarter of the memory"):
         whole(images_block(tmp_path / "a.npz", size=(300, 300)))
 
 
@@ -231,7 +238,7 @@ class TestModes:
         raw = read_images(folder(tmp_path, files), images_block())
         assert raw.x.tolist() == [[[[0, 210]]], [[[3, 50]]]]
         assert [(f.level, f.message) for f in raw.checks] == [
-            ("note", "2 images have 16 bits a pixel, values up to 420: divided by 2, since 8 bits are read")
+            ("note", "2 images have 16 bits per pixel, values up to 420: divided by 2 to convert to 8 bits")
         ]
 
     def test_sixteen_bits_are_scaled_before_the_size_is_changed(self, tmp_path: Path) -> None:
@@ -293,11 +300,11 @@ class TestModes:
         files = {f"{name}/{i}.png": content for name, content in (("cat", grey), ("dog", colour)) for i in range(10)}
         source = folder(tmp_path, files)
         assert [f.message for f in prepare(images_block(source), 0)[1] if f.rule == "channels"] == [
-            "of 20 images 10 grey are made RGB, as training images are; `channels: 1` makes all of them grey"
+            "10 grayscale of 20 images are converted to RGB, the color mode of training images; `channels: 1` converts all to grayscale"
         ]
         (source / "dog/0.png").write_bytes(alpha)
         assert [(f.level, f.message.partition(",")[0]) for f in encoded_(images_block(source)).checks] == [
-            ("note", "of 20 images 10 grey and 9 RGB are made RGBA")
+            ("note", "10 grayscale and 9 RGB of 20 images are converted to RGBA")
         ]
         for chosen in (1, 3):
             assert encoded_(images_block(source, channels=chosen)).checks == ()
@@ -311,7 +318,7 @@ class TestModes:
 
     def test_images_of_two_sizes_are_resized_or_refused(self, tmp_path: Path) -> None:
         source = folder(tmp_path, {"cat/0.png": encoded(noise(4, 5)), "dog/0.png": encoded(noise(7, 3))})
-        line = "images must have one size, but have 2, from 4x5 to 7x3; set `size: [height, width]` to resize them"
+        line = "images must have the same size, but have 2 sizes, from 4x5 to 7x3; set `size: [height, width]` to resize them"
         refuse(source, line)
         assert whole(images_block(source, size=(6, 2)))[0].shape == (1, 6, 2)
 
@@ -361,13 +368,15 @@ class TestCorrupt:
         told = next(finding for finding in findings if finding.rule == "corrupt")
         assert (told.level, told.message) == (
             "warning",
-            "2 files are no images that can be read and were left out: cat/0.png, dog/3.png",
+            "2 files are not readable images and were skipped: cat/0.png, dog/3.png",
         )
 
     def test_if_none_is_left_the_source_is_refused(self, tmp_path: Path) -> None:
         source = folder(tmp_path, {"cat/0.png": b"", "dog/0.png": b""})
         refuse(
-            source, "must hold PNG or JPEG files in a folder for each class, but holds none", checks={"corrupt": "off"}
+            source,
+            "must contain PNG or JPEG files in one folder per class, but contains none",
+            checks={"corrupt": "off"},
         )
 
     def test_a_name_of_two_lines_is_shown_in_one(self, tmp_path: Path) -> None:
@@ -379,7 +388,7 @@ class TestZips:
         "name", ["../x.png", "/etc/x.png", "cat/../../x.png", "..\\x.png", "C:\\cat\\x.png", "\\cat\\x.png", "../x.txt"]
     )
     def test_a_path_that_climbs_out_is_refused(self, tmp_path: Path, name: str) -> None:
-        line = f"a file must stay in its folder, but {name.replace(chr(92), '/')} climbs out; do not trust this zip"
+        line = f"a file must be inside the source folder, but {name.replace(chr(92), '/')} is outside; do not trust this .zip"
         refuse(zipped(tmp_path, {**CLASSES, name: PNG}), line)
 
     def test_backslashes_part_folders(self, tmp_path: Path) -> None:
@@ -390,7 +399,7 @@ class TestZips:
     def test_a_torn_zip_is_refused(self, tmp_path: Path, share: float) -> None:
         path = zipped(tmp_path, CLASSES)
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-        refuse(path, f"{path} must be a whole .zip, but is not: ")
+        refuse(path, f"{path} must be a complete .zip, but is not: ")
 
     def test_an_altered_file_is_corrupt(self, tmp_path: Path) -> None:
         path = zipped(tmp_path, CLASSES, zipfile.ZIP_STORED)
@@ -404,17 +413,20 @@ class TestZips:
         content = bytearray(path.read_bytes())
         content[content.index(b"PK\1\2") + 8] |= 1  # APPNOTE.TXT 4.4.4: bit 0 of the flags
         path.write_bytes(content)
-        refuse(path, "files must be stored or deflated, but cat/0.png is encrypted; pack it again")
+        refuse(path, "files must be stored or deflated, but cat/0.png is encrypted; create the .zip again")
 
     def test_a_packing_that_cannot_be_unpacked_in_parts_is_refused(self, tmp_path: Path) -> None:
-        refuse(zipped(tmp_path, CLASSES, zipfile.ZIP_LZMA), "but cat/0.png is packed by method 14; pack it again")
+        refuse(
+            zipped(tmp_path, CLASSES, zipfile.ZIP_LZMA),
+            "but cat/0.png is compressed by method 14; create the .zip again",
+        )
 
     def test_a_bomb_that_claims_its_size_is_not_unpacked(self, tmp_path: Path) -> None:
         path = zipped(tmp_path, {**CLASSES, "cat/0.png": bytes(2**23)})
-        line = "an image must unpack to at most 256 MiB and 100 times its size, but cat/0.png makes 8,388,608 bytes of "
+        line = "an image must decompress to at most 256 MiB and 100 times its size, but cat/0.png has 8,388,608 bytes from "
         refuse(path, line)
         path = zipped(tmp_path, {**CLASSES, "cat/0.png": bytes(2**28 + 1)}, zipfile.ZIP_STORED)
-        refuse(path, "but cat/0.png makes 268,435,457 bytes of 268,435,457; do not trust this zip")
+        refuse(path, "but cat/0.png has 268,435,457 bytes from 268,435,457; do not trust this .zip")
 
     def test_a_bomb_that_claims_little_is_not_unpacked_either(self, tmp_path: Path) -> None:
         path = zipped(tmp_path, {**CLASSES, "cat/0.png": bytes(2**27)})

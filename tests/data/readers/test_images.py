@@ -68,10 +68,10 @@ class TestNpz:
     @pytest.mark.parametrize(
         ("words", "line"),
         [
-            (HALF[:9], "split must hold one word an image, but is (9,) and y is (14,); mend"),
-            ([HALF], "split must hold one word an image, but is (1, 14) and y is (14,); mend"),
-            (["train"] * 14, "column 'split' must name test rows, but names none; split another way"),
-            (["train", "later"] * 7, "must say train, validation or test, but row 2 says 'later'; mend it"),
+            (HALF[:9], "split must contain one word per image, but is (9,) and y is (14,); fix"),
+            ([HALF], "split must contain one word per image, but is (1, 14) and y is (14,); fix"),
+            (["train"] * 14, "column 'split' must assign rows to test, but assigns none; use another `split.by`"),
+            (["train", "later"] * 7, "must contain train, validation or test, but row 2 contains 'later'; fix it"),
             (np.array([{}] * 14), "must be an .npz of plain arrays, but is not: Object arrays cannot be loaded"),
         ],
         ids=["short", "nested", "no test rows", "another word", "pickled"],
@@ -80,13 +80,17 @@ class TestNpz:
         refuse(archive(tmp_path, noise(14, 3, 3), split=words), line, split=GIVEN)
 
     def test_a_split_by_source_needs_the_array(self, tmp_path: Path) -> None:
-        refuse(archive(tmp_path, noise(14, 3, 3)), "needs a source that says which rows are test rows;", split=GIVEN)
+        refuse(
+            archive(tmp_path, noise(14, 3, 3)),
+            "needs a source that assigns rows to splits, but this one does not;",
+            split=GIVEN,
+        )
 
     def test_a_member_that_is_no_array_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
             file.writestr("x", b"hello")
             file.writestr("y", b"hello")
-        refuse(tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x is no array; save it again")
+        refuse(tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x is not an array; save it again")
 
     @pytest.mark.parametrize(
         ("shape", "line"), [("(1000000, 10000, 10000)", "allocate"), ("(1000000, 28, 28)", "but is not: ")]
@@ -105,12 +109,12 @@ class TestNpz:
         entry = content.index(b"PK\1\2")  # APPNOTE.TXT 4.3.12: the unpacked size stands 24 bytes behind
         content[entry + 24 : entry + 28] = (2**31).to_bytes(4, "little")
         path.write_bytes(content)
-        refuse(path, "must be an .npz of plain arrays, but is not: x.npy makes 2,147,483,648 bytes of ")
+        refuse(path, "must be an .npz of plain arrays, but is not: x.npy has 2,147,483,648 bytes from ")
 
     def test_an_array_packed_in_a_way_that_cannot_be_unpacked_in_parts_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as file:
             file.writestr("x.npy", b"hello")
-        refuse(tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x.npy is packed by method 14")
+        refuse(tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x.npy is compressed by method 14")
 
 
 class TestPixelColumns:
@@ -171,13 +175,13 @@ class TestPixelColumns:
     @pytest.mark.parametrize(
         ("change", "line"),
         [
-            ({"more": 1}, "pixel columns must make up a square image, but there are 5; say `size: [height, width]`"),
-            ({"p0": 0.5}, "pixels must be whole numbers from 0 to 255, but those of row 1 are not; rescale them"),
+            ({"more": 1}, "pixel columns must form a square image, but there are 5; set `size: [height, width]`"),
+            ({"p0": 0.5}, "pixels must be integers from 0 to 255, but those of row 1 are not; rescale them"),
             ({"p0": [0] * 19 + [256]}, "but those of row 20 are not; rescale them"),
             ({"p0": [0] * 19 + [-1]}, "but those of row 20 are not; rescale them"),
             ({"p0": [0] * 19 + [None]}, "but those of row 20 are not; rescale them"),
             ({"p0": ["dark"] * 20}, "pixels must be numbers, but are not: could not convert string to float: 'dark'"),
-            ({"digit": 3}, "the target must take two values or more, but column 'digit' holds only 3;"),
+            ({"digit": 3}, "the target must have at least 2 distinct values, but column 'digit' contains only 3;"),
         ],
     )
     def test_what_is_no_pixel_is_refused(self, tmp_path: Path, change: dict[str, Any], line: str) -> None:
@@ -185,10 +189,10 @@ class TestPixelColumns:
 
     def test_a_table_without_pixels_is_refused(self, tmp_path: Path) -> None:
         path = self.written(tmp_path, "a.csv", self.FRAME[["digit"]])
-        refuse(path, "pixel columns must make up a square image, but there are 0;", target="digit")
+        refuse(path, "pixel columns must form a square image, but there are 0;", target="digit")
 
     def test_a_label_column_must_be_named(self, tmp_path: Path) -> None:
-        refuse(self.written(tmp_path, "a.csv"), "target must name a column, but '' is none; the columns are p0,")
+        refuse(self.written(tmp_path, "a.csv"), "target must name a column, but '' does not exist; the columns are p0,")
 
     @pytest.mark.skipif(not MNIST.exists(), reason=f"{MNIST} is not there")
     def test_mnist_is_read(self) -> None:

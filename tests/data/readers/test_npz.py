@@ -37,9 +37,18 @@ def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any],
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"x_train": X}, r"must hold arrays x and y, or x_train, y_train, x_test and y_test, but holds x_train; save"),
-        (KERAS | {"y_train": Y}, r"a label a row, .* arrays are x_train \(40, 4, 4\), y_train \(60,\), x_test \(20,"),
-        (KERAS | {"x_test": X[40:, :2]}, r"rows of one shape, but arrays are .*, x_test \(20, 2, 4\), y_test \(20,\)"),
+        (
+            {"x_train": X},
+            r"must contain arrays x and y, or x_train, y_train, x_test and y_test, but contains x_train; save",
+        ),
+        (
+            KERAS | {"y_train": Y},
+            r"one label per row, .* arrays are x_train \(40, 4, 4\), y_train \(60,\), x_test \(20,",
+        ),
+        (
+            KERAS | {"x_test": X[40:, :2]},
+            r"rows of the same shape, but arrays are .*, x_test \(20, 2, 4\), y_test \(20,\)",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:

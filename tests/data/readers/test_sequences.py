@@ -58,7 +58,7 @@ X = [[[10, -1], [20, -2], [NAN, NAN]], [[1, -10], [2, -20], [3, -30]]]
 class TestLong:
     def test_words_among_the_values_are_named_with_the_remedy(self, tmp_path: Path) -> None:
         text = "\n".join(line + "," + ("split" if not i else "train") for i, line in enumerate(LONG.splitlines()))
-        said = r"column 'split' must hold .* 'train' stands in row 1, .*, or name those of values: `values: \[u, v\]`"
+        said = r"column 'split' must contain .* 'train' in rows 1, .*, or set the value columns: `values: \[u, v\]`"
         with pytest.raises(DataError, match=said):
             of(written(tmp_path, text))
 
@@ -100,13 +100,13 @@ class TestLong:
     def test_longer_sequences_are_cut_and_that_is_said(self, tmp_path: Path) -> None:
         found = of(written(tmp_path, LONG), max_length=2)
         np.testing.assert_array_equal(found.x, np.array(X)[:, :2])
-        assert [f.message for f in found.checks] == ["1 sequences are longer than 2 steps and are cut"]
+        assert [f.message for f in found.checks] == ["1 sequences are longer than 2 steps and truncated"]
 
     def test_a_gap_takes_the_step_before_of_its_own_sequence(self, tmp_path: Path) -> None:
         cells = "p,1,1,l\np,2,,l\np,3,3,l\nq,1,,m\nq,2,8,m\nq,3,,m\n"
         found = of(written(tmp_path, f"series,t,u,label\n{cells}"))
         assert found.x[..., 0].tolist() == [[1, 1, 3], [8, 8, 8]]
-        assert [f.message for f in found.checks] == ["3 of 6 steps have missing values: the step before stands in"]
+        assert [f.message for f in found.checks] == ["3 of 6 steps have missing values: imputed by the previous step"]
 
     def test_a_column_that_a_sequence_lacks_becomes_the_mean(self, tmp_path: Path) -> None:
         cells = "p,1,1,300,l\np,2,2,302,l\nq,1,5,,m\nq,2,6,,m\n"
@@ -268,78 +268,111 @@ class TestScaling:
 
 CSVS = [
     ("", "must be CSV in UTF-8 with one header, but is not: it is empty"),
-    (b"\x89PNG\r\n\x1a\n\0\0\xff", "must be CSV in UTF-8 with one header, but is not: it holds zero bytes"),
-    ("label\nu\nv\n", ": series must name a column, but 'series' is none; the columns are label"),
-    ("series,t,label\na,1,u\nb,1,v\n", "must have a column of values beside series, t, label, but has none; bring one"),
-    ("series,t,u,label\na,1,1,u\n,1,2,v\n", ": every row must have a series, but row 2 has none"),
-    ("series,t,u,label\na,1,1,u\nb,,2,v\n", ": column 't' must hold an ISO date or a number in every row, but row 2"),
-    ("series,t,u,label\na,x,1,u\nb,,2,v\n", ": every row must have a step, but row 2 has none; mend it, or name"),
-    ("series,t,u,label\na,1,1,u\na,1,2,u\nb,1,3,v\n", ": a sequence must have each step once, but 'a' has t 1 twice;"),
+    (b"\x89PNG\r\n\x1a\n\0\0\xff", "must be CSV in UTF-8 with one header, but is not: it contains zero bytes"),
+    ("label\nu\nv\n", ": sequence_id must name a column, but 'series' does not exist; the columns are label"),
+    ("series,t,label\na,1,u\nb,1,v\n", "must have a value column besides series, t, label, but has none; add one"),
+    ("series,t,u,label\na,1,1,u\n,1,2,v\n", ": every row must have a `sequence_id`, but row 2 has none; fill"),
+    (
+        "series,t,u,label\na,1,1,u\nb,,2,v\n",
+        ": column 't' must contain an ISO date or a number in every row, but row 2",
+    ),
+    ("series,t,u,label\na,x,1,u\nb,,2,v\n", ": every row must have a `time_step`, but row 2 has none; fix it, or"),
+    (
+        "series,t,u,label\na,1,1,u\na,1,2,u\nb,1,3,v\n",
+        ": the steps of a sequence must be unique, but 'a' has t 1 twice;",
+    ),
     (
         "series,t,u,label\nb,1,1,u\na,1,1,u\na,2,1,v\n",
-        ": column 'label' must say one thing in a whole sequence, but ch",
+        ": column 'label' must be constant within a sequence, but ch",
     ),
-    ("series,t,u,label\nb,1,1,u\na,1,1,\na,2,1,\n", "whole sequence, but has gaps in 'a'; fill them in, or remove the"),
-    ("series,t,u,label\na,1,1,u\nb,1,2,u\n", ": the target must take two values or more, but column 'label' holds"),
+    (
+        "series,t,u,label\nb,1,1,u\na,1,1,\na,2,1,\n",
+        "within a sequence, but has missing values in 'a'; fill them in, or remove the",
+    ),
+    (
+        "series,t,u,label\na,1,1,u\nb,1,2,u\n",
+        ": the target must have at least 2 distinct values, but column 'label' contains",
+    ),
     (
         "series,t,u,label\na,2,1,u\na,1,inf,u\nb,1,2,v\n",
-        ": column 'u' must hold finite numbers up to 1e+37, but inf sta",
+        ": column 'u' must contain finite numbers up to 1e+37, but contains inf",
     ),
-    ("series,t,u,label\nb,1,1,u\na,1,1,v\nb,2,hot,u\nb,3,1,u\n", "but 'hot' stands in row 3; clean it, or name anothe"),
-    ("series,t,u,v,label\na,1,,1,u\nb,1,,2,v\n", ": 'u' must have values, but has none at all; leave it out"),
+    (
+        "series,t,u,label\nb,1,1,u\na,1,1,v\nb,2,hot,u\nb,3,1,u\n",
+        "but contains 'hot' in row 3; clean it, or set anothe",
+    ),
+    ("series,t,u,v,label\na,1,,1,u\nb,1,,2,v\n", ": 'u' must have values, but has none; remove it"),
     ("series,t,u,label\na,1,1,u\nb,1,,v\nb,2,,v\n", ": every sequence must have a value, but sequence 2 has none; rem"),
 ]
 
 TSS = [
-    ("", "must be a .ts file with a line @data, but has none; get it again"),
+    ("", "must be a .ts file with a line @data, but has none; download it again"),
     (b"\x89PNG\r\n\x1a\n\0\0\xff", "must be a .ts file in UTF-8, but is not: 'utf-8' codec can't decode"),
     ("@classLabel true ä\n@data\n1:ä\n".encode("latin-1"), "must be a .ts file in UTF-8, but is not"),
-    ("@classLabel true a b\n@data\n", "must hold sequences after @data, but holds none; get it again"),
-    ("@classLabel false\n@data\n1,2\n", "must say `@classLabel true` or `@targetLabel true`, but does not: nothing"),
-    ("@timeStamps true\n@classLabel true a\n@data\n(0,1),(1,2):a\n", ": steps must be even, but @timeStamps is true,"),
+    ("@classLabel true a b\n@data\n", "must contain sequences after @data, but has none; download it again"),
+    (
+        "@classLabel false\n@data\n1,2\n",
+        "must contain `@classLabel true` or `@targetLabel true`, but has no labels; use",
+    ),
+    (
+        "@timeStamps true\n@classLabel true a\n@data\n(0,1),(1,2):a\n",
+        ": steps must be evenly spaced, but @timeStamps is true,",
+    ),
     (
         "@classLabel true a b\n@data\n1,2:a\n3,4:c\n",
-        ": a label must be one that @classLabel lists, a, b, but line 4 has 'c'; mend one of them",
+        ": a label must be listed in @classLabel, a, b, but line 4 has 'c'; fix one of them",
     ),
     ("@classLabel true a b\n@data\n1,x:a\n", ": values must be numbers, but line 3 is not: could not convert string"),
     (
         "@classLabel true a b\n@data\n1,2:3:a\n",
-        ": a line must have as many dimensions as the first, all of one length,",
+        ": a line must have as many dimensions as the first, all of the same length,",
     ),
     (
         "@classLabel true a b\n@data\n1:a\n1:2:b\n",
-        ": a line must have as many dimensions as the first, all of one leng",
+        ": a line must have as many dimensions as the first, all of the same leng",
     ),
-    ("@classLabel true a b\n@data\n1,2\n", "and a label, but line 3 has not; mend it"),
+    ("@classLabel true a b\n@data\n1,2\n", "and a label, but line 3 does not; fix it"),
     (
         "@classLabel true a b\n@data\n1,2:a\n3,4:\n",
         ": every row must have a target, but row 2 of column 'label' is emp",
     ),
     (
         "@classLabel true a b\n@data\n1,2:a\n3,inf:b\n",
-        "must be finite numbers up to 1e+37, but inf stands in sequence 2",
+        "must be finite numbers up to 1e+37, but sequence 2 contains inf",
     ),
-    ("@targetLabel true\n@data\n1,2:a\n3,4:1\n", ": column 'label' must hold finite numbers up to 1e+37, but 'a' stan"),
+    (
+        "@targetLabel true\n@data\n1,2:a\n3,4:1\n",
+        ": column 'label' must contain finite numbers up to 1e+37, but contains 'a'",
+    ),
 ]
 
 PAIR = np.arange(2)
 NPZS: list[tuple[dict[str, Any], str]] = [
-    ({"x": np.zeros((2, 3))}, "must hold arrays x and y, or x_train, y_train, x_test and y_test, but holds x; save it"),
+    (
+        {"x": np.zeros((2, 3))},
+        "must contain arrays x and y, or x_train, y_train, x_test and y_test, but contains x; save it",
+    ),
     ({"x": np.zeros((2, 3)), "y": np.array([{}, 1], object)}, "must be an .npz of plain arrays, but is not: Object ar"),
     ({"x": np.array([[{}], [1]], object), "y": PAIR}, "must be an .npz of plain arrays, but is not: Object arrays"),
     ({"x": np.zeros((2, 3, 1, 1)), "y": PAIR}, ": x must be numbers (n, steps) or (n, steps, values) and y (n,), but"),
     ({"x": np.zeros((2, 0)), "y": PAIR}, ": x must be numbers (n, steps)"),
     ({"x": np.array([["a"], ["b"]]), "y": PAIR}, ": x must be numbers (n, steps)"),
     ({"x": np.zeros((2, 3)), "y": np.arange(3)}, ": x must be numbers (n, steps)"),
-    ({"x": np.zeros((2, 3)), "y": PAIR * 1j}, "and y complex128 (2,); mend the file"),
+    ({"x": np.zeros((2, 3)), "y": PAIR * 1j}, "and y complex128 (2,); fix the file"),
     ({"x": np.zeros((2, 3)), "y": np.array([0, NAN])}, ": every row must have a target, but row 2"),
     (
         {"x": np.array([[0.0], [-np.inf]]), "y": PAIR},
-        "must be finite numbers up to 1e+37, but inf stands in sequence 2",
+        "must be finite numbers up to 1e+37, but sequence 2 contains inf",
     ),
-    ({"x": np.array([[0.0], [NAN]]), "y": PAIR}, ": lengths must be 1 to 1 steps a sequence, but are not; mend"),
-    ({"x": np.zeros((2, 3)), "y": PAIR, "lengths": np.array([1, 4])}, ": lengths must be 1 to 3 steps a sequence, but"),
-    ({"x": np.zeros((2, 3)), "y": PAIR, "split": np.array(["train"])}, ": split must name a set a sequence, (2,), but"),
+    ({"x": np.array([[0.0], [NAN]]), "y": PAIR}, ": lengths must be 1 to 1 steps per sequence, but are not; fix"),
+    (
+        {"x": np.zeros((2, 3)), "y": PAIR, "lengths": np.array([1, 4])},
+        ": lengths must be 1 to 3 steps per sequence, but",
+    ),
+    (
+        {"x": np.zeros((2, 3)), "y": PAIR, "split": np.array(["train"])},
+        ": split must contain one word per sequence, (2,), but",
+    ),
 ]
 
 
@@ -373,17 +406,17 @@ class TestRefused:
         refused(tmp_path, block(written(tmp_path, torn, name)), f"{name} must be ")
 
     def test_a_label_among_the_values(self, tmp_path: Path) -> None:
-        line = "'label' is told or splits, so it is no value; take it out of `values`"
+        line = "'label' is the target or the split column and cannot also be a feature; remove it from `values`"
         refused(tmp_path, block(written(tmp_path, LONG), values=("u", "label")), line)
 
     def test_groups_of_an_archive(self, tmp_path: Path) -> None:
         split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
         params = block(archive(tmp_path, x=np.zeros((2, 3)), y=PAIR), split=split)
-        refused(tmp_path, params, "split by group needs a table with a column of groups, but source is")
+        refused(tmp_path, params, "split by group needs a table with a group column, but source is")
 
     def test_more_cells_than_memory_holds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fivefold.data.readers.sequences.MAX_CELLS", 11)
-        refused(tmp_path, block(written(tmp_path, LONG)), "2 sequences of up to 3 steps are too many cells for memory")
+        refused(tmp_path, block(written(tmp_path, LONG)), "2 sequences of up to 3 steps need too much memory")
         assert of(tmp_path / "a.csv", max_length=2).x.shape == (2, 2, 2)
 
 

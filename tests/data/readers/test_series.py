@@ -212,7 +212,7 @@ class TestSteps:
         found = of(series(tmp_path, times[keep], y=keep * 10.0))
         assert values(found) == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]
         (text,) = texts(found)
-        assert re.fullmatch(r"1 of 12 steps are missing, the first at \S+: interpolate fills them in", text)
+        assert re.fullmatch(r"1 of 12 steps are missing, the first at \S+: imputed by interpolate", text)
         assert found.checks[0].level == "warning"
 
     @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ class TestSteps:
     def test_weekends_and_holidays_of_business_days_are_no_week(self, tmp_path: Path) -> None:
         times = pd.date_range("2023-12-01", "2024-01-31", freq="B").difference(pd.to_datetime(["2023-12-25"]))
         assert texts(of(series(tmp_path, times))) == [
-            "1 of 44 steps are missing, the first at 2023-12-25T00:00:00.000: interpolate fills them in"
+            "1 of 44 steps are missing, the first at 2023-12-25T00:00:00.000: imputed by interpolate"
         ]
 
 
@@ -248,8 +248,8 @@ class TestZones:
     def test_without_a_zone_an_hour_stands_twice(self, tmp_path: Path) -> None:
         path = series(tmp_path, self.AUTUMN.tz_localize(None))
         line = (
-            "each time must stand once, but '2024-10-27 02:00:00' stands twice; remove one row, keep one series, or"
-            " write times with their zone if a clock was put back"
+            "times must be unique, but '2024-10-27 02:00:00' occurs twice; remove one row, keep one series, or"
+            " add time zones to the times if an hour repeats at the end of daylight saving time"
         )
         with pytest.raises(DataError, match=re.escape(line)):
             of(path)
@@ -268,7 +268,7 @@ class TestGaps:
     def test_interpolation_is_a_straight_line(self, tmp_path: Path) -> None:
         found = of(series(tmp_path, DAYS, y=self.Y, z=self.Z), exogenous=("z",))
         assert values(found)[:5] == [0, 1, 2, 3, 4]
-        assert texts(found) == ["3 of 20 cells are missing: interpolate fills them in"]
+        assert texts(found) == ["3 of 20 cells are missing: imputed by interpolate"]
 
     def test_previous_is_the_value_before(self, tmp_path: Path) -> None:
         found = of(series(tmp_path, DAYS, y=self.Y), missing="ffill")
@@ -298,7 +298,10 @@ class TestGaps:
         found = of(series(tmp_path, pd.date_range("2024", periods=12), y=y, z=z), exogenous=("z",))
         assert values(found) == [1, 3, 4, 5, 6, 7, 8, 9, 10]  # z begins where y has a gap
         assert found.rows.tolist() == [4, 5, 6, 7, 8, 9, 10]
-        assert texts(found)[1] == "3 steps before a column begins, or after a target ends, are left out"
+        assert (
+            texts(found)[1]
+            == "3 steps before the first value of a column, or after the last value of a target, are left out"
+        )
 
     @settings(max_examples=60, deadline=None, derandomize=True)
     @given(
@@ -373,39 +376,75 @@ def csv(times: list[Any], cells: list[Any] | None = None) -> str:
 
 
 REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
-    ("", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
-    (b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: it holds zero bytes"),
-    ("t\n1\n2\n3\n", {}, ": targets must name a column, but 'y' is none; the columns are t"),
-    ("y\n1\n2\n3\n", {}, ": time must name a column, but 't' is none; the columns are y"),
-    (csv([1, 2]), {"exogenous": ("z",)}, ": exogenous must name a column, but 'z' is none; the columns are t, y"),
-    (csv(list(range(9)), [*range(8), "inf"]), {}, ": column 'y' must hold finite numbers up to 1e+37, but inf stands"),
-    (csv(list(range(9)), [*range(8), "hot"]), {}, ": column 'y' must hold finite numbers up to 1e+37, but 'hot' stan"),
-    (csv(list(range(9)), [""] * 9), {}, ": column 'y' must have values, but has none; leave it out"),
-    (csv(["2024-01-01", "soon"]), {}, ": column 't' must hold an ISO date or a number in every row, but row 2 holds"),
-    (csv(["2024-01-01", ""]), {}, ": column 't' must hold an ISO date or a number in every row, but row 2 holds nan"),
-    (csv(["31.01.2024", "29.02.2024"]), {}, "must hold an ISO date or a number in every row, but row 1 holds '31.01"),
-    (csv([1, 2, 2, 3]), {}, ": each time must stand once, but 2 stands twice; remove one row, keep one series, or wri"),
+    ("", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; add rows"),
+    (b"\x89PNG\r\n\x1a\n\0\0\xff", {}, "must be CSV in UTF-8 with one header, but is not: it contains zero bytes"),
+    ("t\n1\n2\n3\n", {}, ": targets must name a column, but 'y' does not exist; the columns are t"),
+    ("y\n1\n2\n3\n", {}, ": time must name a column, but 't' does not exist; the columns are y"),
+    (
+        csv([1, 2]),
+        {"exogenous": ("z",)},
+        ": exogenous must name a column, but 'z' does not exist; the columns are t, y",
+    ),
+    (
+        csv(list(range(9)), [*range(8), "inf"]),
+        {},
+        ": column 'y' must contain finite numbers up to 1e+37, but contains inf",
+    ),
+    (
+        csv(list(range(9)), [*range(8), "hot"]),
+        {},
+        ": column 'y' must contain finite numbers up to 1e+37, but contains 'hot'",
+    ),
+    (csv(list(range(9)), [""] * 9), {}, ": column 'y' must have values, but has none; remove it"),
+    (
+        csv(["2024-01-01", "soon"]),
+        {},
+        ": column 't' must contain an ISO date or a number in every row, but row 2 contains",
+    ),
+    (
+        csv(["2024-01-01", ""]),
+        {},
+        ": column 't' must contain an ISO date or a number in every row, but row 2 contains nan",
+    ),
+    (
+        csv(["31.01.2024", "29.02.2024"]),
+        {},
+        "must contain an ISO date or a number in every row, but row 1 contains '31.01",
+    ),
+    (csv([1, 2, 2, 3]), {}, ": times must be unique, but 2 occurs twice; remove one row, keep one series, or add"),
     (
         csv([1]),
         {},
-        "must have window + horizon + 2 steps or more, 2 + 1 + 2, but has 1; shorten `window`, or bring mor",
+        "must have at least window + horizon + 2 = 2 + 1 + 2 steps, but has 1; reduce `window`, or add",
     ),
-    (csv([1, 2, 3, 4]), {}, "must have window + horizon + 2 steps or more, 2 + 1 + 2, but has 4; shorten `window`"),
-    (csv([1, 2, 3, 4]), {"window": 9}, "must have window + horizon + 2 steps or more, 9 + 1 + 2, but has 4;"),
-    (csv([1, 2, 3, 4, 5.5, 6]), {}, ": times must lie on even steps, but 5.5 (1 such rows) does not; say `step`, or"),
-    (csv([1, 1.0001, 2, 3, 4]), {"freq": "1"}, ": times must lie on even steps, but 1.0001 (1 such rows) does not;"),
-    (csv(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04T06:30"]), {}, ": times must lie on even steps, but 2"),
+    (csv([1, 2, 3, 4]), {}, "must have at least window + horizon + 2 = 2 + 1 + 2 steps, but has 4; reduce `window`"),
+    (csv([1, 2, 3, 4]), {"window": 9}, "must have at least window + horizon + 2 = 9 + 1 + 2 steps, but has 4;"),
+    (csv([1, 2, 3, 4, 5.5, 6]), {}, ": times must be evenly spaced, but 5.5 (1 such rows) is not; set `freq`, or"),
+    (csv([1, 1.0001, 2, 3, 4]), {"freq": "1"}, ": times must be evenly spaced, but 1.0001 (1 such rows) is not;"),
+    (csv(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04T06:30"]), {}, ": times must be evenly spaced, but 2"),
     (
         csv(["2024-01-01", "2024-01-02", "2024-01-09", "2024-02-03"]),
         {},
-        "30 of 34 steps are missing, the first at 2024-01-03T00:00:00.000: interpolate fills them in; say a longer",
+        "30 of 34 steps are missing, the first at 2024-01-03T00:00:00.000: imputed by interpolate; set a `freq` longer",
     ),
-    (csv([1, 2, 100, 300]), {"freq": "MS"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'MS'"),
-    (csv([1, 2, 100, 300]), {"freq": "-1"}, ": times are numbers, so `step` must be one above 0 or auto, but is '-1'"),
-    (csv([1, 2, 3, 4]), {"freq": "nan"}, ": times are numbers, so `step` must be one above 0 or auto, but is 'nan';"),
-    (csv(["2024-01-05", "2024-01-06"]), {"freq": "YS"}, ": times must lie on even steps, but 2024-01-05T00:00:00.000"),
+    (
+        csv([1, 2, 100, 300]),
+        {"freq": "MS"},
+        ": times are numbers, so `freq` must be a number above 0 or auto, but is 'MS'",
+    ),
+    (
+        csv([1, 2, 100, 300]),
+        {"freq": "-1"},
+        ": times are numbers, so `freq` must be a number above 0 or auto, but is '-1'",
+    ),
+    (
+        csv([1, 2, 3, 4]),
+        {"freq": "nan"},
+        ": times are numbers, so `freq` must be a number above 0 or auto, but is 'nan';",
+    ),
+    (csv(["2024-01-05", "2024-01-06"]), {"freq": "YS"}, ": times must be evenly spaced, but 2024-01-05T00:00:00.000"),
     *(
-        (csv(["2024-01-01", "2024-01-02"]), {"freq": step}, ": `step` must be a distance such as 30min, 1D, B or MS,")
+        (csv(["2024-01-01", "2024-01-02"]), {"freq": step}, ": `freq` must be a frequency such as 30min, 1D, B or MS,")
         for step in ("fortnight", "", "7", "0min", "-1D", "9" * 30 + "h")
     ),
 ]
@@ -434,7 +473,7 @@ class TestRefused:
         monkeypatch.setattr("fivefold.data.readers.series.np.arange", never)
         path = tmp_path / "a.csv"
         path.write_text(csv(times))
-        line = rf"a series may have 50000000 steps, but at step {step} has \d{{8,}}; say another `step`"
+        line = rf"a series may have at most 50000000 steps, but has \d{{8,}} at `freq` {step}; set another `freq`"
         with pytest.raises(DataError, match=line):
             of(path, freq=step)
 
@@ -444,15 +483,15 @@ class TestRefused:
         path = series(tmp_path, range(20), y=np.arange(20.0), z=level)
         changes = {"targets": ("y", "z"), "horizon": horizon, "validation": 3, "test": 4}
         line = (
-            f"{path}: training rows must have two values or more of a target, but column 'z' holds only 2.5; name"
-            " another column under `targets`, bring more rows, or split another way"
+            f"{path}: targets must have at least 2 distinct values in training rows, but column 'z' contains only 2.5; set"
+            " `targets` to another column, add more rows, or change `split`"
         )
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
             prepare(block(path, **changes), 0)
         prepare(block(path, **{**changes, "targets": ("y",), "exogenous": ("z",)}), 0)
 
     def test_a_set_that_gets_no_rows_for_its_horizon(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"each set must get 2 rows or more, but validation gets 0 of 16 rows"):
+        with pytest.raises(DataError, match=r"each split needs at least 2 rows, but validation has 0 of 16; add"):
             prepare(block(series(tmp_path, range(20)), horizon=3), 0)
 
 
@@ -497,8 +536,8 @@ def test_what_was_filled_in_is_neither_learnt_nor_scored(tmp_path: Path) -> None
     assert not {10, 33, 38} & set(np.concatenate(list(steps.values())).tolist())
     assert steps["test"].tolist() == [34, 35, 35, 36, 36, 37]
     assert all((records.y.ravel() == y[steps[name]]).all() for name, records in dataset.splits().items())
-    assert "5 windows are left out, since a target that they would tell is missing: none is filled in" in [
+    assert "5 windows are left out because a target is missing; targets are not imputed" in [
         finding.message for finding in findings
     ]
-    with pytest.raises(DataError, match="each set must get 2 rows or more, but test gets 1 of "):
+    with pytest.raises(DataError, match="each split needs at least 2 rows, but test has 1 of "):
         prepare(block(params.source, horizon=2, validation=6, test=3), 0)

@@ -67,7 +67,7 @@ class TestFormats:
     def test_a_header_that_was_forgotten_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1,1,u\n2,3,v\n")
         with pytest.raises(
-            DataError, match=r"every column must have a name of its own, but '1' stands 2 times; .*`format: {header: f"
+            DataError, match=r"every column must have a unique name, but '1' occurs 2 times; .*`format: {header: f"
         ):
             read_raw_dataset(table_block(tmp_path / "a.csv", target="u"))
 
@@ -83,7 +83,7 @@ class TestFormats:
         dataset = encoded(table_block(tmp_path / "a.csv", format=FileFormat(separator=";", decimal=",")))
         np.testing.assert_array_equal(dataset.train.x[:, 0], [1.5, -0.25, np.nan, 2])
         assert [f.message.split("; ")[0] for f in dataset.checks] == [
-            "column 'a' must hold finite numbers up to 1e+37, but 'hot' stands in row 3"
+            "column 'a' must contain finite numbers up to 1e+37, but contains 'hot' in row 3"
         ]
 
     def test_parquet_keeps_its_types(self, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ class TestFormats:
     def test_rows_of_parquet_count_from_one_whatever_their_index(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, np.inf, 3], "y": [0, 1, 0]}, index=[70, 80, 90])
         (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).checks
-        assert "inf stands in row 2; clean it" in finding.message
+        assert "inf in row 2; clean it" in finding.message
 
     def test_a_named_index_of_parquet_is_a_column(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, 2, 3], "y": [0, 1, 0]}, index=pd.Index([7, 8, 9], name="b"))
@@ -116,7 +116,7 @@ class TestFormats:
 
     def test_a_parquet_that_is_none_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing")
-        with pytest.raises(DataError, match=r"\A[^\n]*a\.parquet must be Parquet, but is not: [^\n]*; mend the file\Z"):
+        with pytest.raises(DataError, match=r"\A[^\n]*a\.parquet must be Parquet, but is not: [^\n]*; fix the file\Z"):
             read_raw_dataset(table_block(tmp_path / "a.parquet"))
 
     def test_a_torn_gzip_is_refused(self, tmp_path: Path) -> None:
@@ -130,13 +130,13 @@ class TestTarget:
     @pytest.mark.parametrize("cell", ["", "NA", "nan", "?"])
     def test_a_value_must_be_there(self, tmp_path: Path, cell: str) -> None:
         (tmp_path / "a.csv").write_text(f"a,y\n1,2\n2,{cell}\n3,4\n")
-        with pytest.raises(DataError, match=r"every row must have a target, but row 2 of column 'y' is empty \(1 in"):
+        with pytest.raises(DataError, match=r"every row must have a target, but row 2 of column 'y' is empty \(1 in t"):
             read_raw_dataset(table_block(tmp_path / "a.csv", task="regression"))
 
     def test_a_word_is_no_value(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,y\n1,2\n2,hot\n3,4\n")
         with pytest.raises(
-            DataError, match=r"column 'y' must hold finite numbers up to 1e\+37, but 'hot' stands in row 2"
+            DataError, match=r"column 'y' must contain finite numbers up to 1e\+37, but contains 'hot' in row 2"
         ):
             read_raw_dataset(table_block(tmp_path / "a.csv", task="regression"))
 
@@ -155,7 +155,9 @@ def test_every_error_names_the_file(source: Path) -> None:
 
 
 def test_words_are_not_scaled(source: Path) -> None:
-    said = r"`normalize` scales numbers, but column 'colour' is categorical; leave `normalize: minmax` out of `columns`"
+    said = (
+        r"`normalize` applies to numbers, but column 'colour' is categorical; remove `normalize: minmax` from `columns`"
+    )
     with pytest.raises(DataError, match=said):
         prepare(table_block(source, columns={"colour": ColumnOptions(normalize="minmax")}), 0)
     prepare(
@@ -188,7 +190,7 @@ class TestRowsLeftOut:
 
     def test_a_table_of_which_nothing_is_left_is_refused(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(c=np.nan)
-        with pytest.raises(DataError, match=r"`missing: drop` leaves no row of the train set; impute instead, or"):
+        with pytest.raises(DataError, match=r"`missing: drop` drops all rows of the train split; impute instead, or"):
             encoded(table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop")))
 
     def test_they_are_left_out_of_the_set_that_they_were_drawn_into(self, tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ class TestRowsLeftOut:
         block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
         dataset, findings = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
         assert [records.rows.tolist() for records in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
-        text = "`duplicates: drop` leaves out 4 rows: 1 train, 0 validation, 3 test"
+        text = "`duplicates: drop` drops 4 rows: 1 train, 0 validation, 3 test"
         assert ("duplicates", "note", text) in [(f.rule, f.level, f.message) for f in findings]
 
     def test_rows_with_gaps_are_counted_in_each_set(self, tmp_path: Path) -> None:
@@ -215,34 +217,38 @@ class TestRowsLeftOut:
         split = PredefinedSplit(by="predefined", column="part")
         block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=MissingValues(numeric="drop"))
         dev = int((FRAME["part"] == "dev").sum()) - 1
-        text = f"`missing: drop` leaves out {dev + 1} rows: 1 train, {dev} validation, 0 test"
+        text = f"`missing: drop` drops {dev + 1} rows: 1 train, {dev} validation, 0 test"
         assert text in [finding.message for finding in prepare(block, 0)[1]]
 
     def test_rows_without_a_target_are_refused_or_left_out_before_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
         block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
-        with pytest.raises(DataError, match=r"row 3 of column 'y' is empty \(9 in all\); .* `missing: {target: drop}`"):
+        with pytest.raises(
+            DataError, match=r"row 3 of column 'y' is empty \(9 in total\); .* `missing: {target: drop}`"
+        ):
             read_raw_dataset(block)
         block = block.model_copy(update={"missing": MissingValues(target="drop")})
         dataset, findings = prepare(block, 0)
         rows = np.concatenate([records.rows for records in dataset.splits().values()])
         assert sorted(rows) == [i for i in range(N) if i % 9 != 2]
-        assert "`missing: {target: drop}` leaves out 9 rows without y" in [finding.message for finding in findings]
+        assert "`missing: {target: drop}` drops 9 rows without y" in [finding.message for finding in findings]
         frame.loc[7, "part"] = "elsewhere"
         written(frame, tmp_path / "a.csv")
-        with pytest.raises(DataError, match=r"column 'part' must say train, .* but row 8 says 'elsewhere'"):
+        with pytest.raises(DataError, match=r"column 'part' must contain train, .* but row 8 contains 'elsewhere'"):
             read_raw_dataset(block)
 
     def test_what_is_left_must_be_of_two_classes(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
         block = table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
-        with pytest.raises(DataError, match=r"training rows must be of two classes or more, but all are of 'u'; bring"):
+        with pytest.raises(
+            DataError, match=r"training rows must belong to at least 2 classes, but all belong to 'u'; add"
+        ):
             prepare(block, 0)
 
     def test_each_bad_cell_is_shown_with_its_row(self, tmp_path: Path) -> None:
         cells = [*map(str, range(58)), "inf", "oops"]
         frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
-        said = r"mixed_types: column 'a' must hold .*, but 'inf' stands in row 59, 'oops' in row 60 \(2 rows\);"
+        said = r"mixed_types: column 'a' must contain .*, but contains 'inf' in row 59, 'oops' in row 60 \(2 rows\);"
         with pytest.raises(DataError, match=said):
             prepare(table_block(written(frame, tmp_path / "a.csv")), 0)
 
@@ -258,17 +264,29 @@ class TestRowsLeftOut:
 
 RULES = [
     # what a person says of a column, cells, what the line says
-    ({"min": 0}, "3\n-2\n-5", "column 'a' must be at least 0, but row 2 holds -2 (2 such cells);"),
-    ({"max": 2.5}, "3\n2.5\n", "column 'a' must be at most 2.5, but row 1 holds 3.0 (1 such cells);"),
-    ({"min": 0, "max": 2}, "0\n2\n7", "column 'a' must be at most 2, but row 3 holds 7 (1 such cells);"),
-    ({"allowed_values": ("1", "2")}, "1\n2\n3", "column 'a' must be one of 1, 2, but row 3 holds 3 (1 such cells);"),
-    ({"allowed_values": ("x", "y")}, "x\nz\ny", "column 'a' must be one of x, y, but row 2 holds 'z' (1 such cells);"),
-    ({"allowed_values": ("no",)}, "no\nyes\nNo", "column 'a' must be one of no, but row 2 holds 'yes' (1 such cells);"),
-    ({"allowed_values": ("low",)}, "low\nhigh\nlow", "column 'a' must be one of low, but row 2 holds 'high' (1 such cells);"),
+    ({"min": 0}, "3\n-2\n-5", "column 'a' must be at least 0, but row 2 contains -2 (2 such cells);"),
+    ({"max": 2.5}, "3\n2.5\n", "column 'a' must be at most 2.5, but row 1 contains 3.0 (1 such cells);"),
+    ({"min": 0, "max": 2}, "0\n2\n7", "column 'a' must be at most 2, but row 3 contains 7 (1 such cells);"),
+    ({"allowed_values": ("1", "2")}, "1\n2\n3", "column 'a' must be one of 1, 2, but row 3 contains 3 (1 such cells);"),
+    (
+        {"allowed_values": ("x", "y")},
+        "x\nz\ny",
+        "column 'a' must be one of x, y, but row 2 contains 'z' (1 such cells);",
+    ),
+    (
+        {"allowed_values": ("no",)},
+        "no\nyes\nNo",
+        "column 'a' must be one of no, but row 2 contains 'yes' (1 such cells);",
+    ),
+    (
+        {"allowed_values": ("low",)},
+        "low\nhigh\nlow",
+        "column 'a' must be one of low, but row 2 contains 'high' (1 such cells);",
+    ),
     (
         {"allowed_values": ("2024-01-01",)},
         "2024-01-01\n2025-01-01\n2024-01-01",
-        "column 'a' must be one of 2024-01-01, but row 2 holds '2025-01-01' (1 such cells);",
+        "column 'a' must be one of 2024-01-01, but row 2 contains '2025-01-01' (1 such cells);",
     ),
 ]
 
@@ -283,7 +301,7 @@ class TestRules:
     @pytest.mark.parametrize(("said", "cells", "line"), RULES)
     def test_a_cell_that_breaks_one_is_named(self, tmp_path: Path, said: dict[str, Any], cells: str, line: str) -> None:
         block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)})
-        whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or mend `columns` in params\.yaml\Z"
+        whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or fix `columns` in params\.yaml\Z"
         with pytest.raises(DataError, match=whole_line):
             encoded(block)
 
@@ -304,16 +322,19 @@ class TestRules:
 
     def test_the_target_may_have_rules_too(self, tmp_path: Path) -> None:
         block = self.block(tmp_path, "1\n2\n3", columns={"y": ColumnOptions(allowed_values=("v", "w"))})
-        with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 holds 'u' \(2 such cells\)"):
+        with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 contains 'u' \(2 such cells\)"):
             encoded(block)
 
     @pytest.mark.parametrize(
         ("said", "line"),
         [
-            ({"min": 0}, "column 'a' must be numeric to have a `min` or `max`, but is categorical; use `values`"),
+            (
+                {"min": 0},
+                "column 'a' must be numeric to have a `min` or `max`, but is categorical; use `allowed_values`",
+            ),
             (
                 {"allowed_values": ("x", "2"), "type": "numeric"},
-                "column 'a' is numeric, but `values` holds 'x'; mend `columns`",
+                "column 'a' is numeric, but its `allowed_values` contain 'x'; fix `columns`",
             ),
         ],
     )
@@ -322,7 +343,9 @@ class TestRules:
             encoded(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**said)}))
 
     def test_a_described_column_must_be_one(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"columns must name a column, but 'b' is none; the columns are a, y"):
+        with pytest.raises(
+            DataError, match=r"columns must name a column, but 'b' does not exist; the columns are a, y"
+        ):
             encoded(self.block(tmp_path, "1\n2", columns={"b": ColumnOptions(type="date")}))
 
 
@@ -353,7 +376,7 @@ class TestSplits:
     @pytest.mark.parametrize("column", ["colour", "flag"])
     def test_time_must_be_a_date_or_a_number(self, source: Path, column: str) -> None:
         drawn = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
-        message = rf"column '{column}' must hold an ISO date or a number in every row, but row 1 holds"
+        message = rf"column '{column}' must contain an ISO date or a number in every row, but row 1 contains"
         with pytest.raises(DataError, match=message):
             read_raw_dataset(table_block(source, split=drawn))
 
@@ -369,8 +392,11 @@ class TestSplits:
     @pytest.mark.parametrize(
         ("word", "line"),
         [
-            ("holdout", r"column 'part' must say train, validation or test, but row 1 says 'holdout'; mend it, or"),
-            (None, r"column 'part' must say train, validation or test, but row 1 says nan; mend it, or"),
+            (
+                "holdout",
+                r"column 'part' must contain train, validation or test, but row 1 contains 'holdout'; fix it, or",
+            ),
+            (None, r"column 'part' must contain train, validation or test, but row 1 contains nan; fix it, or"),
         ],
     )
     def test_a_word_that_names_no_set_is_refused(self, tmp_path: Path, word: str | None, line: str) -> None:
@@ -383,7 +409,9 @@ class TestSplits:
 
     def test_a_set_that_no_row_names_is_missed(self, tmp_path: Path) -> None:
         path = written(FRAME.assign(part="train"), tmp_path / "a.csv")
-        with pytest.raises(DataError, match=r"column 'part' must name test rows, but names none; split another way"):
+        with pytest.raises(
+            DataError, match=r"column 'part' must assign rows to test, but assigns none; use another `split.by`"
+        ):
             read_raw_dataset(table_block(path, split=PredefinedSplit(by="predefined", column="part")))
 
 
@@ -453,6 +481,6 @@ def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
 def test_a_value_that_never_changes_in_training_is_refused(tmp_path: Path) -> None:
     frame = FRAME.assign(y=np.where(np.arange(N) < 75, 4.0, np.arange(N)))
     split = TimeSplit(by="time", column="when", validation=3, test=5)
-    line = r"a\.csv: training rows must have two values or more of a target, but column 'y' holds only 4.0; name .*\Z"
+    line = r"a\.csv: targets must have at least 2 distinct values in training rows, but column 'y' contains only 4.0; set `target` .*\Z"
     with pytest.raises(DataError, match=line):
         prepare(table_block(written(frame, tmp_path / "a.csv"), task="regression", split=split), 0)

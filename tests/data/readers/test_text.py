@@ -278,57 +278,77 @@ ABC = "text,label,split\none two,u,train\ntwo one,v,train\none,u,train\ntwo,v,te
 UTF16 = ("hello world " * 9).encode("utf-16")
 
 REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
-    ("a.csv", "", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
-    ("a.csv", "text\na\nb\n", {}, ": target must name a column, but 'label' is none; the columns are text"),
-    ("a.csv", "label\na\nb\n", {}, ": text must name a column, but 'text' is none; the columns are label"),
-    ("a.csv", "text,label\na,u\nb,v\n", {}, ": split.column must name a column, but 'split' is none; the columns are"),
+    ("a.csv", "", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; add rows"),
+    ("a.csv", "text\na\nb\n", {}, ": target must name a column, but 'label' does not exist; the columns are text"),
+    ("a.csv", "label\na\nb\n", {}, ": text must name a column, but 'text' does not exist; the columns are label"),
+    (
+        "a.csv",
+        "text,label\na,u\nb,v\n",
+        {},
+        ": split.column must name a column, but 'split' does not exist; the columns are",
+    ),
     (
         "a.csv",
         ABC.replace("two,v,test", "two,,test"),
         {},
         ": every row must have a target, but row 4 of column 'label'",
     ),
-    ("a.csv", ABC.replace("one,u,train", "one,u,"), {}, ": column 'split' must say train, validation or test, but row"),
+    (
+        "a.csv",
+        ABC.replace("one,u,train", "one,u,"),
+        {},
+        ": column 'split' must contain train, validation or test, but row",
+    ),
     (
         "a.csv",
         'text,label,split\n"one,u,train\n',
         {},
         "must be CSV in UTF-8 with one header, but is not: a quote that opens in line 2",
     ),
-    ("a.csv", ABC.replace("u", "1.5").replace("v", "2"), {}, ": classes must be names or whole numbers"),
+    ("a.csv", ABC.replace("u", "1.5").replace("v", "2"), {}, ": classes must be text or integers"),
     (
         "a.csv",
         ABC.replace("u", "1").replace("v", "inf"),
         {"task": "regression"},
-        "up to 1e+37, but inf stands in row 2",
+        "up to 1e+37, but contains inf in rows 2, 4",
     ),
-    ("a.csv", ABC, {"min_count": 9}, ": a token must stand 9 times in training rows to be known, but none does; lower"),
+    ("a.csv", ABC, {"min_count": 9}, ": a token must occur 9 times in training rows to be in the vocabulary, but none"),
     (
         "a.csv",
         b"\x89PNG\r\n\x1a\n\0\0\xff",
         {},
-        "must be CSV in UTF-8 with one header, but is not: it holds zero bytes",
+        "must be CSV in UTF-8 with one header, but is not: it contains zero bytes",
     ),
     (
         "a.csv",
         gzip.compress(ABC.encode(), mtime=0),
         {},
-        "must be CSV in UTF-8 with one header, but is not: it holds zero bytes",
+        "must be CSV in UTF-8 with one header, but is not: it contains zero bytes",
     ),
     ("a.csv.gz", ABC, {}, "must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
     (
         "a.csv.gz",
         gzip.compress(ABC.encode(), mtime=0)[:-9],
         {},
-        "must be CSV in UTF-8 with one header, but is not: it is cut off; c",
+        "must be CSV in UTF-8 with one header, but is not: it is truncated; c",
     ),
     ("a.parquet", ABC, {}, "must be Parquet, but is not: "),
     ("a.txt", ABC, {}, "a table must be one of .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .sklearn, but source is"),
 ]
 
 NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
-    ("a.txt", "", {}, "must have length + 10 tokens or more, 4 + 10, but has 0; shorten `length`, or bring more"),
-    ("a.txt", "too short it", {}, "must have length + 10 tokens or more, 4 + 10, but has 12; shorten `length`, or bri"),
+    (
+        "a.txt",
+        "",
+        {},
+        "must have at least max_length + 10 = 4 + 10 tokens, but has 0; reduce `max_length`, or add text",
+    ),
+    (
+        "a.txt",
+        "too short it",
+        {},
+        "must have at least max_length + 10 = 4 + 10 tokens, but has 12; reduce `max_length`, or",
+    ),
     (
         "a.txt",
         b"\x89PNG\r\n\x1a\n\0\0\xff" * 9,
@@ -346,9 +366,9 @@ NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "a.txt",
         UTF16,
         {"format": FileFormat(encoding="latin-1")},
-        "must be text in latin-1, but holds zero bytes; save it as UTF-8",
+        "must be text in latin-1, but contains zero bytes; save it as UTF-8",
     ),
-    ("a.csv", ABC, {}, "task language needs a .txt, but source is"),
+    ("a.csv", ABC, {}, "task language_modeling needs a .txt, but source is"),
 ]
 
 
@@ -375,9 +395,13 @@ class TestRefused:
             (
                 TimeSplit(by="time", column="split", validation=1, test=1),
                 "soon",
-                "must hold an ISO date or a number in",
+                "must contain an ISO date or a number in",
             ),
-            (TimeSplit(by="time", column="split", validation=1, test=1), "", "every row, but row 3 holds nan; mend it"),
+            (
+                TimeSplit(by="time", column="split", validation=1, test=1),
+                "",
+                "every row, but row 3 contains nan; fix it",
+            ),
             (
                 GroupSplit(by="group", column="split", validation=1, test=1),
                 "",
@@ -394,12 +418,16 @@ class TestRefused:
 def test_more_tokens_than_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = texts(tmp_path, *ROWS)
     refused(
-        path, block(path, max_length=2**30), "a.csv: 4 records of 1073741824 tokens are too many for memory, which hold"
+        path, block(path, max_length=2**30), "a.csv: 4 samples of 1073741824 tokens need too much memory, the limit"
     )
     path.unlink()
     monkeypatch.setattr("fivefold.data.readers.text.MAX_TOKENS", 99)
     path = written(tmp_path, "a" * 30, "a.txt")
-    refused(path, novel(path), "26 records of 4 tokens are too many for memory, which holds 99; shorten `length`, or")
+    refused(
+        path,
+        novel(path),
+        "26 samples of 4 tokens need too much memory, the limit is 99 tokens; reduce `max_length`, or",
+    )
 
 
 def test_real_reviews() -> None:

@@ -65,23 +65,30 @@ def test_of_several_forms_of_one_set_the_first_is_read(tmp_path: Path) -> None:
 def test_a_folder_without_a_pair_is_refused(tmp_path: Path) -> None:
     source = pair(tmp_path, TRAIN[".ts"], TEST[".ts"])
     (source / "Gun_TEST.ts").rename(source / "Point_TEST.ts")
-    line = "must hold one pair NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, but holds none; name another folder or"
+    line = "must contain one pair NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, but contains none; set `source` to another"
     refused(tmp_path, params(source), line)
 
 
 def test_a_folder_of_several_is_refused(tmp_path: Path) -> None:
     pair(tmp_path, TRAIN[".ts"], TEST[".ts"], name="Point")
     source = pair(tmp_path, TRAIN[".ts"], TEST[".ts"])
-    refused(tmp_path, params(source), "but holds Gun_TRAIN.ts and Point_TRAIN.ts; name another folder or a file under")
+    refused(
+        tmp_path,
+        params(source),
+        "but contains Gun_TRAIN.ts and Point_TRAIN.ts; set `source` to another folder or a file",
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("1\t2\t3\n1\thot\t3\n", "must hold a label and numbers in each line, but does not: line 2 holds 'hot'; get"),
-        ("1\t2\t3\n1\tNaN\n", "but does not: line 2 has no label or no value; get it again"),
-        ("1\t2\t3\n\n?\t2\n", "but does not: line 3 has no label or no value; get it again"),
-        ("\n", "must hold sequences, but holds none; get it again"),
+        (
+            "1\t2\t3\n1\thot\t3\n",
+            "must contain a label and numbers in each line, but does not: line 2 contains 'hot'; download",
+        ),
+        ("1\t2\t3\n1\tNaN\n", "but does not: line 2 has no label or no value; download it again"),
+        ("1\t2\t3\n\n?\t2\n", "but does not: line 3 has no label or no value; download it again"),
+        ("\n", "must contain sequences, but has none; download it again"),
     ],
 )
 def test_a_line_that_is_no_sequence_is_refused(tmp_path: Path, content: str, line: str) -> None:
@@ -90,4 +97,6 @@ def test_a_line_that_is_no_sequence_is_refused(tmp_path: Path, content: str, lin
 
 def test_sets_of_other_dimensions_are_refused(tmp_path: Path) -> None:
     source = pair(tmp_path, TRAIN[".ts"], f"{TS}1,2:3,4:1\n")
-    refused(tmp_path, params(source), "must have as many dimensions as its training sequences, 1, but has 2; get both")
+    refused(
+        tmp_path, params(source), "must have as many dimensions as its training sequences, 1, but has 2; download both"
+    )

@@ -151,6 +151,7 @@ def read_table(source: Path, params: Table) -> RawTable:
     label_columns = [name for name, task in tasks.items() if task == "classification"]
     frame = read_frame(source, params.format, text_columns, label_columns)
     split_column = "" if isinstance(params.split, RandomSplit) else params.split.column
+    require_columns(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
     required = dict.fromkeys(params.targets[:1], "target") | ({split_column: "split.column"} if split_column else {})
     require_columns(frame, required, source)
     require_columns(frame, dict.fromkeys(params.extra_targets, "extra_targets"), source)

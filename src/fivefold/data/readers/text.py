@@ -152,8 +152,8 @@ def read_text(source: Path, params: Text) -> RawTexts | RawLanguageText:
     """
     if params.task == "language_modeling":
         return _read_language(source, params, resolve_encoding(source, params.format))
-    classes = [params.target] if params.task == "classification" else []
-    frame = read_frame(source, params.format, [params.text], classes)
+    label_columns = [params.target] if params.task == "classification" else []
+    frame = read_frame(source, params.format, [params.text], label_columns)
     split_column = "" if isinstance(params.split, RandomSplit) else params.split.column
     required = {params.text: "text", params.target: "target"}
     require_columns(frame, required | ({split_column: "split.column"} if split_column else {}), source)
