@@ -300,7 +300,8 @@ class TestModes:
         files = {f"{name}/{i}.png": content for name, content in (("cat", grey), ("dog", colour)) for i in range(10)}
         source = folder(tmp_path, files)
         assert [f.message for f in prepare(images_block(source), 0)[1] if f.rule == "channels"] == [
-            "10 grayscale of 20 images are converted to RGB, the color mode of training images; `channels: 1` converts all to grayscale"
+            "10 grayscale of 20 images are converted to RGB, the color mode of training images; `channels: 1` converts"
+            " all to grayscale"
         ]
         (source / "dog/0.png").write_bytes(alpha)
         assert [(f.level, f.message.partition(",")[0]) for f in encoded_(images_block(source)).checks] == [

@@ -483,8 +483,8 @@ class TestRefused:
         path = series(tmp_path, range(20), y=np.arange(20.0), z=level)
         changes = {"targets": ("y", "z"), "horizon": horizon, "validation": 3, "test": 4}
         line = (
-            f"{path}: targets must have at least 2 distinct values in training rows, but column 'z' contains only 2.5; set"
-            " `targets` to another column, add more rows, or change `split`"
+            f"{path}: targets must have at least 2 distinct values in training rows, but column 'z' contains only 2.5;"
+            " set `targets` to another column, add more rows, or change `split`"
         )
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
             prepare(block(path, **changes), 0)
