@@ -15,15 +15,13 @@ from fivefold.data.dataset import Dataset
 from fivefold.data.prepare import prepare
 from fivefold.errors import DataError
 
-from .readers.test_idx import idx_bytes
-from .readers.test_image_folder import encoded, folder, zipped
-from .readers.test_images import noise
+from .helpers import encode_image, idx_bytes, random_pixels, write_folder, write_zip
 
 BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)
 N = 20
 RANDOM = {"by": "random", "validation": 4, "test": 4}
-PIXELS = noise(N, 4, 5)
-PNGS = {f"{i:02}.png": encoded(pixels) for i, pixels in enumerate(PIXELS)}
+PIXELS = random_pixels(N, 4, 5)
+PNGS = {f"{i:02}.png": encode_image(pixels) for i, pixels in enumerate(PIXELS)}
 VALUES = np.random.default_rng(0).normal(size=(N, 6)).round(3)
 LINES = [",".join(map(str, row)) for row in VALUES]
 
@@ -61,12 +59,12 @@ def steps(root: Path, **more: Any) -> Path:
 
 
 IMAGES: dict[str, Callable[[Path], Path]] = {
-    "a flat folder": lambda root: folder(root, PNGS),
-    "a flat zip": lambda root: zipped(root, PNGS),
-    "folders that are no classes": lambda root: folder(
+    "a flat folder": lambda root: write_folder(root, PNGS),
+    "a flat zip": lambda root: write_zip(root, PNGS),
+    "folders that are no classes": lambda root: write_folder(
         root, {f"day{i % 3}/{n}": png for i, (n, png) in enumerate(sorted(PNGS.items()))}
     ),
-    "some in a folder": lambda root: folder(
+    "some in a folder": lambda root: write_folder(
         root, {("more/" if name > "15" else "") + name: png for name, png in PNGS.items()}
     ),
     "an archive": lambda root: archive(root, x=PIXELS),
@@ -119,13 +117,13 @@ def test_a_pair_of_files_is_divided_as_it_was_given(tmp_path: Path) -> None:
 
 def test_folders_of_train_and_test_say_the_split(tmp_path: Path) -> None:
     parts = {f"{'train' if name < '15' else 'test'}/{name}": png for name, png in PNGS.items()}
-    dataset = prepared(folder(tmp_path, parts), "images", split={"by": "predefined"})
+    dataset = prepared(write_folder(tmp_path, parts), "images", split={"by": "predefined"})
     assert [len(records) for records in dataset.splits().values()] == [12, 3, 5]
     np.testing.assert_array_equal(np.sort(dataset.test.x.sum(axis=(1, 2, 3))), np.sort(PIXELS[15:].sum(axis=(1, 2))))
 
 
 def test_an_empty_folder_is_no_class_that_is_missed(tmp_path: Path) -> None:
-    (folder(tmp_path, PNGS) / "bird").mkdir()
+    (write_folder(tmp_path, PNGS) / "bird").mkdir()
     block = {"kind": "images", "source": str(tmp_path / "set"), "task": "unsupervised", "split": RANDOM}
     _, findings = prepare(BLOCKS.validate_python({**block, "normalize": "none"}, strict=False), 0)
     assert "absent_class" not in {finding.rule for finding in findings}
@@ -201,6 +199,6 @@ def test_where_labels_are_asked_for_the_task_is_named_that_asks_for_none(tmp_pat
     archive(tmp_path, x=PIXELS)
     written(tmp_path, "a.ts", "@data\n1,2\n")
     idx(tmp_path)
-    folder(tmp_path, PNGS)
+    write_folder(tmp_path, PNGS)
     with pytest.raises(DataError, match=r"\A[^\n]*`task: unsupervised`\Z"):
         prepared(tmp_path / name, kind, task="classification")

@@ -17,19 +17,15 @@ from fivefold.data.readers import idx
 from fivefold.errors import DataError
 
 from ...conftest import images_block, whole
-from .test_images import GIVEN, noise, refuse
+from ..helpers import PREDEFINED, assert_images_refused, idx_bytes, random_pixels
 
 STRATIFIED = {"by": "stratified", "validation": 0.2, "test": 0.2}
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
-def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def put(folder: Path, part: str, n: int = 20, *, suffix: str = "", **changes: bytes) -> NDArray[np.uint8]:
+def write_pair(folder: Path, part: str, n: int = 20, *, suffix: str = "", **changes: bytes) -> NDArray[np.uint8]:
     """Write a pair of files of n images and return the images; `images` and `labels` replace what is written."""
-    x, y = noise(n, 3, 4), np.arange(n, dtype=np.uint8) % 2
+    x, y = random_pixels(n, 3, 4), np.arange(n, dtype=np.uint8) % 2
     for what, usual in (("images-idx3", idx_bytes(x)), ("labels-idx1", idx_bytes(y))):
         content = changes.get(what[:6], usual)
         path = folder / f"{part}-{what}-ubyte{suffix}"
@@ -39,8 +35,8 @@ def put(folder: Path, part: str, n: int = 20, *, suffix: str = "", **changes: by
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_the_files_say_the_split(tmp_path: Path, suffix: str) -> None:
-    train, test = put(tmp_path, "train", suffix=suffix), put(tmp_path, "t10k", 6, suffix=suffix)
-    dataset, _ = prepare(images_block(tmp_path, split=GIVEN), 0)
+    train, test = write_pair(tmp_path, "train", suffix=suffix), write_pair(tmp_path, "t10k", 6, suffix=suffix)
+    dataset, _ = prepare(images_block(tmp_path, split=PREDEFINED), 0)
     assert (dataset.schema.shape, dataset.schema.classes) == ((1, 3, 4), ("0", "1"))
     assert [len(records) for records in dataset.splits().values()] == [17, 3, 6]
     np.testing.assert_array_equal(dataset.test.x[:, 0], test)
@@ -49,36 +45,40 @@ def test_the_files_say_the_split(tmp_path: Path, suffix: str) -> None:
 
 
 def test_rows_of_all_files_may_be_drawn(tmp_path: Path) -> None:
-    put(tmp_path, "train"), put(tmp_path, "t10k", 10)
+    write_pair(tmp_path, "train"), write_pair(tmp_path, "t10k", 10)
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
     assert [len(records) for records in dataset.splits().values()] == [18, 6, 6]
     assert dataset.test.rows.min() < 20
 
 
 def test_without_test_files_rows_are_drawn(tmp_path: Path) -> None:
-    put(tmp_path, "train")
+    write_pair(tmp_path, "train")
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
     assert [len(records) for records in dataset.splits().values()] == [12, 4, 4]
-    refuse(tmp_path, "column 'split' must assign rows to test, but assigns none; use another `split.by`", split=GIVEN)
+    assert_images_refused(
+        tmp_path, "column 'split' must assign rows to test, but assigns none; use another `split.by`", split=PREDEFINED
+    )
 
 
 def test_one_file_of_images_may_be_named(tmp_path: Path) -> None:
-    x = put(tmp_path, "train", suffix=".gz")
-    put(tmp_path, "t10k", 6)
+    x = write_pair(tmp_path, "train", suffix=".gz")
+    write_pair(tmp_path, "t10k", 6)
     _, records = whole(images_block(tmp_path / "train-images-idx3-ubyte.gz"))
     np.testing.assert_array_equal(records.x[:, 0], x)
 
 
 def test_a_longer_name_says_the_part_at_its_end(tmp_path: Path) -> None:
-    put(tmp_path, "emnist-letters-train"), put(tmp_path, "emnist-letters-test", 6)
-    dataset, _ = prepare(images_block(tmp_path, split=GIVEN), 0)
+    write_pair(tmp_path, "emnist-letters-train"), write_pair(tmp_path, "emnist-letters-test", 6)
+    dataset, _ = prepare(images_block(tmp_path, split=PREDEFINED), 0)
     assert len(dataset.test) == 6
 
 
 def test_a_name_without_a_part_says_no_split(tmp_path: Path) -> None:
-    put(tmp_path, "fashion")
+    write_pair(tmp_path, "fashion")
     assert len(whole(images_block(tmp_path))[1]) == 20
-    refuse(tmp_path, "must contain train, validation or test, but row 1 contains 'fashion'; fix it", split=GIVEN)
+    assert_images_refused(
+        tmp_path, "must contain train, validation or test, but row 1 contains 'fashion'; fix it", split=PREDEFINED
+    )
 
 
 @pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -98,9 +98,12 @@ BAD: list[tuple[dict[str, bytes], str]] = [
         {"images": struct.pack(">HBB3I", 0, 13, 3, 0, 0, 0)},
         "3 dimensions of bytes, but begins with 00000d03; download it",
     ),
-    ({"images": idx_bytes(noise(20))}, "must be an IDX file with 3 dimensions of bytes, but begins with 00000801;"),
     (
-        {"labels": idx_bytes(noise(2, 2, 2))},
+        {"images": idx_bytes(random_pixels(20))},
+        "must be an IDX file with 3 dimensions of bytes, but begins with 00000801;",
+    ),
+    (
+        {"labels": idx_bytes(random_pixels(2, 2, 2))},
         "must be an IDX file with 1 dimensions of bytes, but begins with 00000803;",
     ),
     (
@@ -108,18 +111,21 @@ BAD: list[tuple[dict[str, bytes], str]] = [
         "must contain (4294967295, 4294967295, 4294967295) bytes after its header, but contains 99",
     ),
     (
-        {"images": idx_bytes(noise(20, 3, 4))[:-1]},
+        {"images": idx_bytes(random_pixels(20, 3, 4))[:-1]},
         "must contain (20, 3, 4) bytes after its header, but contains 239; download it",
     ),
     (
-        {"images": idx_bytes(noise(20, 3, 4)) + b"1"},
+        {"images": idx_bytes(random_pixels(20, 3, 4)) + b"1"},
         "must contain (20, 3, 4) bytes after its header, but contains more; download",
     ),
     (
-        {"labels": idx_bytes(noise(19))},
+        {"labels": idx_bytes(random_pixels(19))},
         "must have as many labels as images, but has 19 labels for 20 images; download both again",
     ),
-    ({"images": idx_bytes(noise(20, 0, 4))}, "x must contain at least one image and one pixel, but is (20, 0, 4);"),
+    (
+        {"images": idx_bytes(random_pixels(20, 0, 4))},
+        "x must contain at least one image and one pixel, but is (20, 0, 4);",
+    ),
 ]
 
 
@@ -128,48 +134,54 @@ BAD: list[tuple[dict[str, bytes], str]] = [
 def test_a_file_that_breaks_the_format_is_refused(
     tmp_path: Path, changes: dict[str, bytes], line: str, suffix: str
 ) -> None:
-    put(tmp_path, "train", suffix=suffix, **changes)
-    refuse(tmp_path, line)
+    write_pair(tmp_path, "train", suffix=suffix, **changes)
+    assert_images_refused(tmp_path, line)
 
 
 @pytest.mark.parametrize(
     ("content", "line"),
     [
         (
-            gzip.compress(idx_bytes(noise(20, 3, 4)))[:60],
+            gzip.compress(idx_bytes(random_pixels(20, 3, 4)))[:60],
             "must be a complete gzip file, but is not: Compressed file ended",
         ),
         (
-            gzip.compress(idx_bytes(noise(20, 3, 4)))[:-5],
+            gzip.compress(idx_bytes(random_pixels(20, 3, 4)))[:-5],
             "must be a complete gzip file, but is not: Compressed file ended",
         ),
-        (idx_bytes(noise(20, 3, 4)), "must be a complete gzip file, but is not: Not a gzipped file"),
+        (idx_bytes(random_pixels(20, 3, 4)), "must be a complete gzip file, but is not: Not a gzipped file"),
         (b"", "must be an IDX file with 3 dimensions of bytes, but begins with nothing; download it again"),
     ],
     ids=["torn", "torn at its end", "not gzipped", "empty"],
 )
 def test_a_torn_gzip_file_is_refused(tmp_path: Path, content: bytes, line: str) -> None:
-    put(tmp_path, "train", suffix=".gz")
+    write_pair(tmp_path, "train", suffix=".gz")
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
-    refuse(tmp_path, line)
+    assert_images_refused(tmp_path, line)
 
 
 def test_images_without_labels_are_refused(tmp_path: Path) -> None:
-    put(tmp_path, "train")
+    write_pair(tmp_path, "train")
     (tmp_path / "train-labels-idx1-ubyte").unlink()
-    refuse(tmp_path, "must have its labels next to it, but train-labels-idx1-ubyte does not exist; add it")
+    assert_images_refused(
+        tmp_path, "must have its labels next to it, but train-labels-idx1-ubyte does not exist; add it"
+    )
 
 
 def test_files_of_two_sizes_are_refused(tmp_path: Path) -> None:
-    put(tmp_path, "train"), put(tmp_path, "t10k", 4, images=idx_bytes(noise(4, 5, 6)))
-    refuse(tmp_path, "images of all files must have the same size, but have 3x4 and 5x6; use the files of one dataset")
+    write_pair(tmp_path, "train"), write_pair(tmp_path, "t10k", 4, images=idx_bytes(random_pixels(4, 5, 6)))
+    assert_images_refused(
+        tmp_path, "images of all files must have the same size, but have 3x4 and 5x6; use the files of one dataset"
+    )
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    put(tmp_path, "train")
+    write_pair(tmp_path, "train")
     (tmp_path / "t10k-images-idx3-ubyte").mkdir()
     (tmp_path / "t10k-labels-idx1-ubyte").mkdir()
-    refuse(tmp_path, "t10k-images-idx3-ubyte must be a complete file, but is not: [Errno 21] Is a directory")
+    assert_images_refused(
+        tmp_path, "t10k-images-idx3-ubyte must be a complete file, but is not: [Errno 21] Is a directory"
+    )
 
 
 def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Images as arrays: .npz, tables of pixels, bundled digits, channels; and what holds of every source of images."""
 
-import re
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -11,58 +10,44 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from fivefold.config.datasets import FileFormat
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.images import read_images
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
-from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
 from ...conftest import images_block, whole
+from ..helpers import PREDEFINED, Pixels, assert_images_refused, random_pixels
 
-Pixels = NDArray[np.uint8]
 MNIST = Path(__file__).parents[4] / "shared/data/mnist_5k.csv.gz"
-GIVEN = {"by": "predefined"}
 HALF = ["train"] * 10 + ["test"] * 4
-RANDOM = np.random.default_rng(0)
 
 
-def noise(*shape: int) -> Pixels:
-    return RANDOM.integers(0, 256, shape, dtype=np.uint8)
-
-
-def archive(folder: Path, x: Pixels, **arrays: Any) -> Path:
+def write_archive(folder: Path, x: Pixels, **arrays: Any) -> Path:
     np.savez(folder / "a.npz", x=x, **{"y": np.arange(len(x)) % 2, **arrays})
     return folder / "a.npz"
-
-
-def refuse(source: Path, line: str, **changes: Any) -> None:
-    """Check that preparing `source` ends in one line that holds `line`, and leaves its folder as it was."""
-    before = sorted(source.parent.rglob("*"))
-    with pytest.raises(DataError, match=rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"):
-        prepare(images_block(source, **changes), 0)
-    assert sorted(source.parent.rglob("*")) == before
 
 
 class TestNpz:
     @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 3), (5, 6, 4)])
     def test_channels_come_first(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
-        x = noise(14, *shape)
-        schema, records = whole(images_block(archive(tmp_path, x)))
+        x = random_pixels(14, *shape)
+        schema, records = whole(images_block(write_archive(tmp_path, x)))
         assert schema.shape == (*(shape[2:] or (1,)), 5, 6)
         np.testing.assert_array_equal(np.moveaxis(records.x, 1, -1), x.reshape(14, 5, 6, -1))
 
     @pytest.mark.parametrize("words", [HALF, np.array(HALF, "S"), [word.upper() for word in HALF]])
     def test_an_array_says_the_split(self, tmp_path: Path, words: Any) -> None:
-        dataset, _ = prepare(images_block(archive(tmp_path, noise(14, 3, 3), split=words), split=GIVEN), 0)
+        dataset, _ = prepare(
+            images_block(write_archive(tmp_path, random_pixels(14, 3, 3), split=words), split=PREDEFINED), 0
+        )
         assert dataset.test.rows.tolist() == [10, 11, 12, 13]
         assert sorted([*dataset.train.rows, *dataset.validation.rows]) == list(range(10))
 
     def test_the_array_of_the_split_is_not_looked_at_if_rows_are_drawn(self, tmp_path: Path) -> None:
-        dataset, _ = prepare(images_block(archive(tmp_path, noise(14, 3, 3), split=["?"])), 0)
+        dataset, _ = prepare(images_block(write_archive(tmp_path, random_pixels(14, 3, 3), split=["?"])), 0)
         assert len(dataset.test) == 3
 
     @pytest.mark.parametrize(
@@ -77,20 +62,22 @@ class TestNpz:
         ids=["short", "nested", "no test rows", "another word", "pickled"],
     )
     def test_an_array_that_says_no_split_is_refused(self, tmp_path: Path, words: Any, line: str) -> None:
-        refuse(archive(tmp_path, noise(14, 3, 3), split=words), line, split=GIVEN)
+        assert_images_refused(write_archive(tmp_path, random_pixels(14, 3, 3), split=words), line, split=PREDEFINED)
 
     def test_a_split_by_source_needs_the_array(self, tmp_path: Path) -> None:
-        refuse(
-            archive(tmp_path, noise(14, 3, 3)),
+        assert_images_refused(
+            write_archive(tmp_path, random_pixels(14, 3, 3)),
             "needs a source that assigns rows to splits, but this one does not;",
-            split=GIVEN,
+            split=PREDEFINED,
         )
 
     def test_a_member_that_is_no_array_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
             file.writestr("x", b"hello")
             file.writestr("y", b"hello")
-        refuse(tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x is not an array; save it again")
+        assert_images_refused(
+            tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x is not an array; save it again"
+        )
 
     @pytest.mark.parametrize(
         ("shape", "line"), [("(1000000, 10000, 10000)", "allocate"), ("(1000000, 28, 28)", "but is not: ")]
@@ -100,7 +87,7 @@ class TestNpz:
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
             file.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + b"1234")
             file.writestr("y.npy", b"")
-        refuse(tmp_path / "a.npz", line)
+        assert_images_refused(tmp_path / "a.npz", line)
 
     def test_an_archive_that_claims_gigabytes_is_not_unpacked(self, tmp_path: Path) -> None:
         path = tmp_path / "a.npz"
@@ -109,16 +96,18 @@ class TestNpz:
         entry = content.index(b"PK\1\2")  # APPNOTE.TXT 4.3.12: the unpacked size stands 24 bytes behind
         content[entry + 24 : entry + 28] = (2**31).to_bytes(4, "little")
         path.write_bytes(content)
-        refuse(path, "must be an .npz of plain arrays, but is not: x.npy has 2,147,483,648 bytes from ")
+        assert_images_refused(path, "must be an .npz of plain arrays, but is not: x.npy has 2,147,483,648 bytes from ")
 
     def test_an_array_packed_in_a_way_that_cannot_be_unpacked_in_parts_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as file:
             file.writestr("x.npy", b"hello")
-        refuse(tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x.npy is compressed by method 14")
+        assert_images_refused(
+            tmp_path / "a.npz", "must be an .npz of plain arrays, but is not: x.npy is compressed by method 14"
+        )
 
 
 class TestPixelColumns:
-    X = noise(20, 4)
+    X = random_pixels(20, 4)
     FRAME = pd.DataFrame(X, columns=["p0", "p1", "p2", "p3"]).assign(digit=[3, 7] * 10)
 
     def written(self, folder: Path, name: str, frame: pd.DataFrame = FRAME) -> Path:
@@ -168,7 +157,7 @@ class TestPixelColumns:
     def test_a_size_is_that_of_rows_or_to_resize_squares_to(
         self, tmp_path: Path, width: int, size: tuple[int, int] | None, channels: Any, shape: tuple[int, ...]
     ) -> None:
-        frame = pd.DataFrame(noise(6, width), columns=[f"p{i}" for i in range(width)]).assign(digit=[3, 7] * 3)
+        frame = pd.DataFrame(random_pixels(6, width), columns=[f"p{i}" for i in range(width)]).assign(digit=[3, 7] * 3)
         block = images_block(self.written(tmp_path, "a.csv", frame), target="digit", size=size, channels=channels)
         assert whole(block)[0].shape == shape
 
@@ -185,14 +174,16 @@ class TestPixelColumns:
         ],
     )
     def test_what_is_no_pixel_is_refused(self, tmp_path: Path, change: dict[str, Any], line: str) -> None:
-        refuse(self.written(tmp_path, "a.csv", self.FRAME.assign(**change)), line, target="digit")
+        assert_images_refused(self.written(tmp_path, "a.csv", self.FRAME.assign(**change)), line, target="digit")
 
     def test_a_table_without_pixels_is_refused(self, tmp_path: Path) -> None:
         path = self.written(tmp_path, "a.csv", self.FRAME[["digit"]])
-        refuse(path, "pixel columns must form a square image, but there are 0;", target="digit")
+        assert_images_refused(path, "pixel columns must form a square image, but there are 0;", target="digit")
 
     def test_a_label_column_must_be_named(self, tmp_path: Path) -> None:
-        refuse(self.written(tmp_path, "a.csv"), "target must name a column, but '' does not exist; the columns are p0,")
+        assert_images_refused(
+            self.written(tmp_path, "a.csv"), "target must name a column, but '' does not exist; the columns are p0,"
+        )
 
     @pytest.mark.skipif(not MNIST.exists(), reason=f"{MNIST} is not there")
     def test_mnist_is_read(self) -> None:
@@ -218,7 +209,7 @@ class TestChannels:
 
     def one(self, folder: Path, pixel: list[int], channels: int | str) -> list[int]:
         x = np.tile(np.array(pixel, np.uint8), (2, 1, 1, 1))
-        _, records = whole(images_block(archive(folder, x), channels=channels))
+        _, records = whole(images_block(write_archive(folder, x), channels=channels))
         return records.x[0, :, 0, 0].tolist()
 
     def test_colour_becomes_grey_by_its_brightness(self, tmp_path: Path) -> None:
@@ -246,7 +237,7 @@ class TestChannels:
         self, tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...], channels: int | str, value: int
     ) -> None:
         x = np.full((shape[0] + 1, *shape[1:]), value, np.uint8)
-        schema, records = whole(images_block(archive(tmp_path_factory.mktemp("x"), x), channels=channels))
+        schema, records = whole(images_block(write_archive(tmp_path_factory.mktemp("x"), x), channels=channels))
         assert schema.shape == (shape[3] if channels == "auto" else channels, *shape[1:3])
         assert (records.x.shape, records.x.dtype) == ((len(x), *schema.shape), np.uint8)
         assert (records.x[:, :3] == value).all()
@@ -257,13 +248,13 @@ def test_arrays_are_resized(tmp_path: Path, channels: int) -> None:
     corners = np.zeros((2, 4, 6, channels), np.uint8)
     corners[:, :2, :3], corners[:, 2:] = 255, 255  # dark only at the upper right, and opaque where that shows
     corners[..., 3:] = 255
-    schema, records = whole(images_block(archive(tmp_path, corners), size=(8, 3)))
+    schema, records = whole(images_block(write_archive(tmp_path, corners), size=(8, 3)))
     assert (schema.shape, records.x.dtype) == ((channels, 8, 3), np.uint8)
     assert records.x[0, 0, [0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [255, 0, 255, 255]
 
 
 def test_pixels_stay_bytes_on_disk(tmp_path: Path) -> None:
-    dataset, _ = prepare(images_block(archive(tmp_path, noise(20, 3, 5, 3))), 0)
+    dataset, _ = prepare(images_block(write_archive(tmp_path, random_pixels(20, 3, 5, 3))), 0)
     (tmp_path / "out").mkdir()
     save_dataset(dataset, tmp_path / "out")
     write_manifest(tmp_path / "out")
@@ -274,12 +265,12 @@ def test_pixels_stay_bytes_on_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("normalize", ["standard", "minmax"])
 def test_pixels_of_test_images_change_neither_schema_nor_scaling(tmp_path: Path, normalize: str) -> None:
-    x = noise(14, 4, 4, 3) // 2
+    x = random_pixels(14, 4, 4, 3) // 2
     altered = x.copy()
     altered[10:] = 255
     learnt = []
     for pixels in (x, altered):
-        block = images_block(archive(tmp_path, pixels, split=HALF), split=GIVEN, normalize=normalize)
+        block = images_block(write_archive(tmp_path, pixels, split=HALF), split=PREDEFINED, normalize=normalize)
         dataset, _ = prepare(block, 0)
         learnt.append((dataset, fit_scaling(dataset.train.x, dataset.schema, block)))
     (one, scaled), (other, rescaled) = learnt
@@ -290,7 +281,7 @@ def test_pixels_of_test_images_change_neither_schema_nor_scaling(tmp_path: Path,
 
 
 def test_reading_grey_images_makes_no_copy(tmp_path: Path) -> None:
-    block = images_block(archive(tmp_path, np.zeros((2000, 64, 64), np.uint8)))
+    block = images_block(write_archive(tmp_path, np.zeros((2000, 64, 64), np.uint8)))
     tracemalloc.start()
     read_images(tmp_path / "a.npz", block)
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,7 +1,6 @@
 """Sequences from long tables, .ts and .npz: what x, y and the findings are, what is refused, and what leaks."""
 
 import gzip
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fivefold.config.datasets import Sequences
-from fivefold.config.splits import GroupSplit, PredefinedSplit, RandomSplit
+from fivefold.config.splits import GroupSplit, PredefinedSplit
 from fivefold.data.dataset import Array, ArrayDataset
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.sequences import read_sequences
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
+from ..helpers import assert_sequences_refused, sequences_block
+
 SHARED = Path(__file__).parents[4] / "shared/data"
-DRAWN = RandomSplit(validation=0.2, test=0.2, by="random")
 NAN = np.nan
 
 
-def block(source: object, **changes: Any) -> Sequences:
-    given = {"task": "classification", "split": DRAWN, "normalize": "standard", **changes}
-    return Sequences(kind="sequences", source=str(source), **given)
+def read(source: Path, **changes: Any) -> ArrayDataset:
+    return read_sequences(source, sequences_block(source, **changes))
 
 
-def of(source: Path, **changes: Any) -> ArrayDataset:
-    return read_sequences(source, block(source, **changes))
-
-
-def written(folder: Path, content: str | bytes, name: str = "a.csv") -> Path:
+def write(folder: Path, content: str | bytes, name: str = "a.csv") -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
-def archive(folder: Path, **arrays: Any) -> Path:
+def write_archive(folder: Path, **arrays: Any) -> Path:
     np.savez(folder / "a.npz", **arrays)
     return folder / "a.npz"
 
@@ -60,21 +55,21 @@ class TestLong:
         text = "\n".join(line + "," + ("split" if not i else "train") for i, line in enumerate(LONG.splitlines()))
         said = r"column 'split' must contain .* 'train' in rows 1, .*, or set the value columns: `values: \[u, v\]`"
         with pytest.raises(DataError, match=said):
-            of(written(tmp_path, text))
+            read(write(tmp_path, text))
 
     def test_rows_become_padded_sequences_in_the_order_of_their_steps(self, tmp_path: Path) -> None:
-        found = of(written(tmp_path, LONG))
+        found = read(write(tmp_path, LONG))
         np.testing.assert_array_equal(found.x, X)
         assert found.keys.y.tolist() == [0, 1]
         assert (found.schema.features, found.schema.shape, found.schema.classes) == (("u", "v"), (3, 2), ("no", "yes"))
         assert found.checks == ()
 
     def test_parquet_gives_what_csv_gives(self, tmp_path: Path) -> None:
-        frame = pd.read_csv(written(tmp_path, LONG))
+        frame = pd.read_csv(write(tmp_path, LONG))
         frame["t"] = pd.Timestamp("2024-03-01", tz="Europe/Berlin") + pd.to_timedelta(frame["t"], "D")
         frame["series"] = frame["series"].astype("category")
         frame.to_parquet(tmp_path / "a.parquet")
-        np.testing.assert_array_equal(of(tmp_path / "a.parquet").x, X)
+        np.testing.assert_array_equal(read(tmp_path / "a.parquet").x, X)
 
     @pytest.mark.parametrize(
         "steps",
@@ -83,44 +78,44 @@ class TestLong:
     )
     def test_steps_may_be_dates_or_words(self, tmp_path: Path, steps: tuple[str, ...]) -> None:
         rows = "".join(f"{name},{steps[i]},{i},{name}\n" for i in (2, 0, 1) for name in "pq")
-        x = of(written(tmp_path, f"series,t,u,label\n{rows}")).x
+        x = read(write(tmp_path, f"series,t,u,label\n{rows}")).x
         assert x[..., 0].tolist() == [[0, 1, 2]] * 2
 
     def test_columns_of_values_can_be_chosen(self, tmp_path: Path) -> None:
-        found = of(written(tmp_path, LONG), values=("v",))
+        found = read(write(tmp_path, LONG), values=("v",))
         assert found.schema.features == ("v",)
         np.testing.assert_array_equal(found.x, np.array(X)[:, :, 1:])
 
     def test_a_value_of_a_regression_is_told_once_a_sequence(self, tmp_path: Path) -> None:
-        path = written(tmp_path, LONG.replace("no", "2.5").replace("yes", "-1"))
-        found = of(path, task="regression")
+        path = write(tmp_path, LONG.replace("no", "2.5").replace("yes", "-1"))
+        found = read(path, task="regression")
         assert found.keys.y.tolist() == [2.5, -1]
         assert (found.schema.classes, found.schema.values) == ((), ("label",))
 
     def test_longer_sequences_are_cut_and_that_is_said(self, tmp_path: Path) -> None:
-        found = of(written(tmp_path, LONG), max_length=2)
+        found = read(write(tmp_path, LONG), max_length=2)
         np.testing.assert_array_equal(found.x, np.array(X)[:, :2])
         assert [f.message for f in found.checks] == ["1 sequences are longer than 2 steps and truncated"]
 
     def test_a_gap_takes_the_step_before_of_its_own_sequence(self, tmp_path: Path) -> None:
         cells = "p,1,1,l\np,2,,l\np,3,3,l\nq,1,,m\nq,2,8,m\nq,3,,m\n"
-        found = of(written(tmp_path, f"series,t,u,label\n{cells}"))
+        found = read(write(tmp_path, f"series,t,u,label\n{cells}"))
         assert found.x[..., 0].tolist() == [[1, 1, 3], [8, 8, 8]]
         assert [f.message for f in found.checks] == ["3 of 6 steps have missing values: imputed by the previous step"]
 
     def test_a_column_that_a_sequence_lacks_becomes_the_mean(self, tmp_path: Path) -> None:
         cells = "p,1,1,300,l\np,2,2,302,l\nq,1,5,,m\nq,2,6,,m\n"
-        path = written(tmp_path, f"series,t,u,kelvin,label\n{cells}")
-        found = of(path)
+        path = write(tmp_path, f"series,t,u,kelvin,label\n{cells}")
+        found = read(path)
         assert np.isnan(found.x[1, :, 1]).all()
-        features = fit_scaling(found.x, found.schema, block(path))(found.x)
+        features = fit_scaling(found.x, found.schema, sequences_block(path))(found.x)
         np.testing.assert_allclose(features[:, :, 1], [[-1, 1], [0, 0]])
         assert (features[:, :, 2] == 1).all()  # they are steps nevertheless
 
     def test_groups_stay_together(self, tmp_path: Path) -> None:
         cells = "".join(f"{i},{t},{i},{i % 2},site{i // 3}\n" for t in (1, 0) for i in range(30))
         split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
-        dataset, _ = prepare(block(written(tmp_path, f"series,t,u,label,site\n{cells}"), split=split), 0)
+        dataset, _ = prepare(sequences_block(write(tmp_path, f"series,t,u,label,site\n{cells}"), split=split), 0)
         groups = [set(records.x[:, 0, 0].astype(int) // 3) for records in dataset.splits().values()]
         assert [len(g) for g in groups] == [6, 2, 2]
         assert len(set.union(*groups)) == 10
@@ -129,8 +124,8 @@ class TestLong:
     def test_the_source_may_say_the_split(self, tmp_path: Path) -> None:
         parts = ["train", "train", "val", "test", "train", "Test", "dev"]
         cells = "".join(f"{i},{t},{i},{i % 2},{parts[i]}\n" for t in (0, 1) for i in range(7))
-        path = written(tmp_path, f"series,t,u,label,split\n{cells}")
-        dataset, _ = prepare(block(path, split=PredefinedSplit(by="predefined")), 0)
+        path = write(tmp_path, f"series,t,u,label,split\n{cells}")
+        dataset, _ = prepare(sequences_block(path, split=PredefinedSplit(by="predefined")), 0)
         found = {name: records.x[:, 0, 0].tolist() for name, records in dataset.splits().items()}
         assert found == {"train": [0, 1, 4], "validation": [2, 6], "test": [3, 5]}
         assert dataset.test.rows.tolist() == [3, 5]
@@ -150,55 +145,55 @@ TS = """# FordA @timeStamps true, says this comment
 
 def ts(folder: Path, *cases: str, head: str = TS) -> Path:
     univariate = "false" if cases and cases[0].count(":") > 1 else "true"
-    return written(folder, head.format(univariate=univariate, cases="\n".join(cases)), "a.ts")
+    return write(folder, head.format(univariate=univariate, cases="\n".join(cases)), "a.ts")
 
 
 class TestTs:
     def test_one_dimension_of_unequal_lengths(self, tmp_path: Path) -> None:
-        found = of(ts(tmp_path, "1.5,2,3:up", "", "-4,5e1:down"))
+        found = read(ts(tmp_path, "1.5,2,3:up", "", "-4,5e1:down"))
         np.testing.assert_array_equal(found.x[..., 0], [[1.5, 2, 3], [-4, 50, NAN]])
         assert [found.schema.classes[i] for i in found.keys.y] == ["up", "down"]
 
     def test_dimensions_become_columns(self, tmp_path: Path) -> None:
-        found = of(ts(tmp_path, "1,2:3,4:5,6:up", "7:8:9:down"))
+        found = read(ts(tmp_path, "1,2:3,4:5,6:up", "7:8:9:down"))
         np.testing.assert_array_equal(found.x, [[[1, 3, 5], [2, 4, 6]], [[7, 8, 9], [NAN] * 3]])
         assert found.schema.features == ("x0", "x1", "x2")
 
     def test_a_question_mark_is_a_gap(self, tmp_path: Path) -> None:
-        found = of(ts(tmp_path, "1,?,3:up", "?,5,?:down"))
+        found = read(ts(tmp_path, "1,?,3:up", "?,5,?:down"))
         assert found.x[..., 0].tolist() == [[1, 1, 3], [5, 5, 5]]
 
     def test_a_target_label_is_a_value(self, tmp_path: Path) -> None:
         head = TS.replace("@classLabel true up down", "@targetLabel true")
-        found = of(ts(tmp_path, "1,2:0.5", "3,4:-7", head=head), task="regression")
+        found = read(ts(tmp_path, "1,2:0.5", "3,4:-7", head=head), task="regression")
         assert found.keys.y.tolist() == [0.5, -7]
 
     def test_a_byte_order_mark_and_line_ends_of_windows_do_not_matter(self, tmp_path: Path) -> None:
         text = "@classLabel true a b\r\n@data\r\n1,2:a\r\n3,4:b\r\n"
-        assert of(written(tmp_path, b"\xef\xbb\xbf" + text.encode(), "a.ts")).schema.classes == ("a", "b")
+        assert read(write(tmp_path, b"\xef\xbb\xbf" + text.encode(), "a.ts")).schema.classes == ("a", "b")
 
 
 class TestNpz:
     def test_one_value_a_step(self, tmp_path: Path) -> None:
-        found = of(archive(tmp_path, x=np.arange(6).reshape(2, 3), y=np.array(["b", "a"])))
+        found = read(write_archive(tmp_path, x=np.arange(6).reshape(2, 3), y=np.array(["b", "a"])))
         assert found.x.tolist() == [[[0], [1], [2]], [[3], [4], [5]]]
         assert (found.keys.y.tolist(), found.schema.classes) == ([1, 0], ("a", "b"))
 
     def test_lengths_say_what_is_padding(self, tmp_path: Path) -> None:
         x = np.arange(1, 13, dtype=np.float32).reshape(2, 3, 2)
-        found = of(archive(tmp_path, x=x, y=np.array([b"b", b"a"]), lengths=np.array([1, 2])))
+        found = read(write_archive(tmp_path, x=x, y=np.array([b"b", b"a"]), lengths=np.array([1, 2])))
         np.testing.assert_array_equal(found.x, [[[1, 2], [NAN, NAN]], [[7, 8], [9, 10]]])
         assert found.schema.classes == ("a", "b")
 
     def test_steps_at_the_end_without_any_value_are_padding(self, tmp_path: Path) -> None:
         x = np.array([[1, NAN, 3, NAN], [4, NAN, NAN, NAN]])
-        found = of(archive(tmp_path, x=x, y=np.array([0.5, 1])), task="regression")
+        found = read(write_archive(tmp_path, x=x, y=np.array([0.5, 1])), task="regression")
         np.testing.assert_array_equal(found.x[..., 0], [[1, 1, 3], [4, NAN, NAN]])
 
     def test_the_archive_may_say_the_split(self, tmp_path: Path) -> None:
         parts = np.array([b"train", b"test", b"train", b"validation", b"train"])
-        path = archive(tmp_path, x=np.arange(10.0).reshape(5, 2), y=np.array([0, 1, 0, 1, 1]), split=parts)
-        dataset, _ = prepare(block(path, split=PredefinedSplit(by="predefined")), 0)
+        path = write_archive(tmp_path, x=np.arange(10.0).reshape(5, 2), y=np.array([0, 1, 0, 1, 1]), split=parts)
+        dataset, _ = prepare(sequences_block(path, split=PredefinedSplit(by="predefined")), 0)
         assert {name: r.rows.tolist() for name, r in dataset.splits().items()} == {
             "train": [0, 2, 4],
             "validation": [3],
@@ -215,13 +210,13 @@ class TestNpz:
         x = np.full((len(lengths), max(lengths) + 2, features), NAN)
         for row, case in zip(x, cases, strict=True):
             row[: len(case)] = case
-        path = archive(tmp_path_factory.mktemp("npz"), x=x, y=np.arange(len(lengths)))
-        found = of(path)
+        path = write_archive(tmp_path_factory.mktemp("npz"), x=x, y=np.arange(len(lengths)))
+        found = read(path)
         real = ~np.isnan(found.x).all(axis=2)
         assert real.sum(axis=1).tolist() == lengths
         for row, steps, case in zip(found.x, real, cases, strict=True):
             np.testing.assert_array_equal(row[steps], case)
-        mask = fit_scaling(found.x, found.schema, block(path))(found.x)[..., -1]
+        mask = fit_scaling(found.x, found.schema, sequences_block(path))(found.x)[..., -1]
         assert mask.sum(axis=1).tolist() == lengths
         assert (np.diff(mask, axis=1) <= 0).all()
 
@@ -234,8 +229,8 @@ def ragged(folder: Path, alter: float = 0.0) -> tuple[Path, Sequences, Array]:
     lengths = random.integers(1, 6, 30)
     lengths[:3] = 5
     parts = np.array(["train"] * 14 + ["validation"] * 6 + ["test"] * 10)
-    path = archive(folder, x=x, y=np.arange(30) % 3, lengths=lengths, split=parts)
-    return path, block(path, split=PredefinedSplit(by="predefined")), lengths
+    path = write_archive(folder, x=x, y=np.arange(30) % 3, lengths=lengths, split=parts)
+    return path, sequences_block(path, split=PredefinedSplit(by="predefined")), lengths
 
 
 class TestScaling:
@@ -376,48 +371,42 @@ NPZS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def refused(folder: Path, params: Sequences, line: str) -> None:
-    """The block is refused in one line that holds `line`, and nothing is written beside its source."""
-    before = sorted(folder.iterdir())
-    with pytest.raises(DataError, match=rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"):
-        prepare(params, 0)
-    assert sorted(folder.iterdir()) == before
-
-
 class TestRefused:
     @pytest.mark.parametrize(("content", "line"), CSVS)
     def test_a_table(self, tmp_path: Path, content: str | bytes, line: str) -> None:
-        refused(tmp_path, block(written(tmp_path, content)), line)
+        assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, content)), line)
 
     @pytest.mark.parametrize(("content", "line"), TSS)
     def test_a_ts_file(self, tmp_path: Path, content: str | bytes, line: str) -> None:
-        refused(tmp_path, block(written(tmp_path, content, "a.ts")), line)
+        assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, content, "a.ts")), line)
 
     @pytest.mark.parametrize(("arrays", "line"), NPZS)
     def test_an_archive(self, tmp_path: Path, arrays: dict[str, Any], line: str) -> None:
-        refused(tmp_path, block(archive(tmp_path, **arrays)), line)
+        assert_sequences_refused(tmp_path, sequences_block(write_archive(tmp_path, **arrays)), line)
 
     @pytest.mark.parametrize("name", ["a.npz", "a.ts", "a.csv", "a.csv.gz", "a.parquet"])
     def test_a_torn_file_or_one_of_another_kind(self, tmp_path: Path, name: str) -> None:
-        archive(tmp_path, x=np.zeros((2, 3)), y=PAIR)
+        write_archive(tmp_path, x=np.zeros((2, 3)), y=PAIR)
         content = (tmp_path / "a.npz").read_bytes()
-        refused(tmp_path, block(written(tmp_path, content[:-40], name)), f"{name} must be ")
+        assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, content[:-40], name)), f"{name} must be ")
         torn = gzip.compress(LONG.encode(), mtime=0)[:-9]
-        refused(tmp_path, block(written(tmp_path, torn, name)), f"{name} must be ")
+        assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, torn, name)), f"{name} must be ")
 
     def test_a_label_among_the_values(self, tmp_path: Path) -> None:
         line = "'label' is the target or the split column and cannot also be a feature; remove it from `values`"
-        refused(tmp_path, block(written(tmp_path, LONG), values=("u", "label")), line)
+        assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, LONG), values=("u", "label")), line)
 
     def test_groups_of_an_archive(self, tmp_path: Path) -> None:
         split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
-        params = block(archive(tmp_path, x=np.zeros((2, 3)), y=PAIR), split=split)
-        refused(tmp_path, params, "split by group needs a table with a group column, but source is")
+        params = sequences_block(write_archive(tmp_path, x=np.zeros((2, 3)), y=PAIR), split=split)
+        assert_sequences_refused(tmp_path, params, "split by group needs a table with a group column, but source is")
 
     def test_more_cells_than_memory_holds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fivefold.data.readers.sequences.MAX_CELLS", 11)
-        refused(tmp_path, block(written(tmp_path, LONG)), "2 sequences of up to 3 steps need too much memory")
-        assert of(tmp_path / "a.csv", max_length=2).x.shape == (2, 2, 2)
+        assert_sequences_refused(
+            tmp_path, sequences_block(write(tmp_path, LONG)), "2 sequences of up to 3 steps need too much memory"
+        )
+        assert read(tmp_path / "a.csv", max_length=2).x.shape == (2, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -432,7 +421,7 @@ def test_real_sequences(name: str, sizes: tuple[int, int], shape: tuple[int, int
     path = SHARED / f"{name}.csv.gz"
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
-    dataset, _ = prepare(block(path, split=PredefinedSplit(by="predefined")), 0)
+    dataset, _ = prepare(sequences_block(path, split=PredefinedSplit(by="predefined")), 0)
     assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == sizes
     assert (dataset.schema.shape, len(dataset.schema.classes)) == (shape, classes)
     lengths = (~np.isnan(dataset.test.x[..., 0])).sum(axis=1)
@@ -447,8 +436,8 @@ def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> Non
     cells[:, 5, 0] = 1.0  # as long as each of them is
     rows = [(i, t, *cells[i, t], "ab"[i % 2]) for i in range(8) for t in range(6)]
     pd.DataFrame(rows, columns=["series", "t", "u", "v", "label"]).to_csv(tmp_path / "a.csv", index=False)
-    found = of(tmp_path / "a.csv")
-    chain = fit_scaling(found.x, found.schema, block(tmp_path / "a.csv"))
+    found = read(tmp_path / "a.csv")
+    chain = fit_scaling(found.x, found.schema, sequences_block(tmp_path / "a.csv"))
     assert np.isnan(cells).any()
     assert not np.isnan(found.x).any()
     np.testing.assert_array_equal(chain(cells), chain(found.x))

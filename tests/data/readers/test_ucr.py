@@ -12,9 +12,9 @@ from fivefold.data.dataset import SPLITS
 from fivefold.data.prepare import prepare
 from fivefold.data.readers.sequences import read_sequences
 
-from .test_sequences import NAN, block, refused
+from ..helpers import assert_sequences_refused, sequences_block
 
-GIVEN = PredefinedSplit(by="predefined", validation=2)
+PREDEFINED = PredefinedSplit(by="predefined", validation=2)
 TS = "@timeStamps false\n@classLabel true 1 2\n@data\n"
 ROWS = [(f"{i},{i + 1},{i}", 1 + i % 2) for i in range(8)]
 TRAIN = {
@@ -34,7 +34,7 @@ def pair(folder: Path, train: str, test: str, suffix: str = ".ts", name: str = "
 
 
 def params(source: Path, **changes: Any) -> Sequences:
-    return block(source, **{"split": GIVEN, **changes})
+    return sequences_block(source, **{"split": PREDEFINED, **changes})
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".tsv", ".txt"])
@@ -43,7 +43,9 @@ def test_train_and_test_are_as_they_were_given(tmp_path: Path, suffix: str) -> N
     assert {name: len(dataset.splits()[name]) for name in SPLITS} == {"train": 6, "validation": 2, "test": 2}
     assert dataset.test.rows.tolist() == [8, 9]
     assert (dataset.schema.classes, dataset.schema.shape) == (("1", "2"), (3, 1))
-    np.testing.assert_array_equal(dataset.test.x[..., 0], [[7, 8, 9], [5, NAN, NAN]])  # cut to the training length
+    np.testing.assert_array_equal(
+        dataset.test.x[..., 0], [[7, 8, 9], [5, np.nan, np.nan]]
+    )  # cut to the training length
     assert dataset.test.y.tolist() == [1, 0]
     for records in (dataset.train, dataset.validation):
         np.testing.assert_array_equal(records.x[:, 0, 0], records.rows)
@@ -66,13 +68,13 @@ def test_a_folder_without_a_pair_is_refused(tmp_path: Path) -> None:
     source = pair(tmp_path, TRAIN[".ts"], TEST[".ts"])
     (source / "Gun_TEST.ts").rename(source / "Point_TEST.ts")
     line = "must contain one pair NAME_TRAIN.ts and NAME_TEST.ts, or .tsv, or .txt, but contains none; set `source` to another"
-    refused(tmp_path, params(source), line)
+    assert_sequences_refused(tmp_path, params(source), line)
 
 
 def test_a_folder_of_several_is_refused(tmp_path: Path) -> None:
     pair(tmp_path, TRAIN[".ts"], TEST[".ts"], name="Point")
     source = pair(tmp_path, TRAIN[".ts"], TEST[".ts"])
-    refused(
+    assert_sequences_refused(
         tmp_path,
         params(source),
         "but contains Gun_TRAIN.ts and Point_TRAIN.ts; set `source` to another folder or a file",
@@ -92,11 +94,11 @@ def test_a_folder_of_several_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_line_that_is_no_sequence_is_refused(tmp_path: Path, content: str, line: str) -> None:
-    refused(tmp_path, params(pair(tmp_path, TRAIN[".tsv"], content, ".tsv")), line)
+    assert_sequences_refused(tmp_path, params(pair(tmp_path, TRAIN[".tsv"], content, ".tsv")), line)
 
 
 def test_sets_of_other_dimensions_are_refused(tmp_path: Path) -> None:
     source = pair(tmp_path, TRAIN[".ts"], f"{TS}1,2:3,4:1\n")
-    refused(
+    assert_sequences_refused(
         tmp_path, params(source), "must have as many dimensions as its training sequences, 1, but has 2; download both"
     )
