@@ -165,7 +165,7 @@ def test_a_folder_with_a_link_in_a_circle_leaves_nothing(
     (whole / "loops/a/loop").symlink_to("loops")
     code, told = run(monkeypatch, capsys, "add", str(whole / "loops"))
     assert (code, told.count("\n")) == (2, 1)
-    assert "the link a/loop leads out or nowhere" in told
+    assert "the link a/loop points outside or to nothing" in told
     assert sorted(path.name for path in project.iterdir()) == [".dvc", "dvc.yaml", "params.yaml"]
 
 

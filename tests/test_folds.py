@@ -80,7 +80,7 @@ def test_rows_held_out_change_nothing_that_is_learnt_before_training() -> None:
 
 
 def test_too_many_folds_are_refused() -> None:
-    with pytest.raises(DataError, match="500 folds must each get rows"):
+    with pytest.raises(DataError, match="each of 500 folds needs rows"):
         build_folds(rows("mlp"), 500, 42)
 
 

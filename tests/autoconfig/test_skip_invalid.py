@@ -30,8 +30,8 @@ def table() -> Path:
 
 def test_all_columns_are_told_at_once_with_the_option() -> None:
     said = (
-        r"\Amixed_types: column 'age' must hold .*'thirty' stands in row 60; "
-        r".*non_finite: column 'size' must hold .*inf stands in row 1;[^\n]*"
+        r"\Amixed_types: column 'age' must contain .*'thirty' in row 60; "
+        r".*non_finite: column 'size' must contain .*inf in row 1;[^\n]*"
         r"; or add it with --accept: such cells are gaps\Z"
     )
     with pytest.raises(DataError, match=said):

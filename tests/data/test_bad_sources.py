@@ -128,7 +128,7 @@ def test_a_cell_that_is_no_number_stops_with_its_row_and_the_rule(
 ) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     whole = rf"\A{rule}: column 'a' must contain finite numbers up to 1e\+37, but contains {re.escape(line)}[^\n]*"
-    with pytest.raises(DataError, match=rf"{whole}; to go on all the same, set `checks: {{{rule}: warning}}`\Z"):
+    with pytest.raises(DataError, match=rf"{whole}; to continue anyway, set `checks: {{{rule}: warning}}`\Z"):
         apply_levels(encoded(table_block(tmp_path / "a.csv")).checks, {})
 
 

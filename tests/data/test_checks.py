@@ -359,13 +359,13 @@ class TestLevels:
     def test_an_error_stops_with_the_remedy(self) -> None:
         with pytest.raises(
             DataError,
-            match=r"\Amixed_types: 'hot' in row 2; to go on all the same, set `checks: {mixed_types: war",
+            match=r"\Amixed_types: 'hot' in row 2; to continue anyway, set `checks: {mixed_types: war",
         ):
             apply_levels([NOTE, ERROR], {})
 
     def test_any_rule_may_be_made_an_error_and_all_are_told(self) -> None:
         said = (
-            r"\Aconstant: a never changes; duplicates: 2 rows repeat; to go on all the same, set `checks: {constant:"
+            r"\Aconstant: a never changes; duplicates: 2 rows repeat; to continue anyway, set `checks: {constant:"
             r" warning, duplicates: warning}`\Z"
         )
         with pytest.raises(DataError, match=said):
@@ -389,7 +389,7 @@ class TestLevels:
         assert ("constant", "warning") in {(f.rule, f.level) for f in findings}
         _, findings = prepare(table_block(source, checks={"constant": "off"}), 0)
         assert "constant" not in {f.rule for f in findings}
-        message = r"a.csv: constant: same is constant; add it to `drop`; to go on all the same, set `checks: {const"
+        message = r"a.csv: constant: same is constant; add it to `drop`; to continue anyway, set `checks: {const"
         with pytest.raises(DataError, match=message):
             prepare(table_block(source, checks={"constant": "error"}), 0)
 

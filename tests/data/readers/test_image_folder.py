@@ -347,7 +347,7 @@ class TestCorrupt:
         source = pack(tmp_path, {**CLASSES, "cat/0.png": content})
         assert_images_refused(source, f"{source}: {NOT_READ}{reason}")
         assert_images_refused(
-            source, "remove it; to go on all the same, set `checks: {corrupt: warning}`", checks={"corrupt": "error"}
+            source, "remove it; to continue anyway, set `checks: {corrupt: warning}`", checks={"corrupt": "error"}
         )
 
     def test_several_are_counted(self, tmp_path: Path) -> None:

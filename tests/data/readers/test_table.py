@@ -149,7 +149,7 @@ def test_every_error_names_the_file(source: Path) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(str(source))}: "):
             prepare(table_block(source, drop=("site", "part"), **changes), 0)
     with pytest.raises(
-        DataError, match=r"a.csv: class_balance: .*; to go on all the same, set `checks: {class_balance: w"
+        DataError, match=r"a.csv: class_balance: .*; to continue anyway, set `checks: {class_balance: w"
     ):
         prepare(table_block(source, checks={"class_balance": "error"}), 0)
 
