@@ -82,7 +82,7 @@ def refused(line: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "content", "line"), TABLES)
-def test_a_table_that_breaks_a_rule_is_refused(tmp_path: Path, name: str, content: bytes, line: str) -> None:
+def test_invalid_tables_are_refused(tmp_path: Path, name: str, content: bytes, line: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=refused(f"{path}{line}")):
@@ -99,7 +99,7 @@ def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
         read_raw_dataset(table_block(path, task="regression"))
 
 
-def test_a_dropped_column_must_be_one(tmp_path: Path) -> None:
+def test_a_dropped_column_must_exist(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n1,u\n2,v\n")
     with pytest.raises(DataError, match=refused("drop must name a column, but 'b' does not exist")):
@@ -123,7 +123,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("content", "line", "rule"), CELLS)
-def test_a_cell_that_is_no_number_stops_with_its_row_and_the_rule(
+def test_a_cell_that_is_not_a_number_is_an_error_with_row_and_rule(
     tmp_path: Path, content: bytes, line: str, rule: str
 ) -> None:
     (tmp_path / "a.csv").write_bytes(content)
@@ -185,7 +185,7 @@ IMAGES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("arrays", "line"), IMAGES)
-def test_an_archive_that_breaks_a_rule_is_refused(tmp_path: Path, arrays: dict[str, Any], line: str) -> None:
+def test_invalid_archives_are_refused(tmp_path: Path, arrays: dict[str, Any], line: str) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=refused(f"{path}{line}")):
@@ -225,7 +225,7 @@ def test_images_of_another_suffix_are_refused(tmp_path: Path) -> None:
         read_raw_dataset(images_block(tmp_path / "a.tiff"))
 
 
-def test_a_gz_that_grows_without_end_is_refused(tmp_path: Path) -> None:
+def test_a_gzip_bomb_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.csv.gz"
     with gzip.open(path, "wb") as file:
         file.write(b"a,y\n")

@@ -48,7 +48,7 @@ def only(findings: list[CheckResult], rule: str) -> list[tuple[str, str]]:
     return [(finding.level, finding.message) for finding in findings if finding.rule == rule]
 
 
-def test_data_without_fault_gives_no_finding() -> None:
+def test_valid_data_gives_no_results() -> None:
     assert of(grid(8)) == []
     classes = np.arange(300) % 2
     assert {f.rule for f in of(RANDOM.normal(size=(300, 4)), y=classes)} == {"class_balance"}
@@ -66,7 +66,7 @@ def test_data_without_fault_gives_no_finding() -> None:
         ("_check_constant", ("constant",)),
     ],
 )
-def test_what_is_off_is_not_looked_for(
+def test_checks_that_are_off_are_not_run(
     monkeypatch: pytest.MonkeyPatch, look: str, rules: tuple[CheckRule, ...]
 ) -> None:
     looked = []
@@ -80,12 +80,12 @@ def test_what_is_off_is_not_looked_for(
 
 
 class TestMissing:
-    def test_a_column_with_gaps_is_noted_with_its_share(self) -> None:
+    def test_an_incomplete_column_is_a_note_with_its_share(self) -> None:
         train = grid(8)
         train[2:4, 1] = np.nan
         assert only(of(train), "missing") == [("note", "25.0% of b is missing")]
 
-    def test_many_columns_with_gaps_are_one_note(self) -> None:
+    def test_many_incomplete_columns_are_one_note(self) -> None:
         train = RANDOM.normal(size=(20, 8))
         train[0], train[1, 3] = np.nan, np.nan
         listed = "10.0% of d, 5.0% of a, 5.0% of b, 5.0% of c, 5.0% of e, and some values of 3 more columns is missing"
@@ -96,24 +96,24 @@ class TestMissing:
         train[:5, 0] = np.nan
         assert only(of(train), "missing") == [("warning", "62.5% of a is missing")]
 
-    def test_a_column_of_nothing_is_looked_at_without_a_fuss(self) -> None:
+    def test_a_column_without_values_is_a_warning(self) -> None:
         train = grid(40)
         train[:, 0] = np.nan
         assert only(of(train), "missing") == [("warning", "100.0% of a is missing")]
 
-    def test_gaps_outside_the_training_rows_are_not_looked_at(self) -> None:
+    def test_missing_values_outside_the_training_rows_are_ignored(self) -> None:
         test = grid(4, 200)
         test[:, 0] = np.nan
         assert only(list(run_checks(table(grid(8), grid(4, 100), test))), "missing") == []
 
 
 class TestConstant:
-    def test_a_column_that_never_changes_is_named(self) -> None:
+    def test_a_constant_column_is_named(self) -> None:
         train = grid(8)
         train[:, 1] = 3
         assert only(of(train), "constant") == [("warning", "b is constant; add it to `drop`")]
 
-    def test_pixels_that_never_change_are_counted(self) -> None:
+    def test_constant_pixels_are_counted(self) -> None:
         x = np.random.default_rng(0).integers(0, 256, (9, 1, 2, 3), dtype=np.uint8)
         x[:, 0, 0, :2] = 7
         y = np.array([0, 1] * 2)
@@ -129,7 +129,7 @@ class TestRepeatedRows:
         assert only(findings, "duplicates") == [("note", "2 rows repeat the features of an earlier row")]
         assert only(findings, "split_overlap") == []
 
-    def test_rows_shared_with_the_training_rows_are_a_warning_for_each_set(self) -> None:
+    def test_rows_shared_with_training_rows_are_a_warning_per_split(self) -> None:
         validation, test = grid(4, 100), grid(5, 200)
         validation[0] = grid(8)[3]
         test[1] = test[4] = grid(8)[7]
@@ -143,7 +143,7 @@ class TestRepeatedRows:
         assert only(findings, "split_overlap") == []
         assert only(findings, "duplicates") == [("note", "4 rows repeat the features of an earlier row")]
 
-    def test_rows_with_the_same_gap_are_the_same(self) -> None:
+    def test_rows_with_the_same_missing_values_are_equal(self) -> None:
         train = grid(8)
         train[1] = train[4] = [np.nan, 5]
         assert only(of(train), "duplicates") == [("note", "1 rows repeat the features of an earlier row")]
@@ -164,7 +164,7 @@ class TestBalance:
             ((8, 8, 8), "note", "8 training rows per class"),
         ],
     )
-    def test_the_commonest_class_is_set_against_the_rarest(
+    def test_the_most_frequent_class_is_compared_with_the_rarest(
         self, counts: tuple[int, ...], level: str, text: str
     ) -> None:
         y = np.repeat(np.arange(len(counts)), counts)
@@ -172,13 +172,13 @@ class TestBalance:
         assert found == level
         assert said.startswith(text)
 
-    def test_a_class_without_a_training_row_is_named_and_counts_for_no_ratio(self) -> None:
+    def test_a_class_without_training_rows_is_named_and_not_compared(self) -> None:
         findings = of(grid(14), y=np.repeat([0, 2], [5, 9]))
         text = "class1: no training rows; change `split`, or remove the class"
         assert only(findings, "unseen_class") == [("error", text)]
         assert only(findings, "class_balance") == [("note", "9 training rows of class2, 5 of class0")]
 
-    def test_classes_that_a_set_lacks_are_named(self) -> None:
+    def test_classes_missing_from_a_split_are_named(self) -> None:
         x, y = grid(8), np.arange(8)
         dataset = dataset_of(schema_of((2,), 8), (x, y), (grid(7, 100), y[1:]), (grid(1, 200), y[:1]))
         assert only(list(run_checks(dataset)), "absent_class") == [
@@ -195,10 +195,10 @@ class TestBalance:
         text = "{}: fewer than 5 training rows, not enough for 5 folds"
         assert findings == [("warning", text.format(name)) for name in expected]
 
-    def test_values_have_no_balance(self) -> None:
+    def test_a_regression_has_no_class_balance(self) -> None:
         assert only(of(grid(8)), "class_balance") == []
 
-    def test_a_class_that_training_rows_lack_is_not_the_rarest(self) -> None:
+    def test_an_absent_class_is_not_the_rarest(self) -> None:
         findings = of(grid(3), y=np.array([1, 2, 4]))
         assert only(findings, "class_balance") == [("note", "1 training rows per class")]
 
@@ -209,17 +209,17 @@ def categories(n: int) -> dict[str, Any]:
 
 class TestIdentifiers:
     @pytest.mark.parametrize("start", [0, 1, 700_000])
-    def test_numbers_that_count_the_rows_are_one(self, start: int) -> None:
+    def test_a_row_index_is_an_identifier(self, start: int) -> None:
         x = np.column_stack([RANDOM.permutation(130) + start, RANDOM.normal(size=130)])
         text = "a: equals a row index; if it is an identifier, add it to `drop`"
         assert only(list(run_checks(table(x[:50], x[50:90], x[90:]))), "identifier") == [("warning", text)]
 
-    def test_words_that_hardly_repeat_are_one(self) -> None:
+    def test_mostly_unique_categories_are_an_identifier(self) -> None:
         x = np.column_stack([np.arange(50.0) % 30, RANDOM.normal(size=50)])
         text = "a: 30 distinct values in 50 training rows; if it is an identifier, add it to `drop`"
         assert only(of(x, **categories(30)), "identifier") == [("warning", text)]
 
-    def test_so_many_words_that_networks_would_burst_are_an_error(self) -> None:
+    def test_too_many_categories_are_an_error(self) -> None:
         n = MAX_CATEGORIES + 1
         x = np.column_stack([np.arange(n), RANDOM.normal(size=n)])
         ((level, _),) = only(of(x, **categories(n)), "identifier")
@@ -235,14 +235,14 @@ class TestIdentifiers:
             pytest.param(np.where(np.arange(50) == 3, np.nan, np.arange(50)), id="a gap"),
         ],
     )
-    def test_other_numbers_are_none(self, column: Array) -> None:
+    def test_other_numbers_are_not_identifiers(self, column: Array) -> None:
         assert only(of(np.column_stack([column, RANDOM.normal(size=50)])), "identifier") == []
 
-    def test_words_that_repeat_are_none(self) -> None:
+    def test_repeated_categories_are_not_an_identifier(self) -> None:
         x = np.column_stack([np.arange(50.0) % 25, RANDOM.normal(size=50)])
         assert only(of(x, **categories(25)), "identifier") == []
 
-    def test_few_rows_tell_nothing(self) -> None:
+    def test_few_rows_are_not_checked(self) -> None:
         assert only(of(np.column_stack([np.arange(8), RANDOM.normal(size=8)])), "identifier") == []
 
 
@@ -254,23 +254,23 @@ class TestOutliers:
         text = "2 of 100 values of a are outliers (> 10 IQR); `clip` limits them"
         assert only(of(x), "outliers") == [("note", text)]
 
-    def test_gaps_are_passed_over(self) -> None:
+    def test_missing_values_are_ignored(self) -> None:
         x = np.column_stack([np.linspace(0, 1, 100), RANDOM.normal(size=100)])
         x[:2, 0], x[3:50, 0] = 100, np.nan
         assert len(only(of(x), "outliers")) == 1
 
     @pytest.mark.parametrize("kind", ["boolean", "ordinal"])
-    def test_flags_and_ranks_have_none(self, kind: str) -> None:
+    def test_booleans_and_ordinals_have_no_outliers(self, kind: str) -> None:
         x = np.column_stack([np.r_[np.linspace(0, 0.1, 99), 5], RANDOM.normal(size=100)])
         assert only(of(x, a={"type": kind}), "outliers") == []
 
-    def test_a_column_without_range_has_none(self) -> None:
+    def test_a_column_with_zero_iqr_has_no_outliers(self) -> None:
         x = np.column_stack([np.r_[np.zeros(99), 5], RANDOM.normal(size=100)])
         assert only(of(x), "outliers") == []
 
 
 class TestLeakage:
-    def test_a_category_that_tells_the_class_is_found(self) -> None:
+    def test_a_category_that_determines_the_class_is_reported(self) -> None:
         towns = RANDOM.integers(0, 60, 900)
         answer = RANDOM.integers(0, 2, 60)[towns]
         x = np.column_stack([towns, RANDOM.normal(size=900)])
@@ -288,30 +288,30 @@ class TestLeakage:
             pytest.param(Y * 10 + RANDOM.normal(size=300), id="a measure that parts the classes"),
         ],
     )
-    def test_a_feature_that_alone_tells_the_class_is_named(self, leak: Array) -> None:
+    def test_a_feature_that_alone_predicts_the_class_is_named(self, leak: Array) -> None:
         ((level, text),) = only(of(np.column_stack([RANDOM.normal(size=300), leak]), y=self.Y), "leakage")
         assert level == "warning"
         assert text.startswith(
             "b alone predicts y (balanced accuracy 1.000): is it known at prediction time? if not, add it to `drop`"
         )
 
-    def test_a_feature_that_tells_much_is_none(self) -> None:
+    def test_a_strong_feature_is_not_a_leak(self) -> None:
         x = np.column_stack([RANDOM.normal(size=300), self.Y * 2 + RANDOM.normal(size=300)])
         assert only(of(x, y=self.Y), "leakage") == []
 
-    def test_a_value_in_another_unit_is_named(self) -> None:
+    def test_the_target_in_another_unit_is_named(self) -> None:
         y = RANDOM.normal(size=300)
         x = np.column_stack([RANDOM.normal(size=300), 1.8 * y + 32])
         dataset = dataset_of(schema_of((2,)), (x, y), (grid(9, 1e5), np.arange(9.0)), (grid(9, 2e5), np.arange(9.0)))
         ((_, text),) = only(list(run_checks(dataset)), "leakage")
         assert text.startswith("b alone predicts y (R2 0.99")
 
-    def test_a_gap_may_tell(self) -> None:
+    def test_missing_values_can_leak_the_target(self) -> None:
         y = RANDOM.integers(0, 2, 300)
         x = np.column_stack([RANDOM.normal(size=300), np.where(y == 1, np.nan, 1 + RANDOM.random(300))])
         assert len(only(of(x, y=y), "leakage")) == 1
 
-    def test_it_is_found_among_many_features(self) -> None:
+    def test_a_leak_is_found_among_many_features(self) -> None:
         width = 4 * MAX_LEAK_CANDIDATES
         x = RANDOM.normal(size=(300, width))
         x[:, -1] = self.Y
@@ -326,7 +326,7 @@ class TestLeakage:
         ((_, text),) = only(list(run_checks(dataset)), "leakage")
         assert text.startswith(f"f{width - 1} alone predicts")
 
-    def test_a_class_of_two_rows_is_passed_over(self) -> None:
+    def test_a_class_with_two_rows_is_ignored(self) -> None:
         y = self.Y.copy()
         y[:2] = 3
         x = np.column_stack([RANDOM.normal(size=300), y])
@@ -342,10 +342,10 @@ ERROR = CheckResult(rule="mixed_types", level="error", message="'hot' in row 2")
 
 
 class TestLevels:
-    def test_the_worst_comes_first(self) -> None:
+    def test_results_are_sorted_by_severity(self) -> None:
         assert apply_levels([NOTE, WARNING, NOTE], {}) == [WARNING, NOTE, NOTE]
 
-    def test_a_level_may_be_changed(self) -> None:
+    def test_levels_can_be_changed(self) -> None:
         found = apply_levels([NOTE, WARNING, ERROR], {"mixed_types": "note", "duplicates": "warning"})
         assert [(f.rule, f.level) for f in found] == [
             ("duplicates", "warning"),
@@ -353,17 +353,17 @@ class TestLevels:
             ("mixed_types", "note"),
         ]
 
-    def test_a_rule_that_is_off_finds_nothing(self) -> None:
+    def test_a_rule_that_is_off_has_no_results(self) -> None:
         assert apply_levels([NOTE, ERROR], {"mixed_types": "off", "duplicates": "off"}) == []
 
-    def test_an_error_stops_with_the_remedy(self) -> None:
+    def test_an_error_is_raised_with_a_remedy(self) -> None:
         with pytest.raises(
             DataError,
             match=r"\Amixed_types: 'hot' in row 2; to continue anyway, set `checks: {mixed_types: war",
         ):
             apply_levels([NOTE, ERROR], {})
 
-    def test_any_rule_may_be_made_an_error_and_all_are_told(self) -> None:
+    def test_any_rule_can_be_an_error_and_all_errors_are_listed(self) -> None:
         said = (
             r"\Aconstant: a never changes; duplicates: 2 rows repeat; to continue anyway, set `checks: {constant:"
             r" warning, duplicates: warning}`\Z"
@@ -371,7 +371,7 @@ class TestLevels:
         with pytest.raises(DataError, match=said):
             apply_levels([WARNING, NOTE], {"constant": "error", "duplicates": "error"})
 
-    def test_of_many_errors_ten_are_told_and_the_others_counted(self) -> None:
+    def test_at_most_ten_errors_are_listed(self) -> None:
         with pytest.raises(
             DataError,
             match=r"\A(mixed_types: 'hot' in row 2; ?){9}mixed_types: 'hot' .* row 2 \(and 3 more\); to go",
@@ -384,7 +384,7 @@ class TestLevels:
         pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
         return tmp_path / "a.csv"
 
-    def test_params_say_what_stops(self, source: Path) -> None:
+    def test_params_set_the_levels(self, source: Path) -> None:
         _, findings = prepare(table_block(source), 0)
         assert ("constant", "warning") in {(f.rule, f.level) for f in findings}
         _, findings = prepare(table_block(source, checks={"constant": "off"}), 0)
@@ -393,7 +393,7 @@ class TestLevels:
         with pytest.raises(DataError, match=message):
             prepare(table_block(source, checks={"constant": "error"}), 0)
 
-    def test_a_class_that_no_training_row_has_stops_unless_params_say_otherwise(self, tmp_path: Path) -> None:
+    def test_a_class_without_training_rows_is_an_error_by_default(self, tmp_path: Path) -> None:
         part = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
         y = ["u", "v"] * 25 + ["u", "w"] * 5
         pd.DataFrame({"a": RANDOM.normal(size=60), "part": part, "y": y}).to_csv(tmp_path / "b.csv", index=False)

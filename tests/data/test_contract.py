@@ -142,7 +142,7 @@ def content(dataset: Dataset, chain: Pipeline, folder: Path) -> dict[str, bytes]
 
 
 class TestEveryKind:
-    def test_sets_are_disjoint_and_hold_their_rows(self, kind: Kind) -> None:
+    def test_splits_are_disjoint_and_complete(self, kind: Kind) -> None:
         dataset, _ = prepared(kind, rows(1))
         used = np.concatenate([records.rows for records in dataset.splits().values()])
         assert len(set(used.tolist())) == len(used)
@@ -151,7 +151,7 @@ class TestEveryKind:
             assert records.x.shape[1:] == dataset.schema.shape
             assert len(records.x) == len(records.y) == len(records.rows) > 0
 
-    def test_altered_test_rows_change_nothing_that_training_sees(self, kind: Kind, tmp_path: Path) -> None:
+    def test_altered_test_rows_do_not_change_training_inputs(self, kind: Kind, tmp_path: Path) -> None:
         dataset, chain = prepared(kind, rows(1))
         before = content(dataset, chain, tmp_path / "before")
         altered = {name: values.copy() for name, values in rows(1).items()}
@@ -163,14 +163,14 @@ class TestEveryKind:
         assert (other.test.x != dataset.test.x).any()
         assert content(other, again, tmp_path / "after") == before
 
-    def test_the_same_seed_gives_the_same_bytes_and_another_other_rows(self, kind: Kind, tmp_path: Path) -> None:
+    def test_a_seed_determines_the_split(self, kind: Kind, tmp_path: Path) -> None:
         one, two = (content(*prepared(kind, rows(1)), tmp_path / name) for name in ("one", "two"))
         assert one == two
         other, _ = prepared(kind, rows(1), seed=4)
         same = np.array_equal(other.test.rows, prepared(kind, rows(1))[0].test.rows)
         assert same == (kind.name == "series")
 
-    def test_what_is_saved_is_what_is_loaded(self, kind: Kind, tmp_path: Path) -> None:
+    def test_saving_and_loading_changes_nothing(self, kind: Kind, tmp_path: Path) -> None:
         dataset, chain = prepared(kind, rows(1))
         save_dataset(dataset, tmp_path)
         chain.save(tmp_path / "chain.safetensors")
@@ -182,32 +182,32 @@ class TestEveryKind:
             assert isinstance(getattr(loaded, name).x, np.memmap)
         np.testing.assert_array_equal(again(loaded.test.x), chain(dataset.test.x))
 
-    def test_the_chain_gives_finite_features_of_its_shape(self, kind: Kind) -> None:
+    def test_the_pipeline_returns_finite_features_of_its_output_shape(self, kind: Kind) -> None:
         dataset, chain = prepared(kind, rows(1))
         for records in dataset.splits().values():
             features = chain(records.x)
             assert features.shape == (len(records), *chain.output_shape(dataset.schema.shape))
             assert np.isfinite(features).all()
 
-    def test_the_chain_is_the_same_in_torch(self, kind: Kind) -> None:
+    def test_the_pipeline_is_the_same_in_torch(self, kind: Kind) -> None:
         dataset, chain = prepared(kind, rows(1))
         x = torch.from_numpy(np.array(dataset.test.x))
         np.testing.assert_allclose(Preprocess(chain)(x).numpy(), chain(dataset.test.x), rtol=1e-5, atol=1e-6)
 
-    def test_the_schema_survives_json(self, kind: Kind) -> None:
+    def test_the_schema_is_restored_from_json(self, kind: Kind) -> None:
         schema = prepared(kind, rows(1))[0].schema
         assert type(schema).from_json(schema.model_dump_json(), "here") == schema
         told = {"series": len(schema.values)} | dict.fromkeys((write.__name__ for write in ALONE), 0)
         assert schema.n_outputs == told.get(kind.name, 2)
 
     @pytest.mark.parametrize("kind", ALONE, indirect=True, ids=lambda kind: kind.__name__)
-    def test_without_a_target_nothing_is_to_be_told(self, kind: Kind) -> None:
+    def test_without_a_target_there_are_no_outputs(self, kind: Kind) -> None:
         dataset, _ = prepared(kind, rows(1))
         assert (dataset.schema.target, dataset.schema.classes, dataset.schema.values) == ("", (), ())
         assert all(records.y.shape == (len(records), 0) for records in dataset.splits().values())
 
     @pytest.mark.parametrize("kind", KINDS, indirect=True, ids=lambda kind: kind.__name__)
-    def test_the_answer_is_learnt_and_a_permuted_one_is_not(self, kind: Kind, tmp_path: Path) -> None:
+    def test_the_target_is_learned_and_a_permuted_one_is_not(self, kind: Kind, tmp_path: Path) -> None:
         assert score(kind, rows(1), tmp_path / "learnt") > (0.5 if kind.name == "series" else 0.85)
         random = np.random.default_rng(7)
         drawn = [
@@ -260,7 +260,7 @@ ODD = [
 
 
 @pytest.mark.parametrize(("write", "column", "cell", "line"), ODD)
-def test_a_test_cell_of_another_type_is_told_or_changes_nothing_that_training_sees(
+def test_a_test_cell_of_another_type_is_reported_or_does_not_change_training_inputs(
     write: Callable[..., dict[str, Any]],
     column: str,
     cell: str,

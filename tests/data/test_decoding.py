@@ -44,7 +44,7 @@ def source(folder: Path, target: str, task: str) -> Dataset:
 
 
 @pytest.mark.parametrize(("target", "task", "last"), [("y", "regression", "grade"), ("grade", "classification", "y")])
-def test_whole_rows_are_written_as_they_stood(tmp_path: Path, target: str, task: str, last: str) -> None:
+def test_encoded_rows_are_decoded_as_in_the_source(tmp_path: Path, target: str, task: str, last: str) -> None:
     rows = join_targets(source(tmp_path, target, task), exclude_primary=False)
     assert rows.schema.features[-2:] == (target, last)
     x = np.where(
@@ -54,7 +54,7 @@ def test_whole_rows_are_written_as_they_stood(tmp_path: Path, target: str, task:
     pd.testing.assert_frame_equal(found, frame()[[*frame().columns[:-2], target, last]])
 
 
-def test_classes_that_are_asked_for_become_the_target_s_column(tmp_path: Path) -> None:
+def test_given_classes_become_the_target_column(tmp_path: Path) -> None:
     rows = join_targets(source(tmp_path, "grade", "classification"), exclude_primary=True)
     assert "grade" not in rows.schema.features
     x = np.nan_to_num(rows.train.x, nan=3)
@@ -63,7 +63,7 @@ def test_classes_that_are_asked_for_become_the_target_s_column(tmp_path: Path) -
     assert found["grade"].tolist() == frame()["grade"].tolist()
 
 
-def test_made_rows_are_rounded_and_a_date_has_its_own_parts(tmp_path: Path) -> None:
+def test_generated_rows_are_rounded_and_date_parts_are_consistent(tmp_path: Path) -> None:
     rows = join_targets(source(tmp_path, "y", "regression"), exclude_primary=False)
     names = rows.schema.features
     x = rows.train.x + 0.004
@@ -81,7 +81,7 @@ def test_made_rows_are_rounded_and_a_date_has_its_own_parts(tmp_path: Path) -> N
     np.testing.assert_allclose(found["weight"], true["weight"] + 0.004)
 
 
-def test_rows_fit_the_schema_that_a_model_learnt(tmp_path: Path) -> None:
+def test_rows_are_matched_to_the_schema_of_a_model(tmp_path: Path) -> None:
     rows = source(tmp_path, "grade", "classification")
     for asked in (True, False):
         learnt = join_targets(rows, exclude_primary=asked)
@@ -91,7 +91,7 @@ def test_rows_fit_the_schema_that_a_model_learnt(tmp_path: Path) -> None:
     assert match_schema(rows, rows.schema) is rows
 
 
-def test_other_words_are_written_so(tmp_path: Path) -> None:
+def test_other_categories_are_decoded_as_other(tmp_path: Path) -> None:
     rows = join_targets(source(tmp_path, "y", "regression"), exclude_primary=False)
     x = np.nan_to_num(rows.train.x[:3], nan=0)
     x[:, 0] = [0, 2, 3]

@@ -39,7 +39,7 @@ def block(tmp_path: Path, frame: pd.DataFrame = FRAME, **changes: Any) -> Any:
     return table_block(tmp_path / "a.csv", **{"extra_targets": ALSO, **changes})
 
 
-def test_they_stand_beside_the_leading_target_and_are_no_features(tmp_path: Path) -> None:
+def test_extra_targets_are_not_features(tmp_path: Path) -> None:
     schema, records = whole(block(tmp_path))
     assert schema.features == ("a", "b")
     assert schema.extra_targets == (ExtraTarget(name="mass"), ExtraTarget(name="sex", classes=("female", "male")))
@@ -50,19 +50,19 @@ def test_they_stand_beside_the_leading_target_and_are_no_features(tmp_path: Path
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (3 + 1 + 2, "predictions", "float64")
 
 
-def test_of_classes_alone_a_model_gives_probabilities_and_of_values_values(tmp_path: Path) -> None:
+def test_output_kind_depends_on_all_targets(tmp_path: Path) -> None:
     schema, _ = whole(block(tmp_path, extra_targets={"sex": "classification"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (5, "probabilities", "float32")
     schema, _ = whole(block(tmp_path, target="a", task="regression", extra_targets={"mass": "regression"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (2, "values", "float64")
 
 
-def test_numbers_with_gaps_are_classes_by_their_own_names(tmp_path: Path) -> None:
+def test_numeric_classes_with_missing_values_keep_their_names(tmp_path: Path) -> None:
     frame = FRAME.assign(sex=FRAME["sex"].map({"male": 1, "female": 2}))
     assert whole(block(tmp_path, frame))[0].extra_targets[1].classes == ("1", "2")
 
 
-def test_each_target_is_a_dataset_of_its_own(tmp_path: Path) -> None:
+def test_each_target_can_be_selected(tmp_path: Path) -> None:
     schema, records = whole(block(tmp_path))
     leading, mass, sex = target_specs(schema)
     assert [goal.columns for goal in (leading, mass, sex)] == [slice(0, 3), slice(3, 4), slice(4, 6)]
@@ -81,7 +81,7 @@ def test_each_target_is_a_dataset_of_its_own(tmp_path: Path) -> None:
     ]
 
 
-def test_they_are_kept_on_disk(tmp_path: Path) -> None:
+def test_extra_targets_are_stored(tmp_path: Path) -> None:
     dataset, _ = prepare(block(tmp_path), seed=0)
     (tmp_path / "kept").mkdir()
     save_dataset(dataset, tmp_path / "kept")
@@ -93,7 +93,7 @@ def test_they_are_kept_on_disk(tmp_path: Path) -> None:
     assert loaded.schema == dataset.schema
 
 
-def test_rows_that_are_dropped_take_their_targets_along(tmp_path: Path) -> None:
+def test_dropped_rows_lose_their_extra_targets(tmp_path: Path) -> None:
     frame = FRAME.assign(a=FRAME["a"].where(np.arange(N) % 9 != 0))
     dataset, _ = prepare(block(tmp_path, frame, missing=MissingValues(numeric="drop")), seed=0)
     for records in dataset.splits().values():
@@ -101,12 +101,12 @@ def test_rows_that_are_dropped_take_their_targets_along(tmp_path: Path) -> None:
         np.testing.assert_array_equal(records.extra_targets[:, 0], frame["mass"].to_numpy()[records.rows])
 
 
-def test_equal_rows_of_another_further_target_are_not_duplicates(tmp_path: Path) -> None:
+def test_rows_that_differ_in_an_extra_target_are_not_duplicates(tmp_path: Path) -> None:
     twice = pd.concat([FRAME, FRAME[:2].assign(mass=5.0), FRAME[2:4]])
     assert len(whole(block(tmp_path, twice, duplicates="drop"))[1]) == N + 2
 
 
-def test_test_rows_decide_nothing(tmp_path: Path) -> None:
+def test_test_rows_do_not_affect_what_is_fitted(tmp_path: Path) -> None:
     params = block(tmp_path)
     test = split_rows(read_raw_dataset(params).keys, params.split, 0)["test"]
     changed = FRAME.copy()
@@ -124,7 +124,7 @@ def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     assert not np.array_equal(before.test.extra_targets, after.test.extra_targets, equal_nan=True)
 
 
-def test_values_are_learnt_with_deviation_1_and_classes_by_index(tmp_path: Path) -> None:
+def test_numeric_targets_are_standardized_and_classes_are_indices(tmp_path: Path) -> None:
     dataset, _ = prepare(block(tmp_path), seed=0)
     y = TargetScaler.fit(dataset.schema, dataset.train)(dataset.train).numpy()
     assert dataset.train.extra_targets is not None
@@ -161,7 +161,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("cells", "changes", "text"), BAD)
-def test_what_cannot_be_told_is_refused(
+def test_invalid_extra_targets_are_refused(
     tmp_path: Path, cells: dict[str, Any], changes: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(DataError, match=re.escape(text)):
@@ -172,7 +172,7 @@ def test_what_cannot_be_told_is_refused(
     ("name", "target", "needed"),
     [("train", "mass", 2), ("train", "sex", 2), ("validation", "sex", 1), ("test", "mass", 2)],
 )
-def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, target: str, needed: int) -> None:
+def test_a_split_without_an_extra_target_is_refused(tmp_path: Path, name: str, target: str, needed: int) -> None:
     params = block(tmp_path)
     index = split_rows(read_raw_dataset(params).keys, params.split, 0)[name]
     frame = FRAME.copy()
@@ -182,7 +182,7 @@ def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, ta
         prepare(block(tmp_path, frame), seed=0)
 
 
-def test_without_them_nothing_stands_beside(tmp_path: Path) -> None:
+def test_without_extra_targets_there_is_one_target(tmp_path: Path) -> None:
     dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), extra_targets={}), seed=0)[0]
     assert dataset.train.extra_targets is None
     assert [goal.columns for goal in target_specs(dataset.schema)] == [slice(None)]

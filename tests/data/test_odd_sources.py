@@ -38,7 +38,7 @@ def test_a_table_is_refused_in_one_line(tmp_path: Path, name: str, content: byte
         read_raw_dataset(table_block(tmp_path / name, task="classification"))
 
 
-def test_a_class_of_a_long_table_has_one_name(tmp_path: Path) -> None:
+def test_a_class_has_one_name_in_a_long_table(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n" + "1,1\n2,2\n" * 150_000 + "3,x\n")
     assert read_raw_dataset(table_block(path)).keys.classes == ("1", "2", "x")
@@ -59,7 +59,7 @@ def test_an_archive_is_refused_in_one_line(tmp_path: Path, arrays: dict[str, Any
         read_raw_dataset(images_block(tmp_path / "a.npz"))
 
 
-def test_an_npy_named_npz_is_refused(tmp_path: Path) -> None:
+def test_an_npy_file_named_npz_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 4, 4), np.uint8), allow_pickle=False)
     (tmp_path / "a.npy").rename(tmp_path / "a.npz")
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):

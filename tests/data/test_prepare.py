@@ -40,7 +40,7 @@ class TestCsv:
         assert records.rows.tolist() == [0, 1, 2]
         assert records.y.tolist() == [1, 0, 1]
 
-    def test_dropped_columns_are_gone(self, tmp_path: Path) -> None:
+    def test_dropped_columns_are_not_features(self, tmp_path: Path) -> None:
         schema, records = whole(table_block(written(tmp_path, "a.csv", CSV), drop=("kind", "length")))
         assert schema.features == ("width",)
         assert records.x.shape == (3, 1)
@@ -59,7 +59,9 @@ class TestCsv:
         ],
         ids=["gzip", "line ends of Windows", "byte order mark", "empty lines"],
     )
-    def test_another_wrapping_reads_as_the_same_table(self, tmp_path: Path, name: str, content: str | bytes) -> None:
+    def test_compression_and_line_ends_do_not_change_the_table(
+        self, tmp_path: Path, name: str, content: str | bytes
+    ) -> None:
         expected_schema, expected = whole(table_block(written(tmp_path, "plain.csv", CSV)))
         schema, records = whole(table_block(written(tmp_path, name, content)))
         assert schema == expected_schema
@@ -89,7 +91,7 @@ class TestTarget:
         assert records.y.dtype == np.int64
         assert records.y.tolist() == indices
 
-    def test_values_of_a_regression_stay_as_they_are(self, tmp_path: Path) -> None:
+    def test_regression_targets_are_unchanged(self, tmp_path: Path) -> None:
         path = written(tmp_path, "a.csv", "a,y\n1,7\n2,-2.5\n")
         schema, records = whole(table_block(path, task="regression"))
         assert (schema.classes, schema.values, schema.n_outputs, schema.output_kind) == ((), ("y",), 1, "values")
@@ -98,7 +100,7 @@ class TestTarget:
 
 
 class TestBundled:
-    def test_a_table_has_scikit_learns_numbers_and_class_names(self, tmp_path: Path) -> None:
+    def test_a_bundled_table_equals_that_of_scikit_learn(self, tmp_path: Path) -> None:
         path = written(tmp_path, "a.sklearn", "# comment\n\n  breast_cancer  \n")
         schema, records = whole(table_block(path, target="diagnosis"))
         bunch = load_breast_cancer()
@@ -111,7 +113,7 @@ class TestBundled:
         _, records = whole(table_block(path, task="regression", target="progression"))
         np.testing.assert_array_equal(records.x, load_diabetes(scaled=False).data)
 
-    def test_digits_come_as_images_of_one_channel(self, tmp_path: Path) -> None:
+    def test_digits_are_images_with_one_channel(self, tmp_path: Path) -> None:
         schema, records = whole(images_block(written(tmp_path, "a.sklearn", "digits")))
         bunch = load_digits()
         assert (schema.kind, schema.shape, schema.features) == ("images", (1, 8, 8), ())
@@ -127,7 +129,7 @@ class TestNpz:
         np.savez(folder / "a.npz", **arrays)
         return folder / "a.npz"
 
-    def test_grey_images_get_a_channel(self, tmp_path: Path) -> None:
+    def test_grayscale_images_get_a_channel_axis(self, tmp_path: Path) -> None:
         x = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3)
         schema, records = whole(images_block(self.saved(tmp_path, x=x, y=np.array(["b", "a", "b", "a"]))))
         assert (schema.shape, schema.target, schema.classes) == ((1, 2, 3), "label", ("a", "b"))
@@ -144,7 +146,7 @@ class TestNpz:
         for channel in range(channels):
             np.testing.assert_array_equal(records.x[:, channel], x[..., channel])
 
-    def test_labels_may_be_values(self, tmp_path: Path) -> None:
+    def test_labels_can_be_numeric(self, tmp_path: Path) -> None:
         path = self.saved(tmp_path, x=np.zeros((2, 4, 4), np.uint8), y=np.array([0.5, 2], np.float32))
         schema, records = whole(images_block(path, task="regression"))
         assert schema.classes == ()

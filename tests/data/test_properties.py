@@ -44,7 +44,7 @@ def splits(draw: st.DrawFn) -> SplitConfig:
 
 
 @given(keys(), splits(), st.integers(0, 5))
-def test_sets_are_disjoint_and_cover_or_are_refused(rows: SplitKeys, params: SplitConfig, seed: int) -> None:
+def test_splits_are_disjoint_and_complete_or_refused(rows: SplitKeys, params: SplitConfig, seed: int) -> None:
     try:
         parts = split_rows(rows, params, seed)
     except DataError:
@@ -62,7 +62,7 @@ def test_sets_are_disjoint_and_cover_or_are_refused(rows: SplitKeys, params: Spl
 
 
 @given(keys(), splits(), st.integers(2, 6))
-def test_folds_are_disjoint_and_hold_no_test_row(rows: SplitKeys, params: SplitConfig, k: int) -> None:
+def test_folds_are_disjoint_and_contain_no_test_row(rows: SplitKeys, params: SplitConfig, k: int) -> None:
     try:
         parts = split_rows(rows, params, 0)
         pairs = list(split_folds(rows, parts, params.by, k, seed=0))
@@ -79,7 +79,7 @@ def test_folds_are_disjoint_and_hold_no_test_row(rows: SplitKeys, params: SplitC
 
 
 @given(st.integers(10, 400), st.floats(0.01, 0.5))
-def test_a_share_is_as_many_rows_as_scikit_learn_takes(n: int, share: float) -> None:
+def test_fractions_are_rounded_as_in_scikit_learn(n: int, share: float) -> None:
     ours = RandomSplit(by="random", validation=1, test=share)
     parts = split_rows(SplitKeys(np.arange(n) % 2, ("a", "b")), ours, 0)
     assert len(parts["test"]) == len(train_test_split(np.arange(n), test_size=share)[1])

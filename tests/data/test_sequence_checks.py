@@ -38,28 +38,28 @@ class TestSequences:
         block = {"kind": "sequences", "task": "classification", "normalize": "none", "split": DRAWN, **said}
         return found(frame, folder, **block)
 
-    def test_faultless_ones_give_no_finding(self, tmp_path: Path) -> None:
+    def test_valid_sequences_give_no_results(self, tmp_path: Path) -> None:
         assert self.found(self.frame(), tmp_path) == []
 
-    def test_a_column_that_never_changes(self, tmp_path: Path) -> None:
+    def test_a_constant_column(self, tmp_path: Path) -> None:
         text = "w is constant in training steps and has no predictive value"
         assert ("constant", "warning", text) in self.found(self.frame(w=3.0), tmp_path)
 
-    def test_a_column_that_does_not_change_within_a_sequence_and_tells_its_label(self, tmp_path: Path) -> None:
+    def test_a_column_constant_within_sequences_that_determines_the_label(self, tmp_path: Path) -> None:
         told = np.repeat(LABELS * 2.0 + 7, STEPS)
         text = "told alone predicts label (balanced accuracy 1.000): is it known at prediction time? if not, add it to `drop`"
         assert ("leakage", "warning", text) in self.found(self.frame(told=told), tmp_path)
         age = np.repeat(RANDOM.normal(size=N), STEPS)
         assert self.found(self.frame(age=age, told=told + RANDOM.normal(size=N * STEPS) / 9), tmp_path) == []
 
-    def test_a_value_far_out(self, tmp_path: Path) -> None:
+    def test_an_outlier(self, tmp_path: Path) -> None:
         frame = self.frame()
         frame["v"] = frame["v"].where(frame.index % 12 != 3, 99999)
         [(rule, level, text)] = self.found(frame, tmp_path)
         assert (rule, level) == ("outliers", "note")
         assert text.endswith(f" of {36 * STEPS} values of v are outliers (> 10 IQR); fix errors")
 
-    def test_steps_that_are_missing_within(self, tmp_path: Path) -> None:
+    def test_missing_steps_within_sequences(self, tmp_path: Path) -> None:
         frame = self.frame().drop(index=[8, 9, 20, 29])  # the last of a sequence is no gap
         text = "2 of 60 sequences have missing steps, the first is 1 after t 1"
         assert self.found(frame, tmp_path) == [("missing_steps", "warning", text)]
@@ -69,12 +69,12 @@ class TestSequences:
         assert self.found(uneven, tmp_path) == []
         assert self.found(frame.assign(t="t" + frame["t"].astype(str)), tmp_path) == []
 
-    def test_whole_sequences_that_repeat(self, tmp_path: Path) -> None:
+    def test_repeated_sequences(self, tmp_path: Path) -> None:
         frame = self.frame()
         frame.loc[6:11, "v"] = frame.loc[:5, "v"].to_numpy()
         assert ("duplicates", "note", "1 rows repeat the features of an earlier row") in self.found(frame, tmp_path)
 
-    def test_held_out_ones_that_are_longer_than_those_of_training(self, tmp_path: Path) -> None:
+    def test_held_out_sequences_longer_than_training_sequences(self, tmp_path: Path) -> None:
         frame = self.frame()
         frame["split"] = np.where(frame["series"] < 40, "train", np.where(frame["series"] < 50, "dev", "test"))
         frame = frame[(frame["split"] != "train") | (frame["t"] < 4)]
@@ -98,16 +98,16 @@ class TestSeries:
         said = {**block, "exogenous": list(columns), "normalize": "none", "split": split, "checks": checks}
         return found(frame, folder, **said)
 
-    def test_a_faultless_one_gives_no_finding(self, tmp_path: Path) -> None:
+    def test_a_valid_series_gives_no_results(self, tmp_path: Path) -> None:
         assert self.found(tmp_path, heat=RANDOM.normal(size=self.N)) == []
 
-    def test_a_column_that_never_changes(self, tmp_path: Path) -> None:
+    def test_a_constant_column(self, tmp_path: Path) -> None:
         assert [rule for rule, *_ in self.found(tmp_path, heat=1.0)] == ["constant"]
 
     @pytest.mark.parametrize(
         ("ahead", "what"), [(0, "load"), (1, "load, 1 step ahead"), (2, "load, 2 steps ahead"), (3, ""), (-1, "")]
     )
-    def test_a_column_that_is_the_target(self, tmp_path: Path, ahead: int, what: str) -> None:
+    def test_a_column_that_equals_the_target(self, tmp_path: Path, ahead: int, what: str) -> None:
         load = RANDOM.normal(size=self.N)
         text = f"heat is {what}: is it known at prediction time? if not, remove it from `exogenous`"
         frame = {"load": load, "heat": np.roll(load, -ahead) * 2 + 5}
@@ -119,13 +119,13 @@ class TestSeries:
         _, findings = prepare(BLOCKS.validate_python(said, strict=False), 0)
         assert [f.message for f in findings] == ([text] if what else [])
 
-    def test_a_value_far_out(self, tmp_path: Path) -> None:
+    def test_an_outlier(self, tmp_path: Path) -> None:
         heat = RANDOM.normal(size=self.N)
         heat[7] = 99999
         text = "1 of 37 values of heat are outliers (> 10 IQR); fix errors"
         assert self.found(tmp_path, heat=heat) == [("outliers", "note", text)]
 
-    def test_most_steps_missing_is_an_error_that_can_be_graded(self, tmp_path: Path) -> None:
+    def test_mostly_missing_steps_are_an_error_with_a_configurable_level(self, tmp_path: Path) -> None:
         days = pd.date_range("2024-01-01", periods=160)[np.r_[0:30, 130:160]]
         said = (
             r"a.csv: 100 of 160 steps are missing, .*; set a `freq` longer than 1 day, or resample .* `checks: {missing"
@@ -135,7 +135,7 @@ class TestSeries:
         assert self.found(tmp_path, days, checks={"missing_steps": "warning"})[0][:2] == ("missing_steps", "warning")
 
 
-def test_texts_that_are_cut_are_told(tmp_path: Path) -> None:
+def test_truncated_texts_are_reported(tmp_path: Path) -> None:
     words = [" ".join(["word"] * (3 + i % 4)) for i in range(40)]
     frame = pd.DataFrame({"text": words, "label": LABELS[:40], "split": ["train"] * 20 + ["test"] * 20})
     block = {
@@ -150,7 +150,7 @@ def test_texts_that_are_cut_are_told(tmp_path: Path) -> None:
     assert "truncated" not in [rule for rule, *_ in found(frame, tmp_path, max_length=6, **block)]
 
 
-def test_a_split_in_time_that_ties_shift_is_told(tmp_path: Path) -> None:
+def test_a_split_in_time_shifted_by_ties_is_reported(tmp_path: Path) -> None:
     days = np.repeat([1, 2, 3, 4], [40, 10, 20, 30])
     frame = pd.DataFrame({"day": days, "a": RANDOM.normal(size=100), "y": np.arange(100) % 2})
     block = {"kind": "table", "task": "classification", "target": "y", "normalize": "none"}

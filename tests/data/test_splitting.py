@@ -33,7 +33,7 @@ def sizes(parts: SplitIndices) -> dict[str, int]:
     return {name: len(rows) for name, rows in parts.items()}
 
 
-def test_rows_of_one_instant_stay_together_in_the_later_set() -> None:
+def test_rows_with_equal_times_stay_together_in_the_later_split() -> None:
     days = np.repeat(np.arange(12), 10)
     parts = split_rows(
         SplitKeys(np.zeros(120), time=days), TimeSplit(by="time", column="day", validation=25, test=25), 0
@@ -45,7 +45,7 @@ def test_rows_of_one_instant_stay_together_in_the_later_set() -> None:
 
 @pytest.mark.parametrize("params", [STRATIFIED, RANDOM, GROUP, TIME, GIVEN], ids=lambda params: params.by)
 class TestEverySplit:
-    def test_sets_are_disjoint_and_cover_all_rows(self, params: SplitConfig) -> None:
+    def test_splits_are_disjoint_and_cover_all_rows(self, params: SplitConfig) -> None:
         parts = split_rows(keys_of(60, 30, 10), params, 0)
         assert list(parts) == ["train", "validation", "test"]
         assert sorted(np.concatenate(list(parts.values()))) == list(range(100))
@@ -54,7 +54,7 @@ class TestEverySplit:
         first, again = (split_rows(keys_of(60, 30, 10), params, 3) for _ in range(2))
         assert all((first[name] == again[name]).all() for name in first)
 
-    def test_shares_are_shares_of_all_rows(self, params: SplitConfig) -> None:
+    def test_fractions_refer_to_all_rows(self, params: SplitConfig) -> None:
         # of a given split, the share of training rows: 18 of 90; of groups, 4 and 2 of 20, of 5 rows each
         expected = {"train": 72, "validation": 18, "test": 10} if params.by == "predefined" else None
         found = sizes(split_rows(keys_of(60, 30, 10), params, 0))
@@ -62,8 +62,8 @@ class TestEverySplit:
 
 
 @pytest.mark.parametrize("params", [STRATIFIED, RANDOM, GROUP, GIVEN], ids=lambda params: params.by)
-class TestEverySplitThatDraws:
-    def test_each_set_keeps_the_order_of_the_source(self, params: SplitConfig) -> None:
+class TestEveryRandomSplit:
+    def test_each_split_keeps_the_order_of_the_source(self, params: SplitConfig) -> None:
         for rows in split_rows(keys_of(60, 30, 10), params, 0).values():
             assert rows.tolist() == sorted(rows)
 
@@ -72,17 +72,17 @@ class TestEverySplitThatDraws:
         assert len(drawn) == 3
 
 
-class TestNumbersOfRows:
+class TestSizes:
     @pytest.mark.parametrize("by", ["stratified", "random"])
-    def test_whole_numbers_are_rows(self, by: str) -> None:
+    def test_integers_are_numbers_of_rows(self, by: str) -> None:
         params = RandomSplit.model_validate({"by": by, "validation": 7, "test": 13})
         assert sizes(split_rows(keys_of(60, 30, 10), params, 0)) == {"train": 80, "validation": 7, "test": 13}
 
-    def test_a_share_and_a_number_may_stand_together(self) -> None:
+    def test_a_fraction_and_a_number_can_be_combined(self) -> None:
         params = TimeSplit(by="time", column="day", validation=3, test=0.25)
         assert sizes(split_rows(keys_of(60, 30, 10), params, 0)) == {"train": 72, "validation": 3, "test": 25}
 
-    def test_of_groups_they_are_groups(self) -> None:
+    def test_for_group_splits_integers_are_numbers_of_groups(self) -> None:
         params = GroupSplit(by="group", column="site", validation=3, test=1)
         keys = keys_of(60, 30, 10)
         parts = split_rows(keys, params, 0)
@@ -90,14 +90,14 @@ class TestNumbersOfRows:
         assert [len(np.unique(keys.groups[rows])) for rows in parts.values()] == [16, 3, 1]
 
     @pytest.mark.parametrize("params", [RANDOM, TIME], ids=lambda params: params.by)
-    def test_more_rows_than_there_are_are_refused(self, params: SplitConfig) -> None:
+    def test_sizes_beyond_the_number_of_rows_are_refused(self, params: SplitConfig) -> None:
         changed = params.model_copy(update={"test": 200})
         with pytest.raises(
             DataError, match=r"\Aeach split needs at least [^\n]*; add rows or change the sizes under `split`\Z"
         ):
             split_rows(keys_of(60, 40), changed, 0)
 
-    def test_sets_that_take_all_rows_are_counted(self) -> None:
+    def test_splits_without_rows_left_for_training_are_refused(self) -> None:
         params = RandomSplit(validation=200, test=200, by="random")
         said = "each split needs at least 1 row, but of 344 rows 200 go to validation and 200 go to test; add rows"
         with pytest.raises(DataError, match=said):
@@ -111,12 +111,12 @@ class TestNumbersOfRows:
 
 
 class TestStratified:
-    def test_it_keeps_the_share_of_each_class(self) -> None:
+    def test_class_proportions_are_preserved(self) -> None:
         keys = keys_of(60, 30, 10)
         counts = {name: np.bincount(keys.y[rows]).tolist() for name, rows in split_rows(keys, STRATIFIED, 0).items()}
         assert counts == {"train": [42, 21, 7], "validation": [12, 6, 2], "test": [6, 3, 1]}
 
-    def test_a_class_with_two_rows_cannot_be_in_three_sets(self) -> None:
+    def test_a_class_with_two_rows_cannot_be_stratified(self) -> None:
         message = (
             r"a stratified split needs at least 3 rows of each class, but class 'class1' has 2;"
             r" remove the class, add rows, or set `split.by: random`"
@@ -131,7 +131,7 @@ class TestStratified:
 
 
 class TestRandom:
-    def test_it_does_not_look_at_classes(self) -> None:
+    def test_classes_are_ignored(self) -> None:
         # of 20 random test sets of 10 rows, some have none of the 10 rows of the last class, which a stratified one has
         keys = keys_of(60, 30, 10)
         assert any(2 not in keys.y[split_rows(keys, RANDOM, seed)["test"]] for seed in range(20))
@@ -139,10 +139,10 @@ class TestRandom:
     def test_values_are_split_at_random(self) -> None:
         assert sizes(split_rows(values_of(50), RANDOM, 3)) == {"train": 35, "validation": 10, "test": 5}
 
-    def test_it_takes_a_class_with_two_rows(self) -> None:
+    def test_a_class_with_two_rows_is_accepted(self) -> None:
         assert len(split_rows(keys_of(60, 2), RANDOM, 0)["test"]) == 7
 
-    def test_too_few_rows_for_a_set_are_refused(self) -> None:
+    def test_too_few_rows_for_a_split_are_refused(self) -> None:
         message = r"each split needs at least 2 rows, but test has 1 of 9; add rows or change the sizes"
         with pytest.raises(DataError, match=message):
             split_rows(values_of(9), RANDOM, 0)
@@ -150,7 +150,7 @@ class TestRandom:
 
 class TestGroups:
     @pytest.mark.parametrize("seed", range(5))
-    def test_sets_share_no_group(self, seed: int) -> None:
+    def test_splits_share_no_group(self, seed: int) -> None:
         groups = np.random.default_rng(seed).integers(0, 25, 300)
         parts = split_rows(keys_of(200, 100, groups=groups), GROUP, seed)
         held = [set(groups[rows]) for rows in parts.values()]
@@ -167,29 +167,29 @@ class TestGroups:
 
 
 class TestTime:
-    def test_no_row_comes_before_one_of_an_earlier_set(self) -> None:
+    def test_no_row_precedes_one_of_an_earlier_split(self) -> None:
         keys = keys_of(60, 30, 10)
         assert keys.time is not None
         train, validation, test = (keys.time[rows] for rows in split_rows(keys, TIME, 0).values())
         assert train.max() < validation.min() <= validation.max() < test.min()
 
-    def test_rows_of_a_set_are_in_order_of_time(self) -> None:
+    def test_rows_of_a_split_are_in_order_of_time(self) -> None:
         keys = keys_of(60, 30, 10)
         assert keys.time is not None
         assert all((np.diff(keys.time[rows]) > 0).all() for rows in split_rows(keys, TIME, 0).values())
 
-    def test_dates_have_an_order_too(self) -> None:
+    def test_dates_are_sorted(self) -> None:
         days = np.array(["2024-03-01", "2023-01-01", "2025-01-01", "2022-05-05"] * 5, "datetime64[ms]")
         parts = split_rows(keys_of(10, 10, time=days), TimeSplit(by="time", column="day", validation=5, test=5), 0)
         assert set(days[parts["test"]].astype(str)) == {"2025-01-01T00:00:00.000"}
 
-    def test_rows_that_share_their_target_with_the_next_are_left_out_before_a_cut(self) -> None:
+    def test_overlapping_rows_are_left_out_before_a_cut(self) -> None:
         parts = split_rows(keys_of(60, 30, 10, time=None, overlap=3), TIME, 0)
         assert [rows[[0, -1]].tolist() for rows in parts.values()] == [[0, 66], [70, 86], [90, 99]]
 
 
-class TestGiven:
-    def test_the_source_s_own_sets_are_taken(self) -> None:
+class TestPredefined:
+    def test_the_splits_of_the_source_are_used(self) -> None:
         given = np.array(["train", "validation", "test", "train"] * 5)
         parts = split_rows(keys_of(10, 10, predefined=given), GIVEN, 0)
         assert {name: set(given[rows]) for name, rows in parts.items()} == {name: {name} for name in parts}
@@ -201,13 +201,13 @@ class TestGiven:
         shares = np.bincount(keys.y[parts["validation"]]) / 18
         np.testing.assert_allclose(shares, np.bincount(keys.y[:90]) / 90, atol=0.03)
 
-    def test_a_class_of_one_training_row_does_not_stop_the_draw(self) -> None:
+    def test_a_class_with_one_training_row_does_not_prevent_the_split(self) -> None:
         y = np.array([0, 1] * 20 + [2, 2])
         given = np.array(["train"] * 41 + ["test"])
         parts = split_rows(SplitKeys(y, ("a", "b", "c"), predefined=given), GIVEN, 0)
         assert sizes(parts) == {"train": 32, "validation": 9, "test": 1}
 
-    def test_values_may_be_drawn_too(self) -> None:
+    def test_regression_rows_can_be_drawn(self) -> None:
         given = np.array(["train"] * 8 + ["test"] * 2)
         assert sizes(split_rows(SplitKeys(np.arange(10.0), predefined=given), GIVEN, 0)) == {
             "train": 6,
@@ -215,7 +215,7 @@ class TestGiven:
             "test": 2,
         }
 
-    def test_a_source_that_says_nothing_is_refused(self) -> None:
+    def test_a_source_without_splits_is_refused(self) -> None:
         with pytest.raises(DataError, match=r"needs a source that assigns rows to splits, but this one does not; use"):
             split_rows(keys_of(10, 10, predefined=None), GIVEN, 0)
 
@@ -238,7 +238,7 @@ def test_training_rows_of_one_class_are_refused() -> None:
         pytest.param((9, 9), TimeSplit(validation=0.5, test=0.45, by="time"), id="time leaves no training row"),
     ],
 )
-def test_rows_that_rounding_takes_away_are_missed_in_one_line(counts: tuple[int, ...], params: SplitConfig) -> None:
+def test_sizes_that_leave_too_few_rows_are_refused_in_one_line(counts: tuple[int, ...], params: SplitConfig) -> None:
     with pytest.raises(DataError, match=r"\A[^\n]*rows[^\n]*\Z"):
         split_rows(keys_of(*counts), params, 0)
 
@@ -249,19 +249,19 @@ def pairs_of(keys: SplitKeys, params: SplitConfig, k: int = 5) -> tuple[SplitInd
 
 
 @pytest.mark.parametrize("params", [STRATIFIED, RANDOM, GROUP, GIVEN], ids=lambda params: params.by)
-class TestFoldsThatAreDrawn:
-    def test_each_row_but_test_rows_is_held_out_once(self, params: SplitConfig) -> None:
+class TestRandomFolds:
+    def test_each_row_outside_the_test_split_is_held_out_once(self, params: SplitConfig) -> None:
         parts, pairs = pairs_of(keys_of(60, 30, 10), params)
         held = np.concatenate([held for _, held in pairs])
         assert len(pairs) == 5
         assert sorted(held) == sorted([*parts["train"], *parts["validation"]])
 
-    def test_rows_are_either_trained_on_or_held_out(self, params: SplitConfig) -> None:
+    def test_rows_are_either_training_or_validation_rows(self, params: SplitConfig) -> None:
         parts, pairs = pairs_of(keys_of(60, 30, 10), params)
         for train, held in pairs:
             assert sorted([*train, *held]) == sorted([*parts["train"], *parts["validation"]])
 
-    def test_the_seed_decides(self, params: SplitConfig) -> None:
+    def test_the_seed_determines_the_folds(self, params: SplitConfig) -> None:
         keys = keys_of(60, 30, 10)
         parts = split_rows(keys, params, 0)
         first, again, other = (
@@ -270,8 +270,8 @@ class TestFoldsThatAreDrawn:
         assert first == again != other
 
 
-class TestFoldsOfOneKind:
-    def test_stratified_folds_keep_the_share_of_each_class(self) -> None:
+class TestFoldsByStrategy:
+    def test_stratified_folds_preserve_class_proportions(self) -> None:
         keys = keys_of(60, 30, 10)
         _, pairs = pairs_of(keys, STRATIFIED, k=3)
         assert [np.bincount(keys.y[held]).tolist() for _, held in pairs] == [[18, 9, 3]] * 3
@@ -282,7 +282,7 @@ class TestFoldsOfOneKind:
         for train, held in pairs_of(keys, GROUP)[1]:
             assert not set(keys.groups[train]) & set(keys.groups[held])
 
-    def test_folds_in_time_train_on_all_that_came_before(self) -> None:
+    def test_folds_in_time_train_on_all_earlier_rows(self) -> None:
         keys = keys_of(60, 30, 10)
         assert keys.time is not None
         parts, pairs = pairs_of(keys, TIME)
@@ -292,12 +292,12 @@ class TestFoldsOfOneKind:
             assert keys.time[train].max() < keys.time[held].min()
             assert not set(parts["test"]) & {*train, *held}
 
-    def test_folds_in_time_leave_out_rows_that_share_a_target(self) -> None:
+    def test_folds_in_time_leave_out_overlapping_rows(self) -> None:
         keys = keys_of(60, 30, 10, time=None, overlap=3)
         for train, held in pairs_of(keys, TIME, k=3)[1]:
             assert held.min() - train.max() > 3
 
-    def test_rows_of_one_instant_stay_together_in_the_later_part(self) -> None:
+    def test_rows_with_equal_times_stay_together_in_the_later_fold(self) -> None:
         days = np.random.default_rng(0).permutation(np.repeat(np.arange(12), 10))
         cut = TimeSplit(by="time", column="day", validation=25, test=25)  # leaves days 0 to 8, 90 rows
         _, pairs = pairs_of(SplitKeys(np.zeros(120), time=days), cut, k=3)
@@ -306,7 +306,7 @@ class TestFoldsOfOneKind:
         assert [sorted({*days[train].tolist()}) for train, _ in pairs] == [[*range(2)], [*range(4)], [*range(6)]]
         assert [len(train) + len(held) for train, held in pairs] == [40, 60, 90]
 
-    def test_an_instant_that_fills_a_part_is_named(self) -> None:
+    def test_a_time_that_fills_a_fold_is_named(self) -> None:
         days = np.repeat([0, 1, 2, 3], [20, 60, 10, 10])
         cut = TimeSplit(by="time", column="day", validation=10, test=10)
         with pytest.raises(
@@ -314,10 +314,10 @@ class TestFoldsOfOneKind:
         ):
             pairs_of(SplitKeys(np.zeros(100), time=days), cut, k=3)
 
-    def test_values_are_drawn(self) -> None:
+    def test_regression_rows_are_drawn(self) -> None:
         assert [len(held) for _, held in pairs_of(values_of(50), RANDOM)[1]] == [9] * 5
 
-    def test_a_class_of_fewer_rows_than_folds_is_told_by_the_checks(self) -> None:
+    def test_a_class_with_fewer_rows_than_folds_is_accepted(self) -> None:
         assert len(pairs_of(keys_of(60, 4), STRATIFIED)[1]) == 5
 
     @pytest.mark.parametrize(

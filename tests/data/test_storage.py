@@ -60,7 +60,7 @@ def seal(folder: Path) -> None:
 
 class TestRoundTrip:
     @pytest.mark.parametrize("dataset", [table(), images(), every_field()], ids=["table", "images", "every field"])
-    def test_a_dataset_comes_back_as_it_was(self, tmp_path: Path, dataset: Dataset) -> None:
+    def test_a_dataset_is_restored(self, tmp_path: Path, dataset: Dataset) -> None:
         save_dataset(dataset, tmp_path)
         write_manifest(tmp_path)
         loaded = load_dataset(tmp_path)
@@ -115,7 +115,7 @@ class TestVerify:
             verify_manifest(folder)
 
     @pytest.mark.parametrize("content", ["", "{", '{"other": 1}'])
-    def test_a_manifest_that_is_none_is_refused(self, folder: Path, content: str) -> None:
+    def test_an_invalid_manifest_is_refused(self, folder: Path, content: str) -> None:
         (folder / "manifest.json").write_text(content)
         with pytest.raises(
             ArtifactError,
@@ -162,7 +162,7 @@ class TestDigest:
         assert manifest_sha256(other) == manifest_sha256(folder)
 
     @pytest.mark.parametrize("name", FILES)
-    def test_every_file_counts(self, folder: Path, name: str) -> None:
+    def test_every_file_changes_the_digest(self, folder: Path, name: str) -> None:
         before = manifest_sha256(folder)
         content = bytearray((folder / name).read_bytes())
         content[-1] ^= 1

@@ -107,7 +107,7 @@ def test_sequences_are_read_without_labels(tmp_path: Path, write: Callable[[Path
     np.testing.assert_array_equal(everything(dataset)[..., 0], VALUES)
 
 
-def test_a_pair_of_files_is_divided_as_it_was_given(tmp_path: Path) -> None:
+def test_a_pair_of_files_defines_the_split(tmp_path: Path) -> None:
     for part, lines in (("TRAIN", LINES[:15]), ("TEST", LINES[15:])):
         written(tmp_path, f"A_{part}.tsv", "\n".join(f"1\t{line}" for line in lines))
     dataset = prepared(tmp_path, "sequences", split={"by": "predefined"})
@@ -115,14 +115,14 @@ def test_a_pair_of_files_is_divided_as_it_was_given(tmp_path: Path) -> None:
     assert (len(dataset.train), dataset.test.y.shape) == (12, (5, 0))
 
 
-def test_folders_of_train_and_test_say_the_split(tmp_path: Path) -> None:
+def test_folders_named_train_and_test_define_the_split(tmp_path: Path) -> None:
     parts = {f"{'train' if name < '15' else 'test'}/{name}": png for name, png in PNGS.items()}
     dataset = prepared(write_folder(tmp_path, parts), "images", split={"by": "predefined"})
     assert [len(records) for records in dataset.splits().values()] == [12, 3, 5]
     np.testing.assert_array_equal(np.sort(dataset.test.x.sum(axis=(1, 2, 3))), np.sort(PIXELS[15:].sum(axis=(1, 2))))
 
 
-def test_an_empty_folder_is_no_class_that_is_missed(tmp_path: Path) -> None:
+def test_an_empty_folder_is_not_a_missing_class(tmp_path: Path) -> None:
     (write_folder(tmp_path, PNGS) / "bird").mkdir()
     block = {"kind": "images", "source": str(tmp_path / "set"), "task": "unsupervised", "split": RANDOM}
     _, findings = prepare(BLOCKS.validate_python({**block, "normalize": "none"}, strict=False), 0)
@@ -138,7 +138,7 @@ SPLITS: dict[str, dict[str, Any]] = {
 
 class TestTable:
     @pytest.mark.parametrize("by", SPLITS)
-    def test_every_column_but_that_of_the_split_is_a_feature(self, tmp_path: Path, by: str) -> None:
+    def test_every_column_except_the_split_column_is_a_feature(self, tmp_path: Path, by: str) -> None:
         frame = pd.DataFrame(VALUES[:, :2], columns=["a", "b"])
         frame["who"], frame["day"], frame["part"] = np.arange(N) // 2, np.arange(N)[::-1], ["train"] * 15 + ["test"] * 5
         frame.to_csv(tmp_path / "a.csv", index=False)
@@ -153,7 +153,7 @@ class TestTable:
         else:
             assert groups == [{"train"}, {"train"}, {"test"}]
 
-    def test_gaps_and_repeats_are_left_out_as_with_a_target(self, tmp_path: Path) -> None:
+    def test_missing_values_and_duplicates_are_dropped_as_with_a_target(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [*range(18), 2, None], "word": ["x", "y"] * 10})
         frame.to_csv(tmp_path / "a.csv", index=False)
         cleaning = {"missing": {"numeric": "drop"}, "duplicates": "drop"}
@@ -180,7 +180,7 @@ class TestTable:
         ("set", {}, "must contain PNG or JPEG files, but contains none; fix `source`"),
     ],
 )
-def test_what_is_no_source_is_refused(tmp_path: Path, name: str, content: Any, line: str) -> None:
+def test_invalid_sources_are_refused(tmp_path: Path, name: str, content: Any, line: str) -> None:
     if name == "a.npz":
         archive(tmp_path, **content)
     elif name == "set":
@@ -195,7 +195,7 @@ def test_what_is_no_source_is_refused(tmp_path: Path, name: str, content: Any, l
     ("name", "kind"),
     [("a.npz", "images"), ("a.ts", "sequences"), ("train-images-idx3-ubyte.gz", "images"), ("set", "images")],
 )
-def test_where_labels_are_asked_for_the_task_is_named_that_asks_for_none(tmp_path: Path, name: str, kind: str) -> None:
+def test_missing_labels_are_refused_with_the_unsupervised_task_as_remedy(tmp_path: Path, name: str, kind: str) -> None:
     archive(tmp_path, x=PIXELS)
     written(tmp_path, "a.ts", "@data\n1,2\n")
     idx(tmp_path)

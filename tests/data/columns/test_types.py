@@ -58,7 +58,7 @@ INFERRED = [
 
 
 @pytest.mark.parametrize(("values", "kind", "cells"), INFERRED)
-def test_the_type_is_inferred_and_cells_read_by_it(values: pd.Series, kind: str, cells: list[Any]) -> None:
+def test_types_are_inferred_and_cells_parsed(values: pd.Series, kind: str, cells: list[Any]) -> None:
     found, order = types.infer_type(values, ColumnOptions())
     assert found == kind
     parsed, bad = types.parse_cells(values, found, order)
@@ -78,7 +78,7 @@ def test_the_type_is_inferred_and_cells_read_by_it(values: pd.Series, kind: str,
         (["2024-01-01", "2024-02-01", "2024-03-05"], "date"),
     ],
 )
-def test_a_gap_may_be_spelt_in_many_ways(gap: str, others: list[str], kind: str) -> None:
+def test_words_for_missing_values(gap: str, others: list[str], kind: str) -> None:
     values = of(*others, gap)
     found, order = types.infer_type(values, ColumnOptions())
     cells, bad = types.parse_cells(values, found, order)
@@ -102,7 +102,7 @@ class TestDates:
             ("1066-10-14", "1066-10-14T00:00"),
         ],
     )
-    def test_iso_dates_are_read(self, cell: str, instant: str) -> None:
+    def test_iso_dates_are_parsed(self, cell: str, instant: str) -> None:
         values = of(cell, "2020-01-01", None)
         found, _ = types.infer_type(values, ColumnOptions())
         assert found == "date"
@@ -112,7 +112,7 @@ class TestDates:
         assert np.isnat(cells[2])
 
     @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
-    def test_times_of_parquet_are_dates(self, zone: str | None) -> None:
+    def test_parquet_timestamps_are_dates(self, zone: str | None) -> None:
         values = pd.Series(pd.to_datetime(["2024-01-01 12:00", None]).tz_localize(zone), name="a")
         found, _ = types.infer_type(values, ColumnOptions())
         cells, bad = types.parse_cells(values, found)
@@ -127,7 +127,7 @@ class TestDates:
         expected = [[0.25, 1, 3, 6], [33.53125, 2, 1, 12.75], [NAN] * 4]
         np.testing.assert_allclose(types.encode_column(cells, column), expected)
 
-    def test_parts_that_never_change_are_left_out(self) -> None:
+    def test_constant_parts_are_left_out(self) -> None:
         cells, _ = types.parse_cells(of("2024-01-01", "2024-01-03"), "date")
         assert types.fit_column("d", "date", cells).features == ("d.days", "d.weekday")
 
@@ -135,12 +135,12 @@ class TestDates:
         cells, _ = types.parse_cells(of("2024-01-01", "2024-01-01"), "date")
         assert types.fit_column("d", "date", cells).features == ("d.days",)
 
-    def test_a_month_that_is_none_among_days_is_found(self) -> None:
+    def test_an_invalid_month_is_reported(self) -> None:
         values = of("2024-01-01", "2024-13-01", "2024-03-01")
         kind, _ = types.infer_type(values, ColumnOptions())
         assert (kind, types.parse_cells(values, kind)[1].tolist()) == ("date", [1])
 
-    def test_a_day_that_is_none_is_found(self) -> None:
+    def test_an_invalid_day_is_reported(self) -> None:
         values = of("2024-01-01", "2024-02-30", "soon")
         _, bad = types.parse_cells(values, "date")
         assert bad.tolist() == [1, 2]
@@ -152,7 +152,7 @@ class TestDates:
         assert (finding.rule, finding.level, finding.message) == ("mixed_types", "error", text)
 
 
-class TestSaid:
+class TestConfigured:
     @pytest.mark.parametrize(
         ("values", "said", "cells"),
         [
@@ -179,7 +179,9 @@ class TestSaid:
             pytest.param(of("x", "1", "y"), ColumnOptions(type="numeric"), [NAN, 1, NAN], id="words as numbers"),
         ],
     )
-    def test_what_a_person_says_goes_first(self, values: pd.Series, said: ColumnOptions, cells: list[Any]) -> None:
+    def test_configured_types_override_inferred_ones(
+        self, values: pd.Series, said: ColumnOptions, cells: list[Any]
+    ) -> None:
         kind, order = types.infer_type(values, said)
         assert kind == ("ordinal" if said.categories else said.type)
         parsed, _ = types.parse_cells(values, kind, order)
@@ -190,7 +192,7 @@ class TestSaid:
         assert not len(bad)
         assert cells[:2].astype("datetime64[Y]").astype(str).tolist() == ["2020", "2021"]
 
-    def test_an_ordered_categorical_of_parquet_has_its_order(self) -> None:
+    def test_an_ordered_parquet_categorical_keeps_its_order(self) -> None:
         values = pd.Series(pd.Categorical(["mid", "top", None], ["base", "mid", "top"], ordered=True), name="a")
         assert types.infer_type(values, ColumnOptions()) == ("ordinal", ("base", "mid", "top"))
         assert types.infer_type(values, ColumnOptions(type="categorical"))[0] == "categorical"
@@ -198,42 +200,42 @@ class TestSaid:
         np.testing.assert_array_equal(cells, [1, 2, NAN])
         assert not len(bad)
 
-    def test_an_unknown_scale_needs_its_order(self) -> None:
+    def test_an_unknown_scale_needs_categories(self) -> None:
         message = r"column 'a' is ordinal, so `categories` must list its values, lowest first; add them"
         with pytest.raises(DataError, match=message):
             types.infer_type(of("silver", "gold"), ColumnOptions(type="ordinal"))
 
-    def test_a_value_that_an_order_lacks_is_found(self) -> None:
+    def test_a_value_outside_the_categories_is_reported(self) -> None:
         _, bad = types.parse_cells(of("a", "z", "b"), "ordinal", ("a", "b"))
         assert bad.tolist() == [1]
 
 
-class TestMixed:
-    def test_half_numbers_are_numbers_with_mistakes(self) -> None:
+class TestMixedTypes:
+    def test_a_column_with_half_numbers_is_numeric(self) -> None:
         values = of("1", "two", "3", "NA", "IV")
         kind, _ = types.infer_type(values, ColumnOptions())
         cells, bad = types.parse_cells(values, kind)
         assert (kind, bad.tolist()) == ("numeric", [1, 4])
         np.testing.assert_array_equal(cells, [1, NAN, 3, NAN, NAN])
 
-    def test_fewer_are_words(self) -> None:
+    def test_a_column_with_fewer_numbers_is_categorical(self) -> None:
         assert types.infer_type(of("1", "two", "three"), ColumnOptions())[0] == "categorical"
 
-    def test_a_text_is_not_tried_as_a_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_text_is_not_converted_to_numbers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fivefold.data.columns.types.pd.to_numeric", None)  # a million texts take it seconds
         values = pd.Series([f"text {i}" for i in range(99)] + ["7"], name="a")
         assert types.infer_type(values, ColumnOptions())[0] == "categorical"
 
     @pytest.mark.parametrize("cell", ["5", "-.5", "+7e3", " 1.5", "inf", "-Infinity", "2."])
-    def test_however_a_number_begins_it_is_one(self, cell: str) -> None:
+    def test_numbers_with_any_first_character_are_recognized(self, cell: str) -> None:
         assert types.infer_type(of(cell, "word"), ColumnOptions())[0] == "numeric"
 
-    def test_a_word_far_down_makes_no_boolean(self) -> None:
+    def test_a_late_word_prevents_a_boolean_type(self) -> None:
         values = pd.Series(["yes", "no"] * 6000 + ["perhaps"], name="a")
         assert types.infer_type(values, ColumnOptions())[0] == "categorical"
 
     @pytest.mark.parametrize("cell", [np.inf, -np.inf, 1e38, "inf", "1e99"])
-    def test_what_no_network_can_hold_is_no_value(self, cell: Any) -> None:
+    def test_values_beyond_float32_are_invalid(self, cell: Any) -> None:
         values = of(1.0, cell, 2.0)
         cells, bad = types.parse_cells(values, "numeric")
         np.testing.assert_array_equal(cells, [1, NAN, 2])
@@ -243,7 +245,7 @@ class TestMixed:
 
 
 class TestCategories:
-    def test_training_rows_decide_and_others_become_one_past_the_last(self) -> None:
+    def test_categories_are_fitted_on_training_rows_and_others_are_one_past_the_last(self) -> None:
         cells, _ = types.parse_cells(of("b", "a", None, "b", "z"), "categorical")
         column = types.fit_column("a", "categorical", cells[:4])
         assert column.categories == ("a", "b")
@@ -252,12 +254,12 @@ class TestCategories:
     @pytest.mark.parametrize(
         ("min_frequency", "kept"), [(0.0, ("a", "b", "c")), (0.15, ("a", "b")), (0.3, ("a",)), (0.9, ())]
     )
-    def test_rare_ones_are_not_kept(self, min_frequency: float, kept: tuple[str, ...]) -> None:
+    def test_rare_categories_are_merged(self, min_frequency: float, kept: tuple[str, ...]) -> None:
         cells, _ = types.parse_cells(of(*"aaaaaaabbc"), "categorical")
         assert types.fit_column("a", "categorical", cells, min_frequency=min_frequency).categories == kept
 
 
-def test_types_may_be_said_in_params(tmp_path: Path) -> None:
+def test_types_can_be_set_in_params(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("code,grade,open,day,size,y\n1,b,1,2024-01-01,S,u\n2,a,0,2024-01-02,L,v\n1,c,1,2024-01-03,M,u\n")
     said = {
@@ -272,7 +274,7 @@ def test_types_may_be_said_in_params(tmp_path: Path) -> None:
     assert records.x[:, 5].tolist() == [1, 3, 2]
 
 
-def test_a_date_far_away_is_one() -> None:
+def test_dates_far_in_the_past_and_future_are_parsed() -> None:
     """9999-12-31 says "for ever", 0001-01-01 "never"; days by the proleptic Gregorian calendar of `datetime`."""
     cells, bad = types.parse_cells(of("2020-01-01", "9999-12-31", "0001-01-01", None), "date")
     assert len(bad) == 0
@@ -281,7 +283,7 @@ def test_a_date_far_away_is_one() -> None:
     assert features[:, 1] == pytest.approx([1, 12, 1, NAN], nan_ok=True)
 
 
-def test_a_year_of_five_digits_is_a_mistake_among_dates() -> None:
+def test_a_five_digit_year_is_invalid() -> None:
     values = of("2020-01-01", "12021-01-01", "2020-03-05")
     assert types.infer_type(values, ColumnOptions())[0] == "date"
     assert types.parse_cells(values, "date")[1].tolist() == [1]

@@ -37,7 +37,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
 
 
-def test_columns_have_the_values_that_the_whole_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunked_reading_returns_the_values_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, **COLUMNS)
     whole = read_frame(path, text_columns=["large"])
     monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
@@ -61,7 +61,7 @@ def test_columns_have_the_values_that_the_whole_file_has(tmp_path: Path, monkeyp
         ('"1,2', "a quote that opens in line 902 is never closed; close or remove it"),
     ],
 )
-def test_a_line_is_counted_from_the_beginning_of_the_file(tmp_path: Path, row: str, said: str) -> None:
+def test_line_numbers_count_from_the_beginning_of_the_file(tmp_path: Path, row: str, said: str) -> None:
     lines = ["a,b", *(f"{i},{i}" for i in range(N))]
     (tmp_path / "a.csv").write_text("\n".join([*lines[:901], row, *lines[901:]]))
     with pytest.raises(DataError, match=re.escape(said)):
@@ -70,6 +70,6 @@ def test_a_line_is_counted_from_the_beginning_of_the_file(tmp_path: Path, row: s
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("rows", [1, 500, 501])
-def test_a_last_piece_may_be_of_any_size(tmp_path: Path, rows: int) -> None:
+def test_the_last_chunk_can_have_any_size(tmp_path: Path, rows: int) -> None:
     read = read_frame(written(tmp_path, a=[str(i) for i in range(rows)], b=["u"] * rows))
     assert read["a"].tolist() == np.arange(rows).tolist()

@@ -41,11 +41,11 @@ def written(path: Path, data: bytes) -> Path:
         (UMLAUTS.encode()[:3], "utf-8", 0),
     ],
 )
-def test_the_encoding_is_told_from_the_bytes(tmp_path: Path, name: str, data: bytes, encoding: str, line: int) -> None:
+def test_the_encoding_is_detected(tmp_path: Path, name: str, data: bytes, encoding: str, line: int) -> None:
     assert detect_encoding(written(tmp_path / name, data)) == (encoding, line)
 
 
-def test_a_file_that_changes_is_looked_at_again(tmp_path: Path) -> None:
+def test_a_changed_file_is_detected_again(tmp_path: Path) -> None:
     assert detect_encoding(written(tmp_path / "a.csv", b"a\n")).encoding == "utf-8"
     assert detect_encoding(written(tmp_path / "a.csv", b"a\n\xe9\n")).encoding == "latin-1"
 
@@ -66,7 +66,7 @@ def test_a_bad_byte_in_a_text_that_is_mostly_utf8_is_named(tmp_path: Path) -> No
     assert "encoding" not in [finding.rule for finding in findings]
 
 
-def test_an_encoding_that_was_told_is_said(tmp_path: Path) -> None:
+def test_a_detected_encoding_is_reported(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", ("a,b,y\n" + ROWS).encode("latin-1"))
     dataset, findings = prepare(table_block(path), 0)
     assert dataset.schema.columns[1].categories == ("Bonn", "Köln")
@@ -75,14 +75,14 @@ def test_an_encoding_that_was_told_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["auto", "cp1252"])
-def test_what_windows_writes_is_read(tmp_path: Path, encoding: str) -> None:
+def test_cp1252_is_read(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path / "a.csv", "price,land\n0.5 €,Österreich\n".encode("cp1252"))
     frame = read_frame(path, FileFormat(encoding=encoding))
     assert frame.iloc[0].tolist() == ["0.5 €", "Österreich"]
 
 
 @pytest.mark.parametrize("encoding", ["auto", "latin-1"])
-def test_a_packed_table_is_unpacked_once_before_it_is_read(
+def test_a_gzipped_table_is_decompressed_once_before_it_is_read(
     tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pd.DataFrame({"a": range(50), "y": range(50)}).to_csv(tmp_path / "a.csv.gz", index=False)

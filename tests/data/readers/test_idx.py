@@ -34,7 +34,7 @@ def write_pair(folder: Path, part: str, n: int = 20, *, suffix: str = "", **chan
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_the_files_say_the_split(tmp_path: Path, suffix: str) -> None:
+def test_file_names_define_the_split(tmp_path: Path, suffix: str) -> None:
     train, test = write_pair(tmp_path, "train", suffix=suffix), write_pair(tmp_path, "t10k", 6, suffix=suffix)
     dataset, _ = prepare(images_block(tmp_path, split=PREDEFINED), 0)
     assert (dataset.schema.shape, dataset.schema.classes) == ((1, 3, 4), ("0", "1"))
@@ -44,14 +44,14 @@ def test_the_files_say_the_split(tmp_path: Path, suffix: str) -> None:
     assert dataset.test.y.tolist() == [0, 1, 0, 1, 0, 1]
 
 
-def test_rows_of_all_files_may_be_drawn(tmp_path: Path) -> None:
+def test_random_splits_use_the_rows_of_all_files(tmp_path: Path) -> None:
     write_pair(tmp_path, "train"), write_pair(tmp_path, "t10k", 10)
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
     assert [len(records) for records in dataset.splits().values()] == [18, 6, 6]
     assert dataset.test.rows.min() < 20
 
 
-def test_without_test_files_rows_are_drawn(tmp_path: Path) -> None:
+def test_without_test_files_a_random_split_is_possible(tmp_path: Path) -> None:
     write_pair(tmp_path, "train")
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
     assert [len(records) for records in dataset.splits().values()] == [12, 4, 4]
@@ -60,20 +60,20 @@ def test_without_test_files_rows_are_drawn(tmp_path: Path) -> None:
     )
 
 
-def test_one_file_of_images_may_be_named(tmp_path: Path) -> None:
+def test_a_single_image_file_is_read(tmp_path: Path) -> None:
     x = write_pair(tmp_path, "train", suffix=".gz")
     write_pair(tmp_path, "t10k", 6)
     _, records = whole(images_block(tmp_path / "train-images-idx3-ubyte.gz"))
     np.testing.assert_array_equal(records.x[:, 0], x)
 
 
-def test_a_longer_name_says_the_part_at_its_end(tmp_path: Path) -> None:
+def test_the_last_part_of_a_longer_name_defines_the_split(tmp_path: Path) -> None:
     write_pair(tmp_path, "emnist-letters-train"), write_pair(tmp_path, "emnist-letters-test", 6)
     dataset, _ = prepare(images_block(tmp_path, split=PREDEFINED), 0)
     assert len(dataset.test) == 6
 
 
-def test_a_name_without_a_part_says_no_split(tmp_path: Path) -> None:
+def test_a_name_without_a_split_has_no_predefined_split(tmp_path: Path) -> None:
     write_pair(tmp_path, "fashion")
     assert len(whole(images_block(tmp_path))[1]) == 20
     assert_images_refused(
@@ -154,7 +154,7 @@ def test_a_file_that_breaks_the_format_is_refused(
     ],
     ids=["torn", "torn at its end", "not gzipped", "empty"],
 )
-def test_a_torn_gzip_file_is_refused(tmp_path: Path, content: bytes, line: str) -> None:
+def test_a_truncated_gzip_file_is_refused(tmp_path: Path, content: bytes, line: str) -> None:
     write_pair(tmp_path, "train", suffix=".gz")
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
     assert_images_refused(tmp_path, line)
@@ -168,7 +168,7 @@ def test_images_without_labels_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_files_of_two_sizes_are_refused(tmp_path: Path) -> None:
+def test_files_with_different_image_sizes_are_refused(tmp_path: Path) -> None:
     write_pair(tmp_path, "train"), write_pair(tmp_path, "t10k", 4, images=idx_bytes(random_pixels(4, 5, 6)))
     assert_images_refused(
         tmp_path, "images of all files must have the same size, but have 3x4 and 5x6; use the files of one dataset"
@@ -184,7 +184,7 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:
+def test_no_more_is_decompressed_than_the_header_announces(tmp_path: Path) -> None:
     bomb = struct.pack(">HBB3I", 0, 8, 3, 20, 3, 4) + bytes(2**28)
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bomb, 1, mtime=0))
     del bomb
@@ -202,7 +202,7 @@ def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:
     zipped=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_what_is_written_is_read(
+def test_written_arrays_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...], zipped: bool, seed: int
 ) -> None:
     array: Any = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)

@@ -39,14 +39,14 @@ class TestNpz:
         np.testing.assert_array_equal(np.moveaxis(records.x, 1, -1), x.reshape(14, 5, 6, -1))
 
     @pytest.mark.parametrize("words", [HALF, np.array(HALF, "S"), [word.upper() for word in HALF]])
-    def test_an_array_says_the_split(self, tmp_path: Path, words: Any) -> None:
+    def test_an_array_defines_the_split(self, tmp_path: Path, words: Any) -> None:
         dataset, _ = prepare(
             images_block(write_archive(tmp_path, random_pixels(14, 3, 3), split=words), split=PREDEFINED), 0
         )
         assert dataset.test.rows.tolist() == [10, 11, 12, 13]
         assert sorted([*dataset.train.rows, *dataset.validation.rows]) == list(range(10))
 
-    def test_the_array_of_the_split_is_not_looked_at_if_rows_are_drawn(self, tmp_path: Path) -> None:
+    def test_the_split_array_is_ignored_by_a_random_split(self, tmp_path: Path) -> None:
         dataset, _ = prepare(images_block(write_archive(tmp_path, random_pixels(14, 3, 3), split=["?"])), 0)
         assert len(dataset.test) == 3
 
@@ -61,17 +61,17 @@ class TestNpz:
         ],
         ids=["short", "nested", "no test rows", "another word", "pickled"],
     )
-    def test_an_array_that_says_no_split_is_refused(self, tmp_path: Path, words: Any, line: str) -> None:
+    def test_an_invalid_split_array_is_refused(self, tmp_path: Path, words: Any, line: str) -> None:
         assert_images_refused(write_archive(tmp_path, random_pixels(14, 3, 3), split=words), line, split=PREDEFINED)
 
-    def test_a_split_by_source_needs_the_array(self, tmp_path: Path) -> None:
+    def test_a_predefined_split_needs_the_split_array(self, tmp_path: Path) -> None:
         assert_images_refused(
             write_archive(tmp_path, random_pixels(14, 3, 3)),
             "needs a source that assigns rows to splits, but this one does not;",
             split=PREDEFINED,
         )
 
-    def test_a_member_that_is_no_array_is_refused(self, tmp_path: Path) -> None:
+    def test_a_member_that_is_not_an_array_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
             file.writestr("x", b"hello")
             file.writestr("y", b"hello")
@@ -82,14 +82,14 @@ class TestNpz:
     @pytest.mark.parametrize(
         ("shape", "line"), [("(1000000, 10000, 10000)", "allocate"), ("(1000000, 28, 28)", "but is not: ")]
     )
-    def test_an_array_that_claims_more_than_there_is_is_refused(self, tmp_path: Path, shape: str, line: str) -> None:
+    def test_an_array_that_claims_too_many_values_is_refused(self, tmp_path: Path, shape: str, line: str) -> None:
         head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
             file.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + b"1234")
             file.writestr("y.npy", b"")
         assert_images_refused(tmp_path / "a.npz", line)
 
-    def test_an_archive_that_claims_gigabytes_is_not_unpacked(self, tmp_path: Path) -> None:
+    def test_an_archive_that_claims_gigabytes_is_not_decompressed(self, tmp_path: Path) -> None:
         path = tmp_path / "a.npz"
         np.savez_compressed(path, x=np.zeros((10, 300, 300), np.uint8), y=np.arange(10))
         content = bytearray(path.read_bytes())
@@ -98,7 +98,7 @@ class TestNpz:
         path.write_bytes(content)
         assert_images_refused(path, "must be an .npz of plain arrays, but is not: x.npy has 2,147,483,648 bytes from ")
 
-    def test_an_array_packed_in_a_way_that_cannot_be_unpacked_in_parts_is_refused(self, tmp_path: Path) -> None:
+    def test_other_compression_methods_are_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as file:
             file.writestr("x.npy", b"hello")
         assert_images_refused(
@@ -128,7 +128,7 @@ class TestPixelColumns:
         assert (schema.shape, schema.classes, records.x.dtype) == ((1, 2, 2), ("3", "7"), np.uint8)
         np.testing.assert_array_equal(records.x.reshape(20, 4), self.X)
 
-    def test_a_column_says_the_split_and_is_no_pixel(self, tmp_path: Path) -> None:
+    def test_a_split_column_is_not_a_pixel(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(part=["train"] * 15 + ["test"] * 5)
         block = images_block(
             self.written(tmp_path, "a.csv", frame), target="digit", split={"by": "predefined", "column": "part"}
@@ -137,7 +137,9 @@ class TestPixelColumns:
         assert (dataset.schema.shape, dataset.test.rows.tolist()) == ((1, 2, 2), [15, 16, 17, 18, 19])
 
     @pytest.mark.parametrize(("size", "shape"), [((1, 4), (1, 1, 4)), ((4, 1), (1, 4, 1))])
-    def test_size_says_how_pixels_lie(self, tmp_path: Path, size: tuple[int, int], shape: tuple[int, ...]) -> None:
+    def test_size_defines_the_layout_of_pixels(
+        self, tmp_path: Path, size: tuple[int, int], shape: tuple[int, ...]
+    ) -> None:
         schema, _ = whole(images_block(self.written(tmp_path, "a.csv"), target="digit", size=size))
         assert schema.shape == shape
 
@@ -154,7 +156,7 @@ class TestPixelColumns:
             (60, (4, 5), "auto", (3, 4, 5)),
         ],
     )
-    def test_a_size_is_that_of_rows_or_to_resize_squares_to(
+    def test_size_is_that_of_the_rows_or_resizes_squares(
         self, tmp_path: Path, width: int, size: tuple[int, int] | None, channels: Any, shape: tuple[int, ...]
     ) -> None:
         frame = pd.DataFrame(random_pixels(6, width), columns=[f"p{i}" for i in range(width)]).assign(digit=[3, 7] * 3)
@@ -173,14 +175,14 @@ class TestPixelColumns:
             ({"digit": 3}, "the target must have at least 2 distinct values, but column 'digit' contains only 3;"),
         ],
     )
-    def test_what_is_no_pixel_is_refused(self, tmp_path: Path, change: dict[str, Any], line: str) -> None:
+    def test_invalid_pixels_are_refused(self, tmp_path: Path, change: dict[str, Any], line: str) -> None:
         assert_images_refused(self.written(tmp_path, "a.csv", self.FRAME.assign(**change)), line, target="digit")
 
     def test_a_table_without_pixels_is_refused(self, tmp_path: Path) -> None:
         path = self.written(tmp_path, "a.csv", self.FRAME[["digit"]])
         assert_images_refused(path, "pixel columns must form a square image, but there are 0;", target="digit")
 
-    def test_a_label_column_must_be_named(self, tmp_path: Path) -> None:
+    def test_the_label_column_must_exist(self, tmp_path: Path) -> None:
         assert_images_refused(
             self.written(tmp_path, "a.csv"), "target must name a column, but '' does not exist; the columns are p0,"
         )
@@ -194,7 +196,7 @@ class TestPixelColumns:
         np.testing.assert_array_equal(records.y[:100], table[:, 784])
 
 
-def test_bundled_digits_are_divided_by_class(tmp_path: Path) -> None:
+def test_bundled_digits_are_split_by_class(tmp_path: Path) -> None:
     (tmp_path / "a.sklearn").write_text("digits\n")
     block = images_block(tmp_path / "a.sklearn", split={"by": "stratified", "validation": 0.2, "test": 0.2})
     dataset, _ = prepare(block, 0)
@@ -212,18 +214,18 @@ class TestChannels:
         _, records = whole(images_block(write_archive(folder, x), channels=channels))
         return records.x[0, :, 0, 0].tolist()
 
-    def test_colour_becomes_grey_by_its_brightness(self, tmp_path: Path) -> None:
+    def test_color_is_converted_to_grayscale_by_luminance(self, tmp_path: Path) -> None:
         # ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B
         assert self.one(tmp_path, self.RED, 1) == [76]
         assert self.one(tmp_path, [10, 200, 30], 1) == [124]
         assert self.one(tmp_path, [*self.WHITE, 7], 1) == [255]
 
-    def test_grey_becomes_colour_and_what_has_no_alpha_opaque(self, tmp_path: Path) -> None:
+    def test_grayscale_is_converted_to_color_and_missing_alpha_to_opaque(self, tmp_path: Path) -> None:
         assert self.one(tmp_path, [9], 3) == [9, 9, 9]
         assert self.one(tmp_path, [9], 4) == [9, 9, 9, 255]
         assert self.one(tmp_path, self.RED, 4) == [*self.RED, 255]
 
-    def test_alpha_is_left_out(self, tmp_path: Path) -> None:
+    def test_alpha_is_dropped(self, tmp_path: Path) -> None:
         assert self.one(tmp_path, [1, 2, 3, 4], 3) == [1, 2, 3]
         assert self.one(tmp_path, [1, 2, 3, 4], "auto") == [1, 2, 3, 4]
 
@@ -233,7 +235,7 @@ class TestChannels:
         channels=st.sampled_from(["auto", 1, 3, 4]),
         value=st.integers(0, 255),
     )
-    def test_a_uniform_grey_keeps_its_value_whatever_the_channels(
+    def test_a_uniform_gray_keeps_its_value_for_any_number_of_channels(
         self, tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...], channels: int | str, value: int
     ) -> None:
         x = np.full((shape[0] + 1, *shape[1:]), value, np.uint8)
@@ -253,7 +255,7 @@ def test_arrays_are_resized(tmp_path: Path, channels: int) -> None:
     assert records.x[0, 0, [0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [255, 0, 255, 255]
 
 
-def test_pixels_stay_bytes_on_disk(tmp_path: Path) -> None:
+def test_pixels_are_stored_as_uint8(tmp_path: Path) -> None:
     dataset, _ = prepare(images_block(write_archive(tmp_path, random_pixels(20, 3, 5, 3))), 0)
     (tmp_path / "out").mkdir()
     save_dataset(dataset, tmp_path / "out")
@@ -280,7 +282,7 @@ def test_pixels_of_test_images_change_neither_schema_nor_scaling(tmp_path: Path,
     np.testing.assert_array_equal(scaled(one.train.x), rescaled(one.train.x))
 
 
-def test_reading_grey_images_makes_no_copy(tmp_path: Path) -> None:
+def test_reading_grayscale_images_makes_no_copy(tmp_path: Path) -> None:
     block = images_block(write_archive(tmp_path, np.zeros((2000, 64, 64), np.uint8)))
     tracemalloc.start()
     read_images(tmp_path / "a.npz", block)

@@ -23,7 +23,7 @@ MEDMNIST = {
 
 
 @pytest.mark.parametrize(("arrays", "sizes"), [(KERAS, (34, 6, 20)), (MEDMNIST, (30, 10, 20))], ids=["keras", "med"])
-def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
+def test_arrays_per_split_define_the_split(tmp_path: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
     path = tmp_path / "digits.npz"
     np.savez_compressed(path, **arrays)
     block = detect_dataset(path).block
@@ -51,7 +51,7 @@ def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any],
         ),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+def test_arrays_that_do_not_match_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=said):
         read_npz(tmp_path / "a.npz", labeled=True)

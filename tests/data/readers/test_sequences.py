@@ -50,8 +50,8 @@ a,8,2,-20,yes
 X = [[[10, -1], [20, -2], [NAN, NAN]], [[1, -10], [2, -20], [3, -30]]]
 
 
-class TestLong:
-    def test_words_among_the_values_are_named_with_the_remedy(self, tmp_path: Path) -> None:
+class TestLongTable:
+    def test_text_in_value_columns_is_reported_with_a_remedy(self, tmp_path: Path) -> None:
         text = "\n".join(line + "," + ("split" if not i else "train") for i, line in enumerate(LONG.splitlines()))
         said = r"column 'split' must contain .* 'train' in rows 1, .*, or set the value columns: `values: \[u, v\]`"
         with pytest.raises(DataError, match=said):
@@ -64,7 +64,7 @@ class TestLong:
         assert (found.schema.features, found.schema.shape, found.schema.classes) == (("u", "v"), (3, 2), ("no", "yes"))
         assert found.checks == ()
 
-    def test_parquet_gives_what_csv_gives(self, tmp_path: Path) -> None:
+    def test_parquet_and_csv_give_the_same_result(self, tmp_path: Path) -> None:
         frame = pd.read_csv(write(tmp_path, LONG))
         frame["t"] = pd.Timestamp("2024-03-01", tz="Europe/Berlin") + pd.to_timedelta(frame["t"], "D")
         frame["series"] = frame["series"].astype("category")
@@ -81,29 +81,29 @@ class TestLong:
         x = read(write(tmp_path, f"series,t,u,label\n{rows}")).x
         assert x[..., 0].tolist() == [[0, 1, 2]] * 2
 
-    def test_columns_of_values_can_be_chosen(self, tmp_path: Path) -> None:
+    def test_value_columns_can_be_selected(self, tmp_path: Path) -> None:
         found = read(write(tmp_path, LONG), values=("v",))
         assert found.schema.features == ("v",)
         np.testing.assert_array_equal(found.x, np.array(X)[:, :, 1:])
 
-    def test_a_value_of_a_regression_is_told_once_a_sequence(self, tmp_path: Path) -> None:
+    def test_a_regression_target_is_one_value_per_sequence(self, tmp_path: Path) -> None:
         path = write(tmp_path, LONG.replace("no", "2.5").replace("yes", "-1"))
         found = read(path, task="regression")
         assert found.keys.y.tolist() == [2.5, -1]
         assert (found.schema.classes, found.schema.values) == ((), ("label",))
 
-    def test_longer_sequences_are_cut_and_that_is_said(self, tmp_path: Path) -> None:
+    def test_longer_sequences_are_truncated_and_reported(self, tmp_path: Path) -> None:
         found = read(write(tmp_path, LONG), max_length=2)
         np.testing.assert_array_equal(found.x, np.array(X)[:, :2])
         assert [f.message for f in found.checks] == ["1 sequences are longer than 2 steps and truncated"]
 
-    def test_a_gap_takes_the_step_before_of_its_own_sequence(self, tmp_path: Path) -> None:
+    def test_a_missing_value_is_imputed_by_the_previous_step_of_its_sequence(self, tmp_path: Path) -> None:
         cells = "p,1,1,l\np,2,,l\np,3,3,l\nq,1,,m\nq,2,8,m\nq,3,,m\n"
         found = read(write(tmp_path, f"series,t,u,label\n{cells}"))
         assert found.x[..., 0].tolist() == [[1, 1, 3], [8, 8, 8]]
         assert [f.message for f in found.checks] == ["3 of 6 steps have missing values: imputed by the previous step"]
 
-    def test_a_column_that_a_sequence_lacks_becomes_the_mean(self, tmp_path: Path) -> None:
+    def test_a_column_missing_in_a_sequence_becomes_the_mean(self, tmp_path: Path) -> None:
         cells = "p,1,1,300,l\np,2,2,302,l\nq,1,5,,m\nq,2,6,,m\n"
         path = write(tmp_path, f"series,t,u,kelvin,label\n{cells}")
         found = read(path)
@@ -121,7 +121,7 @@ class TestLong:
         assert len(set.union(*groups)) == 10
         assert dataset.schema.features == ("u",)
 
-    def test_the_source_may_say_the_split(self, tmp_path: Path) -> None:
+    def test_a_column_can_define_the_split(self, tmp_path: Path) -> None:
         parts = ["train", "train", "val", "test", "train", "Test", "dev"]
         cells = "".join(f"{i},{t},{i},{i % 2},{parts[i]}\n" for t in (0, 1) for i in range(7))
         path = write(tmp_path, f"series,t,u,label,split\n{cells}")
@@ -159,7 +159,7 @@ class TestTs:
         np.testing.assert_array_equal(found.x, [[[1, 3, 5], [2, 4, 6]], [[7, 8, 9], [NAN] * 3]])
         assert found.schema.features == ("x0", "x1", "x2")
 
-    def test_a_question_mark_is_a_gap(self, tmp_path: Path) -> None:
+    def test_a_question_mark_is_a_missing_value(self, tmp_path: Path) -> None:
         found = read(ts(tmp_path, "1,?,3:up", "?,5,?:down"))
         assert found.x[..., 0].tolist() == [[1, 1, 3], [5, 5, 5]]
 
@@ -174,12 +174,12 @@ class TestTs:
 
 
 class TestNpz:
-    def test_one_value_a_step(self, tmp_path: Path) -> None:
+    def test_one_value_per_step(self, tmp_path: Path) -> None:
         found = read(write_archive(tmp_path, x=np.arange(6).reshape(2, 3), y=np.array(["b", "a"])))
         assert found.x.tolist() == [[[0], [1], [2]], [[3], [4], [5]]]
         assert (found.keys.y.tolist(), found.schema.classes) == ([1, 0], ("a", "b"))
 
-    def test_lengths_say_what_is_padding(self, tmp_path: Path) -> None:
+    def test_lengths_define_the_padding(self, tmp_path: Path) -> None:
         x = np.arange(1, 13, dtype=np.float32).reshape(2, 3, 2)
         found = read(write_archive(tmp_path, x=x, y=np.array([b"b", b"a"]), lengths=np.array([1, 2])))
         np.testing.assert_array_equal(found.x, [[[1, 2], [NAN, NAN]], [[7, 8], [9, 10]]])
@@ -190,7 +190,7 @@ class TestNpz:
         found = read(write_archive(tmp_path, x=x, y=np.array([0.5, 1])), task="regression")
         np.testing.assert_array_equal(found.x[..., 0], [[1, 1, 3], [4, NAN, NAN]])
 
-    def test_the_archive_may_say_the_split(self, tmp_path: Path) -> None:
+    def test_an_array_can_define_the_split(self, tmp_path: Path) -> None:
         parts = np.array([b"train", b"test", b"train", b"validation", b"train"])
         path = write_archive(tmp_path, x=np.arange(10.0).reshape(5, 2), y=np.array([0, 1, 0, 1, 1]), split=parts)
         dataset, _ = prepare(sequences_block(path, split=PredefinedSplit(by="predefined")), 0)
@@ -202,7 +202,7 @@ class TestNpz:
 
     @settings(max_examples=30, deadline=None, derandomize=True)
     @given(st.lists(st.integers(1, 6), min_size=2, max_size=6), st.integers(1, 3))
-    def test_padded_sequences_give_back_their_values_and_lengths(
+    def test_padded_sequences_keep_their_values_and_lengths(
         self, tmp_path_factory: pytest.TempPathFactory, lengths: list[int], features: int
     ) -> None:
         random = np.random.default_rng(sum(lengths))
@@ -385,7 +385,7 @@ class TestRefused:
         assert_sequences_refused(tmp_path, sequences_block(write_archive(tmp_path, **arrays)), line)
 
     @pytest.mark.parametrize("name", ["a.npz", "a.ts", "a.csv", "a.csv.gz", "a.parquet"])
-    def test_a_torn_file_or_one_of_another_kind(self, tmp_path: Path, name: str) -> None:
+    def test_a_truncated_file_or_another_format(self, tmp_path: Path, name: str) -> None:
         write_archive(tmp_path, x=np.zeros((2, 3)), y=PAIR)
         content = (tmp_path / "a.npz").read_bytes()
         assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, content[:-40], name)), f"{name} must be ")
@@ -401,7 +401,7 @@ class TestRefused:
         params = sequences_block(write_archive(tmp_path, x=np.zeros((2, 3)), y=PAIR), split=split)
         assert_sequences_refused(tmp_path, params, "split by group needs a table with a group column, but source is")
 
-    def test_more_cells_than_memory_holds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_many_cells_for_the_memory_limit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fivefold.data.readers.sequences.MAX_CELLS", 11)
         assert_sequences_refused(
             tmp_path, sequences_block(write(tmp_path, LONG)), "2 sequences of up to 3 steps need too much memory"
@@ -430,7 +430,7 @@ def test_real_sequences(name: str, sizes: tuple[int, int], shape: tuple[int, int
     assert lengths.tolist() == expected.tolist()
 
 
-def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> None:
+def test_the_pipeline_imputes_raw_input_like_prepare(tmp_path: Path) -> None:
     cells = np.random.default_rng(0).normal(size=(8, 6, 2))
     cells[np.random.default_rng(1).random(cells.shape) < 0.3] = NAN
     cells[:, 5, 0] = 1.0  # as long as each of them is

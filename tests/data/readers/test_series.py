@@ -70,7 +70,9 @@ def texts(found: ArrayDataset) -> list[str]:
     ],
     ids=["months", "quarters", "years", "business days", "weeks", "minutes", "whole numbers", "numbers"],
 )
-def test_the_step_and_the_span_are_said(tmp_path: Path, times: Any, step: str, span: tuple[str, str]) -> None:
+def test_frequency_and_time_range_are_in_the_schema(
+    tmp_path: Path, times: Any, step: str, span: tuple[str, str]
+) -> None:
     schema = of(series(tmp_path, times)).schema
     assert (schema.frequency, schema.time_range) == (step, span)
 
@@ -87,7 +89,7 @@ GRIDS = [
 
 @pytest.mark.parametrize("times", GRIDS, ids=lambda times: str(getattr(times, "freqstr", times[1])))
 @pytest.mark.parametrize("n", [1, 12, 40])
-def test_the_last_times_follow_from_step_and_span(times: Any, n: int) -> None:
+def test_last_timestamps_follow_from_frequency_and_time_range(times: Any, n: int) -> None:
     grid = np.asarray(times)
     found = last_timestamps(describe_frequency(grid), (format_time(grid, 0), format_time(grid, -1)), n)
     assert found is not None
@@ -104,21 +106,21 @@ def test_ends_of_business_months_may_be_two_days_off() -> None:
     assert np.abs(found - grid).max() <= np.timedelta64(2, "D")
 
 
-def test_of_steps_that_are_only_about_so_long_no_time_is_told() -> None:
+def test_an_approximate_frequency_has_no_timestamps() -> None:
     twice = np.asarray(pd.date_range("2023-01-01", periods=40, freq="SMS"))
     assert describe_frequency(twice) == "about 16 days"
     assert last_timestamps(describe_frequency(twice), ("2023-01-01", "2024-08-15"), 5) is None
     assert last_timestamps("", (), 5) is None
 
 
-def test_the_span_is_of_the_steps_that_are_kept(tmp_path: Path) -> None:
+def test_the_time_range_is_that_of_the_selected_steps(tmp_path: Path) -> None:
     late = [NAN, NAN, *range(7)]
     found = of(series(tmp_path, range(2000, 2009), y=np.arange(9.0), temp=late), exogenous=("temp",))
     assert found.schema.time_range == ("2002", "2008")
 
 
 class TestWindows:
-    def test_they_hold_past_steps_and_tell_the_ones_after(self, tmp_path: Path) -> None:
+    def test_windows_contain_past_steps_and_future_targets(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2010), temp=np.arange(9) * 10, load=np.arange(9.0), y=-np.arange(9.0))
         found = of(path, targets=("y", "load"), exogenous=("temp",), window=3, horizon=2)
         assert found.schema.features == ("y", "load", "temp")
@@ -129,7 +131,7 @@ class TestWindows:
         assert found.rows.tolist() == [3, 4, 5, 6, 7]
         assert found.checks == ()
 
-    def test_a_season_ago_may_lie_before_the_window_but_not_before_the_series(self, tmp_path: Path) -> None:
+    def test_the_last_season_may_precede_the_window_but_not_the_series(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2013), y=np.arange(12.0), load=np.arange(12.0) * 10)
         found = of(path, targets=("y", "load"), window=2, horizon=2, season_length=4).seasonal_naive
         assert found is not None
@@ -137,19 +139,19 @@ class TestWindows:
         np.testing.assert_array_equal(found[1], [NAN, NAN, 0, 0])
         assert found[2].tolist() == [0, 0, 1, 10]  # of steps 4 and 5
 
-    def test_ahead_of_a_season_the_last_whole_one_repeats(self, tmp_path: Path) -> None:
+    def test_a_horizon_beyond_a_season_repeats_the_last_season(self, tmp_path: Path) -> None:
         found = of(series(tmp_path, range(2001, 2013)), window=3, horizon=3, season_length=2)
         assert found.seasonal_naive is not None
         assert found.seasonal_naive[0].tolist() == [1, 2, 1]  # of steps 3, 4 and 5
         assert of(series(tmp_path, range(2001, 2013)), window=3).seasonal_naive is None
 
-    def test_a_season_ago_never_lies_in_what_is_told(self, tmp_path: Path) -> None:
+    def test_the_seasonal_naive_forecast_never_uses_future_values(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2013), y=[0, 1, 2, 3, NAN, NAN, 6, 7, 8, 9, 10, 11.0])
         found = of(path, window=2, season_length=2, missing="interpolate")
         assert found.seasonal_naive is not None
         assert found.seasonal_naive[:, 0].tolist() == [0, 1, 2, 3, 3, 3, 6, 7, 8, 9]  # of a gap the value before it
 
-    def test_it_is_divided_with_the_rows(self, tmp_path: Path) -> None:
+    def test_the_seasonal_naive_forecast_is_split_with_the_rows(self, tmp_path: Path) -> None:
         dataset, _ = prepare(block(series(tmp_path, range(2001, 2021)), season_length=5), 0)
         for records in dataset.splits().values():
             assert records.seasonal_naive is not None
@@ -157,7 +159,7 @@ class TestWindows:
             assert (records.seasonal_naive[known] == records.y[known] - 5).all()
             assert np.isnan(records.seasonal_naive[~known]).all()
 
-    def test_rows_may_stand_in_any_order(self, tmp_path: Path) -> None:
+    def test_rows_may_be_in_any_order(self, tmp_path: Path) -> None:
         path = series(tmp_path, range(2001, 2010))
         expected = of(path)
         pd.read_csv(path).sample(frac=1, random_state=0).to_csv(path, index=False)
@@ -167,7 +169,7 @@ class TestWindows:
 
     @settings(max_examples=30, deadline=None, derandomize=True)
     @given(n=st.integers(12, 30), window=st.integers(1, 4), horizon=st.integers(1, 3))
-    def test_they_give_back_the_series(
+    def test_windows_reproduce_the_series(
         self, tmp_path_factory: pytest.TempPathFactory, n: int, window: int, horizon: int
     ) -> None:
         y, z = np.random.default_rng(n).normal(size=(2, n))
@@ -199,15 +201,15 @@ STEPS = {
 }
 
 
-class TestSteps:
+class TestFrequency:
     @pytest.mark.parametrize("times", STEPS.values(), ids=STEPS)
     @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
-    def test_they_are_inferred(self, tmp_path: Path, times: Any, name: str) -> None:
+    def test_frequencies_are_inferred(self, tmp_path: Path, times: Any, name: str) -> None:
         found = of(series(tmp_path, times, name))
         assert (values(found), texts(found)) == (list(range(12)), [])
 
     @pytest.mark.parametrize("times", STEPS.values(), ids=STEPS)
-    def test_a_missing_one_is_filled_in_and_that_is_said(self, tmp_path: Path, times: Any) -> None:
+    def test_a_missing_step_is_imputed_and_reported(self, tmp_path: Path, times: Any) -> None:
         keep = np.delete(np.arange(12), 4)
         found = of(series(tmp_path, times[keep], y=keep * 10.0))
         assert values(found) == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]
@@ -226,26 +228,26 @@ class TestSteps:
             ([1, 2, 4, 5, 6, 7], "1"),
         ],
     )
-    def test_they_can_be_said(self, tmp_path: Path, times: Any, step: str) -> None:
+    def test_frequencies_can_be_set(self, tmp_path: Path, times: Any, step: str) -> None:
         found = of(series(tmp_path, times, y=[0.0, 1, 3, 4, 5, 6]), freq=step, window=1, missing="ffill")
         assert values(found) == [0, 1, 1, 3, 4, 5, 6]
 
-    def test_weekends_and_holidays_of_business_days_are_no_week(self, tmp_path: Path) -> None:
+    def test_weekends_are_not_missing_business_days(self, tmp_path: Path) -> None:
         times = pd.date_range("2023-12-01", "2024-01-31", freq="B").difference(pd.to_datetime(["2023-12-25"]))
         assert texts(of(series(tmp_path, times))) == [
             "1 of 44 steps are missing, the first at 2023-12-25T00:00:00.000: imputed by interpolate"
         ]
 
 
-class TestZones:
+class TestTimeZones:
     AUTUMN = pd.date_range("2024-10-26 22:00", periods=12, freq="30min", tz="UTC").tz_convert("Europe/Berlin")
 
-    def test_a_clock_that_is_put_back_does_not_matter_where_times_have_a_zone(self, tmp_path: Path) -> None:
+    def test_daylight_saving_time_does_not_matter_with_time_zones(self, tmp_path: Path) -> None:
         for name in ("a.csv", "a.parquet"):
             found = of(series(tmp_path, self.AUTUMN, name))
             assert (values(found), texts(found)) == (list(range(12)), [])
 
-    def test_without_a_zone_an_hour_stands_twice(self, tmp_path: Path) -> None:
+    def test_without_a_time_zone_an_hour_repeats(self, tmp_path: Path) -> None:
         path = series(tmp_path, self.AUTUMN.tz_localize(None))
         line = (
             "times must be unique, but '2024-10-27 02:00:00' occurs twice; remove one row, keep one series, or"
@@ -261,38 +263,38 @@ class TestZones:
         assert (values(found), texts(found)) == (list(range(12)), [])
 
 
-class TestGaps:
+class TestMissing:
     Y = np.array([0, 1, NAN, 3, 4, NAN, NAN, 7, 8, 9])
     Z = np.arange(10.0) * 10
 
-    def test_interpolation_is_a_straight_line(self, tmp_path: Path) -> None:
+    def test_interpolation_is_linear(self, tmp_path: Path) -> None:
         found = of(series(tmp_path, DAYS, y=self.Y, z=self.Z), exogenous=("z",))
         assert values(found)[:5] == [0, 1, 2, 3, 4]
         assert texts(found) == ["3 of 20 cells are missing: imputed by interpolate"]
 
-    def test_previous_is_the_value_before(self, tmp_path: Path) -> None:
+    def test_ffill_uses_the_previous_value(self, tmp_path: Path) -> None:
         found = of(series(tmp_path, DAYS, y=self.Y), missing="ffill")
         assert values(found) == [0, 1, 1, 3, 4, 4, 4, 7, 8, 9]
 
-    def test_none_is_filled_from_beyond_a_cut(self, tmp_path: Path) -> None:
+    def test_no_value_is_imputed_across_a_split(self, tmp_path: Path) -> None:
         # ten steps, a window of two: eight rows, of which the last two of four tell steps 6 and 7, the last 8 and 9
         y = np.array([0, 1, 2, 3, 4, NAN, NAN, 7, NAN, 9])
         assert values(of(series(tmp_path, DAYS, y=y))) == [0, 1, 2, 3, 4, 4, 4, 7, 7, 9]
 
-    def test_the_cut_is_where_a_longer_horizon_begins(self, tmp_path: Path) -> None:
+    def test_a_split_starts_where_its_horizon_begins(self, tmp_path: Path) -> None:
         # window 2, horizon 2: nine rows; the last two tell steps 9 and 10, 10 and 11; so 8 may not see 9
         y = np.array([0, 1, 2, 3, 4, 5, 6, 7, NAN, 900, 10, 11])
         found = of(series(tmp_path, pd.date_range("2024", periods=12), y=y), horizon=2, validation=3)
         assert found.keys.y[:, 0].tolist() == [2, 3, 4, 5, 6, 7, 7, 900, 10]
 
-    def test_a_window_does_not_look_beyond_its_end(self, tmp_path: Path) -> None:
+    def test_a_window_does_not_use_values_after_its_end(self, tmp_path: Path) -> None:
         found = of(series(tmp_path, DAYS, y=self.Y))
         assert found.x[1:4, :, 0].tolist() == [[1, 1], [2, 3], [3, 4]]  # 2 once the 3 is known
         assert found.keys.y[:2, 0].tolist() == [2, 3]
         wide = of(tmp_path / "a.csv", window=4)
         assert wide.x[:2, :, 0].tolist() == [[0, 1, 2, 3], [1, 2, 3, 4]]
 
-    def test_what_comes_before_a_column_and_after_a_target_is_left_out(self, tmp_path: Path) -> None:
+    def test_steps_before_a_column_and_after_a_target_are_left_out(self, tmp_path: Path) -> None:
         y = np.array([0, 1, NAN, 3, 4, 5, 6, 7, 8, 9, 10, NAN])
         z = np.array([NAN, NAN, *range(8), NAN, NAN])
         found = of(series(tmp_path, pd.date_range("2024", periods=12), y=y, z=z), exogenous=("z",))
@@ -310,7 +312,7 @@ class TestGaps:
         horizon=st.integers(1, 3),
         missing=st.sampled_from(["interpolate", "ffill"]),
     )
-    def test_no_window_knows_a_later_value(
+    def test_no_window_uses_a_later_value(
         self, tmp_path_factory: pytest.TempPathFactory, data: Any, window: int, horizon: int, missing: str
     ) -> None:
         n = 24
@@ -335,7 +337,7 @@ def dataset_of(folder: Path, y: Array, **changes: Any) -> tuple[Dataset, Series]
 
 class TestLeaks:
     @pytest.mark.parametrize("horizon", [1, 2, 5])
-    def test_no_step_is_told_in_two_sets(self, tmp_path: Path, horizon: int) -> None:
+    def test_no_step_is_a_target_in_two_splits(self, tmp_path: Path, horizon: int) -> None:
         dataset, _ = dataset_of(tmp_path, np.arange(60.0), window=6, horizon=horizon, validation=0.2, test=0.25)
         told = {name: set(r.y.reshape(len(r), -1, 2)[..., 0].ravel()) for name, r in dataset.splits().items()}
         assert min(len(steps) for steps in told.values()) > horizon
@@ -355,7 +357,7 @@ class TestLeaks:
         np.testing.assert_allclose(chain(dataset.test.x)[..., 0], expected, rtol=1e-5)
         assert chain.feature_names == ("y", "z", "w")
 
-    def test_the_test_part_changes_neither_schema_nor_scaling_nor_training_rows(self, tmp_path: Path) -> None:
+    def test_the_test_split_changes_neither_schema_nor_scaling_nor_training_rows(self, tmp_path: Path) -> None:
         y = np.random.default_rng(0).normal(size=60)
         y[[5, 20, 47]] = NAN  # the last is the last step before those that test rows tell
         one, params = dataset_of(tmp_path, y.copy(), window=6, test=12, validation=10)
@@ -452,7 +454,9 @@ REFUSED: list[tuple[str | bytes, dict[str, Any], str]] = [
 
 class TestRefused:
     @pytest.mark.parametrize(("content", "changes", "line"), REFUSED)
-    def test_in_one_line(self, tmp_path: Path, content: str | bytes, changes: dict[str, Any], line: str) -> None:
+    def test_errors_are_one_line(
+        self, tmp_path: Path, content: str | bytes, changes: dict[str, Any], line: str
+    ) -> None:
         path = tmp_path / "a.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         with pytest.raises(DataError, match=rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"):
@@ -463,7 +467,7 @@ class TestRefused:
         ("times", "step"),
         [(["1990-01-01", "2020-01-01"], "1ms"), (["0001-01-01", "9999-01-01"], "1h"), ([0, 1e12], "1e-3")],
     )
-    def test_a_wrong_step_takes_no_memory(
+    def test_a_wrong_frequency_needs_no_memory(
         self, tmp_path: Path, times: list[Any], step: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def never(*_: object, **__: object) -> None:
@@ -478,7 +482,7 @@ class TestRefused:
             of(path, freq=step)
 
     @pytest.mark.parametrize("horizon", [1, 2])
-    def test_a_target_that_never_changes_in_training(self, tmp_path: Path, horizon: int) -> None:
+    def test_a_target_constant_in_training_rows(self, tmp_path: Path, horizon: int) -> None:
         level = np.r_[np.full(14, 2.5), np.arange(6)]
         path = series(tmp_path, range(20), y=np.arange(20.0), z=level)
         changes = {"targets": ("y", "z"), "horizon": horizon, "validation": 3, "test": 4}
@@ -490,7 +494,7 @@ class TestRefused:
             prepare(block(path, **changes), 0)
         prepare(block(path, **{**changes, "targets": ("y",), "exogenous": ("z",)}), 0)
 
-    def test_a_set_that_gets_no_rows_for_its_horizon(self, tmp_path: Path) -> None:
+    def test_a_split_without_rows_because_of_the_horizon(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"each split needs at least 2 rows, but validation has 0 of 16; add"):
             prepare(block(series(tmp_path, range(20)), horizon=3), 0)
 
@@ -512,7 +516,7 @@ def test_real_series(name: str, time: str, target: str, steps: int) -> None:
     assert (len(dataset.train), len(dataset.validation)) == (steps - 13 - 48, 24)
 
 
-def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> None:
+def test_the_pipeline_imputes_raw_input_like_prepare(tmp_path: Path) -> None:
     """With `missing: ffill`, but for what stands before the window."""
     y = np.random.default_rng(0).normal(size=60)
     y[np.random.default_rng(1).random(60) < 0.3] = NAN
@@ -527,7 +531,7 @@ def test_a_model_that_is_given_gaps_sees_what_prepare_saw(tmp_path: Path) -> Non
     assert np.isfinite(chain(raw)).all()
 
 
-def test_what_was_filled_in_is_neither_learnt_nor_scored(tmp_path: Path) -> None:
+def test_imputed_targets_are_neither_trained_on_nor_scored(tmp_path: Path) -> None:
     y = np.arange(40.0) ** 2
     y[[10, 33, 38]] = NAN
     params = block(series(tmp_path, np.arange(40), y=y), horizon=2, validation=6, test=6)

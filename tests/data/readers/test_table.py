@@ -64,21 +64,21 @@ class TestFormats:
         assert schema.classes == ("u", "v")
         assert records.x.tolist() == [[1.5, 1], [2.5, 0]]
 
-    def test_a_header_that_was_forgotten_is_told(self, tmp_path: Path) -> None:
+    def test_a_missing_header_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1,1,u\n2,3,v\n")
         with pytest.raises(
             DataError, match=r"every column must have a unique name, but '1' occurs 2 times; .*`format: {header: f"
         ):
             read_raw_dataset(table_block(tmp_path / "a.csv", target="u"))
 
-    def test_words_are_read_as_they_are_spelt(self, tmp_path: Path) -> None:
+    def test_text_is_read_unchanged(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,b,y\n007,1.0,u\n7,2.0,v\n")
         said = {"a": ColumnOptions(type="categorical"), "b": ColumnOptions(categories=("2.0", "1.0"))}
         schema, records = whole(table_block(tmp_path / "a.csv", columns=said))
         assert schema.columns[0].categories == ("007", "7")
         assert records.x.tolist() == [[0, 1], [1, 0]]
 
-    def test_beside_a_word_numbers_keep_their_decimal_comma(self, tmp_path: Path) -> None:
+    def test_decimal_commas_are_parsed_in_a_column_with_text(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a;y\n1,5;u\n-,25;v\nhot;v\n2;v\n")
         dataset = encoded(table_block(tmp_path / "a.csv", format=FileFormat(separator=";", decimal=",")))
         np.testing.assert_array_equal(dataset.train.x[:, 0], [1.5, -0.25, np.nan, 2])
@@ -104,7 +104,7 @@ class TestFormats:
         assert np.isnan(records.x[1]).all()
         assert records.x[[0, 2]][:, [0, 1, 4, 5]].tolist() == [[1, 1, 1, 1], [3, 0, 2, 0]]
 
-    def test_rows_of_parquet_count_from_one_whatever_their_index(self, tmp_path: Path) -> None:
+    def test_parquet_rows_are_counted_from_one_for_any_index(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, np.inf, 3], "y": [0, 1, 0]}, index=[70, 80, 90])
         (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).checks
         assert "inf in row 2; clean it" in finding.message
@@ -114,12 +114,12 @@ class TestFormats:
         schema, _ = whole(table_block(written(frame, tmp_path / "a.parquet")))
         assert set(schema.features) == {"a", "b"}
 
-    def test_a_parquet_that_is_none_is_refused(self, tmp_path: Path) -> None:
+    def test_an_invalid_parquet_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing")
         with pytest.raises(DataError, match=r"\A[^\n]*a\.parquet must be Parquet, but is not: [^\n]*; fix the file\Z"):
             read_raw_dataset(table_block(tmp_path / "a.parquet"))
 
-    def test_a_torn_gzip_is_refused(self, tmp_path: Path) -> None:
+    def test_a_truncated_gzip_is_refused(self, tmp_path: Path) -> None:
         content = gzip.compress(FRAME.to_csv(index=False).encode(), mtime=0)
         (tmp_path / "a.csv.gz").write_bytes(content[: len(content) // 2])
         with pytest.raises(DataError, match=r"\A[^\n]*must be CSV[^\n]*\Z"):
@@ -128,12 +128,12 @@ class TestFormats:
 
 class TestTarget:
     @pytest.mark.parametrize("cell", ["", "NA", "nan", "?"])
-    def test_a_value_must_be_there(self, tmp_path: Path, cell: str) -> None:
+    def test_a_regression_target_must_not_be_missing(self, tmp_path: Path, cell: str) -> None:
         (tmp_path / "a.csv").write_text(f"a,y\n1,2\n2,{cell}\n3,4\n")
         with pytest.raises(DataError, match=r"every row must have a target, but row 2 of column 'y' is empty \(1 in t"):
             read_raw_dataset(table_block(tmp_path / "a.csv", task="regression"))
 
-    def test_a_word_is_no_value(self, tmp_path: Path) -> None:
+    def test_a_regression_target_must_be_a_number(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,y\n1,2\n2,hot\n3,4\n")
         with pytest.raises(
             DataError, match=r"column 'y' must contain finite numbers up to 1e\+37, but contains 'hot' in row 2"
@@ -154,7 +154,7 @@ def test_every_error_names_the_file(source: Path) -> None:
         prepare(table_block(source, checks={"class_balance": "error"}), 0)
 
 
-def test_words_are_not_scaled(source: Path) -> None:
+def test_categories_are_not_normalized(source: Path) -> None:
     said = (
         r"`normalize` applies to numbers, but column 'colour' is categorical; remove `normalize: minmax` from `columns`"
     )
@@ -168,7 +168,7 @@ def test_words_are_not_scaled(source: Path) -> None:
     )
 
 
-class TestRowsLeftOut:
+class TestDroppedRows:
     FRAME = pd.DataFrame(
         {"a": [1, 1, np.nan, 2, 1], "b": ["x", "x", "y", None, "x"], "y": ["u", "u", "v", "v", "v"]},
     )
@@ -183,17 +183,17 @@ class TestRowsLeftOut:
             ({"missing": MissingValues(numeric="drop", categorical="drop"), "duplicates": "drop"}, [0, 4]),
         ],
     )
-    def test_rows_keep_their_number(self, tmp_path: Path, changes: dict[str, Any], rows: list[int]) -> None:
+    def test_rows_keep_their_index(self, tmp_path: Path, changes: dict[str, Any], rows: list[int]) -> None:
         _, records = whole(table_block(written(self.FRAME, tmp_path / "a.csv"), **changes))
         assert records.rows.tolist() == rows
         assert records.y.tolist() == np.array([0, 0, 1, 1, 1])[rows].tolist()
 
-    def test_a_table_of_which_nothing_is_left_is_refused(self, tmp_path: Path) -> None:
+    def test_a_table_without_remaining_rows_is_refused(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(c=np.nan)
         with pytest.raises(DataError, match=r"`missing: drop` drops all rows of the train split; impute instead, or"):
             encoded(table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop")))
 
-    def test_they_are_left_out_of_the_set_that_they_were_drawn_into(self, tmp_path: Path) -> None:
+    def test_dropped_rows_are_removed_after_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index % 7 != 3))
         block = table_block(written(frame, tmp_path / "a.csv"))
         kept, _ = prepare(block, 0)
@@ -202,7 +202,7 @@ class TestRowsLeftOut:
             assert left.splits()[name].rows.tolist() == [row for row in records.rows if row % 7 != 3]
             assert not np.isnan(left.splits()[name].x).any()
 
-    def test_of_copies_in_two_sets_the_held_out_one_is_left_out_and_both_are_told(self, tmp_path: Path) -> None:
+    def test_duplicates_across_splits_keep_the_training_row(self, tmp_path: Path) -> None:
         part = ["test", "test", "dev", "train", "train", "train", "dev", "test", "test"]
         frame = pd.DataFrame({"a": [1, 2, 2, 1, 1, 3, 5, 5, 6], "part": part, "y": [*"uvvuuvuuv"]})
         block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
@@ -211,7 +211,7 @@ class TestRowsLeftOut:
         text = "`duplicates: drop` drops 4 rows: 1 train, 0 validation, 3 test"
         assert ("duplicates", "note", text) in [(f.rule, f.level, f.message) for f in findings]
 
-    def test_rows_with_gaps_are_counted_in_each_set(self, tmp_path: Path) -> None:
+    def test_dropped_rows_are_counted_per_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["part"] != "dev").where(FRAME.index != 3))
         frame.loc[frame["part"].eq("dev").idxmax(), "size"] = 1.0
         split = PredefinedSplit(by="predefined", column="part")
@@ -220,7 +220,7 @@ class TestRowsLeftOut:
         text = f"`missing: drop` drops {dev + 1} rows: 1 train, {dev} validation, 0 test"
         assert text in [finding.message for finding in prepare(block, 0)[1]]
 
-    def test_rows_without_a_target_are_refused_or_left_out_before_the_split(self, tmp_path: Path) -> None:
+    def test_rows_without_a_target_are_refused_or_dropped_before_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
         block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
         with pytest.raises(
@@ -237,7 +237,7 @@ class TestRowsLeftOut:
         with pytest.raises(DataError, match=r"column 'part' must contain train, .* but row 8 contains 'elsewhere'"):
             read_raw_dataset(block)
 
-    def test_what_is_left_must_be_of_two_classes(self, tmp_path: Path) -> None:
+    def test_remaining_rows_must_have_two_classes(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
         block = table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
         with pytest.raises(
@@ -245,14 +245,14 @@ class TestRowsLeftOut:
         ):
             prepare(block, 0)
 
-    def test_each_bad_cell_is_shown_with_its_row(self, tmp_path: Path) -> None:
+    def test_invalid_cells_are_reported_with_their_rows(self, tmp_path: Path) -> None:
         cells = [*map(str, range(58)), "inf", "oops"]
         frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
         said = r"mixed_types: column 'a' must contain .*, but contains 'inf' in row 59, 'oops' in row 60 \(2 rows\);"
         with pytest.raises(DataError, match=said):
             prepare(table_block(written(frame, tmp_path / "a.csv")), 0)
 
-    def test_a_bad_cell_that_is_no_error_becomes_a_gap(self, tmp_path: Path) -> None:
+    def test_an_invalid_cell_at_level_warning_becomes_missing(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index != 3, np.inf), rank=FRAME["rank"])
         block = table_block(written(frame, tmp_path / "a.csv"), checks={"non_finite": "warning"})
         dataset, findings = prepare(block, 0)
@@ -299,7 +299,9 @@ class TestRules:
         return table_block(folder / "a.csv", **changes)
 
     @pytest.mark.parametrize(("said", "cells", "line"), RULES)
-    def test_a_cell_that_breaks_one_is_named(self, tmp_path: Path, said: dict[str, Any], cells: str, line: str) -> None:
+    def test_a_cell_that_violates_a_rule_is_named(
+        self, tmp_path: Path, said: dict[str, Any], cells: str, line: str
+    ) -> None:
         block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)})
         whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or fix `columns` in params\.yaml\Z"
         with pytest.raises(DataError, match=whole_line):
@@ -315,12 +317,10 @@ class TestRules:
             ({"allowed_values": ("low", "high")}, "High\nlow\nNA"),
         ],
     )
-    def test_what_keeps_to_it_is_read_and_a_gap_breaks_none(
-        self, tmp_path: Path, said: dict[str, Any], cells: str
-    ) -> None:
+    def test_valid_and_missing_cells_pass(self, tmp_path: Path, said: dict[str, Any], cells: str) -> None:
         encoded(self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)}))
 
-    def test_the_target_may_have_rules_too(self, tmp_path: Path) -> None:
+    def test_targets_can_have_rules(self, tmp_path: Path) -> None:
         block = self.block(tmp_path, "1\n2\n3", columns={"y": ColumnOptions(allowed_values=("v", "w"))})
         with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 contains 'u' \(2 such cells\)"):
             encoded(block)
@@ -338,11 +338,13 @@ class TestRules:
             ),
         ],
     )
-    def test_a_rule_that_no_cell_could_keep_is_refused(self, tmp_path: Path, said: dict[str, Any], line: str) -> None:
+    def test_a_rule_that_does_not_fit_the_type_is_refused(
+        self, tmp_path: Path, said: dict[str, Any], line: str
+    ) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
             encoded(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**said)}))
 
-    def test_a_described_column_must_be_one(self, tmp_path: Path) -> None:
+    def test_a_configured_column_must_exist(self, tmp_path: Path) -> None:
         with pytest.raises(
             DataError, match=r"columns must name a column, but 'b' does not exist; the columns are a, y"
         ):
@@ -350,7 +352,7 @@ class TestRules:
 
 
 class TestSplits:
-    def test_the_group_is_no_feature_and_is_kept(self, source: Path) -> None:
+    def test_the_group_column_is_not_a_feature_and_groups_are_stored(self, source: Path) -> None:
         drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
         dataset, _ = prepare(table_block(source, split=drawn, drop=("part",)), 0)
         assert "site" not in dataset.schema.features
@@ -380,7 +382,7 @@ class TestSplits:
         with pytest.raises(DataError, match=message):
             read_raw_dataset(table_block(source, split=drawn))
 
-    def test_a_column_may_say_it_in_many_spellings(self, source: Path) -> None:
+    def test_split_names_can_be_spelled_differently(self, source: Path) -> None:
         dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="predefined", column="part")), 0)
         said = FRAME["part"].to_numpy()
         assert {name: set(said[part.rows]) for name, part in dataset.splits().items()} == {
@@ -399,7 +401,7 @@ class TestSplits:
             (None, r"column 'part' must contain train, validation or test, but row 1 contains nan; fix it, or"),
         ],
     )
-    def test_a_word_that_names_no_set_is_refused(self, tmp_path: Path, word: str | None, line: str) -> None:
+    def test_an_unknown_split_name_is_refused(self, tmp_path: Path, word: str | None, line: str) -> None:
         frame = FRAME.assign(part=["train"] * 40 + ["test"] * 40)
         frame.loc[0, "part"] = word
         with pytest.raises(DataError, match=line):
@@ -407,7 +409,7 @@ class TestSplits:
                 table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
             )
 
-    def test_a_set_that_no_row_names_is_missed(self, tmp_path: Path) -> None:
+    def test_a_missing_split_is_reported(self, tmp_path: Path) -> None:
         path = written(FRAME.assign(part="train"), tmp_path / "a.csv")
         with pytest.raises(
             DataError, match=r"column 'part' must assign rows to test, but assigns none; use another `split.by`"
@@ -415,7 +417,7 @@ class TestSplits:
             read_raw_dataset(table_block(path, split=PredefinedSplit(by="predefined", column="part")))
 
 
-class TestNothingLeaks:
+class TestLeakage:
     """What is learnt from a table is learnt from its training rows."""
 
     BLOCK = MappingProxyType(
@@ -425,8 +427,8 @@ class TestNothingLeaks:
     @staticmethod
     def prepared(folder: Path, frame: pd.DataFrame) -> tuple[str, bytes, dict[str, Array]]:
         """Schema and scaling as written, and the positions of the rows of each set."""
-        dataset, _ = prepare(table_block(written(frame, folder / "a.csv"), **TestNothingLeaks.BLOCK), 7)
-        fit_scaling(dataset.train.x, dataset.schema, table_block(folder / "a.csv", **TestNothingLeaks.BLOCK)).save(
+        dataset, _ = prepare(table_block(written(frame, folder / "a.csv"), **TestLeakage.BLOCK), 7)
+        fit_scaling(dataset.train.x, dataset.schema, table_block(folder / "a.csv", **TestLeakage.BLOCK)).save(
             folder / "scaling.safetensors"
         )
         written_schema = dataset.schema.model_dump_json()
@@ -446,14 +448,14 @@ class TestNothingLeaks:
         return frame
 
     @pytest.mark.parametrize("part", ["validation", "test"])
-    def test_held_out_rows_change_nothing_that_is_learnt(self, tmp_path: Path, part: str) -> None:
+    def test_held_out_rows_do_not_change_what_is_fitted(self, tmp_path: Path, part: str) -> None:
         schema, scaling, rows = self.prepared(tmp_path, FRAME)
         other_schema, other_scaling, other_rows = self.prepared(tmp_path, self.altered(rows[part]))
         assert other_schema == schema
         assert other_scaling == scaling
         assert all((rows[name] == other_rows[name]).all() for name in rows)
 
-    def test_training_rows_do(self, tmp_path: Path) -> None:
+    def test_training_rows_change_what_is_fitted(self, tmp_path: Path) -> None:
         schema, scaling, rows = self.prepared(tmp_path, FRAME)
         other_schema, other_scaling, _ = self.prepared(tmp_path, self.altered(rows["train"]))
         assert other_schema != schema
@@ -478,7 +480,7 @@ def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
     assert {f.rule for f in findings} == {"class_balance"}
 
 
-def test_a_value_that_never_changes_in_training_is_refused(tmp_path: Path) -> None:
+def test_a_target_constant_in_training_rows_is_refused(tmp_path: Path) -> None:
     frame = FRAME.assign(y=np.where(np.arange(N) < 75, 4.0, np.arange(N)))
     split = TimeSplit(by="time", column="when", validation=3, test=5)
     line = r"a\.csv: targets must have at least 2 distinct values in training rows, but column 'y' contains only 4.0; set `target` .*\Z"

@@ -74,19 +74,19 @@ class TestTokens:
             ("", "word", []),
         ],
     )
-    def test_texts_are_cut(self, text: str, tokens: str, expected: list[str]) -> None:
+    def test_texts_are_tokenized(self, text: str, tokens: str, expected: list[str]) -> None:
         assert list(tokenize(text, tokens)) == expected
 
-    def test_the_most_frequent_come_first_and_equal_ones_by_the_alphabet(self) -> None:
+    def test_the_vocabulary_is_sorted_by_frequency_then_alphabet(self) -> None:
         known = build_vocabulary([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocab_size=5))
         assert known == (*SPECIAL_TOKENS, "a", "b", "c")
 
-    def test_rare_ones_are_not_known(self) -> None:
+    def test_rare_tokens_are_not_in_the_vocabulary(self) -> None:
         assert build_vocabulary([["a", "a", "b", "b", "b", "c"]], block("", min_count=2)) == (*SPECIAL_TOKENS, "b", "a")
 
     @settings(max_examples=100, deadline=None, derandomize=True)
     @given(st.text(max_size=40), st.sampled_from(["word", "character"]), st.booleans())
-    def test_known_tokens_come_back(self, text: str, level: str, lower: bool) -> None:
+    def test_known_tokens_are_decoded(self, text: str, level: str, lower: bool) -> None:
         tokens = list(tokenize(text, f"lower_{level}" if lower else level))
         if not tokens:
             return
@@ -115,12 +115,12 @@ class TestTexts:
         assert dataset.train.x[:, 4:].tolist() == [[3, 4, PADDING_INDEX], [PADDING_INDEX] * 3]
         assert dataset.schema.shape == (7,)
 
-    def test_limits_of_the_vocabulary(self, tmp_path: Path) -> None:
+    def test_vocab_size_and_min_count_limit_the_vocabulary(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *ROWS)
         assert prepare(block(path, min_count=2), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the", "dog")
         assert prepare(block(path, vocab_size=3), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the")
 
-    def test_case_may_matter(self, tmp_path: Path) -> None:
+    def test_case_can_be_preserved(self, tmp_path: Path) -> None:
         schema = prepare(block(texts(tmp_path, *ROWS), lowercase=False), 0)[0].schema
         assert {"The", "the"} <= set(schema.vocabulary)
         assert schema.tokenizer == "word"
@@ -132,20 +132,20 @@ class TestTexts:
         assert dataset.train.x.tolist() == [[2, 3, 4, 2, 0], [3, 2, 0, 0, 0]]
         assert dataset.validation.x.tolist() == [[2, UNKNOWN_INDEX, 0, 0, 0]]
 
-    def test_empty_texts_are_noted(self, tmp_path: Path) -> None:
+    def test_empty_texts_are_reported(self, tmp_path: Path) -> None:
         rows = [*ROWS, ("", "bad", "train"), (" \n ", "good", "test")]
         dataset, findings = prepare(block(texts(tmp_path, *rows)), 0)
         assert dataset.train.x[-1].tolist() == [PADDING_INDEX] * 4
         assert [f.message for f in findings if f.rule == "missing"] == ["2 texts are empty, the first in row 5"]
 
-    def test_a_value_may_be_told(self, tmp_path: Path) -> None:
+    def test_a_target_can_be_numeric(self, tmp_path: Path) -> None:
         rows = [(f"text {i}", str(i / 2), "train" if i < 4 else "test") for i in range(8)]
         split = RandomSplit(by="random", validation=0.25, test=0.25)
         dataset, _ = prepare(block(texts(tmp_path, *rows), task="regression", split=split), 0)
         assert (dataset.schema.classes, dataset.schema.values) == ((), ("label",))
         assert dataset.train.y.tolist() == (dataset.train.rows / 2).tolist()
 
-    def test_a_split_by_time_knows_dates_from_words(self, tmp_path: Path) -> None:
+    def test_a_split_by_time_sorts_dates_chronologically(self, tmp_path: Path) -> None:
         rows = [(f"text {i}", "uv"[i % 2], f"2024-1-{31 - i}") for i in range(25)]
         split = TimeSplit(by="time", column="split", validation=5, test=5)
         dataset, _ = prepare(block(texts(tmp_path, *rows), split=split), 0)
@@ -160,7 +160,7 @@ class TestTexts:
         assert [len(g) for g in groups] == [6, 2, 2]
         assert len(set.union(*groups)) == 10
 
-    def test_parquet_gives_what_csv_gives(self, tmp_path: Path) -> None:
+    def test_parquet_and_csv_give_the_same_result(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *ROWS)
         pd.read_csv(path).to_parquet(tmp_path / "a.parquet")
         one, other = (prepare(block(p), 0)[0] for p in (path, tmp_path / "a.parquet"))
@@ -168,7 +168,7 @@ class TestTexts:
         for name in SPLITS:
             np.testing.assert_array_equal(getattr(one, name).x, getattr(other, name).x)
 
-    def test_tokens_are_features_as_they_are(self, tmp_path: Path) -> None:
+    def test_tokens_are_unchanged_by_the_pipeline(self, tmp_path: Path) -> None:
         params = block(texts(tmp_path, *ROWS))
         dataset, _ = prepare(params, 0)
         features = fit_scaling(dataset.train.x, dataset.schema, params)(dataset.test.x)
@@ -186,14 +186,14 @@ MAILS = (
 class TestEncodings:
     @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
-    def test_it_is_found_out(self, tmp_path: Path, name: str, encoding: str) -> None:
+    def test_encodings_are_detected(self, tmp_path: Path, name: str, encoding: str) -> None:
         path = texts(tmp_path, *MAILS, name=name, encoding=encoding)
         dataset, _ = prepare(block(path), 0)
         assert dataset.schema.vocabulary[dataset.test.x[0, 0]] == "später"
         assert {"grüße", "köln"} <= set(dataset.schema.vocabulary)
         assert dataset.schema.classes == ("ham", "spam")
 
-    def test_it_can_be_said(self, tmp_path: Path) -> None:
+    def test_encodings_can_be_set(self, tmp_path: Path) -> None:
         path = texts(tmp_path, *MAILS, encoding="latin-1")
         with pytest.raises(DataError, match=r"must be CSV in UTF-8 with one header, but is not: byte "):
             prepare(block(path, format=FileFormat(encoding="utf-8")), 0)
@@ -201,7 +201,7 @@ class TestEncodings:
         assert next(both).schema == next(both).schema
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
-    def test_that_of_a_novel_too(self, tmp_path: Path, encoding: str) -> None:
+    def test_encodings_of_a_long_text_are_detected(self, tmp_path: Path, encoding: str) -> None:
         path = written(tmp_path, ("Äpfel\r\n" * 20).encode(encoding), "a.txt")
         assert prepare(novel(path), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "\n", "e", "f", "l", "p", "ä")
 
@@ -210,7 +210,7 @@ PARTS = {"train": np.arange(2), "validation": np.arange(2, 3), "test": np.arange
 
 
 class TestLanguage:
-    def test_windows_tell_the_next_token(self, tmp_path: Path) -> None:
+    def test_targets_are_the_next_tokens(self, tmp_path: Path) -> None:
         # 17 characters, 14 windows of three and the next: 8 to train, 3 to validate, 3 to test
         path = written(tmp_path, "ababacabacdABEFxx", "a.txt")
         dataset, _ = prepare(novel(path, max_length=3), 0)
@@ -228,7 +228,7 @@ class TestLanguage:
             "test": [14, 15, 16],
         }
 
-    def test_the_text_is_kept_once(self, tmp_path: Path) -> None:
+    def test_the_text_is_stored_once(self, tmp_path: Path) -> None:
         path = written(tmp_path, "abcd efgh " * 50, "a.txt")
         dataset, _ = prepare(novel(path, max_length=100), 0)
         folder = tmp_path / "prepared"
@@ -262,7 +262,7 @@ class TestLeaks:
         np.testing.assert_array_equal(one.validation.x, other.validation.x)
         assert not np.array_equal(one.test.x, other.test.x)
 
-    def test_nor_does_the_end_of_a_novel(self, tmp_path: Path) -> None:
+    def test_the_end_of_a_long_text_changes_nothing(self, tmp_path: Path) -> None:
         # 100 characters, 96 windows: the last 40 are told by validation and test rows
         start = "the quick brown fox jumps over the lazy dog, and then 123456"
         one, _ = prepare(novel(written(tmp_path, start + "t" * 40, "a.txt")), 0)
@@ -385,7 +385,9 @@ class TestRefused:
         refused(path, block(path, **changes), line)
 
     @pytest.mark.parametrize(("name", "content", "changes", "line"), NOVELS)
-    def test_a_novel(self, tmp_path: Path, name: str, content: str | bytes, changes: dict[str, Any], line: str) -> None:
+    def test_a_long_text(
+        self, tmp_path: Path, name: str, content: str | bytes, changes: dict[str, Any], line: str
+    ) -> None:
         path = written(tmp_path, content, name)
         refused(path, novel(path, **changes), line)
 
@@ -409,13 +411,13 @@ class TestRefused:
             ),
         ],
     )
-    def test_a_row_of_no_time_or_group(self, tmp_path: Path, split: Any, cell: str, line: str) -> None:
+    def test_a_row_without_time_or_group(self, tmp_path: Path, split: Any, cell: str, line: str) -> None:
         rows = [(f"text {i}", "uv"[i % 2], cell if i == 2 else f"2024-01-0{i + 1}") for i in range(6)]
         path = texts(tmp_path, *rows)
         refused(path, block(path, split=split), line)
 
 
-def test_more_tokens_than_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_tokens_for_the_memory_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = texts(tmp_path, *ROWS)
     refused(
         path, block(path, max_length=2**30), "a.csv: 4 samples of 1073741824 tokens need too much memory, the limit"
@@ -443,7 +445,7 @@ def test_real_reviews() -> None:
     assert dataset.test.x.max() < len(dataset.schema.vocabulary)
 
 
-def test_a_real_novel() -> None:
+def test_a_real_long_text() -> None:
     path = SHARED / "northanger_abbey.txt"
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")

@@ -38,7 +38,7 @@ def params(source: Path, **changes: Any) -> Sequences:
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".tsv", ".txt"])
-def test_train_and_test_are_as_they_were_given(tmp_path: Path, suffix: str) -> None:
+def test_the_pair_of_files_defines_the_split(tmp_path: Path, suffix: str) -> None:
     dataset, _ = prepare(params(pair(tmp_path, TRAIN[suffix], TEST[suffix], suffix)), 0)
     assert {name: len(dataset.splits()[name]) for name in SPLITS} == {"train": 6, "validation": 2, "test": 2}
     assert dataset.test.rows.tolist() == [8, 9]
@@ -52,13 +52,13 @@ def test_train_and_test_are_as_they_were_given(tmp_path: Path, suffix: str) -> N
         np.testing.assert_array_equal(records.y, records.rows % 2)
 
 
-def test_rows_may_be_drawn_from_both(tmp_path: Path) -> None:
+def test_random_splits_use_the_rows_of_both_files(tmp_path: Path) -> None:
     drawn = RandomSplit(validation=2, test=3, by="random")
     dataset, _ = prepare(params(pair(tmp_path, TRAIN[".ts"], TEST[".ts"]), split=drawn), 0)
     assert [len(records) for records in dataset.splits().values()] == [5, 2, 3]
 
 
-def test_of_several_forms_of_one_set_the_first_is_read(tmp_path: Path) -> None:
+def test_the_first_of_several_formats_is_read(tmp_path: Path) -> None:
     pair(tmp_path, "9 9 9", "9 9 9", ".txt")
     source = pair(tmp_path, TRAIN[".ts"], TEST[".ts"])
     assert len(read_sequences(source, params(source)).x) == 10
@@ -71,7 +71,7 @@ def test_a_folder_without_a_pair_is_refused(tmp_path: Path) -> None:
     assert_sequences_refused(tmp_path, params(source), line)
 
 
-def test_a_folder_of_several_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_several_pairs_is_refused(tmp_path: Path) -> None:
     pair(tmp_path, TRAIN[".ts"], TEST[".ts"], name="Point")
     source = pair(tmp_path, TRAIN[".ts"], TEST[".ts"])
     assert_sequences_refused(
@@ -93,11 +93,11 @@ def test_a_folder_of_several_is_refused(tmp_path: Path) -> None:
         ("\n", "must contain sequences, but has none; download it again"),
     ],
 )
-def test_a_line_that_is_no_sequence_is_refused(tmp_path: Path, content: str, line: str) -> None:
+def test_an_invalid_line_is_refused(tmp_path: Path, content: str, line: str) -> None:
     assert_sequences_refused(tmp_path, params(pair(tmp_path, TRAIN[".tsv"], content, ".tsv")), line)
 
 
-def test_sets_of_other_dimensions_are_refused(tmp_path: Path) -> None:
+def test_files_with_different_dimensions_are_refused(tmp_path: Path) -> None:
     source = pair(tmp_path, TRAIN[".ts"], f"{TS}1,2:3,4:1\n")
     assert_sequences_refused(
         tmp_path, params(source), "must have as many dimensions as its training sequences, 1, but has 2; download both"
