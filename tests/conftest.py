@@ -89,16 +89,16 @@ def images_block(source: object = "data.npz", **changes: Any) -> Images:
     return Images(kind="images", source=str(source), **given)
 
 
-def encoded(params: DatasetParams) -> Dataset:
-    """What a source holds, all of its rows training rows."""
+def encode_as_training(params: DatasetParams) -> Dataset:
+    """Return the dataset of a source, with all of its rows as training rows."""
     raw = read_raw_dataset(params)
     nothing = np.arange(0)
     return raw.encode({"train": np.arange(len(raw.keys.y)), "validation": nothing, "test": nothing})
 
 
-def whole(params: DatasetParams) -> tuple[Schema, Split]:
-    """Schema and rows of what a source holds."""
-    dataset = encoded(params)
+def schema_and_rows(params: DatasetParams) -> tuple[Schema, Split]:
+    """Return the schema and all rows of a source."""
+    dataset = encode_as_training(params)
     return dataset.schema, dataset.train
 
 

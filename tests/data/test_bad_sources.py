@@ -1,4 +1,4 @@
-"""A source that breaks a rule is refused in one line with file, place, value and remedy."""
+"""An invalid source is refused in one line with file, position, value and remedy."""
 
 import gc
 import gzip
@@ -14,10 +14,10 @@ from fivefold.data.readers.csv import read_frame
 from fivefold.data.schema import apply_levels
 from fivefold.errors import DataError
 
-from ..conftest import encoded, images_block, table_block
+from ..conftest import encode_as_training, images_block, table_block
 
 TABLES = [
-    # file name, content, what the line says after the path
+    # file name, content, message after the path
     ("a.csv", b"", " must be CSV in UTF-8 with one header, but is not: it is empty; add rows"),
     ("a.csv", b"a,y\n", " must have rows and columns, but has 0 rows; add more"),
     ("a.csv", b"y\nu\nv\n", " must have a feature besides 'y', but has none; add columns"),
@@ -77,7 +77,7 @@ TABLES = [
 ]
 
 
-def refused(line: str) -> str:
+def one_line(line: str) -> str:
     return rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"
 
 
@@ -85,7 +85,7 @@ def refused(line: str) -> str:
 def test_invalid_tables_are_refused(tmp_path: Path, name: str, content: bytes, line: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(DataError, match=refused(f"{path}{line}")):
+    with pytest.raises(DataError, match=one_line(f"{path}{line}")):
         read_raw_dataset(table_block(path))
 
 
@@ -94,7 +94,7 @@ def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
     path.write_text("a,y\n1,2\n2,inf\n")
     with pytest.raises(
         DataError,
-        match=refused(": column 'y' must contain finite numbers up to 1e+37, but contains inf in row 2; clean it, or"),
+        match=one_line(": column 'y' must contain finite numbers up to 1e+37, but contains inf in row 2; clean it, or"),
     ):
         read_raw_dataset(table_block(path, task="regression"))
 
@@ -102,12 +102,12 @@ def test_a_target_of_a_regression_must_be_finite(tmp_path: Path) -> None:
 def test_a_dropped_column_must_exist(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n1,u\n2,v\n")
-    with pytest.raises(DataError, match=refused("drop must name a column, but 'b' does not exist")):
+    with pytest.raises(DataError, match=one_line("drop must name a column, but 'b' does not exist")):
         read_raw_dataset(table_block(path, drop=("b",)))
 
 
 CELLS = [
-    # content, what the finding says, the rule that it breaks
+    # content, message, rule
     (b"a,y\n1,u\nhot,v\n", "'hot' in row 2; clean it,", "mixed_types"),
     (b'a,y\n"1,5",u\n2,v\n', "'1,5' in row 1; clean it,", "mixed_types"),
     (
@@ -127,15 +127,15 @@ def test_a_cell_that_is_not_a_number_is_an_error_with_row_and_rule(
     tmp_path: Path, content: bytes, line: str, rule: str
 ) -> None:
     (tmp_path / "a.csv").write_bytes(content)
-    whole = rf"\A{rule}: column 'a' must contain finite numbers up to 1e\+37, but contains {re.escape(line)}[^\n]*"
-    with pytest.raises(DataError, match=rf"{whole}; to continue anyway, set `checks: {{{rule}: warning}}`\Z"):
-        apply_levels(encoded(table_block(tmp_path / "a.csv")).checks, {})
+    pattern = rf"\A{rule}: column 'a' must contain finite numbers up to 1e\+37, but contains {re.escape(line)}[^\n]*"
+    with pytest.raises(DataError, match=rf"{pattern}; to continue anyway, set `checks: {{{rule}: warning}}`\Z"):
+        apply_levels(encode_as_training(table_block(tmp_path / "a.csv")).checks, {})
 
 
 @pytest.mark.parametrize("block", [table_block("nowhere.csv"), images_block("nowhere.npz")], ids=["table", "images"])
 def test_a_missing_source_is_named(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=refused(f"source must be a file, but '{block.source}' does not exist; add")):
+    with pytest.raises(DataError, match=one_line(f"source must be a file, but '{block.source}' does not exist; add")):
         read_raw_dataset(block)
 
 
@@ -155,7 +155,7 @@ LABELS = np.array([0, 1, 0, 1])
 IMAGES: list[tuple[dict[str, Any], str]] = [
     (
         {"x": GREY},
-        " must contain arrays x and y, or x_train, y_train, x_test and y_test, but contains x; save it with numpy.savez",
+        " must contain arrays x and y, or x_train, y_train, x_test and y_test, but contains x; save it",
     ),
     ({"x": GREY, "y": np.array([{}, 1, 2, 3], object)}, " must be an .npz of plain arrays, but is not: Object arrays"),
     ({"x": GREY, "y": LABELS[:3]}, ": y must contain one label per image, but x is (4, 5, 6) and y is (3,); fix"),
@@ -188,7 +188,7 @@ IMAGES: list[tuple[dict[str, Any], str]] = [
 def test_invalid_archives_are_refused(tmp_path: Path, arrays: dict[str, Any], line: str) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, **arrays)
-    with pytest.raises(DataError, match=refused(f"{path}{line}")):
+    with pytest.raises(DataError, match=one_line(f"{path}{line}")):
         read_raw_dataset(images_block(path))
 
 
@@ -198,22 +198,22 @@ def test_a_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, x=GREY, y=LABELS)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    with pytest.raises(DataError, match=refused(f"{path} must be an .npz of plain arrays, but is not: ")):
+    with pytest.raises(DataError, match=one_line(f"{path} must be an .npz of plain arrays, but is not: ")):
         read_raw_dataset(images_block(path))
-    gc.collect()  # numpy leaves a file that is no archive open: its warning belongs to this test
+    gc.collect()  # numpy does not close a file that is not an archive: its warning belongs to this test
 
 
 def test_text_in_place_of_an_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     path.write_text("hello")
-    with pytest.raises(DataError, match=refused(f"{path} must be an .npz of plain arrays, but is not: ")):
+    with pytest.raises(DataError, match=one_line(f"{path} must be an .npz of plain arrays, but is not: ")):
         read_raw_dataset(images_block(path))
 
 
 def test_a_table_in_place_of_images_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.sklearn"
     path.write_text("wine")
-    with pytest.raises(DataError, match=refused(f"{path} must name images, but names a table; set `kind: table`")):
+    with pytest.raises(DataError, match=one_line(f"{path} must name images, but names a table; set `kind: table`")):
         read_raw_dataset(images_block(path))
 
 

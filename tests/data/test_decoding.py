@@ -1,4 +1,4 @@
-"""Rows with their targets, and how they are written again: as they stood in the source."""
+"""Encoded rows with their targets are decoded as in the source."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from fivefold.config.datasets import ColumnOptions
 from fivefold.data.dataset import Dataset
 from fivefold.data.decoding import join_targets, match_schema, round_to_schema, to_frame
 
-from ..conftest import encoded, table_block
+from ..conftest import encode_as_training, table_block
 
 ROWS = 24
 
 
 def frame() -> pd.DataFrame:
-    """A column of each kind, as it is written: words with gaps, numbers that are words, whole, exact and other ones."""
+    """Return a column of each kind: text with missing values, numeric categories, integers, decimals and floats."""
     random = np.random.default_rng(0)
     i = np.arange(ROWS)
     return pd.DataFrame(
@@ -38,9 +38,11 @@ def frame() -> pd.DataFrame:
 
 def source(folder: Path, target: str, task: str) -> Dataset:
     frame().to_parquet(folder / "a.parquet")
-    said = {"shop": ColumnOptions(type="categorical")}
+    options = {"shop": ColumnOptions(type="categorical")}
     also = {"y": "regression"} if target != "y" else {"grade": "classification"}
-    return encoded(table_block(folder / "a.parquet", task=task, target=target, columns=said, extra_targets=also))
+    return encode_as_training(
+        table_block(folder / "a.parquet", task=task, target=target, columns=options, extra_targets=also)
+    )
 
 
 @pytest.mark.parametrize(("target", "task", "last"), [("y", "regression", "grade"), ("grade", "classification", "y")])
@@ -49,7 +51,7 @@ def test_encoded_rows_are_decoded_as_in_the_source(tmp_path: Path, target: str, 
     assert rows.schema.features[-2:] == (target, last)
     x = np.where(
         np.isnan(rows.train.x), 3, rows.train.x
-    )  # what makes rows tells a gap of words as such: behind `other`
+    )  # generative models encode a missing category as one past `other`
     found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)
     pd.testing.assert_frame_equal(found, frame()[[*frame().columns[:-2], target, last]])
 
@@ -83,11 +85,11 @@ def test_generated_rows_are_rounded_and_date_parts_are_consistent(tmp_path: Path
 
 def test_rows_are_matched_to_the_schema_of_a_model(tmp_path: Path) -> None:
     rows = source(tmp_path, "grade", "classification")
-    for asked in (True, False):
-        learnt = join_targets(rows, exclude_primary=asked)
-        again = match_schema(rows, learnt.schema)
-        assert again.schema == learnt.schema
-        np.testing.assert_array_equal(again.train.x, learnt.train.x)
+    for exclude_primary in (True, False):
+        joined = join_targets(rows, exclude_primary=exclude_primary)
+        matched = match_schema(rows, joined.schema)
+        assert matched.schema == joined.schema
+        np.testing.assert_array_equal(matched.train.x, joined.train.x)
     assert match_schema(rows, rows.schema) is rows
 
 

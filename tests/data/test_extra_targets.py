@@ -1,4 +1,4 @@
-"""Further targets of a table: no features, gaps allowed, learnt from training rows alone."""
+"""Extra targets of a table: not features, may be missing, fitted on training rows only."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ from fivefold.data.targets import output_metadata, target_specs
 from fivefold.errors import DataError
 from fivefold.training.objectives import TargetScaler
 
-from ..conftest import table_block, whole
+from ..conftest import schema_and_rows, table_block
 
 N = 60
 RANDOM = np.random.default_rng(0)
@@ -31,50 +31,50 @@ FRAME = pd.DataFrame(
         "y": RANDOM.choice(["u", "v", "w"], N),
     }
 )
-ALSO = {"mass": "regression", "sex": "classification"}
+EXTRA_TARGETS = {"mass": "regression", "sex": "classification"}
 
 
 def block(tmp_path: Path, frame: pd.DataFrame = FRAME, **changes: Any) -> Any:
     frame.to_csv(tmp_path / "a.csv", index=False)
-    return table_block(tmp_path / "a.csv", **{"extra_targets": ALSO, **changes})
+    return table_block(tmp_path / "a.csv", **{"extra_targets": EXTRA_TARGETS, **changes})
 
 
 def test_extra_targets_are_not_features(tmp_path: Path) -> None:
-    schema, records = whole(block(tmp_path))
+    schema, samples = schema_and_rows(block(tmp_path))
     assert schema.features == ("a", "b")
     assert schema.extra_targets == (ExtraTarget(name="mass"), ExtraTarget(name="sex", classes=("female", "male")))
-    assert records.extra_targets is not None
-    np.testing.assert_array_equal(records.extra_targets[:, 0], FRAME["mass"])
+    assert samples.extra_targets is not None
+    np.testing.assert_array_equal(samples.extra_targets[:, 0], FRAME["mass"])
     expected = FRAME["sex"].map({"female": 0.0, "male": 1.0}).to_numpy(float)
-    np.testing.assert_array_equal(records.extra_targets[:, 1], expected)
+    np.testing.assert_array_equal(samples.extra_targets[:, 1], expected)
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (3 + 1 + 2, "predictions", "float64")
 
 
 def test_output_kind_depends_on_all_targets(tmp_path: Path) -> None:
-    schema, _ = whole(block(tmp_path, extra_targets={"sex": "classification"}))
+    schema, _ = schema_and_rows(block(tmp_path, extra_targets={"sex": "classification"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (5, "probabilities", "float32")
-    schema, _ = whole(block(tmp_path, target="a", task="regression", extra_targets={"mass": "regression"}))
+    schema, _ = schema_and_rows(block(tmp_path, target="a", task="regression", extra_targets={"mass": "regression"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (2, "values", "float64")
 
 
 def test_numeric_classes_with_missing_values_keep_their_names(tmp_path: Path) -> None:
     frame = FRAME.assign(sex=FRAME["sex"].map({"male": 1, "female": 2}))
-    assert whole(block(tmp_path, frame))[0].extra_targets[1].classes == ("1", "2")
+    assert schema_and_rows(block(tmp_path, frame))[0].extra_targets[1].classes == ("1", "2")
 
 
 def test_each_target_can_be_selected(tmp_path: Path) -> None:
-    schema, records = whole(block(tmp_path))
-    leading, mass, sex = target_specs(schema)
-    assert [goal.columns for goal in (leading, mass, sex)] == [slice(0, 3), slice(3, 4), slice(4, 6)]
-    assert [goal.prefix for goal in (leading, mass, sex)] == ["", "mass.", "sex."]
-    assert [goal.schema.task for goal in (leading, mass, sex)] == ["classification", "regression", "classification"]
+    schema, samples = schema_and_rows(block(tmp_path))
+    primary, mass, sex = target_specs(schema)
+    assert [spec.columns for spec in (primary, mass, sex)] == [slice(0, 3), slice(3, 4), slice(4, 6)]
+    assert [spec.prefix for spec in (primary, mass, sex)] == ["", "mass.", "sex."]
+    assert [spec.schema.task for spec in (primary, mass, sex)] == ["classification", "regression", "classification"]
     known = FRAME["sex"].notna().to_numpy()
-    rows = sex.select(records)
+    rows = sex.select(samples)
     np.testing.assert_array_equal(rows.rows, np.flatnonzero(known))
     assert rows.y.dtype == np.int64
     assert np.array(sex.schema.classes)[rows.y].tolist() == FRAME["sex"][known].tolist()
     p = np.arange(N * 6.0).reshape(N, 6)
-    np.testing.assert_array_equal(sex.select_predictions(records, p), p[known, 4:])
+    np.testing.assert_array_equal(sex.select_predictions(samples, p), p[known, 4:])
     assert output_metadata(schema)["extra_targets"] == [
         {"target": "mass", "classes": (), "columns": [3, 4]},
         {"target": "sex", "classes": ("female", "male"), "columns": [4, 6]},
@@ -87,8 +87,8 @@ def test_extra_targets_are_stored(tmp_path: Path) -> None:
     save_dataset(dataset, tmp_path / "kept")
     write_manifest(tmp_path / "kept")
     loaded = load_dataset(tmp_path / "kept")
-    for name, records in dataset.splits().items():
-        np.testing.assert_array_equal(getattr(loaded, name).extra_targets, records.extra_targets)
+    for name, samples in dataset.splits().items():
+        np.testing.assert_array_equal(getattr(loaded, name).extra_targets, samples.extra_targets)
         assert getattr(loaded, name).groups is None
     assert loaded.schema == dataset.schema
 
@@ -96,14 +96,14 @@ def test_extra_targets_are_stored(tmp_path: Path) -> None:
 def test_dropped_rows_lose_their_extra_targets(tmp_path: Path) -> None:
     frame = FRAME.assign(a=FRAME["a"].where(np.arange(N) % 9 != 0))
     dataset, _ = prepare(block(tmp_path, frame, missing=MissingValues(numeric="drop")), seed=0)
-    for records in dataset.splits().values():
-        assert records.extra_targets is not None
-        np.testing.assert_array_equal(records.extra_targets[:, 0], frame["mass"].to_numpy()[records.rows])
+    for samples in dataset.splits().values():
+        assert samples.extra_targets is not None
+        np.testing.assert_array_equal(samples.extra_targets[:, 0], frame["mass"].to_numpy()[samples.rows])
 
 
 def test_rows_that_differ_in_an_extra_target_are_not_duplicates(tmp_path: Path) -> None:
     twice = pd.concat([FRAME, FRAME[:2].assign(mass=5.0), FRAME[2:4]])
-    assert len(whole(block(tmp_path, twice, duplicates="drop"))[1]) == N + 2
+    assert len(schema_and_rows(block(tmp_path, twice, duplicates="drop"))[1]) == N + 2
 
 
 def test_test_rows_do_not_affect_what_is_fitted(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"sex": None},
         {},
-        "must have at least 2 distinct values, but column 'sex' contains only missing values; set `extra_targets` to another",
+        "must have at least 2 distinct values, but column 'sex' contains only missing values; set `extra_targets`",
     ),
     ({}, {"extra_targets": {"mass": "classification"}}, "classes must be text or integers, but column 'mass' contains"),
     ({}, {"columns": {"mass": ColumnOptions(max=900)}}, "column 'mass' must be at most 900, but row"),
@@ -185,4 +185,4 @@ def test_a_split_without_an_extra_target_is_refused(tmp_path: Path, name: str, t
 def test_without_extra_targets_there_is_one_target(tmp_path: Path) -> None:
     dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), extra_targets={}), seed=0)[0]
     assert dataset.train.extra_targets is None
-    assert [goal.columns for goal in target_specs(dataset.schema)] == [slice(None)]
+    assert [spec.columns for spec in target_specs(dataset.schema)] == [slice(None)]

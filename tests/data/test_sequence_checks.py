@@ -1,4 +1,4 @@
-"""What checks say of sequences and series, of cut records, and of sets that came out otherwise than asked for."""
+"""Checks of sequences and time series, of truncated samples, and of split sizes."""
 
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ DRAWN = {"by": "random", "validation": 12, "test": 12}
 def found(frame: pd.DataFrame, folder: Path, **said: Any) -> list[tuple[str, str, str]]:
     """Return rule, level and text of what is found in a table, whose block is `said`."""
     frame.to_csv(folder / "a.csv", index=False)
-    _, findings = prepare(BLOCKS.validate_python({"source": str(folder / "a.csv"), **said}, strict=False), 0)
-    return [(f.rule, f.level, f.message) for f in findings if f.rule not in ("class_balance", "absent_class")]
+    _, results = prepare(BLOCKS.validate_python({"source": str(folder / "a.csv"), **said}, strict=False), 0)
+    return [(f.rule, f.level, f.message) for f in results if f.rule not in ("class_balance", "absent_class")]
 
 
 class TestSequences:
@@ -47,7 +47,10 @@ class TestSequences:
 
     def test_a_column_constant_within_sequences_that_determines_the_label(self, tmp_path: Path) -> None:
         told = np.repeat(LABELS * 2.0 + 7, STEPS)
-        text = "told alone predicts label (balanced accuracy 1.000): is it known at prediction time? if not, add it to `drop`"
+        text = (
+            "told alone predicts label (balanced accuracy 1.000): is it known at prediction time? if not, add it to"
+            " `drop`"
+        )
         assert ("leakage", "warning", text) in self.found(self.frame(told=told), tmp_path)
         age = np.repeat(RANDOM.normal(size=N), STEPS)
         assert self.found(self.frame(age=age, told=told + RANDOM.normal(size=N * STEPS) / 9), tmp_path) == []
@@ -60,7 +63,7 @@ class TestSequences:
         assert text.endswith(f" of {36 * STEPS} values of v are outliers (> 10 IQR); fix errors")
 
     def test_missing_steps_within_sequences(self, tmp_path: Path) -> None:
-        frame = self.frame().drop(index=[8, 9, 20, 29])  # the last of a sequence is no gap
+        frame = self.frame().drop(index=[8, 9, 20, 29])  # a missing last step is not a gap
         text = "2 of 60 sequences have missing steps, the first is 1 after t 1"
         assert self.found(frame, tmp_path) == [("missing_steps", "warning", text)]
         days = frame.assign(t=pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["t"], "D"))
@@ -116,8 +119,8 @@ class TestSeries:
         block = {"kind": "series", "task": "forecasting", "time": "day", "targets": ["load"], "window": 4, "horizon": 2}
         split = {"by": "time", "validation": 10, "test": 10}
         said = {**block, "source": str(tmp_path / "a.csv"), "exogenous": ["heat"], "normalize": "none", "split": split}
-        _, findings = prepare(BLOCKS.validate_python(said, strict=False), 0)
-        assert [f.message for f in findings] == ([text] if what else [])
+        _, results = prepare(BLOCKS.validate_python(said, strict=False), 0)
+        assert [f.message for f in results] == ([text] if what else [])
 
     def test_an_outlier(self, tmp_path: Path) -> None:
         heat = RANDOM.normal(size=self.N)
@@ -156,7 +159,7 @@ def test_a_split_in_time_shifted_by_ties_is_reported(tmp_path: Path) -> None:
     block = {"kind": "table", "task": "classification", "target": "y", "normalize": "none"}
     split = {"by": "time", "column": "day", "validation": 0.2, "test": 0.2}
     text = "20 validation rows (20.0%) instead of 20 (20.0%) and 30 test rows (30.0%) instead of 20 (20.0%)"
-    whole = f"rows with equal times stay together in the later split, which results in {text}"
-    assert ("split_sizes", "note", whole) in found(frame, tmp_path, split=split, **block)
+    schema_and_rows = f"rows with equal times stay together in the later split, which results in {text}"
+    assert ("split_sizes", "note", schema_and_rows) in found(frame, tmp_path, split=split, **block)
     said = found(frame, tmp_path, split={**split, "validation": 20, "test": 30}, **block)
     assert "split_sizes" not in [rule for rule, *_ in said]

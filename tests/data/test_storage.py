@@ -37,12 +37,12 @@ def images() -> Dataset:
 
 
 def every_field() -> Dataset:
-    told = table()
+    dataset = table()
     parts = (
-        replace(records, groups=records.rows // 2, extra_targets=records.x[:, :1], seasonal_naive=records.x[:, 1:2])
-        for records in told.splits().values()
+        replace(samples, groups=samples.rows // 2, extra_targets=samples.x[:, :1], seasonal_naive=samples.x[:, 1:2])
+        for samples in dataset.splits().values()
     )
-    return Dataset(told.schema, *parts)
+    return Dataset(dataset.schema, *parts)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest as a stage would have written it for the files that are there now."""
+    """Write a new manifest for the current files, as a stage would."""
     (folder / "manifest.json").unlink()
     write_manifest(folder)
 
@@ -65,9 +65,9 @@ class TestRoundTrip:
         write_manifest(tmp_path)
         loaded = load_dataset(tmp_path)
         assert loaded.schema == dataset.schema
-        for name, records in dataset.splits().items():
-            assert set(ARRAY_FIELDS) == set(vars(records))
-            for field, given in vars(records).items():
+        for name, samples in dataset.splits().items():
+            assert set(ARRAY_FIELDS) == set(vars(samples))
+            for field, given in vars(samples).items():
                 found = getattr(loaded.splits()[name], field)
                 assert (found is None) == (given is None)
                 if given is None:

@@ -1,4 +1,4 @@
-"""Quarters and months by name are dates: of tables, of series, and as a person says them."""
+"""Quarters and month names are parsed as dates, in tables and in time series."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from fivefold.data.columns.types import infer_type, parse_cells
 from fivefold.data.readers.series import read_series
 
 
-def parsed(*cells: str) -> list[str]:
+def parse_dates(*cells: str) -> list[str]:
     values = pd.Series(cells, dtype="str")
     kind, _ = infer_type(values, ColumnOptions())
     assert kind == "date"
@@ -33,13 +33,13 @@ def parsed(*cells: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_other_date_formats_are_parsed(cells: tuple[str, ...], days: tuple[str, ...]) -> None:
-    assert parsed(*cells) == [f"{day}T00:00" for day in days]
+    assert parse_dates(*cells) == [f"{day}T00:00" for day in days]
 
 
 def test_time_of_day_is_parsed_and_an_invalid_day_is_reported() -> None:
     values = pd.Series(["12-Jan-2021 10:30", "31 Jun 2021", "?"], dtype="str")
     times, bad = parse_cells(values, "date")
-    assert (str(times[0]), list(bad)) == ("2021-01-12T10:30:00.000", [1])  # and a gap is a gap
+    assert (str(times[0]), list(bad)) == ("2021-01-12T10:30:00.000", [1])  # the last cell is missing
 
 
 @pytest.mark.parametrize("cells", [["maybe 2020", "march on 2020"], ["Q5 1960", "Q1 60"], ["may 12", "june"]])

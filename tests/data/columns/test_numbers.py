@@ -1,4 +1,4 @@
-"""Numbers with thousands and dates with the day first are read for what they are, or refused."""
+"""Localized numbers and dates are normalized, or refused."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from fivefold.data.columns.types import infer_type, parse_cells
 from fivefold.data.readers.csv import read_frame
 from fivefold.errors import DataError
 
-from ...conftest import encoded, table_block
+from ...conftest import encode_as_training, table_block
 
 NUMBERS = [
     ({"thousands": ","}, ["17,504.75", "950", "1,234,567", "-1,000"], [17504.75, 950, 1234567, -1000]),
@@ -22,15 +22,15 @@ NUMBERS = [
 ]
 
 
-def column(folder: Path, cells: list[str], **how: Any) -> pd.Series:
+def column(folder: Path, cells: list[str], **options: Any) -> pd.Series:
     path = folder / "a.csv"
     path.write_text("a|y\n" + "".join(f"{cell}|{i % 2}\n" for i, cell in enumerate(cells)))
-    return read_frame(path, FileFormat(separator="|", **how))["a"]
+    return read_frame(path, FileFormat(separator="|", **options))["a"]
 
 
-@pytest.mark.parametrize(("how", "cells", "values"), NUMBERS, ids=["us", "german", "blank", "swiss"])
-def test_thousands(tmp_path: Path, how: Any, cells: list[str], values: list[float | None]) -> None:
-    found = column(tmp_path, cells, **how)
+@pytest.mark.parametrize(("options", "cells", "values"), NUMBERS, ids=["us", "german", "blank", "swiss"])
+def test_thousands(tmp_path: Path, options: Any, cells: list[str], values: list[float | None]) -> None:
+    found = column(tmp_path, cells, **options)
     assert pd.api.types.is_numeric_dtype(found.dtype)
     assert [None if pd.isna(value) else value for value in found] == values
 
@@ -77,11 +77,11 @@ def test_dayfirst_dates_of_a_table_are_read_and_an_invalid_one_is_named(tmp_path
     rows = [f"{i + 1:02d}.03.2024,{i % 2}" for i in range(30)]
     path.write_text("\n".join(["day,y", *rows]))
     block = table_block(path, format=FileFormat(dates="dayfirst"))
-    dataset = encoded(block)
+    dataset = encode_as_training(block)
     assert dataset.schema.columns[0].date_parts == ("days", "weekday")
     path.write_text("\n".join(["day,y", *rows[:-1], "32.03.2024,1"]))
-    (finding,) = encoded(block).checks
-    assert "must contain ISO dates, but contains '32.03.2024' in row 30; set `format: " in finding.message
+    (result,) = encode_as_training(block).checks
+    assert "must contain ISO dates, but contains '32.03.2024' in row 30; set `format: " in result.message
 
 
 def test_utf16_is_detected_by_its_byte_order_mark(tmp_path: Path) -> None:
@@ -90,15 +90,15 @@ def test_utf16_is_detected_by_its_byte_order_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "cells", "values"),
+    ("options", "cells", "values"),
     [
         ({"thousands": ","}, ["(17,504.75)", "950", "$1,234"], [-17504.75, 950, 1234]),
         ({"decimal": ",", "thousands": "."}, ["1.234,5 €", "-0,5 %", "7"], [1234.5, -0.5, 7]),
     ],
 )
 def test_localized_numbers_with_signs_are_numeric(
-    tmp_path: Path, how: Any, cells: list[str], values: list[float]
+    tmp_path: Path, options: Any, cells: list[str], values: list[float]
 ) -> None:
-    read = column(tmp_path, cells, **how)
+    read = column(tmp_path, cells, **options)
     assert infer_type(read, ColumnOptions())[0] == "numeric"
     assert parse_cells(read, "numeric")[0].tolist() == values

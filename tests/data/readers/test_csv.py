@@ -1,4 +1,4 @@
-"""A CSV that is read piece by piece holds what it holds when it is read at once."""
+"""A CSV read in chunks has the same values as a CSV read at once."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ COLUMNS = {
 }
 
 
-def written(folder: Path, **columns: list[str]) -> Path:
+def write_file(folder: Path, **columns: list[str]) -> Path:
     lines = [",".join(columns), *(",".join(cells) for cells in zip(*columns.values(), strict=True))]
     (folder / "a.csv").write_text("\n".join(lines) + "\n")
     return folder / "a.csv"
@@ -38,8 +38,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_chunked_reading_returns_the_values_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(tmp_path, **COLUMNS)
-    whole = read_frame(path, text_columns=["large"])
+    path = write_file(tmp_path, **COLUMNS)
+    schema_and_rows = read_frame(path, text_columns=["large"])
     monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
     read = read_frame(path, text_columns=["large"])
     assert [str(kind) for kind in read.dtypes[["whole", "gaps", "number", "word_late"]]] == [
@@ -48,28 +48,28 @@ def test_chunked_reading_returns_the_values_of_the_whole_file(tmp_path: Path, mo
         "float64",
         "str",
     ]
-    pd.testing.assert_frame_equal(read, whole, check_dtype=False)
-    odd = [name for name in read if (read[name].dtype == "str") != (whole[name].dtype == "str")]
+    pd.testing.assert_frame_equal(read, schema_and_rows, check_dtype=False)
+    odd = [name for name in read if (read[name].dtype == "str") != (schema_and_rows[name].dtype == "str")]
     assert odd == []
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("1,2,3", "line 902 has 3 cells, previous lines have 2; fix it"),
         ('"1,2', "a quote that opens in line 902 is never closed; close or remove it"),
     ],
 )
-def test_line_numbers_count_from_the_beginning_of_the_file(tmp_path: Path, row: str, said: str) -> None:
+def test_line_numbers_count_from_the_beginning_of_the_file(tmp_path: Path, row: str, message: str) -> None:
     lines = ["a,b", *(f"{i},{i}" for i in range(N))]
     (tmp_path / "a.csv").write_text("\n".join([*lines[:901], row, *lines[901:]]))
-    with pytest.raises(DataError, match=re.escape(said)):
+    with pytest.raises(DataError, match=re.escape(message)):
         read_frame(tmp_path / "a.csv")
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("rows", [1, 500, 501])
 def test_the_last_chunk_can_have_any_size(tmp_path: Path, rows: int) -> None:
-    read = read_frame(written(tmp_path, a=[str(i) for i in range(rows)], b=["u"] * rows))
+    read = read_frame(write_file(tmp_path, a=[str(i) for i in range(rows)], b=["u"] * rows))
     assert read["a"].tolist() == np.arange(rows).tolist()

@@ -16,7 +16,7 @@ from fivefold.data.prepare import prepare
 from fivefold.data.readers import idx
 from fivefold.errors import DataError
 
-from ...conftest import images_block, whole
+from ...conftest import images_block, schema_and_rows
 from ..helpers import PREDEFINED, assert_images_refused, idx_bytes, random_pixels
 
 STRATIFIED = {"by": "stratified", "validation": 0.2, "test": 0.2}
@@ -24,7 +24,7 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
 def write_pair(folder: Path, part: str, n: int = 20, *, suffix: str = "", **changes: bytes) -> NDArray[np.uint8]:
-    """Write a pair of files of n images and return the images; `images` and `labels` replace what is written."""
+    """Write a pair of files of n images and return the images; `images` and `labels` replace the content."""
     x, y = random_pixels(n, 3, 4), np.arange(n, dtype=np.uint8) % 2
     for what, usual in (("images-idx3", idx_bytes(x)), ("labels-idx1", idx_bytes(y))):
         content = changes.get(what[:6], usual)
@@ -38,7 +38,7 @@ def test_file_names_define_the_split(tmp_path: Path, suffix: str) -> None:
     train, test = write_pair(tmp_path, "train", suffix=suffix), write_pair(tmp_path, "t10k", 6, suffix=suffix)
     dataset, _ = prepare(images_block(tmp_path, split=PREDEFINED), 0)
     assert (dataset.schema.shape, dataset.schema.classes) == ((1, 3, 4), ("0", "1"))
-    assert [len(records) for records in dataset.splits().values()] == [17, 3, 6]
+    assert [len(samples) for samples in dataset.splits().values()] == [17, 3, 6]
     np.testing.assert_array_equal(dataset.test.x[:, 0], test)
     np.testing.assert_array_equal(dataset.train.x[:, 0], train[dataset.train.rows])
     assert dataset.test.y.tolist() == [0, 1, 0, 1, 0, 1]
@@ -47,14 +47,14 @@ def test_file_names_define_the_split(tmp_path: Path, suffix: str) -> None:
 def test_random_splits_use_the_rows_of_all_files(tmp_path: Path) -> None:
     write_pair(tmp_path, "train"), write_pair(tmp_path, "t10k", 10)
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
-    assert [len(records) for records in dataset.splits().values()] == [18, 6, 6]
+    assert [len(samples) for samples in dataset.splits().values()] == [18, 6, 6]
     assert dataset.test.rows.min() < 20
 
 
 def test_without_test_files_a_random_split_is_possible(tmp_path: Path) -> None:
     write_pair(tmp_path, "train")
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
-    assert [len(records) for records in dataset.splits().values()] == [12, 4, 4]
+    assert [len(samples) for samples in dataset.splits().values()] == [12, 4, 4]
     assert_images_refused(
         tmp_path, "column 'split' must assign rows to test, but assigns none; use another `split.by`", split=PREDEFINED
     )
@@ -63,8 +63,8 @@ def test_without_test_files_a_random_split_is_possible(tmp_path: Path) -> None:
 def test_a_single_image_file_is_read(tmp_path: Path) -> None:
     x = write_pair(tmp_path, "train", suffix=".gz")
     write_pair(tmp_path, "t10k", 6)
-    _, records = whole(images_block(tmp_path / "train-images-idx3-ubyte.gz"))
-    np.testing.assert_array_equal(records.x[:, 0], x)
+    _, samples = schema_and_rows(images_block(tmp_path / "train-images-idx3-ubyte.gz"))
+    np.testing.assert_array_equal(samples.x[:, 0], x)
 
 
 def test_the_last_part_of_a_longer_name_defines_the_split(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_last_part_of_a_longer_name_defines_the_split(tmp_path: Path) -> Non
 
 def test_a_name_without_a_split_has_no_predefined_split(tmp_path: Path) -> None:
     write_pair(tmp_path, "fashion")
-    assert len(whole(images_block(tmp_path))[1]) == 20
+    assert len(schema_and_rows(images_block(tmp_path))[1]) == 20
     assert_images_refused(
         tmp_path, "must contain train, validation or test, but row 1 contains 'fashion'; fix it", split=PREDEFINED
     )
@@ -83,11 +83,11 @@ def test_a_name_without_a_split_has_no_predefined_split(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_fashion_mnist_is_read() -> None:
-    schema, records = whole(images_block(FASHION))
-    assert (schema.shape, len(records), np.bincount(records.y).tolist()) == ((1, 28, 28), 70_000, [7000] * 10)
-    # Fashion-MNIST's training images have mean 0.2860 and deviation 0.3530 (Zalando's benchmark code)
-    assert records.x[:60_000].mean() / 255 == pytest.approx(0.2860, abs=1e-4)
-    assert records.x[:60_000].std() / 255 == pytest.approx(0.3530, abs=1e-4)
+    schema, samples = schema_and_rows(images_block(FASHION))
+    assert (schema.shape, len(samples), np.bincount(samples.y).tolist()) == ((1, 28, 28), 70_000, [7000] * 10)
+    # Fashion-MNIST's training images have mean 0.2860 and standard deviation 0.3530 (Zalando's benchmark code)
+    assert samples.x[:60_000].mean() / 255 == pytest.approx(0.2860, abs=1e-4)
+    assert samples.x[:60_000].std() / 255 == pytest.approx(0.3530, abs=1e-4)
 
 
 HUGE = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1)

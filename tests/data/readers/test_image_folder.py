@@ -18,7 +18,7 @@ from fivefold.data.prepare import prepare
 from fivefold.data.readers.images import read_images
 from fivefold.errors import DataError
 
-from ...conftest import encoded, images_block, whole
+from ...conftest import encode_as_training, images_block, schema_and_rows
 from ..helpers import PREDEFINED, assert_images_refused, encode_image, random_pixels, write_folder, write_zip
 
 NOT_READ = "every image must be a readable PNG or JPEG, but cat/0.png is not: "
@@ -34,26 +34,28 @@ def nest(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def read_image(root: Path, content: bytes, **changes: Any) -> Array:
-    """Return an image (c, h, w), read beside one of another class."""
-    return whole(images_block(write_folder(root, {"cat/0.png": content, "dog/0.png": content}), **changes))[1].x[0]
+    """Return an image (c, h, w), read together with one of another class."""
+    return schema_and_rows(images_block(write_folder(root, {"cat/0.png": content, "dog/0.png": content}), **changes))[
+        1
+    ].x[0]
 
 
 class TestLayout:
     @pytest.mark.parametrize("pack", [write_folder, write_zip])
     @pytest.mark.parametrize("wrap", [dict, nest])
     def test_the_folder_is_the_label(self, tmp_path: Path, pack: Any, wrap: Any) -> None:
-        schema, records = whole(images_block(pack(tmp_path, wrap(CLASSES))))
+        schema, samples = schema_and_rows(images_block(pack(tmp_path, wrap(CLASSES))))
         assert (schema.shape, schema.classes, schema.target) == ((3, 4, 5), ("cat", "dog"), "label")
-        assert records.y.tolist() == [0] * 10 + [1] * 10
-        for x, content in zip(records.x, CLASSES.values(), strict=True):
+        assert samples.y.tolist() == [0] * 10 + [1] * 10
+        for x, content in zip(samples.x, CLASSES.values(), strict=True):
             np.testing.assert_array_equal(np.moveaxis(x, 0, -1), np.asarray(Image.open(io.BytesIO(content))))
 
     @pytest.mark.parametrize("pack", [write_folder, write_zip])
     @pytest.mark.parametrize("wrap", [dict, nest])
     def test_a_folder_above_defines_the_split(self, tmp_path: Path, pack: Any, wrap: Any) -> None:
         dataset, _ = prepare(images_block(pack(tmp_path, wrap(PARTS)), split=PREDEFINED), 0)
-        assert [len(records) for records in dataset.splits().values()] == [17, 3, 20]
-        assert dataset.test.rows.tolist() == list(range(20))  # test stands before train
+        assert [len(samples) for samples in dataset.splits().values()] == [17, 3, 20]
+        assert dataset.test.rows.tolist() == list(range(20))  # test precedes train
 
     def test_without_a_test_folder_a_random_split_is_possible(self, tmp_path: Path) -> None:
         source = write_folder(tmp_path, {name: content for name, content in PARTS.items() if name.startswith("train")})
@@ -65,8 +67,8 @@ class TestLayout:
     @pytest.mark.parametrize("pack", [write_folder, write_zip])
     def test_hidden_files_and_other_file_types_are_ignored(self, tmp_path: Path, pack: Any) -> None:
         names = ("cat/._0.png", ".git/a/1.png", "__MACOSX/cat/._0.png", "cat/notes.txt", "README", "cat/.DS_Store")
-        _, records = whole(images_block(pack(tmp_path, CLASSES | dict.fromkeys(names, b"?"))))
-        assert len(records) == 20
+        _, samples = schema_and_rows(images_block(pack(tmp_path, CLASSES | dict.fromkeys(names, b"?"))))
+        assert len(samples) == 20
 
     def test_images_are_sorted_by_path_in_folders_and_zips(self, tmp_path: Path) -> None:
         files = {
@@ -77,7 +79,7 @@ class TestLayout:
         expected = [[np.asarray(Image.open(io.BytesIO(files[name]))).tolist()] for name in names]
         for pack in (write_folder, write_zip):
             for given in (files, backwards):
-                assert whole(images_block(pack(tmp_path, given)))[1].x.tolist() == expected
+                assert schema_and_rows(images_block(pack(tmp_path, given)))[1].x.tolist() == expected
 
     @pytest.mark.parametrize("pack", [write_folder, write_zip])
     @pytest.mark.parametrize("wrap", [dict, nest])
@@ -89,9 +91,9 @@ class TestLayout:
     @pytest.mark.parametrize("above", ["", "animals/", "train/"])
     def test_folders_within_a_class_are_ignored(self, tmp_path: Path, pack: Any, above: str) -> None:
         files = ("cat/1.png", "cat/batch1/0.png", "cat/batch2/0.png", "dog/batch1/old/0.png")
-        schema, records = whole(images_block(pack(tmp_path, {above + file: PNG for file in files})))
+        schema, samples = schema_and_rows(images_block(pack(tmp_path, {above + file: PNG for file in files})))
         assert schema.classes == ("cat", "dog")
-        assert records.y.tolist() == [0, 0, 0, 1]
+        assert samples.y.tolist() == [0, 0, 0, 1]
 
     def test_an_image_outside_the_splits_is_refused(self, tmp_path: Path) -> None:
         assert_images_refused(
@@ -105,12 +107,12 @@ class TestLayout:
         source = pack(tmp_path, wrap({**CLASSES, "bird/0.bmp": PNG}))
         if source.is_dir():
             (next(source.rglob("cat")).parent / "fish").mkdir()
-        dataset, findings = prepare(images_block(source), 0)
+        dataset, results = prepare(images_block(source), 0)
         assert dataset.schema.classes == ("cat", "dog")
-        (told,) = [finding.message for finding in findings if finding.rule == "absent_class"]
-        assert told.startswith("folders without a readable image, which are not used as classes: ")
-        assert "bird" in told
-        assert ("fish" in told) == source.is_dir()
+        (message,) = [result.message for result in results if result.rule == "absent_class"]
+        assert message.startswith("folders without a readable image, which are not used as classes: ")
+        assert "bird" in message
+        assert ("fish" in message) == source.is_dir()
 
     def test_an_image_in_a_split_without_a_class_is_refused(self, tmp_path: Path) -> None:
         line = "but train/stray.png is not; move it"
@@ -132,10 +134,10 @@ class TestLayout:
 
     @pytest.mark.parametrize("pack", [write_folder, write_zip])
     def test_images_of_other_formats_are_reported(self, tmp_path: Path, pack: Any) -> None:
-        others = {"dog/a.webp": encode_image(random_pixels(4, 5, 3), "WEBP"), "cat/b.GIF": PNG, "cat/._c.tif": PNG}
-        dataset, findings = prepare(images_block(pack(tmp_path, {**CLASSES, **others})), 0)
+        unsupported = {"dog/a.webp": encode_image(random_pixels(4, 5, 3), "WEBP"), "cat/b.GIF": PNG, "cat/._c.tif": PNG}
+        dataset, results = prepare(images_block(pack(tmp_path, {**CLASSES, **unsupported})), 0)
         assert sum(map(len, dataset.splits().values())) == 20
-        assert [(f.level, f.message) for f in findings if f.rule == "corrupt"] == [
+        assert [(f.level, f.message) for f in results if f.rule == "corrupt"] == [
             ("warning", "2 images are neither PNG nor JPEG and were skipped, the first cat/b.GIF; convert them")
         ]
 
@@ -153,20 +155,20 @@ class TestLinks:
     def test_a_link_within_the_folder_is_followed(self, tmp_path: Path) -> None:
         source = write_folder(tmp_path, CLASSES)
         (source / "dog" / "a.png").symlink_to(source / "dog" / "0.png")
-        assert len(whole(images_block(source))[1]) == 21
+        assert len(schema_and_rows(images_block(source))[1]) == 21
 
     @pytest.mark.parametrize(
-        ("target", "said"),
+        ("target", "message"),
         [("dog", "points outside or to nothing"), ("..", "points to the folder ..;"), (".", "points to the folder")],
     )
-    def test_a_link_to_a_folder_above_it_is_refused(self, tmp_path: Path, target: str, said: str) -> None:
+    def test_a_link_to_a_folder_above_it_is_refused(self, tmp_path: Path, target: str, message: str) -> None:
         source = write_folder(tmp_path, CLASSES)
         (source / "dog" / "loop").symlink_to(target)
-        assert_images_refused(source, f"dog/loop {said}")
+        assert_images_refused(source, f"dog/loop {message}")
 
     def test_the_folder_itself_may_be_a_link(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(write_folder(tmp_path, CLASSES))
-        assert len(whole(images_block(tmp_path / "link"))[1]) == 20
+        assert len(schema_and_rows(images_block(tmp_path / "link"))[1]) == 20
 
     @pytest.mark.parametrize(
         "target", ["../../away/0.png", "../../away", "a.png", "99.png"], ids=["file", "folder", "itself", "none"]
@@ -194,12 +196,12 @@ class TestLinks:
 def test_a_size_beyond_the_memory_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.get)
     source = write_folder(tmp_path, CLASSES)
-    assert len(whole(images_block(source, size=(100, 100)))[1]) == 20  # 0.6 MB of 1 MB
+    assert len(schema_and_rows(images_block(source, size=(100, 100)))[1]) == 20  # 0.6 MB of 1 MB
     line = "20 images of 200x200 must fit into a quarter of the memory, 0.0 GB, but need 0.0 GB; set a smaller `size`"
     assert_images_refused(source, line, size=(200, 200))
     np.savez(tmp_path / "a.npz", x=np.zeros((20, 4, 5), np.uint8), y=np.arange(20) % 2)
     with pytest.raises(DataError, match="20 images of 300x300 must fit into a quarter of the memory"):
-        whole(images_block(tmp_path / "a.npz", size=(300, 300)))
+        schema_and_rows(images_block(tmp_path / "a.npz", size=(300, 300)))
 
 
 class TestModes:
@@ -217,7 +219,7 @@ class TestModes:
         assert read_image(tmp_path, encode_image(self.WIDE)).tolist() == [[[0, 0, 1, 128, 255]]]
 
     def test_twelve_bit_images_are_scaled_by_their_range(self, tmp_path: Path) -> None:
-        """And all images alike: 420 has 9 bits."""
+        """All images are scaled by the same factor: 420 has 9 bits."""
         pixels = {"cat/0.png": [0, 420], "dog/0.png": [7, 100]}
         files = {name: encode_image(np.array([row], np.uint16)) for name, row in pixels.items()}
         raw = read_images(write_folder(tmp_path, files), images_block())
@@ -257,13 +259,15 @@ class TestModes:
         # TIFF 6.0, Orientation: what the 0th row and column are
         [(1, np.array), (2, np.fliplr), (3, lambda x: np.rot90(x, 2)), (6, lambda x: np.rot90(x, -1)), (8, np.rot90)],
     )
-    @pytest.mark.parametrize("how", ["PNG", "JPEG"])
-    def test_the_exif_orientation_is_applied(self, tmp_path: Path, orientation: int, upright: Any, how: str) -> None:
+    @pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+    def test_the_exif_orientation_is_applied(
+        self, tmp_path: Path, orientation: int, upright: Any, image_format: str
+    ) -> None:
         corner = np.zeros((8, 16), np.uint8)
         corner[:, :8] = 255
         exif = Image.Exif()
         exif[0x0112] = orientation
-        found = read_image(tmp_path, encode_image(corner, how, exif=exif))
+        found = read_image(tmp_path, encode_image(corner, image_format, exif=exif))
         np.testing.assert_array_equal(found[0] > 127, upright(corner) > 127)
 
     def test_invalid_metadata_is_ignored(self, tmp_path: Path) -> None:
@@ -276,13 +280,15 @@ class TestModes:
             "cat/1.png": encode_image(colour),
             "dog/0.png": encode_image(alpha),
         }
-        schema, records = whole(images_block(write_folder(tmp_path, files)))
+        schema, samples = schema_and_rows(images_block(write_folder(tmp_path, files)))
         assert schema.shape == (4, 1, 1)
-        assert records.x.reshape(3, 4).tolist() == [[9, 9, 9, 255], [9, 9, 9, 255], [9, 9, 9, 9]]
-        assert whole(images_block(tmp_path / "set", channels=1))[1].x.ravel().tolist() == [9, 9, 9]
+        assert samples.x.reshape(3, 4).tolist() == [[9, 9, 9, 255], [9, 9, 9, 255], [9, 9, 9, 9]]
+        assert schema_and_rows(images_block(tmp_path / "set", channels=1))[1].x.ravel().tolist() == [9, 9, 9]
         del files["dog/0.png"]
-        _, records = whole(images_block(write_folder(tmp_path / "b", {**files, "dog/1.png": encode_image(colour)})))
-        assert records.x.reshape(3, 3).tolist() == [[9, 9, 9]] * 3
+        _, samples = schema_and_rows(
+            images_block(write_folder(tmp_path / "b", {**files, "dog/1.png": encode_image(colour)}))
+        )
+        assert samples.x.reshape(3, 3).tolist() == [[9, 9, 9]] * 3
 
     def test_images_of_different_modes_are_counted(self, tmp_path: Path) -> None:
         grey, colour, alpha = (
@@ -295,11 +301,11 @@ class TestModes:
             " all to grayscale"
         ]
         (source / "dog/0.png").write_bytes(alpha)
-        assert [(f.level, f.message.partition(",")[0]) for f in encoded(images_block(source)).checks] == [
+        assert [(f.level, f.message.partition(",")[0]) for f in encode_as_training(images_block(source)).checks] == [
             ("note", "10 grayscale and 9 RGB of 20 images are converted to RGBA")
         ]
         for chosen in (1, 3):
-            assert encoded(images_block(source, channels=chosen)).checks == ()
+            assert encode_as_training(images_block(source, channels=chosen)).checks == ()
 
     def test_the_number_of_channels_is_that_of_training_images(self, tmp_path: Path) -> None:
         grey, alpha = encode_image(np.full((1, 1), 9, np.uint8)), encode_image(np.full((1, 1, 4), 9, np.uint8))
@@ -312,9 +318,9 @@ class TestModes:
         source = write_folder(
             tmp_path, {"cat/0.png": encode_image(random_pixels(4, 5)), "dog/0.png": encode_image(random_pixels(7, 3))}
         )
-        line = "images must have the same size, but have 2 sizes, from 4x5 to 7x3; set `size: [height, width]` to resize them"
+        line = "images must have the same size, but have 2 sizes, from 4x5 to 7x3; set `size: [height, width]`"
         assert_images_refused(source, line)
-        assert whole(images_block(source, size=(6, 2)))[0].shape == (1, 6, 2)
+        assert schema_and_rows(images_block(source, size=(6, 2)))[0].shape == (1, 6, 2)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -322,7 +328,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def claiming(width: int, height: int) -> bytes:
-    """Return a PNG that claims a size and holds hardly a pixel."""
+    """Return a PNG that claims a size but contains only a few pixels."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
 
@@ -357,10 +363,10 @@ class TestCorrupt:
     @pytest.mark.parametrize("pack", [write_folder, write_zip])
     def test_corrupt_images_are_skipped_and_named_at_level_warning(self, tmp_path: Path, pack: Any) -> None:
         source = pack(tmp_path, {**CLASSES, "cat/0.png": PNG[:60], "dog/3.png": b""})
-        dataset, findings = prepare(images_block(source, checks={"corrupt": "warning"}), 0)
-        assert sum(len(records) for records in dataset.splits().values()) == 18
-        told = next(finding for finding in findings if finding.rule == "corrupt")
-        assert (told.level, told.message) == (
+        dataset, results = prepare(images_block(source, checks={"corrupt": "warning"}), 0)
+        assert sum(len(samples) for samples in dataset.splits().values()) == 18
+        message = next(result for result in results if result.rule == "corrupt")
+        assert (message.level, message.message) == (
             "warning",
             "2 files are not readable images and were skipped: cat/0.png, dog/3.png",
         )
@@ -384,12 +390,13 @@ class TestZips:
         "name", ["../x.png", "/etc/x.png", "cat/../../x.png", "..\\x.png", "C:\\cat\\x.png", "\\cat\\x.png", "../x.txt"]
     )
     def test_a_path_outside_the_zip_is_refused(self, tmp_path: Path, name: str) -> None:
-        line = f"a file must be inside the source folder, but {name.replace(chr(92), '/')} is outside; do not trust this .zip"
+        path = name.replace("\\", "/")
+        line = f"a file must be inside the source folder, but {path} is outside; do not trust this .zip"
         assert_images_refused(write_zip(tmp_path, {**CLASSES, name: PNG}), line)
 
     def test_backslashes_separate_folders(self, tmp_path: Path) -> None:
         files = {name.replace("/", "\\"): content for name, content in CLASSES.items()}
-        assert whole(images_block(write_zip(tmp_path, files)))[0].classes == ("cat", "dog")
+        assert schema_and_rows(images_block(write_zip(tmp_path, files)))[0].classes == ("cat", "dog")
 
     @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
     def test_a_truncated_zip_is_refused(self, tmp_path: Path, share: float) -> None:
@@ -421,7 +428,7 @@ class TestZips:
 
     def test_a_zip_bomb_with_its_true_size_is_not_decompressed(self, tmp_path: Path) -> None:
         path = write_zip(tmp_path, {**CLASSES, "cat/0.png": bytes(2**23)})
-        line = "an image must decompress to at most 256 MiB and 100 times its size, but cat/0.png has 8,388,608 bytes from "
+        line = "an image must decompress to at most 256 MiB and 100 times its size, but cat/0.png has 8,388,608 bytes"
         assert_images_refused(path, line)
         path = write_zip(tmp_path, {**CLASSES, "cat/0.png": bytes(2**28 + 1)}, zipfile.ZIP_STORED)
         assert_images_refused(path, "but cat/0.png has 268,435,457 bytes from 268,435,457; do not trust this .zip")
@@ -429,7 +436,7 @@ class TestZips:
     def test_a_zip_bomb_with_a_false_size_is_not_decompressed(self, tmp_path: Path) -> None:
         path = write_zip(tmp_path, {**CLASSES, "cat/0.png": bytes(2**27)})
         content = bytearray(path.read_bytes())
-        entry = content.index(b"PK\1\2")  # APPNOTE.TXT 4.3.12: the unpacked size stands 24 bytes behind
+        entry = content.index(b"PK\1\2")  # APPNOTE.TXT 4.3.12: the uncompressed size is at offset 24
         content[entry + 24 : entry + 28] = (5000).to_bytes(4, "little")
         path.write_bytes(content)
         tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Images as arrays: .npz, tables of pixels, bundled digits, channels; and what holds of every source of images."""
+"""Images from .npz, tables of pixels and bundled digits; channels; checks for every source of images."""
 
 import tracemalloc
 import zipfile
@@ -18,7 +18,7 @@ from fivefold.data.readers.images import read_images
 from fivefold.data.storage import load_dataset, save_dataset, write_manifest
 from fivefold.preprocessing.scaling import fit_scaling
 
-from ...conftest import images_block, whole
+from ...conftest import images_block, schema_and_rows
 from ..helpers import PREDEFINED, Pixels, assert_images_refused, random_pixels
 
 MNIST = Path(__file__).parents[4] / "shared/data/mnist_5k.csv.gz"
@@ -34,9 +34,9 @@ class TestNpz:
     @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 3), (5, 6, 4)])
     def test_channels_come_first(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         x = random_pixels(14, *shape)
-        schema, records = whole(images_block(write_archive(tmp_path, x)))
+        schema, samples = schema_and_rows(images_block(write_archive(tmp_path, x)))
         assert schema.shape == (*(shape[2:] or (1,)), 5, 6)
-        np.testing.assert_array_equal(np.moveaxis(records.x, 1, -1), x.reshape(14, 5, 6, -1))
+        np.testing.assert_array_equal(np.moveaxis(samples.x, 1, -1), x.reshape(14, 5, 6, -1))
 
     @pytest.mark.parametrize("words", [HALF, np.array(HALF, "S"), [word.upper() for word in HALF]])
     def test_an_array_defines_the_split(self, tmp_path: Path, words: Any) -> None:
@@ -93,7 +93,7 @@ class TestNpz:
         path = tmp_path / "a.npz"
         np.savez_compressed(path, x=np.zeros((10, 300, 300), np.uint8), y=np.arange(10))
         content = bytearray(path.read_bytes())
-        entry = content.index(b"PK\1\2")  # APPNOTE.TXT 4.3.12: the unpacked size stands 24 bytes behind
+        entry = content.index(b"PK\1\2")  # APPNOTE.TXT 4.3.12: the uncompressed size is at offset 24
         content[entry + 24 : entry + 28] = (2**31).to_bytes(4, "little")
         path.write_bytes(content)
         assert_images_refused(path, "must be an .npz of plain arrays, but is not: x.npy has 2,147,483,648 bytes from ")
@@ -110,7 +110,7 @@ class TestPixelColumns:
     X = random_pixels(20, 4)
     FRAME = pd.DataFrame(X, columns=["p0", "p1", "p2", "p3"]).assign(digit=[3, 7] * 10)
 
-    def written(self, folder: Path, name: str, frame: pd.DataFrame = FRAME) -> Path:
+    def write_file(self, folder: Path, name: str, frame: pd.DataFrame = FRAME) -> Path:
         path = folder / name
         if name.endswith(".parquet"):
             frame.to_parquet(path)
@@ -122,16 +122,16 @@ class TestPixelColumns:
     def test_a_row_is_an_image(self, tmp_path: Path, name: str) -> None:
         headless = "headless" in name
         block = images_block(
-            self.written(tmp_path, name), target="4" if headless else "digit", format=FileFormat(header=not headless)
+            self.write_file(tmp_path, name), target="4" if headless else "digit", format=FileFormat(header=not headless)
         )
-        schema, records = whole(block)
-        assert (schema.shape, schema.classes, records.x.dtype) == ((1, 2, 2), ("3", "7"), np.uint8)
-        np.testing.assert_array_equal(records.x.reshape(20, 4), self.X)
+        schema, samples = schema_and_rows(block)
+        assert (schema.shape, schema.classes, samples.x.dtype) == ((1, 2, 2), ("3", "7"), np.uint8)
+        np.testing.assert_array_equal(samples.x.reshape(20, 4), self.X)
 
     def test_a_split_column_is_not_a_pixel(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(part=["train"] * 15 + ["test"] * 5)
         block = images_block(
-            self.written(tmp_path, "a.csv", frame), target="digit", split={"by": "predefined", "column": "part"}
+            self.write_file(tmp_path, "a.csv", frame), target="digit", split={"by": "predefined", "column": "part"}
         )
         dataset, _ = prepare(block, 0)
         assert (dataset.schema.shape, dataset.test.rows.tolist()) == ((1, 2, 2), [15, 16, 17, 18, 19])
@@ -140,14 +140,14 @@ class TestPixelColumns:
     def test_size_defines_the_layout_of_pixels(
         self, tmp_path: Path, size: tuple[int, int], shape: tuple[int, ...]
     ) -> None:
-        schema, _ = whole(images_block(self.written(tmp_path, "a.csv"), target="digit", size=size))
+        schema, _ = schema_and_rows(images_block(self.write_file(tmp_path, "a.csv"), target="digit", size=size))
         assert schema.shape == shape
 
     @pytest.mark.parametrize(
         ("width", "size", "channels", "shape"),
         [
             (784, None, "auto", (1, 28, 28)),
-            (784, (14, 14), "auto", (1, 14, 14)),  # resized, not cut into four
+            (784, (14, 14), "auto", (1, 14, 14)),  # resized, not split into four channels
             (784, (14, 14), 4, (4, 14, 14)),
             (784, (14, 14), 3, (3, 14, 14)),
             (784, (14, 56), "auto", (1, 14, 56)),
@@ -160,8 +160,8 @@ class TestPixelColumns:
         self, tmp_path: Path, width: int, size: tuple[int, int] | None, channels: Any, shape: tuple[int, ...]
     ) -> None:
         frame = pd.DataFrame(random_pixels(6, width), columns=[f"p{i}" for i in range(width)]).assign(digit=[3, 7] * 3)
-        block = images_block(self.written(tmp_path, "a.csv", frame), target="digit", size=size, channels=channels)
-        assert whole(block)[0].shape == shape
+        block = images_block(self.write_file(tmp_path, "a.csv", frame), target="digit", size=size, channels=channels)
+        assert schema_and_rows(block)[0].shape == shape
 
     @pytest.mark.parametrize(
         ("change", "line"),
@@ -176,24 +176,24 @@ class TestPixelColumns:
         ],
     )
     def test_invalid_pixels_are_refused(self, tmp_path: Path, change: dict[str, Any], line: str) -> None:
-        assert_images_refused(self.written(tmp_path, "a.csv", self.FRAME.assign(**change)), line, target="digit")
+        assert_images_refused(self.write_file(tmp_path, "a.csv", self.FRAME.assign(**change)), line, target="digit")
 
     def test_a_table_without_pixels_is_refused(self, tmp_path: Path) -> None:
-        path = self.written(tmp_path, "a.csv", self.FRAME[["digit"]])
+        path = self.write_file(tmp_path, "a.csv", self.FRAME[["digit"]])
         assert_images_refused(path, "pixel columns must form a square image, but there are 0;", target="digit")
 
     def test_the_label_column_must_exist(self, tmp_path: Path) -> None:
         assert_images_refused(
-            self.written(tmp_path, "a.csv"), "target must name a column, but '' does not exist; the columns are p0,"
+            self.write_file(tmp_path, "a.csv"), "target must name a column, but '' does not exist; the columns are p0,"
         )
 
     @pytest.mark.skipif(not MNIST.exists(), reason=f"{MNIST} is not there")
     def test_mnist_is_read(self) -> None:
-        schema, records = whole(images_block(MNIST, format=FileFormat(header=False), target="784"))
+        schema, samples = schema_and_rows(images_block(MNIST, format=FileFormat(header=False), target="784"))
         table = np.loadtxt(MNIST, delimiter=",", dtype=np.uint8, max_rows=100)
-        assert (schema.shape, schema.classes, len(records)) == ((1, 28, 28), tuple("0123456789"), 5000)
-        np.testing.assert_array_equal(records.x[:100].reshape(100, 784), table[:, :784])
-        np.testing.assert_array_equal(records.y[:100], table[:, 784])
+        assert (schema.shape, schema.classes, len(samples)) == ((1, 28, 28), tuple("0123456789"), 5000)
+        np.testing.assert_array_equal(samples.x[:100].reshape(100, 784), table[:, :784])
+        np.testing.assert_array_equal(samples.y[:100], table[:, 784])
 
 
 def test_bundled_digits_are_split_by_class(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_bundled_digits_are_split_by_class(tmp_path: Path) -> None:
     block = images_block(tmp_path / "a.sklearn", split={"by": "stratified", "validation": 0.2, "test": 0.2})
     dataset, _ = prepare(block, 0)
     bunch = load_digits()
-    assert [len(records) for records in dataset.splits().values()] == [1077, 360, 360]
+    assert [len(samples) for samples in dataset.splits().values()] == [1077, 360, 360]
     np.testing.assert_array_equal(dataset.test.x[:, 0], bunch.images[dataset.test.rows])
     np.testing.assert_array_equal(dataset.test.y, bunch.target[dataset.test.rows])
 
@@ -211,8 +211,8 @@ class TestChannels:
 
     def one(self, folder: Path, pixel: list[int], channels: int | str) -> list[int]:
         x = np.tile(np.array(pixel, np.uint8), (2, 1, 1, 1))
-        _, records = whole(images_block(write_archive(folder, x), channels=channels))
-        return records.x[0, :, 0, 0].tolist()
+        _, samples = schema_and_rows(images_block(write_archive(folder, x), channels=channels))
+        return samples.x[0, :, 0, 0].tolist()
 
     def test_color_is_converted_to_grayscale_by_luminance(self, tmp_path: Path) -> None:
         # ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B
@@ -239,20 +239,22 @@ class TestChannels:
         self, tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...], channels: int | str, value: int
     ) -> None:
         x = np.full((shape[0] + 1, *shape[1:]), value, np.uint8)
-        schema, records = whole(images_block(write_archive(tmp_path_factory.mktemp("x"), x), channels=channels))
+        schema, samples = schema_and_rows(
+            images_block(write_archive(tmp_path_factory.mktemp("x"), x), channels=channels)
+        )
         assert schema.shape == (shape[3] if channels == "auto" else channels, *shape[1:3])
-        assert (records.x.shape, records.x.dtype) == ((len(x), *schema.shape), np.uint8)
-        assert (records.x[:, :3] == value).all()
+        assert (samples.x.shape, samples.x.dtype) == ((len(x), *schema.shape), np.uint8)
+        assert (samples.x[:, :3] == value).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_arrays_are_resized(tmp_path: Path, channels: int) -> None:
     corners = np.zeros((2, 4, 6, channels), np.uint8)
-    corners[:, :2, :3], corners[:, 2:] = 255, 255  # dark only at the upper right, and opaque where that shows
+    corners[:, :2, :3], corners[:, 2:] = 255, 255  # dark only at the upper right, and opaque
     corners[..., 3:] = 255
-    schema, records = whole(images_block(write_archive(tmp_path, corners), size=(8, 3)))
-    assert (schema.shape, records.x.dtype) == ((channels, 8, 3), np.uint8)
-    assert records.x[0, 0, [0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [255, 0, 255, 255]
+    schema, samples = schema_and_rows(images_block(write_archive(tmp_path, corners), size=(8, 3)))
+    assert (schema.shape, samples.x.dtype) == ((channels, 8, 3), np.uint8)
+    assert samples.x[0, 0, [0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [255, 0, 255, 255]
 
 
 def test_pixels_are_stored_as_uint8(tmp_path: Path) -> None:
@@ -260,9 +262,9 @@ def test_pixels_are_stored_as_uint8(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     save_dataset(dataset, tmp_path / "out")
     write_manifest(tmp_path / "out")
-    for name, records in load_dataset(tmp_path / "out").splits().items():
-        assert (records.x.dtype, records.x.shape[1:]) == (np.uint8, (3, 3, 5))
-        np.testing.assert_array_equal(records.x, getattr(dataset, name).x)
+    for name, samples in load_dataset(tmp_path / "out").splits().items():
+        assert (samples.x.dtype, samples.x.shape[1:]) == (np.uint8, (3, 3, 5))
+        np.testing.assert_array_equal(samples.x, getattr(dataset, name).x)
 
 
 @pytest.mark.parametrize("normalize", ["standard", "minmax"])
@@ -270,12 +272,12 @@ def test_pixels_of_test_images_change_neither_schema_nor_scaling(tmp_path: Path,
     x = random_pixels(14, 4, 4, 3) // 2
     altered = x.copy()
     altered[10:] = 255
-    learnt = []
+    prepared = []
     for pixels in (x, altered):
         block = images_block(write_archive(tmp_path, pixels, split=HALF), split=PREDEFINED, normalize=normalize)
         dataset, _ = prepare(block, 0)
-        learnt.append((dataset, fit_scaling(dataset.train.x, dataset.schema, block)))
-    (one, scaled), (other, rescaled) = learnt
+        prepared.append((dataset, fit_scaling(dataset.train.x, dataset.schema, block)))
+    (one, scaled), (other, rescaled) = prepared
     assert one.schema == other.schema
     assert (one.test.x != other.test.x).any()
     np.testing.assert_array_equal(one.train.x, other.train.x)

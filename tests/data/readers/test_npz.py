@@ -1,4 +1,4 @@
-"""An .npz may hold arrays of each part, under the names that Keras and MedMNIST give them: that is the split."""
+"""Arrays per split in an .npz, named as in Keras and MedMNIST, define the split."""
 
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,13 @@ def test_arrays_per_split_define_the_split(tmp_path: Path, arrays: dict[str, Any
     block = detect_dataset(path).block
     assert (block["kind"], block["split"]) == ("images", {"by": "predefined", "validation": 0.15})
     dataset, _ = prepare(Images.model_validate({**block, "source": str(path)}, strict=False), 0)
-    assert tuple(len(records) for records in dataset.splits().values()) == sizes
+    assert tuple(len(samples) for samples in dataset.splits().values()) == sizes
     np.testing.assert_array_equal(dataset.test.x[:, 0], X[40:])
     np.testing.assert_array_equal(dataset.test.y, Y[40:])
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
         (
             {"x_train": X},
@@ -51,7 +51,7 @@ def test_arrays_per_split_define_the_split(tmp_path: Path, arrays: dict[str, Any
         ),
     ],
 )
-def test_arrays_that_do_not_match_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+def test_arrays_that_do_not_match_are_refused(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         read_npz(tmp_path / "a.npz", labeled=True)

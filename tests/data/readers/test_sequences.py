@@ -1,4 +1,4 @@
-"""Sequences from long tables, .ts and .npz: what x, y and the findings are, what is refused, and what leaks."""
+"""Sequences from long tables, .ts and .npz: x, y and check results, errors, and leakage."""
 
 import gzip
 from pathlib import Path
@@ -39,7 +39,7 @@ def write_archive(folder: Path, **arrays: Any) -> Path:
     return folder / "a.npz"
 
 
-# two sequences, b of two steps before a of three; neither their rows nor their steps are in order
+# two sequences, b with two steps before a with three; neither rows nor steps are sorted
 LONG = """series,t,u,v,label
 b,2,20,-2,no
 a,30,3,-30,yes
@@ -53,16 +53,16 @@ X = [[[10, -1], [20, -2], [NAN, NAN]], [[1, -10], [2, -20], [3, -30]]]
 class TestLongTable:
     def test_text_in_value_columns_is_reported_with_a_remedy(self, tmp_path: Path) -> None:
         text = "\n".join(line + "," + ("split" if not i else "train") for i, line in enumerate(LONG.splitlines()))
-        said = r"column 'split' must contain .* 'train' in rows 1, .*, or set the value columns: `values: \[u, v\]`"
-        with pytest.raises(DataError, match=said):
+        message = r"column 'split' must contain .* 'train' in rows 1, .*, or set the value columns: `values: \[u, v\]`"
+        with pytest.raises(DataError, match=message):
             read(write(tmp_path, text))
 
     def test_rows_become_padded_sequences_in_the_order_of_their_steps(self, tmp_path: Path) -> None:
-        found = read(write(tmp_path, LONG))
-        np.testing.assert_array_equal(found.x, X)
-        assert found.keys.y.tolist() == [0, 1]
-        assert (found.schema.features, found.schema.shape, found.schema.classes) == (("u", "v"), (3, 2), ("no", "yes"))
-        assert found.checks == ()
+        raw = read(write(tmp_path, LONG))
+        np.testing.assert_array_equal(raw.x, X)
+        assert raw.keys.y.tolist() == [0, 1]
+        assert (raw.schema.features, raw.schema.shape, raw.schema.classes) == (("u", "v"), (3, 2), ("no", "yes"))
+        assert raw.checks == ()
 
     def test_parquet_and_csv_give_the_same_result(self, tmp_path: Path) -> None:
         frame = pd.read_csv(write(tmp_path, LONG))
@@ -82,41 +82,41 @@ class TestLongTable:
         assert x[..., 0].tolist() == [[0, 1, 2]] * 2
 
     def test_value_columns_can_be_selected(self, tmp_path: Path) -> None:
-        found = read(write(tmp_path, LONG), values=("v",))
-        assert found.schema.features == ("v",)
-        np.testing.assert_array_equal(found.x, np.array(X)[:, :, 1:])
+        raw = read(write(tmp_path, LONG), values=("v",))
+        assert raw.schema.features == ("v",)
+        np.testing.assert_array_equal(raw.x, np.array(X)[:, :, 1:])
 
     def test_a_regression_target_is_one_value_per_sequence(self, tmp_path: Path) -> None:
         path = write(tmp_path, LONG.replace("no", "2.5").replace("yes", "-1"))
-        found = read(path, task="regression")
-        assert found.keys.y.tolist() == [2.5, -1]
-        assert (found.schema.classes, found.schema.values) == ((), ("label",))
+        raw = read(path, task="regression")
+        assert raw.keys.y.tolist() == [2.5, -1]
+        assert (raw.schema.classes, raw.schema.values) == ((), ("label",))
 
     def test_longer_sequences_are_truncated_and_reported(self, tmp_path: Path) -> None:
-        found = read(write(tmp_path, LONG), max_length=2)
-        np.testing.assert_array_equal(found.x, np.array(X)[:, :2])
-        assert [f.message for f in found.checks] == ["1 sequences are longer than 2 steps and truncated"]
+        raw = read(write(tmp_path, LONG), max_length=2)
+        np.testing.assert_array_equal(raw.x, np.array(X)[:, :2])
+        assert [f.message for f in raw.checks] == ["1 sequences are longer than 2 steps and truncated"]
 
     def test_a_missing_value_is_imputed_by_the_previous_step_of_its_sequence(self, tmp_path: Path) -> None:
         cells = "p,1,1,l\np,2,,l\np,3,3,l\nq,1,,m\nq,2,8,m\nq,3,,m\n"
-        found = read(write(tmp_path, f"series,t,u,label\n{cells}"))
-        assert found.x[..., 0].tolist() == [[1, 1, 3], [8, 8, 8]]
-        assert [f.message for f in found.checks] == ["3 of 6 steps have missing values: imputed by the previous step"]
+        raw = read(write(tmp_path, f"series,t,u,label\n{cells}"))
+        assert raw.x[..., 0].tolist() == [[1, 1, 3], [8, 8, 8]]
+        assert [f.message for f in raw.checks] == ["3 of 6 steps have missing values: imputed by the previous step"]
 
     def test_a_column_missing_in_a_sequence_becomes_the_mean(self, tmp_path: Path) -> None:
         cells = "p,1,1,300,l\np,2,2,302,l\nq,1,5,,m\nq,2,6,,m\n"
         path = write(tmp_path, f"series,t,u,kelvin,label\n{cells}")
-        found = read(path)
-        assert np.isnan(found.x[1, :, 1]).all()
-        features = fit_scaling(found.x, found.schema, sequences_block(path))(found.x)
+        raw = read(path)
+        assert np.isnan(raw.x[1, :, 1]).all()
+        features = fit_scaling(raw.x, raw.schema, sequences_block(path))(raw.x)
         np.testing.assert_allclose(features[:, :, 1], [[-1, 1], [0, 0]])
-        assert (features[:, :, 2] == 1).all()  # they are steps nevertheless
+        assert (features[:, :, 2] == 1).all()  # they still count as steps
 
     def test_groups_stay_together(self, tmp_path: Path) -> None:
         cells = "".join(f"{i},{t},{i},{i % 2},site{i // 3}\n" for t in (1, 0) for i in range(30))
         split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
         dataset, _ = prepare(sequences_block(write(tmp_path, f"series,t,u,label,site\n{cells}"), split=split), 0)
-        groups = [set(records.x[:, 0, 0].astype(int) // 3) for records in dataset.splits().values()]
+        groups = [set(samples.x[:, 0, 0].astype(int) // 3) for samples in dataset.splits().values()]
         assert [len(g) for g in groups] == [6, 2, 2]
         assert len(set.union(*groups)) == 10
         assert dataset.schema.features == ("u",)
@@ -126,8 +126,8 @@ class TestLongTable:
         cells = "".join(f"{i},{t},{i},{i % 2},{parts[i]}\n" for t in (0, 1) for i in range(7))
         path = write(tmp_path, f"series,t,u,label,split\n{cells}")
         dataset, _ = prepare(sequences_block(path, split=PredefinedSplit(by="predefined")), 0)
-        found = {name: records.x[:, 0, 0].tolist() for name, records in dataset.splits().items()}
-        assert found == {"train": [0, 1, 4], "validation": [2, 6], "test": [3, 5]}
+        raw = {name: samples.x[:, 0, 0].tolist() for name, samples in dataset.splits().items()}
+        assert raw == {"train": [0, 1, 4], "validation": [2, 6], "test": [3, 5]}
         assert dataset.test.rows.tolist() == [3, 5]
 
 
@@ -150,23 +150,23 @@ def ts(folder: Path, *cases: str, head: str = TS) -> Path:
 
 class TestTs:
     def test_one_dimension_of_unequal_lengths(self, tmp_path: Path) -> None:
-        found = read(ts(tmp_path, "1.5,2,3:up", "", "-4,5e1:down"))
-        np.testing.assert_array_equal(found.x[..., 0], [[1.5, 2, 3], [-4, 50, NAN]])
-        assert [found.schema.classes[i] for i in found.keys.y] == ["up", "down"]
+        raw = read(ts(tmp_path, "1.5,2,3:up", "", "-4,5e1:down"))
+        np.testing.assert_array_equal(raw.x[..., 0], [[1.5, 2, 3], [-4, 50, NAN]])
+        assert [raw.schema.classes[i] for i in raw.keys.y] == ["up", "down"]
 
     def test_dimensions_become_columns(self, tmp_path: Path) -> None:
-        found = read(ts(tmp_path, "1,2:3,4:5,6:up", "7:8:9:down"))
-        np.testing.assert_array_equal(found.x, [[[1, 3, 5], [2, 4, 6]], [[7, 8, 9], [NAN] * 3]])
-        assert found.schema.features == ("x0", "x1", "x2")
+        raw = read(ts(tmp_path, "1,2:3,4:5,6:up", "7:8:9:down"))
+        np.testing.assert_array_equal(raw.x, [[[1, 3, 5], [2, 4, 6]], [[7, 8, 9], [NAN] * 3]])
+        assert raw.schema.features == ("x0", "x1", "x2")
 
     def test_a_question_mark_is_a_missing_value(self, tmp_path: Path) -> None:
-        found = read(ts(tmp_path, "1,?,3:up", "?,5,?:down"))
-        assert found.x[..., 0].tolist() == [[1, 1, 3], [5, 5, 5]]
+        raw = read(ts(tmp_path, "1,?,3:up", "?,5,?:down"))
+        assert raw.x[..., 0].tolist() == [[1, 1, 3], [5, 5, 5]]
 
     def test_a_target_label_is_a_value(self, tmp_path: Path) -> None:
         head = TS.replace("@classLabel true up down", "@targetLabel true")
-        found = read(ts(tmp_path, "1,2:0.5", "3,4:-7", head=head), task="regression")
-        assert found.keys.y.tolist() == [0.5, -7]
+        raw = read(ts(tmp_path, "1,2:0.5", "3,4:-7", head=head), task="regression")
+        assert raw.keys.y.tolist() == [0.5, -7]
 
     def test_a_byte_order_mark_and_line_ends_of_windows_do_not_matter(self, tmp_path: Path) -> None:
         text = "@classLabel true a b\r\n@data\r\n1,2:a\r\n3,4:b\r\n"
@@ -175,20 +175,20 @@ class TestTs:
 
 class TestNpz:
     def test_one_value_per_step(self, tmp_path: Path) -> None:
-        found = read(write_archive(tmp_path, x=np.arange(6).reshape(2, 3), y=np.array(["b", "a"])))
-        assert found.x.tolist() == [[[0], [1], [2]], [[3], [4], [5]]]
-        assert (found.keys.y.tolist(), found.schema.classes) == ([1, 0], ("a", "b"))
+        raw = read(write_archive(tmp_path, x=np.arange(6).reshape(2, 3), y=np.array(["b", "a"])))
+        assert raw.x.tolist() == [[[0], [1], [2]], [[3], [4], [5]]]
+        assert (raw.keys.y.tolist(), raw.schema.classes) == ([1, 0], ("a", "b"))
 
     def test_lengths_define_the_padding(self, tmp_path: Path) -> None:
         x = np.arange(1, 13, dtype=np.float32).reshape(2, 3, 2)
-        found = read(write_archive(tmp_path, x=x, y=np.array([b"b", b"a"]), lengths=np.array([1, 2])))
-        np.testing.assert_array_equal(found.x, [[[1, 2], [NAN, NAN]], [[7, 8], [9, 10]]])
-        assert found.schema.classes == ("a", "b")
+        raw = read(write_archive(tmp_path, x=x, y=np.array([b"b", b"a"]), lengths=np.array([1, 2])))
+        np.testing.assert_array_equal(raw.x, [[[1, 2], [NAN, NAN]], [[7, 8], [9, 10]]])
+        assert raw.schema.classes == ("a", "b")
 
     def test_steps_at_the_end_without_any_value_are_padding(self, tmp_path: Path) -> None:
         x = np.array([[1, NAN, 3, NAN], [4, NAN, NAN, NAN]])
-        found = read(write_archive(tmp_path, x=x, y=np.array([0.5, 1])), task="regression")
-        np.testing.assert_array_equal(found.x[..., 0], [[1, 1, 3], [4, NAN, NAN]])
+        raw = read(write_archive(tmp_path, x=x, y=np.array([0.5, 1])), task="regression")
+        np.testing.assert_array_equal(raw.x[..., 0], [[1, 1, 3], [4, NAN, NAN]])
 
     def test_an_array_can_define_the_split(self, tmp_path: Path) -> None:
         parts = np.array([b"train", b"test", b"train", b"validation", b"train"])
@@ -211,18 +211,18 @@ class TestNpz:
         for row, case in zip(x, cases, strict=True):
             row[: len(case)] = case
         path = write_archive(tmp_path_factory.mktemp("npz"), x=x, y=np.arange(len(lengths)))
-        found = read(path)
-        real = ~np.isnan(found.x).all(axis=2)
-        assert real.sum(axis=1).tolist() == lengths
-        for row, steps, case in zip(found.x, real, cases, strict=True):
+        raw = read(path)
+        has_values = ~np.isnan(raw.x).all(axis=2)
+        assert has_values.sum(axis=1).tolist() == lengths
+        for row, steps, case in zip(raw.x, has_values, cases, strict=True):
             np.testing.assert_array_equal(row[steps], case)
-        mask = fit_scaling(found.x, found.schema, sequences_block(path))(found.x)[..., -1]
+        mask = fit_scaling(raw.x, raw.schema, sequences_block(path))(raw.x)[..., -1]
         assert mask.sum(axis=1).tolist() == lengths
         assert (np.diff(mask, axis=1) <= 0).all()
 
 
 def ragged(folder: Path, alter: float = 0.0) -> tuple[Path, Sequences, Array]:
-    """Thirty sequences of one to five steps, the last ten of them for testing; `alter` is added to those."""
+    """Thirty sequences of one to five steps, the last ten of them test sequences, to which `alter` is added."""
     random = np.random.default_rng(0)
     x = random.normal([5, -300], [2, 90], (30, 5, 2))
     x[20:] += alter
@@ -237,27 +237,27 @@ class TestScaling:
     def test_it_is_fitted_on_the_steps_of_training_sequences(self, tmp_path: Path) -> None:
         path, params, lengths = ragged(tmp_path)
         dataset, _ = prepare(params, 0)
-        chain = fit_scaling(dataset.train.x, dataset.schema, params)
+        pipeline = fit_scaling(dataset.train.x, dataset.schema, params)
         raw = np.load(path)["x"]
         steps = np.concatenate([case[:length] for case, length in zip(raw[:14], lengths, strict=False)])
-        mean, deviation = steps.mean(axis=0), steps.std(axis=0)
-        features = chain(dataset.test.x)
-        assert (features.shape, chain.output_shape(dataset.schema.shape)) == ((10, 5, 3), (5, 3))
-        assert chain.feature_names == ("x0", "x1", "is_step")
-        for case, found, length in zip(raw[20:], features, lengths[20:], strict=True):
-            np.testing.assert_allclose(found[:length, :2], (case[:length] - mean) / deviation, rtol=1e-5)
-            assert (found[:length, 2] == 1).all()
-            assert (found[length:] == 0).all()
+        mean, std = steps.mean(axis=0), steps.std(axis=0)
+        features = pipeline(dataset.test.x)
+        assert (features.shape, pipeline.output_shape(dataset.schema.shape)) == ((10, 5, 3), (5, 3))
+        assert pipeline.feature_names == ("x0", "x1", "is_step")
+        for case, sample, length in zip(raw[20:], features, lengths[20:], strict=True):
+            np.testing.assert_allclose(sample[:length, :2], (case[:length] - mean) / std, rtol=1e-5)
+            assert (sample[:length, 2] == 1).all()
+            assert (sample[length:] == 0).all()
 
     def test_test_sequences_change_neither_schema_nor_scaling(self, tmp_path: Path) -> None:
-        found = []
+        fitted = []
         for alter in (0.0, 1e4):
             _, params, _ = ragged(tmp_path, alter)
             dataset, _ = prepare(params, 0)
-            found.append((dataset, fit_scaling(dataset.train.x, dataset.schema, params)))
-        (one, chain), (other, again) = found
+            fitted.append((dataset, fit_scaling(dataset.train.x, dataset.schema, params)))
+        (one, pipeline), (other, other_pipeline) = fitted
         assert one.schema == other.schema
-        np.testing.assert_array_equal(chain(one.train.x), again(one.train.x))
+        np.testing.assert_array_equal(pipeline(one.train.x), other_pipeline(one.train.x))
         assert not np.array_equal(one.test.x, other.test.x)
 
 
@@ -433,11 +433,11 @@ def test_real_sequences(name: str, sizes: tuple[int, int], shape: tuple[int, int
 def test_the_pipeline_imputes_raw_input_like_prepare(tmp_path: Path) -> None:
     cells = np.random.default_rng(0).normal(size=(8, 6, 2))
     cells[np.random.default_rng(1).random(cells.shape) < 0.3] = NAN
-    cells[:, 5, 0] = 1.0  # as long as each of them is
+    cells[:, 5, 0] = 1.0  # the last step of every sequence
     rows = [(i, t, *cells[i, t], "ab"[i % 2]) for i in range(8) for t in range(6)]
     pd.DataFrame(rows, columns=["series", "t", "u", "v", "label"]).to_csv(tmp_path / "a.csv", index=False)
-    found = read(tmp_path / "a.csv")
-    chain = fit_scaling(found.x, found.schema, sequences_block(tmp_path / "a.csv"))
+    raw = read(tmp_path / "a.csv")
+    pipeline = fit_scaling(raw.x, raw.schema, sequences_block(tmp_path / "a.csv"))
     assert np.isnan(cells).any()
-    assert not np.isnan(found.x).any()
-    np.testing.assert_array_equal(chain(cells), chain(found.x))
+    assert not np.isnan(raw.x).any()
+    np.testing.assert_array_equal(pipeline(cells), pipeline(raw.x))

@@ -1,4 +1,4 @@
-"""A table from its file to divided, encoded rows: formats, cleaning, what rows are left out, what people forbid."""
+"""Tables from their file to split, encoded rows: formats, cleaning, dropped rows, rules for columns."""
 
 import gzip
 import re
@@ -17,7 +17,7 @@ from fivefold.data.prepare import prepare, read_raw_dataset
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
-from ...conftest import encoded, table_block, whole
+from ...conftest import encode_as_training, schema_and_rows, table_block
 
 RANDOM = np.random.default_rng(0)
 N = 80
@@ -35,7 +35,7 @@ FRAME = pd.DataFrame(
 )
 
 
-def written(frame: pd.DataFrame, path: Path) -> Path:
+def write_file(frame: pd.DataFrame, path: Path) -> Path:
     if path.suffix == ".parquet":
         frame.to_parquet(path)
     else:
@@ -45,24 +45,24 @@ def written(frame: pd.DataFrame, path: Path) -> Path:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return written(FRAME, tmp_path / "a.csv")
+    return write_file(FRAME, tmp_path / "a.csv")
 
 
 class TestFormats:
     @pytest.mark.parametrize("name", ["b.parquet", "b.csv.gz"])
     def test_a_table_is_the_same_in_each(self, source: Path, tmp_path: Path, name: str) -> None:
-        schema, records = whole(table_block(source))
-        other_schema, other = whole(table_block(written(FRAME, tmp_path / name)))
+        schema, samples = schema_and_rows(table_block(source))
+        other_schema, other = schema_and_rows(table_block(write_file(FRAME, tmp_path / name)))
         assert other_schema == schema
-        np.testing.assert_array_equal(other.x, records.x)
-        np.testing.assert_array_equal(other.y, records.y)
+        np.testing.assert_array_equal(other.x, samples.x)
+        np.testing.assert_array_equal(other.y, samples.y)
 
     def test_a_csv_without_header_names_its_columns_by_number(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1.5,red,u\n2.5,blue,v\n")
-        schema, records = whole(table_block(tmp_path / "a.csv", format=FileFormat(header=False), target="2"))
+        schema, samples = schema_and_rows(table_block(tmp_path / "a.csv", format=FileFormat(header=False), target="2"))
         assert schema.features == ("0", "1")
         assert schema.classes == ("u", "v")
-        assert records.x.tolist() == [[1.5, 1], [2.5, 0]]
+        assert samples.x.tolist() == [[1.5, 1], [2.5, 0]]
 
     def test_a_missing_header_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1,1,u\n2,3,v\n")
@@ -74,13 +74,13 @@ class TestFormats:
     def test_text_is_read_unchanged(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,b,y\n007,1.0,u\n7,2.0,v\n")
         said = {"a": ColumnOptions(type="categorical"), "b": ColumnOptions(categories=("2.0", "1.0"))}
-        schema, records = whole(table_block(tmp_path / "a.csv", columns=said))
+        schema, samples = schema_and_rows(table_block(tmp_path / "a.csv", columns=said))
         assert schema.columns[0].categories == ("007", "7")
-        assert records.x.tolist() == [[0, 1], [1, 0]]
+        assert samples.x.tolist() == [[0, 1], [1, 0]]
 
     def test_decimal_commas_are_parsed_in_a_column_with_text(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a;y\n1,5;u\n-,25;v\nhot;v\n2;v\n")
-        dataset = encoded(table_block(tmp_path / "a.csv", format=FileFormat(separator=";", decimal=",")))
+        dataset = encode_as_training(table_block(tmp_path / "a.csv", format=FileFormat(separator=";", decimal=",")))
         np.testing.assert_array_equal(dataset.train.x[:, 0], [1.5, -0.25, np.nan, 2])
         assert [f.message.split("; ")[0] for f in dataset.checks] == [
             "column 'a' must contain finite numbers up to 1e+37, but contains 'hot' in row 3"
@@ -97,21 +97,21 @@ class TestFormats:
                 "y": [0.5, 1.5, 2.5],
             }
         )
-        schema, records = whole(table_block(written(frame, tmp_path / "a.parquet"), task="regression"))
+        schema, samples = schema_and_rows(table_block(write_file(frame, tmp_path / "a.parquet"), task="regression"))
         types = ["numeric", "boolean", "date", "ordinal", "categorical"]
         assert [column.type for column in schema.columns] == types
         assert schema.columns[3].categories == ("a", "b", "c")
-        assert np.isnan(records.x[1]).all()
-        assert records.x[[0, 2]][:, [0, 1, 4, 5]].tolist() == [[1, 1, 1, 1], [3, 0, 2, 0]]
+        assert np.isnan(samples.x[1]).all()
+        assert samples.x[[0, 2]][:, [0, 1, 4, 5]].tolist() == [[1, 1, 1, 1], [3, 0, 2, 0]]
 
     def test_parquet_rows_are_counted_from_one_for_any_index(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, np.inf, 3], "y": [0, 1, 0]}, index=[70, 80, 90])
-        (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).checks
-        assert "inf in row 2; clean it" in finding.message
+        (result,) = encode_as_training(table_block(write_file(frame, tmp_path / "a.parquet"))).checks
+        assert "inf in row 2; clean it" in result.message
 
     def test_a_named_index_of_parquet_is_a_column(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, 2, 3], "y": [0, 1, 0]}, index=pd.Index([7, 8, 9], name="b"))
-        schema, _ = whole(table_block(written(frame, tmp_path / "a.parquet")))
+        schema, _ = schema_and_rows(table_block(write_file(frame, tmp_path / "a.parquet")))
         assert set(schema.features) == {"a", "b"}
 
     def test_an_invalid_parquet_file_is_refused(self, tmp_path: Path) -> None:
@@ -177,69 +177,75 @@ class TestDroppedRows:
         ("changes", "rows"),
         [
             ({}, [0, 1, 2, 3, 4]),
-            ({"duplicates": "drop"}, [0, 2, 3, 4]),  # a row with another target is another row
+            ({"duplicates": "drop"}, [0, 2, 3, 4]),  # rows with different targets are not duplicates
             ({"missing": MissingValues(numeric="drop")}, [0, 1, 3, 4]),
             ({"missing": MissingValues(categorical="drop")}, [0, 1, 2, 4]),
             ({"missing": MissingValues(numeric="drop", categorical="drop"), "duplicates": "drop"}, [0, 4]),
         ],
     )
     def test_rows_keep_their_index(self, tmp_path: Path, changes: dict[str, Any], rows: list[int]) -> None:
-        _, records = whole(table_block(written(self.FRAME, tmp_path / "a.csv"), **changes))
-        assert records.rows.tolist() == rows
-        assert records.y.tolist() == np.array([0, 0, 1, 1, 1])[rows].tolist()
+        _, samples = schema_and_rows(table_block(write_file(self.FRAME, tmp_path / "a.csv"), **changes))
+        assert samples.rows.tolist() == rows
+        assert samples.y.tolist() == np.array([0, 0, 1, 1, 1])[rows].tolist()
 
     def test_a_table_without_remaining_rows_is_refused(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(c=np.nan)
         with pytest.raises(DataError, match=r"`missing: drop` drops all rows of the train split; impute instead, or"):
-            encoded(table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop")))
+            encode_as_training(
+                table_block(write_file(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
+            )
 
     def test_dropped_rows_are_removed_after_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index % 7 != 3))
-        block = table_block(written(frame, tmp_path / "a.csv"))
-        kept, _ = prepare(block, 0)
-        left, _ = prepare(block.model_copy(update={"missing": MissingValues(numeric="drop")}), 0)
-        for name, records in kept.splits().items():
-            assert left.splits()[name].rows.tolist() == [row for row in records.rows if row % 7 != 3]
-            assert not np.isnan(left.splits()[name].x).any()
+        block = table_block(write_file(frame, tmp_path / "a.csv"))
+        complete, _ = prepare(block, 0)
+        remaining, _ = prepare(block.model_copy(update={"missing": MissingValues(numeric="drop")}), 0)
+        for name, samples in complete.splits().items():
+            assert remaining.splits()[name].rows.tolist() == [row for row in samples.rows if row % 7 != 3]
+            assert not np.isnan(remaining.splits()[name].x).any()
 
     def test_duplicates_across_splits_keep_the_training_row(self, tmp_path: Path) -> None:
         part = ["test", "test", "dev", "train", "train", "train", "dev", "test", "test"]
         frame = pd.DataFrame({"a": [1, 2, 2, 1, 1, 3, 5, 5, 6], "part": part, "y": [*"uvvuuvuuv"]})
-        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
-        dataset, findings = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
-        assert [records.rows.tolist() for records in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
+        block = table_block(
+            write_file(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part")
+        )
+        dataset, results = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
+        assert [samples.rows.tolist() for samples in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
         text = "`duplicates: drop` drops 4 rows: 1 train, 0 validation, 3 test"
-        assert ("duplicates", "note", text) in [(f.rule, f.level, f.message) for f in findings]
+        assert ("duplicates", "note", text) in [(f.rule, f.level, f.message) for f in results]
 
     def test_dropped_rows_are_counted_per_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["part"] != "dev").where(FRAME.index != 3))
         frame.loc[frame["part"].eq("dev").idxmax(), "size"] = 1.0
         split = PredefinedSplit(by="predefined", column="part")
-        block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=MissingValues(numeric="drop"))
+        block = table_block(write_file(frame, tmp_path / "a.csv"), split=split, missing=MissingValues(numeric="drop"))
         dev = int((FRAME["part"] == "dev").sum()) - 1
         text = f"`missing: drop` drops {dev + 1} rows: 1 train, {dev} validation, 0 test"
-        assert text in [finding.message for finding in prepare(block, 0)[1]]
+        assert text in [result.message for result in prepare(block, 0)[1]]
 
     def test_rows_without_a_target_are_refused_or_dropped_before_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
-        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
+        block = table_block(
+            write_file(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part")
+        )
         with pytest.raises(
             DataError, match=r"row 3 of column 'y' is empty \(9 in total\); .* `missing: {target: drop}`"
         ):
             read_raw_dataset(block)
         block = block.model_copy(update={"missing": MissingValues(target="drop")})
-        dataset, findings = prepare(block, 0)
-        rows = np.concatenate([records.rows for records in dataset.splits().values()])
+        dataset, results = prepare(block, 0)
+        rows = np.concatenate([samples.rows for samples in dataset.splits().values()])
         assert sorted(rows) == [i for i in range(N) if i % 9 != 2]
-        assert "`missing: {target: drop}` drops 9 rows without y" in [finding.message for finding in findings]
+        assert "`missing: {target: drop}` drops 9 rows without y" in [result.message for result in results]
         frame.loc[7, "part"] = "elsewhere"
-        written(frame, tmp_path / "a.csv")
+        write_file(frame, tmp_path / "a.csv")
         with pytest.raises(DataError, match=r"column 'part' must contain train, .* but row 8 contains 'elsewhere'"):
             read_raw_dataset(block)
 
     def test_remaining_rows_must_have_two_classes(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
-        block = table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
+        block = table_block(write_file(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
         with pytest.raises(
             DataError, match=r"training rows must belong to at least 2 classes, but all belong to 'u'; add"
         ):
@@ -250,20 +256,20 @@ class TestDroppedRows:
         frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
         said = r"mixed_types: column 'a' must contain .*, but contains 'inf' in row 59, 'oops' in row 60 \(2 rows\);"
         with pytest.raises(DataError, match=said):
-            prepare(table_block(written(frame, tmp_path / "a.csv")), 0)
+            prepare(table_block(write_file(frame, tmp_path / "a.csv")), 0)
 
     def test_an_invalid_cell_at_level_warning_becomes_missing(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index != 3, np.inf), rank=FRAME["rank"])
-        block = table_block(written(frame, tmp_path / "a.csv"), checks={"non_finite": "warning"})
-        dataset, findings = prepare(block, 0)
-        assert [f.level for f in findings if f.rule == "non_finite"] == ["warning"]
+        block = table_block(write_file(frame, tmp_path / "a.csv"), checks={"non_finite": "warning"})
+        dataset, results = prepare(block, 0)
+        assert [f.level for f in results if f.rule == "non_finite"] == ["warning"]
         x = np.concatenate([part.x for part in dataset.splits().values()])
         assert np.isnan(x).sum() == 1
         assert not np.isinf(x).any()
 
 
 RULES = [
-    # what a person says of a column, cells, what the line says
+    # column options, cells, message
     ({"min": 0}, "3\n-2\n-5", "column 'a' must be at least 0, but row 2 contains -2 (2 such cells);"),
     ({"max": 2.5}, "3\n2.5\n", "column 'a' must be at most 2.5, but row 1 contains 3.0 (1 such cells);"),
     ({"min": 0, "max": 2}, "0\n2\n7", "column 'a' must be at most 2, but row 3 contains 7 (1 such cells);"),
@@ -305,7 +311,7 @@ class TestRules:
         block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)})
         whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or fix `columns` in params\.yaml\Z"
         with pytest.raises(DataError, match=whole_line):
-            encoded(block)
+            encode_as_training(block)
 
     @pytest.mark.parametrize(
         ("said", "cells"),
@@ -318,12 +324,12 @@ class TestRules:
         ],
     )
     def test_valid_and_missing_cells_pass(self, tmp_path: Path, said: dict[str, Any], cells: str) -> None:
-        encoded(self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)}))
+        encode_as_training(self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)}))
 
     def test_targets_can_have_rules(self, tmp_path: Path) -> None:
         block = self.block(tmp_path, "1\n2\n3", columns={"y": ColumnOptions(allowed_values=("v", "w"))})
         with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 contains 'u' \(2 such cells\)"):
-            encoded(block)
+            encode_as_training(block)
 
     @pytest.mark.parametrize(
         ("said", "line"),
@@ -342,34 +348,34 @@ class TestRules:
         self, tmp_path: Path, said: dict[str, Any], line: str
     ) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
-            encoded(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**said)}))
+            encode_as_training(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**said)}))
 
     def test_a_configured_column_must_exist(self, tmp_path: Path) -> None:
         with pytest.raises(
             DataError, match=r"columns must name a column, but 'b' does not exist; the columns are a, y"
         ):
-            encoded(self.block(tmp_path, "1\n2", columns={"b": ColumnOptions(type="date")}))
+            encode_as_training(self.block(tmp_path, "1\n2", columns={"b": ColumnOptions(type="date")}))
 
 
 class TestSplits:
     def test_the_group_column_is_not_a_feature_and_groups_are_stored(self, source: Path) -> None:
-        drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
-        dataset, _ = prepare(table_block(source, split=drawn, drop=("part",)), 0)
+        split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
+        dataset, _ = prepare(table_block(source, split=split, drop=("part",)), 0)
         assert "site" not in dataset.schema.features
         groups = [set(FRAME["site"].iloc[part.rows]) for part in dataset.splits().values()]
         assert sum(map(len, groups)) == FRAME["site"].nunique()
         assert dataset.train.groups is not None
 
     def test_every_row_must_have_a_group(self, tmp_path: Path) -> None:
-        path = written(FRAME.assign(site=FRAME["site"].where(FRAME.index != 4)), tmp_path / "a.csv")
-        drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
+        path = write_file(FRAME.assign(site=FRAME["site"].where(FRAME.index != 4)), tmp_path / "a.csv")
+        split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
         with pytest.raises(DataError, match=r"every row must have a group, but row 5 of column 'site' is empty"):
-            read_raw_dataset(table_block(path, split=drawn))
+            read_raw_dataset(table_block(path, split=split))
 
     def test_the_latest_rows_are_test_rows(self, tmp_path: Path) -> None:
         frame = FRAME.sample(frac=1, random_state=1)
-        drawn = TimeSplit(by="time", column="when", validation=0.2, test=10)
-        dataset, _ = prepare(table_block(written(frame, tmp_path / "a.csv"), split=drawn), 0)
+        split = TimeSplit(by="time", column="when", validation=0.2, test=10)
+        dataset, _ = prepare(table_block(write_file(frame, tmp_path / "a.csv"), split=split), 0)
         assert "when.days" not in dataset.schema.features
         when = frame["when"].to_numpy()
         assert set(when[dataset.test.rows]) == set(FRAME["when"][-10:])
@@ -377,10 +383,10 @@ class TestSplits:
 
     @pytest.mark.parametrize("column", ["colour", "flag"])
     def test_time_must_be_a_date_or_a_number(self, source: Path, column: str) -> None:
-        drawn = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
+        split = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
         message = rf"column '{column}' must contain an ISO date or a number in every row, but row 1 contains"
         with pytest.raises(DataError, match=message):
-            read_raw_dataset(table_block(source, split=drawn))
+            read_raw_dataset(table_block(source, split=split))
 
     def test_split_names_can_be_spelled_differently(self, source: Path) -> None:
         dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="predefined", column="part")), 0)
@@ -406,11 +412,13 @@ class TestSplits:
         frame.loc[0, "part"] = word
         with pytest.raises(DataError, match=line):
             read_raw_dataset(
-                table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part"))
+                table_block(
+                    write_file(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part")
+                )
             )
 
     def test_a_missing_split_is_reported(self, tmp_path: Path) -> None:
-        path = written(FRAME.assign(part="train"), tmp_path / "a.csv")
+        path = write_file(FRAME.assign(part="train"), tmp_path / "a.csv")
         with pytest.raises(
             DataError, match=r"column 'part' must assign rows to test, but assigns none; use another `split.by`"
         ):
@@ -418,7 +426,7 @@ class TestSplits:
 
 
 class TestLeakage:
-    """What is learnt from a table is learnt from its training rows."""
+    """Everything fitted on a table is fitted on its training rows."""
 
     BLOCK = MappingProxyType(
         {"missing": MissingValues(add_indicator=True), "clip": 2.0, "min_frequency": 0.05, "drop": ("part", "site")}
@@ -426,8 +434,8 @@ class TestLeakage:
 
     @staticmethod
     def prepared(folder: Path, frame: pd.DataFrame) -> tuple[str, bytes, dict[str, Array]]:
-        """Schema and scaling as written, and the positions of the rows of each set."""
-        dataset, _ = prepare(table_block(written(frame, folder / "a.csv"), **TestLeakage.BLOCK), 7)
+        """Return schema and scaling as stored, and the rows of each split."""
+        dataset, _ = prepare(table_block(write_file(frame, folder / "a.csv"), **TestLeakage.BLOCK), 7)
         fit_scaling(dataset.train.x, dataset.schema, table_block(folder / "a.csv", **TestLeakage.BLOCK)).save(
             folder / "scaling.safetensors"
         )
@@ -470,19 +478,22 @@ def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
     frame["flag"], frame["rank"] = RANDOM.choice(["yes", "no"], n), RANDOM.choice(["low", "high"], n)
     frame["y"] = RANDOM.permutation(["rare"] * 10 + ["u", "v"] * (n // 2 - 5))
     block = table_block(
-        written(frame, tmp_path / "a.csv"),
+        write_file(frame, tmp_path / "a.csv"),
         split={"by": "stratified", "validation": 0.15, "test": 0.15},
     )
-    dataset, findings = prepare(block, 0)
+    dataset, results = prepare(block, 0)
     assert len(dataset.train) == 35_000
     rare = dataset.schema.classes.index("rare")
     assert [int((part.y == rare).sum()) for part in dataset.splits().values()] == [6, 2, 2]
-    assert {f.rule for f in findings} == {"class_balance"}
+    assert {f.rule for f in results} == {"class_balance"}
 
 
 def test_a_target_constant_in_training_rows_is_refused(tmp_path: Path) -> None:
     frame = FRAME.assign(y=np.where(np.arange(N) < 75, 4.0, np.arange(N)))
     split = TimeSplit(by="time", column="when", validation=3, test=5)
-    line = r"a\.csv: targets must have at least 2 distinct values in training rows, but column 'y' contains only 4.0; set `target` .*\Z"
+    line = (
+        r"a\.csv: targets must have at least 2 distinct values in training rows, but column 'y' contains only 4\.0;"
+        r" set `target` .*\Z"
+    )
     with pytest.raises(DataError, match=line):
-        prepare(table_block(written(frame, tmp_path / "a.csv"), task="regression", split=split), 0)
+        prepare(table_block(write_file(frame, tmp_path / "a.csv"), task="regression", split=split), 0)

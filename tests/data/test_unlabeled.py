@@ -1,4 +1,4 @@
-"""Sources without labels, and those whose labels nobody asks for: task unsupervised in every format."""
+"""Task unsupervised in every format: sources without labels, and with labels that are ignored."""
 
 import gzip
 from collections.abc import Callable
@@ -21,7 +21,7 @@ BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)
 N = 20
 RANDOM = {"by": "random", "validation": 4, "test": 4}
 PIXELS = random_pixels(N, 4, 5)
-PNGS = {f"{i:02}.png": encode_image(pixels) for i, pixels in enumerate(PIXELS)}
+PNGS = {f"{i:02}.png": encode_image(write_pixel_table) for i, write_pixel_table in enumerate(PIXELS)}
 VALUES = np.random.default_rng(0).normal(size=(N, 6)).round(3)
 LINES = [",".join(map(str, row)) for row in VALUES]
 
@@ -31,28 +31,28 @@ def prepared(source: Path, kind: str, **changes: Any) -> Dataset:
     return prepare(BLOCKS.validate_python({**block, **changes}, strict=False), 0)[0]
 
 
-def archive(root: Path, **arrays: Any) -> Path:
+def write_archive(root: Path, **arrays: Any) -> Path:
     np.savez(root / "a.npz", **arrays)
     return root / "a.npz"
 
 
-def idx(root: Path) -> Path:
+def write_idx(root: Path) -> Path:
     (root / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(PIXELS)))
     return root
 
 
-def written(root: Path, name: str, text: str) -> Path:
+def write_file(root: Path, name: str, text: str) -> Path:
     (root / name).write_text(text)
     return root / name
 
 
-def pixels(root: Path) -> Path:
+def write_pixel_table(root: Path) -> Path:
     pd.DataFrame(PIXELS[:, :, :4].reshape(N, 16)).to_csv(root / "a.csv", index=False)
     return root / "a.csv"
 
 
-def steps(root: Path, **more: Any) -> Path:
-    """Sequence i has the six values of its row."""
+def write_long_table(root: Path, **more: Any) -> Path:
+    """Write a long table in which sequence i has the six values of its row."""
     long = {"series": np.repeat(np.arange(N), 6), "t": np.tile(np.arange(6), N), "v": VALUES.ravel(), **more}
     pd.DataFrame(long).to_parquet(root / "a.parquet")
     return root / "a.parquet"
@@ -67,17 +67,17 @@ IMAGES: dict[str, Callable[[Path], Path]] = {
     "some in a folder": lambda root: write_folder(
         root, {("more/" if name > "15" else "") + name: png for name, png in PNGS.items()}
     ),
-    "an archive": lambda root: archive(root, x=PIXELS),
-    "an archive with labels": lambda root: archive(root, x=PIXELS, y=np.arange(N) % 2),
-    "IDX files": idx,
-    "columns of pixels": pixels,
+    "an archive": lambda root: write_archive(root, x=PIXELS),
+    "an archive with labels": lambda root: write_archive(root, x=PIXELS, y=np.arange(N) % 2),
+    "IDX files": write_idx,
+    "columns of pixels": write_pixel_table,
 }
 SEQUENCES: dict[str, Callable[[Path], Path]] = {
-    "a long form": steps,
-    "an archive": lambda root: archive(root, x=VALUES),
-    ".ts that says so": lambda root: written(root, "a.ts", "\n".join(["@classLabel false", "@data", *LINES])),
-    ".ts that says nothing": lambda root: written(root, "a.ts", "\n".join(["@data", *LINES])),
-    ".ts with labels": lambda root: written(
+    "a long form": write_long_table,
+    "an archive": lambda root: write_archive(root, x=VALUES),
+    ".ts that says so": lambda root: write_file(root, "a.ts", "\n".join(["@classLabel false", "@data", *LINES])),
+    ".ts that says nothing": lambda root: write_file(root, "a.ts", "\n".join(["@data", *LINES])),
+    ".ts with labels": lambda root: write_file(
         root,
         "a.ts",
         "\n".join(["@classLabel true a b", "@data", *(f"{line}:{'ab'[i % 2]}" for i, line in enumerate(LINES))]),
@@ -86,10 +86,10 @@ SEQUENCES: dict[str, Callable[[Path], Path]] = {
 
 
 def everything(dataset: Dataset) -> Any:
-    """All records in the order of the source."""
+    """Return all samples in the order of the source."""
     sets = dataset.splits().values()
-    order = np.argsort(np.concatenate([records.rows for records in sets]))
-    return np.concatenate([records.x for records in sets])[order]
+    order = np.argsort(np.concatenate([samples.rows for samples in sets]))
+    return np.concatenate([samples.x for samples in sets])[order]
 
 
 @pytest.mark.parametrize("write", IMAGES.values(), ids=IMAGES)
@@ -109,7 +109,7 @@ def test_sequences_are_read_without_labels(tmp_path: Path, write: Callable[[Path
 
 def test_a_pair_of_files_defines_the_split(tmp_path: Path) -> None:
     for part, lines in (("TRAIN", LINES[:15]), ("TEST", LINES[15:])):
-        written(tmp_path, f"A_{part}.tsv", "\n".join(f"1\t{line}" for line in lines))
+        write_file(tmp_path, f"A_{part}.tsv", "\n".join(f"1\t{line}" for line in lines))
     dataset = prepared(tmp_path, "sequences", split={"by": "predefined"})
     assert dataset.test.rows.tolist() == [15, 16, 17, 18, 19]
     assert (len(dataset.train), dataset.test.y.shape) == (12, (5, 0))
@@ -118,15 +118,15 @@ def test_a_pair_of_files_defines_the_split(tmp_path: Path) -> None:
 def test_folders_named_train_and_test_define_the_split(tmp_path: Path) -> None:
     parts = {f"{'train' if name < '15' else 'test'}/{name}": png for name, png in PNGS.items()}
     dataset = prepared(write_folder(tmp_path, parts), "images", split={"by": "predefined"})
-    assert [len(records) for records in dataset.splits().values()] == [12, 3, 5]
+    assert [len(samples) for samples in dataset.splits().values()] == [12, 3, 5]
     np.testing.assert_array_equal(np.sort(dataset.test.x.sum(axis=(1, 2, 3))), np.sort(PIXELS[15:].sum(axis=(1, 2))))
 
 
 def test_an_empty_folder_is_not_a_missing_class(tmp_path: Path) -> None:
     (write_folder(tmp_path, PNGS) / "bird").mkdir()
     block = {"kind": "images", "source": str(tmp_path / "set"), "task": "unsupervised", "split": RANDOM}
-    _, findings = prepare(BLOCKS.validate_python({**block, "normalize": "none"}, strict=False), 0)
-    assert "absent_class" not in {finding.rule for finding in findings}
+    _, results = prepare(BLOCKS.validate_python({**block, "normalize": "none"}, strict=False), 0)
+    assert "absent_class" not in {result.rule for result in results}
 
 
 SPLITS: dict[str, dict[str, Any]] = {
@@ -145,7 +145,7 @@ class TestTable:
         column = SPLITS[by]["column"]
         dataset = prepared(tmp_path / "a.csv", "table", split={"by": by, **SPLITS[by]})
         assert [each.name for each in dataset.schema.columns] == [name for name in frame if name != column]
-        groups = [set(frame[column].iloc[records.rows]) for records in dataset.splits().values()]
+        groups = [set(frame[column].iloc[samples.rows]) for samples in dataset.splits().values()]
         if by == "group":
             assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
         elif by == "time":
@@ -158,9 +158,9 @@ class TestTable:
         frame.to_csv(tmp_path / "a.csv", index=False)
         cleaning = {"missing": {"numeric": "drop"}, "duplicates": "drop"}
         dataset = prepared(tmp_path / "a.csv", "table", **cleaning)
-        kept = {int(row) for records in dataset.splits().values() for row in records.rows}
-        assert len(kept) == 18
-        assert len(kept & {2, 18}) == 1
+        rows = {int(row) for samples in dataset.splits().values() for row in samples.rows}
+        assert len(rows) == 18
+        assert len(rows & {2, 18}) == 1
 
     def test_a_table_without_columns_is_refused(self, tmp_path: Path) -> None:
         pd.DataFrame({"a": range(N)}).to_csv(tmp_path / "a.csv", index=False)
@@ -182,11 +182,11 @@ class TestTable:
 )
 def test_invalid_sources_are_refused(tmp_path: Path, name: str, content: Any, line: str) -> None:
     if name == "a.npz":
-        archive(tmp_path, **content)
+        write_archive(tmp_path, **content)
     elif name == "set":
         (tmp_path / "set").mkdir()
     else:
-        written(tmp_path, name, content)
+        write_file(tmp_path, name, content)
     with pytest.raises(DataError, match=line):
         prepared(tmp_path / name, "sequences" if name != "set" else "images")
 
@@ -196,9 +196,9 @@ def test_invalid_sources_are_refused(tmp_path: Path, name: str, content: Any, li
     [("a.npz", "images"), ("a.ts", "sequences"), ("train-images-idx3-ubyte.gz", "images"), ("set", "images")],
 )
 def test_missing_labels_are_refused_with_the_unsupervised_task_as_remedy(tmp_path: Path, name: str, kind: str) -> None:
-    archive(tmp_path, x=PIXELS)
-    written(tmp_path, "a.ts", "@data\n1,2\n")
-    idx(tmp_path)
+    write_archive(tmp_path, x=PIXELS)
+    write_file(tmp_path, "a.ts", "@data\n1,2\n")
+    write_idx(tmp_path)
     write_folder(tmp_path, PNGS)
     with pytest.raises(DataError, match=r"\A[^\n]*`task: unsupervised`\Z"):
         prepared(tmp_path / name, kind, task="classification")
