@@ -31,7 +31,7 @@ def random_pixels(*shape: int) -> Pixels:
     return RANDOM.integers(0, 256, shape, dtype=np.uint8)
 
 
-def encode_image(image: Pixels | Image.Image, image_format: str = "PNG", **options: Any) -> bytes:
+def encode_image(image: NDArray[Any] | Image.Image, image_format: str = "PNG", **options: Any) -> bytes:
     """Return the bytes of an image file."""
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     file = io.BytesIO()

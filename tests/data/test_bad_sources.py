@@ -149,38 +149,38 @@ def test_a_table_of_another_suffix_is_refused(tmp_path: Path, name: str) -> None
         read_raw_dataset(table_block(tmp_path / name))
 
 
-GREY = np.zeros((4, 5, 6), np.uint8)
+GRAY = np.zeros((4, 5, 6), np.uint8)
 LABELS = np.array([0, 1, 0, 1])
 
 IMAGES: list[tuple[dict[str, Any], str]] = [
     (
-        {"x": GREY},
+        {"x": GRAY},
         " must contain arrays x and y, or x_train, y_train, x_test and y_test, but contains x; save it",
     ),
-    ({"x": GREY, "y": np.array([{}, 1, 2, 3], object)}, " must be an .npz of plain arrays, but is not: Object arrays"),
-    ({"x": GREY, "y": LABELS[:3]}, ": y must contain one label per image, but x is (4, 5, 6) and y is (3,); fix"),
+    ({"x": GRAY, "y": np.array([{}, 1, 2, 3], object)}, " must be an .npz of plain arrays, but is not: Object arrays"),
+    ({"x": GRAY, "y": LABELS[:3]}, ": y must contain one label per image, but x is (4, 5, 6) and y is (3,); fix"),
     (
-        {"x": GREY, "y": LABELS[:, None]},
+        {"x": GRAY, "y": LABELS[:, None]},
         ": y must contain one label per image, but x is (4, 5, 6) and y is (4, 1); fix",
     ),
-    ({"x": GREY / 255, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; multiply x by 255 and"),
-    ({"x": GREY + 1.5, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; convert x with astype"),
+    ({"x": GRAY / 255, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; multiply x by 255 and"),
+    ({"x": GRAY + 1.5, "y": LABELS}, ": pixels must be uint8, 0 to 255, but are float64; convert x with astype"),
     (
-        {"x": GREY, "y": np.eye(4)},
+        {"x": GRAY, "y": np.eye(4)},
         ": y must contain one label per image, but x is (4, 5, 6) and y is (4, 4); save y.argmax(axis=1) instead",
     ),
-    ({"x": GREY.astype("i4"), "y": LABELS}, ": pixels must be uint8, 0 to 255, but are int32; convert x with astype"),
-    ({"x": GREY[:, 0], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is (4, 6);"),
+    ({"x": GRAY.astype("i4"), "y": LABELS}, ": pixels must be uint8, 0 to 255, but are int32; convert x with astype"),
+    ({"x": GRAY[:, 0], "y": LABELS}, ": x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is (4, 6);"),
     (
-        {"x": GREY[:, None], "y": LABELS},
+        {"x": GRAY[:, None], "y": LABELS},
         ": x must be (n, height, width) or (n, height, width, 1, 3 or 4), but is (4, 1,",
     ),
     (
-        {"x": GREY, "y": LABELS * 0},
+        {"x": GRAY, "y": LABELS * 0},
         ": the target must have at least 2 distinct values, but column 'label' contains only",
     ),
-    ({"x": GREY, "y": [0, np.nan, 1, 1]}, ": every row must have a target, but row 2 of column 'label' is empty (1"),
-    ({"x": GREY[:0], "y": LABELS[:0]}, ": x must contain at least one image and one pixel, but is (0, 5, 6)"),
+    ({"x": GRAY, "y": [0, np.nan, 1, 1]}, ": every row must have a target, but row 2 of column 'label' is empty (1"),
+    ({"x": GRAY[:0], "y": LABELS[:0]}, ": x must contain at least one image and one pixel, but is (0, 5, 6)"),
 ]
 
 
@@ -196,7 +196,7 @@ def test_invalid_archives_are_refused(tmp_path: Path, arrays: dict[str, Any], li
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <_io:pytest.PytestUnraisableExceptionWarning")
 def test_a_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
     path = tmp_path / "a.npz"
-    np.savez(path, x=GREY, y=LABELS)
+    np.savez(path, x=GRAY, y=LABELS)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(DataError, match=one_line(f"{path} must be an .npz of plain arrays, but is not: ")):
         read_raw_dataset(images_block(path))

@@ -232,7 +232,7 @@ class TestIdentifiers:
             pytest.param(np.arange(50) * 2.0, id="even numbers, such as doses"),
             pytest.param(np.arange(50) * 1000.0, id="whole numbers far apart"),
             pytest.param(np.arange(50) // 2, id="numbers that come twice"),
-            pytest.param(np.where(np.arange(50) == 3, np.nan, np.arange(50)), id="a gap"),
+            pytest.param(np.where(np.arange(50) == 3, np.nan, np.arange(50)), id="a missing value"),
         ],
     )
     def test_other_numbers_are_not_identifiers(self, column: Array) -> None:

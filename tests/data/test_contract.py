@@ -208,7 +208,7 @@ class TestEveryKind:
 
     @pytest.mark.parametrize("kind", KINDS, indirect=True, ids=lambda kind: kind.__name__)
     def test_the_target_is_learned_and_a_permuted_one_is_not(self, kind: Kind, tmp_path: Path) -> None:
-        assert score(kind, rows(1), tmp_path / "learnt") > (0.5 if kind.name == "series" else 0.85)
+        assert score(kind, rows(1), tmp_path / "learned") > (0.5 if kind.name == "series" else 0.85)
         random = np.random.default_rng(7)
         drawn = [
             {**rows(1), "answer": random.permutation(rows(1)["answer"]), "order": random.permutation(N)}

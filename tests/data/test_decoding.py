@@ -21,7 +21,7 @@ def frame() -> pd.DataFrame:
     i = np.arange(ROWS)
     return pd.DataFrame(
         {
-            "colour": pd.array(np.where(i % 5 == 4, None, np.array(["red", "green"])[i % 2]), dtype="string"),
+            "color": pd.array(np.where(i % 5 == 4, None, np.array(["red", "green"])[i % 2]), dtype="string"),
             "shop": pd.array([[7, 12, 30][k % 3] for k in i], dtype="Int64"),
             "size": pd.array(np.array(["small", "medium", "large"])[i % 3], dtype="string"),
             "sold": i % 4 == 0,
@@ -97,5 +97,5 @@ def test_other_categories_are_decoded_as_other(tmp_path: Path) -> None:
     rows = join_targets(source(tmp_path, "y", "regression"), exclude_primary=False)
     x = np.nan_to_num(rows.train.x[:3], nan=0)
     x[:, 0] = [0, 2, 3]
-    found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)["colour"]
+    found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)["color"]
     assert found.fillna("").tolist() == ["green", "other", ""]

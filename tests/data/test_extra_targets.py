@@ -83,10 +83,10 @@ def test_each_target_can_be_selected(tmp_path: Path) -> None:
 
 def test_extra_targets_are_stored(tmp_path: Path) -> None:
     dataset, _ = prepare(block(tmp_path), seed=0)
-    (tmp_path / "kept").mkdir()
-    save_dataset(dataset, tmp_path / "kept")
-    write_manifest(tmp_path / "kept")
-    loaded = load_dataset(tmp_path / "kept")
+    (tmp_path / "prepared").mkdir()
+    save_dataset(dataset, tmp_path / "prepared")
+    write_manifest(tmp_path / "prepared")
+    loaded = load_dataset(tmp_path / "prepared")
     for name, samples in dataset.splits().items():
         np.testing.assert_array_equal(getattr(loaded, name).extra_targets, samples.extra_targets)
         assert getattr(loaded, name).groups is None

@@ -75,8 +75,10 @@ IMAGES: dict[str, Callable[[Path], Path]] = {
 SEQUENCES: dict[str, Callable[[Path], Path]] = {
     "a long form": write_long_table,
     "an archive": lambda root: write_archive(root, x=VALUES),
-    ".ts that says so": lambda root: write_file(root, "a.ts", "\n".join(["@classLabel false", "@data", *LINES])),
-    ".ts that says nothing": lambda root: write_file(root, "a.ts", "\n".join(["@data", *LINES])),
+    ".ts with @classLabel false": lambda root: write_file(
+        root, "a.ts", "\n".join(["@classLabel false", "@data", *LINES])
+    ),
+    ".ts without @classLabel": lambda root: write_file(root, "a.ts", "\n".join(["@data", *LINES])),
     ".ts with labels": lambda root: write_file(
         root,
         "a.ts",

@@ -87,7 +87,7 @@ def split_folds(
 
 
 def _describe_available(keys: SplitKeys, rows: Indices, by: str) -> str:
-    """Return a description of what the folds are made of, for an error message."""
+    """Return a description of the units that are distributed over folds, for an error message."""
     if by == "group" and keys.groups is not None:
         return f"{len(np.unique(keys.groups[rows]))} groups"
     if by == "time" and keys.overlap:

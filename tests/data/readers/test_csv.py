@@ -13,9 +13,9 @@ from fivefold.errors import DataError
 
 N = 1_000
 COLUMNS = {
-    "whole": [str(i % 7) for i in range(N)],
+    "integer": [str(i % 7) for i in range(N)],
     "large": [str(i * 10**7) for i in range(N)],
-    "gaps": ["" if i == 900 else str(i) for i in range(N)],
+    "missing": ["" if i == 900 else str(i) for i in range(N)],
     "number": ["0.5" if i == 600 else str(i) for i in range(N)],
     "word_late": ["oops" if i == 980 else f"{i:03}" for i in range(N)],
     "word_early": ["oops" if i == 1 else f"{i}.50" for i in range(N)],
@@ -39,17 +39,17 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_chunked_reading_returns_the_values_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_file(tmp_path, **COLUMNS)
-    schema_and_rows = read_frame(path, text_columns=["large"])
+    expected = read_frame(path, text_columns=["large"])
     monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
     read = read_frame(path, text_columns=["large"])
-    assert [str(kind) for kind in read.dtypes[["whole", "gaps", "number", "word_late"]]] == [
+    assert [str(kind) for kind in read.dtypes[["integer", "missing", "number", "word_late"]]] == [
         "int8",
         "float64",
         "float64",
         "str",
     ]
-    pd.testing.assert_frame_equal(read, schema_and_rows, check_dtype=False)
-    odd = [name for name in read if (read[name].dtype == "str") != (schema_and_rows[name].dtype == "str")]
+    pd.testing.assert_frame_equal(read, expected, check_dtype=False)
+    odd = [name for name in read if (read[name].dtype == "str") != (expected[name].dtype == "str")]
     assert odd == []
 
 

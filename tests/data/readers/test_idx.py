@@ -152,7 +152,7 @@ def test_a_file_that_breaks_the_format_is_refused(
         (idx_bytes(random_pixels(20, 3, 4)), "must be a complete gzip file, but is not: Not a gzipped file"),
         (b"", "must be an IDX file with 3 dimensions of bytes, but begins with nothing; download it again"),
     ],
-    ids=["torn", "torn at its end", "not gzipped", "empty"],
+    ids=["truncated", "truncated at its end", "not gzipped", "empty"],
 )
 def test_a_truncated_gzip_file_is_refused(tmp_path: Path, content: bytes, line: str) -> None:
     write_pair(tmp_path, "train", suffix=".gz")

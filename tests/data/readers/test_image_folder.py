@@ -205,7 +205,7 @@ def test_a_size_beyond_the_memory_limit_is_refused(tmp_path: Path, monkeypatch: 
 
 
 class TestModes:
-    GREY = random_pixels(4, 5)
+    GRAY = random_pixels(4, 5)
     WIDE = np.array([[0, 255, 256, 32768, 65535]], np.uint16)
 
     @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3), (4, 5, 4)])
@@ -232,7 +232,7 @@ class TestModes:
         assert read_image(tmp_path, encode_image(self.WIDE[:, 3:4]), size=(2, 2)).tolist() == [[[128, 128], [128, 128]]]
 
     def test_one_bit_images_become_black_and_white(self, tmp_path: Path) -> None:
-        bits = self.GREY > 99
+        bits = self.GRAY > 99
         assert read_image(tmp_path, encode_image(bits)).tolist() == [(bits * 255).tolist()]
 
     def test_palette_images_become_rgb(self, tmp_path: Path) -> None:
@@ -271,13 +271,13 @@ class TestModes:
         np.testing.assert_array_equal(found[0] > 127, upright(corner) > 127)
 
     def test_invalid_metadata_is_ignored(self, tmp_path: Path) -> None:
-        assert read_image(tmp_path, encode_image(self.GREY, exif=b"Exif\0\0nonsense")).tolist() == [self.GREY.tolist()]
+        assert read_image(tmp_path, encode_image(self.GRAY, exif=b"Exif\0\0nonsense")).tolist() == [self.GRAY.tolist()]
 
     def test_images_get_the_largest_number_of_channels(self, tmp_path: Path) -> None:
-        grey, colour, alpha = (np.full((1, 1, c), 9, np.uint8) for c in (1, 3, 4))
+        gray, color, alpha = (np.full((1, 1, c), 9, np.uint8) for c in (1, 3, 4))
         files = {
-            "cat/0.png": encode_image(grey[:, :, 0]),
-            "cat/1.png": encode_image(colour),
+            "cat/0.png": encode_image(gray[:, :, 0]),
+            "cat/1.png": encode_image(color),
             "dog/0.png": encode_image(alpha),
         }
         schema, samples = schema_and_rows(images_block(write_folder(tmp_path, files)))
@@ -286,15 +286,15 @@ class TestModes:
         assert schema_and_rows(images_block(tmp_path / "set", channels=1))[1].x.ravel().tolist() == [9, 9, 9]
         del files["dog/0.png"]
         _, samples = schema_and_rows(
-            images_block(write_folder(tmp_path / "b", {**files, "dog/1.png": encode_image(colour)}))
+            images_block(write_folder(tmp_path / "b", {**files, "dog/1.png": encode_image(color)}))
         )
         assert samples.x.reshape(3, 3).tolist() == [[9, 9, 9]] * 3
 
     def test_images_of_different_modes_are_counted(self, tmp_path: Path) -> None:
-        grey, colour, alpha = (
+        gray, color, alpha = (
             encode_image(random_pixels(2, 2, c)[:, :, 0] if c == 1 else random_pixels(2, 2, c)) for c in (1, 3, 4)
         )
-        files = {f"{name}/{i}.png": content for name, content in (("cat", grey), ("dog", colour)) for i in range(10)}
+        files = {f"{name}/{i}.png": content for name, content in (("cat", gray), ("dog", color)) for i in range(10)}
         source = write_folder(tmp_path, files)
         assert [f.message for f in prepare(images_block(source), 0)[1] if f.rule == "channels"] == [
             "10 grayscale of 20 images are converted to RGB, the color mode of training images; `channels: 1` converts"
@@ -308,9 +308,9 @@ class TestModes:
             assert encode_as_training(images_block(source, channels=chosen)).checks == ()
 
     def test_the_number_of_channels_is_that_of_training_images(self, tmp_path: Path) -> None:
-        grey, alpha = encode_image(np.full((1, 1), 9, np.uint8)), encode_image(np.full((1, 1, 4), 9, np.uint8))
-        files = {f"train/{name}/{i}.png": grey for name in ("cat", "dog") for i in range(4)}
-        source = write_folder(tmp_path, {**files, "test/cat/0.png": alpha, "test/dog/0.png": grey})
+        gray, alpha = encode_image(np.full((1, 1), 9, np.uint8)), encode_image(np.full((1, 1, 4), 9, np.uint8))
+        files = {f"train/{name}/{i}.png": gray for name in ("cat", "dog") for i in range(4)}
+        source = write_folder(tmp_path, {**files, "test/cat/0.png": alpha, "test/dog/0.png": gray})
         dataset, _ = prepare(images_block(source, split=PREDEFINED), 0)
         assert (dataset.schema.shape, dataset.test.x.ravel().tolist()) == ((1, 1, 1), [9, 9])
 
@@ -335,12 +335,12 @@ def claiming(width: int, height: int) -> bytes:
 
 JPEG = encode_image(random_pixels(40, 40, 3), "JPEG")
 CORRUPT = {
-    "a torn PNG": (PNG[:60], ""),
-    "a torn JPEG": (JPEG[: len(JPEG) // 2], "image file is truncated"),
+    "a truncated PNG": (PNG[:60], ""),
+    "a truncated JPEG": (JPEG[: len(JPEG) // 2], "image file is truncated"),
     "nothing": (b"", "it is neither; remove it"),
     "text": (b"hello\nworld", "it is neither; remove it"),
     "another format": (encode_image(random_pixels(4, 5, 3), "GIF"), "it is neither; remove it"),
-    "a vast size": (claiming(100_000, 100_000), "Image size (10000000000 pixels) exceeds limit of"),
+    "a huge size": (claiming(100_000, 100_000), "Image size (10000000000 pixels) exceeds limit of"),
     "a large size": (claiming(10_000, 10_000), "it claims 10000 x 10000 pixels, more than 64,000,000;"),
     "too few pixels": (claiming(300, 300), "image file is truncated"),
 }

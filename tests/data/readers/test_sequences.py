@@ -389,8 +389,8 @@ class TestRefused:
         write_archive(tmp_path, x=np.zeros((2, 3)), y=PAIR)
         content = (tmp_path / "a.npz").read_bytes()
         assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, content[:-40], name)), f"{name} must be ")
-        torn = gzip.compress(LONG.encode(), mtime=0)[:-9]
-        assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, torn, name)), f"{name} must be ")
+        truncated = gzip.compress(LONG.encode(), mtime=0)[:-9]
+        assert_sequences_refused(tmp_path, sequences_block(write(tmp_path, truncated, name)), f"{name} must be ")
 
     def test_a_label_among_the_values(self, tmp_path: Path) -> None:
         line = "'label' is the target or the split column and cannot also be a feature; remove it from `values`"

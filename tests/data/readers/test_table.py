@@ -24,7 +24,7 @@ N = 80
 FRAME = pd.DataFrame(
     {
         "size": RANDOM.normal(size=N),
-        "colour": RANDOM.choice(["red", "blue", "green"], N),
+        "color": RANDOM.choice(["red", "blue", "green"], N),
         "rank": RANDOM.choice(["low", "medium", "high"], N),
         "flag": RANDOM.choice(["yes", "no"], N),
         "when": pd.date_range("2024-01-01", periods=N, freq="7h").strftime("%Y-%m-%d %H:%M"),
@@ -73,8 +73,8 @@ class TestFormats:
 
     def test_text_is_read_unchanged(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,b,y\n007,1.0,u\n7,2.0,v\n")
-        said = {"a": ColumnOptions(type="categorical"), "b": ColumnOptions(categories=("2.0", "1.0"))}
-        schema, samples = schema_and_rows(table_block(tmp_path / "a.csv", columns=said))
+        options = {"a": ColumnOptions(type="categorical"), "b": ColumnOptions(categories=("2.0", "1.0"))}
+        schema, samples = schema_and_rows(table_block(tmp_path / "a.csv", columns=options))
         assert schema.columns[0].categories == ("007", "7")
         assert samples.x.tolist() == [[0, 1], [1, 0]]
 
@@ -155,14 +155,14 @@ def test_every_error_names_the_file(source: Path) -> None:
 
 
 def test_categories_are_not_normalized(source: Path) -> None:
-    said = (
-        r"`normalize` applies to numbers, but column 'colour' is categorical; remove `normalize: minmax` from `columns`"
+    message = (
+        r"`normalize` applies to numbers, but column 'color' is categorical; remove `normalize: minmax` from `columns`"
     )
-    with pytest.raises(DataError, match=said):
-        prepare(table_block(source, columns={"colour": ColumnOptions(normalize="minmax")}), 0)
+    with pytest.raises(DataError, match=message):
+        prepare(table_block(source, columns={"color": ColumnOptions(normalize="minmax")}), 0)
     prepare(
         table_block(
-            source, columns={"colour": ColumnOptions(normalize="none"), "flag": ColumnOptions(normalize="minmax")}
+            source, columns={"color": ColumnOptions(normalize="none"), "flag": ColumnOptions(normalize="minmax")}
         ),
         0,
     )
@@ -254,8 +254,8 @@ class TestDroppedRows:
     def test_invalid_cells_are_reported_with_their_rows(self, tmp_path: Path) -> None:
         cells = [*map(str, range(58)), "inf", "oops"]
         frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
-        said = r"mixed_types: column 'a' must contain .*, but contains 'inf' in row 59, 'oops' in row 60 \(2 rows\);"
-        with pytest.raises(DataError, match=said):
+        message = r"mixed_types: column 'a' must contain .*, but contains 'inf' in row 59, 'oops' in row 60 \(2 rows\);"
+        with pytest.raises(DataError, match=message):
             prepare(table_block(write_file(frame, tmp_path / "a.csv")), 0)
 
     def test_an_invalid_cell_at_level_warning_becomes_missing(self, tmp_path: Path) -> None:
@@ -304,17 +304,17 @@ class TestRules:
         (folder / "a.csv").write_text("\n".join(["a,y", *rows]) + "\n")
         return table_block(folder / "a.csv", **changes)
 
-    @pytest.mark.parametrize(("said", "cells", "line"), RULES)
+    @pytest.mark.parametrize(("options", "cells", "line"), RULES)
     def test_a_cell_that_violates_a_rule_is_named(
-        self, tmp_path: Path, said: dict[str, Any], cells: str, line: str
+        self, tmp_path: Path, options: dict[str, Any], cells: str, line: str
     ) -> None:
-        block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)})
+        block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**options)})
         whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or fix `columns` in params\.yaml\Z"
         with pytest.raises(DataError, match=whole_line):
             encode_as_training(block)
 
     @pytest.mark.parametrize(
-        ("said", "cells"),
+        ("options", "cells"),
         [
             ({"min": 0, "max": 3}, "0\n3\n\n1.5"),
             ({"allowed_values": ("1", "2.50")}, "1\n2.5\n\n1"),
@@ -323,8 +323,8 @@ class TestRules:
             ({"allowed_values": ("low", "high")}, "High\nlow\nNA"),
         ],
     )
-    def test_valid_and_missing_cells_pass(self, tmp_path: Path, said: dict[str, Any], cells: str) -> None:
-        encode_as_training(self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)}))
+    def test_valid_and_missing_cells_pass(self, tmp_path: Path, options: dict[str, Any], cells: str) -> None:
+        encode_as_training(self.block(tmp_path, cells, columns={"a": ColumnOptions(**options)}))
 
     def test_targets_can_have_rules(self, tmp_path: Path) -> None:
         block = self.block(tmp_path, "1\n2\n3", columns={"y": ColumnOptions(allowed_values=("v", "w"))})
@@ -332,7 +332,7 @@ class TestRules:
             encode_as_training(block)
 
     @pytest.mark.parametrize(
-        ("said", "line"),
+        ("options", "line"),
         [
             (
                 {"min": 0},
@@ -345,10 +345,10 @@ class TestRules:
         ],
     )
     def test_a_rule_that_does_not_fit_the_type_is_refused(
-        self, tmp_path: Path, said: dict[str, Any], line: str
+        self, tmp_path: Path, options: dict[str, Any], line: str
     ) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
-            encode_as_training(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**said)}))
+            encode_as_training(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**options)}))
 
     def test_a_configured_column_must_exist(self, tmp_path: Path) -> None:
         with pytest.raises(
@@ -381,7 +381,7 @@ class TestSplits:
         assert set(when[dataset.test.rows]) == set(FRAME["when"][-10:])
         assert when[dataset.train.rows].max() < when[dataset.validation.rows].min()
 
-    @pytest.mark.parametrize("column", ["colour", "flag"])
+    @pytest.mark.parametrize("column", ["color", "flag"])
     def test_time_must_be_a_date_or_a_number(self, source: Path, column: str) -> None:
         split = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
         message = rf"column '{column}' must contain an ISO date or a number in every row, but row 1 contains"
@@ -390,8 +390,8 @@ class TestSplits:
 
     def test_split_names_can_be_spelled_differently(self, source: Path) -> None:
         dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="predefined", column="part")), 0)
-        said = FRAME["part"].to_numpy()
-        assert {name: set(said[part.rows]) for name, part in dataset.splits().items()} == {
+        splits = FRAME["part"].to_numpy()
+        assert {name: set(splits[part.rows]) for name, part in dataset.splits().items()} == {
             "train": {"Train", " TRAINING"},
             "validation": {"dev"},
             "test": {"test"},
@@ -448,7 +448,7 @@ class TestLeakage:
         frame = FRAME.copy()
         frame.loc[rows, "size"] = 1e6
         frame.loc[rows[::2], "size"] = np.nan
-        frame.loc[rows, "colour"] = "violet"
+        frame.loc[rows, "color"] = "violet"
         frame.loc[rows, "rank"] = "HIGH"
         frame.loc[rows, "flag"] = "Yes"
         frame.loc[rows, "when"] = "2031-12-31 23:59"
