@@ -65,10 +65,10 @@ def test_rare_categories_of_many_are_merged_and_reported() -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["1,5", "2,25"] * (N // 2), r"column 'odd' must hold finite numbers up to 1e\+37, but '1,5' stands in row 1"),
+        (["1,5", "2,25"] * (N // 2), r"column 'odd' must contain finite numbers up to 1e\+37, but contains '1,5' in rows 1"),
         (
             ["3", "7", "-"] * (N // 3 - 1) + ["3-4"] * 3,
-            r"column 'odd' must hold .*, but '3-4' stands in row 598, 599, 60",
+            r"column 'odd' must contain .*, but contains '3-4' in rows 598, 599, 60",
         ),
         (
             ["31/12/2020", "12/31/2020", "a"] * (N // 3),

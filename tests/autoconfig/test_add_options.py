@@ -105,7 +105,7 @@ def test_the_time_option_overrides_inference(tmp_path: Path) -> None:
     assert (block["kind"], block["time"], block["exogenous"]) == ("series", "tick", ["x"])
     split = detect_dataset(path, "load", "table", time="tick").block["split"]
     assert split == {"by": "time", "column": "tick", "validation": 0.15, "test": 0.15}
-    with pytest.raises(DataError, match=r"column 'word' must hold .* 'a' stands in row 1.*with --time"):
+    with pytest.raises(DataError, match=r"column 'word' must contain .* 'a' in rows 1.*with --time"):
         detect_dataset(table(tmp_path, word=["a", "b"] * (N // 2), load=RANDOM.random(N)), "load", time="word")
 
 

@@ -186,7 +186,7 @@ def test_a_source_that_the_pipeline_would_stop_at_stops_here(cv: Any, tmp_path: 
             "models.begun.search.training.pretrained: every corner must be a valid model, but with",
         ),
         (["nobody"], "model 'nobody' is not in params.yaml"),
-        (["line", "--folds", "80"], "80 folds must each get rows, but 72 rows do not suffice; choose fewer"),
+        (["line", "--folds", "80"], "each of 80 folds needs rows, but 72 rows are not enough; use fewer"),
     ],
 )
 def test_what_cannot_be_is_one_line(words: list[str], said: str, cv: Any, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def table(train: Array, *others: Array, y: Array | None = None) -> Dataset:
-    """A table for regression, or for classes where `y` gives them to the training rows, and others have all of them."""
+    """Return a table for regression, or for classification if `y` is given; held-out rows contain all classes."""
     classes = 0 if y is None else int(y.max()) + 1
     return dataset_of(
         schema_of(train.shape[1:], classes),
@@ -29,12 +29,12 @@ def table(train: Array, *others: Array, y: Array | None = None) -> Dataset:
 
 
 def grid(n: int, start: float = 0, columns: int = 2) -> Array:
-    """Rows without repetition or constant column."""
+    """Return rows without repetition or constant column."""
     return start + np.arange(n * columns, dtype=float).reshape(n, columns)
 
 
-def of(train: Array, y: Array | None = None, **columns: Any) -> list[CheckResult]:
-    """Findings of training rows; held-out rows are another grid."""
+def run(train: Array, y: Array | None = None, **columns: Any) -> list[CheckResult]:
+    """Return the check results of training rows; held-out rows are another grid."""
     width = train.shape[1]
     dataset = table(train, grid(40, 1e5, width), grid(40, 2e5, width), y=y)
     described = dataset.schema.columns
@@ -44,163 +44,163 @@ def of(train: Array, y: Array | None = None, **columns: Any) -> list[CheckResult
     return list(run_checks(Dataset(schema, dataset.train, dataset.validation, dataset.test)))
 
 
-def only(findings: list[CheckResult], rule: str) -> list[tuple[str, str]]:
-    return [(finding.level, finding.message) for finding in findings if finding.rule == rule]
+def by_rule(results: list[CheckResult], rule: str) -> list[tuple[str, str]]:
+    return [(result.level, result.message) for result in results if result.rule == rule]
 
 
-def test_data_without_fault_gives_no_finding() -> None:
-    assert of(grid(8)) == []
+def test_valid_data_gives_no_results() -> None:
+    assert run(grid(8)) == []
     classes = np.arange(300) % 2
-    assert {f.rule for f in of(RANDOM.normal(size=(300, 4)), y=classes)} == {"class_balance"}
+    assert {f.rule for f in run(RANDOM.normal(size=(300, 4)), y=classes)} == {"class_balance"}
 
 
 @pytest.mark.parametrize(
-    ("look", "rules"),
+    ("check", "rules"),
     [
-        ("_duplicates", ("duplicates", "split_overlap")),
-        ("_balance", ("class_balance", "small_class", "absent_class", "unseen_class")),
-        ("_missing", ("missing",)),
-        ("_identifiers", ("identifier",)),
-        ("_outliers", ("outliers",)),
-        ("_leaks", ("leakage",)),
-        ("_constant", ("constant",)),
+        ("_check_duplicates", ("duplicates", "split_overlap")),
+        ("_check_balance", ("class_balance", "small_class", "absent_class", "unseen_class")),
+        ("_check_missing", ("missing",)),
+        ("_check_identifiers", ("identifier",)),
+        ("_check_outliers", ("outliers",)),
+        ("_check_leakage", ("leakage",)),
+        ("_check_constant", ("constant",)),
     ],
 )
-def test_what_is_off_is_not_looked_for(
-    monkeypatch: pytest.MonkeyPatch, look: str, rules: tuple[CheckRule, ...]
+def test_checks_that_are_off_are_not_run(
+    monkeypatch: pytest.MonkeyPatch, check: str, rules: tuple[CheckRule, ...]
 ) -> None:
-    looked = []
-    monkeypatch.setattr(f"fivefold.data.checks.{look}", lambda dataset: iter(looked.append(dataset) or []))
+    calls = []
+    monkeypatch.setattr(f"fivefold.data.checks.{check}", lambda dataset: iter(calls.append(dataset) or []))
     dataset = table(grid(300), grid(40, 1e5), grid(40, 2e5), y=np.arange(300) % 2)
     off: dict[CheckRule, CheckLevel] = dict.fromkeys(rules, "off")
     list(run_checks(dataset, off))
-    assert looked == []
+    assert calls == []
     list(run_checks(dataset, {**off, rules[-1]: "note"}))
-    assert looked == [dataset]
+    assert calls == [dataset]
 
 
 class TestMissing:
-    def test_a_column_with_gaps_is_noted_with_its_share(self) -> None:
+    def test_an_incomplete_column_is_a_note_with_its_share(self) -> None:
         train = grid(8)
         train[2:4, 1] = np.nan
-        assert only(of(train), "missing") == [("note", "25.0% of b is missing")]
+        assert by_rule(run(train), "missing") == [("note", "25.0% of b is missing")]
 
-    def test_many_columns_with_gaps_are_one_note(self) -> None:
+    def test_many_incomplete_columns_are_one_note(self) -> None:
         train = RANDOM.normal(size=(20, 8))
         train[0], train[1, 3] = np.nan, np.nan
-        listed = "10.0% of d, 5.0% of a, 5.0% of b, 5.0% of c, 5.0% of e, and some of 3 more columns is missing"
-        assert only(of(train), "missing") == [("note", listed)]
+        listed = "10.0% of d, 5.0% of a, 5.0% of b, 5.0% of c, 5.0% of e, and some values of 3 more columns is missing"
+        assert by_rule(run(train), "missing") == [("note", listed)]
 
     def test_a_column_that_is_mostly_missing_is_a_warning(self) -> None:
         train = grid(8)
         train[:5, 0] = np.nan
-        assert only(of(train), "missing") == [("warning", "62.5% of a is missing")]
+        assert by_rule(run(train), "missing") == [("warning", "62.5% of a is missing")]
 
-    def test_a_column_of_nothing_is_looked_at_without_a_fuss(self) -> None:
+    def test_a_column_without_values_is_a_warning(self) -> None:
         train = grid(40)
         train[:, 0] = np.nan
-        assert only(of(train), "missing") == [("warning", "100.0% of a is missing")]
+        assert by_rule(run(train), "missing") == [("warning", "100.0% of a is missing")]
 
-    def test_gaps_outside_the_training_rows_are_not_looked_at(self) -> None:
+    def test_missing_values_outside_the_training_rows_are_ignored(self) -> None:
         test = grid(4, 200)
         test[:, 0] = np.nan
-        assert only(list(run_checks(table(grid(8), grid(4, 100), test))), "missing") == []
+        assert by_rule(list(run_checks(table(grid(8), grid(4, 100), test))), "missing") == []
 
 
 class TestConstant:
-    def test_a_column_that_never_changes_is_named(self) -> None:
+    def test_a_constant_column_is_named(self) -> None:
         train = grid(8)
         train[:, 1] = 3
-        assert only(of(train), "constant") == [("warning", "b never changes; name it under `drop`")]
+        assert by_rule(run(train), "constant") == [("warning", "b is constant; add it to `drop`")]
 
-    def test_pixels_that_never_change_are_counted(self) -> None:
+    def test_constant_pixels_are_counted(self) -> None:
         x = np.random.default_rng(0).integers(0, 256, (9, 1, 2, 3), dtype=np.uint8)
         x[:, 0, 0, :2] = 7
         y = np.array([0, 1] * 2)
         dataset = dataset_of(schema_of((1, 2, 3), 2), (x[:4], y), (x[4:6], y[:2]), (x[6:], y[:3]))
-        assert only(list(run_checks(dataset)), "constant") == [("note", "2 of 6 pixels never change")]
+        assert by_rule(list(run_checks(dataset)), "constant") == [("note", "2 of 6 pixels are constant")]
 
 
 class TestRepeatedRows:
     def test_repeated_rows_are_counted(self) -> None:
         train = grid(8)
         train[5] = train[6] = train[0]
-        findings = of(train)
-        assert only(findings, "duplicates") == [("note", "2 rows repeat an earlier row's features")]
-        assert only(findings, "split_overlap") == []
+        results = run(train)
+        assert by_rule(results, "duplicates") == [("note", "2 rows repeat the features of an earlier row")]
+        assert by_rule(results, "split_overlap") == []
 
-    def test_rows_shared_with_the_training_rows_are_a_warning_for_each_set(self) -> None:
+    def test_rows_shared_with_training_rows_are_a_warning_per_split(self) -> None:
         validation, test = grid(4, 100), grid(5, 200)
         validation[0] = grid(8)[3]
         test[1] = test[4] = grid(8)[7]
-        assert only(list(run_checks(table(grid(8), validation, test))), "split_overlap") == [
-            ("warning", "1 of 4 validation rows have the features of a training row: scores flatter"),
-            ("warning", "2 of 5 test rows have the features of a training row: scores flatter"),
+        assert by_rule(list(run_checks(table(grid(8), validation, test))), "split_overlap") == [
+            ("warning", "1 of 4 validation rows have the features of a training row: scores are optimistically biased"),
+            ("warning", "2 of 5 test rows have the features of a training row: scores are optimistically biased"),
         ]
 
     def test_rows_shared_by_validation_and_test_are_no_overlap_with_training(self) -> None:
-        findings = list(run_checks(table(grid(8), grid(4, 100), grid(4, 100))))
-        assert only(findings, "split_overlap") == []
-        assert only(findings, "duplicates") == [("note", "4 rows repeat an earlier row's features")]
+        results = list(run_checks(table(grid(8), grid(4, 100), grid(4, 100))))
+        assert by_rule(results, "split_overlap") == []
+        assert by_rule(results, "duplicates") == [("note", "4 rows repeat the features of an earlier row")]
 
-    def test_rows_with_the_same_gap_are_the_same(self) -> None:
+    def test_rows_with_the_same_missing_values_are_equal(self) -> None:
         train = grid(8)
         train[1] = train[4] = [np.nan, 5]
-        assert only(of(train), "duplicates") == [("note", "1 rows repeat an earlier row's features")]
+        assert by_rule(run(train), "duplicates") == [("note", "1 rows repeat the features of an earlier row")]
 
 
 class TestBalance:
     @pytest.mark.parametrize(
         ("counts", "level", "text"),
         [
-            ((9, 10), "note", "10 training rows of class1 to 9 of class0"),
-            ((6, 60), "note", "60 training rows of class1 to 6 of class0"),
+            ((9, 10), "note", "10 training rows of class1, 9 of class0"),
+            ((6, 60), "note", "60 training rows of class1, 6 of class0"),
             (
                 (6, 61),
                 "warning",
-                "61 training rows of class1 to 6 of class0; of so few, class0 may never be predicted; look at macro_f1,"
-                " not at accuracy; a classifier with ",
+                "61 training rows of class1, 6 of class0; class0 may never be predicted; evaluate macro_f1"
+                " instead of accuracy; `training: {class_balance: weighted_loss}` increases",
             ),
-            ((8, 8, 8), "note", "8 training rows of each class"),
+            ((8, 8, 8), "note", "8 training rows per class"),
         ],
     )
-    def test_the_commonest_class_is_set_against_the_rarest(
+    def test_the_most_frequent_class_is_compared_with_the_rarest(
         self, counts: tuple[int, ...], level: str, text: str
     ) -> None:
         y = np.repeat(np.arange(len(counts)), counts)
-        ((found, said),) = only(of(grid(len(y)), y=y), "class_balance")
+        ((found, message),) = by_rule(run(grid(len(y)), y=y), "class_balance")
         assert found == level
-        assert said.startswith(text)
+        assert message.startswith(text)
 
-    def test_a_class_without_a_training_row_is_named_and_counts_for_no_ratio(self) -> None:
-        findings = of(grid(14), y=np.repeat([0, 2], [5, 9]))
-        text = "training rows have none of class1, which cannot be learnt; split another way, or remove it"
-        assert only(findings, "unseen_class") == [("error", text)]
-        assert only(findings, "class_balance") == [("note", "9 training rows of class2 to 5 of class0")]
+    def test_a_class_without_training_rows_is_named_and_not_compared(self) -> None:
+        results = run(grid(14), y=np.repeat([0, 2], [5, 9]))
+        text = "class1: no training rows; change `split`, or remove the class"
+        assert by_rule(results, "unseen_class") == [("error", text)]
+        assert by_rule(results, "class_balance") == [("note", "9 training rows of class2, 5 of class0")]
 
-    def test_classes_that_a_set_lacks_are_named(self) -> None:
+    def test_classes_missing_from_a_split_are_named(self) -> None:
         x, y = grid(8), np.arange(8)
         dataset = dataset_of(schema_of((2,), 8), (x, y), (grid(7, 100), y[1:]), (grid(1, 200), y[:1]))
-        assert only(list(run_checks(dataset)), "absent_class") == [
-            ("warning", "validation rows have none of class0: scores say nothing of it"),
+        assert by_rule(list(run_checks(dataset)), "absent_class") == [
+            ("warning", "validation rows have none of class0: scores do not describe them"),
             (
                 "warning",
-                "test rows have none of class1, class2, class3, class4, class5, ...: scores say nothing of it",
+                "test rows have none of class1, class2, class3, class4, class5, ...: scores do not describe them",
             ),
         ]
 
     @pytest.mark.parametrize(("rows", "expected"), [(5, []), (4, ["class1"]), (1, ["class1"])])
     def test_a_class_that_cannot_be_in_five_folds_is_named(self, rows: int, expected: list[str]) -> None:
-        findings = only(of(grid(20 + rows), y=np.repeat([0, 1], [20, rows])), "small_class")
-        text = "{} has fewer than 5 training rows: not enough for 5 folds"
-        assert findings == [("warning", text.format(name)) for name in expected]
+        results = by_rule(run(grid(20 + rows), y=np.repeat([0, 1], [20, rows])), "small_class")
+        text = "{}: fewer than 5 training rows, not enough for 5 folds"
+        assert results == [("warning", text.format(name)) for name in expected]
 
-    def test_values_have_no_balance(self) -> None:
-        assert only(of(grid(8)), "class_balance") == []
+    def test_a_regression_has_no_class_balance(self) -> None:
+        assert by_rule(run(grid(8)), "class_balance") == []
 
-    def test_a_class_that_training_rows_lack_is_not_the_rarest(self) -> None:
-        findings = of(grid(3), y=np.array([1, 2, 4]))
-        assert only(findings, "class_balance") == [("note", "1 training rows of each class")]
+    def test_an_absent_class_is_not_the_rarest(self) -> None:
+        results = run(grid(3), y=np.array([1, 2, 4]))
+        assert by_rule(results, "class_balance") == [("note", "1 training rows per class")]
 
 
 def categories(n: int) -> dict[str, Any]:
@@ -209,20 +209,20 @@ def categories(n: int) -> dict[str, Any]:
 
 class TestIdentifiers:
     @pytest.mark.parametrize("start", [0, 1, 700_000])
-    def test_numbers_that_count_the_rows_are_one(self, start: int) -> None:
+    def test_a_row_index_is_an_identifier(self, start: int) -> None:
         x = np.column_stack([RANDOM.permutation(130) + start, RANDOM.normal(size=130)])
-        text = "a: counts the rows; an identifier? name it under `drop`"
-        assert only(list(run_checks(table(x[:50], x[50:90], x[90:]))), "identifier") == [("warning", text)]
+        text = "a: equals a row index; if it is an identifier, add it to `drop`"
+        assert by_rule(list(run_checks(table(x[:50], x[50:90], x[90:]))), "identifier") == [("warning", text)]
 
-    def test_words_that_hardly_repeat_are_one(self) -> None:
+    def test_mostly_unique_categories_are_an_identifier(self) -> None:
         x = np.column_stack([np.arange(50.0) % 30, RANDOM.normal(size=50)])
-        text = "a: 30 different words in 50 training rows; an identifier? name it under `drop`"
-        assert only(of(x, **categories(30)), "identifier") == [("warning", text)]
+        text = "a: 30 distinct values in 50 training rows; if it is an identifier, add it to `drop`"
+        assert by_rule(run(x, **categories(30)), "identifier") == [("warning", text)]
 
-    def test_so_many_words_that_networks_would_burst_are_an_error(self) -> None:
+    def test_too_many_categories_are_an_error(self) -> None:
         n = MAX_CATEGORIES + 1
         x = np.column_stack([np.arange(n), RANDOM.normal(size=n)])
-        ((level, _),) = only(of(x, **categories(n)), "identifier")
+        ((level, _),) = by_rule(run(x, **categories(n)), "identifier")
         assert level == "error"
 
     @pytest.mark.parametrize(
@@ -232,18 +232,18 @@ class TestIdentifiers:
             pytest.param(np.arange(50) * 2.0, id="even numbers, such as doses"),
             pytest.param(np.arange(50) * 1000.0, id="whole numbers far apart"),
             pytest.param(np.arange(50) // 2, id="numbers that come twice"),
-            pytest.param(np.where(np.arange(50) == 3, np.nan, np.arange(50)), id="a gap"),
+            pytest.param(np.where(np.arange(50) == 3, np.nan, np.arange(50)), id="a missing value"),
         ],
     )
-    def test_other_numbers_are_none(self, column: Array) -> None:
-        assert only(of(np.column_stack([column, RANDOM.normal(size=50)])), "identifier") == []
+    def test_other_numbers_are_not_identifiers(self, column: Array) -> None:
+        assert by_rule(run(np.column_stack([column, RANDOM.normal(size=50)])), "identifier") == []
 
-    def test_words_that_repeat_are_none(self) -> None:
+    def test_repeated_categories_are_not_an_identifier(self) -> None:
         x = np.column_stack([np.arange(50.0) % 25, RANDOM.normal(size=50)])
-        assert only(of(x, **categories(25)), "identifier") == []
+        assert by_rule(run(x, **categories(25)), "identifier") == []
 
-    def test_few_rows_tell_nothing(self) -> None:
-        assert only(of(np.column_stack([np.arange(8), RANDOM.normal(size=8)])), "identifier") == []
+    def test_few_rows_are_not_checked(self) -> None:
+        assert by_rule(run(np.column_stack([np.arange(8), RANDOM.normal(size=8)])), "identifier") == []
 
 
 class TestOutliers:
@@ -251,32 +251,32 @@ class TestOutliers:
         x = np.column_stack([np.linspace(0, 1, 100), RANDOM.normal(size=100)])
         x[:2, 0] = 12, -9  # quartiles 0.25 and 0.75: beyond 5.75 and -4.75
         x[2, 0] = 5
-        text = "2 of 100 values of a lie over 10 quartile ranges out; `clip` would cut them"
-        assert only(of(x), "outliers") == [("note", text)]
+        text = "2 of 100 values of a are outliers (> 10 IQR); `clip` limits them"
+        assert by_rule(run(x), "outliers") == [("note", text)]
 
-    def test_gaps_are_passed_over(self) -> None:
+    def test_missing_values_are_ignored(self) -> None:
         x = np.column_stack([np.linspace(0, 1, 100), RANDOM.normal(size=100)])
         x[:2, 0], x[3:50, 0] = 100, np.nan
-        assert len(only(of(x), "outliers")) == 1
+        assert len(by_rule(run(x), "outliers")) == 1
 
     @pytest.mark.parametrize("kind", ["boolean", "ordinal"])
-    def test_flags_and_ranks_have_none(self, kind: str) -> None:
+    def test_booleans_and_ordinals_have_no_outliers(self, kind: str) -> None:
         x = np.column_stack([np.r_[np.linspace(0, 0.1, 99), 5], RANDOM.normal(size=100)])
-        assert only(of(x, a={"type": kind}), "outliers") == []
+        assert by_rule(run(x, a={"type": kind}), "outliers") == []
 
-    def test_a_column_without_range_has_none(self) -> None:
+    def test_a_column_with_zero_iqr_has_no_outliers(self) -> None:
         x = np.column_stack([np.r_[np.zeros(99), 5], RANDOM.normal(size=100)])
-        assert only(of(x), "outliers") == []
+        assert by_rule(run(x), "outliers") == []
 
 
 class TestLeakage:
-    def test_a_category_that_tells_the_class_is_found(self) -> None:
+    def test_a_category_that_determines_the_class_is_reported(self) -> None:
         towns = RANDOM.integers(0, 60, 900)
         answer = RANDOM.integers(0, 2, 60)[towns]
         x = np.column_stack([towns, RANDOM.normal(size=900)])
-        ((level, text),) = only(of(x, y=answer, **categories(60)), "leakage")
+        ((level, text),) = by_rule(run(x, y=answer, **categories(60)), "leakage")
         assert level == "warning"
-        assert text.startswith("a alone tells")
+        assert text.startswith("a alone predicts")
 
     Y = RANDOM.integers(0, 3, 300)
 
@@ -288,28 +288,30 @@ class TestLeakage:
             pytest.param(Y * 10 + RANDOM.normal(size=300), id="a measure that parts the classes"),
         ],
     )
-    def test_a_feature_that_alone_tells_the_class_is_named(self, leak: Array) -> None:
-        ((level, text),) = only(of(np.column_stack([RANDOM.normal(size=300), leak]), y=self.Y), "leakage")
+    def test_a_feature_that_alone_predicts_the_class_is_named(self, leak: Array) -> None:
+        ((level, text),) = by_rule(run(np.column_stack([RANDOM.normal(size=300), leak]), y=self.Y), "leakage")
         assert level == "warning"
-        assert text.startswith("b alone tells y (balanced accuracy 1.000): is it known beforehand? if not, `drop` it")
+        assert text.startswith(
+            "b alone predicts y (balanced accuracy 1.000): is it known at prediction time? if not, add it to `drop`"
+        )
 
-    def test_a_feature_that_tells_much_is_none(self) -> None:
+    def test_a_strong_feature_is_not_a_leak(self) -> None:
         x = np.column_stack([RANDOM.normal(size=300), self.Y * 2 + RANDOM.normal(size=300)])
-        assert only(of(x, y=self.Y), "leakage") == []
+        assert by_rule(run(x, y=self.Y), "leakage") == []
 
-    def test_a_value_in_another_unit_is_named(self) -> None:
+    def test_the_target_in_another_unit_is_named(self) -> None:
         y = RANDOM.normal(size=300)
         x = np.column_stack([RANDOM.normal(size=300), 1.8 * y + 32])
         dataset = dataset_of(schema_of((2,)), (x, y), (grid(9, 1e5), np.arange(9.0)), (grid(9, 2e5), np.arange(9.0)))
-        ((_, text),) = only(list(run_checks(dataset)), "leakage")
-        assert text.startswith("b alone tells y (R2 0.99")
+        ((_, text),) = by_rule(list(run_checks(dataset)), "leakage")
+        assert text.startswith("b alone predicts y (R2 0.99")
 
-    def test_a_gap_may_tell(self) -> None:
+    def test_missing_values_can_leak_the_target(self) -> None:
         y = RANDOM.integers(0, 2, 300)
         x = np.column_stack([RANDOM.normal(size=300), np.where(y == 1, np.nan, 1 + RANDOM.random(300))])
-        assert len(only(of(x, y=y), "leakage")) == 1
+        assert len(by_rule(run(x, y=y), "leakage")) == 1
 
-    def test_it_is_found_among_many_features(self) -> None:
+    def test_a_leak_is_found_among_many_features(self) -> None:
         width = 4 * MAX_LEAK_CANDIDATES
         x = RANDOM.normal(size=(300, width))
         x[:, -1] = self.Y
@@ -321,29 +323,29 @@ class TestLeakage:
             }
         )
         dataset = dataset_of(schema, (x, self.Y), *((x[:9] + i, self.Y[:9]) for i in (1, 2)))
-        ((_, text),) = only(list(run_checks(dataset)), "leakage")
-        assert text.startswith(f"f{width - 1} alone tells")
+        ((_, text),) = by_rule(list(run_checks(dataset)), "leakage")
+        assert text.startswith(f"f{width - 1} alone predicts")
 
-    def test_a_class_of_two_rows_is_passed_over(self) -> None:
+    def test_a_class_with_two_rows_is_ignored(self) -> None:
         y = self.Y.copy()
         y[:2] = 3
         x = np.column_stack([RANDOM.normal(size=300), y])
-        assert len(only(of(x, y=y), "leakage")) == 1
+        assert len(by_rule(run(x, y=y), "leakage")) == 1
 
     def test_thirty_rows_are_needed(self) -> None:
-        assert only(of(np.column_stack([RANDOM.normal(size=29), self.Y[:29]]), y=self.Y[:29]), "leakage") == []
+        assert by_rule(run(np.column_stack([RANDOM.normal(size=29), self.Y[:29]]), y=self.Y[:29]), "leakage") == []
 
 
 NOTE = CheckResult(rule="duplicates", level="note", message="2 rows repeat")
 WARNING = CheckResult(rule="constant", level="warning", message="a never changes")
-ERROR = CheckResult(rule="mixed_types", level="error", message="'hot' stands in row 2")
+ERROR = CheckResult(rule="mixed_types", level="error", message="'hot' in row 2")
 
 
 class TestLevels:
-    def test_the_worst_comes_first(self) -> None:
+    def test_results_are_sorted_by_severity(self) -> None:
         assert apply_levels([NOTE, WARNING, NOTE], {}) == [WARNING, NOTE, NOTE]
 
-    def test_a_level_may_be_changed(self) -> None:
+    def test_levels_can_be_changed(self) -> None:
         found = apply_levels([NOTE, WARNING, ERROR], {"mixed_types": "note", "duplicates": "warning"})
         assert [(f.rule, f.level) for f in found] == [
             ("duplicates", "warning"),
@@ -351,28 +353,28 @@ class TestLevels:
             ("mixed_types", "note"),
         ]
 
-    def test_a_rule_that_is_off_finds_nothing(self) -> None:
+    def test_a_rule_that_is_off_has_no_results(self) -> None:
         assert apply_levels([NOTE, ERROR], {"mixed_types": "off", "duplicates": "off"}) == []
 
-    def test_an_error_stops_with_the_remedy(self) -> None:
+    def test_an_error_is_raised_with_a_remedy(self) -> None:
         with pytest.raises(
             DataError,
-            match=r"\Amixed_types: 'hot' stands in row 2; to go on all the same, set `checks: {mixed_types: war",
+            match=r"\Amixed_types: 'hot' in row 2; to continue anyway, set `checks: {mixed_types: war",
         ):
             apply_levels([NOTE, ERROR], {})
 
-    def test_any_rule_may_be_made_an_error_and_all_are_told(self) -> None:
-        said = (
-            r"\Aconstant: a never changes; duplicates: 2 rows repeat; to go on all the same, set `checks: {constant:"
+    def test_any_rule_can_be_an_error_and_all_errors_are_listed(self) -> None:
+        message = (
+            r"\Aconstant: a never changes; duplicates: 2 rows repeat; to continue anyway, set `checks: {constant:"
             r" warning, duplicates: warning}`\Z"
         )
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             apply_levels([WARNING, NOTE], {"constant": "error", "duplicates": "error"})
 
-    def test_of_many_errors_ten_are_told_and_the_others_counted(self) -> None:
+    def test_at_most_ten_errors_are_listed(self) -> None:
         with pytest.raises(
             DataError,
-            match=r"\A(mixed_types: 'hot' stands in row 2; ?){9}mixed_types: 'hot' .* row 2 \(and 3 more\); to go",
+            match=r"\A(mixed_types: 'hot' in row 2; ?){9}mixed_types: 'hot' .* row 2 \(and 3 more\); to continue",
         ):
             apply_levels([ERROR] * 13, {})
 
@@ -382,28 +384,26 @@ class TestLevels:
         pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
         return tmp_path / "a.csv"
 
-    def test_params_say_what_stops(self, source: Path) -> None:
-        _, findings = prepare(table_block(source), 0)
-        assert ("constant", "warning") in {(f.rule, f.level) for f in findings}
-        _, findings = prepare(table_block(source, checks={"constant": "off"}), 0)
-        assert "constant" not in {f.rule for f in findings}
-        message = (
-            r"a.csv: constant: same never changes; name it under `drop`; to go on all the same, set `checks: {const"
-        )
+    def test_params_set_the_levels(self, source: Path) -> None:
+        _, results = prepare(table_block(source), 0)
+        assert ("constant", "warning") in {(f.rule, f.level) for f in results}
+        _, results = prepare(table_block(source, checks={"constant": "off"}), 0)
+        assert "constant" not in {f.rule for f in results}
+        message = r"a.csv: constant: same is constant; add it to `drop`; to continue anyway, set `checks: {const"
         with pytest.raises(DataError, match=message):
             prepare(table_block(source, checks={"constant": "error"}), 0)
 
-    def test_a_class_that_no_training_row_has_stops_unless_params_say_otherwise(self, tmp_path: Path) -> None:
+    def test_a_class_without_training_rows_is_an_error_by_default(self, tmp_path: Path) -> None:
         part = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
         y = ["u", "v"] * 25 + ["u", "w"] * 5
         pd.DataFrame({"a": RANDOM.normal(size=60), "part": part, "y": y}).to_csv(tmp_path / "b.csv", index=False)
-        split = PredefinedSplit(by="column", column="part")
-        message = r"b\.csv: unseen_class: training rows have none of w, .*, set `checks: {unseen_class: warning}`\Z"
+        split = PredefinedSplit(by="predefined", column="part")
+        message = r"b\.csv: unseen_class: w: no training rows; .*, set `checks: {unseen_class: warning}`\Z"
         with pytest.raises(DataError, match=message):
             prepare(table_block(tmp_path / "b.csv", split=split), 0)
-        _, findings = prepare(table_block(tmp_path / "b.csv", split=split, checks={"unseen_class": "warning"}), 0)
-        assert only(findings, "unseen_class")
-        assert [text for _, text in only(findings, "absent_class")] == [
-            "validation rows have none of w: scores say nothing of it",
-            "test rows have none of v: scores say nothing of it",
+        _, results = prepare(table_block(tmp_path / "b.csv", split=split, checks={"unseen_class": "warning"}), 0)
+        assert by_rule(results, "unseen_class")
+        assert [text for _, text in by_rule(results, "absent_class")] == [
+            "validation rows have none of w: scores do not describe them",
+            "test rows have none of v: scores do not describe them",
         ]

@@ -1,4 +1,4 @@
-"""What holds for every kind of data: one suite over all of them."""
+"""Contract of every kind of data."""
 
 import json
 import re
@@ -28,14 +28,14 @@ from fivefold.training.fit import fit
 BLOCKS: TypeAdapter[Any] = TypeAdapter(Params)
 N = 120
 DRAWS = 4
-"""Permutations of the answer, of which the mean score is looked at."""
+"""Number of permutations of the target over which the score is averaged."""
 DRAWN = {"by": "stratified", "validation": 24, "test": 36}
 
 Rows = dict[str, np.ndarray[Any, Any]]
 
 
 def rows(seed: int) -> Rows:
-    """Numbers of which every kind makes its records: an answer that can be learnt, noise, and the order of a series."""
+    """Return the values from which every kind builds its samples: a learnable target, noise, the order of a series."""
     random = np.random.default_rng(seed)
     answer = random.permutation(np.arange(N) % 2)
     noise = random.normal(size=N)
@@ -44,7 +44,7 @@ def rows(seed: int) -> Rows:
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind of data is written and read."""
+    """A kind of data, and the function that writes it."""
 
     name: str
     write: Callable[[Path, Rows], dict[str, Any]]
@@ -56,7 +56,7 @@ def table(folder: Path, r: Rows) -> dict[str, Any]:
     frame = pd.DataFrame({"clue": r["clue"], "noise": r["noise"], "word": words, "day": day, "answer": r["answer"]})
     frame.loc[::7, "noise"] = np.nan
     frame.to_csv(folder / "a.csv", index=False)
-    cleaning = {"missing": {"indicator": True}, "clip": 5.0, "min_frequency": 0.02}
+    cleaning = {"missing": {"add_indicator": True}, "clip": 5.0, "min_frequency": 0.02}
     return {"source": "a.csv", "target": "answer", "split": DRAWN, "normalize": "standard", **cleaning}
 
 
@@ -93,164 +93,174 @@ def text(folder: Path, r: Rows) -> dict[str, Any]:
     odd = np.where(r["noise"] > 2, "odd", "")
     mails = [f"{m} word{i % 9} {o}" for i, (m, o) in enumerate(zip(mood, odd, strict=True))]
     pd.DataFrame({"text": mails, "label": r["answer"]}).to_csv(folder / "a.csv", index=False)
-    return {"source": "a.csv", "target": "label", "length": 6, "split": DRAWN}
+    return {"source": "a.csv", "target": "label", "max_length": 6, "split": DRAWN}
 
 
-def alone(write: Callable[[Path, Rows], dict[str, Any]]) -> Callable[[Path, Rows], dict[str, Any]]:
-    """The same records without their answer, as a kind of its own."""
+def unlabeled(write: Callable[[Path, Rows], dict[str, Any]]) -> Callable[[Path, Rows], dict[str, Any]]:
+    """Return a function that writes the same samples without their target."""
 
-    def written(folder: Path, r: Rows) -> dict[str, Any]:
-        said = write(folder, r)
+    def write_unlabeled(folder: Path, r: Rows) -> dict[str, Any]:
+        options = write(folder, r)
         if write is images:
             np.savez(folder / "a.npz", x=np.load(folder / "a.npz")["x"])
         else:
             pd.read_csv("a.csv").drop(columns=["answer", "label"], errors="ignore").to_csv("a.csv", index=False)
-        said.pop("target", None)
-        return {**said, "kind": write.__name__, "task": "unsupervised", "split": {**DRAWN, "by": "random"}}
+        options.pop("target", None)
+        return {**options, "kind": write.__name__, "task": "unsupervised", "split": {**DRAWN, "by": "random"}}
 
-    written.__name__ = f"unlabelled_{write.__name__}"
-    return written
+    write_unlabeled.__name__ = f"unlabeled_{write.__name__}"
+    return write_unlabeled
 
 
 KINDS = (table, images, sequences, series, text)
-ALONE = tuple(map(alone, (table, images, sequences)))
+UNLABELED = tuple(map(unlabeled, (table, images, sequences)))
 
 
-@pytest.fixture(params=(*KINDS, *ALONE), ids=lambda kind: kind.__name__)
+@pytest.fixture(params=(*KINDS, *UNLABELED), ids=lambda kind: kind.__name__)
 def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kind:
     monkeypatch.chdir(tmp_path)
     return Kind(request.param.__name__, request.param)
 
 
 def prepared(kind: Kind, r: Rows, seed: int = 3) -> tuple[Dataset, Pipeline]:
-    return of_block({"kind": kind.name, "task": "classification", **kind.write(Path(), r)}, seed)
+    return prepare_block({"kind": kind.name, "task": "classification", **kind.write(Path(), r)}, seed)
 
 
-def of_block(said: dict[str, Any], seed: int = 3) -> tuple[Dataset, Pipeline]:
-    block = BLOCKS.validate_python(said, strict=False)
+def prepare_block(options: dict[str, Any], seed: int = 3) -> tuple[Dataset, Pipeline]:
+    block = BLOCKS.validate_python(options, strict=False)
     dataset, _ = prepare(block, seed)
     return dataset, fit_scaling(dataset.train.x, dataset.schema, block)
 
 
-def content(dataset: Dataset, chain: Pipeline, folder: Path) -> dict[str, bytes]:
-    """Return all that training sees: the schema, the fitted chain, training and validation rows."""
+def content(dataset: Dataset, pipeline: Pipeline, folder: Path) -> dict[str, bytes]:
+    """Return all inputs of training: schema, fitted pipeline, training and validation rows."""
     folder.mkdir()
     save_dataset(dataset, folder)
-    chain.save(folder / "chain.safetensors")
+    pipeline.save(folder / "chain.safetensors")
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return {name: data for name, data in files.items() if not name.startswith("test/")}
 
 
 class TestEveryKind:
-    def test_sets_are_disjoint_and_hold_their_rows(self, kind: Kind) -> None:
+    def test_splits_are_disjoint_and_complete(self, kind: Kind) -> None:
         dataset, _ = prepared(kind, rows(1))
-        used = np.concatenate([records.rows for records in dataset.splits().values()])
+        used = np.concatenate([samples.rows for samples in dataset.splits().values()])
         assert len(set(used.tolist())) == len(used)
-        assert len(used) == (N - 8 - 2 + 1 - 2 if kind.name == "series" else N)  # two windows straddle the cuts
-        for records in dataset.splits().values():
-            assert records.x.shape[1:] == dataset.schema.shape
-            assert len(records.x) == len(records.y) == len(records.rows) > 0
+        assert len(used) == (N - 8 - 2 + 1 - 2 if kind.name == "series" else N)  # two windows overlap the cuts
+        for samples in dataset.splits().values():
+            assert samples.x.shape[1:] == dataset.schema.shape
+            assert len(samples.x) == len(samples.y) == len(samples.rows) > 0
 
-    def test_altered_test_rows_change_nothing_that_training_sees(self, kind: Kind, tmp_path: Path) -> None:
-        dataset, chain = prepared(kind, rows(1))
-        before = content(dataset, chain, tmp_path / "before")
+    def test_altered_test_rows_do_not_change_training_inputs(self, kind: Kind, tmp_path: Path) -> None:
+        dataset, pipeline = prepared(kind, rows(1))
+        before = content(dataset, pipeline, tmp_path / "before")
         altered = {name: values.copy() for name, values in rows(1).items()}
-        place = dataset.test.rows
-        altered["clue"][place] = altered["clue"][place] * 50 + 999
-        altered["noise"][place] += 77
-        other, again = prepared(kind, altered)
-        np.testing.assert_array_equal(other.test.rows, place)
+        position = dataset.test.rows
+        altered["clue"][position] = altered["clue"][position] * 50 + 999
+        altered["noise"][position] += 77
+        other, other_pipeline = prepared(kind, altered)
+        np.testing.assert_array_equal(other.test.rows, position)
         assert (other.test.x != dataset.test.x).any()
-        assert content(other, again, tmp_path / "after") == before
+        assert content(other, other_pipeline, tmp_path / "after") == before
 
-    def test_the_same_seed_gives_the_same_bytes_and_another_other_rows(self, kind: Kind, tmp_path: Path) -> None:
+    def test_a_seed_determines_the_split(self, kind: Kind, tmp_path: Path) -> None:
         one, two = (content(*prepared(kind, rows(1)), tmp_path / name) for name in ("one", "two"))
         assert one == two
         other, _ = prepared(kind, rows(1), seed=4)
         same = np.array_equal(other.test.rows, prepared(kind, rows(1))[0].test.rows)
         assert same == (kind.name == "series")
 
-    def test_what_is_saved_is_what_is_loaded(self, kind: Kind, tmp_path: Path) -> None:
-        dataset, chain = prepared(kind, rows(1))
+    def test_saving_and_loading_changes_nothing(self, kind: Kind, tmp_path: Path) -> None:
+        dataset, pipeline = prepared(kind, rows(1))
         save_dataset(dataset, tmp_path)
-        chain.save(tmp_path / "chain.safetensors")
+        pipeline.save(tmp_path / "chain.safetensors")
         write_manifest(tmp_path)
-        loaded, again = load_dataset(tmp_path), Pipeline.load(tmp_path / "chain.safetensors")
+        loaded, other_pipeline = load_dataset(tmp_path), Pipeline.load(tmp_path / "chain.safetensors")
         assert loaded.schema == dataset.schema
         for name in SPLITS:
             np.testing.assert_array_equal(getattr(loaded, name).x, getattr(dataset, name).x)
             assert isinstance(getattr(loaded, name).x, np.memmap)
-        np.testing.assert_array_equal(again(loaded.test.x), chain(dataset.test.x))
+        np.testing.assert_array_equal(other_pipeline(loaded.test.x), pipeline(dataset.test.x))
 
-    def test_the_chain_gives_finite_features_of_its_shape(self, kind: Kind) -> None:
-        dataset, chain = prepared(kind, rows(1))
-        for records in dataset.splits().values():
-            features = chain(records.x)
-            assert features.shape == (len(records), *chain.output_shape(dataset.schema.shape))
+    def test_the_pipeline_returns_finite_features_of_its_output_shape(self, kind: Kind) -> None:
+        dataset, pipeline = prepared(kind, rows(1))
+        for samples in dataset.splits().values():
+            features = pipeline(samples.x)
+            assert features.shape == (len(samples), *pipeline.output_shape(dataset.schema.shape))
             assert np.isfinite(features).all()
 
-    def test_the_chain_is_the_same_in_torch(self, kind: Kind) -> None:
-        dataset, chain = prepared(kind, rows(1))
+    def test_the_pipeline_is_the_same_in_torch(self, kind: Kind) -> None:
+        dataset, pipeline = prepared(kind, rows(1))
         x = torch.from_numpy(np.array(dataset.test.x))
-        np.testing.assert_allclose(Preprocess(chain)(x).numpy(), chain(dataset.test.x), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(Preprocess(pipeline)(x).numpy(), pipeline(dataset.test.x), rtol=1e-5, atol=1e-6)
 
-    def test_the_schema_survives_json(self, kind: Kind) -> None:
+    def test_the_schema_is_restored_from_json(self, kind: Kind) -> None:
         schema = prepared(kind, rows(1))[0].schema
         assert type(schema).from_json(schema.model_dump_json(), "here") == schema
-        told = {"series": len(schema.values)} | dict.fromkeys((write.__name__ for write in ALONE), 0)
-        assert schema.n_outputs == told.get(kind.name, 2)
+        expected = {"series": len(schema.values)} | dict.fromkeys((write.__name__ for write in UNLABELED), 0)
+        assert schema.n_outputs == expected.get(kind.name, 2)
 
-    @pytest.mark.parametrize("kind", ALONE, indirect=True, ids=lambda kind: kind.__name__)
-    def test_without_a_target_nothing_is_to_be_told(self, kind: Kind) -> None:
+    @pytest.mark.parametrize("kind", UNLABELED, indirect=True, ids=lambda kind: kind.__name__)
+    def test_without_a_target_there_are_no_outputs(self, kind: Kind) -> None:
         dataset, _ = prepared(kind, rows(1))
         assert (dataset.schema.target, dataset.schema.classes, dataset.schema.values) == ("", (), ())
-        assert all(records.y.shape == (len(records), 0) for records in dataset.splits().values())
+        assert all(samples.y.shape == (len(samples), 0) for samples in dataset.splits().values())
 
     @pytest.mark.parametrize("kind", KINDS, indirect=True, ids=lambda kind: kind.__name__)
-    def test_the_answer_is_learnt_and_a_permuted_one_is_not(self, kind: Kind, tmp_path: Path) -> None:
-        assert score(kind, rows(1), tmp_path / "learnt") > (0.5 if kind.name == "series" else 0.85)
+    def test_the_target_is_learned_and_a_permuted_one_is_not(self, kind: Kind, tmp_path: Path) -> None:
+        assert score(kind, rows(1), tmp_path / "learned") > (0.5 if kind.name == "series" else 0.85)
         random = np.random.default_rng(7)
         drawn = [
             {**rows(1), "answer": random.permutation(rows(1)["answer"]), "order": random.permutation(N)}
             for _ in range(DRAWS)
         ]
         scores = [score(kind, r, tmp_path / str(i)) for i, r in enumerate(drawn)]
-        # a fair coin of 36 rows has deviation 0.083, the mean of four 0.042; a constant scores 0.5 as well
+        # a random guess on 36 rows has standard deviation 0.083, the mean of four 0.042; a constant also scores 0.5
         # R2 of a guess is at most r**2, its correlation with 37 steps squared: 37 r**2 is chi-squared with one degree
-        # of freedom, and the mean of four r**2 lies above 0.125 once in a thousand draws; bad guesses lie far below 0
+        # of freedom, and the mean of four r**2 is above 0.125 once in a thousand draws; bad guesses are far below 0
         chance = 0.0 if kind.name == "series" else 0.5
         assert np.mean(scores) < chance + 0.125
         assert kind.name == "series" or np.mean(scores) > chance - 0.125
 
 
 ODD = [
-    # kind, column, a cell of another type, what a line says of it; nothing where it is a word among words
-    (table, "clue", "soon", "column 'clue' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
+    # kind, column, a cell of another type, message; empty for a category
+    (table, "clue", "soon", "column 'clue' must contain finite numbers up to 1e+37, but contains 'soon' in row {row};"),
     (
         table,
         "noise",
         "2024-01-01",
-        "column 'noise' must hold finite numbers up to 1e+37, but '2024-01-01' stands",
+        "column 'noise' must contain finite numbers up to 1e+37, but contains '2024-01-01'",
     ),
-    (table, "day", "soon", "column 'day' must hold ISO dates, but 'soon' stands in row {row};"),
-    (table, "day", "7.5", "column 'day' must hold ISO dates, but '7.5' stands in row {row};"),
+    (table, "day", "soon", "column 'day' must contain ISO dates, but contains 'soon' in row {row};"),
+    (table, "day", "7.5", "column 'day' must contain ISO dates, but contains '7.5' in row {row};"),
     (table, "word", "7.5", ""),
     (table, "word", "2024-01-01", ""),
-    (sequences, "a", "soon", "column 'a' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
-    (sequences, "t", "soon", "column 't' must hold an ISO date or a number in every row, but row {row} holds 'soon';"),
-    (series, "heat", "soon", "column 'heat' must hold finite numbers up to 1e+37, but 'soon' stands in row {row};"),
+    (sequences, "a", "soon", "column 'a' must contain finite numbers up to 1e+37, but contains 'soon' in row {row};"),
+    (
+        sequences,
+        "t",
+        "soon",
+        "column 't' must contain an ISO date or a number in every row, but row {row} contains 'soon';",
+    ),
+    (
+        series,
+        "heat",
+        "soon",
+        "column 'heat' must contain finite numbers up to 1e+37, but contains 'soon' in row {row};",
+    ),
     (
         series,
         "time",
         "soon",
-        "column 'time' must hold an ISO date or a number in every row, but row {row} holds",
+        "column 'time' must contain an ISO date or a number in every row, but row {row} contains",
     ),
     (text, "text", "7.5", ""),
 ]
 
 
 @pytest.mark.parametrize(("write", "column", "cell", "line"), ODD)
-def test_a_test_cell_of_another_type_is_told_or_changes_nothing_that_training_sees(
+def test_a_test_cell_of_another_type_is_reported_or_does_not_change_training_inputs(
     write: Callable[..., dict[str, Any]],
     column: str,
     cell: str,
@@ -259,25 +269,25 @@ def test_a_test_cell_of_another_type_is_told_or_changes_nothing_that_training_se
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = {"kind": write.__name__, "task": "classification", **write(Path(), rows(1))}
-    dataset, chain = of_block(said)
+    options = {"kind": write.__name__, "task": "classification", **write(Path(), rows(1))}
+    dataset, pipeline = prepare_block(options)
     frame = pd.read_csv("a.csv", dtype=str, keep_default_na=False)
-    place = int(dataset.test.rows[0])
+    position = int(dataset.test.rows[0])
     if write is sequences:
-        place = int(np.flatnonzero(frame["series"] == str(place))[0])
-    frame.loc[place, column] = cell
+        position = int(np.flatnonzero(frame["series"] == str(position))[0])
+    frame.loc[position, column] = cell
     frame.to_csv("a.csv", index=False)
     if line:
-        with pytest.raises(DataError, match=re.escape(line.format(row=place + 1))):
-            of_block(said)
+        with pytest.raises(DataError, match=re.escape(line.format(row=position + 1))):
+            prepare_block(options)
     if not line or write is table:
-        lenient = of_block({**said, "checks": {"mixed_types": "warning"}})
-        assert content(*lenient, tmp_path / "after") == content(dataset, chain, tmp_path / "before")
+        lenient = prepare_block({**options, "checks": {"mixed_types": "warning"}})
+        assert content(*lenient, tmp_path / "after") == content(dataset, pipeline, tmp_path / "before")
 
 
 def score(kind: Kind, r: Rows, folder: Path) -> float:
     """Return test accuracy, or R2 of a series, of a small network."""
-    dataset, chain = prepared(kind, r)
+    dataset, pipeline = prepared(kind, r)
     tree = {
         "dataset": "d",
         "depends_on": "none",
@@ -286,7 +296,7 @@ def score(kind: Kind, r: Rows, folder: Path) -> float:
         "training": {"max_epochs": 30, "optimizer": {"name": "adam", "lr": 0.02}},
     }
     model = Model.model_validate_json(json.dumps(tree))
-    fitted = fit("m", model, dataset, chain, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
+    fitted = fit("m", model, dataset, pipeline, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
     p, y = predict(fitted.trained_model.model, np.asarray(dataset.test.x)), dataset.test.y
     if not dataset.schema.classes:
         return float(1 - ((p - y) ** 2).sum() / ((y - y.mean(axis=0)) ** 2).sum())

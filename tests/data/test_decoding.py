@@ -1,4 +1,4 @@
-"""Rows with their targets, and how they are written again: as they stood in the source."""
+"""Encoded rows with their targets are decoded as in the source."""
 
 from pathlib import Path
 
@@ -10,18 +10,18 @@ from fivefold.config.datasets import ColumnOptions
 from fivefold.data.dataset import Dataset
 from fivefold.data.decoding import join_targets, match_schema, round_to_schema, to_frame
 
-from ..conftest import encoded, table_block
+from ..conftest import encode_as_training, table_block
 
 ROWS = 24
 
 
 def frame() -> pd.DataFrame:
-    """A column of each kind, as it is written: words with gaps, numbers that are words, whole, exact and other ones."""
+    """Return a column of each kind: text with missing values, numeric categories, integers, decimals and floats."""
     random = np.random.default_rng(0)
     i = np.arange(ROWS)
     return pd.DataFrame(
         {
-            "colour": pd.array(np.where(i % 5 == 4, None, np.array(["red", "green"])[i % 2]), dtype="string"),
+            "color": pd.array(np.where(i % 5 == 4, None, np.array(["red", "green"])[i % 2]), dtype="string"),
             "shop": pd.array([[7, 12, 30][k % 3] for k in i], dtype="Int64"),
             "size": pd.array(np.array(["small", "medium", "large"])[i % 3], dtype="string"),
             "sold": i % 4 == 0,
@@ -38,23 +38,25 @@ def frame() -> pd.DataFrame:
 
 def source(folder: Path, target: str, task: str) -> Dataset:
     frame().to_parquet(folder / "a.parquet")
-    said = {"shop": ColumnOptions(type="categorical")}
+    options = {"shop": ColumnOptions(type="categorical")}
     also = {"y": "regression"} if target != "y" else {"grade": "classification"}
-    return encoded(table_block(folder / "a.parquet", task=task, target=target, columns=said, also=also))
+    return encode_as_training(
+        table_block(folder / "a.parquet", task=task, target=target, columns=options, extra_targets=also)
+    )
 
 
 @pytest.mark.parametrize(("target", "task", "last"), [("y", "regression", "grade"), ("grade", "classification", "y")])
-def test_whole_rows_are_written_as_they_stood(tmp_path: Path, target: str, task: str, last: str) -> None:
+def test_encoded_rows_are_decoded_as_in_the_source(tmp_path: Path, target: str, task: str, last: str) -> None:
     rows = join_targets(source(tmp_path, target, task), exclude_primary=False)
     assert rows.schema.features[-2:] == (target, last)
     x = np.where(
         np.isnan(rows.train.x), 3, rows.train.x
-    )  # what makes rows tells a gap of words as such: behind `other`
+    )  # generative models encode a missing category as one past `other`
     found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)
     pd.testing.assert_frame_equal(found, frame()[[*frame().columns[:-2], target, last]])
 
 
-def test_classes_that_are_asked_for_become_the_target_s_column(tmp_path: Path) -> None:
+def test_given_classes_become_the_target_column(tmp_path: Path) -> None:
     rows = join_targets(source(tmp_path, "grade", "classification"), exclude_primary=True)
     assert "grade" not in rows.schema.features
     x = np.nan_to_num(rows.train.x, nan=3)
@@ -63,7 +65,7 @@ def test_classes_that_are_asked_for_become_the_target_s_column(tmp_path: Path) -
     assert found["grade"].tolist() == frame()["grade"].tolist()
 
 
-def test_made_rows_are_rounded_and_a_date_has_its_own_parts(tmp_path: Path) -> None:
+def test_generated_rows_are_rounded_and_date_parts_are_consistent(tmp_path: Path) -> None:
     rows = join_targets(source(tmp_path, "y", "regression"), exclude_primary=False)
     names = rows.schema.features
     x = rows.train.x + 0.004
@@ -81,19 +83,19 @@ def test_made_rows_are_rounded_and_a_date_has_its_own_parts(tmp_path: Path) -> N
     np.testing.assert_allclose(found["weight"], true["weight"] + 0.004)
 
 
-def test_rows_fit_the_schema_that_a_model_learnt(tmp_path: Path) -> None:
+def test_rows_are_matched_to_the_schema_of_a_model(tmp_path: Path) -> None:
     rows = source(tmp_path, "grade", "classification")
-    for asked in (True, False):
-        learnt = join_targets(rows, exclude_primary=asked)
-        again = match_schema(rows, learnt.schema)
-        assert again.schema == learnt.schema
-        np.testing.assert_array_equal(again.train.x, learnt.train.x)
+    for exclude_primary in (True, False):
+        joined = join_targets(rows, exclude_primary=exclude_primary)
+        matched = match_schema(rows, joined.schema)
+        assert matched.schema == joined.schema
+        np.testing.assert_array_equal(matched.train.x, joined.train.x)
     assert match_schema(rows, rows.schema) is rows
 
 
-def test_other_words_are_written_so(tmp_path: Path) -> None:
+def test_other_categories_are_decoded_as_other(tmp_path: Path) -> None:
     rows = join_targets(source(tmp_path, "y", "regression"), exclude_primary=False)
     x = np.nan_to_num(rows.train.x[:3], nan=0)
     x[:, 0] = [0, 2, 3]
-    found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)["colour"]
+    found = to_frame(round_to_schema(x, rows.schema), np.arange(0), rows.schema)["color"]
     assert found.fillna("").tolist() == ["green", "other", ""]

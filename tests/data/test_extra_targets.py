@@ -1,4 +1,4 @@
-"""Further targets of a table: no features, gaps allowed, learnt from training rows alone."""
+"""Extra targets of a table: not features, may be missing, fitted on training rows only."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ from fivefold.data.targets import output_metadata, target_specs
 from fivefold.errors import DataError
 from fivefold.training.objectives import TargetScaler
 
-from ..conftest import table_block, whole
+from ..conftest import schema_and_rows, table_block
 
 N = 60
 RANDOM = np.random.default_rng(0)
@@ -31,82 +31,82 @@ FRAME = pd.DataFrame(
         "y": RANDOM.choice(["u", "v", "w"], N),
     }
 )
-ALSO = {"mass": "regression", "sex": "classification"}
+EXTRA_TARGETS = {"mass": "regression", "sex": "classification"}
 
 
 def block(tmp_path: Path, frame: pd.DataFrame = FRAME, **changes: Any) -> Any:
     frame.to_csv(tmp_path / "a.csv", index=False)
-    return table_block(tmp_path / "a.csv", **{"also": ALSO, **changes})
+    return table_block(tmp_path / "a.csv", **{"extra_targets": EXTRA_TARGETS, **changes})
 
 
-def test_they_stand_beside_the_leading_target_and_are_no_features(tmp_path: Path) -> None:
-    schema, records = whole(block(tmp_path))
+def test_extra_targets_are_not_features(tmp_path: Path) -> None:
+    schema, samples = schema_and_rows(block(tmp_path))
     assert schema.features == ("a", "b")
     assert schema.extra_targets == (ExtraTarget(name="mass"), ExtraTarget(name="sex", classes=("female", "male")))
-    assert records.extra_targets is not None
-    np.testing.assert_array_equal(records.extra_targets[:, 0], FRAME["mass"])
+    assert samples.extra_targets is not None
+    np.testing.assert_array_equal(samples.extra_targets[:, 0], FRAME["mass"])
     expected = FRAME["sex"].map({"female": 0.0, "male": 1.0}).to_numpy(float)
-    np.testing.assert_array_equal(records.extra_targets[:, 1], expected)
+    np.testing.assert_array_equal(samples.extra_targets[:, 1], expected)
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (3 + 1 + 2, "predictions", "float64")
 
 
-def test_of_classes_alone_a_model_gives_probabilities_and_of_values_values(tmp_path: Path) -> None:
-    schema, _ = whole(block(tmp_path, also={"sex": "classification"}))
+def test_output_kind_depends_on_all_targets(tmp_path: Path) -> None:
+    schema, _ = schema_and_rows(block(tmp_path, extra_targets={"sex": "classification"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (5, "probabilities", "float32")
-    schema, _ = whole(block(tmp_path, target="a", task="regression", also={"mass": "regression"}))
+    schema, _ = schema_and_rows(block(tmp_path, target="a", task="regression", extra_targets={"mass": "regression"}))
     assert (schema.n_outputs, schema.output_kind, schema.output_dtype) == (2, "values", "float64")
 
 
-def test_numbers_with_gaps_are_classes_by_their_own_names(tmp_path: Path) -> None:
+def test_numeric_classes_with_missing_values_keep_their_names(tmp_path: Path) -> None:
     frame = FRAME.assign(sex=FRAME["sex"].map({"male": 1, "female": 2}))
-    assert whole(block(tmp_path, frame))[0].extra_targets[1].classes == ("1", "2")
+    assert schema_and_rows(block(tmp_path, frame))[0].extra_targets[1].classes == ("1", "2")
 
 
-def test_each_target_is_a_dataset_of_its_own(tmp_path: Path) -> None:
-    schema, records = whole(block(tmp_path))
-    leading, mass, sex = target_specs(schema)
-    assert [goal.columns for goal in (leading, mass, sex)] == [slice(0, 3), slice(3, 4), slice(4, 6)]
-    assert [goal.prefix for goal in (leading, mass, sex)] == ["", "mass.", "sex."]
-    assert [goal.schema.task for goal in (leading, mass, sex)] == ["classification", "regression", "classification"]
+def test_each_target_can_be_selected(tmp_path: Path) -> None:
+    schema, samples = schema_and_rows(block(tmp_path))
+    primary, mass, sex = target_specs(schema)
+    assert [spec.columns for spec in (primary, mass, sex)] == [slice(0, 3), slice(3, 4), slice(4, 6)]
+    assert [spec.prefix for spec in (primary, mass, sex)] == ["", "mass.", "sex."]
+    assert [spec.schema.task for spec in (primary, mass, sex)] == ["classification", "regression", "classification"]
     known = FRAME["sex"].notna().to_numpy()
-    rows = sex.select(records)
+    rows = sex.select(samples)
     np.testing.assert_array_equal(rows.rows, np.flatnonzero(known))
     assert rows.y.dtype == np.int64
     assert np.array(sex.schema.classes)[rows.y].tolist() == FRAME["sex"][known].tolist()
     p = np.arange(N * 6.0).reshape(N, 6)
-    np.testing.assert_array_equal(sex.select_predictions(records, p), p[known, 4:])
-    assert output_metadata(schema)["also"] == [
+    np.testing.assert_array_equal(sex.select_predictions(samples, p), p[known, 4:])
+    assert output_metadata(schema)["extra_targets"] == [
         {"target": "mass", "classes": (), "columns": [3, 4]},
         {"target": "sex", "classes": ("female", "male"), "columns": [4, 6]},
     ]
 
 
-def test_they_are_kept_on_disk(tmp_path: Path) -> None:
+def test_extra_targets_are_stored(tmp_path: Path) -> None:
     dataset, _ = prepare(block(tmp_path), seed=0)
-    (tmp_path / "kept").mkdir()
-    save_dataset(dataset, tmp_path / "kept")
-    write_manifest(tmp_path / "kept")
-    loaded = load_dataset(tmp_path / "kept")
-    for name, records in dataset.splits().items():
-        np.testing.assert_array_equal(getattr(loaded, name).also, records.extra_targets)
+    (tmp_path / "prepared").mkdir()
+    save_dataset(dataset, tmp_path / "prepared")
+    write_manifest(tmp_path / "prepared")
+    loaded = load_dataset(tmp_path / "prepared")
+    for name, samples in dataset.splits().items():
+        np.testing.assert_array_equal(getattr(loaded, name).extra_targets, samples.extra_targets)
         assert getattr(loaded, name).groups is None
     assert loaded.schema == dataset.schema
 
 
-def test_rows_that_are_dropped_take_their_targets_along(tmp_path: Path) -> None:
+def test_dropped_rows_lose_their_extra_targets(tmp_path: Path) -> None:
     frame = FRAME.assign(a=FRAME["a"].where(np.arange(N) % 9 != 0))
     dataset, _ = prepare(block(tmp_path, frame, missing=MissingValues(numeric="drop")), seed=0)
-    for records in dataset.splits().values():
-        assert records.extra_targets is not None
-        np.testing.assert_array_equal(records.extra_targets[:, 0], frame["mass"].to_numpy()[records.rows])
+    for samples in dataset.splits().values():
+        assert samples.extra_targets is not None
+        np.testing.assert_array_equal(samples.extra_targets[:, 0], frame["mass"].to_numpy()[samples.rows])
 
 
-def test_equal_rows_of_another_further_target_are_not_duplicates(tmp_path: Path) -> None:
+def test_rows_that_differ_in_an_extra_target_are_not_duplicates(tmp_path: Path) -> None:
     twice = pd.concat([FRAME, FRAME[:2].assign(mass=5.0), FRAME[2:4]])
-    assert len(whole(block(tmp_path, twice, duplicates="drop"))[1]) == N + 2
+    assert len(schema_and_rows(block(tmp_path, twice, duplicates="drop"))[1]) == N + 2
 
 
-def test_test_rows_decide_nothing(tmp_path: Path) -> None:
+def test_test_rows_do_not_affect_what_is_fitted(tmp_path: Path) -> None:
     params = block(tmp_path)
     test = split_rows(read_raw_dataset(params).keys, params.split, 0)["test"]
     changed = FRAME.copy()
@@ -116,7 +116,7 @@ def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     before, after = prepare(params, 0)[0], prepare(block(tmp_path / "other", changed), 0)[0]
     assert before.schema == after.schema
     for name in ("train", "validation"):
-        np.testing.assert_array_equal(getattr(before, name).also, getattr(after, name).also)
+        np.testing.assert_array_equal(getattr(before, name).extra_targets, getattr(after, name).extra_targets)
     one, other = (TargetScaler.fit(dataset.schema, dataset.train) for dataset in (before, after))
     np.testing.assert_array_equal(one.shift, other.shift)
     np.testing.assert_array_equal(one.scale, other.scale)
@@ -124,7 +124,7 @@ def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     assert not np.array_equal(before.test.extra_targets, after.test.extra_targets, equal_nan=True)
 
 
-def test_values_are_learnt_with_deviation_1_and_classes_by_index(tmp_path: Path) -> None:
+def test_numeric_targets_are_standardized_and_classes_are_indices(tmp_path: Path) -> None:
     dataset, _ = prepare(block(tmp_path), seed=0)
     y = TargetScaler.fit(dataset.schema, dataset.train)(dataset.train).numpy()
     assert dataset.train.extra_targets is not None
@@ -135,25 +135,33 @@ def test_values_are_learnt_with_deviation_1_and_classes_by_index(tmp_path: Path)
 
 
 BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({}, {"also": {"size": "regression"}}, "also must name a column, but 'size' is none; the columns are a, b, mass"),
     (
         {},
-        {"also": {"sex": "regression"}},
-        "column 'sex' must hold finite numbers up to 1e+37, but 'male' stands in row 1",
+        {"extra_targets": {"size": "regression"}},
+        "extra_targets must name a column, but 'size' does not exist; the columns are a, b, mass",
+    ),
+    (
+        {},
+        {"extra_targets": {"sex": "regression"}},
+        "column 'sex' must contain finite numbers up to 1e+37, but contains 'male' in rows 1,",
     ),
     (
         {"sex": "male"},
         {},
-        "must take two values or more, but column 'sex' holds only 'male'; name another column under",
+        "must have at least 2 distinct values, but column 'sex' contains only 'male'; set `extra_targets` to another",
     ),
-    ({"sex": None}, {}, "must take two values or more, but column 'sex' holds only nothing; name another column under"),
-    ({}, {"also": {"mass": "classification"}}, "classes must be names or whole numbers, but column 'mass' holds"),
+    (
+        {"sex": None},
+        {},
+        "must have at least 2 distinct values, but column 'sex' contains only missing values; set `extra_targets`",
+    ),
+    ({}, {"extra_targets": {"mass": "classification"}}, "classes must be text or integers, but column 'mass' contains"),
     ({}, {"columns": {"mass": ColumnOptions(max=900)}}, "column 'mass' must be at most 900, but row"),
 ]
 
 
 @pytest.mark.parametrize(("cells", "changes", "text"), BAD)
-def test_what_cannot_be_told_is_refused(
+def test_invalid_extra_targets_are_refused(
     tmp_path: Path, cells: dict[str, Any], changes: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(DataError, match=re.escape(text)):
@@ -164,17 +172,17 @@ def test_what_cannot_be_told_is_refused(
     ("name", "target", "needed"),
     [("train", "mass", 2), ("train", "sex", 2), ("validation", "sex", 1), ("test", "mass", 2)],
 )
-def test_a_set_without_a_further_target_is_refused(tmp_path: Path, name: str, target: str, needed: int) -> None:
+def test_a_split_without_an_extra_target_is_refused(tmp_path: Path, name: str, target: str, needed: int) -> None:
     params = block(tmp_path)
     index = split_rows(read_raw_dataset(params).keys, params.split, 0)[name]
     frame = FRAME.copy()
     frame.loc[index, target] = np.nan
-    text = f"the {name} set must hold {needed} or more different values of each target, but has 0 of '{target}'; bring"
+    text = f"each target must have at least {needed} distinct values in the {name} split, but '{target}' has 0; add"
     with pytest.raises(DataError, match=text):
         prepare(block(tmp_path, frame), seed=0)
 
 
-def test_without_them_nothing_stands_beside(tmp_path: Path) -> None:
-    dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), also={}), seed=0)[0]
+def test_without_extra_targets_there_is_one_target(tmp_path: Path) -> None:
+    dataset: Dataset = prepare(block(tmp_path, FRAME.drop(columns=["mass", "sex"]), extra_targets={}), seed=0)[0]
     assert dataset.train.extra_targets is None
-    assert [goal.columns for goal in target_specs(dataset.schema)] == [slice(None)]
+    assert [spec.columns for spec in target_specs(dataset.schema)] == [slice(None)]

@@ -1,4 +1,4 @@
-"""Odd sources, each of which once ended in a traceback, in several lines, or was read wrong."""
+"""Unusual sources that once caused a traceback, a message of several lines, or wrong values."""
 
 import gzip
 from pathlib import Path
@@ -13,8 +13,8 @@ from fivefold.errors import DataError
 from ..conftest import images_block, table_block
 
 
-def flipped(content: bytes, place: int) -> bytes:
-    return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
+def flipped(content: bytes, position: int) -> bytes:
+    return content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_table_is_refused_in_one_line(tmp_path: Path, name: str, content: byte
         read_raw_dataset(table_block(tmp_path / name, task="classification"))
 
 
-def test_a_class_of_a_long_table_has_one_name(tmp_path: Path) -> None:
+def test_a_class_has_one_name_in_a_long_table(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,y\n" + "1,1\n2,2\n" * 150_000 + "3,x\n")
     assert read_raw_dataset(table_block(path)).keys.classes == ("1", "2", "x")
@@ -59,7 +59,7 @@ def test_an_archive_is_refused_in_one_line(tmp_path: Path, arrays: dict[str, Any
         read_raw_dataset(images_block(tmp_path / "a.npz"))
 
 
-def test_an_npy_named_npz_is_refused(tmp_path: Path) -> None:
+def test_an_npy_file_named_npz_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 4, 4), np.uint8), allow_pickle=False)
     (tmp_path / "a.npy").rename(tmp_path / "a.npz")
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
@@ -80,7 +80,7 @@ def test_an_archive_of_an_unknown_compression_is_refused(tmp_path: Path) -> None
     path = tmp_path / "a.npz"
     np.savez(path, x=np.zeros((2, 4, 4), np.uint8), y=np.arange(2))
     content = path.read_bytes()
-    # APPNOTE.TXT 4.3.12: the method of a file stands 10 bytes behind its signature in the central directory
+    # APPNOTE.TXT 4.3.12: the compression method of a file is 10 bytes after its signature in the central directory
     path.write_bytes(flipped(content, content.index(b"PK\1\2") + 10))
     with pytest.raises(DataError, match=r"must be an \.npz of plain arrays"):
         read_raw_dataset(images_block(path))

@@ -1,4 +1,4 @@
-"""What holds of splits and folds for any rows."""
+"""Properties of splits and folds of arbitrary rows."""
 
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ PART = st.one_of(st.floats(0.05, 0.45), st.integers(2, 12))
 
 @st.composite
 def keys(draw: st.DrawFn) -> SplitKeys:
-    """Keys of 12 to 120 rows of two to four classes."""
+    """Draw keys of 12 to 120 rows with two to four classes."""
     n, k = draw(st.integers(12, 120)), draw(st.integers(2, 4))
     random = np.random.default_rng(draw(st.integers(0, 99)))
     return SplitKeys(
@@ -38,13 +38,13 @@ def splits(draw: st.DrawFn) -> SplitConfig:
         case "time":
             return TimeSplit(by="time", column="t", validation=validation, test=test)
         case "column":
-            return PredefinedSplit(by="column", validation=validation)
+            return PredefinedSplit(by="predefined", validation=validation)
         case by:
             return RandomSplit.model_validate({"by": by, "validation": validation, "test": test})
 
 
 @given(keys(), splits(), st.integers(0, 5))
-def test_sets_are_disjoint_and_cover_or_are_refused(rows: SplitKeys, params: SplitConfig, seed: int) -> None:
+def test_splits_are_disjoint_and_complete_or_refused(rows: SplitKeys, params: SplitConfig, seed: int) -> None:
     try:
         parts = split_rows(rows, params, seed)
     except DataError:
@@ -62,24 +62,24 @@ def test_sets_are_disjoint_and_cover_or_are_refused(rows: SplitKeys, params: Spl
 
 
 @given(keys(), splits(), st.integers(2, 6))
-def test_folds_are_disjoint_and_hold_no_test_row(rows: SplitKeys, params: SplitConfig, k: int) -> None:
+def test_folds_are_disjoint_and_contain_no_test_row(rows: SplitKeys, params: SplitConfig, k: int) -> None:
     try:
         parts = split_rows(rows, params, 0)
         pairs = list(split_folds(rows, parts, params.by, k, seed=0))
     except DataError:
         assume(False)
-    seen = {*parts["train"], *parts["validation"]}
+    used = {*parts["train"], *parts["validation"]}
     assert len(pairs) == k
     held = np.concatenate([held for _, held in pairs])
     assert len(set(held)) == len(held)
-    assert set(held) == seen if params.by != "time" else set(held) < seen
+    assert set(held) == used if params.by != "time" else set(held) < used
     for train, out in pairs:
         assert not {*train} & {*out}
-        assert {*train, *out} <= seen
+        assert {*train, *out} <= used
 
 
 @given(st.integers(10, 400), st.floats(0.01, 0.5))
-def test_a_share_is_as_many_rows_as_scikit_learn_takes(n: int, share: float) -> None:
-    ours = RandomSplit(by="random", validation=1, test=share)
-    parts = split_rows(SplitKeys(np.arange(n) % 2, ("a", "b")), ours, 0)
+def test_fractions_are_rounded_as_in_scikit_learn(n: int, share: float) -> None:
+    params = RandomSplit(by="random", validation=1, test=share)
+    parts = split_rows(SplitKeys(np.arange(n) % 2, ("a", "b")), params, 0)
     assert len(parts["test"]) == len(train_test_split(np.arange(n), test_size=share)[1])

@@ -37,12 +37,12 @@ def images() -> Dataset:
 
 
 def every_field() -> Dataset:
-    told = table()
+    dataset = table()
     parts = (
-        replace(records, groups=records.rows // 2, extra_targets=records.x[:, :1], seasonal_naive=records.x[:, 1:2])
-        for records in told.splits().values()
+        replace(samples, groups=samples.rows // 2, extra_targets=samples.x[:, :1], seasonal_naive=samples.x[:, 1:2])
+        for samples in dataset.splits().values()
     )
-    return Dataset(told.schema, *parts)
+    return Dataset(dataset.schema, *parts)
 
 
 @pytest.fixture
@@ -53,21 +53,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest as a stage would have written it for the files that are there now."""
+    """Write a new manifest for the current files, as a stage would."""
     (folder / "manifest.json").unlink()
     write_manifest(folder)
 
 
 class TestRoundTrip:
     @pytest.mark.parametrize("dataset", [table(), images(), every_field()], ids=["table", "images", "every field"])
-    def test_a_dataset_comes_back_as_it_was(self, tmp_path: Path, dataset: Dataset) -> None:
+    def test_a_dataset_is_restored(self, tmp_path: Path, dataset: Dataset) -> None:
         save_dataset(dataset, tmp_path)
         write_manifest(tmp_path)
         loaded = load_dataset(tmp_path)
         assert loaded.schema == dataset.schema
-        for name, records in dataset.splits().items():
-            assert set(ARRAY_FIELDS) == set(vars(records))
-            for field, given in vars(records).items():
+        for name, samples in dataset.splits().items():
+            assert set(ARRAY_FIELDS) == set(vars(samples))
+            for field, given in vars(samples).items():
                 found = getattr(loaded.splits()[name], field)
                 assert (found is None) == (given is None)
                 if given is None:
@@ -115,14 +115,19 @@ class TestVerify:
             verify_manifest(folder)
 
     @pytest.mark.parametrize("content", ["", "{", '{"other": 1}'])
-    def test_a_manifest_that_is_none_is_refused(self, folder: Path, content: str) -> None:
+    def test_an_invalid_manifest_is_refused(self, folder: Path, content: str) -> None:
         (folder / "manifest.json").write_text(content)
-        with pytest.raises(ArtifactError, match=r"manifest\.json must list what its stage wrote, but does not; run"):
+        with pytest.raises(
+            ArtifactError,
+            match=r"manifest\.json must be the manifest of a stage output, but is missing or invalid; run",
+        ):
             load_dataset(folder)
 
     def test_a_missing_manifest_is_refused(self, folder: Path) -> None:
         (folder / "manifest.json").unlink()
-        with pytest.raises(ArtifactError, match=rf"manifest\.json must list what its stage wrote, but .*; {REMEDY}"):
+        with pytest.raises(
+            ArtifactError, match=rf"manifest\.json must be the manifest of a stage output, but .*; {REMEDY}"
+        ):
             load_dataset(folder)
 
     @pytest.mark.parametrize(
@@ -145,7 +150,7 @@ def test_a_schema_of_another_version_is_refused(folder: Path) -> None:
     facts = json.loads((folder / "schema.json").read_text())
     (folder / "schema.json").write_text(json.dumps({**facts, "kind": "sound"}))
     seal(folder)
-    with pytest.raises(ArtifactError, match=r"schema\.json must hold a schema, but kind: .*'table', .*'text'; run"):
+    with pytest.raises(ArtifactError, match=r"schema\.json must contain a schema, but kind: .*'table', .*'text'; run"):
         load_dataset(folder)
 
 
@@ -157,7 +162,7 @@ class TestDigest:
         assert manifest_sha256(other) == manifest_sha256(folder)
 
     @pytest.mark.parametrize("name", FILES)
-    def test_every_file_counts(self, folder: Path, name: str) -> None:
+    def test_every_file_changes_the_digest(self, folder: Path, name: str) -> None:
         before = manifest_sha256(folder)
         content = bytearray((folder / name).read_bytes())
         content[-1] ^= 1

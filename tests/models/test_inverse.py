@@ -13,7 +13,7 @@ from fivefold.models.inverse import InversePreprocess
 from fivefold.preprocessing.pipeline import Pipeline, Step
 from fivefold.preprocessing.scaling import fit_scaling
 
-from ..conftest import images_block, schema_of, table_block, whole
+from ..conftest import images_block, schema_and_rows, schema_of, table_block
 
 
 def undone(chain: Pipeline, x: Array, *, images: bool = False) -> Array:
@@ -46,7 +46,7 @@ def test_words_flags_and_gaps_come_back(tmp_path: object) -> None:
     path = f"{tmp_path}/a.csv"
     frame.to_csv(path, index=False)
     block = table_block(path, task="regression", missing=MissingValues(add_indicator=True), clip=5.0)
-    schema, records = whole(block)
+    schema, records = schema_and_rows(block)
     back = undone(fit_scaling(records.x, schema, block), records.x)
     known = ~np.isnan(records.x)
     np.testing.assert_allclose(back[known], records.x[known], rtol=1e-5, atol=1e-6)

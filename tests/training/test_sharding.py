@@ -19,7 +19,7 @@ from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
 from fivefold.training.supervised import adapt_dataset
 
-from ..conftest import encoded, table_block
+from ..conftest import encode_as_training, table_block
 from .test_adversarial import divided, model
 
 ROWS = 400
@@ -48,7 +48,7 @@ class Trained(NamedTuple):
 def trained(folder: Path, target: str, task: str, epochs: int, **network: Any) -> Trained:
     frame().to_csv(folder / "fruit.csv", index=False)
     block = table_block(folder / "fruit.csv", target=target, task=task)
-    rows = encoded(block)
+    rows = encode_as_training(block)
     dataset = divided(rows.schema, rows.train.x, rows.train.y)
     chosen = model(
         {"hidden": [64, 64], "r1": 1.0, "r1_every": 1, "latent": 16, **network},
@@ -91,7 +91,7 @@ def test_whole_rows_are_made_in_words_and_read_again(each: str, request: pytest.
     assert set(rows["kind"]) == {"apple", "plum"}
     assert (rows["weight"].round(1) == rows["weight"]).all()
     rows.to_parquet(tmp_path / "made.parquet")
-    again = encoded(made.block.model_copy(update={"source": str(tmp_path / "made.parquet")}))
+    again = encode_as_training(made.block.model_copy(update={"source": str(tmp_path / "made.parquet")}))
     assert again.schema.classes == made.dataset.schema.classes
     assert [column.type for column in again.schema.columns] == [c.type for c in made.dataset.schema.columns]
 

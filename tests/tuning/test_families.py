@@ -120,7 +120,7 @@ def test_a_selection_that_the_rows_cannot_have_is_refused_before_the_first_trial
 
 def test_too_many_folds_are_no_fault_of_a_selection(project: Path) -> None:
     write(project, "mlp", study={"folds": 400}, search={"select": {"k": {"type": "int", "low": 8, "high": 12}}})
-    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: 400 folds must each get rows, but \d+ rows of"):
+    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: each of 400 folds needs rows, but \d+ rows of"):
         open_study("mlp", "mlp", 4)
 
 

@@ -1,9 +1,9 @@
-"""Forecasts that need no network: what was is what will be.
+"""Naive forecasts, and sliding windows over a long token array.
 
-Windows over one long row of tokens: each starts a token after the one before, so the row is kept once.
+Consecutive windows are shifted by one token, so the tokens are stored once: a novel of half a million characters takes
+2 MB, its windows of length 128 would take 220 MB.
 
-A novel of half a million characters is 2 MB, its windows of 128 are 220 MB.
-Shapes: n windows, t tokens each.
+Shapes: n windows, t tokens per window.
 """
 
 from typing import Literal
@@ -18,10 +18,11 @@ NaiveMethod = Literal["none", "last", "seasonal"]
 
 
 def naive_indices(schema: Schema, method: NaiveMethod) -> NDArray[np.int64]:
-    """Return where in a flattened window (steps, columns) each value's naive forecast stands, (values,).
+    """Return the positions of each value's naive forecast in a flattened window (steps, columns), (values,).
 
-    last: the target's last step (persistence). season: the step of the last whole season that is as far into it.
-    none: nowhere, (0,).
+    Args:
+        method: last: the last step of the target (persistence). seasonal: the same step of the last complete season.
+            none: no forecast, (0,).
     """
     if method == "none":
         return np.arange(0)
@@ -37,10 +38,10 @@ def naive_indices(schema: Schema, method: NaiveMethod) -> NDArray[np.int64]:
 
 
 def sliding_windows(tokens: Array, length: int) -> Array:
-    """Return all windows (n, t) of tokens (n + t - 1,), t being `length`: a view, which cannot be written to."""
+    """Return all windows (n, t) of tokens (n + t - 1,), where t is `length`, as a read-only view."""
     return np.lib.stride_tricks.sliding_window_view(tokens, length, subok=True)
 
 
 def join_windows(x: Array) -> Array:
-    """Return the tokens (n + t - 1,) of windows (n, t) that follow each other."""
+    """Return the tokens (n + t - 1,) of consecutive windows (n, t)."""
     return np.concatenate([x[:, 0], x[-1, 1:]])

@@ -1,4 +1,4 @@
-"""Look at a dataset before anything is trained on it; what is found goes into checks.json and onto the screen."""
+"""Check a dataset before training; the results are written to checks.json and the console."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -20,37 +20,38 @@ from .sequence_checks import (
 )
 
 IMBALANCE_RATIO = 10.0
-"""Rows of the most common class per row of the rarest above which a note becomes a warning."""
+"""Ratio of the most frequent to the rarest class above which a note becomes a warning."""
 
 MIN_CLASS_ROWS = 20
-"""Training rows of a rare class below which a classifier may never predict it."""
+"""Number of training rows of a class below which a classifier may never predict it."""
 
 CV_FOLDS = 5
-"""A class of fewer training rows cannot be in every fold of a cross-validation."""
+"""A class with fewer training rows cannot be in every fold of a cross-validation."""
 
 MAX_LISTED = 5
-"""Names that a text lists at most."""
+"""Largest number of names listed in a message."""
 
 LEAK_SCORE = 0.98
-"""Balanced accuracy or R2 of one feature alone from which it is taken for the target in disguise."""
+"""Balanced accuracy or R2 of a single feature from which it is reported as target leakage."""
 
 ID_RANGE_RATIO = 1.05
-"""Whole numbers per row up to which they count the rows, of which some may have been dropped."""
+"""Range of an integer column, relative to the number of rows, up to which it may be a row index; rows may have been
+dropped."""
 
 ID_UNIQUE_SHARE = 0.99
-"""Share of different numbers from which they count the rows, of which some may have been repeated."""
+"""Share of distinct values from which an integer column may be a row index; rows may have been repeated."""
 
 MAX_LEAF_NODES = 200
-"""Values of a category at most that the check for leaks tells apart."""
+"""Largest number of categories that the leakage check distinguishes."""
 
 SAMPLE_ROWS = 5_000
-"""Training rows that the slower checks look at."""
+"""Number of training rows used by the slower checks."""
 
 MAX_LEAK_CANDIDATES = 20
-"""Features at most to which a tree is fitted, those first along which the target changes least."""
+"""Largest number of features to which a tree is fitted, those first along which the target varies least."""
 
 MAX_CATEGORIES = 1_000
-"""Categories that hardly repeat from which they are an error: each would become a feature."""
+"""Number of mostly unique categories from which they are an error, since each becomes a feature."""
 
 
 BALANCE_RULES: tuple[CheckRule, ...] = ("class_balance", "small_class", "absent_class", "unseen_class")
@@ -59,49 +60,50 @@ BALANCE_RULES: tuple[CheckRule, ...] = ("class_balance", "small_class", "absent_
 def run_checks(
     dataset: Dataset, levels: Mapping[CheckRule, CheckLevel] = MappingProxyType({})
 ) -> Iterator[CheckResult]:
-    """Yield what is worth knowing; training rows decide, but for rows shared between sets.
+    """Yield the results of all checks; they use training rows, except for comparisons between splits.
 
-    levels: of rules, where params.yaml says one; what is only for rules that are off is not looked for.
+    Args:
+        levels: levels set in params.yaml by rule; a check whose rules are all off is not run.
     """
     kind = dataset.schema.kind
-    alone = dataset.schema.task not in (
-        "forecasting",
-        "language_modeling",
-    )  # windows overlap, and a next token may be rare
-    told = dataset.schema.task != "unsupervised"
-    steps = kind in ("sequences", "series")
-    looks: list[tuple[Callable[[Dataset], Iterator[CheckResult]], bool, tuple[CheckRule, ...]]] = [
-        (_check_duplicates, alone, ("duplicates", "split_overlap")),
-        (_check_balance, alone and bool(dataset.schema.classes), BALANCE_RULES),
+    # windows overlap, and a token may rarely be the next one
+    independent_rows = dataset.schema.task not in ("forecasting", "language_modeling")
+    has_target = dataset.schema.task != "unsupervised"
+    has_steps = kind in ("sequences", "series")
+    checks: list[tuple[Callable[[Dataset], Iterator[CheckResult]], bool, tuple[CheckRule, ...]]] = [
+        (_check_duplicates, independent_rows, ("duplicates", "split_overlap")),
+        (_check_balance, independent_rows and bool(dataset.schema.classes), BALANCE_RULES),
         (_check_missing, kind == "table", ("missing",)),
         (_check_identifiers, kind == "table", ("identifier",)),
         (_check_outliers, kind == "table", ("outliers",)),
-        (check_step_outliers, steps, ("outliers",)),
-        (_check_leakage, told and kind == "table", ("leakage",)),
-        (_check_constant_column_leakage, told and kind == "sequences", ("leakage",)),
+        (check_step_outliers, has_steps, ("outliers",)),
+        (_check_leakage, has_target and kind == "table", ("leakage",)),
+        (_check_constant_column_leakage, has_target and kind == "sequences", ("leakage",)),
         (check_exogenous_leakage, kind == "series", ("leakage",)),
         (_check_constant, kind in ("table", "images"), ("constant",)),
-        (check_constant_steps, steps, ("constant",)),
+        (check_constant_steps, has_steps, ("constant",)),
     ]
-    for look, applies, rules in looks:
+    for check, applies, rules in checks:
         if applies and any(levels.get(rule) != "off" for rule in rules):
-            yield from look(dataset)
+            yield from check(dataset)
 
 
 def _check_missing(dataset: Dataset) -> Iterator[CheckResult]:
-    """Tell of columns that are mostly missing one by one, of the others together."""
+    """Yield one result for each column that is mostly missing, and one for all other incomplete columns."""
     shares: dict[str, float] = {}
-    place = 0
-    for column in dataset.schema.columns:  # the parts of a date are missing together
-        shares[column.name] = float(np.isnan(dataset.train.x[:, place]).mean())
-        place += len(column.features)
+    start = 0
+    for column in dataset.schema.columns:  # all parts of a date are missing at once
+        shares[column.name] = float(np.isnan(dataset.train.x[:, start]).mean())
+        start += len(column.features)
     for name, share in shares.items():
         if share > 0.5:
             yield CheckResult(rule="missing", level="warning", message=f"{share:.1%} of {name} is missing", column=name)
-    some = sorted((name for name, share in shares.items() if 0 < share <= 0.5), key=lambda name: -shares[name])
-    if some:
-        listed = ", ".join(f"{shares[name]:.1%} of {name}" for name in some[:MAX_LISTED])
-        more = f", and some of {len(some) - MAX_LISTED} more columns" if len(some) > MAX_LISTED else ""
+    incomplete = sorted((name for name, share in shares.items() if 0 < share <= 0.5), key=lambda name: -shares[name])
+    if incomplete:
+        listed = ", ".join(f"{shares[name]:.1%} of {name}" for name in incomplete[:MAX_LISTED])
+        more = (
+            f", and some values of {len(incomplete) - MAX_LISTED} more columns" if len(incomplete) > MAX_LISTED else ""
+        )
         yield CheckResult(rule="missing", level="note", message=f"{listed}{more} is missing")
 
 
@@ -110,49 +112,52 @@ def _check_constant(dataset: Dataset) -> Iterator[CheckResult]:
     same = (x == x[:1]).all(axis=0)
     if dataset.schema.kind == "table":
         for name in np.array(dataset.schema.features)[same]:
-            text = f"{name} never changes; name it under `drop`"
+            text = f"{name} is constant; add it to `drop`"
             yield CheckResult(rule="constant", level="warning", message=text, column=str(name))
     elif same.any():
-        yield CheckResult(rule="constant", level="note", message=f"{same.sum()} of {same.size} pixels never change")
+        yield CheckResult(rule="constant", level="note", message=f"{same.sum()} of {same.size} pixels are constant")
 
 
 def _check_duplicates(dataset: Dataset) -> Iterator[CheckResult]:
-    prints = {name: hash_rows(records.x) for name, records in dataset.splits().items()}
-    everything = np.concatenate(list(prints.values()))
-    repeated = len(everything) - _count_unique(everything)
+    hashes = {name: hash_rows(split.x) for name, split in dataset.splits().items()}
+    all_hashes = np.concatenate(list(hashes.values()))
+    repeated = len(all_hashes) - _count_unique(all_hashes)
     if not repeated:
         return
-    yield CheckResult(rule="duplicates", level="note", message=f"{repeated} rows repeat an earlier row's features")
+    yield CheckResult(rule="duplicates", level="note", message=f"{repeated} rows repeat the features of an earlier row")
     for name in ("validation", "test"):
-        shared = int(np.isin(prints[name], prints["train"]).sum())
+        shared = int(np.isin(hashes[name], hashes["train"]).sum())
         if shared:
-            text = f"{shared} of {len(prints[name])} {name} rows have the features of a training row: scores flatter"
+            text = (
+                f"{shared} of {len(hashes[name])} {name} rows have the features of a training row: scores are"
+                " optimistically biased"
+            )
             yield CheckResult(rule="split_overlap", level="warning", message=text)
 
 
 def _count_unique(values: Array) -> int:
-    """Return how many different values there are; in random words `np.unique` takes twenty times as long."""
+    """Return the number of distinct values; on random 64-bit integers `np.unique` takes twenty times as long."""
     ordered = np.sort(values)
     return int((ordered[1:] != ordered[:-1]).sum()) + bool(len(ordered))
 
 
 def hash_rows(x: Array) -> NDArray[np.uint64]:
-    """Return a number for each row of x (n, ...), equal for equal rows: a polynomial in 64-bit words, in one pass."""
+    """Return a 64-bit hash of each row of x (n, ...): a polynomial in 64-bit words, in one pass."""
     rows = np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8)
     words = rows.shape[1] // 8
-    odd = np.random.default_rng(0).integers(0, 2**63, words + 8, dtype=np.uint64) * 2 + 1
-    whole = rows[:, : words * 8]
-    found = np.empty(len(rows), np.uint64)
-    for i in range(0, len(rows), 4096):  # a piece at a time: the products are as large as the rows
-        part = np.ascontiguousarray(whole[i : i + 4096]).view(np.uint64)
-        found[i : i + 4096] = _mix_bits(part) @ odd[:words] if words else 0
+    factors = np.random.default_rng(0).integers(0, 2**63, words + 8, dtype=np.uint64) * 2 + 1
+    full_words = rows[:, : words * 8]
+    hashes = np.empty(len(rows), np.uint64)
+    for i in range(0, len(rows), 4096):  # in chunks: the products are as large as the rows
+        chunk = np.ascontiguousarray(full_words[i : i + 4096]).view(np.uint64)
+        hashes[i : i + 4096] = _mix_bits(chunk) @ factors[:words] if words else 0
     for k, byte in enumerate(rows[:, words * 8 :].T):
-        found += byte.astype(np.uint64) * odd[words + k]
-    return found
+        hashes += byte.astype(np.uint64) * factors[words + k]
+    return hashes
 
 
 def _mix_bits(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread each word's bits: sums of words whose low bits are 0, as those of round floats are, collide."""
+    """Mix the high bits of each word into the low bits: words with low bits 0, as in round floats, would collide."""
     return words ^ (words >> np.uint64(32))
 
 
@@ -162,50 +167,56 @@ def _check_balance(dataset: Dataset) -> Iterator[CheckResult]:
     for name in ("validation", "test"):
         absent = np.setdiff1d(np.arange(len(classes)), getattr(dataset, name).y)
         if len(absent):
-            text = f"{name} rows have none of {_format_names(classes[absent])}: scores say nothing of it"
+            text = f"{name} rows have none of {_format_names(classes[absent])}: scores do not describe them"
             yield CheckResult(rule="absent_class", level="warning", message=text)
     absent = classes[counts == 0]
     if len(absent):
-        text = f"training rows have none of {_format_names(absent)}, which cannot be learnt; split another way, or remove it"
+        text = f"{_format_names(absent)}: no training rows; change `split`, or remove the class"
         yield CheckResult(rule="unseen_class", level="error", message=text)
-    few = classes[(counts > 0) & (counts < CV_FOLDS)]
-    if len(few):
-        text = f"{_format_names(few)} has fewer than {CV_FOLDS} training rows: not enough for {CV_FOLDS} folds"
+    small = classes[(counts > 0) & (counts < CV_FOLDS)]
+    if len(small):
+        text = f"{_format_names(small)}: fewer than {CV_FOLDS} training rows, not enough for {CV_FOLDS} folds"
         yield CheckResult(rule="small_class", level="warning", message=text)
     common, rare = counts.argmax(), np.where(counts, counts, counts.max() + 1).argmin()
     ratio = counts[common] / counts[rare]
     if ratio == 1:
-        yield CheckResult(rule="class_balance", level="note", message=f"{counts[common]} training rows of each class")
+        yield CheckResult(rule="class_balance", level="note", message=f"{counts[common]} training rows per class")
         return
-    text = f"{counts[common]} training rows of {classes[common]} to {counts[rare]} of {classes[rare]}"
+    text = f"{counts[common]} training rows of {classes[common]}, {counts[rare]} of {classes[rare]}"
     severe = ratio > IMBALANCE_RATIO
-    how = f"a classifier with `training: {{class_balance: weighted_loss}}` finds more of {classes[rare]}, and takes others for it"
-    never = f"of so few, {classes[rare]} may never be predicted; " if counts[rare] < MIN_CLASS_ROWS else ""
-    remedy = f"; {never}look at macro_f1, not at accuracy; {how}" if severe else ""
+    effect = (
+        f"`training: {{class_balance: weighted_loss}}` increases the recall of {classes[rare]} and lowers its precision"
+    )
+    too_few = f"{classes[rare]} may never be predicted; " if counts[rare] < MIN_CLASS_ROWS else ""
+    remedy = f"; {too_few}evaluate macro_f1 instead of accuracy; {effect}" if severe else ""
     yield CheckResult(rule="class_balance", level="warning" if severe else "note", message=f"{text}{remedy}")
 
 
 def _check_identifiers(dataset: Dataset) -> Iterator[CheckResult]:
-    """Words that hardly repeat, and whole numbers that count the rows of all sets one by one."""
+    """Yield categorical columns that are mostly unique, and integer columns that are a row index over all splits."""
     rows = len(dataset.train)
-    place = 0
+    start = 0
     for column in dataset.schema.columns:
-        values = np.concatenate([records.x[:, place] for records in dataset.splits().values()])
-        place += len(column.features)
+        values = np.concatenate([split.x[:, start] for split in dataset.splits().values()])
+        start += len(column.features)
         known = values[~np.isnan(values)]
         if column.type == "categorical":
-            odd = len(column.categories) > rows / 2
+            is_identifier = len(column.categories) > rows / 2
         else:
-            whole = column.type == "numeric" and len(known) == len(values) and bool((known == np.round(known)).all())
-            odd = (
-                whole
+            is_integer = (
+                column.type == "numeric" and len(known) == len(values) and bool((known == np.round(known)).all())
+            )
+            is_identifier = (
+                is_integer
                 and np.ptp(known) < ID_RANGE_RATIO * len(values)
                 and _count_unique(known) >= ID_UNIQUE_SHARE * len(values)
             )
-        if odd and rows >= 2 * CV_FOLDS:
-            words = column.type == "categorical"
-            what = f"{len(column.categories)} different words in {rows} training rows" if words else "counts the rows"
-            text = f"{column.name}: {what}; an identifier? name it under `drop`"
+        if is_identifier and rows >= 2 * CV_FOLDS:
+            is_text = column.type == "categorical"
+            evidence = (
+                f"{len(column.categories)} distinct values in {rows} training rows" if is_text else "equals a row index"
+            )
+            text = f"{column.name}: {evidence}; if it is an identifier, add it to `drop`"
             level: CheckLevel = "error" if len(column.categories) > MAX_CATEGORIES else "warning"
             yield CheckResult(rule="identifier", level=level, message=text, column=column.name)
 
@@ -221,20 +232,21 @@ def _check_outliers(dataset: Dataset) -> Iterator[CheckResult]:
         reach = OUTLIER_IQR_FACTOR * (upper - lower)
         count = ((known < lower - reach) | (known > upper + reach)).sum()
         if reach and count:
-            text = f"{count} of {len(x)} values of {name} lie over {OUTLIER_IQR_FACTOR:.0f} quartile ranges out; `clip` would cut them"
+            limit = f"{OUTLIER_IQR_FACTOR:.0f} IQR"
+            text = f"{count} of {len(x)} values of {name} are outliers (> {limit}); `clip` limits them"
             yield CheckResult(rule="outliers", level="note", message=text, column=name)
 
 
 def _check_leakage(dataset: Dataset) -> Iterator[CheckResult]:
-    """Fit a small tree to each feature alone, on a sample of training rows, and score it on others."""
-    pick = np.random.default_rng(0).permutation(len(dataset.train))[:SAMPLE_ROWS]
-    x, y = dataset.train.x[pick], dataset.train.y[pick]
+    """Fit a small tree to each feature separately, on a sample of training rows, and score it by cross-validation."""
+    sample = np.random.default_rng(0).permutation(len(dataset.train))[:SAMPLE_ROWS]
+    x, y = dataset.train.x[sample], dataset.train.y[sample]
     classes = bool(dataset.schema.classes)
     if classes:
         present, counts = np.unique(y, return_counts=True)
         if len(present) < 2 or counts.min() < 3:
-            keep = np.isin(y, present[counts >= 3])
-            x, y = x[keep], y[keep]
+            selected = np.isin(y, present[counts >= 3])
+            x, y = x[selected], y[selected]
         if len(np.unique(y)) < 2:
             return
     if len(y) < 30:
@@ -244,11 +256,11 @@ def _check_leakage(dataset: Dataset) -> Iterator[CheckResult]:
         if classes
         else DecisionTreeRegressor(min_samples_leaf=2, random_state=0)
     )
-    jumps = [_target_variation(column, y, classes) for column in x.T]
-    for i in np.sort(np.argsort(jumps, kind="stable")[:MAX_LEAK_CANDIDATES]):
+    variations = [_target_variation(column, y, classes) for column in x.T]
+    for i in np.sort(np.argsort(variations, kind="stable")[:MAX_LEAK_CANDIDATES]):
         name = dataset.schema.features[i]
         values = np.nan_to_num(x[:, i : i + 1], nan=-1.0)
-        if classes:  # each category may tell a class of its own
+        if classes:  # each category may determine a class
             tree.set_params(
                 max_leaf_nodes=max(4 * len(dataset.schema.classes), min(len(np.unique(values)), MAX_LEAF_NODES))
             )
@@ -256,12 +268,15 @@ def _check_leakage(dataset: Dataset) -> Iterator[CheckResult]:
         if score >= LEAK_SCORE:
             measure = "balanced accuracy" if classes else "R2"
             target = dataset.schema.target
-            text = f"{name} alone tells {target} ({measure} {score:.3f}): is it known beforehand? if not, `drop` it"
+            text = (
+                f"{name} alone predicts {target} ({measure} {score:.3f}): is it known at prediction time? if not,"
+                " add it to `drop`"
+            )
             yield CheckResult(rule="leakage", level="warning", message=text, column=name)
 
 
 def _check_constant_column_leakage(dataset: Dataset) -> Iterator[CheckResult]:
-    """Look at the columns of sequences that do not change within one, as at those of a table."""
+    """Check columns that are constant within each sequence in the same way as those of a table."""
     same = constant_within_sequences(dataset.train)
     names = tuple(np.array(dataset.schema.features)[same].tolist())
     if names:
@@ -271,7 +286,7 @@ def _check_constant_column_leakage(dataset: Dataset) -> Iterator[CheckResult]:
 
 
 def _target_variation(column: Array, y: Array, is_classification: bool) -> float:
-    """Return how much the target changes from row to row in the order of a column (n,): 0 where one tells the other."""
+    """Return the variation of the target in the order of a column (n,); small if the column determines the target."""
     steps = np.diff(y[np.argsort(column, kind="stable")])
     return float((steps != 0).sum() if is_classification else (steps.astype(np.float64) ** 2).sum())
 

@@ -1,6 +1,6 @@
-"""Rows as arrays, and a dataset as three sets of them.
+"""Datasets as arrays, split into training, validation and test rows.
 
-What a reader brings from a source: all that can be said of it before its rows are divided.
+A reader returns a `RawDataset`: everything that is known about a source before its rows are split.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,19 +16,22 @@ Array = NDArray[Any]
 SPLITS = ("train", "validation", "test")
 
 SplitIndices = dict[str, NDArray[np.int64]]
-"""Positions of the rows of each set, by its name."""
+"""Row positions of each split, by split name."""
 
 
 @dataclass(frozen=True)
 class SplitKeys:
-    """What a split may look at, a value a row; what a source has not is None.
+    """Per-row values that a split strategy may use; None where the source does not have them.
 
-    y: class indices or values, (n,) or (n, outputs); (n, 0) where there is nothing to be told.
-    groups: which rows belong together.
-    time: what orders rows.
-    given: train, validation or test.
-    overlap: rows that share a target with the row after them; so many are left out before a cut in time.
-    extra_targets: further targets, (n, m) float64: class indices or values, NaN where missing.
+    Attributes:
+        y: class indices or values, (n,) or (n, outputs); (n, 0) for an unsupervised task.
+        classes: class names in the order of their indices; empty if y contains values.
+        groups: group index of each row.
+        time: sort key of each row.
+        predefined: "train", "validation" or "test" for each row.
+        overlap: number of following rows that share a target with a row; this many rows are left out before each cut in
+            time.
+        extra_targets: extra targets, (n, m) float64: class indices or values, NaN where missing.
     """
 
     y: Array
@@ -40,7 +43,7 @@ class SplitKeys:
     extra_targets: Array | None = None
 
     def build_split(self, x: Array, rows: Array, indices: NDArray[np.int64]) -> "Split":
-        """Return the rows at `index`, given their x, and the positions of all rows in the source."""
+        """Return the split of the rows at `indices`, with their x and the source rows of all keys."""
         groups = None if self.groups is None else self.groups[indices]
         return Split(
             x,
@@ -55,13 +58,15 @@ class SplitKeys:
 class Split:
     """Rows of a dataset, in raw units.
 
-    x: (n, *shape); float64 with NaN for what is missing, uint8 (images), int32 (tokens of a text).
-    y: (n,) int64 class indices, (n,) float64 values, or (n, outputs) float64 values; (n, 0) of an unsupervised task.
-    rows: (n,) int64, position in the source, from 0.
-    groups: (n,) int64, which rows belong together; None if the split does not ask.
-    also: (n, m) float64, class indices or values of further targets, NaN where missing; None if there are none.
-    season: (n, outputs) float64, of a series what y was a season before, NaN where that is before its first step; None
-        if no season is known.
+    Attributes:
+        x: (n, *shape); float64 with NaN for missing values, uint8 (images) or int32 (tokens of a text).
+        y: (n,) int64 class indices, (n,) or (n, outputs) float64 values; (n, 0) for an unsupervised task.
+        rows: (n,) int64, row index in the source, from 0.
+        groups: (n,) int64 group indices; None unless the split is by group.
+        extra_targets: (n, m) float64, class indices or values of the extra targets, NaN where missing; None without
+            extra targets.
+        seasonal_naive: (n, outputs) float64, the values of y one season earlier, NaN before the first step of the
+            series; None without a `season_length`.
     """
 
     x: Array
@@ -75,16 +80,17 @@ class Split:
         return len(self.x)
 
     def take(self, indices: NDArray[np.int64]) -> "Split":
-        """Return the rows at the positions `index`."""
-        kept = {name: array[indices] for name, array in vars(self).items() if array is not None}
-        return Split(**kept)
+        """Return the rows at the positions `indices`."""
+        arrays = {name: array[indices] for name, array in vars(self).items() if array is not None}
+        return Split(**arrays)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A schema and its rows, divided.
+    """A schema and its rows, split into training, validation and test rows.
 
-    findings: what was found while the rows became arrays, by what was learnt from training rows.
+    Attributes:
+        checks: results of the checks made while encoding the rows.
     """
 
     schema: Schema
@@ -94,37 +100,39 @@ class Dataset:
     checks: tuple[CheckResult, ...] = field(default=(), kw_only=True)
 
     def splits(self) -> dict[str, Split]:
-        """Return the three sets of rows by name, training rows first."""
+        """Return the three splits by name, training rows first."""
         return {name: getattr(self, name) for name in SPLITS}
 
 
 class RawDataset(Protocol):
-    """A source that was read. What is learnt from rows is learnt in `encode`, from training rows alone."""
+    """A source that has been read. `encode` fits everything that depends on the data, on training rows only."""
 
     @property
     def keys(self) -> SplitKeys:
-        """What a split may look at."""
+        """Per-row values that a split strategy may use."""
         ...
 
     @property
     def checks(self) -> tuple[CheckResult, ...]:
-        """What reading found."""
+        """Results of the checks made while reading."""
         ...
 
     def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
-        """Return the rows as arrays, divided, and what was found on the way.
+        """Return the rows as arrays, split, with the results of the checks made while encoding.
 
-        last: nothing will be asked of the source any more, so what it holds may go as arrays are made of it: a large
-            table does not fit into memory twice.
+        Args:
+            free_source: whether the raw data may be released while it is encoded, because it is not needed any more; a
+                large table does not fit into memory twice.
         """
         ...
 
 
 @dataclass(frozen=True)
 class ArrayDataset:
-    """A source whose rows are arrays already, with nothing to be learnt.
+    """A source whose rows are already arrays, with nothing to fit.
 
-    season: of a series, as in `Records`.
+    Attributes:
+        seasonal_naive: as in `Split`.
     """
 
     keys: SplitKeys
@@ -135,13 +143,13 @@ class ArrayDataset:
     seasonal_naive: Array | None = None
 
     def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
-        """Return the rows, divided."""
+        """Return the rows as a dataset of three splits."""
         return self.build_dataset(indices)
 
     def build_dataset(self, indices: SplitIndices) -> Dataset:
-        """Return the rows of each set."""
+        """Return the dataset of three splits."""
         return Dataset(self.schema, *(self._build_split(indices[name]) for name in SPLITS))
 
     def _build_split(self, indices: NDArray[np.int64]) -> Split:
-        records = self.keys.build_split(self.x[indices], self.rows, indices)
-        return records if self.seasonal_naive is None else replace(records, seasonal_naive=self.seasonal_naive[indices])
+        split = self.keys.build_split(self.x[indices], self.rows, indices)
+        return split if self.seasonal_naive is None else replace(split, seasonal_naive=self.seasonal_naive[indices])

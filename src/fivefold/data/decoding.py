@@ -1,8 +1,6 @@
-"""Encoded rows of a table back to a frame as it stands in a source: words, units, whole numbers, dates.
+"""Decode encoded rows of a table back to a data frame, and append target columns to the features.
 
-Shapes: n rows, f features.
-
-Rows of a table with their targets as columns like the others: what makes whole rows makes them too.
+A generative model of whole rows is trained with the targets as features.
 
 Shapes: n rows, f features, m targets that become features.
 """
@@ -18,46 +16,47 @@ from .schema import Column, Schema
 from .targets import TargetSpec, target_specs
 
 OTHER_CATEGORY = "other"
-"""Stands for all words that training rows have not, or too rarely."""
+"""Category of all values that are missing from the training rows or too rare there."""
 
 INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")
-"""A whole number as it is usually written."""
+"""An integer in its usual notation."""
 
 
 def round_to_schema(x: Array, schema: Schema) -> Array:
-    """Return made rows x (n, f) as they are written: rounded, flags 0 or 1, ranks whole, a date's parts its own."""
-    place, out = 0, x.copy()
+    """Return generated rows x (n, f) rounded to the schema: booleans, integer ordinals, consistent date parts."""
+    start, out = 0, x.copy()
     for column in schema.columns:
-        end = place + len(column.features)
-        values = x[:, place]
+        end = start + len(column.features)
+        values = x[:, start]
         match column.type:
             case "numeric" if column.decimals is not None:
-                out[:, place] = np.round(values, column.decimals) + 0.0  # no -0.0
+                out[:, start] = np.round(values, column.decimals) + 0.0  # no -0.0
             case "boolean" | "ordinal":
-                out[:, place] = np.clip(np.round(values), 0, max(len(column.categories) - 1, 1))
+                out[:, start] = np.clip(np.round(values), 0, max(len(column.categories) - 1, 1))
             case "date":
-                out[:, place:end] = encode_column(_days_to_timestamps(values, column), column)
-        place = end
+                out[:, start:end] = encode_column(_days_to_timestamps(values, column), column)
+        start = end
     return out
 
 
 def to_frame(x: Array, labels: Array, schema: Schema) -> pd.DataFrame:
-    """Return rows x (n, f), as `settled` leaves them, as columns of a source: a missing category is empty.
+    """Return rows x (n, f), as returned by `round_to_schema`, as a data frame; a missing category is an empty cell.
 
-    asked: classes, (n,), which become the column of the target; empty if none were asked for.
+    Args:
+        labels: class indices, (n,), of the target column; empty if x was not generated for given classes.
     """
-    place, found = 0, {}
+    start, columns = 0, {}
     for column in schema.columns:
-        found[column.name] = _decode_column(x[:, place], column)
-        place += len(column.features)
-    return pd.DataFrame(found | ({schema.target: decode_categories(schema.classes, labels)} if len(labels) else {}))
+        columns[column.name] = _decode_column(x[:, start], column)
+        start += len(column.features)
+    return pd.DataFrame(columns | ({schema.target: decode_categories(schema.classes, labels)} if len(labels) else {}))
 
 
 def decode_categories(names: tuple[str, ...], codes: Array) -> pd.Series:
-    """Return the names at codes (n,), empty where there is none: whole numbers if all names are."""
+    """Return the names at codes (n,), missing for larger codes; as integers if all names are integers."""
     words = pd.Series(np.array([*names, None], dtype=object)[np.minimum(codes, len(names))], dtype=object)
-    whole = all(INTEGER.fullmatch(name) for name in names)
-    return words.astype("Int64") if whole else words.astype("string")
+    all_integers = all(INTEGER.fullmatch(name) for name in names)
+    return words.astype("Int64") if all_integers else words.astype("string")
 
 
 def _decode_column(values: Array, column: Column) -> pd.Series:
@@ -72,48 +71,52 @@ def _decode_column(values: Array, column: Column) -> pd.Series:
             return pd.Series(values.astype(bool))
         case "date":
             return pd.Series(_days_to_timestamps(values, column))
-    whole = column.decimals == 0 and bool((np.abs(values) < 2**53).all())
-    return pd.Series(values.astype(np.int64) if whole else values)
+    is_integer = column.decimals == 0 and bool((np.abs(values) < 2**53).all())
+    return pd.Series(values.astype(np.int64) if is_integer else values)
 
 
 def _days_to_timestamps(days: Array, column: Column) -> Array:
-    """Return times of days since 1970."""
+    """Return the timestamps of days since 1970."""
     days = days if column.decimals is None else np.round(days, column.decimals)
     return (days * 86_400_000).round().astype("timedelta64[ms]") + np.datetime64(0, "ms")
 
 
 MAX_DECIMALS = 9
-"""Digits behind the point up to which a column is looked at."""
+"""Largest number of decimal places that is tried for a column."""
 
 DECIMALS_SAMPLE_ROWS = 10_000
-"""Rows that say how many digits a column has."""
+"""Number of rows from which the decimal places of a column are inferred."""
 
 
 def join_targets(dataset: Dataset, *, exclude_primary: bool) -> Dataset:
-    """Return a table's rows with their targets as last features; asked: but for the leading one, which is asked for."""
+    """Return a table with its targets appended to the features.
+
+    Args:
+        exclude_primary: whether to leave out the primary target, which a conditional model is given as a condition.
+    """
     schema = dataset.schema
-    chosen = tuple(goal for goal in target_specs(schema)[int(exclude_primary) :] if goal.schema.target)
-    features = (*schema.features, *(goal.schema.target for goal in chosen))
-    sets = {name: _append_targets(records, chosen) for name, records in dataset.splits().items()}
-    columns = _with_decimals((*schema.columns, *map(_column_of_target, chosen)), sets["train"].x)
-    changed = {"features": features, "shape": (len(features),), "columns": columns}
-    return Dataset(schema.model_copy(update=changed), **sets, checks=dataset.checks)
+    targets = tuple(spec for spec in target_specs(schema)[int(exclude_primary) :] if spec.schema.target)
+    features = (*schema.features, *(spec.schema.target for spec in targets))
+    splits = {name: _append_targets(split, targets) for name, split in dataset.splits().items()}
+    columns = _with_decimals((*schema.columns, *map(_column_of_target, targets)), splits["train"].x)
+    update = {"features": features, "shape": (len(features),), "columns": columns}
+    return Dataset(schema.model_copy(update=update), **splits, checks=dataset.checks)
 
 
 def match_schema(dataset: Dataset, schema: Schema) -> Dataset:
-    """Return a dataset as a model of `schema` learnt it: whole, if the schema has targets among its features."""
-    more = len(schema.features) - len(dataset.schema.features)
+    """Return a dataset in the form of a trained model's schema: with its targets as features if the schema has them."""
+    n_targets = len(schema.features) - len(dataset.schema.features)
     return (
-        join_targets(dataset, exclude_primary=more < len(target_specs(dataset.schema)))
-        if schema.kind == "table" and more
+        join_targets(dataset, exclude_primary=n_targets < len(target_specs(dataset.schema)))
+        if schema.kind == "table" and n_targets
         else dataset
     )
 
 
 def _append_targets(split: Split, specs: tuple[TargetSpec, ...]) -> Split:
-    targets = [split.y if goal.extra_index is None else _extra_target_column(split, goal.extra_index) for goal in specs]
-    kept = {name: array for name, array in vars(split).items() if array is not None}
-    return Split(**kept | {"x": np.column_stack([split.x, *targets])})
+    targets = [split.y if spec.extra_index is None else _extra_target_column(split, spec.extra_index) for spec in specs]
+    arrays = {name: array for name, array in vars(split).items() if array is not None}
+    return Split(**arrays | {"x": np.column_stack([split.x, *targets])})
 
 
 def _extra_target_column(split: Split, index: int) -> Array:
@@ -127,18 +130,18 @@ def _column_of_target(spec: TargetSpec) -> Column:
 
 
 def _with_decimals(columns: tuple[Column, ...], x: Array) -> tuple[Column, ...]:
-    """Return columns with the digits that their numbers have in training rows x (n, f)."""
-    found, place = [], 0
+    """Return the columns with the decimal places that their values have in training rows x (n, f)."""
+    result, start = [], 0
     for column in columns:
         if column.type in ("numeric", "date"):
-            column = column.model_copy(update={"decimals": _count_decimals(x[:DECIMALS_SAMPLE_ROWS, place])})
-        found.append(column)
-        place += len(column.features)
-    return tuple(found)
+            column = column.model_copy(update={"decimals": _count_decimals(x[:DECIMALS_SAMPLE_ROWS, start])})
+        result.append(column)
+        start += len(column.features)
+    return tuple(result)
 
 
 def _count_decimals(values: Array) -> int | None:
-    """Return how many digits behind the point say all of a column's values (n,); None if `DECIMALS` do not suffice."""
+    """Return the decimal places of a column's values (n,); None if there are more than `MAX_DECIMALS`."""
     known = values[~np.isnan(values)]
-    exact = (places for places in range(MAX_DECIMALS + 1) if np.array_equal(np.round(known, places), known))
+    exact = (decimals for decimals in range(MAX_DECIMALS + 1) if np.array_equal(np.round(known, decimals), known))
     return next(exact, None)

@@ -1,12 +1,8 @@
-"""From a dataset block to checked, divided rows.
-
-Read a raw source, whatever its kind.
-"""
+"""Read, split and check the dataset of a `datasets` block of params.yaml."""
 
 from pathlib import Path
 
-from ..config.datasets import DatasetConfig as DatasetParams
-from ..config.datasets import Images, Sequences, Series, Table
+from ..config.datasets import DatasetConfig, Images, Sequences, Series, Table
 from ..errors import DataError, one_line_message
 from .checks import run_checks
 from .dataset import Dataset, RawDataset
@@ -22,22 +18,22 @@ from .splitting import check_split_sizes, split_rows
 from .targets import require_varying_targets
 
 
-def read_raw_dataset(params: DatasetParams) -> RawDataset:
-    """Read the source of a dataset block.
+def read_raw_dataset(params: DatasetConfig) -> RawDataset:
+    """Return the source of a `datasets` block, read but not yet encoded.
 
     Raises:
-        DataError: the source is missing or breaks a rule of its kind.
+        DataError: the source is missing, cannot be read, or breaks a rule of its kind.
     """
     source = resolve_source(params)
     try:
         return _read_kind(source, params)
-    except OSError as error:  # a folder or file within that may not be looked at, or that vanishes
+    except OSError as error:  # a file or folder inside the source is not accessible, or disappears
         raise DataError(
-            f"{source} must be a file or folder that can be read, but is not: {one_line_message(error)}; mend that"
+            f"{source} must be a readable file or folder, but is not: {one_line_message(error)}; fix that"
         ) from None
 
 
-def _read_kind(source: Path, params: DatasetParams) -> RawDataset:
+def _read_kind(source: Path, params: DatasetConfig) -> RawDataset:
     match params:
         case Table():
             return read_table(source, params)
@@ -51,11 +47,11 @@ def _read_kind(source: Path, params: DatasetParams) -> RawDataset:
             return read_text(source, params)
 
 
-def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[CheckResult]]:
-    """Read, divide and check a dataset; findings come worst first.
+def prepare(params: DatasetConfig, seed: int) -> tuple[Dataset, list[CheckResult]]:
+    """Return a dataset, read, split and checked, and the check results, most severe first.
 
     Raises:
-        DataError: the source breaks a rule, its rows do not suffice, or a check finds an error.
+        DataError: the source breaks a rule, has too few rows, or a check reports an error.
     """
     try:
         return _prepare(params, seed)
@@ -63,15 +59,15 @@ def prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[CheckResult
         raise error.with_source(params.source) from None
 
 
-def _prepare(params: DatasetParams, seed: int) -> tuple[Dataset, list[CheckResult]]:
+def _prepare(params: DatasetConfig, seed: int) -> tuple[Dataset, list[CheckResult]]:
     raw = read_raw_dataset(params)
-    found = [*check_encoding(Path(params.source), params.format), *raw.checks]
-    apply_levels(found, params.checks)  # what reading found stops before anything is made of it
-    parts = split_rows(raw.keys, params.split, seed)
-    found += check_split_sizes(raw.keys, params.split, parts)
-    dataset = raw.encode(parts, free_source=True)
-    del raw  # a table is as large as what was made of it
+    results = [*check_encoding(Path(params.source), params.format), *raw.checks]
+    apply_levels(results, params.checks)  # errors found while reading are raised before the rows are encoded
+    indices = split_rows(raw.keys, params.split, seed)
+    results += check_split_sizes(raw.keys, params.split, indices)
+    dataset = raw.encode(indices, free_source=True)
+    del raw  # a raw table is as large as its encoded rows
     apply_levels(dataset.checks, params.checks)
     if dataset.schema.values:
         require_varying_targets(dataset.schema, dataset.train.y)
-    return dataset, apply_levels([*found, *dataset.checks, *run_checks(dataset, params.checks)], params.checks)
+    return dataset, apply_levels([*results, *dataset.checks, *run_checks(dataset, params.checks)], params.checks)

@@ -1,4 +1,4 @@
-"""Where a dataset's raw file lies."""
+"""Locate the raw file of a dataset."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from ..errors import DataError
 
 
 def resolve_source(params: DatasetConfig) -> Path:
-    """Return the path of a dataset's source; a `DataError` if nothing is there."""
+    """Return the path of a dataset's source; a `DataError` if it does not exist."""
     path = Path(params.source)
     if not path.exists():
-        raise DataError(f"source must be a file, but {params.source!r} does not exist; put it there or mend `source`")
+        raise DataError(f"source must be a file, but {params.source!r} does not exist; add the file or fix `source`")
     return path

@@ -1,4 +1,4 @@
-"""Divide rows into training, validation and test rows, and training rows into folds."""
+"""Split rows into training, validation and test rows, and training rows into cross-validation folds."""
 
 import warnings
 from collections.abc import Iterator
@@ -22,51 +22,52 @@ from .schema import CheckResult
 Indices = NDArray[np.int64]
 
 SIZE_TOLERANCE = 0.1
-"""Share of the rows asked for by which a set may be larger or smaller without a word."""
+"""Relative deviation from the configured number of rows from which a split size is reported."""
 
 
 def split_rows(keys: SplitKeys, params: SplitConfig, seed: int) -> SplitIndices:
-    """Return the positions of the rows of each set, in the order of the source, or of time.
+    """Return the row positions of each split, in the order of the source, or of time.
 
     Raises:
-        DataError: there are too few rows, in all, of one class or of one group, for three sets.
+        DataError: there are too few rows, in total, of one class or of one group, for three splits.
     """
     n = len(keys.y)
     match params:
         case PredefinedSplit():
-            parts = _split_predefined(keys, params, seed)
+            indices = _split_predefined(keys, params, seed)
         case TimeSplit():
-            parts = _split_by_time(keys, _count_rows(params.validation, n), _count_rows(params.test, n))
+            indices = _split_by_time(keys, _count_rows(params.validation, n), _count_rows(params.test, n))
         case RandomSplit() | GroupSplit():
-            parts = _split_randomly(keys, params, seed)
-    require_enough_rows(keys, parts, stratified=params.by == "stratified")
-    return parts
+            indices = _split_randomly(keys, params, seed)
+    require_enough_rows(keys, indices, stratified=params.by == "stratified")
+    return indices
 
 
 def check_split_sizes(keys: SplitKeys, params: SplitConfig, indices: SplitIndices) -> tuple[CheckResult, ...]:
-    """Return what to say of a split in time whose sets are not as large as was asked for, since times repeat."""
+    """Return a note if tied times change the split sizes of a split in time from the configured ones."""
     if not isinstance(params, TimeSplit) or keys.time is None:
         return ()
     n = len(keys.y)
-    asked = {"validation": _count_rows(params.validation, n), "test": _count_rows(params.test, n)}
-    if all(abs(len(indices[name]) - rows) <= SIZE_TOLERANCE * rows for name, rows in asked.items()):
+    configured = {"validation": _count_rows(params.validation, n), "test": _count_rows(params.test, n)}
+    if all(abs(len(indices[name]) - rows) <= SIZE_TOLERANCE * rows for name, rows in configured.items()):
         return ()
-    each = " and ".join(
+    sizes = " and ".join(
         f"{len(indices[name])} {name} rows ({len(indices[name]) / n:.1%}) instead of {rows} ({rows / n:.1%})"
-        for name, rows in asked.items()
+        for name, rows in configured.items()
     )
-    text = f"rows of one time stay together in the later set, which gives {each}"
+    text = f"rows with equal times stay together in the later split, which results in {sizes}"
     return (CheckResult(rule="split_sizes", level="note", message=text),)
 
 
 def split_folds(
     keys: SplitKeys, indices: SplitIndices, by: str, k: int, seed: int
 ) -> Iterator[tuple[Indices, Indices]]:
-    """Yield k pairs of training and validation positions; test rows are in none.
+    """Yield k pairs of training and validation row positions; test rows are in none of them.
 
-    by: the dataset's `split.by`. stratified keeps the share of each class; group keeps groups together; time trains on
-    all that came before (expanding window), rows of one instant staying together in the later part; random draws, and
-    so does column, by class where there are classes.
+    Args:
+        by: `split.by` of the dataset. stratified preserves class proportions; group keeps groups together; time trains
+            on all earlier rows (expanding window) and keeps rows with equal times together in the later fold; random
+            draws rows, and so does predefined, stratified by class if there are classes.
 
     Raises:
         DataError: there are too few rows, or groups, for k folds.
@@ -74,25 +75,25 @@ def split_folds(
     rows = np.concatenate([indices["train"], indices["validation"]])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a class that is too small for k folds the checks tell
+            warnings.simplefilter("ignore", UserWarning)  # checks report classes with fewer rows than folds
             pairs = list(_choose_folds(keys, rows, by, k, seed))
-    except ValueError:  # of scikit-learn, whose words are of its own names
+    except ValueError:  # from scikit-learn, whose message does not mention keys of params.yaml
         raise DataError(
-            f"{k} folds must each get rows, but {_describe_available(keys, rows, by)} do not suffice; choose fewer folds, or"
-            " bring more rows"
+            f"each of {k} folds needs rows, but {_describe_available(keys, rows, by)} are not enough; use fewer folds,"
+            " or add rows"
         ) from None
-    ordered = (lambda index: rows[index]) if by == "time" else (lambda index: np.sort(rows[index]))
-    yield from ((ordered(train), ordered(held)) for train, held in pairs)
+    order = (lambda index: rows[index]) if by == "time" else (lambda index: np.sort(rows[index]))
+    yield from ((order(train), order(validation)) for train, validation in pairs)
 
 
 def _describe_available(keys: SplitKeys, rows: Indices, by: str) -> str:
-    """Return in words of what each fold must get a part."""
+    """Return a description of the units that are distributed over folds, for an error message."""
     if by == "group" and keys.groups is not None:
         return f"{len(np.unique(keys.groups[rows]))} groups"
     if by == "time" and keys.overlap:
         return f"{len(rows)} rows, of which {keys.overlap} are left out before each fold,"
     if keys.classes and by not in ("time", "random"):
-        return f"{np.unique(keys.y[rows], return_counts=True)[1].max()} rows of the commonest class"
+        return f"{np.unique(keys.y[rows], return_counts=True)[1].max()} rows of the most frequent class"
     return f"{len(rows)} rows"
 
 
@@ -110,27 +111,27 @@ def _choose_folds(keys: SplitKeys, rows: Indices, by: str, k: int, seed: int) ->
 
 
 def _expanding_window_folds(keys: SplitKeys, rows: Indices, k: int) -> Iterator[tuple[Indices, Indices]]:
-    """Yield k parts of rows in order of time, each with all that came before it.
+    """Yield k consecutive folds in order of time, each with all earlier rows for training.
 
     Raises:
         ValueError: there are too few rows.
-        DataError: there are too many of one instant.
+        DataError: too many rows have the same time.
     """
     times = np.arange(len(rows)) if keys.time is None else keys.time[rows]
-    for _, held in TimeSeriesSplit(k, gap=keys.overlap).split(rows):
-        first, last = int(held[0]), int(held[-1])
+    for _, validation in TimeSeriesSplit(k, gap=keys.overlap).split(rows):
+        first, last = int(validation[0]), int(validation[-1])
         start = int(np.searchsorted(times, times[first]))
         end = len(rows) if last + 1 == len(rows) else int(np.searchsorted(times, times[last + 1]))
         if start <= keys.overlap or start == end:
             raise DataError(
-                f"{k} folds must each get rows, and rows of one time stay together, but those of {times[first]} fill a"
-                " whole part; choose fewer folds, or bring rows of more times"
+                f"each of {k} folds needs rows, and rows with equal times stay together, but those of {times[first]}"
+                " fill a whole fold; use fewer folds, or add rows with more distinct times"
             )
         yield np.arange(start - keys.overlap), np.arange(start, end)
 
 
 def _count_rows(size: SplitSize, n: int) -> int:
-    """Return a number of rows: a share is rounded up, as scikit-learn does it."""
+    """Return the number of rows of a split; a fraction is rounded up, as in scikit-learn."""
     return size if isinstance(size, int) else int(np.ceil(size * n - 1e-9))  # 0.07 * 100 is a little above 7
 
 
@@ -138,7 +139,7 @@ def _split_by_time(keys: SplitKeys, validation: int, test: int) -> SplitIndices:
     n = len(keys.y)
     order = np.arange(n) if keys.time is None else np.argsort(keys.time, kind="stable")
     first, second = max(n - test - validation, 0), max(n - test, 0)
-    if keys.time is not None:  # rows of one instant stay together, in the later set
+    if keys.time is not None:  # rows with equal times stay together in the later split
         times = keys.time[order]
         first, second = (int(np.searchsorted(times, times[min(cut, n - 1)])) for cut in (first, second))
     return {
@@ -150,10 +151,13 @@ def _split_by_time(keys: SplitKeys, validation: int, test: int) -> SplitIndices:
 
 def _split_predefined(keys: SplitKeys, params: PredefinedSplit, seed: int) -> SplitIndices:
     if keys.predefined is None:
-        raise DataError("split by column needs a source that says which rows are test rows; split another way")
-    parts = {name: np.flatnonzero(keys.predefined == name) for name in ("train", "validation", "test")}
-    if not len(parts["validation"]):
-        rows = parts["train"]
+        raise DataError(
+            "`split.by: predefined` needs a source that assigns rows to splits, but this one does not; use another"
+            " `split.by`"
+        )
+    indices = {name: np.flatnonzero(keys.predefined == name) for name in ("train", "validation", "test")}
+    if not len(indices["validation"]):
+        rows = indices["train"]
         size = _count_rows(params.validation, len(rows))
         classes, counts = np.unique(keys.y[rows], return_counts=True)
         labels = keys.y[rows] if keys.classes and counts.min() > 1 else None
@@ -161,36 +165,37 @@ def _split_predefined(keys: SplitKeys, params: PredefinedSplit, seed: int) -> Sp
             size = max(size, len(classes))  # a row of each class
         _require_sizes(len(rows), {"validation": size}, 1 if labels is None else len(classes))
         train, validation = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
-        parts |= {"train": np.sort(train), "validation": np.sort(validation)}
-    return parts
+        indices |= {"train": np.sort(train), "validation": np.sort(validation)}
+    return indices
 
 
 def _split_randomly(keys: SplitKeys, params: RandomSplit | GroupSplit, seed: int) -> SplitIndices:
-    everything = np.arange(len(keys.y))
+    all_rows = np.arange(len(keys.y))
     if params.by == "group":
         n = len(np.unique(keys.groups)) if keys.groups is not None else 0
-        held, tested = _count_rows(params.validation, n), _count_rows(params.test, n)
-        if held + tested >= n:
+        n_validation, n_test = _count_rows(params.validation, n), _count_rows(params.test, n)
+        if n_validation + n_test >= n:
             raise DataError(
-                f"three sets must each get a group, but column {params.column!r} holds {n}, of which validation takes"
-                f" {held} and test {tested}; bring more groups, change `split`, or split another way"
+                f"each of three splits needs a group, but column {params.column!r} has {n} groups, of which validation"
+                f" gets {n_validation} and test {n_test}; add groups, or change `split`"
             )
-        rest, test = _split_groups(everything, keys, tested, seed)
-        train, validation = _split_groups(rest, keys, held, seed)
+        rest, test = _split_groups(all_rows, keys, n_test, seed)
+        train, validation = _split_groups(rest, keys, n_validation, seed)
     else:
-        n = len(everything)
-        held, tested = _count_rows(params.validation, n), _count_rows(params.test, n)
+        n = len(all_rows)
+        n_validation, n_test = _count_rows(params.validation, n), _count_rows(params.test, n)
         labels = None
         if params.by == "stratified":
             labels = keys.y
-            _require_class_counts(keys, everything, 3)
-        _require_sizes(n, {"validation": held, "test": tested}, len(keys.classes) if params.by == "stratified" else 1)
-        rest, test = train_test_split(everything, test_size=tested, random_state=seed, stratify=labels)
+            _require_class_counts(keys, all_rows, 3)
+        sizes = {"validation": n_validation, "test": n_test}
+        _require_sizes(n, sizes, len(keys.classes) if params.by == "stratified" else 1)
+        rest, test = train_test_split(all_rows, test_size=n_test, random_state=seed, stratify=labels)
         if labels is not None:
             _require_class_counts(keys, rest, 2)
         train, validation = train_test_split(
             rest,
-            test_size=held,
+            test_size=n_validation,
             random_state=seed,
             stratify=None if labels is None else labels[rest],
         )
@@ -198,18 +203,19 @@ def _split_randomly(keys: SplitKeys, params: RandomSplit | GroupSplit, seed: int
 
 
 def _require_sizes(n: int, sizes: dict[str, int], min_size: int) -> None:
-    """Refuse sets that take more rows than there are, or of which one gets fewer than `needed`."""
-    sets = {**sizes, "train": n - sum(sizes.values())}
-    if min(sets.values()) < min_size:
-        each = " and ".join(f"{name} takes {rows}" for name, rows in sizes.items())
-        why = "1 row or more" if min_size == 1 else f"{min_size} rows or more, one of each class"
+    """Raise a `DataError` if there are too few rows, or a split would have fewer than `min_size`."""
+    all_sizes = {**sizes, "train": n - sum(sizes.values())}
+    if min(all_sizes.values()) < min_size:
+        configured = " and ".join(f"{rows} go to {name}" for name, rows in sizes.items())
+        rule = "1 row" if min_size == 1 else f"{min_size} rows, one per class"
         raise DataError(
-            f"each set must get {why}, but of {n} rows {each}; bring more rows or change the shares under `split`"
+            f"each split needs at least {rule}, but of {n} rows {configured}; add rows or change the sizes under"
+            " `split`"
         )
 
 
 def _split_groups(rows: Indices, keys: SplitKeys, n_test: int, seed: int) -> tuple[Indices, Indices]:
-    """Draw `test` groups of `rows`."""
+    """Return the rows outside and inside `n_test` randomly drawn groups."""
     assert keys.groups is not None
     pairs = GroupShuffleSplit(1, test_size=n_test, random_state=seed).split(rows, groups=keys.groups[rows])
     rest, drawn = next(pairs)
@@ -217,31 +223,31 @@ def _split_groups(rows: Indices, keys: SplitKeys, n_test: int, seed: int) -> tup
 
 
 def require_enough_rows(keys: SplitKeys, indices: SplitIndices, *, stratified: bool = False) -> None:
-    """Refuse sets that are too small to learn from or to be scored, by a `DataError`."""
-    # of one value there is no variance to explain
+    """Raise a `DataError` if a split is too small for training or evaluation."""
+    # R2 is undefined for one row
     needed = len(keys.classes) if stratified else 1 + (not keys.classes)
     smallest = min(indices, key=lambda name: len(indices[name]))
     if len(indices[smallest]) < needed:
         raise DataError(
-            f"each set must get {needed} rows or more, but {smallest} gets {len(indices[smallest])} of {len(keys.y)}"
-            " rows; bring more rows or change the shares under `split`"
+            f"each split needs at least {needed} row{'s' * (needed > 1)}, but {smallest} has"
+            f" {len(indices[smallest])} of {len(keys.y)}; add rows or change the sizes under `split`"
         )
     if keys.classes:
         absent = np.setdiff1d(np.arange(len(keys.classes)), keys.y[indices["train"]])
         if len(absent) == len(keys.classes) - 1:
             raise DataError(
-                f"training rows must be of two classes or more, but all are of"
-                f" {keys.classes[int(keys.y[indices['train'][0]])]!r}; bring more rows, or split another way"
+                f"training rows must belong to at least 2 classes, but all belong to"
+                f" {keys.classes[int(keys.y[indices['train'][0]])]!r}; add rows, or change `split`"
             )
 
 
 def _require_class_counts(keys: SplitKeys, rows: Indices, min_count: int) -> None:
-    """Refuse to stratify `rows` by a class of which there are fewer than `needed`."""
+    """Raise a `DataError` if a class has fewer than `min_count` of the rows to stratify."""
     counts = np.bincount(keys.y[rows].astype(np.int64), minlength=len(keys.classes))
     rarest = int(counts.argmin())
     if counts[rarest] < min_count:
-        left = "" if len(rows) == len(keys.y) else " beside test rows"
+        scope = "" if len(rows) == len(keys.y) else " outside the test split"
         raise DataError(
-            f"a stratified split needs {min_count} rows or more of each class{left}, but class {keys.classes[rarest]!r}"
-            f" has {counts[rarest]}; remove the class, bring more rows, or split `by: random`"
+            f"a stratified split needs at least {min_count} rows of each class{scope}, but class"
+            f" {keys.classes[rarest]!r} has {counts[rarest]}; remove the class, add rows, or set `split.by: random`"
         )

@@ -1,7 +1,7 @@
-"""Arrays and manifests on disk: what a stage hands to the next, checked when it is read.
+"""Datasets and manifests on disk: the output of one stage, verified when the next stage reads it.
 
-Arrays are .npy, memory-mapped on reading; facts are JSON. Nothing is pickled. A manifest lists the SHA-256 of every
-file of its folder, since DVC trusts any file whose mode says that it is cached.
+Arrays are .npy files, memory-mapped on reading; metadata is JSON. Nothing is pickled. A manifest lists the SHA-256 of
+every file of its folder, since DVC trusts any file whose mode marks it as cached.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from .schema import Schema
 
 MANIFEST = "manifest.json"
 ARRAY_FIELDS = ("x", "y", "rows", "groups", "extra_targets", "seasonal_naive")
-"""Of `Records`; the last three only where there are groups, further targets, and a season."""
+"""Fields of `Split`; the last three only exist with groups, extra targets and a `season_length`."""
 TOKENS_FIELD = "tokens"
-"""Instead of x for one long text, whose windows overlap: (n + length - 1,)."""
+"""Stored instead of x for one long text, whose windows overlap: (n + length - 1,)."""
 
 
 class ManifestEntry(StrictModel):
-    """One file of a manifest; shape and dtype of an array only."""
+    """One file of a manifest; shape and dtype are set for arrays only."""
 
     sha256: str
     bytes: int
@@ -33,17 +33,17 @@ class ManifestEntry(StrictModel):
 
 
 class Manifest(StrictModel):
-    """What a stage wrote: files by their path below the folder."""
+    """The files that a stage wrote, by their path relative to the folder."""
 
     files: dict[str, ManifestEntry]
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write the three sets of rows and the schema into `folder`."""
-    for name, records in dataset.splits().items():
+    """Write the three splits and the schema to `folder`."""
+    for name, split in dataset.splits().items():
         (folder / name).mkdir()
         for field in ARRAY_FIELDS:
-            array = getattr(records, field)
+            array = getattr(split, field)
             if array is None:
                 continue
             if field == "x" and dataset.schema.task == "language_modeling":
@@ -53,7 +53,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Return what `save_dataset` wrote, its arrays memory-mapped.
+    """Return the dataset that `save_dataset` wrote, with memory-mapped arrays.
 
     Raises:
         ArtifactError: a file is missing or differs from the manifest.
@@ -80,36 +80,38 @@ def _load_array(path: Path) -> Array:
 
 
 def write_manifest(folder: Path, manifest: str = MANIFEST) -> None:
-    """List every file below `folder` with its digest, and arrays with shape and type, in `folder/manifest`."""
+    """Write `folder/manifest`: every file in `folder` with its digest, and shape and dtype of arrays."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    listed = Manifest(files={path.relative_to(folder).as_posix(): _build_entry(path) for path in paths})
-    (folder / manifest).write_text(listed.model_dump_json(indent=2, exclude_none=True) + "\n")
+    content = Manifest(files={path.relative_to(folder).as_posix(): _build_entry(path) for path in paths})
+    (folder / manifest).write_text(content.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
 def verify_manifest(folder: Path, manifest: str = MANIFEST) -> None:
-    """Check every file that the manifest of `folder` lists.
+    """Verify every file that the manifest of `folder` lists.
 
     Raises:
-        ArtifactError: the manifest or a file is missing, or a file's digest is another.
+        ArtifactError: the manifest or a file is missing, or the digest of a file differs.
     """
     remedy = "run `dvc repro` again, or `dvc checkout --force` to restore it"
     try:
-        listed = Manifest.model_validate_json((folder / manifest).read_bytes())
+        content = Manifest.model_validate_json((folder / manifest).read_bytes())
     except (FileNotFoundError, ValidationError):
-        raise ArtifactError(f"{folder / manifest} must list what its stage wrote, but does not; {remedy}") from None
-    for name, entry in listed.files.items():
+        raise ArtifactError(
+            f"{folder / manifest} must be the manifest of a stage output, but is missing or invalid; {remedy}"
+        ) from None
+    for name, entry in content.files.items():
         path = folder / name
         if not path.is_file():
             raise ArtifactError(f"{path} must exist, since {manifest} lists it, but does not; {remedy}")
-        found = sha256(path)
-        if found != entry.sha256:
+        digest = sha256(path)
+        if digest != entry.sha256:
             raise ArtifactError(
-                f"{path} must have the SHA-256 {entry.sha256[:12]}… of its manifest, but has {found[:12]}…; {remedy}"
+                f"{path} must have the SHA-256 {entry.sha256[:12]}… of its manifest, but has {digest[:12]}…; {remedy}"
             )
 
 
 def manifest_sha256(folder: Path, manifest: str = MANIFEST) -> str:
-    """Return one hash that stands for all that the manifest of `folder` lists."""
+    """Return one hash of all files that the manifest of `folder` lists."""
     return sha256(folder / manifest)
 
 

@@ -1,4 +1,4 @@
-"""Quarters and months by name are dates: of tables, of series, and as a person says them."""
+"""Quarters and month names are parsed as dates, in tables and in time series."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from fivefold.data.columns.types import infer_type, parse_cells
 from fivefold.data.readers.series import read_series
 
 
-def parsed(*cells: str) -> list[str]:
+def parse_dates(*cells: str) -> list[str]:
     values = pd.Series(cells, dtype="str")
     kind, _ = infer_type(values, ColumnOptions())
     assert kind == "date"
@@ -32,23 +32,23 @@ def parsed(*cells: str) -> list[str]:
         (("Jan-70", "Feb-05"), ("1970-01-01", "2005-02-01")),
     ],
 )  # fmt: skip
-def test_other_spellings_of_dates(cells: tuple[str, ...], days: tuple[str, ...]) -> None:
-    assert parsed(*cells) == [f"{day}T00:00" for day in days]
+def test_other_date_formats_are_parsed(cells: tuple[str, ...], days: tuple[str, ...]) -> None:
+    assert parse_dates(*cells) == [f"{day}T00:00" for day in days]
 
 
-def test_the_time_of_day_is_kept_and_a_day_that_is_none_is_refused() -> None:
+def test_time_of_day_is_parsed_and_an_invalid_day_is_reported() -> None:
     values = pd.Series(["12-Jan-2021 10:30", "31 Jun 2021", "?"], dtype="str")
     times, bad = parse_cells(values, "date")
-    assert (str(times[0]), list(bad)) == ("2021-01-12T10:30:00.000", [1])  # and a gap is a gap
+    assert (str(times[0]), list(bad)) == ("2021-01-12T10:30:00.000", [1])  # the last cell is missing
 
 
 @pytest.mark.parametrize("cells", [["maybe 2020", "march on 2020"], ["Q5 1960", "Q1 60"], ["may 12", "june"]])
-def test_words_that_only_look_like_dates(cells: list[str]) -> None:
+def test_words_similar_to_dates_are_categories(cells: list[str]) -> None:
     assert infer_type(pd.Series(cells, dtype="str"), ColumnOptions())[0] == "categorical"
 
 
 @pytest.mark.parametrize("form", ["{}Q{}", "{}{:02d}"])
-def test_a_series_of_quarters_or_of_months_without_marks(tmp_path: Path, form: str) -> None:
+def test_quarters_and_months_without_separators_are_read(tmp_path: Path, form: str) -> None:
     places = [(i // 4, i % 4) for i in range(40)]
     quarters = [form.format(1960 + year, q + 1 if "Q" in form else 3 * q + 1) for year, q in places]
     pd.DataFrame({"quarter": quarters, "gdp": np.arange(40.0)}).to_csv(tmp_path / "gdp.csv", index=False)

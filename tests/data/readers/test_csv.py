@@ -1,4 +1,4 @@
-"""A CSV that is read piece by piece holds what it holds when it is read at once."""
+"""A CSV read in chunks has the same values as a CSV read at once."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ from fivefold.errors import DataError
 
 N = 1_000
 COLUMNS = {
-    "whole": [str(i % 7) for i in range(N)],
+    "integer": [str(i % 7) for i in range(N)],
     "large": [str(i * 10**7) for i in range(N)],
-    "gaps": ["" if i == 900 else str(i) for i in range(N)],
+    "missing": ["" if i == 900 else str(i) for i in range(N)],
     "number": ["0.5" if i == 600 else str(i) for i in range(N)],
     "word_late": ["oops" if i == 980 else f"{i:03}" for i in range(N)],
     "word_early": ["oops" if i == 1 else f"{i}.50" for i in range(N)],
@@ -26,7 +26,7 @@ COLUMNS = {
 }
 
 
-def written(folder: Path, **columns: list[str]) -> Path:
+def write_file(folder: Path, **columns: list[str]) -> Path:
     lines = [",".join(columns), *(",".join(cells) for cells in zip(*columns.values(), strict=True))]
     (folder / "a.csv").write_text("\n".join(lines) + "\n")
     return folder / "a.csv"
@@ -37,39 +37,39 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
 
 
-def test_columns_have_the_values_that_the_whole_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(tmp_path, **COLUMNS)
-    whole = read_frame(path, text_columns=["large"])
+def test_chunked_reading_returns_the_values_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_file(tmp_path, **COLUMNS)
+    expected = read_frame(path, text_columns=["large"])
     monkeypatch.setattr(csv, "CHUNK_CELLS", 1_000)
     read = read_frame(path, text_columns=["large"])
-    assert [str(kind) for kind in read.dtypes[["whole", "gaps", "number", "word_late"]]] == [
+    assert [str(kind) for kind in read.dtypes[["integer", "missing", "number", "word_late"]]] == [
         "int8",
         "float64",
         "float64",
         "str",
     ]
-    pd.testing.assert_frame_equal(read, whole, check_dtype=False)
-    odd = [name for name in read if (read[name].dtype == "str") != (whole[name].dtype == "str")]
+    pd.testing.assert_frame_equal(read, expected, check_dtype=False)
+    odd = [name for name in read if (read[name].dtype == "str") != (expected[name].dtype == "str")]
     assert odd == []
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
-        ("1,2,3", "line 902 has 3 cells, those before it 2; mend it"),
+        ("1,2,3", "line 902 has 3 cells, previous lines have 2; fix it"),
         ('"1,2', "a quote that opens in line 902 is never closed; close or remove it"),
     ],
 )
-def test_a_line_is_counted_from_the_beginning_of_the_file(tmp_path: Path, row: str, said: str) -> None:
+def test_line_numbers_count_from_the_beginning_of_the_file(tmp_path: Path, row: str, message: str) -> None:
     lines = ["a,b", *(f"{i},{i}" for i in range(N))]
     (tmp_path / "a.csv").write_text("\n".join([*lines[:901], row, *lines[901:]]))
-    with pytest.raises(DataError, match=re.escape(said)):
+    with pytest.raises(DataError, match=re.escape(message)):
         read_frame(tmp_path / "a.csv")
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("rows", [1, 500, 501])
-def test_a_last_piece_may_be_of_any_size(tmp_path: Path, rows: int) -> None:
-    read = read_frame(written(tmp_path, a=[str(i) for i in range(rows)], b=["u"] * rows))
+def test_the_last_chunk_can_have_any_size(tmp_path: Path, rows: int) -> None:
+    read = read_frame(write_file(tmp_path, a=[str(i) for i in range(rows)], b=["u"] * rows))
     assert read["a"].tolist() == np.arange(rows).tolist()

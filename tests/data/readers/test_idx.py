@@ -16,20 +16,16 @@ from fivefold.data.prepare import prepare
 from fivefold.data.readers import idx
 from fivefold.errors import DataError
 
-from ...conftest import images_block, whole
-from .test_images import GIVEN, noise, refuse
+from ...conftest import images_block, schema_and_rows
+from ..helpers import PREDEFINED, assert_images_refused, idx_bytes, random_pixels
 
 STRATIFIED = {"by": "stratified", "validation": 0.2, "test": 0.2}
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
-def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def put(folder: Path, part: str, n: int = 20, *, suffix: str = "", **changes: bytes) -> NDArray[np.uint8]:
-    """Write a pair of files of n images and return the images; `images` and `labels` replace what is written."""
-    x, y = noise(n, 3, 4), np.arange(n, dtype=np.uint8) % 2
+def write_pair(folder: Path, part: str, n: int = 20, *, suffix: str = "", **changes: bytes) -> NDArray[np.uint8]:
+    """Write a pair of files of n images and return the images; `images` and `labels` replace the content."""
+    x, y = random_pixels(n, 3, 4), np.arange(n, dtype=np.uint8) % 2
     for what, usual in (("images-idx3", idx_bytes(x)), ("labels-idx1", idx_bytes(y))):
         content = changes.get(what[:6], usual)
         path = folder / f"{part}-{what}-ubyte{suffix}"
@@ -38,70 +34,98 @@ def put(folder: Path, part: str, n: int = 20, *, suffix: str = "", **changes: by
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_the_files_say_the_split(tmp_path: Path, suffix: str) -> None:
-    train, test = put(tmp_path, "train", suffix=suffix), put(tmp_path, "t10k", 6, suffix=suffix)
-    dataset, _ = prepare(images_block(tmp_path, split=GIVEN), 0)
+def test_file_names_define_the_split(tmp_path: Path, suffix: str) -> None:
+    train, test = write_pair(tmp_path, "train", suffix=suffix), write_pair(tmp_path, "t10k", 6, suffix=suffix)
+    dataset, _ = prepare(images_block(tmp_path, split=PREDEFINED), 0)
     assert (dataset.schema.shape, dataset.schema.classes) == ((1, 3, 4), ("0", "1"))
-    assert [len(records) for records in dataset.splits().values()] == [17, 3, 6]
+    assert [len(samples) for samples in dataset.splits().values()] == [17, 3, 6]
     np.testing.assert_array_equal(dataset.test.x[:, 0], test)
     np.testing.assert_array_equal(dataset.train.x[:, 0], train[dataset.train.rows])
     assert dataset.test.y.tolist() == [0, 1, 0, 1, 0, 1]
 
 
-def test_rows_of_all_files_may_be_drawn(tmp_path: Path) -> None:
-    put(tmp_path, "train"), put(tmp_path, "t10k", 10)
+def test_random_splits_use_the_rows_of_all_files(tmp_path: Path) -> None:
+    write_pair(tmp_path, "train"), write_pair(tmp_path, "t10k", 10)
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
-    assert [len(records) for records in dataset.splits().values()] == [18, 6, 6]
+    assert [len(samples) for samples in dataset.splits().values()] == [18, 6, 6]
     assert dataset.test.rows.min() < 20
 
 
-def test_without_test_files_rows_are_drawn(tmp_path: Path) -> None:
-    put(tmp_path, "train")
+def test_without_test_files_a_random_split_is_possible(tmp_path: Path) -> None:
+    write_pair(tmp_path, "train")
     dataset, _ = prepare(images_block(tmp_path, split=STRATIFIED), 0)
-    assert [len(records) for records in dataset.splits().values()] == [12, 4, 4]
-    refuse(tmp_path, "column 'split' must name test rows, but names none; split another way", split=GIVEN)
+    assert [len(samples) for samples in dataset.splits().values()] == [12, 4, 4]
+    assert_images_refused(
+        tmp_path, "column 'split' must assign rows to test, but assigns none; use another `split.by`", split=PREDEFINED
+    )
 
 
-def test_one_file_of_images_may_be_named(tmp_path: Path) -> None:
-    x = put(tmp_path, "train", suffix=".gz")
-    put(tmp_path, "t10k", 6)
-    _, records = whole(images_block(tmp_path / "train-images-idx3-ubyte.gz"))
-    np.testing.assert_array_equal(records.x[:, 0], x)
+def test_a_single_image_file_is_read(tmp_path: Path) -> None:
+    x = write_pair(tmp_path, "train", suffix=".gz")
+    write_pair(tmp_path, "t10k", 6)
+    _, samples = schema_and_rows(images_block(tmp_path / "train-images-idx3-ubyte.gz"))
+    np.testing.assert_array_equal(samples.x[:, 0], x)
 
 
-def test_a_longer_name_says_the_part_at_its_end(tmp_path: Path) -> None:
-    put(tmp_path, "emnist-letters-train"), put(tmp_path, "emnist-letters-test", 6)
-    dataset, _ = prepare(images_block(tmp_path, split=GIVEN), 0)
+def test_the_last_part_of_a_longer_name_defines_the_split(tmp_path: Path) -> None:
+    write_pair(tmp_path, "emnist-letters-train"), write_pair(tmp_path, "emnist-letters-test", 6)
+    dataset, _ = prepare(images_block(tmp_path, split=PREDEFINED), 0)
     assert len(dataset.test) == 6
 
 
-def test_a_name_without_a_part_says_no_split(tmp_path: Path) -> None:
-    put(tmp_path, "fashion")
-    assert len(whole(images_block(tmp_path))[1]) == 20
-    refuse(tmp_path, "must say train, validation or test, but row 1 says 'fashion'; mend it", split=GIVEN)
+def test_a_name_without_a_split_has_no_predefined_split(tmp_path: Path) -> None:
+    write_pair(tmp_path, "fashion")
+    assert len(schema_and_rows(images_block(tmp_path))[1]) == 20
+    assert_images_refused(
+        tmp_path, "must contain train, validation or test, but row 1 contains 'fashion'; fix it", split=PREDEFINED
+    )
 
 
 @pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_fashion_mnist_is_read() -> None:
-    schema, records = whole(images_block(FASHION))
-    assert (schema.shape, len(records), np.bincount(records.y).tolist()) == ((1, 28, 28), 70_000, [7000] * 10)
-    # Fashion-MNIST's training images have mean 0.2860 and deviation 0.3530 (Zalando's benchmark code)
-    assert records.x[:60_000].mean() / 255 == pytest.approx(0.2860, abs=1e-4)
-    assert records.x[:60_000].std() / 255 == pytest.approx(0.3530, abs=1e-4)
+    schema, samples = schema_and_rows(images_block(FASHION))
+    assert (schema.shape, len(samples), np.bincount(samples.y).tolist()) == ((1, 28, 28), 70_000, [7000] * 10)
+    # Fashion-MNIST's training images have mean 0.2860 and standard deviation 0.3530 (Zalando's benchmark code)
+    assert samples.x[:60_000].mean() / 255 == pytest.approx(0.2860, abs=1e-4)
+    assert samples.x[:60_000].std() / 255 == pytest.approx(0.3530, abs=1e-4)
 
 
 HUGE = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1)
 BAD: list[tuple[dict[str, bytes], str]] = [
-    ({"images": b""}, "must be an IDX file of 3 dimensions of bytes, but begins with nothing; get it again"),
-    ({"images": b"\x89PNG\r\n\x1a\n" * 9}, "must be an IDX file of 3 dimensions of bytes, but begins with 89504e47;"),
-    ({"images": struct.pack(">HBB3I", 0, 13, 3, 0, 0, 0)}, "3 dimensions of bytes, but begins with 00000d03; get it"),
-    ({"images": idx_bytes(noise(20))}, "must be an IDX file of 3 dimensions of bytes, but begins with 00000801;"),
-    ({"labels": idx_bytes(noise(2, 2, 2))}, "must be an IDX file of 1 dimensions of bytes, but begins with 00000803;"),
-    ({"images": HUGE + bytes(99)}, "must hold (4294967295, 4294967295, 4294967295) bytes after its head, but holds 99"),
-    ({"images": idx_bytes(noise(20, 3, 4))[:-1]}, "must hold (20, 3, 4) bytes after its head, but holds 239; get it"),
-    ({"images": idx_bytes(noise(20, 3, 4)) + b"1"}, "must hold (20, 3, 4) bytes after its head, but holds more; get"),
-    ({"labels": idx_bytes(noise(19))}, "must have as many labels as images, but has 19 for 20; get both again"),
-    ({"images": idx_bytes(noise(20, 0, 4))}, "x must hold an image and a pixel or more, but is (20, 0, 4);"),
+    ({"images": b""}, "must be an IDX file with 3 dimensions of bytes, but begins with nothing; download it again"),
+    ({"images": b"\x89PNG\r\n\x1a\n" * 9}, "must be an IDX file with 3 dimensions of bytes, but begins with 89504e47;"),
+    (
+        {"images": struct.pack(">HBB3I", 0, 13, 3, 0, 0, 0)},
+        "3 dimensions of bytes, but begins with 00000d03; download it",
+    ),
+    (
+        {"images": idx_bytes(random_pixels(20))},
+        "must be an IDX file with 3 dimensions of bytes, but begins with 00000801;",
+    ),
+    (
+        {"labels": idx_bytes(random_pixels(2, 2, 2))},
+        "must be an IDX file with 1 dimensions of bytes, but begins with 00000803;",
+    ),
+    (
+        {"images": HUGE + bytes(99)},
+        "must contain (4294967295, 4294967295, 4294967295) bytes after its header, but contains 99",
+    ),
+    (
+        {"images": idx_bytes(random_pixels(20, 3, 4))[:-1]},
+        "must contain (20, 3, 4) bytes after its header, but contains 239; download it",
+    ),
+    (
+        {"images": idx_bytes(random_pixels(20, 3, 4)) + b"1"},
+        "must contain (20, 3, 4) bytes after its header, but contains more; download",
+    ),
+    (
+        {"labels": idx_bytes(random_pixels(19))},
+        "must have as many labels as images, but has 19 labels for 20 images; download both again",
+    ),
+    (
+        {"images": idx_bytes(random_pixels(20, 0, 4))},
+        "x must contain at least one image and one pixel, but is (20, 0, 4);",
+    ),
 ]
 
 
@@ -110,56 +134,62 @@ BAD: list[tuple[dict[str, bytes], str]] = [
 def test_a_file_that_breaks_the_format_is_refused(
     tmp_path: Path, changes: dict[str, bytes], line: str, suffix: str
 ) -> None:
-    put(tmp_path, "train", suffix=suffix, **changes)
-    refuse(tmp_path, line)
+    write_pair(tmp_path, "train", suffix=suffix, **changes)
+    assert_images_refused(tmp_path, line)
 
 
 @pytest.mark.parametrize(
     ("content", "line"),
     [
         (
-            gzip.compress(idx_bytes(noise(20, 3, 4)))[:60],
-            "must be a whole gzip file, but is not: Compressed file ended",
+            gzip.compress(idx_bytes(random_pixels(20, 3, 4)))[:60],
+            "must be a complete gzip file, but is not: Compressed file ended",
         ),
         (
-            gzip.compress(idx_bytes(noise(20, 3, 4)))[:-5],
-            "must be a whole gzip file, but is not: Compressed file ended",
+            gzip.compress(idx_bytes(random_pixels(20, 3, 4)))[:-5],
+            "must be a complete gzip file, but is not: Compressed file ended",
         ),
-        (idx_bytes(noise(20, 3, 4)), "must be a whole gzip file, but is not: Not a gzipped file"),
-        (b"", "must be an IDX file of 3 dimensions of bytes, but begins with nothing; get it again"),
+        (idx_bytes(random_pixels(20, 3, 4)), "must be a complete gzip file, but is not: Not a gzipped file"),
+        (b"", "must be an IDX file with 3 dimensions of bytes, but begins with nothing; download it again"),
     ],
-    ids=["torn", "torn at its end", "not gzipped", "empty"],
+    ids=["truncated", "truncated at its end", "not gzipped", "empty"],
 )
-def test_a_torn_gzip_file_is_refused(tmp_path: Path, content: bytes, line: str) -> None:
-    put(tmp_path, "train", suffix=".gz")
+def test_a_truncated_gzip_file_is_refused(tmp_path: Path, content: bytes, line: str) -> None:
+    write_pair(tmp_path, "train", suffix=".gz")
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
-    refuse(tmp_path, line)
+    assert_images_refused(tmp_path, line)
 
 
 def test_images_without_labels_are_refused(tmp_path: Path) -> None:
-    put(tmp_path, "train")
+    write_pair(tmp_path, "train")
     (tmp_path / "train-labels-idx1-ubyte").unlink()
-    refuse(tmp_path, "must have its labels beside it, but train-labels-idx1-ubyte is not there; put it there")
+    assert_images_refused(
+        tmp_path, "must have its labels next to it, but train-labels-idx1-ubyte does not exist; add it"
+    )
 
 
-def test_files_of_two_sizes_are_refused(tmp_path: Path) -> None:
-    put(tmp_path, "train"), put(tmp_path, "t10k", 4, images=idx_bytes(noise(4, 5, 6)))
-    refuse(tmp_path, "images of all files must have one size, but have 3x4 and 5x6; keep files of one set")
+def test_files_with_different_image_sizes_are_refused(tmp_path: Path) -> None:
+    write_pair(tmp_path, "train"), write_pair(tmp_path, "t10k", 4, images=idx_bytes(random_pixels(4, 5, 6)))
+    assert_images_refused(
+        tmp_path, "images of all files must have the same size, but have 3x4 and 5x6; use the files of one dataset"
+    )
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    put(tmp_path, "train")
+    write_pair(tmp_path, "train")
     (tmp_path / "t10k-images-idx3-ubyte").mkdir()
     (tmp_path / "t10k-labels-idx1-ubyte").mkdir()
-    refuse(tmp_path, "t10k-images-idx3-ubyte must be a whole file, but is not: [Errno 21] Is a directory")
+    assert_images_refused(
+        tmp_path, "t10k-images-idx3-ubyte must be a complete file, but is not: [Errno 21] Is a directory"
+    )
 
 
-def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:
+def test_no_more_is_decompressed_than_the_header_announces(tmp_path: Path) -> None:
     bomb = struct.pack(">HBB3I", 0, 8, 3, 20, 3, 4) + bytes(2**28)
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bomb, 1, mtime=0))
     del bomb
     tracemalloc.start()
-    with pytest.raises(DataError, match="but holds more; get it again"):
+    with pytest.raises(DataError, match="but contains more; download it again"):
         idx.load_idx_file(tmp_path / "train-images-idx3-ubyte.gz", 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -172,7 +202,7 @@ def test_no_more_is_unpacked_than_the_head_says(tmp_path: Path) -> None:
     zipped=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_what_is_written_is_read(
+def test_written_arrays_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...], zipped: bool, seed: int
 ) -> None:
     array: Any = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)

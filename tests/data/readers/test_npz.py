@@ -1,4 +1,4 @@
-"""An .npz may hold arrays of each part, under the names that Keras and MedMNIST give them: that is the split."""
+"""Arrays per split in an .npz, named as in Keras and MedMNIST, define the split."""
 
 from pathlib import Path
 from typing import Any
@@ -23,26 +23,35 @@ MEDMNIST = {
 
 
 @pytest.mark.parametrize(("arrays", "sizes"), [(KERAS, (34, 6, 20)), (MEDMNIST, (30, 10, 20))], ids=["keras", "med"])
-def test_the_split_of_the_source_is_kept(tmp_path: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
+def test_arrays_per_split_define_the_split(tmp_path: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
     path = tmp_path / "digits.npz"
     np.savez_compressed(path, **arrays)
     block = detect_dataset(path).block
-    assert (block["kind"], block["split"]) == ("images", {"by": "column", "validation": 0.15})
+    assert (block["kind"], block["split"]) == ("images", {"by": "predefined", "validation": 0.15})
     dataset, _ = prepare(Images.model_validate({**block, "source": str(path)}, strict=False), 0)
-    assert tuple(len(records) for records in dataset.splits().values()) == sizes
+    assert tuple(len(samples) for samples in dataset.splits().values()) == sizes
     np.testing.assert_array_equal(dataset.test.x[:, 0], X[40:])
     np.testing.assert_array_equal(dataset.test.y, Y[40:])
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
-        ({"x_train": X}, r"must hold arrays x and y, or x_train, y_train, x_test and y_test, but holds x_train; save"),
-        (KERAS | {"y_train": Y}, r"a label a row, .* arrays are x_train \(40, 4, 4\), y_train \(60,\), x_test \(20,"),
-        (KERAS | {"x_test": X[40:, :2]}, r"rows of one shape, but arrays are .*, x_test \(20, 2, 4\), y_test \(20,\)"),
+        (
+            {"x_train": X},
+            r"must contain arrays x and y, or x_train, y_train, x_test and y_test, but contains x_train; save",
+        ),
+        (
+            KERAS | {"y_train": Y},
+            r"one label per row, .* arrays are x_train \(40, 4, 4\), y_train \(60,\), x_test \(20,",
+        ),
+        (
+            KERAS | {"x_test": X[40:, :2]},
+            r"rows of the same shape, but arrays are .*, x_test \(20, 2, 4\), y_test \(20,\)",
+        ),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+def test_arrays_that_do_not_match_are_refused(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         read_npz(tmp_path / "a.npz", labeled=True)

@@ -1,4 +1,4 @@
-"""A table from its file to divided, encoded rows: formats, cleaning, what rows are left out, what people forbid."""
+"""Tables from their file to split, encoded rows: formats, cleaning, dropped rows, rules for columns."""
 
 import gzip
 import re
@@ -17,14 +17,14 @@ from fivefold.data.prepare import prepare, read_raw_dataset
 from fivefold.errors import DataError
 from fivefold.preprocessing.scaling import fit_scaling
 
-from ...conftest import encoded, table_block, whole
+from ...conftest import encode_as_training, schema_and_rows, table_block
 
 RANDOM = np.random.default_rng(0)
 N = 80
 FRAME = pd.DataFrame(
     {
         "size": RANDOM.normal(size=N),
-        "colour": RANDOM.choice(["red", "blue", "green"], N),
+        "color": RANDOM.choice(["red", "blue", "green"], N),
         "rank": RANDOM.choice(["low", "medium", "high"], N),
         "flag": RANDOM.choice(["yes", "no"], N),
         "when": pd.date_range("2024-01-01", periods=N, freq="7h").strftime("%Y-%m-%d %H:%M"),
@@ -35,7 +35,7 @@ FRAME = pd.DataFrame(
 )
 
 
-def written(frame: pd.DataFrame, path: Path) -> Path:
+def write_file(frame: pd.DataFrame, path: Path) -> Path:
     if path.suffix == ".parquet":
         frame.to_parquet(path)
     else:
@@ -45,45 +45,45 @@ def written(frame: pd.DataFrame, path: Path) -> Path:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return written(FRAME, tmp_path / "a.csv")
+    return write_file(FRAME, tmp_path / "a.csv")
 
 
 class TestFormats:
     @pytest.mark.parametrize("name", ["b.parquet", "b.csv.gz"])
     def test_a_table_is_the_same_in_each(self, source: Path, tmp_path: Path, name: str) -> None:
-        schema, records = whole(table_block(source))
-        other_schema, other = whole(table_block(written(FRAME, tmp_path / name)))
+        schema, samples = schema_and_rows(table_block(source))
+        other_schema, other = schema_and_rows(table_block(write_file(FRAME, tmp_path / name)))
         assert other_schema == schema
-        np.testing.assert_array_equal(other.x, records.x)
-        np.testing.assert_array_equal(other.y, records.y)
+        np.testing.assert_array_equal(other.x, samples.x)
+        np.testing.assert_array_equal(other.y, samples.y)
 
     def test_a_csv_without_header_names_its_columns_by_number(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1.5,red,u\n2.5,blue,v\n")
-        schema, records = whole(table_block(tmp_path / "a.csv", format=FileFormat(header=False), target="2"))
+        schema, samples = schema_and_rows(table_block(tmp_path / "a.csv", format=FileFormat(header=False), target="2"))
         assert schema.features == ("0", "1")
         assert schema.classes == ("u", "v")
-        assert records.x.tolist() == [[1.5, 1], [2.5, 0]]
+        assert samples.x.tolist() == [[1.5, 1], [2.5, 0]]
 
-    def test_a_header_that_was_forgotten_is_told(self, tmp_path: Path) -> None:
+    def test_a_missing_header_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("1,1,u\n2,3,v\n")
         with pytest.raises(
-            DataError, match=r"every column must have a name of its own, but '1' stands 2 times; .*`format: {header: f"
+            DataError, match=r"every column must have a unique name, but '1' occurs 2 times; .*`format: {header: f"
         ):
             read_raw_dataset(table_block(tmp_path / "a.csv", target="u"))
 
-    def test_words_are_read_as_they_are_spelt(self, tmp_path: Path) -> None:
+    def test_text_is_read_unchanged(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,b,y\n007,1.0,u\n7,2.0,v\n")
-        said = {"a": ColumnOptions(type="categorical"), "b": ColumnOptions(categories=("2.0", "1.0"))}
-        schema, records = whole(table_block(tmp_path / "a.csv", columns=said))
+        options = {"a": ColumnOptions(type="categorical"), "b": ColumnOptions(categories=("2.0", "1.0"))}
+        schema, samples = schema_and_rows(table_block(tmp_path / "a.csv", columns=options))
         assert schema.columns[0].categories == ("007", "7")
-        assert records.x.tolist() == [[0, 1], [1, 0]]
+        assert samples.x.tolist() == [[0, 1], [1, 0]]
 
-    def test_beside_a_word_numbers_keep_their_decimal_comma(self, tmp_path: Path) -> None:
+    def test_decimal_commas_are_parsed_in_a_column_with_text(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a;y\n1,5;u\n-,25;v\nhot;v\n2;v\n")
-        dataset = encoded(table_block(tmp_path / "a.csv", format=FileFormat(separator=";", decimal=",")))
+        dataset = encode_as_training(table_block(tmp_path / "a.csv", format=FileFormat(separator=";", decimal=",")))
         np.testing.assert_array_equal(dataset.train.x[:, 0], [1.5, -0.25, np.nan, 2])
         assert [f.message.split("; ")[0] for f in dataset.checks] == [
-            "column 'a' must hold finite numbers up to 1e+37, but 'hot' stands in row 3"
+            "column 'a' must contain finite numbers up to 1e+37, but contains 'hot' in row 3"
         ]
 
     def test_parquet_keeps_its_types(self, tmp_path: Path) -> None:
@@ -97,29 +97,29 @@ class TestFormats:
                 "y": [0.5, 1.5, 2.5],
             }
         )
-        schema, records = whole(table_block(written(frame, tmp_path / "a.parquet"), task="regression"))
+        schema, samples = schema_and_rows(table_block(write_file(frame, tmp_path / "a.parquet"), task="regression"))
         types = ["numeric", "boolean", "date", "ordinal", "categorical"]
         assert [column.type for column in schema.columns] == types
         assert schema.columns[3].categories == ("a", "b", "c")
-        assert np.isnan(records.x[1]).all()
-        assert records.x[[0, 2]][:, [0, 1, 4, 5]].tolist() == [[1, 1, 1, 1], [3, 0, 2, 0]]
+        assert np.isnan(samples.x[1]).all()
+        assert samples.x[[0, 2]][:, [0, 1, 4, 5]].tolist() == [[1, 1, 1, 1], [3, 0, 2, 0]]
 
-    def test_rows_of_parquet_count_from_one_whatever_their_index(self, tmp_path: Path) -> None:
+    def test_parquet_rows_are_counted_from_one_for_any_index(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, np.inf, 3], "y": [0, 1, 0]}, index=[70, 80, 90])
-        (finding,) = encoded(table_block(written(frame, tmp_path / "a.parquet"))).checks
-        assert "inf stands in row 2; clean it" in finding.message
+        (result,) = encode_as_training(table_block(write_file(frame, tmp_path / "a.parquet"))).checks
+        assert "inf in row 2; clean it" in result.message
 
     def test_a_named_index_of_parquet_is_a_column(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": [1.0, 2, 3], "y": [0, 1, 0]}, index=pd.Index([7, 8, 9], name="b"))
-        schema, _ = whole(table_block(written(frame, tmp_path / "a.parquet")))
+        schema, _ = schema_and_rows(table_block(write_file(frame, tmp_path / "a.parquet")))
         assert set(schema.features) == {"a", "b"}
 
-    def test_a_parquet_that_is_none_is_refused(self, tmp_path: Path) -> None:
+    def test_an_invalid_parquet_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing")
-        with pytest.raises(DataError, match=r"\A[^\n]*a\.parquet must be Parquet, but is not: [^\n]*; mend the file\Z"):
+        with pytest.raises(DataError, match=r"\A[^\n]*a\.parquet must be Parquet, but is not: [^\n]*; fix the file\Z"):
             read_raw_dataset(table_block(tmp_path / "a.parquet"))
 
-    def test_a_torn_gzip_is_refused(self, tmp_path: Path) -> None:
+    def test_a_truncated_gzip_is_refused(self, tmp_path: Path) -> None:
         content = gzip.compress(FRAME.to_csv(index=False).encode(), mtime=0)
         (tmp_path / "a.csv.gz").write_bytes(content[: len(content) // 2])
         with pytest.raises(DataError, match=r"\A[^\n]*must be CSV[^\n]*\Z"):
@@ -128,15 +128,15 @@ class TestFormats:
 
 class TestTarget:
     @pytest.mark.parametrize("cell", ["", "NA", "nan", "?"])
-    def test_a_value_must_be_there(self, tmp_path: Path, cell: str) -> None:
+    def test_a_regression_target_must_not_be_missing(self, tmp_path: Path, cell: str) -> None:
         (tmp_path / "a.csv").write_text(f"a,y\n1,2\n2,{cell}\n3,4\n")
-        with pytest.raises(DataError, match=r"every row must have a target, but row 2 of column 'y' is empty \(1 in"):
+        with pytest.raises(DataError, match=r"every row must have a target, but row 2 of column 'y' is empty \(1 in t"):
             read_raw_dataset(table_block(tmp_path / "a.csv", task="regression"))
 
-    def test_a_word_is_no_value(self, tmp_path: Path) -> None:
+    def test_a_regression_target_must_be_a_number(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("a,y\n1,2\n2,hot\n3,4\n")
         with pytest.raises(
-            DataError, match=r"column 'y' must hold finite numbers up to 1e\+37, but 'hot' stands in row 2"
+            DataError, match=r"column 'y' must contain finite numbers up to 1e\+37, but contains 'hot' in row 2"
         ):
             read_raw_dataset(table_block(tmp_path / "a.csv", task="regression"))
 
@@ -149,24 +149,26 @@ def test_every_error_names_the_file(source: Path) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(str(source))}: "):
             prepare(table_block(source, drop=("site", "part"), **changes), 0)
     with pytest.raises(
-        DataError, match=r"a.csv: class_balance: .*; to go on all the same, set `checks: {class_balance: w"
+        DataError, match=r"a.csv: class_balance: .*; to continue anyway, set `checks: {class_balance: w"
     ):
         prepare(table_block(source, checks={"class_balance": "error"}), 0)
 
 
-def test_words_are_not_scaled(source: Path) -> None:
-    said = r"`normalize` scales numbers, but column 'colour' is categorical; leave `normalize: minmax` out of `columns`"
-    with pytest.raises(DataError, match=said):
-        prepare(table_block(source, columns={"colour": ColumnOptions(normalize="minmax")}), 0)
+def test_categories_are_not_normalized(source: Path) -> None:
+    message = (
+        r"`normalize` applies to numbers, but column 'color' is categorical; remove `normalize: minmax` from `columns`"
+    )
+    with pytest.raises(DataError, match=message):
+        prepare(table_block(source, columns={"color": ColumnOptions(normalize="minmax")}), 0)
     prepare(
         table_block(
-            source, columns={"colour": ColumnOptions(normalize="none"), "flag": ColumnOptions(normalize="minmax")}
+            source, columns={"color": ColumnOptions(normalize="none"), "flag": ColumnOptions(normalize="minmax")}
         ),
         0,
     )
 
 
-class TestRowsLeftOut:
+class TestDroppedRows:
     FRAME = pd.DataFrame(
         {"a": [1, 1, np.nan, 2, 1], "b": ["x", "x", "y", None, "x"], "y": ["u", "u", "v", "v", "v"]},
     )
@@ -175,100 +177,122 @@ class TestRowsLeftOut:
         ("changes", "rows"),
         [
             ({}, [0, 1, 2, 3, 4]),
-            ({"duplicates": "drop"}, [0, 2, 3, 4]),  # a row with another target is another row
+            ({"duplicates": "drop"}, [0, 2, 3, 4]),  # rows with different targets are not duplicates
             ({"missing": MissingValues(numeric="drop")}, [0, 1, 3, 4]),
             ({"missing": MissingValues(categorical="drop")}, [0, 1, 2, 4]),
             ({"missing": MissingValues(numeric="drop", categorical="drop"), "duplicates": "drop"}, [0, 4]),
         ],
     )
-    def test_rows_keep_their_number(self, tmp_path: Path, changes: dict[str, Any], rows: list[int]) -> None:
-        _, records = whole(table_block(written(self.FRAME, tmp_path / "a.csv"), **changes))
-        assert records.rows.tolist() == rows
-        assert records.y.tolist() == np.array([0, 0, 1, 1, 1])[rows].tolist()
+    def test_rows_keep_their_index(self, tmp_path: Path, changes: dict[str, Any], rows: list[int]) -> None:
+        _, samples = schema_and_rows(table_block(write_file(self.FRAME, tmp_path / "a.csv"), **changes))
+        assert samples.rows.tolist() == rows
+        assert samples.y.tolist() == np.array([0, 0, 1, 1, 1])[rows].tolist()
 
-    def test_a_table_of_which_nothing_is_left_is_refused(self, tmp_path: Path) -> None:
+    def test_a_table_without_remaining_rows_is_refused(self, tmp_path: Path) -> None:
         frame = self.FRAME.assign(c=np.nan)
-        with pytest.raises(DataError, match=r"`missing: drop` leaves no row of the train set; impute instead, or"):
-            encoded(table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop")))
+        with pytest.raises(DataError, match=r"`missing: drop` drops all rows of the train split; impute instead, or"):
+            encode_as_training(
+                table_block(write_file(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
+            )
 
-    def test_they_are_left_out_of_the_set_that_they_were_drawn_into(self, tmp_path: Path) -> None:
+    def test_dropped_rows_are_removed_after_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index % 7 != 3))
-        block = table_block(written(frame, tmp_path / "a.csv"))
-        kept, _ = prepare(block, 0)
-        left, _ = prepare(block.model_copy(update={"missing": MissingValues(numeric="drop")}), 0)
-        for name, records in kept.splits().items():
-            assert left.splits()[name].rows.tolist() == [row for row in records.rows if row % 7 != 3]
-            assert not np.isnan(left.splits()[name].x).any()
+        block = table_block(write_file(frame, tmp_path / "a.csv"))
+        complete, _ = prepare(block, 0)
+        remaining, _ = prepare(block.model_copy(update={"missing": MissingValues(numeric="drop")}), 0)
+        for name, samples in complete.splits().items():
+            assert remaining.splits()[name].rows.tolist() == [row for row in samples.rows if row % 7 != 3]
+            assert not np.isnan(remaining.splits()[name].x).any()
 
-    def test_of_copies_in_two_sets_the_held_out_one_is_left_out_and_both_are_told(self, tmp_path: Path) -> None:
+    def test_duplicates_across_splits_keep_the_training_row(self, tmp_path: Path) -> None:
         part = ["test", "test", "dev", "train", "train", "train", "dev", "test", "test"]
         frame = pd.DataFrame({"a": [1, 2, 2, 1, 1, 3, 5, 5, 6], "part": part, "y": [*"uvvuuvuuv"]})
-        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
-        dataset, findings = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
-        assert [records.rows.tolist() for records in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
-        text = "`duplicates: drop` leaves out 4 rows: 1 train, 0 validation, 3 test"
-        assert ("duplicates", "note", text) in [(f.rule, f.level, f.message) for f in findings]
+        block = table_block(
+            write_file(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part")
+        )
+        dataset, results = prepare(block.model_copy(update={"duplicates": "drop"}), 0)
+        assert [samples.rows.tolist() for samples in dataset.splits().values()] == [[3, 5], [2, 6], [8]]
+        text = "`duplicates: drop` drops 4 rows: 1 train, 0 validation, 3 test"
+        assert ("duplicates", "note", text) in [(f.rule, f.level, f.message) for f in results]
 
-    def test_rows_with_gaps_are_counted_in_each_set(self, tmp_path: Path) -> None:
+    def test_dropped_rows_are_counted_per_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["part"] != "dev").where(FRAME.index != 3))
         frame.loc[frame["part"].eq("dev").idxmax(), "size"] = 1.0
-        split = PredefinedSplit(by="column", column="part")
-        block = table_block(written(frame, tmp_path / "a.csv"), split=split, missing=MissingValues(numeric="drop"))
+        split = PredefinedSplit(by="predefined", column="part")
+        block = table_block(write_file(frame, tmp_path / "a.csv"), split=split, missing=MissingValues(numeric="drop"))
         dev = int((FRAME["part"] == "dev").sum()) - 1
-        text = f"`missing: drop` leaves out {dev + 1} rows: 1 train, {dev} validation, 0 test"
-        assert text in [finding.message for finding in prepare(block, 0)[1]]
+        text = f"`missing: drop` drops {dev + 1} rows: 1 train, {dev} validation, 0 test"
+        assert text in [result.message for result in prepare(block, 0)[1]]
 
-    def test_rows_without_a_target_are_refused_or_left_out_before_the_split(self, tmp_path: Path) -> None:
+    def test_rows_without_a_target_are_refused_or_dropped_before_the_split(self, tmp_path: Path) -> None:
         frame = FRAME.assign(y=FRAME["y"].where(FRAME.index % 9 != 2), part=FRAME["part"].where(FRAME.index != 2))
-        block = table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
-        with pytest.raises(DataError, match=r"row 3 of column 'y' is empty \(9 in all\); .* `missing: {target: drop}`"):
+        block = table_block(
+            write_file(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part")
+        )
+        with pytest.raises(
+            DataError, match=r"row 3 of column 'y' is empty \(9 in total\); .* `missing: {target: drop}`"
+        ):
             read_raw_dataset(block)
         block = block.model_copy(update={"missing": MissingValues(target="drop")})
-        dataset, findings = prepare(block, 0)
-        rows = np.concatenate([records.rows for records in dataset.splits().values()])
+        dataset, results = prepare(block, 0)
+        rows = np.concatenate([samples.rows for samples in dataset.splits().values()])
         assert sorted(rows) == [i for i in range(N) if i % 9 != 2]
-        assert "`missing: {target: drop}` leaves out 9 rows without y" in [finding.message for finding in findings]
+        assert "`missing: {target: drop}` drops 9 rows without y" in [result.message for result in results]
         frame.loc[7, "part"] = "elsewhere"
-        written(frame, tmp_path / "a.csv")
-        with pytest.raises(DataError, match=r"column 'part' must say train, .* but row 8 says 'elsewhere'"):
+        write_file(frame, tmp_path / "a.csv")
+        with pytest.raises(DataError, match=r"column 'part' must contain train, .* but row 8 contains 'elsewhere'"):
             read_raw_dataset(block)
 
-    def test_what_is_left_must_be_of_two_classes(self, tmp_path: Path) -> None:
+    def test_remaining_rows_must_have_two_classes(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME["y"] == "u"))
-        block = table_block(written(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
-        with pytest.raises(DataError, match=r"training rows must be of two classes or more, but all are of 'u'; bring"):
+        block = table_block(write_file(frame, tmp_path / "a.csv"), missing=MissingValues(numeric="drop"))
+        with pytest.raises(
+            DataError, match=r"training rows must belong to at least 2 classes, but all belong to 'u'; add"
+        ):
             prepare(block, 0)
 
-    def test_each_bad_cell_is_shown_with_its_row(self, tmp_path: Path) -> None:
+    def test_invalid_cells_are_reported_with_their_rows(self, tmp_path: Path) -> None:
         cells = [*map(str, range(58)), "inf", "oops"]
         frame = pd.DataFrame({"a": cells, "y": ["u", "v"] * 30})
-        said = r"mixed_types: column 'a' must hold .*, but 'inf' stands in row 59, 'oops' in row 60 \(2 rows\);"
-        with pytest.raises(DataError, match=said):
-            prepare(table_block(written(frame, tmp_path / "a.csv")), 0)
+        message = r"mixed_types: column 'a' must contain .*, but contains 'inf' in row 59, 'oops' in row 60 \(2 rows\);"
+        with pytest.raises(DataError, match=message):
+            prepare(table_block(write_file(frame, tmp_path / "a.csv")), 0)
 
-    def test_a_bad_cell_that_is_no_error_becomes_a_gap(self, tmp_path: Path) -> None:
+    def test_an_invalid_cell_at_level_warning_becomes_missing(self, tmp_path: Path) -> None:
         frame = FRAME.assign(size=FRAME["size"].where(FRAME.index != 3, np.inf), rank=FRAME["rank"])
-        block = table_block(written(frame, tmp_path / "a.csv"), checks={"non_finite": "warning"})
-        dataset, findings = prepare(block, 0)
-        assert [f.level for f in findings if f.rule == "non_finite"] == ["warning"]
+        block = table_block(write_file(frame, tmp_path / "a.csv"), checks={"non_finite": "warning"})
+        dataset, results = prepare(block, 0)
+        assert [f.level for f in results if f.rule == "non_finite"] == ["warning"]
         x = np.concatenate([part.x for part in dataset.splits().values()])
         assert np.isnan(x).sum() == 1
         assert not np.isinf(x).any()
 
 
 RULES = [
-    # what a person says of a column, cells, what the line says
-    ({"min": 0}, "3\n-2\n-5", "column 'a' must be at least 0, but row 2 holds -2 (2 such cells);"),
-    ({"max": 2.5}, "3\n2.5\n", "column 'a' must be at most 2.5, but row 1 holds 3.0 (1 such cells);"),
-    ({"min": 0, "max": 2}, "0\n2\n7", "column 'a' must be at most 2, but row 3 holds 7 (1 such cells);"),
-    ({"values": ("1", "2")}, "1\n2\n3", "column 'a' must be one of 1, 2, but row 3 holds 3 (1 such cells);"),
-    ({"values": ("x", "y")}, "x\nz\ny", "column 'a' must be one of x, y, but row 2 holds 'z' (1 such cells);"),
-    ({"values": ("no",)}, "no\nyes\nNo", "column 'a' must be one of no, but row 2 holds 'yes' (1 such cells);"),
-    ({"values": ("low",)}, "low\nhigh\nlow", "column 'a' must be one of low, but row 2 holds 'high' (1 such cells);"),
+    # column options, cells, message
+    ({"min": 0}, "3\n-2\n-5", "column 'a' must be at least 0, but row 2 contains -2 (2 such cells);"),
+    ({"max": 2.5}, "3\n2.5\n", "column 'a' must be at most 2.5, but row 1 contains 3.0 (1 such cells);"),
+    ({"min": 0, "max": 2}, "0\n2\n7", "column 'a' must be at most 2, but row 3 contains 7 (1 such cells);"),
+    ({"allowed_values": ("1", "2")}, "1\n2\n3", "column 'a' must be one of 1, 2, but row 3 contains 3 (1 such cells);"),
     (
-        {"values": ("2024-01-01",)},
+        {"allowed_values": ("x", "y")},
+        "x\nz\ny",
+        "column 'a' must be one of x, y, but row 2 contains 'z' (1 such cells);",
+    ),
+    (
+        {"allowed_values": ("no",)},
+        "no\nyes\nNo",
+        "column 'a' must be one of no, but row 2 contains 'yes' (1 such cells);",
+    ),
+    (
+        {"allowed_values": ("low",)},
+        "low\nhigh\nlow",
+        "column 'a' must be one of low, but row 2 contains 'high' (1 such cells);",
+    ),
+    (
+        {"allowed_values": ("2024-01-01",)},
         "2024-01-01\n2025-01-01\n2024-01-01",
-        "column 'a' must be one of 2024-01-01, but row 2 holds '2025-01-01' (1 such cells);",
+        "column 'a' must be one of 2024-01-01, but row 2 contains '2025-01-01' (1 such cells);",
     ),
 ]
 
@@ -280,87 +304,94 @@ class TestRules:
         (folder / "a.csv").write_text("\n".join(["a,y", *rows]) + "\n")
         return table_block(folder / "a.csv", **changes)
 
-    @pytest.mark.parametrize(("said", "cells", "line"), RULES)
-    def test_a_cell_that_breaks_one_is_named(self, tmp_path: Path, said: dict[str, Any], cells: str, line: str) -> None:
-        block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)})
-        whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or mend `columns` in params\.yaml\Z"
+    @pytest.mark.parametrize(("options", "cells", "line"), RULES)
+    def test_a_cell_that_violates_a_rule_is_named(
+        self, tmp_path: Path, options: dict[str, Any], cells: str, line: str
+    ) -> None:
+        block = self.block(tmp_path, cells, columns={"a": ColumnOptions(**options)})
+        whole_line = rf"\A[^\n]*{re.escape(line)} clean it, or fix `columns` in params\.yaml\Z"
         with pytest.raises(DataError, match=whole_line):
-            encoded(block)
+            encode_as_training(block)
 
     @pytest.mark.parametrize(
-        ("said", "cells"),
+        ("options", "cells"),
         [
             ({"min": 0, "max": 3}, "0\n3\n\n1.5"),
-            ({"values": ("1", "2.50")}, "1\n2.5\n\n1"),
-            ({"values": ("x", "y")}, "x\n\ny\nx"),
-            ({"values": ("yes", "no")}, "Yes\nNO\n\nyes"),
-            ({"values": ("low", "high")}, "High\nlow\nNA"),
+            ({"allowed_values": ("1", "2.50")}, "1\n2.5\n\n1"),
+            ({"allowed_values": ("x", "y")}, "x\n\ny\nx"),
+            ({"allowed_values": ("yes", "no")}, "Yes\nNO\n\nyes"),
+            ({"allowed_values": ("low", "high")}, "High\nlow\nNA"),
         ],
     )
-    def test_what_keeps_to_it_is_read_and_a_gap_breaks_none(
-        self, tmp_path: Path, said: dict[str, Any], cells: str
-    ) -> None:
-        encoded(self.block(tmp_path, cells, columns={"a": ColumnOptions(**said)}))
+    def test_valid_and_missing_cells_pass(self, tmp_path: Path, options: dict[str, Any], cells: str) -> None:
+        encode_as_training(self.block(tmp_path, cells, columns={"a": ColumnOptions(**options)}))
 
-    def test_the_target_may_have_rules_too(self, tmp_path: Path) -> None:
+    def test_targets_can_have_rules(self, tmp_path: Path) -> None:
         block = self.block(tmp_path, "1\n2\n3", columns={"y": ColumnOptions(allowed_values=("v", "w"))})
-        with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 holds 'u' \(2 such cells\)"):
-            encoded(block)
+        with pytest.raises(DataError, match=r"column 'y' must be one of v, w, but row 1 contains 'u' \(2 such cells\)"):
+            encode_as_training(block)
 
     @pytest.mark.parametrize(
-        ("said", "line"),
+        ("options", "line"),
         [
-            ({"min": 0}, "column 'a' must be numeric to have a `min` or `max`, but is categorical; use `values`"),
             (
-                {"values": ("x", "2"), "type": "numeric"},
-                "column 'a' is numeric, but `values` holds 'x'; mend `columns`",
+                {"min": 0},
+                "column 'a' must be numeric to have a `min` or `max`, but is categorical; use `allowed_values`",
+            ),
+            (
+                {"allowed_values": ("x", "2"), "type": "numeric"},
+                "column 'a' is numeric, but its `allowed_values` contain 'x'; fix `columns`",
             ),
         ],
     )
-    def test_a_rule_that_no_cell_could_keep_is_refused(self, tmp_path: Path, said: dict[str, Any], line: str) -> None:
+    def test_a_rule_that_does_not_fit_the_type_is_refused(
+        self, tmp_path: Path, options: dict[str, Any], line: str
+    ) -> None:
         with pytest.raises(DataError, match=rf"\A{re.escape(line)}\Z"):
-            encoded(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**said)}))
+            encode_as_training(self.block(tmp_path, "x\nz\nw", columns={"a": ColumnOptions(**options)}))
 
-    def test_a_described_column_must_be_one(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"columns must name a column, but 'b' is none; the columns are a, y"):
-            encoded(self.block(tmp_path, "1\n2", columns={"b": ColumnOptions(type="date")}))
+    def test_a_configured_column_must_exist(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            DataError, match=r"columns must name a column, but 'b' does not exist; the columns are a, y"
+        ):
+            encode_as_training(self.block(tmp_path, "1\n2", columns={"b": ColumnOptions(type="date")}))
 
 
 class TestSplits:
-    def test_the_group_is_no_feature_and_is_kept(self, source: Path) -> None:
-        drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
-        dataset, _ = prepare(table_block(source, split=drawn, drop=("part",)), 0)
+    def test_the_group_column_is_not_a_feature_and_groups_are_stored(self, source: Path) -> None:
+        split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
+        dataset, _ = prepare(table_block(source, split=split, drop=("part",)), 0)
         assert "site" not in dataset.schema.features
         groups = [set(FRAME["site"].iloc[part.rows]) for part in dataset.splits().values()]
         assert sum(map(len, groups)) == FRAME["site"].nunique()
         assert dataset.train.groups is not None
 
     def test_every_row_must_have_a_group(self, tmp_path: Path) -> None:
-        path = written(FRAME.assign(site=FRAME["site"].where(FRAME.index != 4)), tmp_path / "a.csv")
-        drawn = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
+        path = write_file(FRAME.assign(site=FRAME["site"].where(FRAME.index != 4)), tmp_path / "a.csv")
+        split = GroupSplit(by="group", column="site", validation=0.2, test=0.2)
         with pytest.raises(DataError, match=r"every row must have a group, but row 5 of column 'site' is empty"):
-            read_raw_dataset(table_block(path, split=drawn))
+            read_raw_dataset(table_block(path, split=split))
 
     def test_the_latest_rows_are_test_rows(self, tmp_path: Path) -> None:
         frame = FRAME.sample(frac=1, random_state=1)
-        drawn = TimeSplit(by="time", column="when", validation=0.2, test=10)
-        dataset, _ = prepare(table_block(written(frame, tmp_path / "a.csv"), split=drawn), 0)
+        split = TimeSplit(by="time", column="when", validation=0.2, test=10)
+        dataset, _ = prepare(table_block(write_file(frame, tmp_path / "a.csv"), split=split), 0)
         assert "when.days" not in dataset.schema.features
         when = frame["when"].to_numpy()
         assert set(when[dataset.test.rows]) == set(FRAME["when"][-10:])
         assert when[dataset.train.rows].max() < when[dataset.validation.rows].min()
 
-    @pytest.mark.parametrize("column", ["colour", "flag"])
+    @pytest.mark.parametrize("column", ["color", "flag"])
     def test_time_must_be_a_date_or_a_number(self, source: Path, column: str) -> None:
-        drawn = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
-        message = rf"column '{column}' must hold an ISO date or a number in every row, but row 1 holds"
+        split = TimeSplit(by="time", column=column, validation=0.2, test=0.2)
+        message = rf"column '{column}' must contain an ISO date or a number in every row, but row 1 contains"
         with pytest.raises(DataError, match=message):
-            read_raw_dataset(table_block(source, split=drawn))
+            read_raw_dataset(table_block(source, split=split))
 
-    def test_a_column_may_say_it_in_many_spellings(self, source: Path) -> None:
-        dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="column", column="part")), 0)
-        said = FRAME["part"].to_numpy()
-        assert {name: set(said[part.rows]) for name, part in dataset.splits().items()} == {
+    def test_split_names_can_be_spelled_differently(self, source: Path) -> None:
+        dataset, _ = prepare(table_block(source, split=PredefinedSplit(by="predefined", column="part")), 0)
+        splits = FRAME["part"].to_numpy()
+        assert {name: set(splits[part.rows]) for name, part in dataset.splits().items()} == {
             "train": {"Train", " TRAINING"},
             "validation": {"dev"},
             "test": {"test"},
@@ -369,26 +400,33 @@ class TestSplits:
     @pytest.mark.parametrize(
         ("word", "line"),
         [
-            ("holdout", r"column 'part' must say train, validation or test, but row 1 says 'holdout'; mend it, or"),
-            (None, r"column 'part' must say train, validation or test, but row 1 says nan; mend it, or"),
+            (
+                "holdout",
+                r"column 'part' must contain train, validation or test, but row 1 contains 'holdout'; fix it, or",
+            ),
+            (None, r"column 'part' must contain train, validation or test, but row 1 contains nan; fix it, or"),
         ],
     )
-    def test_a_word_that_names_no_set_is_refused(self, tmp_path: Path, word: str | None, line: str) -> None:
+    def test_an_unknown_split_name_is_refused(self, tmp_path: Path, word: str | None, line: str) -> None:
         frame = FRAME.assign(part=["train"] * 40 + ["test"] * 40)
         frame.loc[0, "part"] = word
         with pytest.raises(DataError, match=line):
             read_raw_dataset(
-                table_block(written(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="column", column="part"))
+                table_block(
+                    write_file(frame, tmp_path / "a.csv"), split=PredefinedSplit(by="predefined", column="part")
+                )
             )
 
-    def test_a_set_that_no_row_names_is_missed(self, tmp_path: Path) -> None:
-        path = written(FRAME.assign(part="train"), tmp_path / "a.csv")
-        with pytest.raises(DataError, match=r"column 'part' must name test rows, but names none; split another way"):
-            read_raw_dataset(table_block(path, split=PredefinedSplit(by="column", column="part")))
+    def test_a_missing_split_is_reported(self, tmp_path: Path) -> None:
+        path = write_file(FRAME.assign(part="train"), tmp_path / "a.csv")
+        with pytest.raises(
+            DataError, match=r"column 'part' must assign rows to test, but assigns none; use another `split.by`"
+        ):
+            read_raw_dataset(table_block(path, split=PredefinedSplit(by="predefined", column="part")))
 
 
-class TestNothingLeaks:
-    """What is learnt from a table is learnt from its training rows."""
+class TestLeakage:
+    """Everything fitted on a table is fitted on its training rows."""
 
     BLOCK = MappingProxyType(
         {"missing": MissingValues(add_indicator=True), "clip": 2.0, "min_frequency": 0.05, "drop": ("part", "site")}
@@ -396,9 +434,9 @@ class TestNothingLeaks:
 
     @staticmethod
     def prepared(folder: Path, frame: pd.DataFrame) -> tuple[str, bytes, dict[str, Array]]:
-        """Schema and scaling as written, and the positions of the rows of each set."""
-        dataset, _ = prepare(table_block(written(frame, folder / "a.csv"), **TestNothingLeaks.BLOCK), 7)
-        fit_scaling(dataset.train.x, dataset.schema, table_block(folder / "a.csv", **TestNothingLeaks.BLOCK)).save(
+        """Return schema and scaling as stored, and the rows of each split."""
+        dataset, _ = prepare(table_block(write_file(frame, folder / "a.csv"), **TestLeakage.BLOCK), 7)
+        fit_scaling(dataset.train.x, dataset.schema, table_block(folder / "a.csv", **TestLeakage.BLOCK)).save(
             folder / "scaling.safetensors"
         )
         written_schema = dataset.schema.model_dump_json()
@@ -410,7 +448,7 @@ class TestNothingLeaks:
         frame = FRAME.copy()
         frame.loc[rows, "size"] = 1e6
         frame.loc[rows[::2], "size"] = np.nan
-        frame.loc[rows, "colour"] = "violet"
+        frame.loc[rows, "color"] = "violet"
         frame.loc[rows, "rank"] = "HIGH"
         frame.loc[rows, "flag"] = "Yes"
         frame.loc[rows, "when"] = "2031-12-31 23:59"
@@ -418,14 +456,14 @@ class TestNothingLeaks:
         return frame
 
     @pytest.mark.parametrize("part", ["validation", "test"])
-    def test_held_out_rows_change_nothing_that_is_learnt(self, tmp_path: Path, part: str) -> None:
+    def test_held_out_rows_do_not_change_what_is_fitted(self, tmp_path: Path, part: str) -> None:
         schema, scaling, rows = self.prepared(tmp_path, FRAME)
         other_schema, other_scaling, other_rows = self.prepared(tmp_path, self.altered(rows[part]))
         assert other_schema == schema
         assert other_scaling == scaling
         assert all((rows[name] == other_rows[name]).all() for name in rows)
 
-    def test_training_rows_do(self, tmp_path: Path) -> None:
+    def test_training_rows_change_what_is_fitted(self, tmp_path: Path) -> None:
         schema, scaling, rows = self.prepared(tmp_path, FRAME)
         other_schema, other_scaling, _ = self.prepared(tmp_path, self.altered(rows["train"]))
         assert other_schema != schema
@@ -438,21 +476,24 @@ def test_a_large_table_with_a_rare_class_is_prepared(tmp_path: Path) -> None:
     frame["town"] = RANDOM.choice([f"town {i}" for i in range(300)], n)
     frame["when"] = pd.date_range("2020-01-01", periods=n, freq="h").strftime("%Y-%m-%d %H:%M")
     frame["flag"], frame["rank"] = RANDOM.choice(["yes", "no"], n), RANDOM.choice(["low", "high"], n)
-    frame["y"] = RANDOM.permutation(["min_frequency"] * 10 + ["u", "v"] * (n // 2 - 5))
+    frame["y"] = RANDOM.permutation(["rare"] * 10 + ["u", "v"] * (n // 2 - 5))
     block = table_block(
-        written(frame, tmp_path / "a.csv"),
+        write_file(frame, tmp_path / "a.csv"),
         split={"by": "stratified", "validation": 0.15, "test": 0.15},
     )
-    dataset, findings = prepare(block, 0)
+    dataset, results = prepare(block, 0)
     assert len(dataset.train) == 35_000
-    rare = dataset.schema.classes.index("min_frequency")
+    rare = dataset.schema.classes.index("rare")
     assert [int((part.y == rare).sum()) for part in dataset.splits().values()] == [6, 2, 2]
-    assert {f.rule for f in findings} == {"class_balance"}
+    assert {f.rule for f in results} == {"class_balance"}
 
 
-def test_a_value_that_never_changes_in_training_is_refused(tmp_path: Path) -> None:
+def test_a_target_constant_in_training_rows_is_refused(tmp_path: Path) -> None:
     frame = FRAME.assign(y=np.where(np.arange(N) < 75, 4.0, np.arange(N)))
     split = TimeSplit(by="time", column="when", validation=3, test=5)
-    line = r"a\.csv: training rows must have two values or more of a target, but column 'y' holds only 4.0; name .*\Z"
+    line = (
+        r"a\.csv: targets must have at least 2 distinct values in training rows, but column 'y' contains only 4\.0;"
+        r" set `target` .*\Z"
+    )
     with pytest.raises(DataError, match=line):
-        prepare(table_block(written(frame, tmp_path / "a.csv"), task="regression", split=split), 0)
+        prepare(table_block(write_file(frame, tmp_path / "a.csv"), task="regression", split=split), 0)

@@ -1,4 +1,4 @@
-"""Texts: tokens, vocabularies, encodings, windows of one long text, what is refused, and what leaks."""
+"""Texts: tokens, vocabularies, encodings, windows of one long text, errors, and leakage."""
 
 import gzip
 import re
@@ -32,24 +32,24 @@ SHARED = Path(__file__).parents[4] / "shared/data"
 
 
 def block(source: object, **changes: Any) -> Text:
-    split = PredefinedSplit(by="column")
-    given = {"task": "classification", "target": "label", "length": 4, "split": split, "min_count": 1, **changes}
+    split = PredefinedSplit(by="predefined")
+    given = {"task": "classification", "target": "label", "max_length": 4, "split": split, "min_count": 1, **changes}
     return Text(kind="text", source=str(source), **given)
 
 
-def novel(source: object, **changes: Any) -> Text:
+def language_block(source: object, **changes: Any) -> Text:
     split = TimeSplit(by="time", validation=0.2, test=0.2)
-    return block(source, **{"task": "language", "level": "character", "split": split, **changes})
+    return block(source, **{"task": "language_modeling", "tokenizer": "character", "split": split, **changes})
 
 
-def written(folder: Path, content: str | bytes, name: str = "a.csv") -> Path:
+def write_file(folder: Path, content: str | bytes, name: str = "a.csv") -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
-def texts(folder: Path, *rows: tuple[str, str, str], name: str = "a.csv", encoding: str = "utf-8") -> Path:
-    """A file of text, label and split."""
+def write_texts(folder: Path, *rows: tuple[str, str, str], name: str = "a.csv", encoding: str = "utf-8") -> Path:
+    """Write a file of text, label and split."""
     frame = pd.DataFrame(rows, columns=["text", "label", "split"])
     frame.to_csv(folder / name, index=False, encoding=encoding)
     return folder / name
@@ -74,23 +74,23 @@ class TestTokens:
             ("", "word", []),
         ],
     )
-    def test_texts_are_cut(self, text: str, tokens: str, expected: list[str]) -> None:
+    def test_texts_are_tokenized(self, text: str, tokens: str, expected: list[str]) -> None:
         assert list(tokenize(text, tokens)) == expected
 
-    def test_the_most_frequent_come_first_and_equal_ones_by_the_alphabet(self) -> None:
-        known = build_vocabulary([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocabulary=5))
+    def test_the_vocabulary_is_sorted_by_frequency_then_alphabet(self) -> None:
+        known = build_vocabulary([["b", "a", "c", "a", "b", "d"], ["a", "c"]], block("", vocab_size=5))
         assert known == (*SPECIAL_TOKENS, "a", "b", "c")
 
-    def test_rare_ones_are_not_known(self) -> None:
+    def test_rare_tokens_are_not_in_the_vocabulary(self) -> None:
         assert build_vocabulary([["a", "a", "b", "b", "b", "c"]], block("", min_count=2)) == (*SPECIAL_TOKENS, "b", "a")
 
     @settings(max_examples=100, deadline=None, derandomize=True)
     @given(st.text(max_size=40), st.sampled_from(["word", "character"]), st.booleans())
-    def test_known_tokens_come_back(self, text: str, level: str, lower: bool) -> None:
+    def test_known_tokens_are_decoded(self, text: str, level: str, lower: bool) -> None:
         tokens = list(tokenize(text, f"lower_{level}" if lower else level))
         if not tokens:
             return
-        vocabulary = build_vocabulary([tokens], block("", vocabulary=100))
+        vocabulary = build_vocabulary([tokens], block("", vocab_size=100))
         (row,) = encode_tokens([tokens], vocabulary, 50, 1)
         assert row.dtype == np.int32
         assert UNKNOWN_INDEX not in row
@@ -100,7 +100,7 @@ class TestTokens:
 
 class TestTexts:
     def test_the_vocabulary_is_that_of_training_rows(self, tmp_path: Path) -> None:
-        dataset, _ = prepare(block(texts(tmp_path, *ROWS)), 0)
+        dataset, _ = prepare(block(write_texts(tmp_path, *ROWS)), 0)
         # by hand: the 3, dog 2; then . cat here isn't saw once each
         assert dataset.schema.vocabulary == (*SPECIAL_TOKENS, "the", "dog", ".", "cat", "here", "isn't", "saw")
         assert dataset.schema.tokenizer == "lower_word"
@@ -111,65 +111,65 @@ class TestTexts:
         assert dataset.test.rows.tolist() == [3]
 
     def test_shorter_texts_are_padded_at_their_end(self, tmp_path: Path) -> None:
-        dataset, _ = prepare(block(texts(tmp_path, *ROWS), length=7), 0)
+        dataset, _ = prepare(block(write_texts(tmp_path, *ROWS), max_length=7), 0)
         assert dataset.train.x[:, 4:].tolist() == [[3, 4, PADDING_INDEX], [PADDING_INDEX] * 3]
         assert dataset.schema.shape == (7,)
 
-    def test_limits_of_the_vocabulary(self, tmp_path: Path) -> None:
-        path = texts(tmp_path, *ROWS)
+    def test_vocab_size_and_min_count_limit_the_vocabulary(self, tmp_path: Path) -> None:
+        path = write_texts(tmp_path, *ROWS)
         assert prepare(block(path, min_count=2), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the", "dog")
-        assert prepare(block(path, vocabulary=3), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the")
+        assert prepare(block(path, vocab_size=3), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "the")
 
-    def test_case_may_matter(self, tmp_path: Path) -> None:
-        schema = prepare(block(texts(tmp_path, *ROWS), lowercase=False), 0)[0].schema
+    def test_case_can_be_preserved(self, tmp_path: Path) -> None:
+        schema = prepare(block(write_texts(tmp_path, *ROWS), lowercase=False), 0)[0].schema
         assert {"The", "the"} <= set(schema.vocabulary)
         assert schema.tokenizer == "word"
 
     def test_characters(self, tmp_path: Path) -> None:
         rows = [("ab a", "u", "train"), ("Ba", "v", "train"), ("ac", "u", "val"), ("", "v", "test")]
-        dataset, _ = prepare(block(texts(tmp_path, *rows), level="character", length=5), 0)
+        dataset, _ = prepare(block(write_texts(tmp_path, *rows), tokenizer="character", max_length=5), 0)
         assert dataset.schema.vocabulary == (*SPECIAL_TOKENS, "a", "b", " ")
         assert dataset.train.x.tolist() == [[2, 3, 4, 2, 0], [3, 2, 0, 0, 0]]
         assert dataset.validation.x.tolist() == [[2, UNKNOWN_INDEX, 0, 0, 0]]
 
-    def test_empty_texts_are_noted(self, tmp_path: Path) -> None:
+    def test_empty_texts_are_reported(self, tmp_path: Path) -> None:
         rows = [*ROWS, ("", "bad", "train"), (" \n ", "good", "test")]
-        dataset, findings = prepare(block(texts(tmp_path, *rows)), 0)
+        dataset, results = prepare(block(write_texts(tmp_path, *rows)), 0)
         assert dataset.train.x[-1].tolist() == [PADDING_INDEX] * 4
-        assert [f.message for f in findings if f.rule == "missing"] == ["2 texts are empty, the first in row 5"]
+        assert [f.message for f in results if f.rule == "missing"] == ["2 texts are empty, the first in row 5"]
 
-    def test_a_value_may_be_told(self, tmp_path: Path) -> None:
+    def test_a_target_can_be_numeric(self, tmp_path: Path) -> None:
         rows = [(f"text {i}", str(i / 2), "train" if i < 4 else "test") for i in range(8)]
         split = RandomSplit(by="random", validation=0.25, test=0.25)
-        dataset, _ = prepare(block(texts(tmp_path, *rows), task="regression", split=split), 0)
+        dataset, _ = prepare(block(write_texts(tmp_path, *rows), task="regression", split=split), 0)
         assert (dataset.schema.classes, dataset.schema.values) == ((), ("label",))
         assert dataset.train.y.tolist() == (dataset.train.rows / 2).tolist()
 
-    def test_a_split_by_time_knows_dates_from_words(self, tmp_path: Path) -> None:
+    def test_a_split_by_time_sorts_dates_chronologically(self, tmp_path: Path) -> None:
         rows = [(f"text {i}", "uv"[i % 2], f"2024-1-{31 - i}") for i in range(25)]
         split = TimeSplit(by="time", column="split", validation=5, test=5)
-        dataset, _ = prepare(block(texts(tmp_path, *rows), split=split), 0)
+        dataset, _ = prepare(block(write_texts(tmp_path, *rows), split=split), 0)
         assert dataset.test.rows.tolist() == [4, 3, 2, 1, 0]
         assert dataset.train.rows[0] == 24
 
     def test_groups_stay_together(self, tmp_path: Path) -> None:
         rows = [(f"text {i}", "uv"[i % 2], f"writer {i // 3}") for i in range(30)]
         split = GroupSplit(by="group", column="split", validation=0.2, test=0.2)
-        dataset, _ = prepare(block(texts(tmp_path, *rows), split=split), 0)
-        groups = [set(records.rows // 3) for records in dataset.splits().values()]
+        dataset, _ = prepare(block(write_texts(tmp_path, *rows), split=split), 0)
+        groups = [set(samples.rows // 3) for samples in dataset.splits().values()]
         assert [len(g) for g in groups] == [6, 2, 2]
         assert len(set.union(*groups)) == 10
 
-    def test_parquet_gives_what_csv_gives(self, tmp_path: Path) -> None:
-        path = texts(tmp_path, *ROWS)
+    def test_parquet_and_csv_give_the_same_result(self, tmp_path: Path) -> None:
+        path = write_texts(tmp_path, *ROWS)
         pd.read_csv(path).to_parquet(tmp_path / "a.parquet")
         one, other = (prepare(block(p), 0)[0] for p in (path, tmp_path / "a.parquet"))
         assert one.schema == other.schema
         for name in SPLITS:
             np.testing.assert_array_equal(getattr(one, name).x, getattr(other, name).x)
 
-    def test_tokens_are_features_as_they_are(self, tmp_path: Path) -> None:
-        params = block(texts(tmp_path, *ROWS))
+    def test_tokens_are_unchanged_by_the_pipeline(self, tmp_path: Path) -> None:
+        params = block(write_texts(tmp_path, *ROWS))
         dataset, _ = prepare(params, 0)
         features = fit_scaling(dataset.train.x, dataset.schema, params)(dataset.test.x)
         np.testing.assert_array_equal(features, dataset.test.x)
@@ -186,35 +186,35 @@ MAILS = (
 class TestEncodings:
     @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
-    def test_it_is_found_out(self, tmp_path: Path, name: str, encoding: str) -> None:
-        path = texts(tmp_path, *MAILS, name=name, encoding=encoding)
+    def test_encodings_are_detected(self, tmp_path: Path, name: str, encoding: str) -> None:
+        path = write_texts(tmp_path, *MAILS, name=name, encoding=encoding)
         dataset, _ = prepare(block(path), 0)
         assert dataset.schema.vocabulary[dataset.test.x[0, 0]] == "später"
         assert {"grüße", "köln"} <= set(dataset.schema.vocabulary)
         assert dataset.schema.classes == ("ham", "spam")
 
-    def test_it_can_be_said(self, tmp_path: Path) -> None:
-        path = texts(tmp_path, *MAILS, encoding="latin-1")
+    def test_encodings_can_be_set(self, tmp_path: Path) -> None:
+        path = write_texts(tmp_path, *MAILS, encoding="latin-1")
         with pytest.raises(DataError, match=r"must be CSV in UTF-8 with one header, but is not: byte "):
             prepare(block(path, format=FileFormat(encoding="utf-8")), 0)
         both = (read_text(path, block(path, format=FileFormat(encoding=e))).encode(PARTS) for e in ("latin-1", "auto"))
         assert next(both).schema == next(both).schema
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
-    def test_that_of_a_novel_too(self, tmp_path: Path, encoding: str) -> None:
-        path = written(tmp_path, ("Äpfel\r\n" * 20).encode(encoding), "a.txt")
-        assert prepare(novel(path), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "\n", "e", "f", "l", "p", "ä")
+    def test_encodings_of_a_long_text_are_detected(self, tmp_path: Path, encoding: str) -> None:
+        path = write_file(tmp_path, ("Äpfel\r\n" * 20).encode(encoding), "a.txt")
+        assert prepare(language_block(path), 0)[0].schema.vocabulary == (*SPECIAL_TOKENS, "\n", "e", "f", "l", "p", "ä")
 
 
 PARTS = {"train": np.arange(2), "validation": np.arange(2, 3), "test": np.arange(3, 4)}
 
 
 class TestLanguage:
-    def test_windows_tell_the_next_token(self, tmp_path: Path) -> None:
-        # 17 characters, 14 windows of three and the next: 8 to train, 3 to validate, 3 to test
-        path = written(tmp_path, "ababacabacdABEFxx", "a.txt")
-        dataset, _ = prepare(novel(path, length=3), 0)
-        # by hand: training windows and what they tell are the first 11 characters, of which a 5, b 3, c 2, d 1
+    def test_targets_are_the_next_tokens(self, tmp_path: Path) -> None:
+        # 17 characters, 14 windows of three and the next: 8 for training, 3 for validation, 3 for testing
+        path = write_file(tmp_path, "ababacabacdABEFxx", "a.txt")
+        dataset, _ = prepare(language_block(path, max_length=3), 0)
+        # by hand: training windows and their targets are the first 11 characters, of which a 5, b 3, c 2, d 1
         vocabulary = (*SPECIAL_TOKENS, "a", "b", "c", "d")
         assert (dataset.schema.vocabulary, dataset.schema.classes) == (vocabulary, vocabulary)
         assert dataset.train.x[:2].tolist() == [[2, 3, 2], [3, 2, 3]]
@@ -228,47 +228,47 @@ class TestLanguage:
             "test": [14, 15, 16],
         }
 
-    def test_the_text_is_kept_once(self, tmp_path: Path) -> None:
-        path = written(tmp_path, "abcd efgh " * 50, "a.txt")
-        dataset, _ = prepare(novel(path, length=100), 0)
+    def test_the_text_is_stored_once(self, tmp_path: Path) -> None:
+        path = write_file(tmp_path, "abcd efgh " * 50, "a.txt")
+        dataset, _ = prepare(language_block(path, max_length=100), 0)
         folder = tmp_path / "prepared"
         folder.mkdir()
         save_dataset(dataset, folder)
         write_manifest(folder)
         loaded = load_dataset(folder)
-        for name, records in loaded.splits().items():
-            n = len(records)
-            # int32, behind numpy's head of 128 bytes
+        for name, samples in loaded.splits().items():
+            n = len(samples)
+            # int32, after the 128-byte header of .npy
             assert (folder / name / "tokens.npy").stat().st_size == 128 + 4 * (n + 100 - 1)
             assert not (folder / name / "x.npy").exists()
-            assert isinstance(records.x, np.memmap)
-            np.testing.assert_array_equal(records.x, getattr(dataset, name).x)
-            np.testing.assert_array_equal(records.x[1:, -1], records.y[:-1])
+            assert isinstance(samples.x, np.memmap)
+            np.testing.assert_array_equal(samples.x, getattr(dataset, name).x)
+            np.testing.assert_array_equal(samples.x[1:, -1], samples.y[:-1])
         assert np.shares_memory(dataset.train.x[0], dataset.train.x[99])
 
     def test_words(self, tmp_path: Path) -> None:
-        path = written(tmp_path, "To be, or not to be. " * 4, "a.txt")
-        dataset, _ = prepare(novel(path, level="word", lowercase=False, length=2), 0)
+        path = write_file(tmp_path, "To be, or not to be. " * 4, "a.txt")
+        dataset, _ = prepare(language_block(path, tokenizer="word", lowercase=False, max_length=2), 0)
         known = dataset.schema.vocabulary
         assert [known[i] for i in (*dataset.train.x[0], dataset.train.y[0])] == ["To", "be", ","]
 
 
 class TestLeaks:
     def test_test_rows_change_nothing(self, tmp_path: Path) -> None:
-        one, _ = prepare(block(texts(tmp_path, *ROWS)), 0)
-        other, _ = prepare(block(texts(tmp_path, *ROWS[:3], ("zebra zebra " * 99, "good", "test"))), 0)
+        one, _ = prepare(block(write_texts(tmp_path, *ROWS)), 0)
+        other, _ = prepare(block(write_texts(tmp_path, *ROWS[:3], ("zebra zebra " * 99, "good", "test"))), 0)
         assert one.schema == other.schema
         np.testing.assert_array_equal(one.train.x, other.train.x)
         np.testing.assert_array_equal(one.validation.x, other.validation.x)
         assert not np.array_equal(one.test.x, other.test.x)
 
-    def test_nor_does_the_end_of_a_novel(self, tmp_path: Path) -> None:
-        # 100 characters, 96 windows: the last 40 are told by validation and test rows
+    def test_the_end_of_a_long_text_changes_nothing(self, tmp_path: Path) -> None:
+        # 100 characters, 96 windows: the last 40 are targets of validation and test rows
         start = "the quick brown fox jumps over the lazy dog, and then 123456"
-        one, _ = prepare(novel(written(tmp_path, start + "t" * 40, "a.txt")), 0)
-        other, _ = prepare(novel(written(tmp_path, start + "#%" * 20, "a.txt")), 0)
+        one, _ = prepare(language_block(write_file(tmp_path, start + "t" * 40, "a.txt")), 0)
+        other, _ = prepare(language_block(write_file(tmp_path, start + "#%" * 20, "a.txt")), 0)
         assert one.schema == other.schema
-        assert "6" in one.schema.vocabulary  # the last that a training row tells
+        assert "6" in one.schema.vocabulary  # the last target of a training row
         np.testing.assert_array_equal(one.train.x, other.train.x)
         np.testing.assert_array_equal(one.train.y, other.train.y)
         assert (other.test.y == UNKNOWN_INDEX).all()
@@ -278,57 +278,77 @@ ABC = "text,label,split\none two,u,train\ntwo one,v,train\none,u,train\ntwo,v,te
 UTF16 = ("hello world " * 9).encode("utf-16")
 
 REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
-    ("a.csv", "", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; bring rows"),
-    ("a.csv", "text\na\nb\n", {}, ": target must name a column, but 'label' is none; the columns are text"),
-    ("a.csv", "label\na\nb\n", {}, ": text must name a column, but 'text' is none; the columns are label"),
-    ("a.csv", "text,label\na,u\nb,v\n", {}, ": split.column must name a column, but 'split' is none; the columns are"),
+    ("a.csv", "", {}, "must be CSV in UTF-8 with one header, but is not: it is empty; add rows"),
+    ("a.csv", "text\na\nb\n", {}, ": target must name a column, but 'label' does not exist; the columns are text"),
+    ("a.csv", "label\na\nb\n", {}, ": text must name a column, but 'text' does not exist; the columns are label"),
+    (
+        "a.csv",
+        "text,label\na,u\nb,v\n",
+        {},
+        ": split.column must name a column, but 'split' does not exist; the columns are",
+    ),
     (
         "a.csv",
         ABC.replace("two,v,test", "two,,test"),
         {},
         ": every row must have a target, but row 4 of column 'label'",
     ),
-    ("a.csv", ABC.replace("one,u,train", "one,u,"), {}, ": column 'split' must say train, validation or test, but row"),
+    (
+        "a.csv",
+        ABC.replace("one,u,train", "one,u,"),
+        {},
+        ": column 'split' must contain train, validation or test, but row",
+    ),
     (
         "a.csv",
         'text,label,split\n"one,u,train\n',
         {},
         "must be CSV in UTF-8 with one header, but is not: a quote that opens in line 2",
     ),
-    ("a.csv", ABC.replace("u", "1.5").replace("v", "2"), {}, ": classes must be names or whole numbers"),
+    ("a.csv", ABC.replace("u", "1.5").replace("v", "2"), {}, ": classes must be text or integers"),
     (
         "a.csv",
         ABC.replace("u", "1").replace("v", "inf"),
         {"task": "regression"},
-        "up to 1e+37, but inf stands in row 2",
+        "up to 1e+37, but contains inf in rows 2, 4",
     ),
-    ("a.csv", ABC, {"min_count": 9}, ": a token must stand 9 times in training rows to be known, but none does; lower"),
+    ("a.csv", ABC, {"min_count": 9}, ": a token must occur 9 times in training rows to be in the vocabulary, but none"),
     (
         "a.csv",
         b"\x89PNG\r\n\x1a\n\0\0\xff",
         {},
-        "must be CSV in UTF-8 with one header, but is not: it holds zero bytes",
+        "must be CSV in UTF-8 with one header, but is not: it contains zero bytes",
     ),
     (
         "a.csv",
         gzip.compress(ABC.encode(), mtime=0),
         {},
-        "must be CSV in UTF-8 with one header, but is not: it holds zero bytes",
+        "must be CSV in UTF-8 with one header, but is not: it contains zero bytes",
     ),
     ("a.csv.gz", ABC, {}, "must be CSV in UTF-8 with one header, but is not: Not a gzipped file"),
     (
         "a.csv.gz",
         gzip.compress(ABC.encode(), mtime=0)[:-9],
         {},
-        "must be CSV in UTF-8 with one header, but is not: it is cut off; c",
+        "must be CSV in UTF-8 with one header, but is not: it is truncated; c",
     ),
     ("a.parquet", ABC, {}, "must be Parquet, but is not: "),
     ("a.txt", ABC, {}, "a table must be one of .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .sklearn, but source is"),
 ]
 
 NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
-    ("a.txt", "", {}, "must have length + 10 tokens or more, 4 + 10, but has 0; shorten `length`, or bring more"),
-    ("a.txt", "too short it", {}, "must have length + 10 tokens or more, 4 + 10, but has 12; shorten `length`, or bri"),
+    (
+        "a.txt",
+        "",
+        {},
+        "must have at least max_length + 10 = 4 + 10 tokens, but has 0; reduce `max_length`, or add text",
+    ),
+    (
+        "a.txt",
+        "too short it",
+        {},
+        "must have at least max_length + 10 = 4 + 10 tokens, but has 12; reduce `max_length`, or",
+    ),
     (
         "a.txt",
         b"\x89PNG\r\n\x1a\n\0\0\xff" * 9,
@@ -346,13 +366,13 @@ NOVELS: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "a.txt",
         UTF16,
         {"format": FileFormat(encoding="latin-1")},
-        "must be text in latin-1, but holds zero bytes; save it as UTF-8",
+        "must be text in latin-1, but contains zero bytes; save it as UTF-8",
     ),
-    ("a.csv", ABC, {}, "task language needs a .txt, but source is"),
+    ("a.csv", ABC, {}, "task language_modeling needs a .txt, but source is"),
 ]
 
 
-def refused(path: Path, params: Text, line: str) -> None:
+def assert_refused(path: Path, params: Text, line: str) -> None:
     with pytest.raises(DataError, match=rf"\A[^\n]*{re.escape(line)}[^\n]*\Z"):
         prepare(params, 0)
     assert list(path.parent.iterdir()) == [path]
@@ -361,13 +381,15 @@ def refused(path: Path, params: Text, line: str) -> None:
 class TestRefused:
     @pytest.mark.parametrize(("name", "content", "changes", "line"), REFUSED)
     def test_a_table(self, tmp_path: Path, name: str, content: str | bytes, changes: dict[str, Any], line: str) -> None:
-        path = written(tmp_path, content, name)
-        refused(path, block(path, **changes), line)
+        path = write_file(tmp_path, content, name)
+        assert_refused(path, block(path, **changes), line)
 
     @pytest.mark.parametrize(("name", "content", "changes", "line"), NOVELS)
-    def test_a_novel(self, tmp_path: Path, name: str, content: str | bytes, changes: dict[str, Any], line: str) -> None:
-        path = written(tmp_path, content, name)
-        refused(path, novel(path, **changes), line)
+    def test_a_long_text(
+        self, tmp_path: Path, name: str, content: str | bytes, changes: dict[str, Any], line: str
+    ) -> None:
+        path = write_file(tmp_path, content, name)
+        assert_refused(path, language_block(path, **changes), line)
 
     @pytest.mark.parametrize(
         ("split", "cell", "line"),
@@ -375,9 +397,13 @@ class TestRefused:
             (
                 TimeSplit(by="time", column="split", validation=1, test=1),
                 "soon",
-                "must hold an ISO date or a number in",
+                "must contain an ISO date or a number in",
             ),
-            (TimeSplit(by="time", column="split", validation=1, test=1), "", "every row, but row 3 holds nan; mend it"),
+            (
+                TimeSplit(by="time", column="split", validation=1, test=1),
+                "",
+                "every row, but row 3 contains nan; fix it",
+            ),
             (
                 GroupSplit(by="group", column="split", validation=1, test=1),
                 "",
@@ -385,28 +411,32 @@ class TestRefused:
             ),
         ],
     )
-    def test_a_row_of_no_time_or_group(self, tmp_path: Path, split: Any, cell: str, line: str) -> None:
+    def test_a_row_without_time_or_group(self, tmp_path: Path, split: Any, cell: str, line: str) -> None:
         rows = [(f"text {i}", "uv"[i % 2], cell if i == 2 else f"2024-01-0{i + 1}") for i in range(6)]
-        path = texts(tmp_path, *rows)
-        refused(path, block(path, split=split), line)
+        path = write_texts(tmp_path, *rows)
+        assert_refused(path, block(path, split=split), line)
 
 
-def test_more_tokens_than_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = texts(tmp_path, *ROWS)
-    refused(
-        path, block(path, length=2**30), "a.csv: 4 records of 1073741824 tokens are too many for memory, which hold"
+def test_too_many_tokens_for_the_memory_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_texts(tmp_path, *ROWS)
+    assert_refused(
+        path, block(path, max_length=2**30), "a.csv: 4 samples of 1073741824 tokens need too much memory, the limit"
     )
     path.unlink()
     monkeypatch.setattr("fivefold.data.readers.text.MAX_TOKENS", 99)
-    path = written(tmp_path, "a" * 30, "a.txt")
-    refused(path, novel(path), "26 records of 4 tokens are too many for memory, which holds 99; shorten `length`, or")
+    path = write_file(tmp_path, "a" * 30, "a.txt")
+    assert_refused(
+        path,
+        language_block(path),
+        "26 samples of 4 tokens need too much memory, the limit is 99 tokens; reduce `max_length`, or",
+    )
 
 
 def test_real_reviews() -> None:
     path = SHARED / "fine_foods.csv.gz"
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
-    dataset, _ = prepare(block(path, length=64, min_count=2), 0)
+    dataset, _ = prepare(block(path, max_length=64, min_count=2), 0)
     assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == (4000, 1000)
     assert dataset.schema.classes == ("great", "other")
     frame = pd.read_csv(path)
@@ -415,13 +445,13 @@ def test_real_reviews() -> None:
     assert dataset.test.x.max() < len(dataset.schema.vocabulary)
 
 
-def test_a_real_novel() -> None:
+def test_a_real_long_text() -> None:
     path = SHARED / "northanger_abbey.txt"
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
     text = path.read_text(encoding="utf-8")
     split = TimeSplit(by="time", validation=0.05, test=0.1)
-    dataset, _ = prepare(novel(path, length=32, lowercase=False, split=split), 0)
+    dataset, _ = prepare(language_block(path, max_length=32, lowercase=False, split=split), 0)
     known = dataset.schema.vocabulary
     assert "".join(known[i] for i in dataset.train.x[0]) == text[:32]
     last = dataset.test.x[-1]

@@ -1,1 +1,1 @@
-"""Cells of a table to typed columns."""
+"""Parsing of table cells into typed columns."""

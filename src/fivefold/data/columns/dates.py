@@ -1,8 +1,6 @@
-"""Dates as they are written: ISO ones, quarters, and months by name.
+"""Date formats other than ISO (quarters and month names), and the frequency of a time series as text.
 
-Of 1960Q1 and of Jan 1960 the first day is meant.
-
-Even steps of a series as a person says them, and times from what is said.
+1960Q1 and Jan 1960 mean the first day of the period.
 """
 
 import re
@@ -33,14 +31,14 @@ TEXT_DATE = rf"(?:{QUARTER}|{QUARTER_FIRST}|{MONTH_YEAR}|(?:{DAY_FIRST_DATE}|{MO
 """1960Q1, 1960-Q1, Q1 1960; 12-Jan-2021, 12 January 2021, Jan 12, 2021; Jan 2021, Jan-21."""
 
 DATE = re.compile(rf"{TEXT_DATE}|\d{{4,6}}[-/]({MONTH}|\d{{1,2}}[-/]\d{{1,2}}{TIME})", re.IGNORECASE)
-"""A month or a day: 2020/21 is a season, but 2020-21-01 and 12021-01-01 mistakes among days."""
+"""A month or a day: 2020/21 is a season, not a date, but 2020-21-01 and 12021-01-01 are mistakes among dates."""
 VALID_DATE = re.compile(rf"{TEXT_DATE}|\d{{4}}[-/]{MONTH}([-/]{DAY}.*)?", re.IGNORECASE)
 
 LOCALIZED_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?")
-"""A date with the day or the month first."""
+"""A date that begins with the day or the month."""
 
 CENTURY_PIVOT = 69
-"""Two digits from here on are a year of the last century, as POSIX has it."""
+"""Two-digit years from here on belong to the previous century, as in POSIX."""
 
 TEXT_DATE_PATTERNS = tuple(
     re.compile(pattern)
@@ -55,41 +53,42 @@ TEXT_DATE_PATTERNS = tuple(
 
 
 def to_iso(words: pd.Series) -> pd.Series:
-    """Write dates that are spelt otherwise as 2021-01-12; words are stripped and in lower case, other ones stay."""
+    """Return dates in the formats above as 2021-01-12; words are stripped and in lower case, others are unchanged."""
     return words.map(_word_to_iso)
 
 
 def _word_to_iso(word: str) -> str:
-    found = next((match for pattern in TEXT_DATE_PATTERNS if (match := pattern.fullmatch(word))), None)
-    if not found or not re.fullmatch(TEXT_DATE, word):
+    match = next((match for pattern in TEXT_DATE_PATTERNS if (match := pattern.fullmatch(word))), None)
+    if not match or not re.fullmatch(TEXT_DATE, word):
         return word
-    part = found.groupdict()
-    short = [name[:3] for name in MONTH_NAMES]
-    month = 3 * int(part["quarter"]) - 2 if "quarter" in part else short.index(part["month"]) + 1
+    part = match.groupdict()
+    abbreviations = [name[:3] for name in MONTH_NAMES]
+    month = 3 * int(part["quarter"]) - 2 if "quarter" in part else abbreviations.index(part["month"]) + 1
     return f"{expand_year(part['year'])}-{month:02d}-{int(part.get('day') or 1):02d}{part.get('time') or ''}"
 
 
 def expand_year(year: str) -> str:
-    """Return a year in four digits."""
+    """Return a two-digit or four-digit year with four digits."""
     return year if len(year) == 4 else f"{19 if int(year) >= CENTURY_PIVOT else 20}{year}"
 
 
 def describe_frequency(grid: Array) -> str:
-    """Return the distance of two even steps as a person says it: 1 month, 15 minutes, 0.5, about 15 days."""
-    gaps = np.unique(np.diff(grid))
+    """Return the frequency of a regular time grid as text: 1 month, 15 minutes, 0.5, about 15 days."""
+    intervals = np.unique(np.diff(grid))
     if grid.dtype.kind != "M":
-        return f"{np.median(gaps):g}"
-    if len(gaps) == 1:
-        return _format_timedelta(pd.Timedelta(gaps[0]))
+        return f"{np.median(intervals):g}"
+    if len(intervals) == 1:
+        return _format_timedelta(pd.Timedelta(intervals[0]))
     months = np.unique(np.diff(grid.astype("datetime64[M]")).astype(int))
     if len(months) > 1 or not months[0]:
-        of_work = np.isin(gaps / np.timedelta64(1, "D"), (1, 3)).all()
-        return "1 business day" if of_work else f"about {_format_timedelta(pd.Timedelta(gaps[len(gaps) // 2]))}"
+        is_business_days = np.isin(intervals / np.timedelta64(1, "D"), (1, 3)).all()
+        typical = _format_timedelta(pd.Timedelta(intervals[len(intervals) // 2]))
+        return "1 business day" if is_business_days else f"about {typical}"
     return _pluralize(months[0] // 12, "year") if months[0] % 12 == 0 else _pluralize(months[0], "month")
 
 
 def format_time(grid: Array, index: int) -> str:
-    """Return one of even steps as a person writes it; without a time of day if all are midnight."""
+    """Return one time of a grid as text; without the time of day if all times are midnight."""
     if grid.dtype.kind != "M":
         return f"{grid[index]:.10g}"
     days = grid.astype("datetime64[D]")
@@ -97,10 +96,16 @@ def format_time(grid: Array, index: int) -> str:
 
 
 def last_timestamps(frequency: str, time_range: tuple[str, ...], n: int) -> Array | None:
-    """Return the last n of even steps, as datetime64 or numbers, from what `step_of` and `time_of` say of them.
+    """Return the last n times of a grid, as datetime64 or numbers.
 
-    span: the first and the last of all. None if steps are not known, or only about so long. Where the last business
-    days of two months are also the last of all days, so are taken those between, which may be two days off.
+    Business month ends that are also month ends in `time_range` are extrapolated as month ends, up to two days off.
+
+    Args:
+        frequency: as returned by `describe_frequency`.
+        time_range: first and last time, as returned by `format_time`.
+
+    Returns:
+        None if the times are unknown, or the frequency is only approximate.
     """
     if not time_range or frequency.startswith("about"):
         return None
@@ -119,7 +124,7 @@ def last_timestamps(frequency: str, time_range: tuple[str, ...], n: int) -> Arra
 
 
 def _format_timedelta(delta: pd.Timedelta) -> str:
-    """Return a span of time by the largest unit of which it is a multiple."""
+    """Return a duration in the largest unit of which it is a multiple."""
     for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second"), ("ms", "millisecond")):
         count = delta / pd.Timedelta(1, unit)
         if count == int(count):
@@ -132,7 +137,7 @@ def _pluralize(count: int, word: str) -> str:
 
 
 def month_offset(timestamps: pd.DatetimeIndex, months: int) -> pd.offsets.BaseOffset | None:
-    """Return the step of so many months on which all times lie, None if they are of different days."""
+    """Return the monthly offset that produces all timestamps, None if there is none."""
     if (timestamps.day == timestamps.day[0]).all() and timestamps.day[0] <= 28:
         return pd.DateOffset(months=months)
     for ends in (pd.offsets.MonthEnd(months), pd.offsets.BMonthEnd(months), pd.offsets.BMonthBegin(months)):

@@ -1,1 +1,1 @@
-"""One reader per source format."""
+"""Readers, one per source format."""

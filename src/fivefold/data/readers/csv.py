@@ -1,14 +1,10 @@
-"""Tables from files, as they stand there: CSV, Parquet, and what scikit-learn bundles.
+"""Read tables from CSV and Parquet files, and datasets bundled with scikit-learn.
 
-Data bundled with scikit-learn, named by a .sklearn file.
+A .sklearn file names a bundled dataset: DVC tracks files, so a small text file makes bundled data a pipeline
+dependency like any other source. Its first line that is neither empty nor a comment is one of `BUNDLED_DATASETS`.
 
-DVC tracks files: a small text file that names the data gives bundled data a place in the pipeline like any other's.
-Its first line that is neither empty nor a comment is one of `BUNDLED`.
-
-A CSV read piece by piece: read at once, its cells take several times what is made of them.
-
-A column has one type, however long the file: as words where a piece of it holds words. Whole numbers take the least
-bytes that hold them.
+A large CSV is read in chunks, since parsing it at once needs several times the memory of the result. A column has one
+type in the whole file: text if any chunk contains text. Integers use the smallest type that fits.
 """
 
 import gzip
@@ -37,44 +33,47 @@ BUNDLED_DATASETS = {
     "diabetes": (datasets.load_diabetes, "progression"),
     "digits": (datasets.load_digits, "digit"),
 }
-"""Name -> loader, and the name that the target column gets."""
+"""Name -> loader, and the name of the target column."""
 
 
 def load_bundled(path: Path) -> tuple[Any, str]:
-    """Return scikit-learn's `Bunch` that `path` names, and the name of its target column."""
+    """Return the scikit-learn `Bunch` that the file at `path` names, and the name of its target column."""
     lines = (line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     name = next((line for line in lines if line and not line.startswith("#")), "")
     if name not in BUNDLED_DATASETS:
-        raise DataError(f"{path} must name one of {', '.join(BUNDLED_DATASETS)}, but names {name!r}; mend that line")
+        raise DataError(f"{path} must name one of {', '.join(BUNDLED_DATASETS)}, but names {name!r}; fix that line")
     loader, target = BUNDLED_DATASETS[name]
-    # unscaled where scikit-learn offers it: scaling is the pipeline's business
+    # unscaled where scikit-learn has the option, since the pipeline scales
     bunch = loader(scaled=False) if name == "diabetes" else loader()
     return bunch, target
 
 
 CHUNK_CELLS = 2**22
-"""Cells of a piece."""
+"""Number of cells per chunk."""
 
 
 def read_in_chunks(
     source: Path, names: Sequence[str], text_columns: Sequence[str], read_kwargs: dict[str, Any]
 ) -> pd.DataFrame:
-    """Return the table at `source`; a file of one piece as pandas reads it.
+    """Return the table at `source`; a file of one chunk as pandas reads it.
 
-    names: of all columns. words: those that are read as they are spelt. how: further arguments of `read_csv`.
+    Args:
+        names: names of all columns.
+        text_columns: columns that are read as text.
+        read_kwargs: further arguments of `pandas.read_csv`.
     """
-    pieces = _iter_chunks(source, names, {name: str for name in names if name in text_columns}, read_kwargs)
-    first, second = next(pieces), next(pieces, None)
+    chunks = _iter_chunks(source, names, {name: str for name in names if name in text_columns}, read_kwargs)
+    first, second = next(chunks), next(chunks, None)
     if second is None:
         return first
-    read = [_downcast(piece) for piece in chain((first, second), pieces)]
+    downcast = [_downcast(chunk) for chunk in chain((first, second), chunks)]
     del first, second
-    mixed = [name for name in names if not _is_one_type([piece[name] for piece in read])]
+    mixed = [name for name in names if not _is_one_type([chunk[name] for chunk in downcast])]
     if mixed:
-        spelt = _iter_chunks(source, names, dict.fromkeys(mixed, str), {**read_kwargs, "usecols": mixed})
-        for piece, again in zip(read, spelt, strict=True):
-            piece[mixed] = again[mixed]
-    return pd.DataFrame({name: _concat_chunks([piece[name] for piece in read]) for name in names}, copy=False)
+        text_chunks = _iter_chunks(source, names, dict.fromkeys(mixed, str), {**read_kwargs, "usecols": mixed})
+        for chunk, text_chunk in zip(downcast, text_chunks, strict=True):
+            chunk[mixed] = text_chunk[mixed]
+    return pd.DataFrame({name: _concat_chunks([chunk[name] for chunk in downcast]) for name in names}, copy=False)
 
 
 def _iter_chunks(
@@ -86,28 +85,28 @@ def _iter_chunks(
 
 
 def _downcast(chunk: pd.DataFrame) -> pd.DataFrame:
-    """Return a piece with the least bytes for its whole numbers."""
-    whole = chunk.select_dtypes("integer")
-    small = {name: pd.to_numeric(whole[name], downcast="integer").dtype for name in whole}
-    return chunk.astype(small).copy()  # side by side: many small arrays would leave holes in memory
+    """Return a chunk whose integer columns have the smallest type that fits."""
+    integers = chunk.select_dtypes("integer")
+    small = {name: pd.to_numeric(integers[name], downcast="integer").dtype for name in integers}
+    return chunk.astype(small).copy()  # contiguous: many small arrays would fragment memory
 
 
 def _is_one_type(chunks: Sequence[pd.Series]) -> bool:
-    """Say whether pieces are all numbers, all flags or all words; one without any value is of each of these."""
-    return len({_value_kind(part) for part in chunks if not part.isna().all()}) <= 1
+    """Return whether all chunks are numbers, booleans or text; a chunk without values matches any of them."""
+    return len({_value_kind(chunk) for chunk in chunks if not chunk.isna().all()}) <= 1
 
 
 def _value_kind(chunk: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(chunk.dtype):
-        return "flags"
-    return "numbers" if pd.api.types.is_numeric_dtype(chunk.dtype) else "words"
+        return "booleans"
+    return "numbers" if pd.api.types.is_numeric_dtype(chunk.dtype) else "text"
 
 
 def _concat_chunks(chunks: Sequence[pd.Series]) -> Any:
-    """Return the values of all pieces of a column."""
-    words = next((part.dtype for part in chunks if _value_kind(part) == "words"), None)
-    same = chunks if words is None else [part.astype(words) for part in chunks]
-    return pd.concat(same, ignore_index=True).array
+    """Return the values of all chunks of a column."""
+    text_dtype = next((chunk.dtype for chunk in chunks if _value_kind(chunk) == "text"), None)
+    same_type = chunks if text_dtype is None else [chunk.astype(text_dtype) for chunk in chunks]
+    return pd.concat(same_type, ignore_index=True).array
 
 
 READ_ERRORS = (
@@ -122,16 +121,16 @@ READ_ERRORS = (
 )
 
 INDEX_NAME = "index"
-"""Name of a first column that has none."""
+"""Name of a first column without a name."""
 
 LEADING_ZERO = r"\s*[-+]?0\d"
-"""What begins like a code, not like a number."""
+"""The beginning of a code such as 007, which is not a number."""
 
 ZIP_MAGIC = b"PK\x03\x04"
-"""How a zip archive begins."""
+"""The first bytes of a zip archive."""
 
 SEPARATOR_LINE = re.compile(r"\ufeff?sep=.?$", re.IGNORECASE)
-"""A first line that tells Excel what stands between cells."""
+"""A first line that sets the separator for Excel."""
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sklearn")
 
@@ -142,16 +141,17 @@ def read_frame(
     text_columns: Sequence[str] = (),
     label_columns: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return the table that lies at `source`, its columns named by text.
+    """Return the table at `source`, with text as column names.
 
-    words: columns of a CSV that are read as they are spelt, whatever stands in them.
-    classes: columns of a CSV that are read so unless all of their cells are numbers, none like 007.
+    A cell is missing if it is empty. Without a header, columns are named 0, 1, 2, ...; a first column without a name,
+    as written by `DataFrame.to_csv`, is named index.
 
-    A cell is missing if it is empty. Without a header, columns are named 0, 1, 2 ...; a first column without a name,
-    as `DataFrame.to_csv` writes it, is called index.
+    Args:
+        text_columns: columns of a CSV that are read as text, unchanged.
+        label_columns: columns of a CSV that are read as text unless all cells are numbers without leading zeros.
 
     Raises:
-        DataError: the file is no table, or two columns have one name.
+        DataError: the file is not a table, or two columns have the same name.
     """
     if source.suffix == ".sklearn":
         return _read_bundled(source)
@@ -162,43 +162,41 @@ def read_frame(
     require_bounded_gzip(source, file_format)
     if source.is_file() and _is_zip(source):
         raise DataError(
-            f"{source} must be a table, but is a zip archive, as an .xlsx is too; unpack it, or save it as CSV"
+            f"{source} must be a table, but is a zip archive, as .xlsx files are too; unpack it, or save it as CSV"
         )
     parquet = source.suffix.lower() == ".parquet"
-    what = "Parquet" if parquet else f"CSV in {resolve_encoding(source, file_format).upper()} with one header"
+    file_type = "Parquet" if parquet else f"CSV in {resolve_encoding(source, file_format).upper()} with one header"
     try:
         frame = pd.read_parquet(source) if parquet else _read_csv(source, file_format, text_columns, label_columns)
     except READ_ERRORS as error:
-        raise DataError(f"{source} must be {what}, but is not: {_explain_error(error, source)}") from None
+        raise DataError(f"{source} must be {file_type}, but is not: {_explain_error(error, source)}") from None
     if not len(frame) or not len(frame.columns):
-        raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; bring more")
-    labelled = any(name is not None for name in frame.index.names)  # pandas hides a column of Parquet there
+        raise DataError(f"{source} must have rows and columns, but has {len(frame)} rows; add more")
+    has_named_index = any(name is not None for name in frame.index.names)  # Parquet columns that pandas uses as index
     return normalize_dates(
-        frame.reset_index(drop=not labelled).rename(columns=str), file_format, [*text_columns, *label_columns]
+        frame.reset_index(drop=not has_named_index).rename(columns=str), file_format, [*text_columns, *label_columns]
     )
 
 
 def _explain_error(error: BaseException, source: Path) -> str:
-    """Return what is wrong and what to do, in our words where pandas' are known."""
-    said = one_line_message(error)
-    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said):
-        wanted, line, cells = found.groups()
-        return f"line {line} has {cells} cells, those before it {wanted}; mend it, or quote a cell that holds the mark"
-    if found := re.search(r"EOF inside string starting at row (\d+)", said):
-        return f"a quote that opens in line {int(found[1]) + 1} is never closed; close or remove it"
+    """Return the problem and its remedy, in our words for known errors of pandas."""
+    message = one_line_message(error)
+    if match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message):
+        expected, line, cells = match.groups()
+        return f"line {line} has {cells} cells, previous lines have {expected}; fix it, or quote cells with separators"
+    if match := re.search(r"EOF inside string starting at row (\d+)", message):
+        return f"a quote that opens in line {int(match[1]) + 1} is never closed; close or remove it"
     if isinstance(error, EOFError):
-        return "it is cut off; copy or download it again"
-    if "No columns to parse" in said:
-        return "it is empty; bring rows"
+        return "it is truncated; copy or download it again"
+    if "No columns to parse" in message:
+        return "it is empty; add rows"
     if isinstance(error, pd.errors.ParserWarning):
         return "lines have more cells than the header has names; name every column, or set `format: {header: false}`"
     if isinstance(error, UnicodeDecodeError) and b"\0" in _read_head(source):
-        return "it holds zero bytes, as no text does; bring text"
+        return "it contains zero bytes, so it is not a text file; convert it to text"
     if isinstance(error, UnicodeDecodeError):
-        return (
-            f"byte {error.start} is none of a text in it; set `format: {{encoding: ...}}` to latin-1, utf-8 or utf-16"
-        )
-    return f"{said}; mend the file"
+        return f"byte {error.start} is invalid in it; set `format: {{encoding: ...}}` to latin-1, utf-8 or utf-16"
+    return f"{message}; fix the file"
 
 
 def _is_zip(source: Path) -> bool:
@@ -212,59 +210,60 @@ def _read_head(source: Path) -> bytes:
 
 
 def resolve_separator(source: Path, file_format: FileFormat) -> str:
-    """Return what stands between cells."""
+    """Return the separator of cells: a tab for .tsv, else `format.separator`."""
     return "\t" if source.name.lower().endswith((".tsv", ".tsv.gz")) else file_format.separator
 
 
 def _read_csv(
     source: Path, file_format: FileFormat, text_columns: Sequence[str], label_columns: Sequence[str]
 ) -> pd.DataFrame:
-    spelt = [*text_columns, *label_columns]
-    how: dict[str, Any] = {
+    as_text = [*text_columns, *label_columns]
+    read_kwargs: dict[str, Any] = {
         "sep": resolve_separator(source, file_format),
         "encoding": resolve_encoding(source, file_format),
         "keep_default_na": False,
         "compression": "gzip" if source.name.lower().endswith(".gz") else None,
     }
     with warnings.catch_warnings():
-        # cells beyond the header are an error: pandas would take columns for row labels, or drop them
+        # cells beyond the header are an error: pandas would use columns as row labels, or drop them
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        first = pd.read_csv(source, header=None, nrows=1, dtype=str, **how).iloc[0]
+        first = pd.read_csv(source, header=None, nrows=1, dtype=str, **read_kwargs).iloc[0]
         if first.str.contains("\0", regex=False).any():
             raise DataError(
-                f"{source} must be text, but holds zero bytes; set `format: {{encoding: utf-16}}` if it is one"
+                f"{source} must be text, but contains zero bytes; set `format: {{encoding: utf-16}}` if it is UTF-16"
             )
         if SEPARATOR_LINE.match(first[0]):
-            what = "line 1 tells Excel what stands between cells (sep=)"
-            raise DataError(f"{source} must begin with its header, but {what}; remove that line")
+            raise DataError(
+                f"{source} must begin with its header, but line 1 sets the separator for Excel (sep=); remove that line"
+            )
         if file_format.header:
             if not first[0].strip() and not (first == INDEX_NAME).any():
                 first[0] = INDEX_NAME
-            odd = [name for name in first if not name.strip() or (first == name).sum() > 1]
-            if odd:
-                count = int((first == odd[0]).sum())
-                told = f"stands {count} times" if count > 1 else "is none"
+            invalid = [name for name in first if not name.strip() or (first == name).sum() > 1]
+            if invalid:
+                count = int((first == invalid[0]).sum())
+                problem = f"occurs {count} times" if count > 1 else "is empty"
                 raise DataError(
-                    f"{source}: every column must have a name of its own, but {odd[0]!r} {told}; rename it, or set"
+                    f"{source}: every column must have a unique name, but {invalid[0]!r} {problem}; rename it, or set"
                     " `format: {header: false}`"
                 )
         names = first.tolist() if file_format.header else [str(i) for i in range(len(first))]
-        # one type a column, however long the file; only an empty cell is missing, not a class named None or NA
-        how |= {
+        # only an empty cell is missing, not a class named None or NA
+        read_kwargs |= {
             "header": 0 if file_format.header else None,
             "index_col": False,
             "na_values": [""],
             "decimal": file_format.decimal,
         }
-        frame = read_in_chunks(source, names, spelt, how)
+        frame = read_in_chunks(source, names, as_text, read_kwargs)
     for name in (name for name in label_columns if name in frame and name not in text_columns):
-        found = pd.to_numeric(frame[name], errors="coerce")
-        if (found.notna() | frame[name].isna()).all() and not frame[name].str.match(LEADING_ZERO).any():
-            frame[name] = found
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        if (numbers.notna() | frame[name].isna()).all() and not frame[name].str.match(LEADING_ZERO).any():
+            frame[name] = numbers
     return (
         frame
         if (file_format.decimal, file_format.thousands) == (".", "")
-        else normalize_numbers(frame, file_format, spelt, source)
+        else normalize_numbers(frame, file_format, as_text, source)
     )
 
 
@@ -277,14 +276,17 @@ def _read_bundled(source: Path) -> pd.DataFrame:
 
 
 def require_columns(frame: pd.DataFrame, names: dict[str, str], source: Path) -> None:
-    """Check that columns are there; `names` maps each to the key of params.yaml that names it.
+    """Check that columns exist.
+
+    Args:
+        names: column name -> key of params.yaml that names it.
 
     Raises:
-        DataError: one is not; lists those that are, or the first of them.
+        DataError: a column does not exist; lists the existing ones, or the first of them.
     """
     for name, key in names.items():
         if name not in frame.columns:
             known = [*map(str, frame.columns[:20]), *(["..."] if len(frame.columns) > 20 else [])]
             raise DataError(
-                f"{source}: {key} must name a column, but {name!r} is none; the columns are {', '.join(known)}"
+                f"{source}: {key} must name a column, but {name!r} does not exist; the columns are {', '.join(known)}"
             )

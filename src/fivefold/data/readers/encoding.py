@@ -1,4 +1,4 @@
-"""In which encoding a file of text is written."""
+"""Detect the encoding of text files."""
 
 import codecs
 import gzip
@@ -21,65 +21,65 @@ TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 CHUNK_BYTES = 2**20
-"""Bytes that are looked at at once."""
+"""Number of bytes read at a time."""
 
 ALWAYS_ALLOWED_BYTES = 64 * 2**20
-"""Bytes that any .gz may unpack to."""
+"""Size up to which a .gz may have any compression ratio, in bytes."""
 
 CP1252_ONLY = re.compile(rb"[\x80-\x9f]")
-"""What Windows writes letters and signs as, such as its euro; in latin-1 they are control characters."""
+"""Letters and signs in cp1252, such as the euro sign; control characters in latin-1."""
 
 UNDEFINED_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
-"""Bytes that stand for nothing in cp1252."""
+"""Bytes that are undefined in cp1252."""
 
 MAX_EXPANSION = 100
-"""Times that a larger one may grow: tables of text shrink to a tenth, of few values to a fiftieth."""
+"""Largest compression ratio of a larger .gz: tables of text compress to a tenth, of few values to a fiftieth."""
 
 
 class DetectedEncoding(NamedTuple):
-    """What a file looks like; for one that is not UTF-8 also the line of the first byte that shows it."""
+    """The encoding of a file, and the line of the first byte that shows it if it is not UTF-8."""
 
     encoding: str
     line: int = 0
 
 
 def resolve_encoding(source: Path, file_format: FileFormat) -> str:
-    """Return what a dataset's `format` says, or what the file looks like."""
+    """Return the encoding set in a dataset's `format`, or the detected one."""
     return detect_encoding(source).encoding if file_format.encoding == "auto" else file_format.encoding
 
 
 def require_bounded_gzip(source: Path, file_format: FileFormat) -> None:
-    """Refuse a .gz that grows beyond what rows do: a few hundred kilobytes can hold more than memory does.
+    """Raise a `DataError` if a .gz has a suspicious compression ratio: a few hundred kilobytes can exceed the memory.
 
-    Telling its encoding, which is done once, unpacks it to the end as well.
+    Detecting the encoding, which is cached, decompresses the whole file as well.
     """
     if file_format.encoding == "auto":
         detect_encoding(source)
     elif source.suffix.lower() == ".gz":
-        with suppress(OSError, EOFError, zlib.error):  # of a torn file reading it tells
+        with suppress(OSError, EOFError, zlib.error):  # reading a truncated file reports it
             deque(_iter_chunks(source), maxlen=0)
 
 
 def check_encoding(source: Path, file_format: FileFormat) -> tuple[CheckResult, ...]:
-    """Return what a person should know of a text whose encoding was told from its bytes."""
-    found = detect_encoding(source) if file_format.encoding == "auto" else DetectedEncoding(file_format.encoding)
-    if not found.line:
+    """Return a note if the encoding of a text was inferred from its bytes and may be wrong."""
+    detected = detect_encoding(source) if file_format.encoding == "auto" else DetectedEncoding(file_format.encoding)
+    if not detected.line:
         return ()
     text = (
-        f"not UTF-8, as a byte in line {found.line} shows: read as {found.encoding}; if words look odd, save the"
-        " file as UTF-8"
+        f"not UTF-8, as a byte in line {detected.line} shows: read as {detected.encoding}; if words look wrong, save"
+        " the file as UTF-8"
     )
     return (CheckResult(rule="encoding", level="note", message=text),)
 
 
 def detect_encoding(source: Path) -> DetectedEncoding:
-    """Return utf-16 where its mark stands first, cp1252 or latin-1 for another text that is not UTF-8, else utf-8.
+    """Return utf-16 if the file begins with its byte order mark, cp1252 or latin-1 if it is not UTF-8, else utf-8.
 
-    What holds zero bytes without that mark is no text.
+    A file with zero bytes but without that mark is not text.
 
     Raises:
-        DataError: most of the text is UTF-8, and few bytes are not; names the line of the first. Or a .gz grows beyond
-            bounds.
+        DataError: most of the text is UTF-8, but a few bytes are not; names the line of the first. Or the compression
+            ratio of a .gz is suspicious.
     """
     if not source.is_file() or not source.name.lower().endswith(TEXT_SUFFIXES):
         return DetectedEncoding("utf-8")
@@ -87,62 +87,63 @@ def detect_encoding(source: Path) -> DetectedEncoding:
     return _detect_cached(source, stat.st_mtime_ns, stat.st_size)
 
 
-@lru_cache(maxsize=8)  # several ask, and each time a large file would be read for seconds
+@lru_cache(maxsize=8)  # there are several callers, and reading a large file takes seconds
 def _detect_cached(source: Path, mtime_ns: int, size: int) -> DetectedEncoding:
     decoder = codecs.getincrementaldecoder("utf-8")()
     line, first = 1, True
-    pieces = _iter_chunks(source)
+    chunks = _iter_chunks(source)
     try:
-        for piece in pieces:
-            if first and piece.startswith(UTF16_BOMS):
-                deque(pieces, maxlen=0)  # so that all of it is bounded
+        for chunk in chunks:
+            if first and chunk.startswith(UTF16_BOMS):
+                deque(chunks, maxlen=0)  # checks the size of the whole file
                 return DetectedEncoding("utf-16")
             first = False
             try:
-                decoder.decode(piece)
+                decoder.decode(chunk)
             except UnicodeDecodeError as error:
-                if b"\0" in piece:
-                    deque(pieces, maxlen=0)
+                if b"\0" in chunk:
+                    deque(chunks, maxlen=0)
                     break
                 line += error.object[: error.start].count(b"\n")
                 return _detect_single_byte(source, line, error.object[error.start])
-            line += piece.count(b"\n")
+            line += chunk.count(b"\n")
     except (OSError, EOFError, zlib.error):
-        pass  # a torn file: reading it says so, as of one that ends within a character
+        pass  # reading a truncated file reports it, as one that ends within a character
     return DetectedEncoding("utf-8")
 
 
 def _detect_single_byte(source: Path, line: int, byte: int) -> DetectedEncoding:
-    """Return latin-1, or cp1252 where only that has a letter for a byte.
+    """Return latin-1, or cp1252 if a byte is a letter or sign only there.
 
-    But not if more characters are UTF-8 than bytes are not: by chance latin-1 hardly looks like it.
+    Raises:
+        DataError: more characters are valid UTF-8 than bytes are invalid, which hardly happens by chance in latin-1.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    bad = good = 0
-    windows, other = False, False
-    for piece in _iter_chunks(source):
-        text = decoder.decode(piece)
-        windows = windows or CP1252_ONLY.search(piece) is not None
-        other = other or UNDEFINED_IN_CP1252.search(piece) is not None
-        wrong = text.count("\ufffd")
-        bad += wrong
-        good += len(text) - len(text.encode("ascii", "ignore")) - wrong
-    if good > bad:
+    n_invalid = n_valid = 0
+    has_cp1252, has_undefined = False, False
+    for chunk in _iter_chunks(source):
+        text = decoder.decode(chunk)
+        has_cp1252 = has_cp1252 or CP1252_ONLY.search(chunk) is not None
+        has_undefined = has_undefined or UNDEFINED_IN_CP1252.search(chunk) is not None
+        invalid = text.count("\ufffd")
+        n_invalid += invalid
+        n_valid += len(text) - len(text.encode("ascii", "ignore")) - invalid
+    if n_valid > n_invalid:
         raise DataError(
-            f"{source} must be UTF-8, as most of it is, but line {line} holds byte 0x{byte:02x}, which is none ({bad}"
-            " such bytes); mend it, or set `format: {encoding: latin-1}`"
+            f"{source} must be UTF-8, as most of it is, but line {line} contains the invalid byte 0x{byte:02x}"
+            f" ({n_invalid} such bytes); fix it, or set `format: {{encoding: latin-1}}`"
         )
-    return DetectedEncoding("cp1252" if windows and not other else "latin-1", line)
+    return DetectedEncoding("cp1252" if has_cp1252 and not has_undefined else "latin-1", line)
 
 
 def _iter_chunks(source: Path) -> Iterator[bytes]:
-    packed = source.suffix.lower() == ".gz"
-    allowed = max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * source.stat().st_size) if packed else inf
-    with gzip.open(source) if packed else source.open("rb") as file:
-        while piece := file.read(CHUNK_BYTES):
+    is_gzip = source.suffix.lower() == ".gz"
+    allowed = max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * source.stat().st_size) if is_gzip else inf
+    with gzip.open(source) if is_gzip else source.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
             if file.tell() > allowed:
                 raise DataError(
-                    f"{source} must unpack to at most {ALWAYS_ALLOWED_BYTES >> 20} MiB or {MAX_EXPANSION} times its size, but makes more than"
-                    f" {allowed:,} bytes; unpack it yourself if you trust it"
+                    f"{source} must decompress to at most {ALWAYS_ALLOWED_BYTES >> 20} MiB or {MAX_EXPANSION} times its"
+                    f" size, but has more than {allowed:,} bytes; decompress it yourself if you trust it"
                 )
-            yield piece
+            yield chunk

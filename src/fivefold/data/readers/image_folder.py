@@ -1,12 +1,10 @@
-"""Image files, a folder for each class or however they lie, in a folder or a .zip; nothing is unpacked to disk.
+"""Read image files, in one folder per class or in any layout, from a folder or a .zip that is not unpacked to disk.
 
-root/cat/1.png          or, with parts given:    root/train/cat/1.png
-root/dog/more/7.jpg                              root/test/dog/9.png
+root/cat/1.png          or, with predefined splits:    root/train/cat/1.png
+root/dog/more/7.jpg                                    root/test/dog/9.png
 
-What the folders above an image say: its class, and its part of the split if there are parts.
-
-Folders that all images share say nothing. Of the others the outermost is the class, or the part if all of them are
-named train, test and the like, with the class below it. Folders within that of a class say nothing: cat/batch1/1.png.
+Folders that all images share are ignored. The outermost other folder is the class; if all of them are named train, test
+and the like, it is the split, with the class below it. Folders within a class are ignored: cat/batch1/1.png.
 """
 
 import io
@@ -34,40 +32,41 @@ FolderNames = tuple[str, ...]
 
 
 def infer_classes(names: Sequence[PurePosixPath], source: Path) -> tuple[list[str], list[str] | None]:
-    """Return the class of each image, and the part of each; None if there are no parts.
+    """Return the class of each image, and its predefined split; None if there are no predefined splits.
 
     Raises:
-        DataError: an image lies outside the folder of a class or a part, or a class has no name that can be shown.
+        DataError: an image is outside the folder of a class or a split, or a class name is not printable.
     """
-    above, parts = _strip_shared_folders([name.parent.parts for name in names]), infer_splits(names)
-    inside = [bool(folders) and folders[0].lower() in SPLIT_ALIASES for folders in above]
-    if parts:
-        above = _strip_shared_folders([folders[1:] for folders in above])
-        if not any(above):
+    folders = _strip_shared_folders([name.parent.parts for name in names])
+    splits = infer_splits(names)
+    in_split = [bool(parents) and parents[0].lower() in SPLIT_ALIASES for parents in folders]
+    if splits:
+        folders = _strip_shared_folders([parents[1:] for parents in folders])
+        if not any(folders):
             raise DataError(
-                f"{source}: every image must lie in the folder of its class, but {printable_path(names[0])} lies in a part of"
-                " the split; make a folder for each class there, or set `task: unsupervised`"
+                f"{source}: every image must be in the folder of its class, but {printable_path(names[0])} is directly"
+                " in the folder of a split; create a folder for each class there, or set `task: unsupervised`"
             )
-    elif any(here and len(folders) > 1 for here, folders in zip(inside, above, strict=True)):
-        beside = printable_path(names[inside.index(False)])
+    elif any(inside and len(parents) > 1 for inside, parents in zip(in_split, folders, strict=True)):
+        outside = printable_path(names[in_split.index(False)])
         raise DataError(
-            f"{source}: every image must lie in a part of the split where one does, but {beside} does not; move it"
+            f"{source}: every image must be in the folder of a split if any is, but {outside} is not; move it"
         )
-    for name, folders in zip(names, above, strict=True):
-        if not folders:
+    for name, parents in zip(names, folders, strict=True):
+        if not parents:
             raise DataError(
-                f"{source}: every image must lie in the folder of its class, but {printable_path(name)} does not; move it, or"
-                " set `task: unsupervised`"
+                f"{source}: every image must be in the folder of its class, but {printable_path(name)} is not; move it,"
+                " or set `task: unsupervised`"
             )
-        if not folders[0].isprintable():
+        if not parents[0].isprintable():
             raise DataError(
-                f"{source}: a class must have a name that can be shown, but {printable_path(name)} has none; rename"
+                f"{source}: a class must have a printable name, but {printable_path(name)} does not; rename its folder"
             )
-    return [folders[0] for folders in above], parts
+    return [parents[0] for parents in folders], splits
 
 
 def infer_splits(names: Sequence[PurePosixPath]) -> list[str] | None:
-    """Return the part of each image, train, test and the like; None unless all lie in the folder of one."""
+    """Return the predefined split of each image, from folders such as train and test; None if one has none."""
     tops = [
         folders[0].lower() if folders else ""
         for folders in _strip_shared_folders([name.parent.parts for name in names])
@@ -76,7 +75,7 @@ def infer_splits(names: Sequence[PurePosixPath]) -> list[str] | None:
 
 
 def _strip_shared_folders(parents: list[FolderNames]) -> list[FolderNames]:
-    """Return the folders of each image without those that all of them share, but for names of parts."""
+    """Return the parent folders of each image without those that all images share, except for names of splits."""
     firsts = {folders[:1] for folders in parents}
     shared = len(firsts) == 1 and any(len(folders) > 1 for folders in parents)
     if shared and parents[0][0].lower() not in SPLIT_ALIASES:
@@ -85,25 +84,25 @@ def _strip_shared_folders(parents: list[FolderNames]) -> list[FolderNames]:
 
 
 def printable_path(name: PurePosixPath) -> str:
-    """Return a path as a message in one line shows it."""
+    """Return a path in printable form, for a one-line message."""
     return str(name) if str(name).isprintable() else ascii(str(name))
 
 
 MAX_LISTED = 5
-"""Files that a message names at most."""
+"""Largest number of files named in a message."""
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg"))
 PILLOW_FORMATS = ("PNG", "JPEG")
 UNSUPPORTED_SUFFIXES = frozenset((".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".jp2", ".jfif"))
-"""Suffixes of images that are not read: each format is one more decoder that strangers' bytes would reach."""
+"""Suffixes of images that are not read: each format adds a decoder that processes untrusted bytes."""
 MAX_PIXELS = 64_000_000
-"""Pixels of one image: a larger one is a mistake or an attack."""
+"""Largest number of pixels of one image: a larger one is a mistake or an attack."""
 MAX_FILE_BYTES = 256 * 2**20
-"""Bytes of one file in a .zip, unpacked."""
+"""Largest uncompressed size of one file in a .zip, in bytes."""
 MAX_EXPANSION = 100
-"""Times that a file of a mebibyte or more in a .zip may grow: PNG and JPEG are packed already and hardly shrink."""
+"""Largest compression ratio of a file of at least 1 MiB in a .zip: PNG and JPEG are already compressed."""
 ZIP_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Of others zipfile cannot unpack a part: it would have to trust what the .zip claims."""
+"""Other methods cannot be decompressed in parts, so the size claimed by the .zip would have to be trusted."""
 
 READ_ERRORS = (
     OSError,
@@ -119,10 +118,10 @@ READ_ERRORS = (
     zipfile.BadZipFile,
     Image.DecompressionBombError,
 )
-"""What Pillow and zipfile raise at bytes that are no image."""
+"""Exceptions of Pillow and zipfile for bytes that are not an image."""
 
 ImageEntry = tuple[PurePosixPath, Callable[[], IO[bytes]]]
-"""The path of an image below its source, and what opens it."""
+"""The path of an image relative to its source, and a function that opens it."""
 
 FileListing = tuple[list[ImageEntry], list[PurePosixPath], list[PurePosixPath]]
 """Images, images of other formats, and folders."""
@@ -130,10 +129,14 @@ FileListing = tuple[list[ImageEntry], list[PurePosixPath], list[PurePosixPath]]
 
 @dataclass(frozen=True)
 class LabeledImages:
-    """Images (n, h, w) or (n, h, w, c), a label each, and in which part they came if the source has parts.
+    """Images (n, h, w) or (n, h, w, c) with one label each.
 
-    labels: (n,); where none are asked for, zeros.
-    channels: that each image had by itself, (n,), before all got as many.
+    Attributes:
+        labels: (n,); zeros if no labels are read.
+        target: name of the label.
+        predefined: predefined split of each image, (n,); None if the source has no splits.
+        channels: number of channels of each image in its file, (n,), before all got the same number.
+        checks: results of the checks made while reading.
     """
 
     pixels: Array
@@ -147,86 +150,93 @@ class LabeledImages:
 def read_image_folder(
     source: Path, size: tuple[int, int] | None, skip_corrupt: bool, *, labeled: bool
 ) -> LabeledImages:
-    """Read every image below `source`, in the order of their paths; the folder that it lies in is its label.
+    """Return every image in `source`, in the order of their paths; the label is the folder of an image.
 
-    size: (h, w) to resize to; None refuses images of several sizes.
-    leave_out: whether an image that cannot be read is left out, with a finding that names it.
-    labelled: else images may lie anywhere below `source`.
+    Args:
+        size: (h, w) to resize to; None requires images of one size.
+        skip_corrupt: whether to skip images that cannot be read and report them in a check result.
+        labeled: whether to infer labels; otherwise images may be in any folder.
 
     Raises:
-        DataError: there are no images, one cannot be read or has no class, their sizes differ, or a path climbs out.
+        DataError: there are no images, one cannot be read or has no class, sizes differ, or a path is outside `source`.
     """
-    images, read, corrupt = list[Array](), list[int](), []
+    images, loaded, corrupt = list[Array](), list[int](), []
     with _open_source(source) as (files, others, folders):
         names = [name for name, _ in files]
-        classes, parts = infer_classes(names, source) if labeled else (np.zeros(len(names)), infer_splits(names))
-        for place, (name, opened) in enumerate(files):
+        classes, splits = infer_classes(names, source) if labeled else (np.zeros(len(names)), infer_splits(names))
+        for position, (name, open_image) in enumerate(files):
             if len(images) == 1:
                 sides = "x".join(map(str, images[0].shape[:2]))
                 require_memory(
                     images[0].nbytes * len(files), f"{source}: {len(files)} images of {sides}", "set a smaller `size`"
                 )
             try:
-                with opened() as file:
+                with open_image() as file:
                     images.append(_decode_image(file, size))
-                read.append(place)
+                loaded.append(position)
             except READ_ERRORS as error:
                 corrupt.append((name, _explain_error(error)))
     if corrupt and not skip_corrupt:
         name, reason = corrupt[0]
-        rule = (
-            f"{source}: every image must be a PNG or JPEG that can be read, but {printable_path(name)} is not: {reason}"
+        rule = f"{source}: every image must be a readable PNG or JPEG, but {printable_path(name)} is not: {reason}"
+        remedy = (
+            f" ({len(corrupt)} such files: {_format_skipped(corrupt)}); remove them"
+            if len(corrupt) > 1
+            else "; remove it"
         )
-        all_of_them = f" ({len(corrupt)} such files: {_format_skipped(corrupt)}); remove them"
-        raise CheckError([rule + (all_of_them if len(corrupt) > 1 else "; remove it")], ["corrupt"])
+        raise CheckError([rule + remedy], ["corrupt"])
     if not images:
-        remedy = f"convert {printable_path(others[0])} ({len(others)} such files)" if others else "mend `source`"
-        where = " in a folder for each class" if labeled else ""
-        raise DataError(f"{source} must hold PNG or JPEG files{where}, but holds none; {remedy}")
+        remedy = f"convert {printable_path(others[0])} ({len(others)} such files)" if others else "fix `source`"
+        layout = " in one folder per class" if labeled else ""
+        raise DataError(f"{source} must contain PNG or JPEG files{layout}, but contains none; {remedy}")
     pixels, scaled = to_uint8(images)
-    below = {*folders, *(name.parent for name in others)} if labeled else set()
-    empty = _find_empty_folders(below, [names[place] for place in read])
+    candidates = {*folders, *(name.parent for name in others)} if labeled else set()
+    empty = _find_empty_folders(candidates, [names[position] for position in loaded])
     return LabeledImages(
         stack_images(pixels, source),
-        np.array(classes)[read],
+        np.array(classes)[loaded],
         "label",
-        None if parts is None else np.array(parts)[read],
+        None if splits is None else np.array(splits)[loaded],
         np.array([image.shape[2] for image in images]),
         (*_check_skipped(corrupt, others), *_check_empty_folders(empty), *scaled),
     )
 
 
 def _find_empty_folders(folders: set[PurePosixPath], loaded: Sequence[PurePosixPath]) -> list[PurePosixPath]:
-    """Return innermost folders without an image that is read, unless one lies in the folder of the class above them.
+    """Return the innermost folders without a loaded image, unless the folder of their class contains one.
 
-    cat/batch2 is none where cat/1.png is read; bird and train/bird are.
+    cat/batch2 is not returned if cat/1.png is loaded; bird and train/bird are.
     """
-    full = {folder for name in loaded for folder in name.parents}
+    nonempty = {folder for name in loaded for folder in name.parents}
     inner = {folder for folder in folders if not any(folder in other.parents for other in folders)}
     depth = min(len(name.parts) for name in loaded) - 1
-    return sorted(folder for folder in inner if PurePosixPath(*folder.parts[:depth]) not in full)
+    return sorted(folder for folder in inner if PurePosixPath(*folder.parts[:depth]) not in nonempty)
 
 
 def _check_empty_folders(empty: Sequence[PurePosixPath]) -> Iterator[CheckResult]:
     if empty:
-        text = f"folders hold no image that can be read, and are no class: {', '.join(map(printable_path, empty[:MAX_LISTED]))}"
+        listed = ", ".join(map(printable_path, empty[:MAX_LISTED]))
         more = f" (and {len(empty) - MAX_LISTED} more)" if len(empty) > MAX_LISTED else ""
-        yield CheckResult(rule="absent_class", level="warning", message=f"{text}{more}; bring images, or remove them")
+        text = f"folders without a readable image, which are not used as classes: {listed}{more}"
+        yield CheckResult(rule="absent_class", level="warning", message=f"{text}; add images, or remove them")
 
 
 def _check_skipped(
     corrupt: Sequence[tuple[PurePosixPath, str]], unsupported: Sequence[PurePosixPath]
 ) -> Iterator[CheckResult]:
     if corrupt:
-        text = f"{len(corrupt)} files are no images that can be read and were left out: {_format_skipped(corrupt)}"
+        text = f"{len(corrupt)} files are not readable images and were skipped: {_format_skipped(corrupt)}"
         yield CheckResult(rule="corrupt", level="warning", message=text)
     if unsupported:
-        text = f"{len(unsupported)} images are neither PNG nor JPEG and were left out, the first {printable_path(unsupported[0])}"
+        text = (
+            f"{len(unsupported)} images are neither PNG nor JPEG and were skipped, the first"
+            f" {printable_path(unsupported[0])}"
+        )
         yield CheckResult(rule="corrupt", level="warning", message=f"{text}; convert them")
 
 
 def _format_skipped(corrupt: Sequence[tuple[PurePosixPath, str]]) -> str:
-    """Return the names of the first files that cannot be read."""
+    """Return the names of the first skipped files."""
     return ", ".join(printable_path(name) for name, _ in corrupt[:MAX_LISTED]) + (
         ", ..." if len(corrupt) > MAX_LISTED else ""
     )
@@ -234,7 +244,7 @@ def _format_skipped(corrupt: Sequence[tuple[PurePosixPath, str]]) -> str:
 
 @contextmanager
 def _open_source(source: Path) -> Iterator[FileListing]:
-    """Yield what lies below `source`; its images can be opened within the context."""
+    """Yield the files of `source`; its images can be opened within the context."""
     if source.is_dir():
         yield _list_folder(source)
         return
@@ -242,7 +252,7 @@ def _open_source(source: Path) -> Iterator[FileListing]:
         archive = zipfile.ZipFile(source)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, struct.error, OSError) as error:
         raise DataError(
-            f"{source} must be a whole .zip, but is not: {one_line_message(error)}; pack it again"
+            f"{source} must be a complete .zip, but is not: {one_line_message(error)}; create it again"
         ) from None
     with archive:
         yield _list_zip(archive, source)
@@ -262,13 +272,13 @@ def _list_folder(source: Path) -> FileListing:
             continue
         if path.is_symlink() and not _is_inside(path, source):
             raise DataError(
-                f"{source}: a file must stay in its folder, but the link {printable_path(name)} leads out or nowhere; copy what"
-                " it names there"
+                f"{source}: a file must be inside the source folder, but the link {printable_path(name)} points outside"
+                " or to nothing; replace it by a copy of its target"
             )
         if path.is_symlink() and path.is_dir():
             raise DataError(
-                f"{source}: a link must name a file, but {printable_path(name)} names the folder {path.readlink()}; copy what"
-                " is in it there, or remove the link"
+                f"{source}: a link must point to a file, but {printable_path(name)} points to the folder"
+                f" {path.readlink()}; replace it by a copy of the folder, or remove the link"
             )
         if image and path.is_file():
             found.append((name, partial(_open_file, path)))
@@ -282,7 +292,7 @@ def _open_file(path: Path) -> IO[bytes]:
 def _is_inside(link: Path, folder: Path) -> bool:
     try:
         return link.resolve(strict=True).is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a link to nothing, or to itself
+    except (OSError, RuntimeError):  # a broken or circular link
         return False
 
 
@@ -293,7 +303,8 @@ def _list_zip(archive: zipfile.ZipFile, source: Path) -> FileListing:
         name = PurePosixPath(info.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or "".join(name.parts[:1]).endswith(":"):
             raise DataError(
-                f"{source}: a file must stay in its folder, but {printable_path(name)} climbs out; do not trust this zip"
+                f"{source}: a file must be inside the source folder, but {printable_path(name)} is outside; do not"
+                " trust this .zip"
             )
         if not info.filename.endswith("/") and _is_unsupported(name):
             others.append(name)
@@ -302,14 +313,16 @@ def _list_zip(archive: zipfile.ZipFile, source: Path) -> FileListing:
         if info.filename.endswith("/") or name.suffix.lower() not in IMAGE_SUFFIXES or _is_hidden(name):
             continue
         if info.flag_bits & 1 or info.compress_type not in ZIP_COMPRESSIONS:
-            how = "encrypted" if info.flag_bits & 1 else f"packed by method {info.compress_type}"
+            method = "encrypted" if info.flag_bits & 1 else f"compressed by method {info.compress_type}"
             raise DataError(
-                f"{source}: files must be stored or deflated, but {printable_path(name)} is {how}; pack it again"
+                f"{source}: files must be stored or deflated, but {printable_path(name)} is {method}; create the .zip"
+                " again"
             )
         if info.file_size > min(MAX_FILE_BYTES, max(2**20, MAX_EXPANSION * info.compress_size)):
             raise DataError(
-                f"{source}: an image must unpack to at most {MAX_FILE_BYTES >> 20} MiB and {MAX_EXPANSION} times its size, but"
-                f" {printable_path(name)} makes {info.file_size:,} bytes of {info.compress_size:,}; do not trust this zip"
+                f"{source}: an image must decompress to at most {MAX_FILE_BYTES >> 20} MiB and {MAX_EXPANSION} times"
+                f" its size, but {printable_path(name)} has {info.file_size:,} bytes from {info.compress_size:,}; do"
+                " not trust this .zip"
             )
         found.append((name, partial(_open_zip_member, archive, info)))
     return sorted(found, key=lambda file: file[0].parts), sorted(others), folders
@@ -317,7 +330,7 @@ def _list_zip(archive: zipfile.ZipFile, source: Path) -> FileListing:
 
 def _open_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
     with archive.open(info) as file:
-        return io.BytesIO(file.read(info.file_size))  # with no number it would unpack all, however much is claimed
+        return io.BytesIO(file.read(info.file_size))  # without a limit it would decompress more than the claimed size
 
 
 def _is_hidden(name: PurePosixPath) -> bool:
@@ -333,16 +346,16 @@ def _explain_error(error: BaseException) -> str:
 
 
 def _decode_image(file: IO[bytes], size: tuple[int, int] | None) -> Array:
-    """Return one image (h, w, c), upright; uint8, or uint16 if it has 16 bits."""
+    """Return one image (h, w, c), rotated according to its EXIF orientation; uint8, or uint16 if it has 16 bits."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata; what cannot be decoded raises
+        warnings.simplefilter("ignore")  # unusual metadata; bytes that cannot be decoded raise
         with Image.open(file, formats=PILLOW_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"it claims {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
             image.load()
-            with suppress(*READ_ERRORS):  # of metadata alone, and then the image is upright or says nothing
+            with suppress(*READ_ERRORS):  # invalid metadata: the image is used as it is
                 ImageOps.exif_transpose(image, in_place=True)
-            flat = to_standard_mode(image)
-    pixels = np.asarray(flat.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else flat)
-    pixels = pixels.astype(np.uint16) if flat.mode == "I" else pixels
+            standard = to_standard_mode(image)
+    pixels = np.asarray(standard.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else standard)
+    pixels = pixels.astype(np.uint16) if standard.mode == "I" else pixels
     return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -1,4 +1,4 @@
-"""One time series, cut into windows of past steps and the targets' steps after them.
+"""Read one time series as windows of past steps and the future steps of the targets.
 
 Shapes: n windows, w past steps, h future steps, f columns, k targets.
 """
@@ -25,30 +25,35 @@ from .csv import read_frame, require_columns
 
 @dataclass(frozen=True)
 class RawSeries(ArrayDataset):
-    """Windows of a series; told (n,): whether all that a window tells stands in the source."""
+    """Windows of a series.
+
+    Attributes:
+        has_all_targets: (n,), whether all targets of a window are in the source.
+    """
 
     has_all_targets: Array = field(kw_only=True)
 
     def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
-        """Return the windows, divided, but for those of which a target was filled in: that is no truth to score.
+        """Return the windows, split, without those with an imputed target, which must not affect training or metrics.
 
         Raises:
-            DataError: too few are left.
+            DataError: too few windows remain.
         """
-        left = {name: index[self.has_all_targets[index]] for name, index in indices.items()}
-        dataset, untold = self.build_dataset(left), sum(map(len, indices.values())) - sum(map(len, left.values()))
-        if not untold:
+        remaining = {name: index[self.has_all_targets[index]] for name, index in indices.items()}
+        dataset = self.build_dataset(remaining)
+        n_dropped = sum(map(len, indices.values())) - sum(map(len, remaining.values()))
+        if not n_dropped:
             return dataset
-        require_enough_rows(self.keys, {name: index for name, index in left.items() if len(indices[name])})
-        text = f"{untold} windows are left out, since a target that they would tell is missing: none is filled in"
+        require_enough_rows(self.keys, {name: index for name, index in remaining.items() if len(indices[name])})
+        text = f"{n_dropped} windows are left out because a target is missing; targets are not imputed"
         return replace(dataset, checks=(CheckResult(rule="missing", level="note", message=text),))
 
 
 def read_series(source: Path, params: Series) -> RawSeries:
-    """Read windows: x (n, w, f) float64, y (n, h * k) float64, in the order of time.
+    """Return the windows: x (n, w, f) float64, y (n, h * k) float64, in the order of time.
 
-    Targets come first among the columns of x; y holds step 1 of each target, then step 2, and so on. A row's number is
-    that of the first step that it tells, counted from the first time of the source.
+    Targets are the first columns of x; y contains step 1 of each target, then step 2, and so on. The row number of a
+    window is that of its first future step, counted from the first time of the source.
 
     Raises:
         DataError: times repeat or cannot be read, a column is missing, or there are too few steps for one window.
@@ -63,34 +68,34 @@ def read_series(source: Path, params: Series) -> RawSeries:
     times = parse_times(clock, source)
     order = np.argsort(times, kind="stable")
     times = times[order]
-    twice = np.flatnonzero(times[1:] == times[:-1])
-    if len(twice):
-        again = clock.iloc[order[twice[0] + 1]]
+    repeated = np.flatnonzero(times[1:] == times[:-1])
+    if len(repeated):
+        time = clock.iloc[order[repeated[0] + 1]]
         raise DataError(
-            f"{source}: each time must stand once, but {format_value(again)} stands twice; remove one row, keep one series, or"
-            " write times with their zone if a clock was put back"
+            f"{source}: times must be unique, but {format_value(time)} occurs twice; remove one row, keep one series,"
+            " or add time zones to the times if an hour repeats at the end of daylight saving time"
         )
     columns = {name: parse_numeric(frame[name], source) for name in names}
     if params.log_target:
         for name in params.targets:
             require_positive(columns[name], name, source)
     matrix = np.column_stack(list(columns.values()))[order]
-    values, grid, first, findings = _to_even_steps(times, matrix, params, source)
+    values, grid, first, checks = _align_values(times, matrix, params, source)
     n = len(values) - params.window - params.horizon + 1
     if n < 3:
         raise DataError(
-            f"{source} must have window + horizon + 2 steps or more, {params.window} + {params.horizon} + 2, but has"
-            f" {len(values)}; shorten `window`, or bring more"
+            f"{source} must have at least window + horizon + 2 = {params.window} + {params.horizon} + 2 steps, but has"
+            f" {len(values)}; reduce `window`, or add steps"
         )
     x = sliding_window_view(values, params.window, axis=0)[:n].transpose(0, 2, 1)  # (n, w, f)
-    season = _seasonal_naive(values, params, n) if params.season_length else None
-    known = np.asarray(_future_targets(~np.isnan(values), params).all(axis=1))
+    seasonal_naive = _seasonal_naive(values, params, n) if params.season_length else None
+    has_all_targets = np.asarray(_future_targets(~np.isnan(values), params).all(axis=1))
     if np.isnan(values).any():
         keys = SplitKeys(np.zeros(n), overlap=params.horizon - 1)
-        cuts = [split_rows(keys, params.split, 0)[name][0] + params.window for name in ("validation", "test")]
-        x, values = _fill_gaps(values, params, cuts)
+        split_starts = [split_rows(keys, params.split, 0)[name][0] + params.window for name in ("validation", "test")]
+        x, values = _fill_missing(values, params, split_starts)
     y = _future_targets(values, params)
-    told = tuple(f"{name}+{step}" for step in range(1, params.horizon + 1) for name in params.targets)
+    value_names = tuple(f"{name}+{step}" for step in range(1, params.horizon + 1) for name in params.targets)
     schema = Schema(
         kind="series",
         task="forecasting",
@@ -98,7 +103,7 @@ def read_series(source: Path, params: Series) -> RawSeries:
         features=names,
         shape=(params.window, len(names)),
         classes=(),
-        values=told,
+        values=value_names,
         horizon=params.horizon,
         frequency=describe_frequency(grid),
         time_range=(format_time(grid, 0), format_time(grid, -1)),
@@ -106,82 +111,94 @@ def read_series(source: Path, params: Series) -> RawSeries:
         log_target=params.log_target,
     )
     rows = np.arange(n) + first + params.window
-    return RawSeries(SplitKeys(y, overlap=params.horizon - 1), schema, x, rows, findings, season, has_all_targets=known)
+    return RawSeries(
+        SplitKeys(y, overlap=params.horizon - 1),
+        schema,
+        x,
+        rows,
+        checks,
+        seasonal_naive,
+        has_all_targets=has_all_targets,
+    )
 
 
-def _to_even_steps(
+def _align_values(
     times: Array, values: Array, params: Series, source: Path
 ) -> tuple[Array, Array, int, tuple[CheckResult, ...]]:
-    """Return the values at even steps, NaN where none stands, their times, the first's place, and what was found.
+    """Return values on a regular grid, NaN where missing, their times, the index of the first one, and check results.
 
-    Steps before a column begins, and steps after a target ends, are left out.
+    Steps before the first value of a column, and after the last value of a target, are left out.
     """
-    place, grid = align_to_grid(times, params.freq, source)
+    position, grid = align_to_grid(times, params.freq, source)
     full = np.full((len(grid), values.shape[1]), np.nan)
-    full[place] = values
+    full[position] = values
     known = ~np.isnan(full)
     if not known.any(axis=0).all():
         name = (*params.targets, *params.exogenous)[int(known.any(axis=0).argmin())]
-        raise DataError(f"{source}: column {name!r} must have values, but has none; leave it out")
-    findings = []
+        raise DataError(f"{source}: column {name!r} must have values, but has none; remove it")
+    checks = []
     absent = len(grid) - len(times)
     if absent:
-        at = grid[np.setdiff1d(np.arange(len(grid)), place)[0]]
-        text = f"{absent} of {len(grid)} steps are missing, the first at {at}: {params.missing} fills them in"
-        most = absent > len(grid) / 2
-        if most:  # what is learnt would be what was filled in
-            text = f"{source}: {text}; say a longer `step` than {describe_frequency(grid)}, or resample the series"
-        findings.append(CheckResult(rule="missing_steps", level="error" if most else "warning", message=text))
-    gaps = int(np.isnan(values).sum())
-    if gaps:
-        text = f"{gaps} of {values.size} cells are missing: {params.missing} fills them in"
-        findings.append(CheckResult(rule="missing", level="note", message=text))
+        at = grid[np.setdiff1d(np.arange(len(grid)), position)[0]]
+        text = f"{absent} of {len(grid)} steps are missing, the first at {at}: imputed by {params.missing}"
+        mostly_absent = absent > len(grid) / 2
+        if mostly_absent:  # the network would learn the imputation
+            text = f"{source}: {text}; set a `freq` longer than {describe_frequency(grid)}, or resample the series"
+        checks.append(CheckResult(rule="missing_steps", level="error" if mostly_absent else "warning", message=text))
+    n_missing = int(np.isnan(values).sum())
+    if n_missing:
+        text = f"{n_missing} of {values.size} cells are missing: imputed by {params.missing}"
+        checks.append(CheckResult(rule="missing", level="note", message=text))
     first = int(known.argmax(axis=0).max())
     full[first] = pd.DataFrame(full[: first + 1]).ffill().iloc[-1]
     end = len(full) - int(known[::-1, : len(params.targets)].argmax(axis=0).max())
-    left = first + len(grid) - end
-    if left:
-        text = f"{left} steps before a column begins, or after a target ends, are left out"
-        findings.append(CheckResult(rule="missing", level="warning", message=text))
-    kept = slice(first, max(end, first))
-    return full[kept], grid[kept], first, tuple(findings)
+    n_dropped = first + len(grid) - end
+    if n_dropped:
+        text = (
+            f"{n_dropped} steps before the first value of a column, or after the last value of a target, are left out"
+        )
+        checks.append(CheckResult(rule="missing", level="warning", message=text))
+    selected = slice(first, max(end, first))
+    return full[selected], grid[selected], first, tuple(checks)
 
 
 def _future_targets(values: Array, params: Series) -> Array:
-    """Return of values (steps, f) those that each window tells, (n, h * k)."""
+    """Return the future targets of each window, (n, h * k), from values (steps, f)."""
     targets = values[params.window :, : len(params.targets)]
     ahead = sliding_window_view(targets, params.horizon, axis=0)  # (n, k, h)
     return np.ascontiguousarray(ahead.transpose(0, 2, 1)).reshape(len(ahead), -1)
 
 
 def _seasonal_naive(values: Array, params: Series, n: int) -> Array:
-    """Return what each target was at the same place of the last whole season, (n, h * k), NaN before the first step.
+    """Return each target at the same step of the last complete season, (n, h * k), NaN before the first step.
 
-    A season may be longer than the window. For a gap stands the value before it.
+    A season may be longer than the window. A missing value is replaced by the previous one.
     """
-    held = pd.DataFrame(values[:, : len(params.targets)]).ffill().to_numpy()
+    previous = pd.DataFrame(values[:, : len(params.targets)]).ffill().to_numpy()
     ahead = np.arange(params.horizon) % params.season_length
     step = np.arange(n)[:, None] + params.window - params.season_length + ahead  # (n, h)
-    return np.where(step[..., None] < 0, np.nan, held[np.maximum(step, 0)]).reshape(n, -1)
+    return np.where(step[..., None] < 0, np.nan, previous[np.maximum(step, 0)]).reshape(n, -1)
 
 
-def _fill_gaps(values: Array, params: Series, split_starts: Sequence[int]) -> tuple[Array, Array]:
-    """Return windows x (n, w, f) and values (steps, f) without gaps.
+def _fill_missing(values: Array, params: Series, split_starts: Sequence[int]) -> tuple[Array, Array]:
+    """Return windows x (n, w, f) and values (steps, f) without missing values.
 
-    cuts: the first steps that validation and test rows tell; nothing is filled in from beyond them. Nor does a window
-    look beyond its own end: what is missing there is the value before.
+    A window does not use values after its own end: missing values there are replaced by the previous value.
+
+    Args:
+        split_starts: the first future steps of validation and test rows; no value is imputed across them.
     """
     frame = pd.DataFrame(values)
-    before = frame.ffill()
-    held = before.to_numpy()
-    filled = held
+    forward_filled = frame.ffill()
+    previous = forward_filled.to_numpy()
+    filled = previous
     if params.missing == "interpolate":
         parts = [frame.iloc[a:b].interpolate(limit_area="inside") for a, b in pairwise([0, *split_starts, len(frame)])]
-        filled = pd.concat(parts).fillna(before).to_numpy()
+        filled = pd.concat(parts).fillna(forward_filled).to_numpy()
     n = len(values) - params.window - params.horizon + 1
     step = np.arange(len(values))
-    last = pd.DataFrame(np.where(np.isnan(values), np.nan, step[:, None])).ffill().to_numpy()  # that has a value
-    steps, known = (sliding_window_view(array, params.window, axis=0)[:n] for array in (step, last))
-    late = steps[:, None] > known[..., -1:]  # (n, f, w)
-    x = np.where(late, *(sliding_window_view(array, params.window, axis=0)[:n] for array in (held, filled)))
+    last = pd.DataFrame(np.where(np.isnan(values), np.nan, step[:, None])).ffill().to_numpy()  # last step with a value
+    steps, last_known = (sliding_window_view(array, params.window, axis=0)[:n] for array in (step, last))
+    late = steps[:, None] > last_known[..., -1:]  # (n, f, w)
+    x = np.where(late, *(sliding_window_view(array, params.window, axis=0)[:n] for array in (previous, filled)))
     return x.transpose(0, 2, 1), filled

@@ -1,4 +1,4 @@
-"""Tables: columns of numbers, words and dates, one or more of them targets, or none."""
+"""Read tables of numeric, text and date columns, with one target, several or none."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...config.datasets import ColumnOptions as ColumnParams
-from ...config.datasets import Table
+from ...config.datasets import ColumnOptions, Table
 from ...config.splits import PredefinedSplit, RandomSplit
 from ...errors import DataError
 from ..columns import types
@@ -18,16 +17,17 @@ from ..schema import CheckResult, Column, ExtraTarget, Schema
 from ..targets import encode_extra_targets, encode_target, has_target, require_varying_extra_targets, target_column
 from .csv import CHUNK_CELLS, read_frame, require_columns
 
-CLEAN_REMEDY = "clean it, say its type under `columns`, or name it under `drop`"
+CLEAN_REMEDY = "clean it, set its type under `columns`, or add it to `drop`"
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table as it stands in its source.
+    """A table as read from its source.
 
-    names: columns that are features.
-    rows: position in the source of each row of `keys`.
-    extra_targets: what the further targets of `keys` are.
+    Attributes:
+        feature_columns: columns that are features.
+        rows: row index in the source of each row of `keys`.
+        extra_targets: descriptions of the extra targets in `keys`.
     """
 
     params: Table
@@ -40,43 +40,45 @@ class RawTable:
     extra_targets: tuple[ExtraTarget, ...] = ()
 
     def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
-        """Return float64 rows: types of columns and category tables are those of training rows.
+        """Return float64 rows; column types and categories are those of training rows.
 
-        last: columns leave `frame` as they become numbers.
+        Rows with missing values that `missing` drops are removed after the split, since the type of a column determines
+        which of its cells are missing.
 
-        Rows that `missing` drops are left out of the set that they were drawn into, since the type of a column says
-        what is a gap in it.
+        Args:
+            free_source: whether columns are removed from `frame` as they are encoded.
 
         Raises:
-            DataError: a cell breaks a rule of `columns`, or too few rows are left.
+            DataError: a cell violates a rule of `columns`, or too few rows remain.
         """
-        said, params = self.params.columns, self.params
-        left_out: tuple[CheckResult, ...] = ()
+        options, params = self.params.columns, self.params
+        dropped: tuple[CheckResult, ...] = ()
         if params.duplicates == "drop":
-            same = duplicated(self.frame, [*self.feature_columns, *params.targets], self.rows, indices)
-            remedy = "say `duplicates: keep`, or bring more rows"
-            indices, left_out = drop_rows(indices, same, self.keys, "duplicates", self.source, remedy)
+            mask = duplicated(self.frame, [*self.feature_columns, *params.targets], self.rows, indices)
+            remedy = "set `duplicates: keep`, or add rows"
+            indices, dropped = drop_rows(indices, mask, self.keys, "duplicates", self.source, remedy)
         train = self.rows[indices["train"]]
-        kinds = {
-            name: types.infer_type(self.frame[name].iloc[train], said.get(name, ColumnParams()))
+        column_types = {
+            name: types.infer_type(self.frame[name].iloc[train], options.get(name, ColumnOptions()))
             for name in self.feature_columns
         }
-        for name, (kind, _) in kinds.items():
-            method = said[name].normalize if name in said else None
+        for name, (kind, _) in column_types.items():
+            method = options[name].normalize if name in options else None
             if kind == "categorical" and method not in (None, "none"):
                 raise DataError(
-                    f"{self.source}: `normalize` scales numbers, but column {name!r} is categorical; leave"
-                    f" `normalize: {method}` out of `columns`, or say its type there"
+                    f"{self.source}: `normalize` applies to numbers, but column {name!r} is categorical; remove"
+                    f" `normalize: {method}` from `columns`, or set its type there"
                 )
-        validate_columns(self.frame, {**kinds, **self._target_types()}, said, self.source)
-        remedy = "impute instead, or name empty columns under `drop`"
-        indices, gaps = drop_rows(indices, self._missing_mask(kinds), self.keys, "missing", self.source, remedy)
+        validate_columns(self.frame, {**column_types, **self._target_types()}, options, self.source)
+        remedy = "impute instead, or add empty columns to `drop`"
+        missing = self._missing_mask(column_types)
+        indices, dropped_missing = drop_rows(indices, missing, self.keys, "missing", self.source, remedy)
         if self.keys.extra_targets is not None:
             require_varying_extra_targets(self.keys.extra_targets, self.extra_targets, indices)
         train = self.rows[indices["train"]]
         fitted = [
-            types.parse_and_fit(self.frame[name].iloc[train], kind, order, params.min_frequency)
-            for name, (kind, order) in kinds.items()
+            types.parse_and_fit(self.frame[name].iloc[train], kind, categories, params.min_frequency)
+            for name, (kind, categories) in column_types.items()
         ]
         schema = Schema(
             kind="table",
@@ -90,90 +92,92 @@ class RawTable:
             columns=tuple(fitted),
             log_target=self.params.log_target,
         )
-        x, findings = self._encode_features(fitted, kinds, indices, free_source=free_source)
-        sets = (self.keys.build_split(x[name], self.rows, indices[name]) for name in SPLITS)
-        return Dataset(schema, *sets, checks=(*left_out, *gaps, *findings))
+        x, checks = self._encode_features(fitted, column_types, indices, free_source=free_source)
+        splits = (self.keys.build_split(x[name], self.rows, indices[name]) for name in SPLITS)
+        return Dataset(schema, *splits, checks=(*dropped, *dropped_missing, *checks))
 
     def _target_types(self) -> ColumnTypes:
-        """Return what each target is as a column."""
-        found = [ExtraTarget(name=self.params.target, classes=self.keys.classes), *self.extra_targets]
-        return {target.name: ("categorical" if target.classes else "numeric", ()) for target in found}
+        """Return the column type of each target."""
+        targets = [ExtraTarget(name=self.params.target, classes=self.keys.classes), *self.extra_targets]
+        return {target.name: ("categorical" if target.classes else "numeric", ()) for target in targets}
 
     def _missing_mask(self, column_types: ColumnTypes) -> Array:
-        """Return (n,) which rows have a gap in a column of which `missing` says drop."""
-        missing, gap = self.params.missing, np.zeros(len(self.frame), bool)
-        for name, (kind, order) in column_types.items():
-            if (missing.categorical if kind == "categorical" else missing.numeric) == "drop":
-                gap |= np.asarray(pd.isna(types.parse_cells(self.frame[name], kind, order)[0]))
-        return gap[self.rows]
+        """Return a mask (n,) of rows with a missing value in a column for which `missing` is drop."""
+        options, mask = self.params.missing, np.zeros(len(self.frame), bool)
+        for name, (kind, categories) in column_types.items():
+            if (options.categorical if kind == "categorical" else options.numeric) == "drop":
+                mask |= np.asarray(pd.isna(types.parse_cells(self.frame[name], kind, categories)[0]))
+        return mask[self.rows]
 
     def _encode_features(
         self, fitted_columns: list[Column], column_types: ColumnTypes, indices: SplitIndices, *, free_source: bool
     ) -> tuple[dict[str, Array], tuple[CheckResult, ...]]:
-        """Return the features of each set, and the cells of any set that mean nothing; one column at a time."""
+        """Return the features of each split, and check results on invalid cells; encodes one column at a time."""
         width = sum(len(column.features) for column in fitted_columns)
         x = {name: np.empty((len(indices[name]), width)) for name in SPLITS}
-        findings = []
-        large = self.frame.size > CHUNK_CELLS  # of a small one of many columns pandas would copy the rest each time
+        checks = []
+        large = self.frame.size > CHUNK_CELLS  # removing columns from a small, wide frame copies the rest each time
         start = 0
         for column in fitted_columns:
-            kind, order = column_types[column.name]
+            kind, categories = column_types[column.name]
             values = self.frame.pop(column.name) if large and free_source else self.frame[column.name]
-            cells, bad = types.parse_cells(values, kind, order)
-            finding = types.check_cells(column.name, values, kind, bad, f"{CLEAN_REMEDY} ({self.source})")
-            if finding:
-                findings.append(finding)
+            cells, bad = types.parse_cells(values, kind, categories)
+            result = types.check_cells(column.name, values, kind, bad, f"{CLEAN_REMEDY} ({self.source})")
+            if result:
+                checks.append(result)
             end = start + len(column.features)
             for name in SPLITS:
                 index = self.rows[indices[name]]
-                taken = cells.iloc[index] if isinstance(cells, pd.Series) else cells[index]
-                x[name][:, start:end] = types.encode_column(taken, column)
+                selected = cells.iloc[index] if isinstance(cells, pd.Series) else cells[index]
+                x[name][:, start:end] = types.encode_column(selected, column)
             start = end
-        return x, tuple(findings)
+        return x, tuple(checks)
 
 
 def read_table(source: Path, params: Table) -> RawTable:
-    """Read a table; of its features nothing is learnt or understood yet.
+    """Return a table with encoded targets; its features are not parsed yet.
 
-    Columns of words, as params.yaml says, and classes are read as they are spelt: 007 and not 7.
+    Text columns set in params.yaml and classes are read as text: 007, not 7.
 
     Raises:
-        DataError: the file is no table, lacks a column that params.yaml names, or has no feature.
+        DataError: the file is not a table, lacks a column that params.yaml names, or has no feature.
     """
-    words = [
-        name for name, said in params.columns.items() if said.categories or said.type in ("categorical", "ordinal")
+    text_columns = [
+        name
+        for name, options in params.columns.items()
+        if options.categories or options.type in ("categorical", "ordinal")
     ]
     tasks = {params.target: params.task, **params.extra_targets}
-    frame = read_frame(source, params.format, words, [name for name, task in tasks.items() if task == "classification"])
-    special = "" if isinstance(params.split, RandomSplit) else params.split.column
+    label_columns = [name for name, task in tasks.items() if task == "classification"]
+    frame = read_frame(source, params.format, text_columns, label_columns)
+    split_column = "" if isinstance(params.split, RandomSplit) else params.split.column
     require_columns(frame, dict.fromkeys(params.columns, "columns") | dict.fromkeys(params.drop, "drop"), source)
-    require_columns(
-        frame, dict.fromkeys(params.targets[:1], "target") | ({special: "split.column"} if special else {}), source
-    )
+    required = dict.fromkeys(params.targets[:1], "target") | ({split_column: "split.column"} if split_column else {})
+    require_columns(frame, required, source)
     require_columns(frame, dict.fromkeys(params.extra_targets, "extra_targets"), source)
-    others, also = encode_extra_targets(frame, params.extra_targets, source)
-    left_out = {*params.targets, special, *params.drop}
-    names = tuple(name for name in frame.columns if name not in left_out)
+    extra_y, extra_targets = encode_extra_targets(frame, params.extra_targets, source)
+    excluded = {*params.targets, split_column, *params.drop}
+    names = tuple(name for name in frame.columns if name not in excluded)
     if not names:
-        beside = f" beside {params.target!r}" if params.target else ""
-        raise DataError(f"{source} must have a feature{beside}, but has none; bring more columns")
-    told = target_column(frame, params.targets)
-    known = has_target(told, params.task, source)
-    findings: tuple[CheckResult, ...] = ()
+        besides = f" besides {params.target!r}" if params.target else ""
+        raise DataError(f"{source} must have a feature{besides}, but has none; add columns")
+    target = target_column(frame, params.targets)
+    known = has_target(target, params.task, source)
+    checks: tuple[CheckResult, ...] = ()
     if params.missing.target == "drop" and not known.all():
-        text = f"`missing: {{target: drop}}` leaves out {(~known).sum()} rows without {params.target}"
-        findings = (CheckResult(rule="missing", level="note", message=text),)
-    kept = np.flatnonzero(known) if findings else np.arange(len(frame))
+        text = f"`missing: {{target: drop}}` drops {(~known).sum()} rows without {params.target}"
+        checks = (CheckResult(rule="missing", level="note", message=text),)
+    rows = np.flatnonzero(known) if checks else np.arange(len(frame))
     remedy = "fill in or remove these rows, or set `missing: {target: drop}`"
-    y, classes = encode_target(told.iloc[kept], params.task, source, remedy=remedy)
+    y, classes = encode_target(target.iloc[rows], params.task, source, remedy=remedy)
     keys = SplitKeys(
         y,
         classes,
-        groups=encode_groups(frame[special].iloc[kept], source) if params.split.by == "group" else None,
-        time=parse_times(frame[special].iloc[kept], source) if params.split.by == "time" else None,
-        predefined=parse_predefined_split(frame[special].iloc[kept], source)
+        groups=encode_groups(frame[split_column].iloc[rows], source) if params.split.by == "group" else None,
+        time=parse_times(frame[split_column].iloc[rows], source) if params.split.by == "time" else None,
+        predefined=parse_predefined_split(frame[split_column].iloc[rows], source)
         if isinstance(params.split, PredefinedSplit)
         else None,
-        extra_targets=None if others is None else others[kept],
+        extra_targets=None if extra_y is None else extra_y[rows],
     )
-    return RawTable(params, source, frame, names, keys, kept, findings, also)
+    return RawTable(params, source, frame, names, keys, rows, checks, extra_targets)

@@ -1,6 +1,6 @@
-"""Texts with a label each, or one long text whose next token is to be told.
+"""Read texts with labels, or one long text for language modeling.
 
-Shapes: n records, t tokens.
+Shapes: n samples, t tokens.
 """
 
 import re
@@ -29,13 +29,13 @@ SPECIAL_TOKENS = ("<padding>", "<unknown>")
 """The first two tokens of every vocabulary."""
 
 MAX_TOKENS = 2**31
-"""Tokens of all records: a wrong `length` would ask for more than memory holds."""
+"""Largest number of tokens of all samples: a wrong `max_length` would need more than the memory."""
 
 WORD_PATTERN = re.compile(r"\w+(?:['’]\w+)?|[^\w\s]")
 
 
 def tokenize(text: str, tokenizer: str) -> Sequence[str]:
-    """Cut a text into words (and signs by themselves) or characters; `tokens` is that of `Schema`."""
+    """Return the words (and punctuation marks) or characters of a text; `tokenizer` is `Schema.tokenizer`."""
     text = text.lower() if tokenizer.startswith("lower_") else text
     return WORD_PATTERN.findall(text) if tokenizer.endswith("word") else text
 
@@ -45,31 +45,32 @@ def encode_tokens(texts: Iterable[Sequence[str]], vocabulary: Sequence[str], len
     index = {token: i for i, token in enumerate(vocabulary)}
     x = np.zeros((n, length), np.int32)
     for row, tokens in zip(x, texts, strict=True):
-        found = [index.get(token, UNKNOWN_INDEX) for token in tokens[:length]]
-        row[: len(found)] = found
+        indices = [index.get(token, UNKNOWN_INDEX) for token in tokens[:length]]
+        row[: len(indices)] = indices
     return x
 
 
 def build_vocabulary(texts: Iterable[Sequence[str]], params: Text) -> tuple[str, ...]:
-    """Return the vocabulary of training texts, the most frequent tokens first.
+    """Return the vocabulary of training texts, most frequent tokens first.
 
     Raises:
         DataError: no token is frequent enough.
     """
     counts = Counter(token for tokens in texts for token in tokens)
-    common = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: params.vocab_size - len(SPECIAL_TOKENS)]
+    most_frequent = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    common = most_frequent[: params.vocab_size - len(SPECIAL_TOKENS)]
     known = [token for token, count in common if count >= params.min_count]
     if not known:
         raise DataError(
-            f"{params.source}: a token must stand {params.min_count} times in training rows to be known, but none does;"
-            " lower `min_count`, or bring more"
+            f"{params.source}: a token must occur {params.min_count} times in training rows to be in the vocabulary,"
+            " but none does; reduce `min_count`, or add texts"
         )
     return (*SPECIAL_TOKENS, *known)
 
 
 @dataclass(frozen=True)
 class RawTexts:
-    """Texts with a label each."""
+    """Texts with one label each."""
 
     params: Text
     texts: pd.Series
@@ -78,10 +79,10 @@ class RawTexts:
     checks: tuple[CheckResult, ...]
 
     def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
-        """Return records of tokens; the vocabulary is that of training rows."""
-        how = tokenizer_name(self.params)
-        cut = {name: [tokenize(text, how) for text in self.texts.iloc[indices[name]]] for name in SPLITS}
-        vocabulary = build_vocabulary(cut["train"], self.params)
+        """Return samples of tokens; the vocabulary is that of the training rows."""
+        tokenizer = tokenizer_name(self.params)
+        tokens = {name: [tokenize(text, tokenizer) for text in self.texts.iloc[indices[name]]] for name in SPLITS}
+        vocabulary = build_vocabulary(tokens["train"], self.params)
         schema = Schema(
             kind="text",
             task=self.params.task,
@@ -91,24 +92,26 @@ class RawTexts:
             classes=self.keys.classes,
             values=() if self.keys.classes else (self.target,),
             vocabulary=vocabulary,
-            tokenizer=how,
+            tokenizer=tokenizer,
         )
         rows = np.arange(len(self.texts))
-        sets = []
+        splits = []
         for name in SPLITS:
-            x = encode_tokens(cut[name], vocabulary, self.params.max_length, len(cut[name]))
-            sets.append(self.keys.build_split(x, rows, indices[name]))
-        longer = sum(len(tokens) > self.params.max_length for tokens in cut["train"])
-        if not longer:
-            return Dataset(schema, *sets)
-        share = f"{longer / len(cut['train']):.1%} of training texts"
-        text = f"{share} are longer than {self.params.max_length} tokens and are cut; a larger `length` keeps more"
-        return Dataset(schema, *sets, checks=(CheckResult(rule="truncated", level="note", message=text),))
+            x = encode_tokens(tokens[name], vocabulary, self.params.max_length, len(tokens[name]))
+            splits.append(self.keys.build_split(x, rows, indices[name]))
+        n_longer = sum(len(sample) > self.params.max_length for sample in tokens["train"])
+        if not n_longer:
+            return Dataset(schema, *splits)
+        share = f"{n_longer / len(tokens['train']):.1%} of training texts"
+        text = (
+            f"{share} are longer than {self.params.max_length} tokens and truncated; increase `max_length` to keep more"
+        )
+        return Dataset(schema, *splits, checks=(CheckResult(rule="truncated", level="note", message=text),))
 
 
 @dataclass(frozen=True)
 class RawLanguageText:
-    """One long text: a record is `length` tokens, its target the token after them."""
+    """One long text: a sample is `max_length` tokens, its target the next token."""
 
     params: Text
     tokens: Sequence[str]
@@ -116,13 +119,13 @@ class RawLanguageText:
     checks: tuple[CheckResult, ...] = ()
 
     def encode(self, indices: SplitIndices, *, free_source: bool = False) -> Dataset:
-        """Return views of the tokens; the vocabulary is that of the tokens before the validation part."""
-        length, how = self.params.max_length, tokenizer_name(self.params)
+        """Return views of the tokens; the vocabulary is that of the tokens before the validation split."""
+        length, tokenizer = self.params.max_length, tokenizer_name(self.params)
         end = int(indices["train"][-1]) + length + 1
         vocabulary = build_vocabulary([self.tokens[:end]], self.params)
         index = {token: i for i, token in enumerate(vocabulary)}
-        numbers = np.fromiter((index.get(token, UNKNOWN_INDEX) for token in self.tokens), np.int32, len(self.tokens))
-        x, y = sliding_windows(numbers[:-1], length), numbers[length:].astype(np.int64)
+        token_ids = np.fromiter((index.get(token, UNKNOWN_INDEX) for token in self.tokens), np.int32, len(self.tokens))
+        x, y = sliding_windows(token_ids[:-1], length), token_ids[length:].astype(np.int64)
         schema = Schema(
             kind="text",
             task="language_modeling",
@@ -131,61 +134,62 @@ class RawLanguageText:
             shape=(length,),
             classes=vocabulary,
             vocabulary=vocabulary,
-            tokenizer=how,
+            tokenizer=tokenizer,
         )
-        sets = []
+        splits = []
         for name in SPLITS:
             start = int(indices[name][0]) if len(indices[name]) else 0
-            part = slice(start, start + len(indices[name]))  # in time, and so without gaps: still views
-            sets.append(Split(x[part], y[part], indices[name] + length))
-        return Dataset(schema, *sets)
+            span = slice(start, start + len(indices[name]))  # consecutive rows, so these are still views
+            splits.append(Split(x[span], y[span], indices[name] + length))
+        return Dataset(schema, *splits)
 
 
 def read_text(source: Path, params: Text) -> RawTexts | RawLanguageText:
-    """Read texts.
+    """Return the texts of a table with their labels, or one long text for language modeling.
 
     Raises:
-        DataError: the file is in another encoding, or lacks a column, or is too short.
+        DataError: the file has another encoding, lacks a column, or is too short.
     """
     if params.task == "language_modeling":
         return _read_language(source, params, resolve_encoding(source, params.format))
-    classes = [params.target] if params.task == "classification" else []
-    frame = read_frame(source, params.format, [params.text], classes)
-    special = "" if isinstance(params.split, RandomSplit) else params.split.column
-    require_columns(
-        frame, {params.text: "text", params.target: "target"} | ({special: "split.column"} if special else {}), source
-    )
+    label_columns = [params.target] if params.task == "classification" else []
+    frame = read_frame(source, params.format, [params.text], label_columns)
+    split_column = "" if isinstance(params.split, RandomSplit) else params.split.column
+    required = {params.text: "text", params.target: "target"}
+    require_columns(frame, required | ({split_column: "split.column"} if split_column else {}), source)
     texts = frame[params.text]
     _require_token_count(len(texts), params, source)
     empty = (texts.isna() | (texts.astype(str).str.strip() == "")).to_numpy()
-    findings = []
+    checks = []
     if empty.any():
         text = f"{empty.sum()} texts are empty, the first in row {int(empty.argmax()) + 1}"
-        findings.append(CheckResult(rule="missing", level="warning", message=text))
-    y, named = encode_target(frame[params.target], params.task, source)
+        checks.append(CheckResult(rule="missing", level="warning", message=text))
+    y, classes = encode_target(frame[params.target], params.task, source)
     keys = SplitKeys(
         y,
-        named,
-        groups=encode_groups(frame[special], source) if params.split.by == "group" else None,
-        time=parse_times(frame[special], source) if params.split.by == "time" else None,
-        predefined=parse_predefined_split(frame[special], source) if params.split.by == "predefined" else None,
+        classes,
+        groups=encode_groups(frame[split_column], source) if params.split.by == "group" else None,
+        time=parse_times(frame[split_column], source) if params.split.by == "time" else None,
+        predefined=parse_predefined_split(frame[split_column], source) if params.split.by == "predefined" else None,
     )
-    return RawTexts(params, texts.fillna("").astype(str), params.target, keys, tuple(findings))
+    return RawTexts(params, texts.fillna("").astype(str), params.target, keys, tuple(checks))
 
 
 def tokenizer_name(params: Text) -> str:
-    """Return how texts are cut into tokens, as `Schema.tokens` says it."""
+    """Return the tokenizer as stored in `Schema.tokenizer`."""
     return f"lower_{params.tokenizer}" if params.lowercase else params.tokenizer
 
 
 def _read_language(source: Path, params: Text, encoding: str) -> RawLanguageText:
     if source.suffix != ".txt":
-        raise DataError(f"task language needs a .txt, but source is {source}; choose classification, or bring a .txt")
+        raise DataError(
+            f"task language_modeling needs a .txt, but source is {source}; choose classification, or use a .txt"
+        )
     tokens = tokenize(_read_file(source, encoding), tokenizer_name(params))
     if len(tokens) < params.max_length + 10:
         raise DataError(
-            f"{source} must have length + 10 tokens or more, {params.max_length} + 10, but has {len(tokens)}; shorten"
-            " `length`, or bring more"
+            f"{source} must have at least max_length + 10 = {params.max_length} + 10 tokens, but has {len(tokens)};"
+            " reduce `max_length`, or add text"
         )
     n = len(tokens) - params.max_length
     _require_token_count(n, params, source)
@@ -195,8 +199,8 @@ def _read_language(source: Path, params: Text, encoding: str) -> RawLanguageText
 def _require_token_count(n: int, params: Text, source: Path) -> None:
     if n * params.max_length > MAX_TOKENS:
         raise DataError(
-            f"{source}: {n} records of {params.max_length} tokens are too many for memory, which holds {MAX_TOKENS};"
-            " shorten `length`, or bring fewer"
+            f"{source}: {n} samples of {params.max_length} tokens need too much memory, the limit is {MAX_TOKENS}"
+            " tokens; reduce `max_length`, or the number of texts"
         )
 
 
@@ -205,9 +209,9 @@ def _read_file(source: Path, encoding: str) -> str:
         text = source.read_text(encoding="utf-8-sig" if encoding == "utf-8" else encoding)
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(
-            f"{source} must be text in {encoding}, but is not: {one_line_message(error)}; save it as UTF-8, or say"
+            f"{source} must be text in {encoding}, but is not: {one_line_message(error)}; save it as UTF-8, or set"
             " `format: {encoding: latin-1}`"
         ) from None
     if "\0" in text:
-        raise DataError(f"{source} must be text in {encoding}, but holds zero bytes; save it as UTF-8")
+        raise DataError(f"{source} must be text in {encoding}, but contains zero bytes; save it as UTF-8")
     return text
