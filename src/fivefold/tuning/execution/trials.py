@@ -283,7 +283,7 @@ class TrialQueue:
             stopped.set()
 
 
-def _create_study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> optuna.Study:
+def _create_study(storage: BaseStorage, name: str, directions: "Sequence[Direction]") -> optuna.Study:
     """Return a study; create it if it does not exist. Its sampler is replaced before each trial."""
     return optuna.create_study(
         storage=storage, study_name=name, directions=directions, load_if_exists=True,
