@@ -52,4 +52,4 @@ def test_fold_without_a_complete_trial_has_no_score(
     captured = capsys.readouterr()
     assert "fold 1/2  no score: none of 2 trials is complete, the last one because of: " in captured.out
     assert "no result for line: 2 of 2 folds have no score" in captured.out
-    assert "every fold must have a score, but 2 of 2 failed" in captured.err
+    assert "every fold must end with a score, but 2 of 2 did not" in captured.err

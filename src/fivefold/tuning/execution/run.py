@@ -100,7 +100,6 @@ def run_study(
     vectorize: whether trials of small networks may train as one tensor program.
     ray_address: address of a Ray cluster that runs the workers; None: processes of this machine.
 
-
     Raises:
         StudyError: a worker failed, or no trial is complete.
     """

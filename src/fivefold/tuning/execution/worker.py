@@ -48,17 +48,17 @@ def run_worker(model: str, study: str, total: int, *, vectorize: bool = True, wa
             trials.release_dead()
             remove_stale_locks(study)
             worker = WorkerLock(study)
-            finished_before, n_run = trials.finished_numbers(), 0
-            vectorize = vectorize and can_vectorize(search)
-            while claimed := _claim_trials(trials, worker, total, TRIALS_PER_BATCH if vectorize else 1, wait=wait):
-                _run_trials(search, sampler_factory, trials, worker, claimed, vectorize=vectorize)
-                _report_trials(search, trials, claimed, total)
-                n_run += len(claimed)
-                if reason := trials.failure_streak(finished_before):
-                    worker.release()
-                    raise StudyError(reason)
-            worker.release()  # not if it ends otherwise: it then counts as dead, and its trials are released
-        return n_run
+        finished_before, n_run = trials.finished_numbers(), 0
+        vectorize = vectorize and can_vectorize(search)
+        while claimed := _claim_trials(trials, worker, total, TRIALS_PER_BATCH if vectorize else 1, wait=wait):
+            _run_trials(search, sampler_factory, trials, worker, claimed, vectorize=vectorize)
+            _report_trials(search, trials, claimed, total)
+            n_run += len(claimed)
+            if reason := trials.failure_streak(finished_before):
+                worker.release()
+                raise StudyError(reason)
+        worker.release()  # not if it ends otherwise: it then counts as dead, and its trials are released
+    return n_run
 
 
 def _claim_trials(
