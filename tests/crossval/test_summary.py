@@ -67,9 +67,9 @@ def test_table_rows_are_complete_and_have_equal_decimals(crossval: CrossValidati
     rows = [" ".join(line.split()) for line in screen.getvalue().splitlines()]
     assert "…" not in screen.getvalue()
     # t with 2 degrees of freedom, 4.3027, times 12.2619 sqrt(1/3 + 1/2) is 48.16; no error is below 0
-    assert "rmse 15.74 12.26 [0.00, 63.90] 27.66 3.16" in rows
-    assert "rmse 15.74 0.59 15.15 [-33.05, 63.35] 0.31 0.93" in rows
-    assert "r2 0.4100 0.4090 0.0010 [-0.0147, 0.0167] 0.81 0.93" in rows
+    assert "rmse 15.74 12.26 0.00 to 63.90 27.66 3.16" in rows
+    assert "rmse 15.74 0.59 15.15 -33.05 to 63.35 0.31 0.93" in rows
+    assert "r2 0.4100 0.4090 0.0010 -0.0147 to 0.0167 0.81 0.93" in rows
     assert "a: r2 -14.74 (95% CI [-62.90, 1.00]), 3 folds" in rows
 
 

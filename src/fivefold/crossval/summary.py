@@ -156,7 +156,7 @@ class CrossValidationSummary:
         low, high = (estimate.low, estimate.high) if estimate.mean > 0 else (-estimate.high, -estimate.low)
         return (
             f"inner score of the search for {model_name}: {metric} {format_number(inner)}; outer test score:"
-            f" {format_number(outer)}; {bias} by {format_number(abs(estimate.mean))}"
+            f" {format_number(outer)}; too {bias} by {format_number(abs(estimate.mean))}"
             f" (95% CI [{format_number(low)}, {format_number(high)}])"
         )
 
@@ -168,13 +168,13 @@ class CrossValidationSummary:
         if p >= SIGNIFICANCE_LEVEL:
             return (
                 f"no significant difference between {model_a} and {model_b}: {model_a} - {model_b} ="
-                f" {format_number(difference.mean)} {metric.name}, {format_interval(difference)}, p = {p:.2g}{adjusted}"
+                f" {format_number(difference.mean)} {metric.name}, {format_interval(difference)}, p {p:.2g}{adjusted}"
             )
         better, worse = (model_a, model_b) if metric.sign * difference.mean > 0 else (model_b, model_a)
         low, high = sorted((abs(difference.low), abs(difference.high)))
         return (
             f"{better} is better than {worse} by {format_number(abs(difference.mean))} {metric.name}"
-            f" (95% CI [{format_number(low)}, {format_number(high)}]), p = {p:.2g}{adjusted}"
+            f" (95% CI [{format_number(low)}, {format_number(high)}]), p {p:.2g}{adjusted}"
         )
 
 

@@ -52,7 +52,7 @@ class FoldProgress:
             return f"{line}  epoch {result.best_epoch} of {result.n_epochs}  {result.seconds:.1f} s"
         values = " ".join(f"{key.rpartition('.')[2]}={_format_value(value)}" for key, value in trial.params.items())
         inner = (
-            f"inner {trial.metric} {format_number(trial.inner_score)} of {trial.n_trials} trials"
+            f"inner {trial.metric} {format_number(trial.inner_score)} of {trial.n_complete} trials"
             f" ({trial.n_trials - trial.n_complete} pruned or failed)"
         )
         return f"{line}  {inner}  {values}  {result.seconds:.1f} s"
@@ -77,7 +77,7 @@ def _print_lines(console: Console, lines: Sequence[str], style: str) -> None:
 
 def _estimates_table(summary: CrossValidationSummary, model_name: str) -> Table:
     plan = summary.crossval.plan
-    repeats = f", {plan.repeats} repeats" if plan.repeats > 1 else ""
+    repeats = f", {plan.repeats} times" if plan.repeats > 1 else ""
     table = _build_table(
         f"{model_name}: {plan.folds} folds{repeats}", "metric", "mean", "std", "95% CI", "worst", "best"
     )
@@ -90,7 +90,7 @@ def _estimates_table(summary: CrossValidationSummary, model_name: str) -> Table:
             format_fixed(value, n_decimals)
             for value in (estimate.mean, estimate.std, estimate.low, estimate.high, ordered[0], ordered[-1])
         )
-        table.add_row(metric, mean, std, f"[{low}, {high}]", *((worst, best) if objective_metric else ("", "")))
+        table.add_row(metric, mean, std, f"{low} to {high}", *((worst, best) if objective_metric else ("", "")))
     return table
 
 
@@ -107,7 +107,7 @@ def _comparison_table(summary: CrossValidationSummary, comparison: ModelComparis
             format_fixed(value, n_decimals) for value in (*means, difference.mean, difference.low, difference.high)
         )
         adjusted_p = [f"{comparison.adjusted_p_values[metric]:.2g}"] if adjusted else []
-        table.add_row(metric, mean_a, mean_b, mean, f"[{low}, {high}]", f"{difference.p_value:.2g}", *adjusted_p)
+        table.add_row(metric, mean_a, mean_b, mean, f"{low} to {high}", f"{difference.p_value:.2g}", *adjusted_p)
     return table
 
 
