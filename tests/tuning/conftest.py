@@ -1,6 +1,7 @@
 """Fixtures: a PostgreSQL server, and each kind of storage."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from optuna.storages import RDBStorage
 
 from benchmarks import postgres
 from fivefold.tuning.execution import storage
+
+DATABASE_NUMBERS = count()
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +25,7 @@ def postgres_server() -> Iterator[postgres.Server]:
 @pytest.fixture
 def database(postgres_server: postgres.Server) -> str:
     """The URL of an empty database."""
-    postgres_server.made += 1
-    return postgres_server.create(f"test{postgres_server.made}")
+    return postgres_server.create(f"test{next(DATABASE_NUMBERS)}")
 
 
 @pytest.fixture

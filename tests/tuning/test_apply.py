@@ -87,16 +87,16 @@ def test_applying_a_trial_twice_changes_nothing() -> None:
 
 
 def test_permissions_line_endings_and_symlink_are_preserved(tmp_path: Path) -> None:
-    place = tmp_path / "elsewhere.yaml"
-    place.write_bytes(TEXT.replace("\n", "\r\n").encode())
-    place.chmod(0o640)
+    target = tmp_path / "elsewhere.yaml"
+    target.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    target.chmod(0o640)
     Path("params.yaml").unlink()
-    Path("params.yaml").symlink_to(place)
+    Path("params.yaml").symlink_to(target)
     add_trial(open_example(), [0.9, 0.9, 0.9], {"network.dropout": 0.3})
     write_params(apply_trial("net"))
     assert Path("params.yaml").is_symlink()
-    assert place.stat().st_mode & 0o777 == 0o640
-    assert place.read_bytes() == TEXT.replace("dropout: 0.1 ", "dropout: 0.3 ").replace("\n", "\r\n").encode()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert target.read_bytes() == TEXT.replace("dropout: 0.1 ", "dropout: 0.3 ").replace("\n", "\r\n").encode()
     assert list(tmp_path.glob(".*.yaml.*")) == []
 
 

@@ -155,7 +155,7 @@ def test_two_clones_share_a_study_in_a_database(folder: Path, database: str, mon
     assert all(trial.state.is_finished() for trial in trials.get_trials())
     assert len(trials.get_trials()) == 3
     assert trials.get_trials()[held].user_attrs[WORKER_DEATHS][1] == 1
-    assert output.startswith(f"{MODEL}: 3 trials in total, stored in postgresql+psycopg://fivefold@127.0.0.1:")
+    assert output.startswith(f"{MODEL}: 3 trials in all, stored in postgresql+psycopg://fivefold@127.0.0.1:")
     assert re.search(rf"^{MODEL}  ./3  trial {held} (complete|pruned)  accuracy 0\.", output, re.MULTILINE)
     assert len({str(trial.params) for trial in trials.get_trials()}) == 3
     assert all(

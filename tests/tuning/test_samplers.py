@@ -76,11 +76,11 @@ def test_large_range_is_not_enumerated(tmp_path: Path) -> None:
 
 
 def test_grid_with_too_many_points_is_refused(tmp_path: Path) -> None:
-    every = ", ".join(
+    keys = ", ".join(
         f"{key}: {{type: float, low: 0.1, high: 0.5}}"
         for key in ("l1", "ema_decay", "gradient_clip_norm", "gradient_clip_value")
     )
-    ranges = f"training: {{{every}, optimizer: {{lr: {{type: float, low: 0.1, high: 0.5, step: 0.001}}}}}}"
+    ranges = f"training: {{{keys}, optimizer: {{lr: {{type: float, low: 0.1, high: 0.5, step: 0.001}}}}}}"
     with pytest.raises(ParamsError, match="a grid must have at most 10000 points, but this one has 250625; set `step`"):
         enumerate_points(search_space(tmp_path, ranges), grid=True)
 

@@ -22,8 +22,8 @@ def test_key_comes_after_those_of_its_condition(tmp_path: Path) -> None:
 
 
 def test_values_of_params_yaml_are_a_point(tmp_path: Path) -> None:
-    found = search_space(tmp_path, SEARCH).current_values()
-    assert found == {
+    values = search_space(tmp_path, SEARCH).current_values()
+    assert values == {
         "select.k": 2,
         "network.hidden": [8],
         "network.norm": "none",

@@ -73,8 +73,8 @@ class TestTrialQueue:
         assert trial_states(trials) == ["RUNNING", "RUNNING", "WAITING"]
         release_dead(trials)
         assert trial_states(trials) == ["WAITING"] * 3
-        (place,) = trials.claim(WorkerLock("s"), 3, 3)  # alone: it may be the reason for the death
-        assert place.number == 0
+        (frozen,) = trials.claim(WorkerLock("s"), 3, 3)  # alone: it may be the reason for the death
+        assert frozen.number == 0
         assert trials.get_trials()[0].user_attrs[FOLD_SCORES] == [{"accuracy": 0.5}]
 
     def test_trials_of_a_living_worker_are_not_free(self) -> None:
@@ -117,32 +117,32 @@ class TestTrialQueue:
 
     def test_released_trials_count_no_death(self) -> None:
         trials, worker = open_study(2), WorkerLock("s")
-        places = trials.claim(worker, 2, 2)
-        trials.finish(Trial(trials.study, places[0]._trial_id), [1.0], TrialState.COMPLETE)
-        trials.release(places, worker)
+        claimed = trials.claim(worker, 2, 2)
+        trials.finish(Trial(trials.study, claimed[0]._trial_id), [1.0], TrialState.COMPLETE)
+        trials.release(claimed, worker)
         assert trial_states(trials) == ["COMPLETE", "WAITING"]
         assert WORKER_DEATHS not in trials.get_trials()[1].user_attrs
 
     def test_worker_that_lost_a_trial_cannot_finish_or_release_it(self) -> None:
         trials, late, other = open_study(1), WorkerLock("s"), WorkerLock("s")
-        places = trials.claim(late, 1)
-        running = Trial(trials.study, places[0]._trial_id)
+        claimed = trials.claim(late, 1)
+        running = Trial(trials.study, claimed[0]._trial_id)
         trials.require_owned(running)
-        trials.storage.set_trial_state_values(places[0]._trial_id, TrialState.WAITING)
+        trials.storage.set_trial_state_values(claimed[0]._trial_id, TrialState.WAITING)
         with pytest.raises(TrialLost):
             trials.require_owned(running)
         trials.claim(other, 1)
         with pytest.raises(TrialLost):
             trials.finish(running, [1.0], TrialState.COMPLETE)
-        trials.release(places, late)
+        trials.release(claimed, late)
         assert trial_states(trials) == ["RUNNING"]
         assert trials.get_trials()[0].user_attrs[WORKER] == other.name
 
     def test_only_one_of_two_workers_claims_a_trial(self) -> None:
         trials, one, other = open_study(1), WorkerLock("s"), WorkerLock("s")
-        (place,) = trials.get_trials()
-        assert trials._claim_trial(place, one)
-        assert not TrialQueue.load("s")._claim_trial(place, other)
+        (frozen,) = trials.get_trials()
+        assert trials._claim_trial(frozen, one)
+        assert not TrialQueue.load("s")._claim_trial(frozen, other)
         assert trials.get_trials()[0].user_attrs[WORKER] == one.name
 
     def test_trial_of_a_worker_that_died_while_claiming_is_free(self, storage_kind: str) -> None:
@@ -154,8 +154,8 @@ class TestTrialQueue:
 
     def test_study_keeps_its_configuration(self) -> None:
         trials, worker = open_study(1), WorkerLock("s")
-        (place,) = trials.claim(worker, 1)
-        trials.finish(Trial(trials.study, place._trial_id), [1.0], TrialState.COMPLETE)
+        (frozen,) = trials.claim(worker, 1)
+        trials.finish(Trial(trials.study, frozen._trial_id), [1.0], TrialState.COMPLETE)
         assert trial_states(open_study(1)) == ["COMPLETE"]
         with pytest.raises(ParamsError) as refused:
             open_study(1, model={"network.hidden": [16]}, data_digest="abc")
@@ -166,10 +166,10 @@ class TestTrialQueue:
 
     def test_study_without_results_restarts_with_other_params(self, capsys: pytest.CaptureFixture[str]) -> None:
         trials, worker = open_study(2), WorkerLock("s")
-        (place,) = trials.claim(worker, 1)
+        (frozen,) = trials.claim(worker, 1)
         with pytest.raises(ParamsError, match="seed was 1 and is 2"):  # a worker is running a trial
             open_study(2, seed=2)
-        trials.finish(Trial(trials.study, place._trial_id), None, TrialState.FAIL)
+        trials.finish(Trial(trials.study, frozen._trial_id), None, TrialState.FAIL)
         anew = open_study(2, seed=2)
         assert "study s had no results; restarted with the current params.yaml" in capsys.readouterr().out
         assert trial_states(anew) == ["WAITING"] * 2
@@ -180,8 +180,8 @@ class TestTrialQueue:
         ends = [TrialState.FAIL] * 4 + [TrialState.COMPLETE] + [TrialState.FAIL] * 5
         for n, state in enumerate(ends):
             assert trials.failure_streak(()) == ""
-            (place,) = trials.claim(worker, 12)
-            trial = Trial(trials.study, place._trial_id)
+            (frozen,) = trials.claim(worker, 12)
+            trial = Trial(trials.study, frozen._trial_id)
             trial.set_user_attr(REASON, f"reason {n}")
             trials.finish(trial, [0.0] if state == TrialState.COMPLETE else None, state)
         assert trials.failure_streak(()) == (

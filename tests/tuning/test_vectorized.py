@@ -38,18 +38,18 @@ def test_only_the_taken_over_trial_is_lost(
         tmp_path, {"mlp": model_block(*FAMILIES["mlp"], search=LR_SEARCH, study={"folds": 2, "sampler": "random"})}
     )
     search, trials, total = open_study("mlp", "mlp", 4)
-    late, other = WorkerLock("mlp"), WorkerLock("mlp")
-    claimed = trials.claim(late, total, 4)
+    worker, other = WorkerLock("mlp"), WorkerLock("mlp")
+    claimed = trials.claim(worker, total, 4)
     runners = [TrialRunner(search, trials, Trial(trials.study, frozen._trial_id)) for frozen in claimed]
     prepared = [vectorized._prepare_trial(runner) for runner in runners] if prepare_before else []
-    theirs = [take_over(trials, frozen, other) for frozen in claimed[:2]]
-    trials.finish(theirs[0], [0.25], TrialState.COMPLETE)
+    other_trials = [take_over(trials, frozen, other) for frozen in claimed[:2]]
+    trials.finish(other_trials[0], [0.25], TrialState.COMPLETE)
     states = [*vectorized._run_group(prepared).values()] if prepare_before else vectorized.run_vectorized(runners)
     assert [state.name for state in states] == ["RUNNING", "RUNNING", "COMPLETE", "COMPLETE"]
-    told, held, *mine = TrialQueue.load("mlp").get_trials()
-    assert (told.state, told.value) == (TrialState.COMPLETE, 0.25)
-    assert not {FOLD_SCORES, MEAN_SCORES} & {*told.user_attrs, *held.user_attrs}
-    assert (held.state, held.user_attrs[WORKER]) == (TrialState.RUNNING, other.name)
-    assert all(trial.state == TrialState.COMPLETE and len(trial.user_attrs[FOLD_SCORES]) == 2 for trial in mine)
-    trials.finish(theirs[1], [0.5], TrialState.COMPLETE)
+    finished, taken_over, *own = TrialQueue.load("mlp").get_trials()
+    assert (finished.state, finished.value) == (TrialState.COMPLETE, 0.25)
+    assert not {FOLD_SCORES, MEAN_SCORES} & {*finished.user_attrs, *taken_over.user_attrs}
+    assert (taken_over.state, taken_over.user_attrs[WORKER]) == (TrialState.RUNNING, other.name)
+    assert all(trial.state == TrialState.COMPLETE and len(trial.user_attrs[FOLD_SCORES]) == 2 for trial in own)
+    trials.finish(other_trials[1], [0.5], TrialState.COMPLETE)
     assert len(trials.get_trials(TrialState.COMPLETE)) == total
