@@ -1,6 +1,7 @@
-"""A PostgreSQL server for the tests of studies, and a small project to study."""
+"""Fixtures: a PostgreSQL server, and each kind of storage."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from optuna.storages import RDBStorage
 
 from benchmarks import postgres
 from fivefold.tuning.execution import storage
+
+DATABASE_NUMBERS = count()
 
 
 @pytest.fixture(scope="session")
@@ -21,30 +24,29 @@ def postgres_server() -> Iterator[postgres.Server]:
 
 @pytest.fixture
 def database(postgres_server: postgres.Server) -> str:
-    """The address of an empty database."""
-    postgres_server.made += 1
-    return postgres_server.create(f"test{postgres_server.made}")
+    """The URL of an empty database."""
+    return postgres_server.create(f"test{next(DATABASE_NUMBERS)}")
 
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have connections to databases be closed at the end."""
+    """Close all connections to databases after the test."""
     opened = list[RDBStorage]()
 
-    class Remembered(RDBStorage):
-        def __init__(self, *given: Any, **named: Any) -> None:
-            super().__init__(*given, **named)
+    class RecordedStorage(RDBStorage):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
             opened.append(self)
 
-    monkeypatch.setattr(storage, "RDBStorage", Remembered)
+    monkeypatch.setattr(storage, "RDBStorage", RecordedStorage)
     yield
-    for each in opened:
-        each.engine.dispose()
+    for storage_backend in opened:
+        storage_backend.engine.dispose()
 
 
 @pytest.fixture(params=["journal", "sqlite" if postgres.why_not() else "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A folder in which studies are kept in each kind of storage."""
+def storage_kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Change to an empty folder in which studies use each kind of storage; return the kind."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(storage.STORAGE_VARIABLE, raising=False)
     if request.param == "sqlite":

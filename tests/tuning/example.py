@@ -1,4 +1,4 @@
-"""A small project, and studies of it whose trials are put in by hand: nothing is trained."""
+"""A small project, and studies of it to which trials are added without training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,10 +24,10 @@ from fivefold.tuning.identity import (
 from fivefold.tuning.search import Search
 
 TEXT = """\
-# about the project
-seed: 0                      # of everything
+# an example
+seed: 0                      # all random numbers
 training:
-  max_epochs: 3              # passes
+  max_epochs: 3              # epochs
   optimizer: {name: adamw, lr: 0.003, weight_decay: 0.01}
 datasets:
   cells:
@@ -38,16 +38,16 @@ datasets:
     split: {validation: 0.2, test: 0.2, by: random}
     normalize: standard
 models:
-  net:                       # the one that is searched
+  net:                       # the searched model
     dataset: cells
     depends_on: none
     select: {method: none}
     network:
       family: mlp
       hidden: [8]            # units
-      # share of units that are switched off
-      dropout: 0.1           # in training
-    training: {}             # nothing of its own
+      # probability of dropping a unit
+      dropout: 0.1           # training only
+    training: {}             # no overrides
     study: {folds: 3, metric: accuracy}
     search:
       network:
@@ -66,18 +66,18 @@ models:
     training: {}
 """
 
-OWN_VALUES = {
+BASELINE_VALUES = {
     "network.hidden": [8],
     "network.dropout": 0.1,
     "training.optimizer.name": "adamw",
     "training.optimizer.lr": 0.003,
 }
 SGD = {"training.optimizer.name": "sgd", "training.optimizer.momentum": 0.87654}
-WAYS = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
-def project(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = TEXT) -> None:
-    """Make `folder` a project and go there."""
+def create_project(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = TEXT) -> None:
+    """Create a project in `folder` and change to it."""
     monkeypatch.chdir(folder)
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "FIVEFOLD_STUDY_STORAGE"):
         monkeypatch.delenv(name, raising=False)
@@ -88,37 +88,43 @@ def project(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = TEXT) -> 
     (folder / "cells.csv").write_text("\n".join(["u,v,y", *lines, ""]))
 
 
-def opened(name: str = "net") -> tuple[Search, TrialQueue]:
-    """The study of model `net`, as it is when it begins."""
+def open_example(name: str = "net") -> tuple[Search, TrialQueue]:
+    """Return the search of model `net` and its study, which is created if it does not exist."""
     search = Search.read("net")
     return search, TrialQueue.open(name, search.identity(), search.directions())
 
 
-def add(
-    pair: tuple[Search, TrialQueue],
+def add_trial(
+    study: tuple[Search, TrialQueue],
     folds: Sequence[float] = (),
     values: Mapping[str, Any] = {},
     state: str = "complete",
     reason: str = "",
-    **more: Any,
+    **metrics: Any,
 ) -> None:
-    """Put a trial into a study: params.yaml's own values but for `values`."""
-    search, trials = pair
-    wanted = {**OWN_VALUES, **values}
-    tried = {key: wanted[key] for key in search.space.ranges if key in wanted}
-    scores = [{"accuracy": fold, **more} for fold in folds]
+    """Add a trial to a study; its values are those of params.yaml, updated by `values`."""
+    search, trials = study
+    all_values = {**BASELINE_VALUES, **values}
+    params = {key: all_values[key] for key in search.space.ranges if key in all_values}
+    scores = [{"accuracy": fold, **metrics} for fold in folds]
+    block = search.space.build_block(params)
     attributes = {
-        TRIAL_PARAMS: tried, FOLD_SCORES: scores, INTERMEDIATE_VALUES: [0.1, more.pop("curve", 0.5)], COMPUTE_SECONDS: 1.5, REASON: reason,
-        IS_BASELINE: tried == OWN_VALUES, MODEL_BLOCK: {key: search.space.build_block(tried)[key] for key in SEARCHABLE_BLOCKS},
-    }  # fmt: skip
-    means = {"score": sum(folds) / len(folds), **more} if folds else {}
+        TRIAL_PARAMS: params,
+        FOLD_SCORES: scores,
+        INTERMEDIATE_VALUES: [0.1, metrics.pop("curve", 0.5)],
+        COMPUTE_SECONDS: 1.5,
+        REASON: reason,
+        IS_BASELINE: params == BASELINE_VALUES,
+        MODEL_BLOCK: {key: block[key] for key in SEARCHABLE_BLOCKS},
+    }
+    means = {"score": sum(folds) / len(folds), **metrics} if folds else {}
     if state == "complete":
         attributes[MEAN_SCORES] = means
-    ways = to_distributions(search.space.ranges)
-    done = [float(means[each]) for each in search.study.objectives] if state == "complete" else None
+    distributions = to_distributions(search.space.ranges)
+    objectives = [float(means[name]) for name in search.study.objectives] if state == "complete" else None
     trials.study.add_trial(
         create_trial(
-            state=WAYS[state], values=done, params=search.space.encode_values(tried),
-            distributions={key: ways[key] for key in tried}, user_attrs=attributes,
+            state=STATES[state], values=objectives, params=search.space.encode_values(params),
+            distributions={key: distributions[key] for key in params}, user_attrs=attributes,
         )
     )  # fmt: skip

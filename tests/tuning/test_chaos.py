@@ -1,4 +1,4 @@
-"""Whatever is killed, and when: the total is exact, no point is doubled, no fold lost, no process left."""
+"""Processes are killed at random: the total is exact, no point is repeated, no fold is lost, no process remains."""
 
 import random
 import sys
@@ -13,8 +13,8 @@ SECONDS = 5
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-def test_a_study_under_fire_ends_with_its_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`python -m benchmarks.bench_chaos` does it for two minutes, in PostgreSQL too."""
+def test_study_with_killed_processes_reaches_its_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m benchmarks.bench_chaos` does the same for two minutes, with PostgreSQL too."""
     monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
     monkeypatch.setattr(bench_chaos, "ROUND", 2)
     random.seed(1)

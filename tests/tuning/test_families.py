@@ -1,4 +1,4 @@
-"""Every family can be searched: a study of a few short trials on two folds, each told with its scores."""
+"""Every family can be searched: short trials on two folds, with their scores."""
 
 import shutil
 from pathlib import Path
@@ -14,15 +14,15 @@ from fivefold.tuning.execution.worker import run_worker
 from fivefold.tuning.identity import FOLD_SCORES, MEAN_SCORES, TRIAL_PARAMS
 
 ROOT = Path(__file__).parents[2]
-RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.0001, "high": 0.03, "log": True}}}}
+LR_SEARCH = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.0001, "high": 0.03, "log": True}}}}
 
-GOALS = {
+OBJECTIVE_METRICS = {
     "mlp": ("accuracy", "maximize"),
     "mlp_regression": ("r2", "maximize"),
     "cnn": ("accuracy", "maximize"),
     "lstm": ("rmse", "minimize"),
     "autoencoder": ("mse", "minimize"),
-    "gan": ("energy", "minimize"),
+    "gan": ("energy_distance", "minimize"),
 }
 
 
@@ -36,20 +36,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(project: Path, name: str, **changes: Any) -> None:
+def write_params(project: Path, name: str, **changes: Any) -> None:
     """Write params.yaml with one model of the default project, trained for two epochs."""
     tree = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
-    model = tree["models"][name] | {"depends_on": "none", "search": RATE, "study": {"folds": 2}} | changes
+    model = tree["models"][name] | {"depends_on": "none", "search": LR_SEARCH, "study": {"folds": 2}} | changes
     model["training"] = model["training"] | {"max_epochs": 2}
     tree = tree | {"models": {name: model}, "datasets": {model["dataset"]: tree["datasets"][model["dataset"]]}}
     with (project / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(tree, file)
 
 
-@pytest.mark.parametrize("name", GOALS)
-def test_a_model_of_every_family_can_be_searched(project: Path, name: str) -> None:
-    metric, direction = GOALS[name]
-    write(project, name)
+@pytest.mark.parametrize("name", OBJECTIVE_METRICS)
+def test_every_family_can_be_searched(project: Path, name: str) -> None:
+    metric, direction = OBJECTIVE_METRICS[name]
+    write_params(project, name)
     search, trials, total = open_study(name, name, 2)
     assert search.objective_metric.name == metric
     assert trials.study.direction.name.lower() == direction
@@ -61,31 +61,33 @@ def test_a_model_of_every_family_can_be_searched(project: Path, name: str) -> No
         assert trial.value == pytest.approx(sum(fold[metric] for fold in folds) / 2)
         assert trial.user_attrs[MEAN_SCORES][metric] == trial.value
         assert trial.user_attrs[TRIAL_PARAMS] == trial.params
-    now = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())["models"][name]["training"]["optimizer"]
-    assert trials.get_trials()[0].params == {"training.optimizer.lr": now["lr"]}
+    optimizer = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())["models"][name]["training"][
+        "optimizer"
+    ]
+    assert trials.get_trials()[0].params == {"training.optimizer.lr": optimizer["lr"]}
     best = trials.best_trial()
     assert best is not None
     assert best.value == (max if direction == "maximize" else min)(trial.value for trial in trials.get_trials())
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp_regression", "autoencoder"])
-def test_trials_that_learn_together_find_what_they_find_alone(project: Path, name: str) -> None:
-    write(project, name, study={"folds": 2, "sampler": "random"})
-    found = {}
-    for study, stack in (("together", True), ("alone", False)):
+def test_vectorized_trials_have_the_scores_of_sequential_ones(project: Path, name: str) -> None:
+    write_params(project, name, study={"folds": 2, "sampler": "random"})
+    results = {}
+    for study, vectorize in (("vectorized", True), ("sequential", False)):
         _, trials, total = open_study(name, study, 5)
-        run_worker(name, study, total, vectorize=stack)
-        found[study] = [
+        run_worker(name, study, total, vectorize=vectorize)
+        results[study] = [
             (trial.params, trial.value, len(trial.user_attrs[FOLD_SCORES])) for trial in trials.get_trials()
         ]
-    for (values, score, folds), (others, alone, one) in zip(found["together"], found["alone"], strict=True):
-        assert values == others
-        assert score == pytest.approx(alone, abs=1e-4)
-        assert folds == one == 2
+    for vectorized, sequential in zip(results["vectorized"], results["sequential"], strict=True):
+        assert vectorized[0] == sequential[0]
+        assert vectorized[1] == pytest.approx(sequential[1], abs=1e-4)
+        assert vectorized[2] == sequential[2] == 2
 
 
-def test_two_objectives_are_told_and_none_is_pruned(project: Path) -> None:
-    write(project, "mlp", study={"folds": 2, "objectives": ["score", "parameters", "latency"]})
+def test_several_objectives_are_recorded_without_pruning(project: Path) -> None:
+    write_params(project, "mlp", study={"folds": 2, "objectives": ["score", "parameters", "latency"]})
     _, trials, total = open_study("mlp", "mlp", 2)
     run_worker("mlp", "mlp", total)
     for trial in trials.get_trials():
@@ -96,11 +98,11 @@ def test_two_objectives_are_told_and_none_is_pruned(project: Path) -> None:
     assert trials.best_trial() is None
 
 
-def test_trials_that_diverge_fail_with_their_reason(project: Path) -> None:
+def test_diverged_trials_fail_with_their_reason(project: Path) -> None:
     rates = {"type": "categorical", "choices": [0.003, 1e30, 2e30, 3e30, 4e30, 5e30, 6e30]}
-    write(project, "mlp", search={"training": {"optimizer": {"lr": rates}}})
+    write_params(project, "mlp", search={"training": {"optimizer": {"lr": rates}}})
     _, trials, total = open_study("mlp", "mlp", 40)
-    assert total == 7  # a grid has no more points
+    assert total == 7  # the grid has no more points
     with pytest.raises(StudyError, match="5 trials in a row failed, the last one") as error:
         run_worker("mlp", "mlp", total, vectorize=False)
     assert "loss must be finite, but is" in str(error.value)
@@ -108,24 +110,24 @@ def test_trials_that_diverge_fail_with_their_reason(project: Path) -> None:
     assert states == ["COMPLETE", *["FAIL"] * 5, "WAITING"]
 
 
-def test_a_selection_that_the_rows_cannot_have_is_refused_before_the_first_trial(project: Path) -> None:
-    write(project, "mlp", search={"select": {"k": {"type": "int", "low": 8, "high": 60}}})
+def test_impossible_selection_is_refused_before_the_first_trial(project: Path) -> None:
+    write_params(project, "mlp", search={"select": {"k": {"type": "int", "low": 8, "high": 60}}})
     with pytest.raises(ParamsError) as error:
         open_study("mlp", "mlp", 4)
     assert str(error.value) == (
-        "models.mlp.search.select: every corner must suit the rows, but select.k: 60 does not: select.k must be at most"
-        " the number of features, 30, but is 60; lower it"
+        "models.mlp.search.select: every combination of range bounds must be possible for the training rows, but"
+        " select.k: 60 is not: select.k must be at most the number of features, 30, but is 60; lower it"
     )
 
 
-def test_too_many_folds_are_no_fault_of_a_selection(project: Path) -> None:
-    write(project, "mlp", study={"folds": 400}, search={"select": {"k": {"type": "int", "low": 8, "high": 12}}})
-    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: each of 400 folds needs rows, but \d+ rows of"):
+def test_too_many_folds_are_not_reported_as_a_selection(project: Path) -> None:
+    write_params(project, "mlp", study={"folds": 400}, search={"select": {"k": {"type": "int", "low": 8, "high": 12}}})
+    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: 400 folds must each get rows, but \d+ rows of"):
         open_study("mlp", "mlp", 4)
 
 
-def test_places_are_made_as_they_are_needed(project: Path) -> None:
-    write(project, "mlp")
+def test_trials_are_enqueued_in_parts(project: Path) -> None:
+    write_params(project, "mlp")
     _, trials, total = open_study("mlp", "mlp", 100_000_000)
     assert total == 100_000_000
     assert len(trials.get_trials()) <= 101

@@ -1,10 +1,9 @@
-"""What a run does without: workers of another machine that take long, a disk with room, a database that answers."""
+"""Runs that wait for other machines, lose disk space, or lose their database."""
 
 import multiprocessing
 import resource
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
 from multiprocessing.process import BaseProcess
@@ -23,23 +22,23 @@ from fivefold.tuning.execution.processes import last_line, run_as_worker
 from fivefold.tuning.execution.progress import StudyProgress
 from fivefold.tuning.execution.run import _stop_on_exit, _supervise, open_study
 from fivefold.tuning.execution.storage import STORAGE_VARIABLE, journal_path, translate_storage_errors
+from fivefold.tuning.execution.study_logger import StudyLogger
 from fivefold.tuning.execution.trials import TrialQueue
 from fivefold.tuning.execution.worker import run_worker
 from fivefold.tuning.identity import FOLD_SCORES
-from fivefold.tuning.results.mlflow import StudyLogger
 
-from .projects import FAMILIES, model_of, write_project
+from .helpers import LR_SEARCH, wait_until
+from .projects import FAMILIES, model_block, write_project
 
-RATE = {"training": {"optimizer": {"lr": {"type": "float", "low": 0.001, "high": 0.03, "log": True}}}}
 LOG = Path("worker.log")
 
 
 @dataclass
-class Fork:
-    """One worker, forked off this process, which has imported everything. room: bytes of the largest file it writes."""
+class ForkedWorkerPool:
+    """A pool of one worker, forked off this process to save imports. max_file_size: limit of its files in bytes."""
 
     total: int
-    room: int = resource.RLIM_INFINITY
+    max_file_size: int = resource.RLIM_INFINITY
     running: dict[int, BaseProcess] = field(default_factory=dict)
 
     def start_missing(self, max_new: int) -> None:
@@ -50,7 +49,7 @@ class Fork:
     def _run(self) -> None:
         with LOG.open("a") as log:
             sys.stdout = sys.stderr = log
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, resource.RLIM_INFINITY))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.max_file_size, resource.RLIM_INFINITY))
             run_as_worker(lambda: run_worker("mlp", "mlp", self.total, vectorize=False))
 
     def poll_exit_codes(self) -> Iterator[tuple[int, int]]:
@@ -70,113 +69,104 @@ class Fork:
         return str(LOG)
 
 
-def opened(total: int, epochs: int = 2) -> TrialQueue:
+def open_example(total: int, epochs: int = 2) -> TrialQueue:
     if not Path("params.yaml").exists():
         study = {"folds": 2, "sampler": "random", "pruner": "none"}
-        training = {"max_epochs": epochs}
-        write_project(
-            Path(), {"mlp": model_of(*FAMILIES["mlp"], search=RATE, study=study, training=training)}
-        )  # fmt: skip
+        block = model_block(*FAMILIES["mlp"], search=LR_SEARCH, study=study, training={"max_epochs": epochs})
+        write_project(Path(), {"mlp": block})
     return open_study("mlp", "mlp", total)[1]
 
 
-def lead(total: int, team: Fork, said: StringIO | None = None) -> None:
-    """Do what `fivefold study run` does, in this process."""
+def supervise(total: int, pool: ForkedWorkerPool, output: StringIO | None = None) -> None:
+    """Run a study as `fivefold study run` does, in this process."""
     search, trials, total = open_study("mlp", "mlp", total)
-    with translate_storage_errors("mlp"), _stop_on_exit(team, trials):
+    with translate_storage_errors("mlp"), _stop_on_exit(pool, trials):
+        progress = StudyProgress(search, trials, total, Console(file=output or StringIO()))
         _supervise(
-            team,
+            pool,
             trials,
             total,
-            StudyProgress(search, trials, total, Console(file=said or StringIO())),
+            progress,
             StudyLogger("mlp"),
         )
 
 
-def complete(total: int) -> list[FrozenTrial]:
-    """Return all trials: exactly so many, each of them with its folds."""
-    every = TrialQueue.load("mlp").get_trials()
-    assert [trial.state.name for trial in every] == ["COMPLETE"] * total
-    assert all(len(trial.user_attrs[FOLD_SCORES]) == 2 for trial in every)
-    return every
+def assert_all_complete(total: int) -> list[FrozenTrial]:
+    """Return all trials; their number is exact, and each has all folds."""
+    trials = TrialQueue.load("mlp").get_trials()
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * total
+    assert all(len(trial.user_attrs[FOLD_SCORES]) == 2 for trial in trials)
+    return trials
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.05)
+def test_run_waits_for_trials_of_another_machine(storage_kind: str) -> None:
+    trials, output = open_example(3), StringIO()
+    other_worker = WorkerLock("mlp")
+    other_worker.name = f"elsewhere/{other_worker.token}"
+    claimed = trials.claim(other_worker, 3, 2)
+    if storage_kind != "journal":
+        other_worker.release()  # its lock is on its own machine
 
-
-def test_a_run_waits_for_trials_of_another_machine_and_says_so(place: str) -> None:
-    trials, said = opened(3), StringIO()
-    foreign = WorkerLock("mlp")
-    foreign.name = f"elsewhere/{foreign.token}"
-    theirs = trials.claim(foreign, 3, 2)
-    if place != "journal":
-        foreign.release()  # its lock lies on its own machine
-    team = Fork(3)
-
-    def another_machine() -> None:
-        until(said.getvalue)
-        here = TrialQueue.load("mlp")
-        for each in theirs:
-            trial = Trial(here.study, each._trial_id)
+    def finish_on_other_machine() -> None:
+        wait_until(output.getvalue)
+        queue = TrialQueue.load("mlp")
+        for frozen in claimed:
+            trial = Trial(queue.study, frozen._trial_id)
             trial.set_user_attr(FOLD_SCORES, [{}, {}])
-            here.finish(trial, [0.5], TrialState.COMPLETE)
+            queue.finish(trial, [0.5], TrialState.COMPLETE)
 
-    thread = Thread(target=another_machine)
+    thread = Thread(target=finish_on_other_machine)
     thread.start()
-    lead(3, team, said)
+    supervise(3, ForkedWorkerPool(3), output)
     thread.join()
-    words = " ".join(said.getvalue().split())
-    assert words == "mlp: no place is free; waiting for 2 trials that other workers have"
-    assert [trial.value for trial in complete(3)][:2] == [0.5, 0.5]
+    text = " ".join(output.getvalue().split())
+    assert text == "mlp: no trial is free; waiting for 2 trials of other workers"
+    assert [trial.value for trial in assert_all_complete(3)][:2] == [0.5, 0.5]
 
 
-def test_a_disk_that_is_full_loses_nothing_that_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_loses_no_recorded_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
-    opened(3)
-    lead(1, Fork(1))
+    open_example(3)
+    supervise(1, ForkedWorkerPool(1))
     size = journal_path("mlp").stat().st_size
     with pytest.raises(StudyError) as stopped:
-        lead(3, Fork(3, room=size + 1200))
-    assert str(stopped.value).startswith(f"{journal_path('mlp')} must take what a study tells, but does not: ")
-    assert "make room and run the same command again: all that was told before is kept" in str(stopped.value)
-    told = complete_so_far()
-    assert 1 <= len(told) < 3
-    lead(3, Fork(3))
-    assert [trial.value for trial in complete(3) if trial.number in told] == [*told.values()]
+        supervise(3, ForkedWorkerPool(3, max_file_size=size + 1200))
+    assert str(stopped.value).startswith(f"{journal_path('mlp')} must be writable, but is not: ")
+    assert "free disk space and run the same command again: everything recorded so far is stored" in str(stopped.value)
+    values = completed_values()
+    assert 1 <= len(values) < 3
+    supervise(3, ForkedWorkerPool(3))
+    assert [trial.value for trial in assert_all_complete(3) if trial.number in values] == [*values.values()]
 
 
-def complete_so_far() -> dict[int, float | None]:
+def completed_values() -> dict[int, float | None]:
     return {trial.number: trial.value for trial in TrialQueue.load("mlp").get_trials(TrialState.COMPLETE)}
 
 
 @pytest.mark.usefixtures("connections")
-def test_a_database_that_is_lost_in_the_middle_and_comes_back_has_the_exact_total(
+def test_lost_database_that_returns_has_the_exact_total(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: Server, database: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(STORAGE_VARIABLE, database)
-    trials = opened(3, epochs=20)
+    trials = open_example(3, epochs=20)
 
     def stop() -> None:
-        until(lambda: {trial.state for trial in trials.get_trials()} >= {TrialState.COMPLETE, TrialState.RUNNING})
+        wait_until(lambda: {trial.state for trial in trials.get_trials()} >= {TrialState.COMPLETE, TrialState.RUNNING})
         postgres_server.stop()
 
     thread = Thread(target=stop)
     thread.start()
     try:
         with pytest.raises(
-            StudyError, match=r"must answer, but does not: .*; when it does, run the same command again"
+            StudyError, match=r"must respond, but does not: .*; once it does, run the same command again"
         ):
-            lead(3, Fork(3))
+            supervise(3, ForkedWorkerPool(3))
     finally:
         thread.join()
         postgres_server.start()
-    told = complete_so_far()
-    assert 1 <= len(told) < 3
-    lead(3, Fork(3))
-    assert [trial.value for trial in complete(3) if trial.number in told] == [*told.values()]
+    values = completed_values()
+    assert 1 <= len(values) < 3
+    supervise(3, ForkedWorkerPool(3))
+    assert [trial.value for trial in assert_all_complete(3) if trial.number in values] == [*values.values()]

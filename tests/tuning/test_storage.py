@@ -1,4 +1,4 @@
-"""What is wrong with a storage is one clear line, and no trial is lost by it."""
+"""Errors of the storage: one clear line, and no trial is lost."""
 
 import socket
 from pathlib import Path
@@ -21,7 +21,7 @@ from fivefold.tuning.execution.storage import (
 from fivefold.tuning.execution.trials import TrialQueue
 
 
-def opened() -> TrialQueue:
+def open_study() -> TrialQueue:
     with translate_storage_errors("s"):
         trials = TrialQueue.open("s", {"study": {"metric": "accuracy", "objectives": ["score"]}}, ["maximize"])
         trials.enqueue(3, [])
@@ -35,59 +35,59 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("address", "why"),
+    ("address", "reason"),
     [
-        ("foo", "postgresql and sqlite can keep a study"),
-        ("mysql://me:secret@host/db", "postgresql and sqlite can keep a study"),
+        ("foo", "only postgresql and sqlite are supported"),
+        ("mysql://me:secret@host/db", "only postgresql and sqlite are supported"),
         ("postgresql+nothing://me:secret@host/db", "Can't load plugin: sqlalchemy.dialects:postgresql.nothing"),
         ("postgresql://me:secret@host:port/db", "invalid literal for int"),
     ],
 )
-def test_an_address_of_no_database(address: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_database_url(address: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STORAGE_VARIABLE, address)
     with pytest.raises(ParamsError) as refused:
-        opened()
-    assert f"{STORAGE_VARIABLE} must be the address of a database, postgresql://user@host/name, but is" in str(
+        open_study()
+    assert f"{STORAGE_VARIABLE} must be the URL of a database, postgresql://user@host/name, but is" in str(
         refused.value
     )
-    assert why in str(refused.value)
+    assert reason in str(refused.value)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_database(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psycopg")
-    with socket.socket() as taken:  # an address where nothing answers
+    with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv(STORAGE_VARIABLE, f"postgres://me:secret@127.0.0.1:{taken.getsockname()[1]}/db")
         with pytest.raises(StudyError) as refused:
-            opened()
-    said = str(refused.value)
-    assert said.startswith("the storage postgresql+psycopg://me:***@127.0.0.1:")
-    assert "must answer, but does not" in said
-    assert "run the same command again: all that was told before is kept" in said
-    assert "secret" not in said
-    assert "\n" not in said
+            open_study()
+    message = str(refused.value)
+    assert message.startswith("the storage postgresql+psycopg://me:***@127.0.0.1:")
+    assert "must respond, but does not" in message
+    assert "run the same command again: everything recorded so far is stored" in message
+    assert "secret" not in message
+    assert "\n" not in message
 
 
-def test_a_file_of_something_else_in_place_of_a_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_is_no_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "table.csv").write_text("size,outcome\n1,up\n" * 100)
     monkeypatch.setenv(STORAGE_VARIABLE, f"sqlite:///{folder}/table.csv")
-    with pytest.raises(StudyError, match=r"must answer, but does not: .*file is not a database"):
-        opened()
+    with pytest.raises(StudyError, match=r"must respond, but does not: .*file is not a database"):
+        open_study()
 
 
-def test_a_server_that_goes_away_loses_nothing_that_was_told(
+def test_lost_server_loses_no_recorded_trial(
     postgres_server: Server, database: str, monkeypatch: pytest.MonkeyPatch, connections: None
 ) -> None:
     monkeypatch.setenv(STORAGE_VARIABLE, database)
-    trials, worker = opened(), WorkerLock("s")
+    trials, worker = open_study(), WorkerLock("s")
     done, other = trials.claim(worker, 3, 2)
     trials.finish(Trial(trials.study, done._trial_id), [0.5], TrialState.COMPLETE)
     with trials.heartbeat([other]):
         postgres_server.stop()
         try:
-            with pytest.raises(StudyError, match="must answer, but does not"), translate_storage_errors("s"):
+            with pytest.raises(StudyError, match="must respond, but does not"), translate_storage_errors("s"):
                 trials.finish(Trial(trials.study, other._trial_id), [0.6], TrialState.COMPLETE)
         finally:
             postgres_server.start()
@@ -97,10 +97,10 @@ def test_a_server_that_goes_away_loses_nothing_that_was_told(
     assert connections is None
 
 
-def test_who_waits_too_long_for_a_study_is_told_who_has_it(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_timeout_names_the_study(storage_kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "LOCK_TIMEOUT", 1)
     with hold_study_lock("s"):
-        if place == "postgresql":
+        if storage_kind == "postgresql":
             with hold_study_lock("another"):
                 pass
             return
@@ -108,7 +108,7 @@ def test_who_waits_too_long_for_a_study_is_told_who_has_it(place: str, monkeypat
             pass
 
 
-def test_what_is_shown_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     for password in ("secret", "se/cr@et:"):
         monkeypatch.setenv(STORAGE_VARIABLE, f"postgresql://me:{password}@host:5433/studies")
         assert storage_location("s") == "postgresql+psycopg://me:***@host:5433/studies"

@@ -1,9 +1,9 @@
-"""Cross-validation: models are trained on all folds but one, and scored on that one, which nothing has looked at.
+"""Cross-validation: models are trained on all folds but one and evaluated on that one, which is used for nothing else.
 
-Rows of the dataset's test set are in no fold. What is learnt from data before the network is learnt anew in each fold.
-A part of each fold's training rows is set aside, and chooses the epoch.
+The test rows of the dataset are in no fold. Everything that is fitted before the network is fitted again in each fold.
+A part of each fold's training rows is held out for validation and selects the epoch.
 
-What is asked of a cross-validation, and what comes of each fold; as JSON, processes hand it to each other.
+Plans and results of folds are serialized as JSON between processes.
 """
 
 import math
@@ -34,18 +34,23 @@ from ..folds import (
     validation_fraction,
 )
 from ..training.vectorized.job import Job
-from ..tuning.scoring import ObjectiveMetric, available_objective_metrics, score_bounds, select_objective_metric
-from ..tuning.scoring import score_model as scores_of
+from ..tuning.scoring import (
+    ObjectiveMetric,
+    available_objective_metrics,
+    score_bounds,
+    score_model,
+    select_objective_metric,
+)
 from ..tuning.space import SearchSpace
 from ..tuning.space_check import validate_bounds
 from .jobs import TrainingResult
 
 
 class Plan(StrictModel):
-    """What is asked for.
+    """The settings of a cross-validation.
 
-    names: of models. seed: of folds and trainings; None: that of params.yaml. nested: search within each fold.
-    trials: of each such search; None: as `study` of the model says.
+    seed: of folds and trainings; None: that of params.yaml. nested: run a search within each fold.
+    trials: number of trials of each search; None: as configured in `study` of the model.
     """
 
     model_names: tuple[str, ...] = Field(min_length=1)
@@ -57,15 +62,14 @@ class Plan(StrictModel):
 
     @property
     def file_stem(self) -> str:
-        """What its results are kept under; a model's name has neither + nor a point in it."""
+        """Name of the result files; a model's name contains neither + nor a dot."""
         return "+".join(self.model_names) + (".nested" if self.nested else "")
 
 
 class InnerBestTrial(StrictModel):
-    """What a search within a fold found.
+    """The best trial of a search within a fold.
 
-    values: by dotted key. inner: the score by which it won, the mean over inner folds. trials: in all. ended: those
-    that have a score.
+    params: by dotted key. inner_score: mean over the inner folds. n_trials: in all. n_complete: trials with a score.
     """
 
     params: dict[str, JsonValue]
@@ -76,10 +80,10 @@ class InnerBestTrial(StrictModel):
 
 
 class FoldResult(StrictModel):
-    """What came of a model on one fold.
+    """The result of a model on one fold.
 
-    repeat, fold: from 1. rows: learnt, set aside, held out. scores: by metric, of the rows held out. error: why there
-    are none; empty if there are. seconds: of training, and of the search.
+    repeat, fold: from 1. n_rows: of training, validation and test rows. scores: by metric, of the test rows. error: why
+    there are none; "" otherwise. seconds: of training and search.
     """
 
     model: str
@@ -96,7 +100,7 @@ class FoldResult(StrictModel):
 
 @dataclass(frozen=True)
 class FoldSplit:
-    """Rows of one fold: held out, and learnt, which are `train` and those that are set `aside`. seed: of trainings."""
+    """The rows of one fold; `train_validation` are `train` and `validation` together. seed: of trainings."""
 
     repeat: int
     fold: int
@@ -107,9 +111,9 @@ class FoldSplit:
     seed: int
 
     def split_indices(self, model: Model) -> SplitIndices:
-        """Return the sets of the pipeline: rows held out are test rows.
+        """Return the splits for a model.
 
-        The score of a network that makes records is that of an epoch, so rows held out choose that too.
+        The score of a generative network is that of an epoch, so the test rows select the epoch, too.
         """
         if isinstance(model.network, Gan | Cyclegan):
             return {"train": self.train_validation, "validation": self.test, "test": self.test}
@@ -118,7 +122,7 @@ class FoldSplit:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """A plan with the models, rows and, if nested, spaces that it is about."""
+    """A plan with its models, rows and, if nested, search spaces."""
 
     plan: Plan
     params: Params
@@ -127,87 +131,85 @@ class CrossValidation:
 
     @classmethod
     def read(cls, plan: Plan) -> "CrossValidation":
-        """Read what a plan is about from params.yaml.
+        """Read the models and the dataset of a plan.
 
         Raises:
-            ParamsError: models cannot be compared, or cannot be judged by rows held out.
-            ArtifactError: the model that one of them uses was not trained.
-            DataError: the source of the dataset breaks a rule, or its rows do not suffice.
+            ParamsError: the models cannot be compared, or cannot be evaluated on held-out rows.
+            ArtifactError: a model that one of them depends on is not trained.
+            DataError: the source of the dataset is invalid, or there are too few rows.
         """
         params = load_params()
         _validate_plan(plan, params)
-        spaces = {name: SearchSpace.read(name) for name in plan.model_names if plan.nested}
-        for space in spaces.values():
+        search_spaces = {name: SearchSpace.read(name) for name in plan.model_names if plan.nested}
+        for space in search_spaces.values():
             _validate_search(space, plan.folds)
-        block = params.dataset(params.models[plan.model_names[0]].dataset)
-        crossval = cls(plan, params, SplitDataset.read(block, params.seed), spaces)
+        dataset_params = params.dataset(params.models[plan.model_names[0]].dataset)
+        crossval = cls(plan, params, SplitDataset.read(dataset_params, params.seed), search_spaces)
         crossval.require_same_metrics()
         return crossval
 
     @property
     def seed(self) -> int:
-        """What folds and trainings follow from; the division into test rows and others follows from params.yaml."""
+        """The seed of folds and trainings; the split into test rows and others depends on that of params.yaml."""
         return self.params.seed if self.plan.seed is None else self.plan.seed
 
     @cached_property
     def fold_splits(self) -> list[FoldSplit]:
-        """The folds of all models, each repeat's behind the one before."""
-        keys, parts, by = (
-            self.split_dataset.raw.keys,
-            self.split_dataset.indices,
-            self.split_dataset.dataset_params.split.by,
-        )
-        share, found = validation_fraction(parts), []
+        """The folds of all models, ordered by repeat and fold."""
+        keys, indices = self.split_dataset.raw.keys, self.split_dataset.indices
+        split_by, fraction = self.split_dataset.dataset_params.split.by, validation_fraction(indices)
+        fold_splits = []
         for repeat in range(self.plan.repeats):
             seed = (self.seed + repeat) % 2**32
-            for fold, (learnt, held) in enumerate(split_folds(keys, parts, by, self.plan.folds, seed)):
-                train, aside = hold_out(keys, learnt, by, share, seed)
-                found.append(FoldSplit(repeat + 1, fold + 1, learnt, train, aside, held, seed))
-        return found
+            folds = split_folds(keys, indices, split_by, self.plan.folds, seed)
+            for fold, (train_validation, test) in enumerate(folds):
+                train, validation = hold_out(keys, train_validation, split_by, fraction, seed)
+                fold_splits.append(FoldSplit(repeat + 1, fold + 1, train_validation, train, validation, test, seed))
+        return fold_splits
 
     @property
     def test_train_ratio(self) -> float:
-        """Rows held out over rows learnt, the mean over folds."""
+        """Ratio of test rows to training and validation rows, mean over folds."""
         return fmean(len(each.test) / len(each.train_validation) for each in self.fold_splits)
 
     @cached_property
     def objective_metric(self) -> ObjectiveMetric:
-        """The leading metric."""
+        """The primary metric."""
         name = self.plan.model_names[0]
         return select_objective_metric(name, self.params.models[name], self._schema, self.params.models[name].study)
 
     @cached_property
     def _schema(self) -> Schema:
-        """Of the data, as the first fold has it."""
+        """The schema of the first fold."""
         first = self.fold_splits[0]
         return self.split_dataset.raw.encode(
             {"train": first.train, "validation": first.validation, "test": EMPTY_INDICES}
         ).schema
 
     def objective_metrics(self, model_name: str) -> dict[str, ObjectiveMetric]:
-        """Return every metric of a model of which more or less is better, its leading one first."""
+        """Return every metric of a model that has a better direction, the primary one first."""
         return available_objective_metrics(self.params.models[model_name], self._schema)
 
     def score_bounds(self, model_name: str) -> dict[str, tuple[float, float]]:
-        """Return between which values scores of a model always lie, of those of which that is known."""
+        """Return the known lower and upper bounds of a model's scores, by metric."""
         return score_bounds(self.params.models[model_name], self._schema)
 
     def require_same_metrics(self) -> None:
-        """Refuse to compare models that are scored by different metrics, by a `ParamsError`."""
-        every = [(name, set(self.objective_metrics(name))) for name in self.plan.model_names]
-        for name, metrics in every[1:]:
-            if metrics != every[0][1]:
+        """Raise a `ParamsError` if the models have different metrics."""
+        (first, first_metrics), *others = [(name, set(self.objective_metrics(name))) for name in self.plan.model_names]
+        for name, metrics in others:
+            if metrics != first_metrics:
                 raise ParamsError(
-                    f"models to compare must have the same metrics, but {every[0][0]} has {_join_names(every[0][1])} and"
-                    f" {name} {_join_names(metrics)}; compare models of one purpose"
+                    f"models to compare must have the same metrics, but {first} has {_join_names(first_metrics)} and"
+                    f" {name} {_join_names(metrics)}; compare models of one task"
                 )
 
     def build_job(self, fold_split: FoldSplit, model: Model, seed: int) -> Job:
-        """Return the training of a model on one fold, all that stands before the network fitted to its training rows.
+        """Return the training job of a model on one fold, with preprocessing fitted to its training rows.
 
         Raises:
-            DataError: `select` asks for what these rows have not.
-            ArtifactError: the model that `uses` names was not trained.
+            DataError: the feature selection is impossible for these rows.
+            ArtifactError: the model of `depends_on` is not trained.
         """
         fold = Fold(self.split_dataset, fold_split.split_indices(model))
         return Job(model, *fold.prepare(model, seed), seed)
@@ -220,33 +222,36 @@ def evaluate_fold(
     training_result: TrainingResult,
     best_trial: InnerBestTrial | None = None,
 ) -> FoldResult:
-    """Return what came of a job: scores of the rows held out, or why there are none."""
-    sets = {"learnt": job.dataset.train, "aside": job.dataset.validation, "held_out": job.dataset.test}
-    rows, found, error = {key: len(records) for key, records in sets.items()}, dict[str, float](), training_result.error
+    """Return the result of a job: scores of the test rows, or why there are none."""
+    splits = {"train": job.dataset.train, "validation": job.dataset.validation, "test": job.dataset.test}
+    n_rows = {name: len(split) for name, split in splits.items()}
+    scores, error = dict[str, float](), training_result.error
     if training_result.trained_model is not None:
         try:
-            found = scores_of(
+            scores = score_model(
                 job.params,
                 training_result.trained_model,
                 job.dataset.test,
                 training_result.metrics_by_epoch,
                 training_result.best_epoch,
             )
-        except TrainingError as why:
-            error = str(why)
-    if wrong := [metric for metric, value in found.items() if not math.isfinite(value)]:
-        found, error = {}, f"{wrong[0]} must be finite, but is not: the rows held out do not suffice for it"
+        except TrainingError as failure:
+            error = str(failure)
+    if not_finite := [metric for metric, value in scores.items() if not math.isfinite(value)]:
+        scores = {}
+        error = f"{not_finite[0]} must be finite, but is not: the fold has too few test rows for it; choose fewer folds"
     return FoldResult(
-        model=model_name, repeat=fold_split.repeat, fold=fold_split.fold, n_rows=rows, scores=found, error=error,
-        n_epochs=len(training_result.metrics_by_epoch), best_epoch=training_result.best_epoch, seconds=round(training_result.seconds, 2), best_trial=best_trial,
+        model=model_name, repeat=fold_split.repeat, fold=fold_split.fold, n_rows=n_rows, scores=scores, error=error,
+        n_epochs=len(training_result.metrics_by_epoch), best_epoch=training_result.best_epoch,
+        seconds=round(training_result.seconds, 2), best_trial=best_trial,
     )  # fmt: skip
 
 
 def _validate_plan(plan: Plan, params: Params) -> None:
-    if twice := [name for i, name in enumerate(plan.model_names) if name in plan.model_names[:i]]:
-        raise ParamsError(f"models to compare must differ, but {twice[0]!r} stands there twice; name it once")
+    if repeated := [name for i, name in enumerate(plan.model_names) if name in plan.model_names[:i]]:
+        raise ParamsError(f"models to compare must differ, but {repeated[0]!r} is given twice; name it once")
     if plan.trials is not None and not plan.nested:
-        raise ParamsError(f"--trials is of searches within folds, but --nested is missing ({plan.trials}); add it")
+        raise ParamsError(f"--trials requires --nested, but {plan.trials} trials are given without it; add --nested")
     first, *others = plan.model_names
     model = params.model(first)
     for name in others:
@@ -257,8 +262,8 @@ def _validate_plan(plan: Plan, params: Params) -> None:
             )
     if plan.repeats > 1 and params.dataset(model.dataset).split.by == "time":
         raise ParamsError(
-            f"folds of {model.dataset} follow time, so each repeat would have the same ones, but --repeats is"
-            f" {plan.repeats}; leave it out, and raise --folds for more of them"
+            f"--repeats must be 1 for {model.dataset}, whose folds follow time and are always the same, but is"
+            f" {plan.repeats}; raise --folds instead"
         )
     for name in plan.model_names:
         model = params.models[name]
@@ -269,13 +274,13 @@ def _validate_plan(plan: Plan, params: Params) -> None:
 def _validate_search(space: SearchSpace, n_folds: int) -> None:
     if not space.ranges:
         raise ParamsError(
-            f"models.{space.name}.search must say what is searched within folds, but is missing; write a range where a"
-            " value stands, as docs/studies.md shows it"
+            f"models.{space.name}.search must contain the ranges of a nested search, but is missing; write a range in"
+            " place of a value, see docs/studies.md"
         )
     if (objectives := space.study.objectives) != ("score",):
         raise ParamsError(
-            f"models.{space.name}.study.objectives must be [score] for a search within folds, which has one winner, but"
-            f" is {list(objectives)}; change it"
+            f"models.{space.name}.study.objectives must be [score] for a nested search, which needs a single best"
+            f" trial, but is {list(objectives)}; change it"
         )
     validate_bounds(space, lambda model: check_leakage(space.name, model, n_folds))
 

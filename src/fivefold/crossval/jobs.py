@@ -1,4 +1,4 @@
-"""Trainings that wait for their turn, and what comes of each."""
+"""Training jobs and their results."""
 
 import math
 import shutil
@@ -17,15 +17,15 @@ from ..training.vectorized.job import Job
 from ..tuning.execution.objective import train_model
 
 MAX_GROUP_VALUES = 2**28
-"""Numbers in the rows of networks that learn at once."""
+"""Largest number of values in the rows of networks that train as one program."""
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of a job.
+    """The result of a job.
 
-    saved: the model; None if it could not be trained. epochs: what each measured. kept_epoch: the one whose weights it
-    has, from 1. seconds: its share of the time. error: why it could not be trained; empty if it could.
+    trained_model: None if training failed. metrics_by_epoch: metrics of each epoch. best_epoch: epoch of the weights,
+    from 1. seconds: share of the training time. error: why training failed; "" if it did not.
     """
 
     trained_model: TrainedModel | None
@@ -36,15 +36,15 @@ class TrainingResult:
 
 
 def train_jobs(model_name: str, jobs: Iterable[Job], work_dir: Path) -> Iterator[tuple[Job, TrainingResult]]:
-    """Train the network of each job; yield each with what came of it, in their order.
+    """Train the network of each job; yield the jobs with their results, in order.
 
-    Small networks of one architecture learn at once, others one after the other, each only made when its turn comes.
+    Small networks with the same architecture train vectorized, others one after the other and built one at a time.
 
-    work: folder for checkpoints, which is removed.
+    work_dir: folder for checkpoints, which is removed.
 
     Raises:
-        ParamsError: the network does not fit the shape of the data, or training does not fit the machine.
-        ArtifactError: the model that judges was not trained.
+        ParamsError: the network does not match the data, or the training settings do not match the machine.
+        ArtifactError: the reference classifier is not trained.
     """
     for group in _group_jobs(jobs):
         yield from (
@@ -55,55 +55,57 @@ def train_jobs(model_name: str, jobs: Iterable[Job], work_dir: Path) -> Iterator
 
 
 def _group_jobs(jobs: Iterable[Job]) -> Iterator[list[Job]]:
-    """Yield jobs that might learn at once, as many as lie in memory together."""
+    """Yield groups of jobs that may train as one program, limited by memory."""
     group: list[Job] = []
-    numbers = 0
+    n_values = 0
     for job in jobs:
-        more = job.dataset.train.x.size + job.dataset.validation.x.size
-        if group and (ineligible_reason([job]) or numbers + more > MAX_GROUP_VALUES):
+        n_more = job.dataset.train.x.size + job.dataset.validation.x.size
+        if group and (ineligible_reason([job]) or n_values + n_more > MAX_GROUP_VALUES):
             yield group
-            group, numbers = [], 0
+            group, n_values = [], 0
         group.append(job)
-        numbers += more
+        n_values += n_more
         if ineligible_reason(group[:1]):
             yield group
-            group, numbers = [], 0
+            group, n_values = [], 0
     if group:
         yield group
 
 
 def _train_vectorized(model_name: str, jobs: Sequence[Job]) -> Iterator[tuple[Job, TrainingResult]]:
     started = time.monotonic()
-    outcomes = fit_vectorized(model_name, jobs, _epoch_printer(model_name))
+    results = fit_vectorized(model_name, jobs, _epoch_printer(model_name))
     seconds = (time.monotonic() - started) / len(jobs)
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        assert outcome is not None  # none was stopped
-        if not outcome.error:
-            yield job, TrainingResult(outcome.trained_model, outcome.metrics_by_epoch, outcome.best_epoch, seconds)
+    for job, result in zip(jobs, results, strict=True):
+        assert result is not None  # none was stopped
+        if not result.error:
+            yield job, TrainingResult(result.trained_model, result.metrics_by_epoch, result.best_epoch, seconds)
             continue
-        yield job, TrainingResult(None, outcome.metrics_by_epoch, 0, seconds, outcome.error)
+        yield job, TrainingResult(None, result.metrics_by_epoch, 0, seconds, result.error)
 
 
 def _epoch_printer(model_name: str) -> OnEpoch:
-    """Return what prints how far a stack is."""
+    """Return a callback that prints the mean validation loss of vectorized trainings."""
 
-    def told(epoch: int, places: Sequence[int], metrics: Sequence[Metrics]) -> tuple[int, ...]:
+    def print_epoch(epoch: int, active: Sequence[int], metrics: Sequence[Metrics]) -> tuple[int, ...]:
         loss = fmean(each["val/loss"] for each in metrics) if metrics else math.nan
-        print(f"{model_name}  epoch {epoch + 1}, {len(places)} at once  val/loss {loss:.4g}", flush=True)
+        print(f"{model_name}  epoch {epoch + 1}, {len(active)} vectorized  val/loss {loss:.4g}", flush=True)
         return ()
 
-    return told
+    return print_epoch
 
 
 def _train_sequentially(model_name: str, jobs: Iterable[Job], work_dir: Path) -> Iterator[tuple[Job, TrainingResult]]:
     for job in jobs:
-        shutil.rmtree(work_dir, ignore_errors=True)  # of another training, from which this one must not go on
+        shutil.rmtree(work_dir, ignore_errors=True)  # checkpoints of another training must not be resumed
         started = time.monotonic()
         try:
-            found = train_model(model_name, job.params, job.dataset, job.pipeline, job.seed, work_dir, lambda *_: None)
-            done = TrainingResult(*found, time.monotonic() - started)
+            trained = train_model(
+                model_name, job.params, job.dataset, job.pipeline, job.seed, work_dir, lambda *_: None
+            )
+            result = TrainingResult(*trained, time.monotonic() - started)
         except TrainingError as error:
-            done = TrainingResult(None, [], 0, time.monotonic() - started, str(error))
+            result = TrainingResult(None, [], 0, time.monotonic() - started, str(error))
         finally:
             shutil.rmtree(work_dir, ignore_errors=True)
-        yield job, done
+        yield job, result

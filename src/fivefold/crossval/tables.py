@@ -1,4 +1,4 @@
-"""What a person sees of a cross-validation: folds as they come, then tables, then what is known."""
+"""Console output of a cross-validation: folds as they finish, then tables, notes and conclusions."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from .crossval import CrossValidation, FoldResult
 from .summary import CrossValidationSummary, ModelComparison, choose_decimals, format_fixed, format_number
 
 MAX_TABLE_WIDTH = 1000
-"""Columns of a table at most; none is cut to fit a screen: no number may be."""
+"""Largest width of a table, in characters; tables are not truncated to the console, which would truncate numbers."""
 
 
 class FoldProgress:
-    """Shows each result as it comes: a line, above a bar on a terminal, which stands there within `bar`."""
+    """Prints each result as it arrives; on a terminal below a progress bar, which is shown within `progress_bar`."""
 
     def __init__(self, crossval: CrossValidation, console: Console) -> None:
         self.crossval, self.console = crossval, console
@@ -30,33 +30,36 @@ class FoldProgress:
             console=console,
             disable=not console.is_terminal,
             transient=True,
-            redirect_stdout=False,  # what trainings print goes into a file
+            redirect_stdout=False,  # the output of trainings goes to a log file
             redirect_stderr=False,
         )
         self.task = self.progress_bar.add_task("folds", total=self.total)
 
     def report(self, result: FoldResult) -> None:
-        """Tell of a fold."""
+        """Print the result of a fold and advance the progress bar."""
         self.progress_bar.advance(self.task)
         self.console.print(self._result_line(result), markup=False, highlight=False, soft_wrap=True)
 
     def _result_line(self, result: FoldResult) -> str:
-        plan, goal = self.crossval.plan, self.crossval.objective_metric.name
-        which = f"fold {result.fold}/{plan.folds}"
+        plan, metric = self.crossval.plan, self.crossval.objective_metric.name
+        label = f"fold {result.fold}/{plan.folds}"
         if plan.repeats > 1:
-            which = f"repeat {result.repeat}/{plan.repeats} {which}"
+            label = f"repeat {result.repeat}/{plan.repeats} {label}"
         if result.error:
-            return f"{result.model}  {which}  no score: {result.error}"
-        said = f"{result.model}  {which}  {goal} {format_number(result.scores[goal])}"
-        if (won := result.best_trial) is None:
-            return f"{said}  epoch {result.best_epoch} of {result.n_epochs}  {result.seconds:.1f} s"
-        values = " ".join(f"{key.rpartition('.')[2]}={_format_value(value)}" for key, value in won.params.items())
-        inner = f"inner {won.metric} {format_number(won.inner_score)} of {won.n_complete} trials ({won.n_trials - won.n_complete} given up)"
-        return f"{said}  {inner}  {values}  {result.seconds:.1f} s"
+            return f"{result.model}  {label}  no score: {result.error}"
+        line = f"{result.model}  {label}  {metric} {format_number(result.scores[metric])}"
+        if (trial := result.best_trial) is None:
+            return f"{line}  epoch {result.best_epoch} of {result.n_epochs}  {result.seconds:.1f} s"
+        values = " ".join(f"{key.rpartition('.')[2]}={_format_value(value)}" for key, value in trial.params.items())
+        inner = (
+            f"inner {trial.metric} {format_number(trial.inner_score)} of {trial.n_complete} trials"
+            f" ({trial.n_trials - trial.n_complete} pruned or failed)"
+        )
+        return f"{line}  {inner}  {values}  {result.seconds:.1f} s"
 
 
 def print_summary(summary: CrossValidationSummary, console: Console) -> None:
-    """Print estimates, comparisons, what is known and how it is meant."""
+    """Print the estimates, comparisons, notes and conclusions."""
     tables = [_estimates_table(summary, name) for name in summary.estimates]
     tables += [_comparison_table(summary, pair) for pair in summary.comparisons]
     for table in tables:
@@ -74,36 +77,37 @@ def _print_lines(console: Console, lines: Sequence[str], style: str) -> None:
 
 def _estimates_table(summary: CrossValidationSummary, model_name: str) -> Table:
     plan = summary.crossval.plan
-    times = f", {plan.repeats} times" if plan.repeats > 1 else ""
+    repeats = f", {plan.repeats} times" if plan.repeats > 1 else ""
     table = _build_table(
-        f"{model_name}: {plan.folds} folds{times}", "metric", "mean", "deviation", "95 % interval", "worst", "best"
+        f"{model_name}: {plan.folds} folds{repeats}", "metric", "mean", "std", "95% CI", "worst", "best"
     )
-    for metric, found in summary.estimates[model_name].items():
+    for metric, estimate in summary.estimates[model_name].items():
         scores = [result.scores[metric] for result in summary.results_for(model_name)]
-        goal = summary.crossval.objective_metrics(model_name).get(metric)
-        ends = sorted(scores, reverse=goal is not None and goal.direction == "lower")
-        places = choose_decimals([found.mean], found.std)
-        mean, deviation, low, high, worst, best = (
-            format_fixed(value, places) for value in (found.mean, found.std, found.low, found.high, ends[0], ends[-1])
+        objective_metric = summary.crossval.objective_metrics(model_name).get(metric)
+        ordered = sorted(scores, reverse=objective_metric is not None and objective_metric.direction == "lower")
+        n_decimals = choose_decimals([estimate.mean], estimate.std)
+        mean, std, low, high, worst, best = (
+            format_fixed(value, n_decimals)
+            for value in (estimate.mean, estimate.std, estimate.low, estimate.high, ordered[0], ordered[-1])
         )
-        table.add_row(metric, mean, deviation, f"{low} to {high}", *((worst, best) if goal else ("", "")))
+        table.add_row(metric, mean, std, f"{low} to {high}", *((worst, best) if objective_metric else ("", "")))
     return table
 
 
 def _comparison_table(summary: CrossValidationSummary, comparison: ModelComparison) -> Table:
-    several = len(summary.comparisons) > 1
+    model_a, model_b, adjusted = comparison.model_a, comparison.model_b, len(summary.comparisons) > 1
     table = _build_table(
-        f"{comparison.model_a} less {comparison.model_b}, on the same folds", "metric", comparison.model_a, comparison.model_b, "difference", "95 %", "p",
-        *(["of all"] if several else []),
+        f"{model_a} - {model_b} (paired folds)", "metric", model_a, model_b, "difference", "95% CI", "p",
+        *(["adjusted p"] if adjusted else []),
     )  # fmt: skip
-    for metric, found in comparison.differences.items():
-        means = [summary.estimates[name][metric].mean for name in (comparison.model_a, comparison.model_b)]
-        places = choose_decimals(means, found.mean)
-        one, other, less, low, high = (
-            format_fixed(value, places) for value in (*means, found.mean, found.low, found.high)
+    for metric, difference in comparison.differences.items():
+        means = [summary.estimates[name][metric].mean for name in (model_a, model_b)]
+        n_decimals = choose_decimals(means, difference.mean)
+        mean_a, mean_b, mean, low, high = (
+            format_fixed(value, n_decimals) for value in (*means, difference.mean, difference.low, difference.high)
         )
-        of_all = [f"{comparison.adjusted_p_values[metric]:.2g}"] if several else []
-        table.add_row(metric, one, other, less, f"{low} to {high}", f"{found.p_value:.2g}", *of_all)
+        adjusted_p = [f"{comparison.adjusted_p_values[metric]:.2g}"] if adjusted else []
+        table.add_row(metric, mean_a, mean_b, mean, f"{low} to {high}", f"{difference.p_value:.2g}", *adjusted_p)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Ranges of params.yaml as Optuna has them."""
+"""Conversion of the ranges of params.yaml to Optuna distributions."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ..config.search import CategoricalRange, FloatRange, IntRange
 
 
 def suggest_value(trial: Trial, key: str, param_range: FloatRange | IntRange | CategoricalRange) -> Any:
-    """Return the value of a key that a trial is to try; the one that it has already stays."""
+    """Return the value that a trial suggests for a key; a value that the trial already has is reused."""
     match param_range:
         case FloatRange():
             return trial.suggest_float(
@@ -32,7 +32,7 @@ def suggest_value(trial: Trial, key: str, param_range: FloatRange | IntRange | C
 
 
 def contains_value(param_range: FloatRange | IntRange | CategoricalRange, value: Any) -> bool:
-    """Return whether a range holds a value as params.yaml has it."""
+    """Return whether a range contains a value, given in its params.yaml form."""
     if isinstance(param_range, CategoricalRange):
         return any(type(choice) is type(value) and choice == value for choice in param_range.choices)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -45,17 +45,17 @@ def contains_value(param_range: FloatRange | IntRange | CategoricalRange, value:
 
 
 def to_distributions(ranges: Mapping[str, FloatRange | IntRange | CategoricalRange]) -> dict[str, BaseDistribution]:
-    """Return ranges as Optuna has them."""
-    return {key: _to_distribution(found) for key, found in ranges.items()}
+    """Return the Optuna distribution of each range, by dotted key."""
+    return {key: _to_distribution(param_range) for key, param_range in ranges.items()}
 
 
 def encode_choice(value: Any) -> CategoricalChoiceType:
-    """Return a choice as Optuna keeps it: lists and blocks as JSON."""
+    """Return a choice in the form that Optuna stores: lists and mappings as JSON."""
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def _decode_choice(param_range: CategoricalRange, stored: Any) -> Any:
-    """Return the choice that Optuna keeps as `kept`."""
+    """Return the choice whose Optuna form is `stored`."""
     return next(
         choice
         for choice in param_range.choices

@@ -1,4 +1,4 @@
-"""Values and keys as a person writes and reads them."""
+"""Formatting of values, objectives and keys for params.yaml, tables and plots."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,26 +9,26 @@ from ..config.search import CategoricalRange, FloatRange, IntRange
 from .space import DISCRIMINATOR_KEYS, ParamValues
 
 SIGNIFICANT_DIGITS = 3
-"""Significant digits of a number that was drawn from a continuous range: further ones are chance."""
+"""Significant digits of a number sampled from a continuous range; further digits are random."""
 
 
 def round_values(ranges: Mapping[str, FloatRange | IntRange | CategoricalRange], values: ParamValues) -> ParamValues:
-    """Return values that a trial tried as params.yaml is to have them."""
+    """Return the values of a trial, rounded as they are written to params.yaml."""
     return {key: _round_value(ranges.get(key), value) for key, value in values.items()}
 
 
 def _round_value(param_range: FloatRange | IntRange | CategoricalRange | None, value: Any) -> Any:
-    """Round a number of a continuous range, as far as it stays within; take the noise of a sum of steps away."""
+    """Round a number of a continuous range within its bounds; remove the floating-point noise of a stepped one."""
     if not isinstance(param_range, FloatRange) or not isinstance(value, float):
         return value
     if param_range.step is not None:
         return float(f"{value:.12g}")
-    tries = (float(f"{value:.{digits}g}") for digits in range(SIGNIFICANT_DIGITS, 17))
-    return next((each for each in tries if param_range.low <= each <= param_range.high), value)
+    candidates = (float(f"{value:.{digits}g}") for digits in range(SIGNIFICANT_DIGITS, 17))
+    return next((number for number in candidates if param_range.low <= number <= param_range.high), value)
 
 
 def format_yaml(value: Any) -> str:
-    """Return a value as one reads it in params.yaml."""
+    """Return a value as text in the notation of params.yaml."""
     if isinstance(value, float):
         return format_number(value)
     if isinstance(value, list):
@@ -39,22 +39,28 @@ def format_yaml(value: Any) -> str:
 
 
 def objective_label(objective: str, metric: str) -> str:
-    """Return what an objective of a study is called, with its unit."""
-    return {"score": metric, "parameters": "weights", "latency": "latency, ms a row"}[objective]
+    """Return the label of a study objective, with its unit."""
+    return {"score": metric, "parameters": "number of parameters", "latency": "latency (ms per row)"}[objective]
 
 
 def format_objective(objective: str, value: float) -> str:
-    """Return the value of an objective as a person reads it: weights are counted."""
+    """Return the value of an objective as text; numbers of parameters are written as integers."""
     return f"{value:,.0f}" if objective == "parameters" else f"{value:.4g}"
 
 
 def shorten_keys(keys: Iterable[str]) -> dict[str, str]:
-    """Return for each dotted key as few of its last parts as tell it from the others, and as say something."""
-    every = list(dict.fromkeys(keys))
-    found = {}
-    for key in every:
-        parts = key.split(".")
-        fewest = 2 if parts[-1] in DISCRIMINATOR_KEYS or len(parts[-1]) == 1 else 1
-        endings = (".".join(parts[-count:]) for count in range(fewest, len(parts)))
-        found[key] = next((end for end in endings if sum(f".{other}".endswith(f".{end}") for other in every) == 1), key)
-    return found
+    """Return the shortest suffix of each dotted key that is unique among the keys.
+
+    A last component that is ambiguous by nature (`name`, `k`) keeps the one before it.
+    """
+    unique_keys = list(dict.fromkeys(keys))
+    short_names = {}
+    for key in unique_keys:
+        components = key.split(".")
+        n_min = 2 if components[-1] in DISCRIMINATOR_KEYS or len(components[-1]) == 1 else 1
+        suffixes = (".".join(components[-count:]) for count in range(n_min, len(components)))
+        short_names[key] = next(
+            (suffix for suffix in suffixes if sum(f".{other}".endswith(f".{suffix}") for other in unique_keys) == 1),
+            key,
+        )
+    return short_names

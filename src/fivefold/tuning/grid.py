@@ -1,6 +1,6 @@
-"""The points of a space that has few of them: those that a grid tries, and those that no other sampler tries twice.
+"""Enumeration of small search spaces: grids, and a sampler that never repeats a point.
 
-A training of the same values gives the same score, so that to try a point again tells nothing.
+Training with the same values gives the same score, so evaluating a point twice adds no information.
 """
 
 import itertools
@@ -19,30 +19,34 @@ from ..errors import ParamsError
 from .space import ParamValues, SearchSpace
 
 PointKey = frozenset[tuple[str, str]]
-"""Keys and values of a point, by which it is known again."""
+"""Keys and values of a point as a hashable identifier."""
 Points = Mapping[PointKey, ParamValues]
-"""Points as Optuna keeps them."""
+"""Points in the form that Optuna stores, by identifier."""
 
 MAX_POINTS = 10_000
-"""Points at most that are looked at one by one."""
+"""Largest number of points that is enumerated."""
 N_GRID_VALUES = 5
-"""Values that a grid takes of a range of numbers without steps."""
+"""Values per range without steps in a grid."""
 
 
 def enumerate_points(space: SearchSpace, *, grid: bool) -> Points | None:
-    """Return every point of a space; None of one that has too many. Of points that differ in what is not tried, one.
+    """Return every point of a space, or None if there are more than `MAX_POINTS`.
 
-    grid: take `STEPS` values of a range without steps.
+    Points that differ only in inactive keys are returned once.
+
+    grid: use `N_GRID_VALUES` values of each range without steps.
 
     Raises:
-        ParamsError: a grid has too many.
+        ParamsError: a grid has too many points.
     """
-    axes = {key: grid_values(found) if grid else all_values(found) for key, found in space.ranges.items()}
+    axes = {
+        key: grid_values(param_range) if grid else all_values(param_range) for key, param_range in space.ranges.items()
+    }
     size = prod(len(values) if values is not None else MAX_POINTS + 1 for values in axes.values())
     if size > MAX_POINTS and grid:
         raise ParamsError(
-            f"models.{space.name}.search: a grid has at most {MAX_POINTS} points, but this one {size}; say a step, or choose"
-            " another sampler"
+            f"models.{space.name}.search: a grid must have at most {MAX_POINTS} points, but this one has {size};"
+            " set `step` in the ranges or choose another sampler"
         )
     if size > MAX_POINTS:
         return None
@@ -58,7 +62,7 @@ def enumerate_points(space: SearchSpace, *, grid: bool) -> Points | None:
 
 
 def all_values(param_range: FloatRange | IntRange | CategoricalRange) -> list[Any] | None:
-    """Return every value of a range, of too many the first ones; None if there are endless ones."""
+    """Return every value of a range, at most `MAX_POINTS` + 1 of them, or None for a continuous range."""
     match param_range:
         case CategoricalRange():
             return list(param_range.choices)
@@ -71,45 +75,52 @@ def all_values(param_range: FloatRange | IntRange | CategoricalRange) -> list[An
 
 
 def grid_values(param_range: FloatRange | IntRange | CategoricalRange) -> list[Any]:
-    """Return the values that a grid takes of a range: all that it has, or of one without steps a few."""
-    every = all_values(param_range)
-    if every is not None and (not _is_continuous(param_range) or len(every) <= N_GRID_VALUES):
-        return every
+    """Return the values of a range in a grid: all of them, or `N_GRID_VALUES` of a range without steps."""
+    values = all_values(param_range)
+    if values is not None and (not _is_continuous(param_range) or len(values) <= N_GRID_VALUES):
+        return values
     assert not isinstance(param_range, CategoricalRange)
-    spread = np.geomspace if param_range.log else np.linspace
-    values = spread(param_range.low, param_range.high, N_GRID_VALUES).tolist()
+    spacing = np.geomspace if param_range.log else np.linspace
+    values = spacing(param_range.low, param_range.high, N_GRID_VALUES).tolist()
     return sorted({round(value) for value in values}) if isinstance(param_range, IntRange) else values
 
 
 def _is_continuous(param_range: FloatRange | IntRange | CategoricalRange) -> bool:
-    """Return whether a range is of numbers without steps: of whole ones, whether nobody said `step`."""
+    """Return whether a range is numeric and does not set `step`."""
     return not isinstance(param_range, CategoricalRange) and "step" not in param_range.model_fields_set
 
 
 def describe_grid(space: SearchSpace, n_points: int) -> str:
-    """Return what a person is told of a grid: how many points it has, and what it takes of ranges without steps."""
-    few = {key: grid_values(found) for key, found in space.ranges.items() if grid_values(found) != all_values(found)}
-    said = [f"{key} takes {', '.join(f'{value:.4g}' for value in values)}" for key, values in few.items()]
-    return "; ".join([f"grid of {n_points} points", *said, *(["say `step` in a range for others"] if said else [])])
+    """Return the number of points of a grid, and the values that it uses of ranges without steps."""
+    reduced = {
+        key: grid_values(param_range)
+        for key, param_range in space.ranges.items()
+        if grid_values(param_range) != all_values(param_range)
+    }
+    lines = [f"{key}: {', '.join(f'{value:.4g}' for value in values)}" for key, values in reduced.items()]
+    hint = ["set `step` in a range for other values"] if lines else []
+    return "; ".join([f"grid of {n_points} points", *lines, *hint])
 
 
 def point_key(values: ParamValues) -> PointKey:
-    """Return by what a point is known again: numbers but for the noise of a sum of steps."""
+    """Return the identifier of a point; floats are rounded to 12 digits to remove floating-point noise."""
     return frozenset(
         (key, f"{value:.12g}" if isinstance(value, float) else repr(value)) for key, value in values.items()
     )
 
 
 def list_tried_points(trials: Iterable[FrozenTrial]) -> list[PointKey]:
-    """Return the points that trials have tried, or have been told to."""
-    every = [{**trial.system_attrs.get("fixed_params", {}), **trial.params} for trial in trials]
-    return [point_key(values) for values in every if values]
+    """Return the identifiers of the points that trials have evaluated or are enqueued with."""
+    trial_values = [{**trial.system_attrs.get("fixed_params", {}), **trial.params} for trial in trials]
+    return [point_key(values) for values in trial_values if values]
 
 
 class UniqueSampler(BaseSampler):
-    """Draws key by key as another sampler does, but where no point of `left` could come of that, as one of them has it.
+    """Sampler that draws key by key from another sampler, restricted to points that were not evaluated.
 
-    method: what `inner` is called. left: points that were not tried.
+    A value of the inner sampler is replaced by that of a random untried point if no untried point has it.
+
+    method: name of the inner sampler. inner: the sampler. untried: points without a trial. seed: of the replacements.
     """
 
     def __init__(self, method: str, inner: BaseSampler, untried: Points, seed: int) -> None:
@@ -118,13 +129,13 @@ class UniqueSampler(BaseSampler):
         self.relative_params: dict[str, Any] | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Return nothing: each key is drawn by itself, when those before it are known."""
+        """Return an empty space: each key is drawn on its own, given the keys before it."""
         return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return nothing."""
+        """Return no values."""
         return {}
 
     def sample_independent(
@@ -132,18 +143,18 @@ class UniqueSampler(BaseSampler):
     ) -> Any:
         """Return the value of a key."""
         if self.relative_params is None:
-            together = self.inner.infer_relative_search_space(study, trial)
-            self.relative_params = self.inner.sample_relative(study, trial, together)
+            relative_space = self.inner.infer_relative_search_space(study, trial)
+            self.relative_params = self.inner.sample_relative(study, trial, relative_space)
         if param_name in self.relative_params:
             value = self.relative_params[param_name]
         else:
             value = self.inner.sample_independent(study, trial, param_name, param_distribution)
-        before, drawn = point_key(trial.params), point_key({param_name: value})
-        fitting = {known: point for known, point in self.untried.items() if before <= known}
-        if not fitting or any(drawn <= known for known in fitting):
+        chosen, drawn = point_key(trial.params), point_key({param_name: value})
+        candidates = {key: point for key, point in self.untried.items() if chosen <= key}
+        if not candidates or any(drawn <= key for key in candidates):
             return value
-        return list(fitting.values())[self.rng.integers(len(fitting))][param_name]
+        return list(candidates.values())[self.rng.integers(len(candidates))][param_name]
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Have the other sampler make ready."""
+        """Prepare the inner sampler."""
         self.inner.before_trial(study, trial)

@@ -1,21 +1,18 @@
-"""What a study is a study of: how two such trees differ, and how that is said.
-
-Names of what is kept of studies and of trials, as user attributes of Optuna's.
-"""
+"""The configuration that a study must keep, and the names of the user attributes of studies and trials."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import ParamsError, format_value
 
-DATA_DIGEST = "rows"
-"""Key of a hash of the rows, which tells a person nothing."""
+DATA_DIGEST = "data_digest"
+"""Key of the hash of the rows, which is meaningless to a reader."""
 MAX_INLINE_DIFFERENCES = 3
-"""Differences that a message tells in one line."""
+"""Up to this number, differences are listed in one line of a message."""
 
 
 class Absent:
-    """What stands where nothing does."""
+    """Marks a key that a tree does not have."""
 
     def __repr__(self) -> str:
         return "absent"
@@ -25,7 +22,7 @@ ABSENT = Absent()
 
 
 def diff_trees(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield each dotted key in which two trees differ, and what stands there in both; ABSENT for nothing."""
+    """Yield each dotted key in which two trees differ, with both values; ABSENT for a missing one."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from diff_trees(old.get(key, ABSENT), new.get(key, ABSENT), f"{prefix}.{key}" if prefix else key)
@@ -36,38 +33,52 @@ def diff_trees(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, tupl
 def identity_mismatch_error(
     study_name: str, model_name: str, differences: Mapping[str, tuple[Any, Any]]
 ) -> ParamsError:
-    """Return why a study of a model cannot go on with something else, a line for each difference if they are many."""
-    each = [
-        "the rows are others (another seed, split, or file)"
+    """Return the error for a study whose configuration has changed; many differences are listed one per line."""
+    lines = [
+        "the data changed (other seed, split or file)"
         if key == DATA_DIGEST
-        else f"{key} was {format_value(was)} and is {format_value(now)}"
-        for key, (was, now) in differences.items()
+        else f"{key} was {format_value(old)} and is {format_value(new)}"
+        for key, (old, new) in differences.items()
     ]
-    said = (
-        f" {'; '.join(each)}; "
-        if len(each) <= MAX_INLINE_DIFFERENCES
-        else ":" + "".join(f"\n  {line}" for line in each) + "\n"
+    listed = (
+        f" {'; '.join(lines)}; "
+        if len(lines) <= MAX_INLINE_DIFFERENCES
+        else ":" + "".join(f"\n  {line}" for line in lines) + "\n"
     )
     return ParamsError(
-        f"study {study_name!r} must go on as it began, but{said}put that back, or run another study: fivefold study run"
-        f" {model_name} --name {study_name}-2"
+        f"study {study_name!r} must keep its configuration, but{listed}restore it or run another study:"
+        f" fivefold study run {model_name} --name {study_name}-2"
     )
 
 
+# User attributes of a study.
 IDENTITY = "fivefold"
-"""Of a study: what it is a study of."""
-UNIQUE_ID = "mark"
-"""Of a study: drawn when it begins, tells it from another of the same name."""
-N_TRIALS = "total"
-"""Of a study: how many trials were asked for last, in all."""
-SEARCH_METHOD = "how"
-"""Of a study: sampler and pruning of the trials that began last."""
-WORKER, REASON, FOLD_SCORES, INTERMEDIATE_VALUES, TRIAL_PARAMS, MEAN_SCORES, COMPUTE_SECONDS, WORKER_DEATHS = (
-    "worker", "reason", "folds", "curve", "values", "scores", "seconds", "deaths",
-)  # fmt: skip
-"""Of a trial: who has it; why it was pruned or failed; the score of each finished fold; its first
-fold's score by epoch; the values that it tries, as params.yaml has them; the mean of every metric; of computing; how
-far it had come (folds, when its newest checkpoint was written), and how many workers have died of it since."""
-MODEL_BLOCK, IS_BASELINE = "block", "own"
-"""Of a trial: the whole block of the model with its values, as params.yaml could have it; whether
-params.yaml has them."""
+"""The configuration that the study must keep."""
+UNIQUE_ID = "unique_id"
+"""Random id that distinguishes the study from another one of the same name."""
+N_TRIALS = "n_trials"
+"""Number of trials that was requested last, in all."""
+SEARCH_METHOD = "search_method"
+"""Sampler and pruner of the trials that were started last."""
+
+# User attributes of a trial.
+WORKER = "worker"
+"""Name of the worker that runs it."""
+REASON = "reason"
+"""Why it was pruned or failed."""
+FOLD_SCORES = "fold_scores"
+"""Scores of each finished fold."""
+INTERMEDIATE_VALUES = "intermediate_values"
+"""Score per epoch of the first fold, higher is better."""
+TRIAL_PARAMS = "params"
+"""Values of the trial, in the notation of params.yaml."""
+MEAN_SCORES = "mean_scores"
+"""Mean of each metric over the folds."""
+COMPUTE_SECONDS = "seconds"
+"""Seconds of computation."""
+WORKER_DEATHS = "worker_deaths"
+"""Progress (finished folds, time of the newest checkpoint), and the number of workers that died since without any."""
+MODEL_BLOCK = "model_block"
+"""The complete blocks of the model with the values of the trial, as params.yaml could contain them."""
+IS_BASELINE = "is_baseline"
+"""Whether the values are those of params.yaml."""

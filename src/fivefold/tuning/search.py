@@ -1,4 +1,4 @@
-"""What a study searches, and on which rows."""
+"""The search of a model: its search space and the folds that all trials share."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,29 +8,25 @@ from ..config.search import Study
 from ..data.schema import Schema
 from ..errors import DataError, ParamsError, format_value
 from ..folds import Fold, SplitDataset, build_folds, check_leakage, require_source_model
-from .execution.trials import Direction
 from .identity import DATA_DIGEST
-from .scoring import ObjectiveMetric, select_objective_metric
+from .scoring import Direction, ObjectiveMetric, select_objective_metric
 from .space import SearchSpace
 from .space_check import iter_corners
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a study searches: a space, on folds that all its trials share.
-
-    rows: of the model's dataset.
-    """
+    """A search space and the split dataset on whose folds every trial is evaluated."""
 
     space: SearchSpace
     split_dataset: SplitDataset
 
     @classmethod
     def read(cls, model_name: str) -> "Search":
-        """Read the search of model `name` from params.yaml.
+        """Read the search of a model from params.yaml.
 
         Raises:
-            ParamsError: it breaks the schema, or cannot be judged by rows held out.
+            ParamsError: the model breaks the schema or cannot be evaluated on held-out rows.
             DataError: the source of its dataset breaks a rule.
         """
         space = SearchSpace.read(model_name)
@@ -40,15 +36,15 @@ class Search:
 
     @property
     def study(self) -> Study:
-        """How it is searched."""
+        """The `study` block of the model."""
         return self.space.study
 
     @cached_property
     def folds(self) -> list[Fold]:
-        """The folds of all trials.
+        """The folds that all trials share.
 
         Raises:
-            ParamsError: there are too few rows for so many.
+            ParamsError: there are too few rows for this number of folds.
         """
         try:
             return build_folds(self.split_dataset, self.study.folds, self.space.seed)
@@ -57,29 +53,29 @@ class Search:
 
     @cached_property
     def schema(self) -> Schema:
-        """Of the data, as the first fold has it."""
+        """The schema of the first fold."""
         return self.folds[0].dataset.schema
 
     @cached_property
     def objective_metric(self) -> ObjectiveMetric:
-        """What is searched for."""
+        """The metric that the study optimizes."""
         return select_objective_metric(
             self.space.name, self.space.base_model, self.schema, self.study, tuple(self.space.ranges)
         )
 
     def directions(self) -> list[Direction]:
-        """Return whether more or less is better of each objective, as Optuna says it."""
-        more = self.objective_metric.direction == "higher"
-        return ["maximize" if objective == "score" and more else "minimize" for objective in self.study.objectives]
+        """Return the Optuna direction of each objective."""
+        higher = self.objective_metric.direction == "higher"
+        return ["maximize" if objective == "score" and higher else "minimize" for objective in self.study.objectives]
 
     def identity(self) -> dict[str, Any]:
-        """Return what makes this study another one when it changes; plain JSON values."""
+        """Return the configuration that a study must keep, as plain JSON values."""
         study = self.study.model_dump(mode="json", include={"folds", "objectives"})
         return {
             "name": self.space.name,
             "model": self.space.fixed_params(),
-            "search": dict(self.space.base_model.search),
-            "study": study | {"metric": self.objective_metric.name, "better": self.objective_metric.direction},
+            "search_space": dict(self.space.base_model.search),
+            "study": study | {"metric": self.objective_metric.name, "direction": self.objective_metric.direction},
             "dataset": self.split_dataset.dataset_params.model_dump(mode="json"),
             DATA_DIGEST: self.split_dataset.digest,
             "seed": self.space.seed,
@@ -87,22 +83,22 @@ class Search:
 
 
 def validate_selections(search: Search) -> None:
-    """Fit each selection that a corner of the space has to the first fold's training rows.
+    """Fit each feature selection at the bounds of the space to the training rows of the first fold.
 
     Raises:
-        ParamsError: these rows cannot have it, or not be divided into folds; names the values.
+        ParamsError: a selection is impossible for these rows, or they cannot be divided into folds; names the values.
     """
     first = search.folds[0]
-    every = [
+    selections = [
         {key: value for key, value in values.items() if key.startswith("select.")}
         for values in iter_corners(search.space)
     ]
-    for chosen in {repr(values): values for values in every if values}.values():
+    for selection in {repr(values): values for values in selections if values}.values():
         try:
-            first.prepare(search.space.build_model(chosen), search.space.seed)
+            first.prepare(search.space.build_model(selection), search.space.seed)
         except DataError as error:
-            each = ", ".join(f"{key}: {format_value(value)}" for key, value in chosen.items())
+            named = ", ".join(f"{key}: {format_value(value)}" for key, value in selection.items())
             raise ParamsError(
-                f"models.{search.space.name}.search.select: every corner must suit the rows, but {each} does not:"
-                f" {error}"
+                f"models.{search.space.name}.search.select: every combination of range bounds must be possible for the"
+                f" training rows, but {named} is not: {error}"
             ) from None

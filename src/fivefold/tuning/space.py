@@ -1,6 +1,6 @@
-"""The values that a study may try of a model, and the model that some of them make.
+"""The search space of a model, and the models that its values make.
 
-Trees of plain values by dotted key: network.dropout.
+Values are addressed by dotted keys of the model's block, for instance `network.dropout`.
 """
 
 import json
@@ -23,7 +23,7 @@ from .distributions import contains_value, encode_choice, suggest_value
 
 
 def iter_nested(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what stands at each dotted key of a tree, blocks too."""
+    """Yield each dotted key of a tree with its value, blocks included."""
     for name, value in tree.items():
         key = f"{prefix}{name}"
         yield key, value
@@ -32,14 +32,14 @@ def iter_nested(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def get_nested(tree: Any, key: str) -> Any:
-    """Return what stands at a dotted key of a tree; None for nothing."""
+    """Return the value at a dotted key of a tree, or None if there is none."""
     for part in key.split("."):
         tree = tree.get(part) if isinstance(tree, Mapping) else None
     return tree
 
 
 def set_nested(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Put a value at a dotted key of a tree; blocks that are missing are made."""
+    """Set the value at a dotted key of a tree; missing blocks are created."""
     *blocks, last = key.split(".")
     for name in blocks:
         inner = tree.get(name)
@@ -49,7 +49,7 @@ def set_nested(tree: dict[str, Any], key: str, value: Any) -> None:
 
 
 def delete_nested(tree: dict[str, Any], key: str) -> None:
-    """Take a dotted key out of a tree."""
+    """Delete a dotted key of a tree."""
     *blocks, last = key.split(".")
     for name in blocks:
         tree = tree[name]
@@ -57,18 +57,18 @@ def delete_nested(tree: dict[str, Any], key: str) -> None:
 
 
 ParamValues = dict[str, Any]
-"""Dotted key of a model's block -> value, as params.yaml would have it."""
+"""Dotted key of a model's block -> value in the notation of params.yaml."""
 
 DISCRIMINATOR_KEYS = ("name", "method", "architecture", "family")
-"""Keys that say which kind of block it is, and so which other keys it has."""
+"""Keys that select the kind of a block, and thereby its other keys."""
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What a study may try of model `name`.
+    """The search space of model `name`.
 
-    tree: params.yaml as it was read, each model's `training` laid over the base, of this model and those it uses.
-    ranges: dotted key -> range; a key stands behind those that it depends on.
+    tree: params.yaml as it was read, with the `training` defaults merged into this model and the model it depends on.
+    ranges: dotted key -> range; a key comes after those that its condition refers to.
     """
 
     name: str
@@ -77,10 +77,10 @@ class SearchSpace:
 
     @classmethod
     def read(cls, model_name: str, path: Path = paths.PARAMS) -> "SearchSpace":
-        """Read the space of a model from params.yaml.
+        """Read the search space of a model from params.yaml.
 
         Raises:
-            ParamsError: params.yaml breaks the schema, the model has no `search`, or a condition cannot be met.
+            ParamsError: params.yaml breaks the schema, or a `when` condition cannot be met.
         """
         params = parse_params(read_yaml(path), path)
         model = params.model(model_name)
@@ -93,12 +93,12 @@ class SearchSpace:
 
     @cached_property
     def base_model(self) -> Model:
-        """The model as params.yaml has it."""
+        """The model of params.yaml."""
         return self.build_model({})
 
     @property
     def study(self) -> Study:
-        """How it is to be searched."""
+        """The `study` block of the model."""
         return self.base_model.study
 
     @property
@@ -108,7 +108,7 @@ class SearchSpace:
 
     @property
     def seed(self) -> int:
-        """What every random choice follows from."""
+        """The seed of params.yaml."""
         return self._params.seed
 
     @cached_property
@@ -116,7 +116,7 @@ class SearchSpace:
         return parse_params(self.tree)
 
     def fixed_params(self) -> dict[str, Any]:
-        """Return what a study does not try of the model: every other value of its block, by dotted key."""
+        """Return the values of the model that are not searched, by dotted key."""
         blocks = {key.rpartition(".")[0] for key in self.ranges if key.rpartition(".")[2] in DISCRIMINATOR_KEYS}
         return {
             key: value
@@ -128,58 +128,58 @@ class SearchSpace:
 
     @cached_property
     def defaults(self) -> ParamValues:
-        """Every value of the model's block as params.yaml has it, with what it leaves to defaults, by dotted key."""
+        """Every value of the model's block, with defaults filled in, by dotted key."""
         return dict(iter_nested(self.base_model.model_dump(mode="json")))
 
     def current_values(self) -> ParamValues | None:
-        """Return the values that params.yaml has now; None if a range does not hold one of them."""
+        """Return the searched values of params.yaml, or None if one of them is outside its range."""
         values: ParamValues = {}
-        for key, found in self.ranges.items():
+        for key, param_range in self.ranges.items():
             if not self.is_active(key, values):
                 continue
-            if key not in self.defaults and not isinstance(found, CategoricalRange):
+            if key not in self.defaults and not isinstance(param_range, CategoricalRange):
                 return None
             value = get_nested(self.base_model.model_dump(mode="json"), key)
-            if not contains_value(found, value):
+            if not contains_value(param_range, value):
                 return None
             values[key] = value
         return values
 
     def initial_trials(self) -> list[ParamValues]:
-        """Return what a first trial is to try, as Optuna keeps it: what params.yaml has now, if the ranges hold it."""
+        """Return the first trials, in Optuna's form: the values of params.yaml if they are inside the ranges."""
         current = self.current_values()
         return [] if current is None else [self.encode_values(current)]
 
     def is_active(self, key: str, values: ParamValues) -> bool:
-        """Return whether a key is tried beside `values` of those before it."""
+        """Return whether the `when` condition of a key is met by the values of the keys before it."""
         return all(
             (parent not in self.ranges or parent in values)
-            and self._lookup_value(parent, values) in (wanted if isinstance(wanted, list) else [wanted])
-            for parent, wanted in self.ranges[key].when.items()
+            and self._lookup_value(parent, values) in (required if isinstance(required, list) else [required])
+            for parent, required in self.ranges[key].when.items()
         )
 
     def suggest(self, trial: Trial) -> ParamValues:
-        """Return the values that a trial is to try; those that it has already stay."""
+        """Return the values that a trial suggests; values that the trial already has are reused."""
         values: ParamValues = {}
-        for key, found in self.ranges.items():
+        for key, param_range in self.ranges.items():
             if self.is_active(key, values):
-                values[key] = suggest_value(trial, key, found)
+                values[key] = suggest_value(trial, key, param_range)
         return values
 
     def encode_values(self, values: ParamValues) -> ParamValues:
-        """Return values as Optuna keeps them."""
+        """Return values in the form that Optuna stores."""
         return {
             key: encode_choice(value) if isinstance(self.ranges[key], CategoricalRange) else value
             for key, value in values.items()
         }
 
     def build_block(self, values: ParamValues) -> dict[str, Any]:
-        """Return the model's block of params.yaml with `values` in it.
+        """Return the model's block of params.yaml with `values` set.
 
-        A block that becomes another kind, by its name, method, design or family, loses the keys that this kind has not.
+        If a block changes its kind (name, method, architecture or family), keys that the new kind lacks are removed.
 
         Raises:
-            ParamsError: it breaks the schema.
+            ParamsError: the result breaks the schema.
         """
         block: dict[str, Any] = json.loads(json.dumps(self.tree["models"][self.name]))
         for key, value in sorted(values.items(), key=lambda item: item[0].rpartition(".")[2] not in DISCRIMINATOR_KEYS):
@@ -193,10 +193,10 @@ class SearchSpace:
         return block
 
     def build_model(self, values: ParamValues) -> Model:
-        """Return the model that `values` make.
+        """Return the model with `values` set.
 
         Raises:
-            ParamsError: it breaks the schema, or does not go with its dataset.
+            ParamsError: the model breaks the schema or does not match its dataset.
         """
         return self._parse_model(self.build_block(values) if values else self.tree["models"][self.name])
 
@@ -204,7 +204,7 @@ class SearchSpace:
         return parse_params(self._params_tree(block)).models[self.name]
 
     def _params_tree(self, block: dict[str, Any]) -> dict[str, Any]:
-        """Return params.yaml with another block for the model; its training is whole, so that there is no base."""
+        """Return params.yaml with another block for the model; it has every training key, so the defaults are empty."""
         return {**self.tree, "training": {}, "models": {**self.tree["models"], self.name: block}}
 
     def _is_other_kind(self, key: str, value: Any) -> bool:
@@ -214,44 +214,42 @@ class SearchSpace:
         return values[key] if key in values else self.defaults.get(key)
 
     def sort_ranges(self) -> dict[str, FloatRange | IntRange | CategoricalRange]:
-        """Return the ranges in an order in which what a key depends on stands before it.
+        """Return the ranges in an order in which a key comes after those that its condition refers to.
 
         Raises:
             ParamsError: a condition cannot be met.
         """
-        waiting, done = dict(self.ranges), dict[str, FloatRange | IntRange | CategoricalRange]()
-        while waiting:
-            ready = [key for key, found in waiting.items() if not set(found.when) & set(waiting)]
+        pending, ordered = dict(self.ranges), dict[str, FloatRange | IntRange | CategoricalRange]()
+        while pending:
+            ready = [key for key, param_range in pending.items() if not set(param_range.when) & set(pending)]
             if not ready:
-                raise ParamsError(
-                    self._error_message(next(iter(waiting)), "depends on itself by way of `when`; break the circle")
+                raise self._search_error(
+                    next(iter(pending)), "has a cyclic `when` condition; remove one of the conditions"
                 )
             for key in ready:
                 self._validate_condition(key)
-                done[key] = waiting.pop(key)
-        return done
+                ordered[key] = pending.pop(key)
+        return ordered
 
     def _validate_condition(self, key: str) -> None:
-        """Refuse a condition that cannot be met."""
-        for parent, wanted in self.ranges[key].when.items():
+        """Raise a `ParamsError` if the condition of a key cannot be met."""
+        for parent, required in self.ranges[key].when.items():
             if parent not in self.ranges and parent not in self.defaults:
-                raise ParamsError(self._error_message(key, f"when: {parent} is no key of the model; mend it"))
-            options = wanted if isinstance(wanted, list) else [wanted]
+                raise self._search_error(key, f"when: {parent} must be a key of the model, but is not; fix the name")
+            options = required if isinstance(required, list) else [required]
             if parent in self.ranges:
                 if not any(contains_value(self.ranges[parent], value) for value in options):
-                    raise ParamsError(
-                        self._error_message(
-                            key, f"when: {parent} is never {format_value(wanted)} in its own range; mend one of them"
-                        )
+                    raise self._search_error(
+                        key,
+                        f"when: {parent} must be {format_value(required)}, which is not in its own range; change one of"
+                        " them",
                     )
             elif self.defaults[parent] not in options:
-                raise ParamsError(
-                    self._error_message(
-                        key,
-                        f"when: {parent} must be {format_value(wanted)}, but is always {format_value(self.defaults[parent])}; give it"
-                        " a range, or take the key out",
-                    )
+                raise self._search_error(
+                    key,
+                    f"when: {parent} must be {format_value(required)}, but is always"
+                    f" {format_value(self.defaults[parent])}; add a range for it or remove this key",
                 )
 
-    def _error_message(self, key: str, problem: str) -> str:
-        return f"models.{self.name}.search.{key}: {problem}"
+    def _search_error(self, key: str, problem: str) -> ParamsError:
+        return ParamsError(f"models.{self.name}.search.{key}: {problem}")

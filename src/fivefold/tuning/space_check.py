@@ -1,4 +1,4 @@
-"""Every corner of a space must make a valid model: found out before the first trial."""
+"""Validation of a search space at its bounds, before the first trial."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
@@ -15,49 +15,52 @@ from .space import ParamValues, SearchSpace
 ModelCheck = Callable[[Model], None]
 
 MAX_CORNERS = 4096
-"""Corners up to which all are looked at; of more, those in which two keys leave params.yaml, and some drawn ones."""
+"""Up to this number, all combinations of bounds are checked; of more, all pairs of keys and a random sample."""
 N_SAMPLED_CORNERS = 1000
+"""Combinations in this sample."""
 
 
 def validate_bounds(space: SearchSpace, check_model: ModelCheck = lambda _: None) -> int:
-    """Make the model of each corner; return how many there were.
+    """Build the model of each combination of range bounds; return the number of combinations.
 
-    refuse: raises a `ParamsError` for a model that cannot be searched though it is valid.
+    check_model: raises a `ParamsError` for a valid model that cannot be searched.
 
     Raises:
-        ParamsError: one is not valid; names the values that make it so, as few as there are.
+        ParamsError: a combination is invalid; names a minimal set of values that makes it so.
     """
-    every = list(iter_corners(space))
-    for values in every:
+    corners = list(iter_corners(space))
+    for values in corners:
         try:
             check_model(space.build_model(values))
         except ParamsError as error:
-            few, said = _minimal_invalid_values(space, values, str(error), check_model)
-            each = ", ".join(f"{key}: {format_value(value)}" for key, value in few.items())
-            key = f"search.{next(iter(few))}" if len(few) == 1 else "search"
+            minimal, message = _minimal_invalid_values(space, values, str(error), check_model)
+            named = ", ".join(f"{key}: {format_value(value)}" for key, value in minimal.items())
+            key = f"search.{next(iter(minimal))}" if len(minimal) == 1 else "search"
             raise ParamsError(
-                f"models.{space.name}.{key}: every corner must be a valid model, but with {each} it is none: {said}"
+                f"models.{space.name}.{key}: every combination of range bounds must be a valid model, but"
+                f" {named} is not: {message}"
             ) from None
-    return len(every)
+    return len(corners)
 
 
 def iter_corners(space: SearchSpace) -> Iterator[ParamValues]:
-    """Yield the values of each corner, those that leave params.yaml in one key first."""
-    ends = {key: _end_values(found) for key, found in space.ranges.items()}
-    start = space.current_values() or {}
-    middle = {key: start.get(key, values[0]) for key, values in ends.items()}
-    for key, values in ends.items():
-        yield from (_filter_active(space, middle | {key: value}) for value in values)
-    if prod(len(values) for values in ends.values()) <= MAX_CORNERS:
-        every = product(*ends.values())
-        yield from (_filter_active(space, dict(zip(ends, values, strict=True))) for values in every)
+    """Yield combinations of range bounds, first those that differ from params.yaml in one key."""
+    bounds = {key: _end_values(param_range) for key, param_range in space.ranges.items()}
+    current = space.current_values() or {}
+    base = {key: current.get(key, values[0]) for key, values in bounds.items()}
+    for key, values in bounds.items():
+        yield from (_filter_active(space, base | {key: value}) for value in values)
+    if prod(len(values) for values in bounds.values()) <= MAX_CORNERS:
+        yield from (
+            _filter_active(space, dict(zip(bounds, values, strict=True))) for values in product(*bounds.values())
+        )
         return
-    for one, other in combinations(ends, 2):
-        for pair in product(ends[one], ends[other]):
-            yield _filter_active(space, middle | dict(zip((one, other), pair, strict=True)))
+    for first, second in combinations(bounds, 2):
+        for pair in product(bounds[first], bounds[second]):
+            yield _filter_active(space, base | dict(zip((first, second), pair, strict=True)))
     rng = np.random.default_rng(0)
     for _ in range(N_SAMPLED_CORNERS):
-        yield _filter_active(space, {key: values[rng.integers(len(values))] for key, values in ends.items()})
+        yield _filter_active(space, {key: values[rng.integers(len(values))] for key, values in bounds.items()})
 
 
 def _end_values(param_range: FloatRange | IntRange | CategoricalRange) -> list[Any]:
@@ -67,23 +70,23 @@ def _end_values(param_range: FloatRange | IntRange | CategoricalRange) -> list[A
 
 
 def _filter_active(space: SearchSpace, values: ParamValues) -> ParamValues:
-    """Return the values whose conditions are met."""
-    kept: ParamValues = {}
+    """Return the values of active keys."""
+    active: ParamValues = {}
     for key in space.ranges:
-        if space.is_active(key, kept):
-            kept[key] = values[key]
-    return kept
+        if space.is_active(key, active):
+            active[key] = values[key]
+    return active
 
 
 def _minimal_invalid_values(
     space: SearchSpace, values: ParamValues, message: str, check_model: ModelCheck
 ) -> tuple[ParamValues, str]:
-    """Return the values without which a model would be valid, and what is said of them."""
-    few = dict(values)
+    """Return a minimal subset of the values that is still invalid, and its error message without the prefix."""
+    minimal = dict(values)
     for key in values:
-        rest = {other: value for other, value in few.items() if other != key}
+        remaining = {other: value for other, value in minimal.items() if other != key}
         try:
-            check_model(space.build_model(rest))
+            check_model(space.build_model(remaining))
         except ParamsError as error:
-            few, message = rest, str(error)
-    return few, message.removeprefix("params.yaml: ").removeprefix(f"models.{space.name}.")
+            minimal, message = remaining, str(error)
+    return minimal, message.removeprefix("params.yaml: ").removeprefix(f"models.{space.name}.")

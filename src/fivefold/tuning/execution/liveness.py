@@ -1,4 +1,4 @@
-"""Who has a trial: a worker holds a lock as long as it lives, by which its machine knows whether it does."""
+"""Liveness of workers: each holds a file lock as long as it runs, which its machine can check."""
 
 import fcntl
 import os
@@ -10,14 +10,14 @@ from ... import paths
 from .storage import storage_url
 
 
-class TrialLost(Exception):  # noqa: N818 (no error: another worker does it)
-    """A worker was taken for dead, and what it had is another's."""
+class TrialLost(Exception):  # noqa: N818 (not an error: another worker runs the trial)
+    """The worker was considered dead, and its trial was given to another one."""
 
 
 class WorkerLock:
-    """A process that takes trials.
+    """The lock of a worker process.
 
-    It is made by who holds the study. One that ends in disorder leaves its lock behind, open: it is known to be dead.
+    Create it while holding the study lock. A crashed worker leaves an unlocked lock file, which marks it as dead.
     """
 
     def __init__(self, study: str) -> None:
@@ -29,32 +29,32 @@ class WorkerLock:
         fcntl.flock(self.descriptor, fcntl.LOCK_EX)
 
     def release(self) -> None:
-        """Be no worker any more, and have nothing."""
+        """Remove the lock: the worker has no trials any more."""
         self.path.unlink(missing_ok=True)
         os.close(self.descriptor)
 
 
 def is_alive(study: str, worker_name: str) -> bool | None:
-    """Return whether a worker lives; None if this cannot be told here.
+    """Return whether a worker is alive; None if this machine cannot know.
 
-    Who shares a journal shares the locks beside it, whatever its machine calls itself. Of a database that cannot be
-    said: there a worker of this machine may be one of another project, and heartbeats must tell.
+    Processes that share a journal share the folder of locks, whatever the host names. With a database, a worker of
+    this host may belong to another project; then only heartbeats are reliable.
     """
     path = _lock_path(study, worker_name)
     if storage_url() and worker_name.partition("/")[0] != socket.gethostname():
         return None
-    if not path.is_file():  # "": who began to take a trial and was killed has no name there
+    if not path.is_file():  # a worker that was killed while claiming a trial may have left an empty name
         return None if storage_url() else False
     return _is_locked(path)
 
 
 def remove_lock(study: str, worker_name: str) -> None:
-    """Remove the lock of a worker that is dead."""
+    """Remove the lock of a dead worker."""
     _lock_path(study, worker_name).unlink(missing_ok=True)
 
 
 def remove_stale_locks(study: str) -> None:
-    """Remove the locks of workers that are dead and have nothing. The caller holds the study."""
+    """Remove the locks of dead workers without trials. The caller holds the study lock."""
     for path in (paths.study_dir(study) / "workers").glob("*"):
         if not _is_locked(path):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Workers that are processes of this machine."""
+"""Worker processes on this machine."""
 
 import os
 import shutil
@@ -15,15 +15,17 @@ from ...errors import FivefoldError
 from ...stages.run import exit_process
 from ...stages.signals import StopRequested, exit_with_parent, install_signal_handlers
 
+VECTORIZE, SEQUENTIAL = "vectorize", "sequential"
+"""Last argument of a worker: whether trials may train as one tensor program."""
 STOP_TIMEOUT = 30
-"""Seconds that workers have to end when they are asked to."""
+"""Seconds that workers get to end after SIGTERM."""
 
 
 @dataclass
 class ProcessWorkerPool:
     """Worker processes of one study.
 
-    words: what follows `python -m fivefold.tuning.execution.worker PARENT`. logs: folder of what each says.
+    worker_args: arguments after `python -m fivefold.tuning.execution.worker PARENT`. log_dir: folder of the log files.
     """
 
     worker_args: Sequence[str]
@@ -32,7 +34,7 @@ class ProcessWorkerPool:
     running: dict[int, Any] = field(default_factory=dict)
 
     def start_missing(self, max_new: int) -> None:
-        """Start up to so many of those that are missing."""
+        """Start the workers that are not running, at most `max_new`."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
         for number in [number for number in range(self.size) if number not in self.running][:max_new]:
             with self.log_path(number).open("ab") as log:
@@ -45,14 +47,14 @@ class ProcessWorkerPool:
                 )
 
     def poll_exit_codes(self) -> Iterator[tuple[int, int]]:
-        """Yield number and exit code of each worker that has ended since; below 0, it was killed."""
+        """Yield number and exit code of each worker that has ended since the last call; negative: it was killed."""
         for number, process in list(self.running.items()):
             if process.poll() is not None:
                 del self.running[number]
                 yield number, process.returncode
 
     def stop(self) -> None:
-        """Ask all to end, and wait until they have."""
+        """Send SIGTERM to all workers and wait for their end."""
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT
@@ -64,37 +66,37 @@ class ProcessWorkerPool:
                 process.wait()
 
     def log_path(self, number: int) -> Path:
-        """Return the file of what a worker says."""
+        """Return the log file of a worker."""
         return self.log_dir / f"worker-{number}.log"
 
     def last_output_line(self, number: int) -> str:
-        """Return the last line that a worker said."""
+        """Return the last line of a worker's output."""
         return last_line(self.log_path(number).read_text(errors="replace"))
 
     def log_location(self, number: int) -> str:
-        """Return where all that a worker said stands."""
+        """Return where the full output of a worker is stored."""
         return str(self.log_path(number))
 
 
 def worker_command(worker_args: Sequence[str]) -> list[str]:
-    """Return what starts a worker that ends with this process."""
+    """Return the command of a worker that ends with this process."""
     return [sys.executable, "-m", "fivefold.tuning.execution.worker", str(os.getpid()), *worker_args]
 
 
 def last_line(text: str) -> str:
-    """Return the last line of a text that is not empty."""
+    """Return the last non-empty line of a text."""
     return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def worker_environment(number: int) -> Mapping[str, str]:
-    """Return the environment of a worker: a GPU of its own or shared evenly, one thread each on a CPU."""
+    """Return the environment of a worker: one thread, and one GPU, which workers share evenly."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    found = visible_gpus()
-    return {**os.environ, **threads, **({"CUDA_VISIBLE_DEVICES": found[number % len(found)]} if found else {})}
+    gpus = visible_gpus()
+    return {**os.environ, **threads, **({"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {})}
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs that may be used, as CUDA_VISIBLE_DEVICES names them, without PyTorch's seconds to start."""
+    """Return the visible GPUs as CUDA_VISIBLE_DEVICES lists them, without importing PyTorch, which takes seconds."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [gpu for gpu in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if gpu not in ("", "-1")]
     if not shutil.which("nvidia-smi"):
@@ -104,9 +106,9 @@ def visible_gpus() -> list[str]:
 
 
 def run_as_worker(work: Callable[[], object], parent_pid: int = 0) -> NoReturn:
-    """Do the work of this process, and end it: an error of ours is one line and its code, a signal the shell's code.
+    """Run the work of a worker process and exit with its code; an error of fivefold is printed as one line.
 
-    parent: the process that started it, with which it ends, where that may have died already.
+    parent_pid: the process with whose death this one ends, which may have died already; 0: none.
     """
     install_signal_handlers()
     try:

@@ -1,4 +1,4 @@
-"""How a study goes, for a person: a table on a terminal that changes as trials end, plain lines elsewhere; a sum."""
+"""Progress of a study on the console: a live table on a terminal, plain lines elsewhere, and a final summary."""
 
 import time
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import Self
 
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console, Group
-from rich.live import Live as Screen
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +19,7 @@ from ..search import Search
 from .trials import TrialQueue
 
 MAX_SHOWN_TRIALS = 8
-"""Trials that ended last, on the screen."""
+"""Finished trials in the live table, the latest ones."""
 
 STATE_STYLES = {
     TrialState.COMPLETE: "green",
@@ -31,17 +31,17 @@ STATE_LABELS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", Tr
 
 
 class StudyProgress:
-    """A context in which `show` is called with all trials now and then."""
+    """Context manager whose `update` is called with all trials now and then."""
 
     def __init__(self, search: Search, trials: TrialQueue, total: int, console: Console | None = None) -> None:
         self.search, self.trials, self.total = search, trials, total
         self.console = console or Console()
-        self.live_display = Screen(console=self.console, auto_refresh=False, transient=True)
+        self.live_display = Live(console=self.console, auto_refresh=False, transient=True)
         self.start_time = time.monotonic()
         self.reported: set[int] = set()
         self.n_finished_before = -1
         self.is_waiting = False
-        self.summary = (0, "")  # of so many trials that have ended
+        self.summary = (0, "")  # number of finished trials, and the line about them
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -57,17 +57,17 @@ class StudyProgress:
             self.console.print(self.summary[1], markup=False, highlight=False, soft_wrap=True)
 
     def update(self, all_trials: Sequence[FrozenTrial]) -> None:
-        """Show how it goes."""
+        """Show the current state of all trials."""
         if self.n_finished_before < 0:
-            ended = [trial.number for trial in all_trials if trial.state.is_finished()]
-            self.n_finished_before = len(ended)
-            self.reported = set(ended)
+            finished = [trial.number for trial in all_trials if trial.state.is_finished()]
+            self.n_finished_before = len(finished)
+            self.reported = set(finished)
             if 0 < self.n_finished_before < self.total:
                 self.console.print(
-                    f"{self.trials.name} goes on: {self.n_finished_before} of {self.total} trials are done"
+                    f"{self.trials.name} resumed: {self.n_finished_before} of {self.total} trials are finished"
                 )
             elif self.n_finished_before == self.total:
-                self.console.print(f"{self.trials.name} has its {self.total} trials; say more with --trials")
+                self.console.print(f"{self.trials.name} already has {self.total} trials; raise --trials for more")
         if (done := sum(trial.state.is_finished() for trial in all_trials)) != self.summary[0]:
             self.summary = done, summary_line(self.search, self.trials, self.total)
         if self.console.is_terminal:
@@ -81,35 +81,33 @@ class StudyProgress:
                 print(trial_line(self.search, self.trials, trial, len(self.reported), self.total), flush=True)
 
     def report_waiting(self, n_trials: int) -> None:
-        """Say, once, that this run waits for so many trials of others."""
+        """Print, once, that this run waits for `n_trials` trials of other workers."""
         if not self.is_waiting:
             self.is_waiting = True
-            self.console.print(
-                f"{self.trials.name}: no place is free; waiting for {n_trials} trials that other workers have"
-            )
+            self.console.print(f"{self.trials.name}: no trial is free; waiting for {n_trials} trials of other workers")
 
     def _render_header(self, all_trials: Sequence[FrozenTrial]) -> Group:
         counts = Counter(trial.state for trial in all_trials)
-        ended = sum(counts[state] for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        n_finished = sum(counts[state] for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
         best = self.trials.best_trial()
-        parts = [f"{ended} of {self.total} trials"]
+        parts = [f"{n_finished} of {self.total} trials"]
         if counts[TrialState.PRUNED]:
             parts.append(f"{counts[TrialState.PRUNED]} pruned")
         if counts[TrialState.FAIL]:
             parts.append(f"{counts[TrialState.FAIL]} failed")
         if best is not None:
             parts.append(f"best {self.search.objective_metric.name} {best.value:.4g} in trial {best.number}")
-        parts.append(self._time_left(ended))
+        parts.append(self._time_left(n_finished))
         line = Table.grid()
-        line.add_row(ProgressBar(total=self.total, completed=ended, width=min(60, self.console.width)))
+        line.add_row(ProgressBar(total=self.total, completed=n_finished, width=min(60, self.console.width)))
         return Group(Text(f"{self.trials.name}: " + " · ".join(part for part in parts if part), style="bold"), line)
 
     def _time_left(self, n_finished: int) -> str:
-        """Return how long it will take, judged by the trials of this run."""
-        mine = n_finished - self.n_finished_before
-        if mine < 1:
+        """Return the estimated time left, from the trials of this run."""
+        n_done_here = n_finished - self.n_finished_before
+        if n_done_here < 1:
             return ""
-        seconds = (time.monotonic() - self.start_time) / mine * (self.total - n_finished)
+        seconds = (time.monotonic() - self.start_time) / n_done_here * (self.total - n_finished)
         return f"{_format_duration(seconds)} left"
 
     def _render_table(self, all_trials: Sequence[FrozenTrial]) -> Table:
@@ -121,11 +119,11 @@ class StudyProgress:
         running = sorted(
             (trial for trial in all_trials if trial.state == TrialState.RUNNING), key=lambda trial: trial.number
         )
-        ended = sorted(
+        finished = sorted(
             (trial for trial in all_trials if trial.state.is_finished() and trial.datetime_complete),
             key=lambda trial: trial.datetime_complete or 0,
         )
-        for trial in [*ended[-MAX_SHOWN_TRIALS:], *running]:
+        for trial in [*finished[-MAX_SHOWN_TRIALS:], *running]:
             table.add_row(
                 str(trial.number),
                 Text(trial.state.name.lower(), style=STATE_STYLES[trial.state]),
@@ -137,7 +135,7 @@ class StudyProgress:
 
 
 def trial_line(search: Search, trials: TrialQueue, trial: FrozenTrial, n_finished: int, total: int) -> str:
-    """Return what is said of a trial when it ends, as number `ended` of `total`."""
+    """Return the line about a trial that has ended, as number `n_finished` of `total`."""
     score, best = _format_score(search, trial), trials.best_trial()
     parts = [
         trials.name,
@@ -152,25 +150,25 @@ def trial_line(search: Search, trials: TrialQueue, trial: FrozenTrial, n_finishe
 
 
 def summary_line(search: Search, trials: TrialQueue, total: int) -> str:
-    """Return in a line how many trials have ended, in which way, and which is the best; "" if none has ended."""
+    """Return a line with the number of finished trials by state and the best one; "" if none has finished."""
     counts = Counter(trial.state for trial in trials.get_trials() if trial.state.is_finished())
-    ended = counts.total()
-    if not ended:
+    n_finished = counts.total()
+    if not n_finished:
         return ""
-    how = ", ".join(f"{counts[state]} {word}" for state, word in STATE_LABELS.items() if counts[state])
-    said = f"{trials.name}: {ended if ended >= total else f'{ended} of {total}'} trials: {how}"
+    by_state = ", ".join(f"{counts[state]} {label}" for state, label in STATE_LABELS.items() if counts[state])
+    line = f"{trials.name}: {n_finished if n_finished >= total else f'{n_finished} of {total}'} trials: {by_state}"
     if (best := trials.best_trial()) is not None:
-        return f"{said}; best trial {best.number}, {search.objective_metric.name} {_format_score(search, best)}"
+        return f"{line}; best trial {best.number}, {search.objective_metric.name} {_format_score(search, best)}"
     if counts[TrialState.COMPLETE]:
-        return f"{said}; {len(trials.study.best_trials)} trials on the front"
-    return said
+        return f"{line}; {len(trials.study.best_trials)} trials on the Pareto front"
+    return line
 
 
 def _format_score(search: Search, trial: FrozenTrial) -> str:
     if trial.values:
         return "  ".join(map(format_objective, search.study.objectives, trial.values))
-    last = trial.intermediate_values
-    return f"{last[max(last)]:.4g}" if last else ""
+    reports = trial.intermediate_values
+    return f"{reports[max(reports)]:.4g}" if reports else ""
 
 
 def _format_values(trial: FrozenTrial) -> str:

@@ -1,4 +1,4 @@
-"""Where a study's trials are kept: a file of the project, or the database that FIVEFOLD_STUDY_STORAGE names."""
+"""Storage of studies: a journal file in the project, or the database named by FIVEFOLD_STUDY_STORAGE."""
 
 import os
 import re
@@ -23,70 +23,70 @@ from .journal import Journal
 
 STORAGE_VARIABLE = "FIVEFOLD_STUDY_STORAGE"
 MASK = "***"
-"""What is shown in place of a password."""
+"""Shown in place of a password."""
 POSTGRES, SQLITE = "postgresql", "sqlite"
-"""Databases in which a trial can be claimed by one worker alone."""
+"""Databases in which only one worker can claim a trial."""
 POSTGRES_KEEPALIVE = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
-"""Of PostgreSQL, in seconds: a server that is gone is noticed soon."""
+"""PostgreSQL connection options, in seconds: a lost server is noticed soon."""
 LOCK_TIMEOUT = 60
-"""Seconds to wait for another process that holds a study."""
+"""Seconds to wait for the lock of a study."""
 HEARTBEAT_INTERVAL = 15
-"""Seconds between two signs of life of a trial in a database."""
+"""Seconds between two heartbeats of a trial in a database."""
 GRACE_PERIOD = 60
-"""Seconds without one after which a trial's worker is taken for dead."""
+"""Seconds without a heartbeat after which a worker is considered dead."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def storage_url() -> str:
-    """Return the address of the database, psycopg its driver unless it names one; "" if a file of the project is it."""
+    """Return the database URL, with psycopg as the default driver; "" if the storage is a file of the project."""
     return re.sub(r"^postgres(ql)?://", f"{POSTGRES}+psycopg://", os.environ.get(STORAGE_VARIABLE, ""))
 
 
 def database_kind() -> str:
-    """Return which database it is; "" if a file of the project is it."""
+    """Return the kind of database; "" if the storage is a file of the project."""
     return re.split(r"[+:]", storage_url(), maxsplit=1)[0]
 
 
 def storage_location(name: str) -> str:
-    """Return where a study is kept as it may be shown, `HIDDEN` in place of a password."""
-    hidden = re.sub(r"//([^:/@]*):.*@", rf"//\1:{MASK}@", storage_url())
-    return re.sub(r"(password=)[^&]*", rf"\1{MASK}", hidden) or str(journal_path(name))
+    """Return the location of a study for display, with `MASK` in place of a password."""
+    masked = re.sub(r"//([^:/@]*):.*@", rf"//\1:{MASK}@", storage_url())
+    return re.sub(r"(password=)[^&]*", rf"\1{MASK}", masked) or str(journal_path(name))
 
 
 def dashboard_argument(location: str) -> str:
-    """Return what `optuna-dashboard` takes in a shell for what `where` shows."""
+    """Return the shell argument of `optuna-dashboard` for a location from `storage_location`."""
     return f'"${STORAGE_VARIABLE}"' if MASK in location else shlex.quote(location)
 
 
 def may_exist(name: str) -> bool:
-    """Return whether there may be trials of a study."""
+    """Return whether a study may exist, without opening a database."""
     return bool(storage_url()) or journal_path(name).exists()
 
 
 def journal_path(name: str) -> Path:
-    """Return the file of a study of this project."""
+    """Return the journal file of a study of this project."""
     return paths.study_dir(name) / "journal.log"
 
 
 def open_storage(name: str) -> BaseStorage:
-    """Return the storage of a study, made if need be.
+    """Return the storage of a study; create it if it does not exist.
 
     Raises:
-        StudyError: the database does not answer, or the file holds something else.
-        ParamsError: FIVEFOLD_STUDY_STORAGE is no address of one.
+        StudyError: the database does not respond, or the file is not a storage.
+        ParamsError: FIVEFOLD_STUDY_STORAGE is not the URL of a supported database.
     """
     if not storage_url():
         return JournalStorage(Journal(journal_path(name)))
     if database_kind() not in (POSTGRES, SQLITE):
-        raise _invalid_url_error(f"{POSTGRES} and {SQLITE} can keep a study")
+        raise _invalid_url_error(f"only {POSTGRES} and {SQLITE} are supported")
     try:
         with (
             hold_study_lock(name),
             translate_storage_errors(name),
             warnings.catch_warnings(),
-        ):  # processes that make its tables at once ruin it
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
+        ):  # processes that create the tables at the same time corrupt them
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # for heartbeats
             return RDBStorage(
                 storage_url(),
                 engine_kwargs={
@@ -102,10 +102,10 @@ def open_storage(name: str) -> BaseStorage:
 
 @contextmanager
 def translate_storage_errors(name: str) -> Iterator[None]:
-    """Have an error of the storage be one of ours.
+    """Context manager that turns errors of the storage into a `StudyError`.
 
     Raises:
-        StudyError: what is wrong with it.
+        StudyError: the storage does not respond, or the disk is full.
     """
     try:
         yield
@@ -113,25 +113,26 @@ def translate_storage_errors(name: str) -> Iterator[None]:
         if isinstance(error, ArgumentError):
             raise
         raise StudyError(
-            f"the storage {storage_location(name)} must answer, but does not: {one_line_message(error.__cause__ or error)}; when it does,"
-            " run the same command again: all that was told before is kept"
+            f"the storage {storage_location(name)} must respond, but does not:"
+            f" {one_line_message(error.__cause__ or error)}; once it does, run the same command again: everything"
+            " recorded so far is stored"
         ) from None
     except OSError as error:
         if error.errno not in DISK_FULL_ERRNOS:
             raise
         raise StudyError(
-            "the disk must have room for what a study tells, but is full; make some, and run the same command again:"
-            " all that was told before is kept"
+            "the disk must have space for the records of a study, but is full; free some and run the same command"
+            " again: everything recorded so far is stored"
         ) from None
 
 
 @contextmanager
 def hold_study_lock(name: str) -> Iterator[None]:
-    """Be the only process that hands out or takes back trials of a study: on this machine, in PostgreSQL on any.
+    """Hold the lock under which trials of a study are assigned: on this machine, in PostgreSQL on all machines.
 
     Raises:
-        BusyError: another process has held it for a minute.
-        StudyError: the database does not answer, or another machine has held it for a minute.
+        BusyError: another process has held the lock for a minute.
+        StudyError: the database does not respond, or another machine has held the lock for a minute.
     """
     if database_kind() != POSTGRES:
         with hold_lock(paths.study_dir(name), timeout=LOCK_TIMEOUT):
@@ -144,7 +145,7 @@ def hold_study_lock(name: str) -> Iterator[None]:
             connection.execute(ADVISORY_LOCK_SQL, {"key": int.from_bytes(sha256(name.encode()).digest()[:7], "big")})
         yield
     finally:
-        connection.close()  # which gives the lock back
+        connection.close()  # releases the lock
 
 
 ADVISORY_LOCK_SQL = sqlalchemy.text(
@@ -152,7 +153,7 @@ ADVISORY_LOCK_SQL = sqlalchemy.text(
     " set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false),"
     " pg_advisory_lock(:key)"
 )
-"""The server, too, is to notice soon that a machine is gone which holds the lock."""
+"""The server, too, should soon notice that the machine of the lock's holder is gone."""
 
 
 @cache
@@ -162,6 +163,6 @@ def _build_engine(url: str) -> sqlalchemy.Engine:
 
 def _invalid_url_error(reason: str) -> ParamsError:
     return ParamsError(
-        f"{STORAGE_VARIABLE} must be the address of a database, postgresql://user@host/name, but is {storage_location('')!r}: {reason}; mend"
-        " it, or install fivefold[postgres]"
+        f"{STORAGE_VARIABLE} must be the URL of a database, postgresql://user@host/name, but is"
+        f" {storage_location('')!r}: {reason}; fix it or install fivefold[postgres]"
     )

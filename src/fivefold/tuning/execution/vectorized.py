@@ -1,4 +1,4 @@
-"""Several trials at once: all folds of those that share an architecture learn as one tensor program."""
+"""Vectorized trials: all folds of trials with the same architecture train as one tensor program."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -18,14 +18,15 @@ from ..search import Search
 from .objective import STORAGE_ERRORS, TRIAL_LOST_ERRORS, Scores, TrialRunner
 
 TRIALS_PER_BATCH = 4
-"""Trials that a worker takes at once where they may learn together: more would choose their values in the dark."""
+"""Trials that a worker claims together; with more, a sampler would suggest too many values without new results."""
 
 
 @dataclass
 class PreparedTrial:
-    """A trial that learns with others.
+    """A trial that is ready to train with others.
 
-    jobs: of the folds that are left. curve: how good its first fold was, epoch by epoch. reason: why it was given up.
+    fold_scores: of finished folds. jobs: trainings of the remaining folds. intermediate_values: score of the first fold
+    per epoch. prune_reason: why the trial is pruned; "" if it is not.
     """
 
     runner: TrialRunner
@@ -37,84 +38,86 @@ class PreparedTrial:
 
 
 def can_vectorize(search: Search) -> bool:
-    """Return whether the model as params.yaml has it can learn in a stack."""
+    """Return whether the model of params.yaml can be trained vectorized."""
     return not ineligible_reason([_build_job(search, search.space.base_model, 0)])
 
 
 def run_vectorized(runners: Sequence[TrialRunner]) -> list[TrialState]:
-    """Train, judge and tell trials; return how each ended, RUNNING if another worker has it now.
+    """Train, evaluate and record trials; return their states, RUNNING if another worker has one now.
 
-    Those whose values make no model fail; those that share no architecture learn one after the other.
+    Trials with invalid values fail; trials that share no architecture run one after the other.
     """
     states: dict[int, TrialState] = {}
     groups: list[list[PreparedTrial]] = []
-    for running in runners:
+    for runner in runners:
         started = time.monotonic()
         try:
-            begun = _prepare_trial(running)
+            prepared = _prepare_trial(runner)
         except STORAGE_ERRORS:
             raise
         except TRIAL_LOST_ERRORS:
-            states[running.trial.number] = TrialState.RUNNING
+            states[runner.trial.number] = TrialState.RUNNING
             continue
         except FivefoldError as error:
-            states[running.trial.number] = running.finish(TrialState.FAIL, None, str(error), time.monotonic() - started)
+            states[runner.trial.number] = runner.finish(TrialState.FAIL, None, str(error), time.monotonic() - started)
             continue
-        if ineligible_reason(begun.jobs):
-            states[running.trial.number] = running.run()
+        if ineligible_reason(prepared.jobs):
+            states[runner.trial.number] = runner.run()
             continue
-        fitting = (group for group in groups if not ineligible_reason([*group[0].jobs, *begun.jobs]))
-        group = next(fitting, None)
+        matching = (group for group in groups if not ineligible_reason([*group[0].jobs, *prepared.jobs]))
+        group = next(matching, None)
         if group is None:
             groups.append(group := [])
-        group.append(begun)
+        group.append(prepared)
     for group in groups:
         states |= _run_group(group)
-    return [states[running.trial.number] for running in runners]
+    return [states[runner.trial.number] for runner in runners]
 
 
 def _prepare_trial(runner: TrialRunner) -> PreparedTrial:
-    """Return a trial that is ready to learn.
+    """Build the model of a trial and the jobs of its remaining folds.
 
     Raises:
-        FivefoldError: its values make no model for these rows.
+        FivefoldError: the model is invalid or does not match the data.
     """
-    model, found = runner.build_model(), runner.finished_fold_scores()
-    left = range(len(found), len(runner.search.folds))
-    return PreparedTrial(runner, model, found, [_build_job(runner.search, model, number) for number in left])
+    model, fold_scores = runner.build_model(), runner.finished_fold_scores()
+    remaining = range(len(fold_scores), len(runner.search.folds))
+    jobs = [_build_job(runner.search, model, number) for number in remaining]
+    return PreparedTrial(runner, model, fold_scores, jobs)
 
 
 def _build_job(search: Search, model: Model, fold_number: int) -> Job:
-    dataset, chain = search.folds[fold_number].prepare(model, search.space.seed)
-    return Job(model, dataset, chain, search.space.seed)
+    dataset, pipeline = search.folds[fold_number].prepare(model, search.space.seed)
+    return Job(model, dataset, pipeline, search.space.seed)
 
 
 def _run_group(group: Sequence[PreparedTrial]) -> dict[int, TrialState]:
-    """Train all folds of a group at once, and tell its trials; return by number how each ended."""
+    """Train all folds of a group as one program and record its trials; return their states by number."""
     started = time.monotonic()
-    jobs = [job for begun in group for job in begun.jobs]
-    owners = [(begun, i) for begun in group for i in range(len(begun.jobs))]
+    jobs = [job for prepared in group for job in prepared.jobs]
+    owners = [(prepared, i) for prepared in group for i in range(len(prepared.jobs))]
 
-    def look(_: int, places: Sequence[int], metrics: Sequence[Metrics]) -> Collection[int]:
+    def on_epoch(_: int, active: Sequence[int], metrics: Sequence[Metrics]) -> Collection[int]:
+        """Update the curves of the first folds; return the jobs of pruned trials."""
         with defer_signals():
-            for place, measured in zip(places, metrics, strict=True):
-                begun, number = owners[place]
-                if number == 0 and not begun.fold_scores:
-                    _update_curve(begun, measured)
-        return [place for place in places if owners[place][0].prune_reason]
+            for index, job_metrics in zip(active, metrics, strict=True):
+                prepared, number = owners[index]
+                if number == 0 and not prepared.fold_scores:
+                    _update_curve(prepared, job_metrics)
+        return [index for index in active if owners[index][0].prune_reason]
 
     with allow_signals():
-        outcomes = fit_vectorized(group[0].runner.search.space.name, jobs, look)
+        results = fit_vectorized(group[0].runner.search.space.name, jobs, on_epoch)
     states = {}
-    for begun in group:
-        mine = [outcome for outcome, (owner, _) in zip(outcomes, owners, strict=True) if owner is begun]
+    for prepared in group:
+        own_results = [result for result, (owner, _) in zip(results, owners, strict=True) if owner is prepared]
         seconds = (time.monotonic() - started) / len(group)
-        states[begun.runner.trial.number] = _finish_trial(begun, mine, seconds)
+        states[prepared.runner.trial.number] = _finish_trial(prepared, own_results, seconds)
     return states
 
 
 def _update_curve(prepared: PreparedTrial, metrics: Metrics) -> None:
-    """Go on with a trial's curve; say why it is given up, if it is."""
+    """Append an epoch to a trial's curve, and set the reason if the trial is pruned."""
     epochs = prepared.model.training.max_epochs
     prepared.intermediate_values.append(prepared.runner.search.objective_metric.epoch_score(metrics))
     if len(prepared.intermediate_values) < epochs:
@@ -122,28 +125,28 @@ def _update_curve(prepared: PreparedTrial, metrics: Metrics) -> None:
 
 
 def _finish_trial(prepared: PreparedTrial, job_results: Sequence[JobResult | None], seconds: float) -> TrialState:
-    """Judge a trial and tell how it ended; RUNNING if another worker has it now."""
-    running, trial = prepared.runner, prepared.runner.trial
+    """Evaluate and record a trial; return its state, RUNNING if another worker has it now."""
+    runner, trial = prepared.runner, prepared.runner.trial
     try:
-        running.trials.require_owned(trial)
+        runner.trials.require_owned(trial)
         if prepared.intermediate_values:
             trial.set_user_attr(INTERMEDIATE_VALUES, prepared.intermediate_values)
-        error = next((outcome.error for outcome in job_results if outcome and outcome.error), "")
+        error = next((result.error for result in job_results if result and result.error), "")
         if prepared.prune_reason or error:
             state = TrialState.PRUNED if prepared.prune_reason else TrialState.FAIL
-            return running.finish(state, None, prepared.prune_reason or error, seconds)
-        for job, outcome in zip(prepared.jobs, job_results, strict=True):
-            assert outcome is not None
-            scores = running.compute_scores(
-                prepared.model, outcome.trained_model, job.dataset, outcome.metrics_by_epoch, outcome.best_epoch
+            return runner.finish(state, None, prepared.prune_reason or error, seconds)
+        for job, result in zip(prepared.jobs, job_results, strict=True):
+            assert result is not None
+            scores = runner.compute_scores(
+                prepared.model, result.trained_model, job.dataset, result.metrics_by_epoch, result.best_epoch
             )
             prepared.fold_scores.append(scores)
         trial.set_user_attr(FOLD_SCORES, prepared.fold_scores)
-        running.report_mean(prepared.fold_scores)
-        return running.finish(TrialState.COMPLETE, running.compute_objectives(prepared.fold_scores), "", seconds)
+        runner.report_mean(prepared.fold_scores)
+        return runner.finish(TrialState.COMPLETE, runner.compute_objectives(prepared.fold_scores), "", seconds)
     except STORAGE_ERRORS:
         raise
     except FivefoldError as failure:  # a prediction is not finite
-        return running.finish(TrialState.FAIL, None, str(failure), seconds)
+        return runner.finish(TrialState.FAIL, None, str(failure), seconds)
     except TRIAL_LOST_ERRORS:
         return TrialState.RUNNING

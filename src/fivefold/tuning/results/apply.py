@@ -1,4 +1,4 @@
-"""What a study found goes into params.yaml: the values of one trial, and nothing else."""
+"""Write the values of a study's trial into params.yaml, without other changes."""
 
 import copy
 import os
@@ -20,16 +20,16 @@ from ..search import Search
 from ..space import DISCRIMINATOR_KEYS, ParamValues, SearchSpace, get_nested, set_nested
 from .facts import search_ranges, summarize_study
 
-SEARCH_METHOD_KEYS = ("search", "study")
-"""Parts of a study's identity that say how values are found, not what they are worth."""
+SEARCH_METHOD_KEYS = ("search_space", "study")
+"""Keys of a study's configuration that control the search and do not affect scores."""
 
 
 @dataclass(frozen=True)
 class BestParams:
-    """What adopting a trial makes of params.yaml.
+    """The changes to params.yaml that apply a trial.
 
-    before, after: its text. changed: dotted key of the model -> what it was and what it becomes, defaults included.
-    others: what the score was measured with that params.yaml has not any more, by dotted key.
+    yaml_before, yaml_after: text of the file. changes: dotted key of the model -> old and new value, defaults included.
+    mismatches: settings under which the score was measured and that params.yaml has changed since, by dotted key.
     """
 
     study: StudySummary
@@ -40,63 +40,64 @@ class BestParams:
     mismatches: dict[str, tuple[Any, Any]]
 
     def raise_if_mismatched(self) -> None:
-        """Refuse, by a `ParamsError`, values whose score is of another model, or of other rows."""
+        """Raise a `ParamsError` if the score was measured with another model or other rows."""
         if self.mismatches:
             raise identity_mismatch_error(self.study.name, self.study.model, self.mismatches)
 
 
 def apply_trial(name: str, trial_number: int | None = None) -> BestParams:
-    """Return what params.yaml becomes with the values of a trial of study `name`; nothing is written.
+    """Return the changes to params.yaml that apply a trial of study `name`; write nothing.
 
-    number: of the trial; None: the best one.
+    trial_number: None: the best trial.
 
     Raises:
         InputError: the trial is not complete, or there are several best ones.
         StudyError: no trial is complete.
-        ParamsError: the values cannot be put into params.yaml.
+        ParamsError: the values cannot be written into params.yaml.
     """
     trials = TrialQueue.load(name)
     study = summarize_study(trials)
     trial = select_trial(study, trial_number)
     search = Search.read(study.model)
-    search = replace(search, space=replace(search.space, ranges=search_ranges(study)))  # whatever is searched now
-    others = trials.identity_differences(search.identity())
+    search = replace(search, space=replace(search.space, ranges=search_ranges(study)))  # ranges of the study
+    differences = trials.identity_differences(search.identity())
     block = copy.deepcopy(trials.get_trials()[trial.number].user_attrs[MODEL_BLOCK])
     values = round_values(search_ranges(study), trial.params)
     for key, value in values.items():
         set_nested(block, key, value)
-    before = paths.PARAMS.read_bytes().decode("utf-8")
+    yaml_before = paths.PARAMS.read_bytes().decode("utf-8")
     tree = read_yaml()
-    own = build_model_block(search.space, tree, block, values)
-    wanted = {**tree, "models": {**tree["models"], study.model: own}}
-    after = update_yaml(before, wanted)
-    changed = dict(diff_trees(search.space.base_model.model_dump(mode="json"), _dump_model(wanted, study.model)))
-    measured = {key: pair for key, pair in others.items() if key.partition(".")[0] not in SEARCH_METHOD_KEYS}
-    return BestParams(study, trial, before, after, changed, measured)
+    new_block = build_model_block(search.space, tree, block, values)
+    new_tree = {**tree, "models": {**tree["models"], study.model: new_block}}
+    yaml_after = update_yaml(yaml_before, new_tree)
+    changes = dict(diff_trees(search.space.base_model.model_dump(mode="json"), _dump_model(new_tree, study.model)))
+    mismatches = {key: pair for key, pair in differences.items() if key.partition(".")[0] not in SEARCH_METHOD_KEYS}
+    return BestParams(study, trial, yaml_before, yaml_after, changes, mismatches)
 
 
 def select_trial(study: StudySummary, trial_number: int | None) -> TrialResult:
-    """Return the trial that is to be adopted."""
+    """Return the trial to apply: the given one or the best one."""
     if trial_number is None and len(study.pareto_front) > 1 and len(study.objectives) > 1:
         raise InputError(
-            f"of several objectives one trial must be named, but {study.name} has {len(study.pareto_front)} that none beats in"
-            f" all: {', '.join(map(str, study.pareto_front))}; choose one with --trial"
+            f"a trial must be chosen when there are several objectives, but {study.name} has"
+            f" {len(study.pareto_front)} Pareto-optimal ones: {', '.join(map(str, study.pareto_front))}; choose one"
+            " with --trial"
         )
-    only = study.pareto_front[0] if len(study.objectives) > 1 and study.pareto_front else study.best_trial_number
-    trial_number = only if trial_number is None else trial_number
+    default = study.pareto_front[0] if len(study.objectives) > 1 and study.pareto_front else study.best_trial_number
+    trial_number = default if trial_number is None else trial_number
     trial = study.get_trial(trial_number)
     if trial_number is None:
-        raise StudyError(f"a study must have a complete trial, but {study.name} has none yet; let it run on")
+        raise StudyError(f"a study must have a complete trial, but {study.name} has none yet; continue the study")
     if trial is None:
         raise InputError(
-            f"a trial must be one of the {len(study.trials)} of {study.name}, but {trial_number} is none; see `fivefold study"
-            f" show {study.name}`"
+            f"a trial must be one of the {len(study.trials)} trials of {study.name}, but {trial_number} is not; see"
+            f" `fivefold study show {study.name}`"
         )
     if trial.state != "complete":
-        why = f": {trial.reason}" if trial.reason else ""
+        reason = f": {trial.reason}" if trial.reason else ""
         best = "" if study.best_trial_number is None else f", the best is {study.best_trial_number}"
         raise InputError(
-            f"a trial must be complete to be adopted, but trial {trial_number} is {trial.state}{why}; name another with"
+            f"a trial must be complete, but trial {trial_number} is {trial.state}{reason}; choose another one with"
             f" --trial{best}"
         )
     return trial
@@ -105,68 +106,68 @@ def select_trial(study: StudySummary, trial_number: int | None) -> TrialResult:
 def build_model_block(
     space: SearchSpace, params_tree: dict[str, Any], trial_block: dict[str, Any], values: ParamValues
 ) -> dict[str, Any]:
-    """Return the model's block of params.yaml with which it is the model that a trial trained.
+    """Return the model's block of params.yaml that yields the model of a trial.
 
-    tree: params.yaml as it stands. block: the trial's, whole, nothing left to a base. values: those that were tried.
+    params_tree: params.yaml as it is. trial_block: complete blocks of the trial. values: searched values of the trial.
 
-    What the base or a default says already is not repeated, unless a block becomes another kind than the base's.
+    Values that equal the defaults are not repeated, unless a block changes its kind.
 
     Raises:
-        ParamsError: no such block makes that model.
+        ParamsError: no such block yields the model.
     """
-    own: dict[str, Any] = copy.deepcopy(params_tree["models"][space.name])
-    now = space.tree["models"][space.name]
+    block: dict[str, Any] = copy.deepcopy(params_tree["models"][space.name])
+    current = space.tree["models"][space.name]
     for key, value in values.items():
-        if not values_equal(get_nested(now, key), value):
-            above = key.rpartition(".")[0]
+        if not values_equal(get_nested(current, key), value):
+            parent = key.rpartition(".")[0]
             set_nested(
-                own,
+                block,
                 *(
-                    (above, get_nested(trial_block, above))
+                    (parent, get_nested(trial_block, parent))
                     if key.rpartition(".")[2] in DISCRIMINATOR_KEYS
                     else (key, value)
                 ),
             )
     target = _dump_model(
-        {**space.tree, "training": {}, "models": {**space.tree["models"], space.name: {**now, **trial_block}}},
+        {**space.tree, "training": {}, "models": {**space.tree["models"], space.name: {**current, **trial_block}}},
         space.name,
     )
-    wanted = {**params_tree, "models": {**params_tree["models"], space.name: own}}
-    for key, (_, value) in list(diff_trees(_dump_model(wanted, space.name), target)):
+    new_tree = {**params_tree, "models": {**params_tree["models"], space.name: block}}
+    for key, (_, value) in list(diff_trees(_dump_model(new_tree, space.name), target)):
         if key.partition(".")[0] in SEARCHABLE_BLOCKS:
-            set_nested(own, key, value)
-    left = dict(diff_trees(_dump_model(wanted, space.name), target))
-    if left:
+            set_nested(block, key, value)
+    remaining = dict(diff_trees(_dump_model(new_tree, space.name), target))
+    if remaining:
         raise ParamsError(
-            f"models.{space.name} must become the model that was tried, but would differ in {', '.join(left)}; write"
-            " the values in by hand"
+            f"models.{space.name} must become the model of the trial, but would differ in {', '.join(remaining)};"
+            " write the values by hand"
         )
-    return own
+    return block
 
 
 def _dump_model(params_tree: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return every value of a model, what is left to defaults too."""
-    found: dict[str, Any] = parse_params(params_tree).models[name].model_dump(mode="json")
-    return found
+    """Return every value of a model, with defaults filled in."""
+    values: dict[str, Any] = parse_params(params_tree).models[name].model_dump(mode="json")
+    return values
 
 
 def write_params(best_params: BestParams, path: Path = paths.PARAMS) -> None:
-    """Put the new text in the place of the old one, at once and with the file's rights.
+    """Replace the text of params.yaml atomically; keep the permissions and links of the file.
 
     Raises:
-        ParamsError: the file was changed since it was read, or the values were found for something else.
+        ParamsError: the file was changed since it was read, or the values were found with another configuration.
     """
     best_params.raise_if_mismatched()
-    place = path.resolve()
-    if place.read_bytes().decode("utf-8") != best_params.yaml_before:
-        raise ParamsError(f"{path} must stay as it is while values are put in, but was changed; run this again")
-    handle, fresh = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    target = path.resolve()
+    if target.read_bytes().decode("utf-8") != best_params.yaml_before:
+        raise ParamsError(f"{path} must not change while values are written, but did; run this command again")
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(best_params.yaml_after.encode("utf-8"))
-            os.fchmod(file.fileno(), place.stat().st_mode & 0o7777)
+            os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
             file.flush()
             os.fsync(file.fileno())
-        Path(fresh).replace(place)
+        Path(temporary).replace(target)
     finally:
-        Path(fresh).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)

@@ -1,15 +1,12 @@
-"""Read what a study found from its trials.
+"""Summaries and analyses of studies: trials, parameter importance, pruned and failed trials, improvement.
 
-What is to be made of a study: what its trials ended of, which keys matter, how much was gained.
+Parameter importance is fANOVA (Hutter et al. 2014) of the ranks of trials. Ranks instead of scores, because a few
+trials that do not converge would account for all the variance of the scores, and because of most trials, which are
+pruned, only the rank is known.
 
-Which keys matter: functional ANOVA (Hutter et al. 2014) of the ranks of trials.
-
-Ranks, not scores: a few trials that learn nothing would be all the variance of the scores, and most trials are pruned,
-of which only their place is known.
-
-Chosen over PED-ANOVA by trial: of six keys of which one matters most, 20 trials that a sampler chose had fANOVA name
-that one first in 7 of 8 studies, PED-ANOVA in 3 to 4 of 8; samplers crowd the good values, of which PED-ANOVA takes the
-best tenth.
+fANOVA was chosen over PED-ANOVA by experiment: with 20 sampled trials of six keys, one of which matters most, fANOVA
+ranked that key first in 7 of 8 studies, PED-ANOVA in 3 to 4 of 8. PED-ANOVA uses the best tenth of the trials, and
+samplers concentrate on good values.
 """
 
 import math
@@ -67,54 +64,55 @@ STATE_NAMES: dict[TrialState, TrialStatus] = {
 
 
 def summarize_study(trials: TrialQueue) -> StudySummary:
-    """Return what is known of a study by now."""
+    """Return the current state of a study."""
     identity = trials.study.user_attrs[IDENTITY]
     metric, objectives = identity["study"]["metric"], tuple(identity["study"]["objectives"])
-    more = [direction == StudyDirection.MAXIMIZE for direction in trials.study.directions]
-    every = tuple(_summarize_trial(each, metric) for each in trials.get_trials())
-    total = trials.study.user_attrs.get(N_TRIALS, len(every))
-    every = tuple(trial for trial in every if trial.state != "waiting" or trial.number < total)  # others: nobody asks
-    complete = [trial for trial in every if trial.state == "complete"]
-    better: Literal["higher", "lower"] = identity["study"]["better"]
-    best, how = trials.best_trial(), trials.study.user_attrs.get(SEARCH_METHOD, {})
+    maximize = [direction == StudyDirection.MAXIMIZE for direction in trials.study.directions]
+    all_trials = tuple(_summarize_trial(trial, metric) for trial in trials.get_trials())
+    total = trials.study.user_attrs.get(N_TRIALS, len(all_trials))
+    # without those that are waiting since an earlier run with a larger total
+    all_trials = tuple(trial for trial in all_trials if trial.state != "waiting" or trial.number < total)
+    complete = [trial for trial in all_trials if trial.state == "complete"]
+    direction: Literal["higher", "lower"] = identity["study"]["direction"]
+    best, method = trials.best_trial(), trials.study.user_attrs.get(SEARCH_METHOD, {})
     return StudySummary(
         unique_id=trials.study.user_attrs[UNIQUE_ID],
         name=trials.name,
         model=identity["name"],
         metric=metric,
-        direction=better,
+        direction=direction,
         objectives=objectives,
-        sampler=how.get("sampler"),
-        pruner=how.get("pruner"),
+        sampler=method.get("sampler"),
+        pruner=method.get("pruner"),
         n_folds=identity["study"]["folds"],
         seed=identity["seed"],
         storage_uri=storage_location(trials.name),
-        search_space=identity["search"],
+        search_space=identity["search_space"],
         n_trials=total,
-        trials=every,
+        trials=all_trials,
         best_trial_number=None if best is None else best.number,
-        pareto_front=tuple(_pareto_front(complete, more)),
+        pareto_front=tuple(_pareto_front(complete, maximize)),
         baseline_trial_number=next((trial.number for trial in complete if trial.is_baseline), None),
     )
 
 
 def _summarize_trial(trial: FrozenTrial, metric: str) -> TrialResult:
-    known: dict[str, Any] = trial.user_attrs
-    folds = tuple(float(each[metric]) for each in known.get(FOLD_SCORES, []))
+    attributes: dict[str, Any] = trial.user_attrs
+    folds = tuple(float(scores[metric]) for scores in attributes.get(FOLD_SCORES, []))
     return TrialResult(
         number=trial.number,
         state=STATE_NAMES[trial.state],
-        params=known.get(TRIAL_PARAMS, {}),
+        params=attributes.get(TRIAL_PARAMS, {}),
         score=fmean(folds) if folds else None,
         std=stdev(folds) if len(folds) > 1 else None,
         fold_scores=folds,
         intermediate_values=tuple(
-            float(each) if math.isfinite(each) else None for each in known.get(INTERMEDIATE_VALUES, [])
+            float(value) if math.isfinite(value) else None for value in attributes.get(INTERMEDIATE_VALUES, [])
         ),
         objective_values=tuple(trial.values) if trial.state == TrialState.COMPLETE else (),
-        is_baseline=bool(known.get(IS_BASELINE)),
-        reason=known.get(REASON, ""),
-        seconds=float(known.get(COMPUTE_SECONDS, 0)),
+        is_baseline=bool(attributes.get(IS_BASELINE)),
+        reason=attributes.get(REASON, ""),
+        seconds=float(attributes.get(COMPUTE_SECONDS, 0)),
         start_time=_to_milliseconds(trial.datetime_start),
         end_time=_to_milliseconds(trial.datetime_complete),
     )
@@ -125,14 +123,14 @@ def _to_milliseconds(time: datetime | None) -> int | None:
 
 
 def _pareto_front(complete: list[TrialResult], maximize: list[bool]) -> Iterator[int]:
-    """Yield the trials that no other is at least as good as in all objectives and better than in one."""
+    """Yield the numbers of the Pareto-optimal trials."""
     points = {
         trial.number: [value if up else -value for value, up in zip(trial.objective_values, maximize, strict=True)]
         for trial in complete
     }
-    for number, mine in points.items():
-        others = (other for other in points.values() if other != mine)
-        if not any(all(theirs >= own for theirs, own in zip(other, mine, strict=True)) for other in others):
+    for number, point in points.items():
+        others = (other for other in points.values() if other != point)
+        if not any(all(value >= own for value, own in zip(other, point, strict=True)) for other in others):
             yield number
 
 
@@ -143,75 +141,81 @@ def search_ranges(study: StudySummary) -> dict[str, Any]:
 
 IMPORTANCE_METHOD = "fANOVA of ranks"
 MIN_TRIALS, MIN_TRIALS_PER_KEY = 12, 2
-"""Trials without which shares say nothing; of many keys, so many for each."""
+"""Fewest trials for an estimate of importance: in all, and per key."""
 
 
 def compute_importance(study: StudySummary) -> Importance:
-    """Return the share of the differences in rank that each key explains.
+    """Return the share of the variance of ranks that each key explains.
 
-    A key that is not tried in every trial counts where it is not as if it had its median, which changes nothing there.
+    A trial in which a key is inactive counts as if it had the key's median, which adds no variance.
     """
-    searched = search_ranges(study)
+    ranges = search_ranges(study)
     ranked = list(rank_trials(study))
-    fewest = max(MIN_TRIALS, MIN_TRIALS_PER_KEY * len(searched))
+    n_required = max(MIN_TRIALS, MIN_TRIALS_PER_KEY * len(ranges))
     shares: dict[str, float] = {}
     note = ""
-    if len(ranked) < fewest:
-        note = f"too few trials: {len(ranked)} can be ranked, and with fewer than {fewest} shares would be chance"
+    if len(ranked) < n_required:
+        note = f"too few trials: {len(ranked)} can be ranked, but an estimate needs {n_required}"
     elif len({rank for _, rank in ranked}) == 1:
         note = "all trials are equally good"
-    elif len(searched) == 1:
-        shares = dict.fromkeys(searched, 1.0)
+    elif len(ranges) == 1:
+        shares = dict.fromkeys(ranges, 1.0)
     else:
-        shares = _importance_shares(searched, ranked)
+        shares = _importance_shares(ranges, ranked)
     return Importance(method=IMPORTANCE_METHOD, n_trials=len(ranked), importances=shares, note=note)
 
 
 def rank_trials(study: StudySummary) -> Iterator[tuple[TrialResult, float]]:
-    """Yield the trials that were judged, complete or pruned, with their ranks: 0 is the worst, equals share one.
+    """Yield the complete and pruned trials with their ranks: 0 is the worst, equal trials share a rank.
 
-    A trial with some folds is compared by these with the best one's. Those without a finished fold rank behind, by
-    what they reached in as many epochs as all of them had.
+    A trial with finished folds is compared with the best trial on these folds. Trials without one rank below all of
+    those, by their best score within the number of epochs that all of them have.
     """
     best = next(iter(study.ranked_trials()), None)
-    tried = study.trials_in_state("complete", "pruned")
+    evaluated = study.trials_in_state("complete", "pruned")
     early = [
         trial
-        for trial in tried
+        for trial in evaluated
         if not trial.fold_scores and any(each is not None for each in trial.intermediate_values)
     ]
     epochs = min((len(trial.intermediate_values) for trial in early), default=0)
-    places: list[tuple[TrialResult, tuple[int, float]]] = []
-    for trial in tried:
+    sort_keys: list[tuple[TrialResult, tuple[int, float]]] = []
+    for trial in evaluated:
         if trial.fold_scores and best is not None:
             pairs = zip(trial.fold_scores, best.fold_scores, strict=False)
-            places.append((trial, (1, fmean(study.sign * (mine - theirs) for mine, theirs in pairs))))
-    places += [
+            sort_keys.append((trial, (1, fmean(study.sign * (mine - theirs) for mine, theirs in pairs))))
+    sort_keys += [
         (trial, (0, max(each for each in trial.intermediate_values[:epochs] if each is not None))) for trial in early
     ]
-    order = sorted({place for _, place in places})
-    for trial, place in places:
-        yield trial, float(order.index(place))
+    order = sorted({sort_key for _, sort_key in sort_keys})
+    for trial, sort_key in sort_keys:
+        yield trial, float(order.index(sort_key))
 
 
 def _importance_shares(
     param_ranges: Mapping[str, FloatRange | IntRange | CategoricalRange], ranked_trials: list[tuple[TrialResult, float]]
 ) -> dict[str, float]:
-    known = {key: [trial.params[key] for trial, _ in ranked_trials if key in trial.params] for key in param_ranges}
-    usual = {key: _typical_value(param_ranges[key], values) for key, values in known.items() if values}
-    ways = {key: way for key, way in to_distributions(param_ranges).items() if key in usual}
-    copy = optuna.create_study()
+    tried_values = {
+        key: [trial.params[key] for trial, _ in ranked_trials if key in trial.params] for key in param_ranges
+    }
+    typical = {key: _typical_value(param_ranges[key], values) for key, values in tried_values.items() if values}
+    distributions = {
+        key: distribution for key, distribution in to_distributions(param_ranges).items() if key in typical
+    }
+    ranked_study = optuna.create_study()
     for trial, rank in ranked_trials:
-        values = {key: encode_choice(trial.params.get(key, other)) for key, other in usual.items()}
-        copy.add_trial(create_trial(params=values, distributions=ways, value=rank))
+        values = {key: encode_choice(trial.params.get(key, value)) for key, value in typical.items()}
+        ranked_study.add_trial(create_trial(params=values, distributions=distributions, value=rank))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        shares = get_param_importances(copy, evaluator=FanovaImportanceEvaluator(seed=0))
-    return {key: float(share) for key, share in shares.items()} | {key: 0.0 for key in param_ranges if key not in usual}
+        shares = get_param_importances(ranked_study, evaluator=FanovaImportanceEvaluator(seed=0))
+    return {key: float(share) for key, share in shares.items()} | {
+        key: 0.0 for key in param_ranges if key not in typical
+    }
 
 
 def _typical_value(param_range: FloatRange | IntRange | CategoricalRange, values: list[Any]) -> Any:
-    """Return the median of numbers; of choices the commonest."""
+    """Return the median of numeric values, or the most frequent choice."""
     return max(values, key=values.count) if isinstance(param_range, CategoricalRange) else median_low(values)
 
 
@@ -219,11 +223,11 @@ COUNTED_STATES: tuple[TrialStatus, ...] = ("complete", "pruned", "failed", "runn
 
 
 def analyze_study(trials: TrialQueue) -> StudyResult:
-    """Return what a study has found by now."""
+    """Return the current state of a study with its analyses."""
     study = summarize_study(trials)
     workers = {trial.number: trial.user_attrs.get(WORKER, "") for trial in trials.get_trials()}
     counts = Counter(trial.state for trial in study.trials)
-    counts["waiting"] += max(0, study.n_trials - len(study.trials))  # places that are made when they are needed
+    counts["waiting"] += max(0, study.n_trials - len(study.trials))  # trials that are not enqueued yet
     return StudyResult(
         **dict(study),
         state_counts={state: counts[state] for state in COUNTED_STATES},
@@ -237,29 +241,29 @@ def analyze_study(trials: TrialQueue) -> StudyResult:
 
 
 def group_pruned(study: StudySummary) -> Iterable[FailureGroup]:
-    """Yield groups of pruned trials: those given up within their first fold, then those after 2 folds, 3, ..."""
-    every = study.trials_in_state("pruned")
-    early = [trial for trial in every if not trial.fold_scores]
+    """Yield groups of pruned trials: those pruned within their first fold, then those after 2 folds, 3, ..."""
+    pruned = study.trials_in_state("pruned")
+    early = [trial for trial in pruned if not trial.fold_scores]
     if early:
-        epochs = sorted(int(number) for trial in early for number in re.findall(r"^after (\d+) epochs", trial.reason))
+        epochs = sorted(int(number) for trial in early for number in re.findall(r"after (\d+) epochs", trial.reason))
         spread = (
             f"{epochs[0]} to {epochs[-1]}"
             if epochs and epochs[0] < epochs[-1]
             else f"{epochs[0] if epochs else 'some'}"
         )
-        yield _build_group(f"after {spread} epochs of the first fold (below the median)", early)
-    for folds in sorted({len(trial.fold_scores) for trial in every if trial.fold_scores}):
-        same = [trial for trial in every if len(trial.fold_scores) == folds]
-        yield _build_group(f"by the paired test after {folds} folds", same)
+        yield _build_group(f"below the median after {spread} epochs of the first fold", early)
+    for folds in sorted({len(trial.fold_scores) for trial in pruned if trial.fold_scores}):
+        same = [trial for trial in pruned if len(trial.fold_scores) == folds]
+        yield _build_group(f"worse than the best trial after {folds} folds (Wilcoxon test)", same)
 
 
 def group_failed(study: StudySummary) -> Iterable[FailureGroup]:
-    """Yield groups of failed trials whose reasons differ in numbers alone, the largest first."""
-    kinds: dict[str, list[TrialResult]] = {}
+    """Yield groups of failed trials whose reasons differ only in numbers, the largest group first."""
+    groups: dict[str, list[TrialResult]] = {}
     for trial in study.trials_in_state("failed"):
-        kinds.setdefault(re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", trial.reason), []).append(trial)
-    for same in sorted(kinds.values(), key=len, reverse=True):
-        yield _build_group(same[0].reason or "its worker died", same)
+        groups.setdefault(re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", trial.reason), []).append(trial)
+    for same in sorted(groups.values(), key=len, reverse=True):
+        yield _build_group(same[0].reason or "worker process died", same)
 
 
 def _build_group(text: str, trials: list[TrialResult]) -> FailureGroup:
@@ -267,28 +271,32 @@ def _build_group(text: str, trials: list[TrialResult]) -> FailureGroup:
 
 
 def compute_improvement(study: StudySummary) -> Improvement | None:
-    """Return how much better the best trial is than the baseline; None without one of them, or if it is the best."""
+    """Return the improvement of the best trial over the baseline; None if one is missing or both are the same trial."""
     best, base = study.get_trial(study.best_trial_number), study.get_trial(study.baseline_trial_number)
     if best is None or base is None or best is base or len(best.fold_scores) != len(base.fold_scores):
         return None
-    folds = [study.sign * (mine - theirs) for mine, theirs in zip(best.fold_scores, base.fold_scores, strict=True)]
+    differences = [
+        study.sign * (score - base_score) for score, base_score in zip(best.fold_scores, base.fold_scores, strict=True)
+    ]
     return Improvement(
-        mean_difference=fmean(folds), fold_differences=tuple(folds), n_better_folds=sum(each > 0 for each in folds)
+        mean_difference=fmean(differences),
+        fold_differences=tuple(differences),
+        n_better_folds=sum(each > 0 for each in differences),
     )
 
 
 def compare_with_params(study: StudySummary) -> dict[str, tuple[Any, Any]]:
-    """Return the values of the best trial, as they would be adopted, that params.yaml has not, beside what it has."""
+    """Return the values that applying the best trial would change, by key: those of params.yaml and of the trial."""
     best = study.get_trial(study.best_trial_number)
-    now = read_current_values(study)
-    if best is None or now is None:
+    current = read_current_values(study)
+    if best is None or current is None:
         return {}
-    wanted = round_values(search_ranges(study), best.params)
-    return {key: (now.get(key), value) for key, value in wanted.items() if now.get(key) != value}
+    best_values = round_values(search_ranges(study), best.params)
+    return {key: (current.get(key), value) for key, value in best_values.items() if current.get(key) != value}
 
 
 def read_current_values(study: StudySummary) -> ParamValues | None:
-    """Return what params.yaml has now of the keys that are searched; None if it has not the model, or breaks a rule."""
+    """Return the current values of the searched keys; None if params.yaml is invalid or does not have the model."""
     try:
         space = SearchSpace.read(study.model)
     except ParamsError:
