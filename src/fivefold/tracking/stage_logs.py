@@ -31,7 +31,7 @@ def log_inputs(run_logger: RunLogger, params: dict[str, Any]) -> None:
 
 
 def _dataset_params(block: dict[str, Any]) -> dict[str, Any]:
-    """Return the non-empty settings of a dataset; `columns` and `extra_targets`, which may be long, as one JSON value."""
+    """Return the non-empty settings of a dataset; `columns` and `extra_targets`, which may be long, as JSON."""
     settings = {name: value for name, value in block.items() if value not in ("", None, [], {})}
     long = settings.keys() & {"columns", "extra_targets"}
     return settings | {name: json.dumps(settings[name]) for name in long}
