@@ -83,7 +83,7 @@ def whole(project: Path) -> Path:
 def test_a_file_that_is_added_is_wired(whole: Path, project: Path) -> None:
     main.add(whole / "rows.csv", target="outcome")
     assert "  rows:\n" in (project / "params.yaml").read_text()
-    assert "reports/rows/tables/confusion.csv" in (project / "dvc.yaml").read_text()
+    assert "reports/rows/tables/confusion_matrix.csv" in (project / "dvc.yaml").read_text()
     assert (project / "data/raw/rows.csv").read_text() == ROWS
     written = (project / "dvc.yaml").read_text()
     main.dvc_update()

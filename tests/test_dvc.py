@@ -98,10 +98,12 @@ def test_every_model_is_plotted_with_the_plots_of_its_task() -> None:
     params = load_params(ROOT / "params.yaml")
     drawn = {title: block["y"] for entry in plots(params) for title, block in entry.items()}
     assert set(drawn["learning curves"]) == {f"reports/{name}/tables/learning_curve.csv" for name in params.models}
-    assert drawn["confusion"].keys() >= {"reports/mlp/tables/confusion.csv", "reports/cnn/tables/confusion.csv"}
-    assert drawn["predicted and actual"].keys() >= {"reports/mlp_regression/tables/predicted.csv"}
+    assert drawn["confusion matrix"].keys() >= {
+        "reports/mlp/tables/confusion_matrix.csv", "reports/cnn/tables/confusion_matrix.csv",
+    }  # fmt: skip
+    assert drawn["predicted vs actual"].keys() >= {"reports/mlp_regression/tables/predicted_vs_actual.csv"}
     assert drawn["forecast"].keys() == {"reports/lstm/tables/forecast.csv"}
-    assert not drawn["predicted and actual"].keys() & drawn["confusion"].keys()
+    assert not drawn["predicted vs actual"].keys() & drawn["confusion matrix"].keys()
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ RECORDS = "records"
 PLOTS = (
     # title, table, tasks (none: any), x, y, template: one of DVC's, or .dvc/plots/<template>.json
     ("learning curves", "learning_curve", (), "epoch", ["train", "val"], "linear"),
-    ("confusion", "confusion", ("classification",), "actual", "predicted", "confusion"),
-    ("ROC", "roc", ("classification",), "false_positive_rate", "true_positive_rate", "by_class"),
-    ("calibration", "calibration", ("classification",), "confidence", "accuracy", "scatter"),
+    ("confusion matrix", "confusion_matrix", ("classification",), "actual", "predicted", "confusion"),
+    ("ROC curve", "roc_curve", ("classification",), "false_positive_rate", "true_positive_rate", "by_class"),
+    ("calibration curve", "calibration_curve", ("classification",), "confidence", "accuracy", "scatter"),
     ("forecast", "forecast", ("forecasting",), "step", ["actual", "predicted"], "linear"),
-    ("predicted and actual", "predicted", ("regression", "forecasting"), "actual", "predicted", "scatter"),
-    ("rate and distortion", "compression", (RECORDS,), "rate", ["autoencoder", "pca"], "linear"),
+    ("predicted vs actual", "predicted_vs_actual", ("regression", "forecasting"), "actual", "predicted", "scatter"),
+    ("rate-distortion curve", "rate_distortion", (RECORDS,), "rate", ["autoencoder", "pca"], "linear"),
 )
 
 

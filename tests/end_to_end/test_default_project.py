@@ -82,7 +82,7 @@ def test_the_doctor_finds_nothing_wrong_and_what_was_measured_is_in_the_run(fini
     doctor = finished.json(f"models/{name}/doctor.json")
     assert doctor["findings"] == []
     (run,) = finished.runs(name)
-    assert run.data.tags["doctor"] == "found nothing wrong"
+    assert run.data.tags["diagnostics"] == "no problems found"
     for layer, norms in doctor["measured"]["gradient"].items():
         points = finished.mlflow().get_metric_history(run.info.run_id, f"doctor/gradient/{layer}")
         assert [point.value for point in points] == pytest.approx(norms)
@@ -94,7 +94,7 @@ def test_the_scores_reach_the_bars(finished: Project) -> None:
     assert test["cnn"]["accuracy"] >= 0.97
     assert test["mlp_regression"]["r2"] >= 0.85
     assert test["autoencoder"]["mse"] < 0.8 * test["autoencoder"]["pca_mse"]
-    assert test["lstm"]["rmse"] <= 20 < test["lstm"]["persistence_rmse"] < test["lstm"]["seasonal_rmse"]
+    assert test["lstm"]["rmse"] <= 20 < test["lstm"]["naive_rmse"] < test["lstm"]["seasonal_naive_rmse"]
 
 
 def test_a_second_repro_runs_no_stage(finished: Project) -> None:
@@ -117,9 +117,9 @@ ALONE = """
 import json, sys
 import numpy as np, onnxruntime, pandas as pd
 session = onnxruntime.InferenceSession(sys.argv[1])
-takes = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["takes"]
+inputs = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["input"]
 frame = pd.read_csv(sys.argv[2])
-(out,) = session.run(None, {"x": frame[takes["features"]].to_numpy(takes["dtype"])})
+(out,) = session.run(None, {"x": frame[inputs["features"]].to_numpy(inputs["dtype"])})
 assert not {"fivefold", "torch", "sklearn", "mlflow"} & set(sys.modules)
 np.save(sys.argv[3], out)
 """

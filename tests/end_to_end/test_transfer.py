@@ -80,13 +80,13 @@ def test_a_network_learns_sooner_from_one_that_knows_its_digits_by_other_names(d
 
     facts = digits.json("models/new/model.json")
     version = digits.mlflow().get_model_version("fivefold-old", "1")
-    assert facts["start"] == {"model": "fivefold-old", "version": 1, "digest": version.tags["fivefold.trained"]}
-    assert "start" not in digits.json("models/scratch/model.json")
-    until(lambda: digits.runs("new")[0].data.tags.get("start") == "fivefold-old version 1")
+    assert facts["pretrained"] == {"model": "fivefold-old", "version": 1, "digest": version.tags["fivefold.training_digest"]}
+    assert "pretrained" not in digits.json("models/scratch/model.json")
+    until(lambda: digits.runs("new")[0].data.tags.get("pretrained") == "fivefold-old version 1")
 
     digits.run("dvc", "repro", "export@new")
     exported = digits.mlflow().get_model_version_by_alias("fivefold-new", "champion")
-    assert exported.tags["start"] == "fivefold-old version 1"
+    assert exported.tags["pretrained"] == "fivefold-old version 1"
     assert not {"train@new", "export@new"} & digits.status()
 
 
@@ -104,7 +104,7 @@ def test_another_version_is_another_state_and_the_same_one_the_same(digits: Proj
     assert "train@new" not in digits.status()  # DVC does not see an alias move
     assert "starts from fivefold-old version 2" in digits.run("dvc", "repro", "-f", "-s", "train@new").stdout
     after = digits.json("models/new/model.json")
-    assert after["start"]["version"] == 2
+    assert after["pretrained"]["version"] == 2
     assert after["fingerprint"] != before["fingerprint"]
 
 
@@ -142,8 +142,8 @@ def test_a_store_out_of_reach_is_one_line(digits: Project) -> None:
         done = digits.run(*TRAIN, ok=False, MLFLOW_TRACKING_URI=away)
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: {NEW}: MLflow must be reachable to start from fivefold-old, but nothing answers at {away};"
-        " start that server, or unset MLFLOW_TRACKING_URI\n"
+        f"error: {NEW}: MLflow must be reachable to download fivefold-old, but no response from {away};"
+        " start that server or unset MLFLOW_TRACKING_URI\n"
     )
 
 
@@ -159,7 +159,7 @@ def test_what_sync_tells_a_server_anew_can_be_started_from(digits: Project, tmp_
         told = digits.run(*TRAIN, MLFLOW_TRACKING_URI=uri).stdout
         assert "new starts from fivefold-old version 1: 3 of 4 layers" in told
         version = MlflowClient(uri).get_model_version("fivefold-old", "1")
-        assert digits.json("models/new/model.json")["start"]["digest"] == version.tags["fivefold.trained"]
+        assert digits.json("models/new/model.json")["pretrained"]["digest"] == version.tags["fivefold.training_digest"]
     finally:
         server.terminate()
         server.communicate()

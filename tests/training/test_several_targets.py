@@ -198,8 +198,8 @@ def test_saved_and_exported_it_tells_the_same(
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (told,) = session.run([output], {"x": dataset.test.x})
     assert told.dtype == dtype
-    facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["gives"]
-    assert json.loads((tmp_path / "model" / "model.json").read_text())["gives"] == facts
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["output"]
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["output"] == facts
     for part, further in zip(facts["also"], also, strict=True):
         first, end = part["columns"]
         assert (part["target"], tuple(part["classes"])) == (further.name, further.classes)
@@ -251,6 +251,6 @@ class TestTables:
     def test_plots_show_the_leading_target(self) -> None:
         history = pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5], "val/loss": [1.1, -0.7]})
         shown = build_tables(self.schema, self.records, self.p, history)
-        assert list(shown) == ["learning_curve", "confusion", "roc", "calibration"]
-        assert set(shown["confusion"].predicted) == {"class1"}
+        assert list(shown) == ["learning_curve", "confusion_matrix", "roc_curve", "calibration_curve"]
+        assert set(shown["confusion_matrix"].predicted) == {"class1"}
         assert [goal.prefix for goal in target_specs(self.schema)] == ["", "mass.", "sex."]

@@ -58,12 +58,12 @@ def load_reference_from_metadata(metadata: dict[str, Any]) -> ReferenceClassifie
     Raises:
         ArtifactError: it was trained again since, or was altered.
     """
-    if "judge" not in metadata:
+    if "reference" not in metadata:
         return None
-    judge = _load_classifier(metadata["judge"]["model"])
-    if judge.metadata != metadata["judge"]:
+    judge = _load_classifier(metadata["reference"]["model"])
+    if judge.metadata != metadata["reference"]:
         raise ArtifactError(
-            f"{metadata['name']} must have the judge it was chosen by, {metadata['judge']['digest']:.12},"
+            f"{metadata['name']} must have the judge it was chosen by, {metadata['reference']['digest']:.12},"
             f" but there is {judge.digest:.12} now; run `dvc repro`"
         )
     return judge
