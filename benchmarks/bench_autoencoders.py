@@ -94,8 +94,8 @@ def anomalies(name: str, case: Case, classes: list[str], scored: Scored) -> dict
     for left_out in classes:
         normal = [each for each in classes if each != left_out]
         scores = scored({"latent": case.anomalies, "mode": {"name": "anomaly", "normal": normal}})
-        found[left_out] = {"autoencoder": scores["auroc"], "pca": scores["pca_auroc"]}
-        print(f"{name} without {left_out}: {scores['auroc']:.3f}, PCA {scores['pca_auroc']:.3f}", flush=True)
+        found[left_out] = {"autoencoder": scores["roc_auc"], "pca": scores["pca_roc_auc"]}
+        print(f"{name} without {left_out}: {scores['roc_auc']:.3f}, PCA {scores['pca_roc_auc']:.3f}", flush=True)
     return found
 
 

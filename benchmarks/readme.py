@@ -17,7 +17,7 @@ from .measure import DEFAULT, RESULTS, ROOT
 README = ROOT / "README.md"
 SHOWN = 4
 """Test metrics a model, the leading one first, as metrics.json orders them; those of `ALSO` come on top."""
-ALSO = ("_rmse", "kid", "kid_floor", "agreement")
+ALSO = ("_rmse", "kid", "kid_real", "class_accuracy")
 """Endings: errors of naive forecasts, distances as a judge sees them, and whether it sees the class asked for."""
 
 Rows = list[tuple[str, ...]]

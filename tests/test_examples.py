@@ -65,7 +65,7 @@ def test_naive_errors_are_those_of_the_raw_file(
     assert naive_scores(dataset.schema, dataset.test) == pytest.approx(
         {
             f"{forecast}_rmse": np.sqrt(np.mean((raw[tested] - raw[tested - back]) ** 2))
-            for forecast, back in (("persistence", 1), ("seasonal", season))
+            for forecast, back in (("naive", 1), ("seasonal_naive", season))
         }
     )
 

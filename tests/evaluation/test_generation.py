@@ -1,4 +1,4 @@
-"""The report of a generator: what its records are compared with, and what is told of them."""
+"""The evaluation of generators: metrics with their baselines, tables, plots and messages."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +17,15 @@ from fivefold.evaluation.generation.samples import ExtractedFeatures, generate, 
 from fivefold.evaluation.plots import save_plots
 from fivefold.evaluation.report import EvaluationReport
 from fivefold.models.feature_extractor import ReferenceClassifier
-from fivefold.models.serialization import TrainedModel
 
 from ..models.test_contract import CASES, Case, records, saved_of, schema_for
 
 HISTORY = pd.DataFrame(
     {
         "epoch": [1, 2],
-        "train/critic": [1.3, 1.2],
+        "train/discriminator": [1.3, 1.2],
         "train/generator": [0.7, 0.8],
-        "val/energy": [np.nan, 0.2],
+        "val/energy_distance": [np.nan, 0.2],
         "val/kid": [np.nan, 0.1],
         "val/diversity": [np.nan, 0.9],
     }
@@ -39,81 +38,72 @@ def dataset(case: Case) -> Dataset:
     random = np.random.default_rng(0)
     x = np.concatenate([np.nan_to_num(records(case), nan=50.0).astype(records(case).dtype)] * 3)
     y = random.integers(0, case.classes, len(x)) if case.classes else np.empty((len(x), 0))
-    parts = [(x[part], y[part]) for part in (slice(0, 30), slice(30, 45), slice(45, 60))]
-    return dataset_of(schema_for(case), *parts)
+    splits = [(x[rows], y[rows]) for rows in (slice(0, 30), slice(30, 45), slice(45, 60))]
+    return dataset_of(schema_for(case), *splits)
 
 
-def with_seed(saved: TrainedModel) -> TrainedModel:
-    saved.metadata["params"] = {"seed": 0}
-    return saved
+def report_of(case: Case, reference: ReferenceClassifier | None) -> EvaluationReport:
+    trained_model = saved_of(case)
+    trained_model.metadata["params"] = {"seed": 0}
+    measurements = {"gradient": {"generator.0": [1.0, 2.0], "discriminator.0": [0.5, None]}}
+    return evaluate("m", trained_model, dataset(case), HISTORY, measurements, reference)
 
 
-def report_of(case: Case, expert: ReferenceClassifier | None) -> EvaluationReport:
-    return evaluate(
-        "m",
-        with_seed(saved_of(case)),
-        dataset(case),
-        HISTORY,
-        {"gradient": {"generator.0": [1.0, 2.0], "critic.0": [0.5, None]}},
-        expert,
-    )
-
-
-EXPERT = ReferenceClassifier("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
-OWN = ["energy", "fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
-OF_ROWS = ["two_sample_trees", "wasserstein", "correlation", "nearest", "copies"]
+REFERENCE = ReferenceClassifier("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
+FEATURE_METRICS = ["energy_distance", "fid", "kid", "precision", "recall", "density", "coverage", "c2st"]
+TABLE_METRICS = ["c2st_trees", "wasserstein", "correlation_difference", "dcr", "exact_copies"]
 
 
 @pytest.mark.parametrize(
-    ("case", "expert", "scores"),
+    ("case", "reference", "metrics"),
     [
-        ("gan", None, [*OWN, *OF_ROWS]),
-        ("gan of labelled rows", None, [*OWN, "taught", *OF_ROWS]),
-        ("gan dcgan", None, OWN),
-        ("gan stylegan", EXPERT, [*OWN, "entropy"]),
-        ("gan resnet", EXPERT, [*OWN, "entropy", "agreement", "taught"]),
+        ("gan", None, [*FEATURE_METRICS, *TABLE_METRICS]),
+        ("gan of labelled rows", None, [*FEATURE_METRICS, "tstr", *TABLE_METRICS]),
+        ("gan dcgan", None, FEATURE_METRICS),
+        ("gan stylegan", REFERENCE, [*FEATURE_METRICS, "class_entropy"]),
+        ("gan resnet", REFERENCE, [*FEATURE_METRICS, "class_entropy", "class_accuracy", "tstr"]),
     ],
 )
-def test_every_score_stands_beside_that_of_real_rows(
-    case: str, expert: ReferenceClassifier | None, scores: list[str], tmp_path: Path
+def test_every_metric_has_a_baseline_of_real_rows(
+    case: str, reference: ReferenceClassifier | None, metrics: list[str], tmp_path: Path
 ) -> None:
-    found = report_of(CASES[case], expert)
-    assert list(found.scores) == ["test", "val", "train"]
-    expected = [name for score in scores for name in (score, f"{score}_floor")]
-    assert all(list(each) == expected for each in found.scores.values())
-    assert all(np.isfinite(list(each.values())).all() for each in found.scores.values())
-    save_plots(found.plots, tmp_path / "plots")
+    report = report_of(CASES[case], reference)
+    assert list(report.scores) == ["test", "val", "train"]
+    expected = [name for metric in metrics for name in (metric, f"{metric}_real")]
+    assert all(list(scores) == expected for scores in report.scores.values())
+    assert all(np.isfinite(list(scores.values())).all() for scores in report.scores.values())
+    save_plots(report.plots, tmp_path / "plots")
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
-    assert drawn == {*found.tables, "samples"} | ({"real"} if "columns" not in found.tables else set())
-    assert ("columns" in found.tables) == (case in ("gan", "gan of labelled rows"))
-    assert drawn >= ({"classes"} if expert else set())
+    assert drawn == {*report.tables, "samples"} | ({"real"} if "column_histograms" not in report.tables else set())
+    assert ("column_histograms" in report.tables) == (case in ("gan", "gan of labelled rows"))
+    assert drawn >= ({"class_proportions"} if reference else set())
 
 
-def test_rows_are_told_as_many_as_there_are_training_rows_and_images_with_the_class_asked_for_and_the_one_seen() -> (
-    None
-):
+def test_predictions_are_generated_rows_of_a_table_or_labels_and_predicted_classes_of_images() -> None:
     case = CASES["gan of labelled rows"]
     frame = report_of(case, None).predictions
     assert list(frame) == [*"abcdefghijkl", "y"]
     assert frame["y"].isin([f"class{i}" for i in range(10)]).all()
     assert len(frame) == 30
-    assert list(report_of(CASES["gan resnet"], EXPERT).predictions) == ["row", "asked", "seen"]
+    assert list(report_of(CASES["gan resnet"], REFERENCE).predictions) == ["row", "label", "predicted_class"]
 
 
-def test_the_judge_is_named_where_there_is_one() -> None:
-    assert report_of(CASES["gan resnet"], EXPERT).summary[-1] == (
-        "records are compared as net (0123456789ab) sees them; other judges see other numbers"
+def test_the_summary_names_the_feature_space() -> None:
+    assert report_of(CASES["gan resnet"], REFERENCE).summary[-1] == (
+        "samples are compared in the feature space of net (0123456789ab); results depend on the feature extractor"
     )
-    assert report_of(CASES["gan"], None).summary[-1].startswith("records are compared by their own features")
+    assert report_of(CASES["gan"], None).summary[-1] == (
+        "samples are compared on preprocessed features; results depend on the feature extractor"
+    )
 
 
-def test_the_same_rows_are_as_like_as_can_be() -> None:
+def test_real_rows_are_closer_to_real_rows_than_samples_of_an_untrained_generator() -> None:
     scores = report_of(CASES["gan dcgan"], None).scores["test"]
-    assert scores["kid_floor"] < scores["kid"]
-    assert scores["fid_floor"] < scores["fid"]
+    assert scores["kid_real"] < scores["kid"]
+    assert scores["fid_real"] < scores["fid"]
 
 
-def test_noise_asks_for_classes_and_is_the_same_for_the_same_seed() -> None:
+def test_noise_includes_the_labels_and_is_reproducible() -> None:
     saved = saved_of(CASES["gan resnet"])
     z = sample_noise(saved, 4, 7, np.array([3, 0, 9, 3]))
     assert z.shape == (4, 22)
@@ -123,15 +113,15 @@ def test_noise_asks_for_classes_and_is_the_same_for_the_same_seed() -> None:
     assert not np.array_equal(z[:, :12], sample_noise(saved, 4, 8, np.array([3, 0, 9, 3]))[:, :12])
 
 
-def test_distances_at_zero_and_below_stay_in_the_learning_curve_beside_the_floor() -> None:
+def test_the_learning_curve_shows_distances_of_zero_and_below_and_their_baselines() -> None:
     table = pd.DataFrame(
         {
             "epoch": [1, 2],
-            **dict.fromkeys(("critic", "generator", "diversity"), 1.0),
-            "energy": [0.5, -0.002],
+            **dict.fromkeys(("discriminator", "generator", "diversity"), 1.0),
+            "energy_distance": [0.5, -0.002],
             "kid": [0.1, 0.0],
-            "energy_floor": -0.001,
-            "kid_floor": 0.002,
+            "energy_distance_real": -0.001,
+            "kid_real": 0.002,
         }
     )
     distances = plot_learning_curve(table, "m").axes[1]
@@ -142,33 +132,30 @@ def test_distances_at_zero_and_below_stay_in_the_learning_curve_beside_the_floor
     assert distances.get_ylim()[0] < -0.002
 
 
-def test_the_floor_of_a_learning_curve_is_there_where_a_training_compares_as_a_report_does() -> None:
-    assert "kid_floor" in report_of(CASES["gan dcgan"], None).tables["learning_curve"]
-    assert "kid_floor" not in report_of(CASES["gan"], None).tables["learning_curve"]
+def test_the_learning_curve_has_baselines_if_training_and_evaluation_compare_the_same_features() -> None:
+    assert "kid_real" in report_of(CASES["gan dcgan"], None).tables["learning_curve"]
+    assert "kid_real" not in report_of(CASES["gan"], None).tables["learning_curve"]
 
 
-@pytest.mark.parametrize(("right", "said"), [(10, False), (5, True)])
-def test_a_judge_that_only_guesses_is_named(right: int, said: bool) -> None:
-    truth = np.repeat([0, 1], 5)
-    seen = np.where(np.arange(10) < right, truth, 1 - truth)
-    rows = {"test": Split(np.zeros((10, 1)), truth, np.arange(10))}
-    found = reference_warnings(
-        GenerationComparison(
-            rows, {"test": ExtractedFeatures(np.zeros((10, 1)), seen)}, {}, schema_for(CASES["gan"]), print
-        ),
-        EXPERT,
+@pytest.mark.parametrize(("n_correct", "is_warned"), [(10, False), (5, True)])
+def test_a_reference_classifier_at_chance_level_causes_a_warning(n_correct: int, is_warned: bool) -> None:
+    y = np.repeat([0, 1], 5)
+    predicted = np.where(np.arange(10) < n_correct, y, 1 - y)
+    rows = {"test": Split(np.zeros((10, 1)), y, np.arange(10))}
+    features = {"test": ExtractedFeatures(np.zeros((10, 1)), predicted)}
+    comparison = GenerationComparison(rows, features, {}, schema_for(CASES["gan"]), print)
+    warning = (
+        "the reference classifier net is no better than chance: its accuracy on real test rows is 0.5000, the largest"
+        " class has a share of 0.5000; metrics computed with it are not meaningful"
     )
-    text = (
-        "the judge net is no better than guessing: it tells 0.5000 of real test rows, and their largest class is 0.5000"
-    )
-    assert [line.partition(" of them;")[0] for line in found] == ([text] if said else [])
+    assert reference_warnings(comparison, REFERENCE) == ([warning] if is_warned else [])
 
 
-def test_the_entropy_of_one_class_has_no_sign() -> None:
+def test_the_entropy_of_a_single_class_is_not_negative_zero() -> None:
     assert f"{entropy(np.array([1.0])):.4f}" == "0.0000"
 
 
-def test_rows_are_drawn_by_numeric_columns_alone() -> None:
+def test_the_scatter_plot_uses_numeric_columns_only() -> None:
     columns = [
         Column(name=name, type=kind) for name, kind in (("w", "categorical"), ("a", "numeric"), ("b", "numeric"))
     ]

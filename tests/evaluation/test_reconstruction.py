@@ -1,4 +1,4 @@
-"""Scores of autoencoders, against PCA, scikit-learn, torchmetrics and closed forms."""
+"""The evaluation of autoencoders, compared with PCA, scikit-learn, torchmetrics and closed forms."""
 
 import json
 import math
@@ -16,12 +16,13 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from fivefold.config.datasets import MissingValues
 from fivefold.config.models import Model
 from fivefold.config.networks.autoencoder import Autoencoder
+from fivefold.config.networks.mlp import Mlp
 from fivefold.config.training import AutoLoss
 from fivefold.data.dataset import Dataset, Split
 from fivefold.data.schema import Column, Schema
 from fivefold.evaluation.evaluate import evaluate
-from fivefold.evaluation.generation.samples import generate
-from fivefold.evaluation.reconstruction.metrics import PCABaseline, reconstruct
+from fivefold.evaluation.generation.samples import generate, sample_noise
+from fivefold.evaluation.reconstruction.metrics import PCABaseline, build_noise, corrupt_features, reconstruct
 from fivefold.evaluation.reconstruction.report import METRIC_DESCRIPTIONS, feature_names
 from fivefold.evaluation.report import EvaluationReport
 from fivefold.models.factory import build_network
@@ -33,132 +34,138 @@ from fivefold.training.fit import fit
 
 from ..conftest import dataset_of, schema_of, table_block
 
-CHAIN = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
+PIPELINE = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
 HISTORY = pd.DataFrame({"epoch": [1], "train/loss": [1.0], "val/loss": [1.0]})
-MEASURED: Any = {"gradient": {"layer": [1.0]}}
+MEASUREMENTS: Any = {"gradient": {"layer": [1.0]}}
 
 
 def dataset(size: int = 12, n: int = 150) -> Dataset:
-    """Images of two classes, each a blend of a few patterns: a corner that is light, and a cross."""
+    """Return images of two classes, each a mixture of three random patterns of its class."""
     random = np.random.default_rng(0)
     y = np.arange(n) % 2
     patterns = random.random((2, 3, size, size))
     weights = random.random((n, 3))
     x = np.einsum("nk,nkhw->nhw", weights, patterns[y])[:, None] / 3 * 255
-    records = Split(x.astype(np.uint8), y, np.arange(n))
+    rows = Split(x.astype(np.uint8), y, np.arange(n))
     schema = Schema(
         kind="images", task="classification", target="t", features=(), shape=(1, size, size), classes=("a", "b")
     )
     ends = (n // 2, 3 * n // 4, n)
-    return Dataset(schema, *(records.take(np.arange(a, b)) for a, b in zip((0, *ends), ends, strict=False)))
+    return Dataset(schema, *(rows.take(np.arange(a, b)) for a, b in zip((0, *ends), ends, strict=False)))
 
 
-def saved(data: Dataset, **network: Any) -> TrainedModel:
-    params = Autoencoder.model_validate_json(json.dumps({"family": "autoencoder", "latent": 4, **network}))
+def build_model(data: Dataset, pipeline: Pipeline = PIPELINE, **network: Any) -> TrainedModel:
+    """Return an untrained autoencoder."""
+    params = Autoencoder.model_validate_json(json.dumps({"family": "autoencoder", "latent_dim": 4, **network}))
+    return assemble(data, pipeline, params, {"name": "m", "params": {"seed": 3}})
+
+
+def assemble(data: Dataset, pipeline: Pipeline, params: Any, metadata: dict[str, Any]) -> TrainedModel:
+    """Return an untrained model."""
+    loss = AutoLoss(name="auto")
     torch.manual_seed(0)
-    built = build_network(params, build_input_spec(data.schema, CHAIN, AutoLoss(name="auto")))
-    output = build_head(params, data.schema, CHAIN, AutoLoss(name="auto"))
-    model = build_inference_model(params, data.schema, CHAIN, built, output).eval()
-    return TrainedModel(model, data.schema, params, AutoLoss(name="auto"), {"name": "m", "params": {"seed": 3}})
+    network = build_network(params, build_input_spec(data.schema, pipeline, loss))
+    head = build_head(params, data.schema, pipeline, loss)
+    model = build_inference_model(params, data.schema, pipeline, network, head).eval()
+    return TrainedModel(model, data.schema, params, loss, metadata)
 
 
-def linear(data: Dataset, **network: Any) -> TrainedModel:
-    """An autoencoder that is a PCA: its weights are the components."""
-    found = saved(data, hidden=[], **network)
-    flat = CHAIN(data.train.x).reshape(len(data.train), -1)
+def build_pca_model(data: Dataset) -> TrainedModel:
+    """Return an autoencoder that is equivalent to a PCA: its weights are the principal components."""
+    trained_model = build_model(data, hidden=[])
+    flat = PIPELINE(data.train.x).reshape(len(data.train), -1)
     pca = PCA(4, random_state=3).fit(flat.astype(np.float64))
-    inner = found.model.network
+    network = trained_model.model.network
     with torch.no_grad():
-        inner.to_code.view_parameter.copy_(torch.from_numpy(pca.components_))
-        inner.to_code.bias.copy_(torch.from_numpy(-pca.components_ @ pca.mean_))
-        inner.decoder.layers[-1].view_parameter.copy_(torch.from_numpy(pca.components_.T))
-        inner.decoder.layers[-1].bias.copy_(torch.from_numpy(pca.mean_))
-    return found
+        network.to_latent.weight.copy_(torch.from_numpy(pca.components_))
+        network.to_latent.bias.copy_(torch.from_numpy(-pca.components_ @ pca.mean_))
+        network.decoder.layers[-1].weight.copy_(torch.from_numpy(pca.components_.T))
+        network.decoder.layers[-1].bias.copy_(torch.from_numpy(pca.mean_))
+    return trained_model
 
 
-def report(found: TrainedModel, data: Dataset) -> EvaluationReport:
-    return evaluate("m", found, data, HISTORY, MEASURED)
+def report_of(trained_model: TrainedModel, data: Dataset) -> EvaluationReport:
+    return evaluate("m", trained_model, data, HISTORY, MEASUREMENTS)
 
 
-def test_an_autoencoder_that_is_a_pca_scores_like_one() -> None:
+def test_an_autoencoder_that_is_a_pca_has_the_scores_of_a_pca() -> None:
     data = dataset()
-    scores = report(linear(data), data).scores
-    for part in ("test", "val", "train"):
-        assert scores[part]["mse"] == pytest.approx(scores[part]["pca_mse"], rel=1e-3)
-        assert scores[part]["knn_accuracy"] == scores[part]["pca_knn_accuracy"]
-    assert scores["train"]["mse"] == pytest.approx(_left(data), rel=1e-3)
+    scores = report_of(build_pca_model(data), data).scores
+    for split in ("test", "val", "train"):
+        assert scores[split]["mse"] == pytest.approx(scores[split]["pca_mse"], rel=1e-3)
+        assert scores[split]["knn_accuracy"] == scores[split]["pca_knn_accuracy"]
+    flat = PIPELINE(data.train.x).reshape(len(data.train), -1).astype(np.float64)
+    singular_values = np.linalg.svd(flat - flat.mean(0), compute_uv=False)
+    unexplained = float((singular_values[4:] ** 2).sum() / flat.size)
+    assert scores["train"]["mse"] == pytest.approx(unexplained, rel=1e-3)
 
 
-def _left(data: Dataset) -> float:
-    """The variance that four components leave, by singular values."""
-    flat = CHAIN(data.train.x).reshape(len(data.train), -1).astype(np.float64)
-    values = np.linalg.svd(flat - flat.mean(0), compute_uv=False)
-    return float((values[4:] ** 2).sum() / flat.size)
-
-
-def test_every_score_has_a_unit_and_a_line() -> None:
+def test_every_metric_has_a_description_and_a_line() -> None:
     data = dataset()
-    found = report(saved(data), data)
-    assert set(found.scores["test"]) <= set(METRIC_DESCRIPTIONS)
-    assert len(found.summary) == len(found.scores["test"])
-    assert found.summary[0].startswith("mse ")
+    report = report_of(build_model(data), data)
+    assert set(report.scores["test"]) <= set(METRIC_DESCRIPTIONS)
+    assert len(report.summary) == len(report.scores["test"])
+    assert report.summary[0].startswith("mse ")
 
 
-def test_codes_stand_in_a_table_for_every_row() -> None:
+def test_predictions_have_the_latent_code_of_every_row() -> None:
     data = dataset()
-    found = saved(data)
-    frame = report(found, data).predictions
-    assert list(frame.columns) == ["row", "set", "target", "error", "code_0", "code_1", "code_2", "code_3"]
-    assert frame["set"].value_counts().to_dict() == {"train": 75, "validation": 37, "test": 38}
+    trained_model = build_model(data)
+    frame = report_of(trained_model, data).predictions
+    latent = [f"latent_{i}" for i in range(4)]
+    assert list(frame.columns) == ["row", "split", "target", "error", *latent]
+    assert frame["split"].value_counts().to_dict() == {"train": 75, "validation": 37, "test": 38}
     with torch.no_grad():
-        codes = found.model.network.encode(torch.from_numpy(CHAIN(data.test.x))).numpy()
-    np.testing.assert_allclose(frame[frame["set"] == "test"].filter(like="code_").to_numpy(), codes, rtol=1e-5)
+        codes = trained_model.model.network.encode(torch.from_numpy(PIPELINE(data.test.x))).numpy()
+    np.testing.assert_allclose(frame[frame["split"] == "test"][latent].to_numpy(), codes, rtol=1e-5)
 
 
-def test_an_autoencoder_that_is_a_pca_is_kept_in_as_many_bits() -> None:
+def test_an_autoencoder_that_is_a_pca_has_the_rate_distortion_curve_of_a_pca() -> None:
     data = dataset()
-    table = report(linear(data), data).tables["compression"]
+    table = report_of(build_pca_model(data), data).tables["rate_distortion"]
     assert (table.autoencoder.diff().dropna() <= 1e-9).all()
     np.testing.assert_allclose(table.autoencoder, table.pca, rtol=0.02)
     assert table.rate.iloc[-1] < 8 * 4 / 144
 
 
 class TestAnomalies:
-    def test_errors_are_scored_like_scikit_learn_scores_them(self) -> None:
+    def test_detection_metrics_agree_with_scikit_learn(self) -> None:
         data = dataset()
-        found = saved(data, mode={"name": "anomaly", "normal": ["a"]})
-        found.model.head.threshold.fill_(0.1)
-        scores, frame = report(found, data).scores["test"], report(found, data).predictions
-        test = frame[frame["set"] == "test"]
-        assert next(iter(scores)) == "auroc"
-        assert scores["auroc"] == pytest.approx(roc_auc_score(test.target == "b", test.error))
-        assert scores["flagged_anomalies"] == pytest.approx((test.error > 0.1)[test.target == "b"].mean())
-        odd = int((test.target == "b").sum())
-        worst = test.sort_values("error", ascending=False, kind="stable").head(odd)
-        assert scores["precision_at_k"] == pytest.approx((worst.target == "b").mean())
+        detector = build_model(data, mode={"name": "anomaly", "normal_classes": ["a"]})
+        detector.model.head.threshold.fill_(0.1)
+        report = report_of(detector, data)
+        scores, test = report.scores["test"], report.predictions[report.predictions["split"] == "test"]
+        is_anomaly = test.target == "b"
+        assert next(iter(scores)) == "roc_auc"
+        assert scores["roc_auc"] == pytest.approx(roc_auc_score(is_anomaly, test.error))
+        assert scores["true_positive_rate"] == pytest.approx((test.error > 0.1)[is_anomaly].mean())
+        assert scores["false_positive_rate"] == pytest.approx((test.error > 0.1)[~is_anomaly].mean())
+        largest = test.sort_values("error", ascending=False, kind="stable").head(int(is_anomaly.sum()))
+        assert scores["precision_at_k"] == pytest.approx((largest.target == "b").mean())
         assert (test.anomaly == (test.error > 0.1)).all()
 
-    def test_normal_rows_are_told_beside_a_pca_of_normal_rows(self) -> None:
+    def test_reconstruction_metrics_and_pca_are_those_of_normal_rows(self) -> None:
         data = dataset()
-        found = report(saved(data, mode={"name": "anomaly", "normal": ["a"]}), data)
+        report = report_of(build_model(data, mode={"name": "anomaly", "normal_classes": ["a"]}), data)
+        scores = report.scores["test"]
         train, test = (
-            CHAIN(records.x[records.y == 0]).reshape(-1, 144).astype(np.float64) for records in (data.train, data.test)
+            PIPELINE(rows.x[rows.y == 0]).reshape(-1, 144).astype(np.float64) for rows in (data.train, data.test)
         )
-        golden = PCA(4, random_state=3).fit(train)
-        left = (test - golden.inverse_transform(golden.transform(test))) ** 2
-        assert found.scores["test"]["pca_mse"] == pytest.approx(left.mean(), rel=1e-4)
-        frame = found.predictions[found.predictions["set"] == "test"]
-        assert found.scores["test"]["mse"] == pytest.approx(frame.error[frame.target == "a"].mean())
+        pca = PCA(4, random_state=3).fit(train)
+        squared_errors = (test - pca.inverse_transform(pca.transform(test))) ** 2
+        assert scores["pca_mse"] == pytest.approx(squared_errors.mean(), rel=1e-4)
+        frame = report.predictions[report.predictions["split"] == "test"]
+        assert scores["mse"] == pytest.approx(frame.error[frame.target == "a"].mean())
         variance = ((test - train.mean(0)) ** 2).mean()
-        assert found.scores["test"]["explained"] == pytest.approx(1 - found.scores["test"]["mse"] / variance, rel=1e-4)
+        assert scores["explained_variance"] == pytest.approx(1 - scores["mse"] / variance, rel=1e-4)
 
-    def test_rows_without_classes_have_a_share_that_is_flagged(self) -> None:
+    def test_without_normal_classes_there_is_an_alert_rate(self) -> None:
         data = dataset()
-        found = saved(data, mode={"name": "anomaly"})
-        found.model.head.threshold.fill_(0.1)
-        assert next(iter(report(found, data).scores["test"])) == "flagged"
+        detector = build_model(data, mode={"name": "anomaly"})
+        detector.model.head.threshold.fill_(0.1)
+        assert next(iter(report_of(detector, data).scores["test"])) == "alert_rate"
 
-    def test_a_trained_one_takes_its_threshold_from_normal_validation_rows(self, tmp_path: Path) -> None:
+    def test_the_threshold_is_a_quantile_of_the_errors_of_normal_validation_rows(self, tmp_path: Path) -> None:
         data = dataset()
         tree = {
             "dataset": "d",
@@ -166,8 +173,8 @@ class TestAnomalies:
             "select": {"method": "none"},
             "network": {
                 "family": "autoencoder",
-                "latent": 3,
-                "mode": {"name": "anomaly", "normal": ["a"], "quantile": 0.8},
+                "latent_dim": 3,
+                "mode": {"name": "anomaly", "normal_classes": ["a"], "quantile": 0.8},
             },
             "training": {"max_epochs": 30, "patience": 0, "optimizer": {"name": "adamw", "lr": 0.003}},
         }
@@ -175,130 +182,123 @@ class TestAnomalies:
             "m",
             Model.model_validate_json(json.dumps(tree)),
             data,
-            CHAIN,
+            PIPELINE,
             seed=0,
             checkpoint_folder=tmp_path,
             on_epoch=lambda *_: None,
         )
         held_out = data.validation.take(np.flatnonzero(data.validation.y == 0))
-        errors = reconstruct(fitted.trained_model.model, held_out.x).errors
-        threshold = float(fitted.trained_model.model.head.get_buffer("threshold"))
-        assert threshold == pytest.approx(np.quantile(errors, 0.8), rel=1e-4)
+        model = fitted.trained_model.model
+        threshold = float(model.head.get_buffer("threshold"))
+        assert threshold == pytest.approx(np.quantile(reconstruct(model, held_out.x).errors, 0.8), rel=1e-4)
         with torch.no_grad():
-            told = fitted.trained_model.model(torch.from_numpy(data.test.x)).numpy()
-        np.testing.assert_allclose(told[:, 0], reconstruct(fitted.trained_model.model, data.test.x).errors, rtol=1e-4)
-        assert (told[:, 1] == (told[:, 0] > threshold)).all()
-        assert told[data.test.y == 1, 1].mean() > told[data.test.y == 0, 1].mean() + 0.5
+            outputs = model(torch.from_numpy(data.test.x)).numpy()
+        np.testing.assert_allclose(outputs[:, 0], reconstruct(model, data.test.x).errors, rtol=1e-4)
+        assert (outputs[:, 1] == (outputs[:, 0] > threshold)).all()
+        assert outputs[data.test.y == 1, 1].mean() > outputs[data.test.y == 0, 1].mean() + 0.5
 
 
-def test_noise_that_is_taken_away_is_told_in_decibels() -> None:
+def test_denoising_metrics_agree_with_torchmetrics() -> None:
     data = dataset(size=16)
-    found = saved(data, variant={"name": "denoising", "amount": 0.2})
-    scores = report(found, data).scores["test"]
-    clean = reconstruct(found.model, data.test.x)
+    trained_model = build_model(data, variant={"name": "denoising", "amount": 0.2})
+    scores = report_of(trained_model, data).scores["test"]
+    clean = reconstruct(trained_model.model, data.test.x)
     span = float(clean.original.max() - clean.original.min())
-    from fivefold.evaluation.reconstruction.metrics import build_noise, corrupt_features
+    noise = build_noise(trained_model, trained_model.network_config.variant, clean.original)
+    noisy = torch.from_numpy(corrupt_features(trained_model, noise, data.test.x, 3))
+    denoised = torch.from_numpy(reconstruct(trained_model.model, data.test.x, noise, 3).reconstructed)
+    original = torch.from_numpy(clean.original)
+    assert float((noisy - original).std()) == pytest.approx(0.2, rel=0.05)
+    for name, images in (("psnr", denoised), ("psnr_noisy", noisy)):
+        expected = float(peak_signal_noise_ratio(images, original, data_range=span))
+        assert scores[name] == pytest.approx(expected, rel=1e-4)
+    ssim = float(structural_similarity_index_measure(denoised, original, data_range=span))
+    assert scores["ssim"] == pytest.approx(ssim, rel=1e-4)
+    assert scores["psnr_gain"] == pytest.approx(scores["psnr"] - scores["psnr_noisy"])
 
-    noise = build_noise(found, found.network_config.variant, clean.original)
-    noisy = torch.from_numpy(corrupt_features(found, noise, data.test.x, 3))
-    told = torch.from_numpy(reconstruct(found.model, data.test.x, noise, 3).reconstructed)
-    truth = torch.from_numpy(clean.original)
-    assert float((noisy - truth).std()) == pytest.approx(0.2, rel=0.05)
-    for name, images in (("psnr", told), ("psnr_noisy", noisy)):
-        assert scores[name] == pytest.approx(float(peak_signal_noise_ratio(images, truth, data_range=span)), rel=1e-4)
-    golden = float(structural_similarity_index_measure(told, truth, data_range=span))
-    assert scores["ssim"] == pytest.approx(golden, rel=1e-4)
-    assert scores["gain"] == pytest.approx(scores["psnr"] - scores["psnr_noisy"])
 
-
-def test_the_bound_of_a_code_without_information_is_a_normal_likelihood() -> None:
+def test_the_elbo_of_a_code_without_information_is_a_normal_log_likelihood() -> None:
     data = dataset()
-    found = saved(data, variant={"name": "variational"}, mode={"name": "generation"})
-    with torch.no_grad():  # the code says nothing, and the mean is told
-        for layer in (found.model.network.to_code, found.model.network.to_log_variance):
-            layer.view_parameter.zero_()
+    trained_model = build_model(data, variant={"name": "variational"}, mode={"name": "generation"})
+    network = trained_model.model.network
+    with torch.no_grad():  # the posterior is the prior, and the reconstruction is constant
+        for layer in (network.to_latent, network.to_log_variance):
+            layer.weight.zero_()
             layer.bias.zero_()
-        last = found.model.network.decoder.layers[-1]
-        last.view_parameter.zero_()
-        last.bias.fill_(0.25)
-    scores = report(found, data).scores["test"]
-    square = ((CHAIN(data.test.x).astype(np.float64) - 0.25) ** 2).reshape(len(data.test), -1)
-    golden = -144 / 2 * (math.log(2 * math.pi * square.mean()) + 1)
-    assert scores["elbo"] == pytest.approx(golden, rel=1e-5)
-    assert (scores["divergence"], scores["active"]) == (pytest.approx(0, abs=1e-6), 0)
+        network.decoder.layers[-1].weight.zero_()
+        network.decoder.layers[-1].bias.fill_(0.25)
+    scores = report_of(trained_model, data).scores["test"]
+    squared_errors = ((PIPELINE(data.test.x).astype(np.float64) - 0.25) ** 2).reshape(len(data.test), -1)
+    expected = -144 / 2 * (math.log(2 * math.pi * squared_errors.mean()) + 1)
+    assert scores["elbo"] == pytest.approx(expected, rel=1e-5)
+    assert (scores["kl"], scores["active_units"]) == (pytest.approx(0, abs=1e-6), 0)
 
 
 @pytest.mark.parametrize("variant", ["plain", "denoising", "variational"])
-def test_every_picture_is_drawn(variant: str) -> None:
+def test_every_plot_is_drawn(variant: str) -> None:
     data = dataset()
-    found = report(saved(data, variant={"name": variant}), data)
-    assert {"records", "worst", "codes", "errors", "compression", "learning_curve", "gradients"} <= set(found.plots)
-    assert ("samples" in found.plots) == (variant == "variational")
-    assert ("denoised" in found.plots) == (variant == "denoising")
-    for picture in found.plots.values():
-        picture()
+    plots = report_of(build_model(data, variant={"name": variant}), data).plots
+    assert set(plots) >= {
+        "reconstructions", "worst_reconstructions", "latent_codes", "errors", "rate_distortion", "learning_curve",
+        "gradients",
+    }  # fmt: skip
+    assert ("samples" in plots) == (variant == "variational")
+    assert ("denoised" in plots) == (variant == "denoising")
+    for draw in plots.values():
+        draw()
 
 
-def test_images_made_of_noise_are_scored_beside_real_rows_and_as_a_judge_sees_them() -> None:
+def test_generated_images_are_compared_with_real_ones_on_features_or_by_a_reference_classifier() -> None:
     data = dataset()
-    found = saved(data, variant={"name": "variational"}, mode={"name": "generation"})
-    scores = report(found, data).scores["test"]
-    made = generate(found, sample_noise(found, len(data.test), 5, np.arange(0)))
-    real, other = (torch.from_numpy(CHAIN(x)).flatten(1) for x in (data.test.x, data.validation.x))
-    assert next(iter(scores)) == "energy"
-    assert scores["energy"] == pytest.approx(energy_distance(real, torch.from_numpy(made / 255).flatten(1)), rel=1e-4)
-    assert scores["energy_floor"] == pytest.approx(energy_distance(real, other), rel=1e-4)
-    assert {"fid", "kid", "coverage", "elbo", "divergence", "active", "mse"} <= set(scores)
-    tree = {"family": "mlp", "hidden": [3]}
-    chosen = Model.model_validate_json(
-        json.dumps(
-            {"dataset": "d", "depends_on": "none", "select": {"method": "none"}, "network": tree, "training": {}}
-        )
-    )
-    params, loss = chosen.network, AutoLoss(name="auto")
-    built = build_network(params, build_input_spec(data.schema, CHAIN, loss))
-    classifier = build_inference_model(
-        params, data.schema, CHAIN, built, build_head(params, data.schema, CHAIN, loss)
-    ).eval()
-    expert = ReferenceClassifier(
-        "net", "0123456789abcdef", TrainedModel(classifier, data.schema, params, loss, {"name": "net"})
-    )
-    judged = evaluate("m", found, data, HISTORY, MEASURED, expert)
-    assert {"entropy", "entropy_floor"} <= set(judged.scores["test"])
-    assert judged.scores["test"]["elbo"] == pytest.approx(scores["elbo"])
-    assert judged.summary[-1].startswith("records are compared as net (0123456789ab) sees them")
+    trained_model = build_model(data, variant={"name": "variational"}, mode={"name": "generation"})
+    scores = report_of(trained_model, data).scores["test"]
+    images = generate(trained_model, sample_noise(trained_model, len(data.test), 5, np.arange(0)))
+    real, held_out = (torch.from_numpy(PIPELINE(x)).flatten(1) for x in (data.test.x, data.validation.x))
+    expected = energy_distance(real, torch.from_numpy(images / 255).flatten(1))
+    assert next(iter(scores)) == "energy_distance"
+    assert scores["energy_distance"] == pytest.approx(expected, rel=1e-4)
+    assert scores["energy_distance_real"] == pytest.approx(energy_distance(real, held_out), rel=1e-4)
+    assert {"fid", "kid", "coverage", "elbo", "kl", "active_units", "mse"} <= set(scores)
+    classifier = assemble(data, PIPELINE, Mlp(family="mlp", hidden=(3,)), {"name": "net"})
+    reference = ReferenceClassifier("net", "0123456789abcdef", classifier)
+    report = evaluate("m", trained_model, data, HISTORY, MEASUREMENTS, reference)
+    assert {"class_entropy", "class_entropy_real"} <= set(report.scores["test"])
+    assert report.scores["test"]["elbo"] == pytest.approx(scores["elbo"])
+    assert report.summary[-1].startswith("samples are compared in the feature space of net (0123456789ab)")
 
 
-def test_linear_is_fitted_to_training_rows_alone() -> None:
+def test_the_pca_baseline_is_fitted_to_training_rows_only() -> None:
     data = dataset()
-    found = saved(data)
-    train, test = reconstruct(found.model, data.train.x), reconstruct(found.model, data.test.x)
-    golden = PCA(4, random_state=3).fit(train.flat_features.astype(np.float64))
-    back = golden.inverse_transform(golden.transform(test.flat_features))
+    model = build_model(data).model
+    train, test = reconstruct(model, data.train.x), reconstruct(model, data.test.x)
+    pca = PCA(4, random_state=3).fit(train.flat_features.astype(np.float64))
+    reconstructed = pca.inverse_transform(pca.transform(test.flat_features))
     np.testing.assert_allclose(
-        PCABaseline.fit(train, 3).errors(test), ((test.flat_features - back) ** 2).mean(1), rtol=1e-4
+        PCABaseline.fit(train, 3).errors(test), ((test.flat_features - reconstructed) ** 2).mean(1), rtol=1e-4
     )
 
 
 @pytest.mark.parametrize("mode", ["reconstruction", "reduction", "anomaly"])
-def test_without_a_target_no_score_asks_for_one(purpose: str) -> None:
-    labelled = dataset()
-    schema = labelled.schema.model_copy(update={"task": "unsupervised", "target": "", "classes": ()})
-    nothing = (Split(each.x, np.empty((len(each), 0)), each.rows) for each in labelled.splits().values())
-    data = Dataset(schema, *nothing)
-    found = report(saved(data, mode={"name": purpose}), data)
-    asks = {"knn_accuracy", "pca_knn_accuracy", "auroc", "pca_auroc", "average_precision", "precision_at_k"}
-    assert not asks & set(found.scores["test"])
-    assert ("flagged" in found.scores["test"]) == (purpose == "anomaly")
-    assert found.scores["test"]["mse"] == report(saved(labelled), labelled).scores["test"]["mse"]
-    assert "target" not in found.predictions
-    assert set(found.tables["codes"]["class"]) == {"rows"}
-    for draw in found.plots.values():
+def test_without_a_target_there_are_no_metrics_that_need_one(mode: str) -> None:
+    labeled = dataset()
+    schema = labeled.schema.model_copy(update={"task": "unsupervised", "target": "", "classes": ()})
+    unlabeled = (Split(rows.x, np.empty((len(rows), 0)), rows.rows) for rows in labeled.splits().values())
+    data = Dataset(schema, *unlabeled)
+    report = report_of(build_model(data, mode={"name": mode}), data)
+    need_target = {
+        "knn_accuracy", "pca_knn_accuracy", "roc_auc", "pca_roc_auc", "average_precision", "precision_at_k",
+    }  # fmt: skip
+    assert not need_target & set(report.scores["test"])
+    assert ("alert_rate" in report.scores["test"]) == (mode == "anomaly")
+    assert report.scores["test"]["mse"] == report_of(build_model(labeled), labeled).scores["test"]["mse"]
+    assert "target" not in report.predictions
+    assert set(report.tables["latent_codes"]["class"]) == {"rows"}
+    for draw in report.plots.values():
         draw()
 
 
-def rows_of_words() -> tuple[Dataset, Pipeline]:
-    """Numbers a and n, with a gap, and a word between them."""
+def table_dataset() -> tuple[Dataset, Pipeline]:
+    """Return a table with numeric columns a and n, the latter with missing values, and a categorical column."""
     random = np.random.default_rng(0)
     x = np.column_stack([random.normal(size=(60, 1)), random.integers(0, 2, 60), random.normal(size=(60, 1))])
     x[::7, 2] = np.nan
@@ -312,24 +312,13 @@ def rows_of_words() -> tuple[Dataset, Pipeline]:
     return data, fit_scaling(data.train.x, schema, table_block(missing=MissingValues(add_indicator=True)))
 
 
-def test_a_table_s_features_have_their_columns_names_and_no_decibels() -> None:
-    data, chain = rows_of_words()
-    params = Autoencoder.model_validate_json(
-        json.dumps({"family": "autoencoder", "latent": 2, "variant": {"name": "denoising", "amount": 0.1}})
-    )
-    loss = AutoLoss(name="auto")
-    built = build_network(params, build_input_spec(data.schema, chain, loss))
-    model = build_inference_model(
-        params, data.schema, chain, built, build_head(params, data.schema, chain, loss)
-    ).eval()
-    found = TrainedModel(model, data.schema, params, loss, {"name": "m", "params": {"seed": 3}})
-    assert (
-        feature_names(found, len(chain.feature_names))
-        == list(chain.feature_names)
-        == ["a", "n", "n missing", "word=x", "word=y"]
-    )
-    told = report(found, data)
-    assert not {"psnr", "gain", "pca_gain", "psnr_noisy"} & set(told.scores["test"])
-    bars, *rows = told.plots["records"]().axes
-    assert {label.get_text() for label in bars.get_yticklabels()} == set(chain.feature_names)
-    assert [panel.get_xlabel() for panel in rows] == ["record", "told"]
+def test_features_of_a_table_are_named_after_columns_and_have_no_psnr() -> None:
+    data, pipeline = table_dataset()
+    trained_model = build_model(data, pipeline, latent_dim=2, variant={"name": "denoising", "amount": 0.1})
+    names = ["a", "n", "n missing", "word=x", "word=y"]
+    assert feature_names(trained_model, len(names)) == list(pipeline.feature_names) == names
+    report = report_of(trained_model, data)
+    assert not {"psnr", "psnr_gain", "pca_psnr_gain", "psnr_noisy"} & set(report.scores["test"])
+    bars, *panels = report.plots["reconstructions"]().axes
+    assert {label.get_text() for label in bars.get_yticklabels()} == set(names)
+    assert [panel.get_xlabel() for panel in panels] == ["original", "reconstruction"]

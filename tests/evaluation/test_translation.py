@@ -1,4 +1,4 @@
-"""The report of a translator, against generators whose translations are known."""
+"""The evaluation of image translators, with generators whose translations are known."""
 
 from pathlib import Path
 
@@ -25,9 +25,9 @@ HISTORY = pd.DataFrame(
     {
         "epoch": [1, 2],
         "train/generator": [1.3, 1.2],
-        "train/critic_first": [0.7, 0.8],
-        "train/critic_second": [0.6, 0.9],
-        "val/translation": [np.nan, 0.2],
+        "train/discriminator_a": [0.7, 0.8],
+        "train/discriminator_b": [0.6, 0.9],
+        "val/translation_score": [np.nan, 0.2],
         "val/kid": [np.nan, 0.1],
         "val/cycle_l1": [np.nan, 0.1],
         "val/diversity": [np.nan, 0.9],
@@ -37,30 +37,30 @@ HISTORY = pd.DataFrame(
 
 
 class Inverse(nn.Module):
-    """Features are pixels / 64 - 2: what is x becomes 256 - x."""
+    """Inverts images: as features are pixels / 64 - 2, a pixel x becomes 256 - x."""
 
     def forward(self, x: Tensor) -> Tensor:
         return -x
 
 
-class Whiter(nn.Module):
-    """What is x becomes x + 32."""
+class Brighter(nn.Module):
+    """Brightens images: a pixel x becomes x + 32."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 0.5
 
 
 def dataset() -> Dataset:
-    """Images of pixels from 1 to 100, those of the second class inverted."""
+    """Return images with pixels from 1 to 100; those of the second class are inverted."""
     random = np.random.default_rng(0)
     x, y = random.integers(1, 101, (60, *DIGIT)), np.arange(60) % 3 % 2
     x[y == 1] = 256 - x[y == 1]
-    parts = [(x[part].astype(np.uint8), y[part]) for part in (slice(0, 30), slice(30, 45), slice(45, 60))]
-    return dataset_of(schema_for(CASE), *parts)
+    splits = [(x[rows].astype(np.uint8), y[rows]) for rows in (slice(0, 30), slice(30, 45), slice(45, 60))]
+    return dataset_of(schema_for(CASE), *splits)
 
 
-class Bright(nn.Module):
-    """A classifier by the mean of features: the second class if it is above 0, so if pixels are above 128."""
+class BrightnessClassifier(nn.Module):
+    """Predicts the second class if the mean feature is above 0, that is the mean pixel above 128."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,87 +70,86 @@ class Bright(nn.Module):
             self.head.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        told: Tensor = self.head(x.flatten(1).mean(1, keepdim=True))
-        return told
+        logits: Tensor = self.head(x.flatten(1).mean(1, keepdim=True))
+        return logits
 
 
 def translator(generator: type[nn.Module]) -> TrainedModel:
-    saved = saved_of(CASE)
-    saved.metadata["params"] = {"seed": 0}
-    into = saved.model.network.get_submodule("generator.into")
-    assert isinstance(into, nn.ModuleList)
-    into[0], into[1] = generator(), generator()
-    return saved
+    trained_model = saved_of(CASE)
+    trained_model.metadata["params"] = {"seed": 0}
+    generators = trained_model.model.network.get_submodule("generator.by_target")
+    assert isinstance(generators, nn.ModuleList)
+    generators[0], generators[1] = generator(), generator()
+    return trained_model
 
 
-def expert() -> ReferenceClassifier:
+def brightness_reference() -> ReferenceClassifier:
     classifier = saved_of(
-        Case(PlainCnn(family="cnn", architecture="stack", channels=(4,), dense=(6,)), DIGIT, classes=2)
+        Case(PlainCnn(family="cnn", architecture="plain", channels=(4,), dense=(6,)), DIGIT, classes=2)
     )
-    classifier.model.network = Bright()
+    classifier.model.network = BrightnessClassifier()
     return ReferenceClassifier("net", "0123456789abcdef", classifier)
 
 
-def report(generator: type[nn.Module], who: ReferenceClassifier | None) -> EvaluationReport:
-    return evaluate("m", translator(generator), dataset(), HISTORY, {"gradient": {}}, who)
+def report_of(generator: type[nn.Module], reference: ReferenceClassifier | None) -> EvaluationReport:
+    return evaluate("m", translator(generator), dataset(), HISTORY, {"gradient": {}}, reference)
 
 
-MEANS = ["cycle_l1", "kid", "kid_floor", "kid_before", "identity_l1"]
+FEATURE_METRICS = ["cycle_l1", "kid", "kid_real", "kid_source", "identity_l1"]
 
 
-def test_a_perfect_translation_is_told_as_one(tmp_path: Path) -> None:
-    found = report(Inverse, expert())
-    assert list(found.scores) == ["test", "val", "train"]
-    names = ["target_rate", *MEANS, "target_rate_floor"]
-    assert list(found.scores["test"]) == [*names, *(f"{name}_{side}" for side in ("first", "second") for name in names)]
-    for scores in found.scores.values():
-        assert scores["target_rate"] == scores["target_rate_floor"] == scores["target_rate_first"] == 1
+def test_scores_and_plots_of_a_perfect_translation(tmp_path: Path) -> None:
+    report = report_of(Inverse, brightness_reference())
+    assert list(report.scores) == ["test", "val", "train"]
+    names = ["target_rate", *FEATURE_METRICS, "target_rate_real"]
+    assert list(report.scores["test"]) == [*names, *(f"{name}_{to}" for to in ("to_a", "to_b") for name in names)]
+    for scores in report.scores.values():
+        assert scores["target_rate"] == scores["target_rate_real"] == scores["target_rate_to_a"] == 1
         assert scores["cycle_l1"] == pytest.approx(0, abs=1e-6)
-        assert scores["kid"] < 0.01 * scores["kid_before"]
+        assert scores["kid"] < 0.01 * scores["kid_source"]
     test = dataset().test
-    own = [np.abs(256 - 2.0 * test.x[test.y == i]).mean() / 255 for i in (0, 1)]
-    assert found.scores["test"]["identity_l1_first"] == pytest.approx(own[0])
-    assert found.scores["test"]["identity_l1"] == pytest.approx(np.mean(own))
-    save_plots(found.plots, tmp_path / "plots")
+    expected = [np.abs(256 - 2.0 * test.x[test.y == i]).mean() / 255 for i in (0, 1)]
+    assert report.scores["test"]["identity_l1_to_a"] == pytest.approx(expected[0])
+    assert report.scores["test"]["identity_l1"] == pytest.approx(np.mean(expected))
+    save_plots(report.plots, tmp_path / "plots")
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
-    assert drawn == {*found.tables, "into_first", "into_second"}
-    assert list(found.tables["learning_curve"]) == [
-        *("epoch", "generator", "critic_first", "critic_second", "kid", "cycle_l1", "diversity")
+    assert drawn == {*report.tables, "to_a", "to_b"}
+    assert list(report.tables["learning_curve"]) == [
+        *("epoch", "generator", "discriminator_a", "discriminator_b", "kid", "cycle_l1", "diversity")
     ]
 
 
-def test_one_that_leaves_images_as_they_are_is_found_out() -> None:
-    scores = report(nn.Identity, expert()).scores["test"]
+def test_unchanged_images_have_target_rate_zero_and_the_kid_of_the_source() -> None:
+    scores = report_of(nn.Identity, brightness_reference()).scores["test"]
     assert scores["target_rate"] == 0
     assert scores["cycle_l1"] == scores["identity_l1"] == 0
-    assert scores["kid"] == pytest.approx(scores["kid_before"])
+    assert scores["kid"] == pytest.approx(scores["kid_source"])
 
 
-def test_what_is_lost_on_the_way_there_and_back_is_a_share_of_the_range_of_pixels() -> None:
-    scores = report(Whiter, None).scores["test"]
+def test_l1_metrics_are_relative_to_the_range_of_pixels() -> None:
+    scores = report_of(Brighter, None).scores["test"]
     test = dataset().test
-    truth = {i: test.x[test.y == i].astype(float) for i in (0, 1)}
-    assert scores["cycle_l1_second"] == pytest.approx(64 / 255)  # of the first class, which is dark
-    assert scores["cycle_l1_first"] == pytest.approx(np.abs(np.minimum(truth[1] + 64, 255) - truth[1]).mean() / 255)
-    assert scores["identity_l1_first"] == pytest.approx(32 / 255)
+    images = {i: test.x[test.y == i].astype(float) for i in (0, 1)}
+    assert scores["cycle_l1_to_b"] == pytest.approx(64 / 255)  # images of the first class are dark: nothing is clipped
+    assert scores["cycle_l1_to_a"] == pytest.approx(np.abs(np.minimum(images[1] + 64, 255) - images[1]).mean() / 255)
+    assert scores["identity_l1_to_a"] == pytest.approx(32 / 255)
 
 
-def test_images_are_told_row_by_row() -> None:
-    found, test = report(Inverse, expert()).predictions, dataset().test
-    assert list(found) == ["row", "from", "to", "judged", "cycle_l1"]
-    assert found["row"].tolist() == test.rows.tolist()
-    assert found["from"].tolist() == [f"class{i}" for i in test.y]
-    assert (found["judged"] == found["to"]).all()
-    assert (found["from"] != found["to"]).all()
+def test_predictions_have_one_row_per_image() -> None:
+    predictions, test = report_of(Inverse, brightness_reference()).predictions, dataset().test
+    assert list(predictions) == ["row", "source_class", "target_class", "predicted_class", "cycle_l1"]
+    assert predictions["row"].tolist() == test.rows.tolist()
+    assert predictions["source_class"].tolist() == [f"class{i}" for i in test.y]
+    assert (predictions["predicted_class"] == predictions["target_class"]).all()
+    assert (predictions["source_class"] != predictions["target_class"]).all()
 
 
-def test_without_a_judge_pixels_are_compared_and_nobody_says_what_images_are_taken_for() -> None:
-    found = report(Inverse, None)
-    assert list(found.scores["test"])[: len(MEANS)] == MEANS
-    assert "judged" not in found.predictions
-    assert found.summary[-1] == "images are compared by their pixels, since there is no judge"
-    assert (
-        report(Inverse, expert())
-        .summary[0]
-        .startswith("target_rate 1.0000, into class0 1.0000, into class1 1.0000; of")
+def test_without_a_reference_classifier_pixels_are_compared_and_there_are_no_predicted_classes() -> None:
+    report = report_of(Inverse, None)
+    assert list(report.scores["test"])[: len(FEATURE_METRICS)] == FEATURE_METRICS
+    assert "predicted_class" not in report.predictions
+    assert report.summary[-1] == "images are compared on pixels, because there is no reference classifier"
+    assert report_of(Inverse, brightness_reference()).summary[0] == (
+        "target_rate 1.0000, to class0 1.0000, to class1 1.0000; real images 1.0000 (fraction that the reference"
+        " classifier assigns to the target class; higher is better)"
     )

@@ -1,4 +1,4 @@
-"""What is told of a training is what its stages wrote: counted as the screen counts, with how data were prepared."""
+"""Logs of stages: they agree with the outputs of the stages and count epochs from 1, as the console does."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,8 @@ from ..conftest import dataset_of, schema_of, table_block
 
 
 @pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLogger:
-    """Of model `m`, trained for three epochs on dataset `d`, of which the second is kept."""
+def run_logger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLogger:
+    """Return the logger of model `m`, trained on dataset `d` for three epochs, of which the second is the best."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     prepared, model = paths.prepared_dir("d"), paths.model_dir("m")
@@ -29,53 +29,67 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLogger:
     (prepared / "dataset.json").write_text(block.model_dump_json())
     (prepared / "checks.json").write_text("[]")
     write_manifest(prepared)
-    facts = {"fingerprint": "f", "parameters": 9, "epochs": 3, "kept_epoch": 2, "device": "cpu"}
-    facts["params"] = {"dataset": "d", "network": {"family": "mlp"}}
-    (model / "model.json").write_text(json.dumps(facts))
-    (model / "doctor.json").write_text(
-        json.dumps({"findings": [], "measured": {"gradient": {"g": [1, 2, 3]}, "dead": {}}})
+    metadata = {"fingerprint": "f", "n_parameters": 9, "epochs": 3, "best_epoch": 2, "device": "cpu"}
+    metadata["params"] = {"dataset": "d", "network": {"family": "mlp"}}
+    (model / "model.json").write_text(json.dumps(metadata))
+    (model / "diagnostics.json").write_text(
+        json.dumps({"findings": [], "measurements": {"gradient": {"g": [1, 2, 3]}, "dead": {}}})
     )
     image_grid.write_grids({0: b"first", 3: b"last"}, model / image_grid.ARCHIVE_NAME)
     (model / "history.csv").write_text("epoch,val/loss\n1,0.5\n2,0.25\n3,0.75\n")
     return RunLogger("train", "m", "f")
 
 
-def measured(report: RunLogger, name: str) -> list[tuple[int, float]]:
-    said = (event for event in report.spool.read_events() if isinstance(event, events.Metrics))
-    return [(event.step, event.values[name]) for event in said if name in event.values]
+def logged_metric(run_logger: RunLogger, name: str) -> list[tuple[int, float]]:
+    """Return step and value of each logged value of a metric."""
+    metrics = (event for event in run_logger.spool.read_events() if isinstance(event, events.Metrics))
+    return [(event.step, event.values[name]) for event in metrics if name in event.values]
 
 
-def test_epochs_are_counted_from_one_wherever_they_are_told(report: RunLogger) -> None:
-    stage_logs.log_history(report, "m")
-    stage_logs.log_training(report, "m")
-    assert measured(report, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
-    assert measured(report, "doctor/gradient/g") == [(1, 1), (2, 2), (3, 3)]
-    tags = [event.tags for event in report.spool.read_events() if isinstance(event, events.Tags)]
-    assert tags[0]["kept_epoch"] == "2"
+def logged_tags(run_logger: RunLogger) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for event in run_logger.spool.read_events():
+        if isinstance(event, events.Tags):
+            tags |= event.tags
+    return tags
 
 
-def test_a_training_tells_the_same_steps_as_its_history_does(report: RunLogger) -> None:
-    tell = report.epoch_logger(3)
-    for epoch, loss in enumerate((0.5, 0.25, 0.75)):
-        tell(epoch, {"val/loss": loss}, epoch == 2)
-    stage_logs.log_history(report, "m")  # a step that was said is not said again
-    assert measured(report, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
-
-
-def test_scores_stand_behind_the_last_epoch(report: RunLogger) -> None:
+def write_report(scores: dict[str, float]) -> None:
+    """Write the outputs of evaluate."""
     (paths.report_dir("m") / "plots").mkdir(parents=True)
-    (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": {"accuracy": 1.0}}))
+    (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": scores}))
     (paths.report_dir("m") / "predictions.parquet").write_text("")
-    stage_logs.log_evaluation(report, "m")
-    assert measured(report, "test/accuracy") == [(4, 1.0)]
 
 
-def test_how_data_were_prepared_is_told_by_dotted_key(report: RunLogger) -> None:
-    stage_logs.log_inputs(report, {"seed": 1, "dataset": "d"})
-    (values,) = (event.params for event in report.spool.read_events() if isinstance(event, events.Params))
-    assert values["dataset"] == "d"
+def test_epochs_are_counted_from_one(run_logger: RunLogger) -> None:
+    stage_logs.log_history(run_logger, "m")
+    stage_logs.log_training(run_logger, "m")
+    assert logged_metric(run_logger, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
+    assert logged_metric(run_logger, "diagnostics/gradient/g") == [(1, 1), (2, 2), (3, 3)]
+    tags = logged_tags(run_logger)
+    assert (tags["best_epoch"], tags["n_parameters"], tags["diagnostics"]) == ("2", "9", "no problems found")
+
+
+def test_training_and_history_log_the_same_steps_once(run_logger: RunLogger) -> None:
+    log_epoch = run_logger.epoch_logger(3)
+    for epoch, loss in enumerate((0.5, 0.25, 0.75)):
+        log_epoch(epoch, {"val/loss": loss}, epoch == 2)
+    stage_logs.log_history(run_logger, "m")
+    assert logged_metric(run_logger, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
+
+
+def test_scores_have_the_step_after_the_last_epoch(run_logger: RunLogger) -> None:
+    write_report({"accuracy": 1.0})
+    stage_logs.log_evaluation(run_logger, "m")
+    assert logged_metric(run_logger, "test/accuracy") == [(4, 1.0)]
+
+
+def test_settings_of_the_dataset_are_logged_by_dotted_key(run_logger: RunLogger) -> None:
+    stage_logs.log_inputs(run_logger, {"seed": 1, "dataset": "d"})
+    (params,) = (event.params for event in run_logger.spool.read_events() if isinstance(event, events.Params))
+    assert params["dataset"] == "d"
     assert (
-        values.items()
+        params.items()
         >= {
             "data.kind": "table",
             "data.normalize": "standard",
@@ -85,46 +99,40 @@ def test_how_data_were_prepared_is_told_by_dotted_key(report: RunLogger) -> None
             "data.drop": '["b"]',
         }.items()
     )
-    assert json.loads(values["data.columns"])["a"]["min"] == 0  # one value, however many columns are named
-    assert "data.also" not in values  # is empty
+    assert json.loads(params["data.columns"])["a"]["min"] == 0  # a single value for all columns
+    assert "data.extra_targets" not in params  # empty settings are omitted
 
 
-def test_pictures_of_samples_are_told_again_but_those_that_were_said(report: RunLogger) -> None:
-    report.sample_logger()(0, b"first")
-    stage_logs.log_samples(report, "m")
-    said = [event for event in report.spool.read_events() if isinstance(event, events.Image)]
-    assert [(event.step, report.spool.file_path(event.spool_path).read_bytes()) for event in said] == [
+def test_sample_grids_are_logged_once(run_logger: RunLogger) -> None:
+    run_logger.sample_logger()(0, b"first")
+    stage_logs.log_samples(run_logger, "m")
+    images = [event for event in run_logger.spool.read_events() if isinstance(event, events.Image)]
+    assert [(event.step, run_logger.spool.file_path(event.spool_path).read_bytes()) for event in images] == [
         (0, b"first"),
         (3, b"last"),
     ]
 
 
-def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_description(report: RunLogger) -> None:
-    finding = {"rule": "mode_collapse", "level": "problem", "text": "samples differ by 3% of what real rows do"}
-    (paths.model_dir("m") / "doctor.json").write_text(json.dumps({"findings": [finding], "measured": {}}))
-    (paths.report_dir("m") / "plots").mkdir(parents=True)
-    (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": {"energy": 0.5}}))
-    (paths.report_dir("m") / "predictions.parquet").write_text("")
-    stage_logs.log_training(report, "m")
-    stage_logs.log_evaluation(report, "m")
-    tags = {
-        k: v for event in report.spool.read_events() if isinstance(event, events.Tags) for k, v in event.tags.items()
-    }
-    assert tags["doctor"] == "mode_collapse"
-    assert tags["doctor.mode_collapse"] == finding["text"]
-    assert f"**doctor, problem**: {finding['text']}" in tags["mlflow.note.content"].splitlines()
+def test_findings_of_the_diagnostics_are_tags_and_in_the_description(run_logger: RunLogger) -> None:
+    finding = {"rule": "mode_collapse", "level": "problem", "message": "samples differ by 3% of what real rows do"}
+    (paths.model_dir("m") / "diagnostics.json").write_text(json.dumps({"findings": [finding], "measurements": {}}))
+    write_report({"energy_distance": 0.5})
+    stage_logs.log_training(run_logger, "m")
+    stage_logs.log_evaluation(run_logger, "m")
+    tags = logged_tags(run_logger)
+    assert tags["diagnostics"] == "mode_collapse"
+    assert tags["diagnostics.mode_collapse"] == finding["message"]
+    assert f"**diagnostics, problem**: {finding['message']}" in tags["mlflow.note.content"].splitlines()
 
 
-def test_the_judge_of_what_a_model_makes_is_a_tag(report: RunLogger) -> None:
-    facts = json.loads((paths.model_dir("m") / "model.json").read_text())
-    (paths.model_dir("m") / "model.json").write_text(
-        json.dumps(facts | {"reference": {"model": "net", "digest": "0" * 64}})
-    )
-    (paths.report_dir("m") / "plots").mkdir(parents=True)
-    (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": {"kid": 0.5}}))
-    (paths.report_dir("m") / "predictions.parquet").write_text("")
-    stage_logs.log_evaluation(report, "m")
-    tags = {
-        k: v for event in report.spool.read_events() if isinstance(event, events.Tags) for k, v in event.tags.items()
-    }
+def test_the_reference_classifier_is_a_tag_and_in_the_description(run_logger: RunLogger) -> None:
+    path = paths.model_dir("m") / "model.json"
+    metadata = json.loads(path.read_text()) | {"reference": {"model": "net", "digest": "0" * 64}}
+    path.write_text(json.dumps(metadata))
+    write_report({"kid": 0.5})
+    stage_logs.log_evaluation(run_logger, "m")
+    tags = logged_tags(run_logger)
     assert tags["reference"] == "net (weights 000000000000)"
+    assert tags["mlflow.note.content"].startswith(
+        "`mlp` with 9 parameters on `d`, reference classifier `net` (weights 000000000000)\n"
+    )

@@ -1,4 +1,4 @@
-"""What runs beside a stage is of the same copy of the project, whatever is installed."""
+"""Background processes of a stage import the same copy of fivefold, whichever copy is installed."""
 
 import os
 import shutil
@@ -10,26 +10,31 @@ import pytest
 
 import fivefold
 
-SAY = "from pathlib import Path; Path({place!r}).write_text(__file__)\n"
+WRITE_PATH = "from pathlib import Path; Path({output!r}).write_text(__file__)\n"
 
-SHIP = "from fivefold.tracking.reporter import reporting\nwith reporting('train', 'm', 'f', wait=True): pass\n"
-PULL = (
+UPLOAD = (
+    "from fivefold.tracking.reporter import open_run_logger\nwith open_run_logger('train', 'm', 'f', wait=True): pass\n"
+)
+DOWNLOAD = (
     "from contextlib import suppress\n"
-    "from fivefold.config.training import Start\nfrom fivefold.tracking.pretrained import pulled\n"
-    "with suppress(OSError): pulled('m', Start(model='old'))  # nothing was fetched\n"
+    "from fivefold.config.training import PretrainedWeights\n"
+    "from fivefold.tracking.pretrained import load_registered\n"
+    "with suppress(OSError): load_registered('m', PretrainedWeights(model='old'))  # nothing was downloaded\n"
 )
 
 
-@pytest.mark.parametrize(("name", "does"), [("shipper", SHIP), ("download", PULL)], ids=["ship", "pull"])
-@pytest.mark.parametrize("others", ["", "elsewhere"])
-def test_a_process_beside_a_stage_is_of_the_stage_s_copy(tmp_path: Path, name: str, does: str, others: str) -> None:
-    source, place = tmp_path / "copy/src", tmp_path / "said"
+@pytest.mark.parametrize(("module", "code"), [("shipper", UPLOAD), ("download", DOWNLOAD)], ids=["upload", "download"])
+@pytest.mark.parametrize("python_path", ["", "elsewhere"])
+def test_a_background_process_imports_the_copy_of_its_stage(
+    tmp_path: Path, module: str, code: str, python_path: str
+) -> None:
+    source, output = tmp_path / "copy/src", tmp_path / "path.txt"
     shutil.copytree(Path(fivefold.__file__).parent, source / "fivefold", ignore=shutil.ignore_patterns("__pycache__"))
-    (source / f"fivefold/tracking/{name}.py").write_text(SAY.format(place=str(place)))
-    stage = f"import sys\nsys.path.insert(0, {str(source)!r})\n{does}"
-    environment = {**os.environ, "DVC_ROOT": str(tmp_path), "PYTHONPATH": others}
-    done = subprocess.run(
+    (source / f"fivefold/tracking/{module}.py").write_text(WRITE_PATH.format(output=str(output)))
+    stage = f"import sys\nsys.path.insert(0, {str(source)!r})\n{code}"
+    environment = {**os.environ, "DVC_ROOT": str(tmp_path), "PYTHONPATH": python_path}
+    process = subprocess.run(
         [sys.executable, "-c", stage], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    assert Path(place.read_text()).is_relative_to(source)
+    assert process.returncode == 0, process.stderr
+    assert Path(output.read_text()).is_relative_to(source)

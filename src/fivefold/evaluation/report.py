@@ -1,4 +1,4 @@
-"""What there is to say of a trained model: scores, tables, pictures and lines, whatever it learnt."""
+"""The result of an evaluation: scores, predictions, tables, plots and a summary, for every model family."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """All that evaluate writes.
+    """Everything that the evaluate stage writes.
 
-    scores: by set and name, those of test rows first; the leading score first.
-    predictions: a row per record.
-    tables: what is drawn, by name.
-    pictures: by name; drawn when they are called.
-    lines: what a person is told of the test rows.
+    Attributes:
+        scores: Metrics by split (`test`, `val`, `train`) and name; the test split and the main metric come first.
+        predictions: One row per sample.
+        tables: Data of the plots, by name.
+        plots: Functions that draw the plots, by name.
+        summary: Lines about the test split, printed on the console.
     """
 
     scores: dict[str, dict[str, float]]

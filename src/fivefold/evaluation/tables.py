@@ -1,4 +1,4 @@
-"""What the plots show, as tables: DVC draws and compares them, scoring/pictures.py draws them too."""
+"""Tables behind the plots, drawn by `evaluation.plots` and compared by `dvc plots`, and the table of predictions."""
 
 from pathlib import Path
 
@@ -14,54 +14,55 @@ from ..training.diagnostics.summary import Measurements
 from .metrics import calibration_curve, median_prediction, naive_forecasts, ovr_classes, quantile_predictions
 
 N_CURVE_POINTS = 201
-ROC_COLUMNS = ("class", "area", "false_positive_rate", "true_positive_rate")
+"""Points of a ROC curve."""
+
+ROC_COLUMNS = ("class", "auc", "false_positive_rate", "true_positive_rate")
 
 
 def build_tables(schema: Schema, test: Split, p: Array, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return a table per plot, by name, for test rows and predictions p as `scoring.predict.judged` gives them.
+    """Return a table per plot, by name, from test rows and their predictions p by `predict_for_metrics`.
 
-    Of several targets the leading one is shown.
+    Of several targets, the primary one is shown.
     """
     y, p, schema = test.y, target_specs(schema)[0].select_predictions(test, p), target_specs(schema)[0].schema
     columns = {"epoch": history["epoch"], "train": history["train/loss"], "val": history["val/loss"]}
-    learning = pd.DataFrame(columns)
+    tables = {"learning_curve": pd.DataFrame(columns)}
     if schema.task == "language_modeling":
-        return {"learning_curve": learning}
+        return tables
     if not schema.classes:
-        told = {"actual": y.ravel(), "predicted": median_prediction(schema, p).ravel()}
-        shown = {"learning_curve": learning, "predicted": pd.DataFrame(told)}
-        return shown | ({"forecast": forecast_table(schema, test, p)} if schema.horizon else {})
-    return {
-        "learning_curve": learning,
-        "confusion": pd.DataFrame(
+        values = {"actual": y.ravel(), "predicted": median_prediction(schema, p).ravel()}
+        tables["predicted_vs_actual"] = pd.DataFrame(values)
+        return tables | ({"forecast": forecast_table(schema, test, p)} if schema.horizon else {})
+    return tables | {
+        "confusion_matrix": pd.DataFrame(
             {
                 "actual": pd.Categorical.from_codes(y, schema.classes),
                 "predicted": pd.Categorical.from_codes(p.argmax(axis=1), schema.classes),
             }
         ),
-        "roc": _roc_table(schema, y, p),
-        "calibration": pd.DataFrame(calibration_curve(y, p)),
+        "roc_curve": _roc_table(schema, y, p),
+        "calibration_curve": pd.DataFrame(calibration_curve(y, p)),
     }
 
 
 def gradient_table(measurements: Measurements) -> pd.DataFrame:
-    """Return a row per epoch and layer: norm of the gradient at the epoch's first step; NaN if it was not finite."""
+    """Return one row per epoch and layer: the gradient norm at the epoch's first step; NaN if it was not finite."""
     layers = measurements["gradient"].items()
     rows = [(epoch + 1, layer, norm) for layer, norms in layers for epoch, norm in enumerate(norms)]
     return pd.DataFrame(rows, columns=["epoch", "layer", "norm"]).astype({"norm": float})
 
 
 def forecast_table(schema: Schema, test: Split, p: Array) -> pd.DataFrame:
-    """Return a row per step and value told: step in the source, name, steps ahead, actual, predicted and naive values.
+    """Return one row per test window and predicted value.
 
-    Also the time of the step where the series' steps are known, and of quantiles the lowest and the highest, `q0.1`.
+    Columns are step in the source, value name, steps ahead, actual, predicted and naive values; also the time of the
+    step if the series has timestamps, and the lowest and highest quantile, such as `q0.1`.
     """
     k = len(schema.values)
     ahead = np.arange(k) // (k // schema.horizon)
     step = (test.rows[:, None] + ahead).ravel()
-    times = last_timestamps(
-        schema.frequency, schema.time_range, step.max() - step.min() + 1
-    )  # the last step is a test row's
+    # the last step of the series belongs to the test split
+    times = last_timestamps(schema.frequency, schema.time_range, step.max() - step.min() + 1)
     frame = pd.DataFrame(
         {
             "step": step,
@@ -73,24 +74,24 @@ def forecast_table(schema: Schema, test: Split, p: Array) -> pd.DataFrame:
         }
     )
     if schema.quantiles:
-        for place in (0, -1):
-            frame[f"q{schema.quantiles[place]:g}"] = quantile_predictions(schema, p)[:, :, place].ravel()
+        for i in (0, -1):
+            frame[f"q{schema.quantiles[i]:g}"] = quantile_predictions(schema, p)[:, :, i].ravel()
     for name, values in naive_forecasts(schema, test).items():
         frame[name] = values.ravel()
     return frame
 
 
 def _roc_table(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
-    """Return columns class, area, false_positive_rate, true_positive_rate; each class against the rest, even steps."""
-    even = np.linspace(0, 1, N_CURVE_POINTS)
+    """Return one-vs-rest ROC curves, at evenly spaced false positive rates."""
+    grid = np.linspace(0, 1, N_CURVE_POINTS)
     curves = []
     for index in ovr_classes(y, len(schema.classes)):
         false_positive, true_positive, _ = metrics.roc_curve(y == index, p[:, index])
-        rates = np.concatenate(([0.0], np.interp(even, false_positive, true_positive)))
+        rates = np.concatenate(([0.0], np.interp(grid, false_positive, true_positive)))
         curve = {
             "class": schema.classes[index],
-            "area": metrics.auc(false_positive, true_positive),
-            "false_positive_rate": np.r_[0.0, even],
+            "auc": metrics.auc(false_positive, true_positive),
+            "false_positive_rate": np.r_[0.0, grid],
             "true_positive_rate": rates,
         }
         curves.append(pd.DataFrame(curve))
@@ -98,33 +99,33 @@ def _roc_table(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
 
 
 def prediction_table(schema: Schema, split: Split, p: Array) -> pd.DataFrame:
-    """Return a row per record: row in the source, target, prediction; for classes a column p_<class> each.
+    """Return one row per sample: row in the source, target, prediction and, for classes, a column `p_<class>` each.
 
-    Of several values each has its columns; of quantiles each level has one. Of a text: the true token's probability.
-    A further target has such columns too, its name before theirs; what is missing there stays empty.
+    Several values have columns of their own, as have quantile levels. Language modeling has the probability of the true
+    token. Columns of an extra target are prefixed with its name; missing targets stay empty.
     """
-    leading, *others = target_specs(schema)
+    primary, *extra_targets = target_specs(schema)
     frame = pd.DataFrame({"row": split.rows}).join(
-        _target_predictions(leading.schema, split.y, leading.select_predictions(split, p))
+        _target_predictions(primary.schema, split.y, primary.select_predictions(split, p))
     )
-    for goal in others:
+    for target in extra_targets:
         assert split.extra_targets is not None
-        y, known = split.extra_targets[:, goal.extra_index], goal.known_mask(split)
-        index = np.where(known, y, 0).astype(np.int64)
-        part = _target_predictions(goal.schema, index if goal.schema.classes else y, p[:, goal.columns])
-        frame = frame.join(part.assign(target=part["target"].where(known)).add_prefix(goal.prefix))
+        y, known = split.extra_targets[:, target.extra_index], target.known_mask(split)
+        codes = np.where(known, y, 0).astype(np.int64)
+        columns = _target_predictions(target.schema, codes if target.schema.classes else y, p[:, target.columns])
+        frame = frame.join(columns.assign(target=columns["target"].where(known)).add_prefix(target.prefix))
     return frame
 
 
 def _target_predictions(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
     frame = pd.DataFrame(index=range(len(y)))
     if schema.values:
-        truth, told = y.reshape(len(y), -1), quantile_predictions(schema, p)
+        actual, quantiles = y.reshape(len(y), -1), quantile_predictions(schema, p)
         for i, name in enumerate(schema.values):
-            end = f"_{name}" if len(schema.values) > 1 else ""
-            frame[f"target{end}"], frame[f"prediction{end}"] = truth[:, i], median_prediction(schema, p)[:, i]
+            suffix = f"_{name}" if len(schema.values) > 1 else ""
+            frame[f"target{suffix}"], frame[f"prediction{suffix}"] = actual[:, i], median_prediction(schema, p)[:, i]
             for j, level in enumerate(schema.quantiles):
-                frame[f"q{level:g}{end}"] = told[:, i, j]
+                frame[f"q{level:g}{suffix}"] = quantiles[:, i, j]
         return frame
     names = np.array(schema.classes)
     frame["target"] = names[y]
@@ -135,7 +136,7 @@ def _target_predictions(schema: Schema, y: Array, p: Array) -> pd.DataFrame:
 
 
 def save_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write `<name>.csv` into the new `folder` for each table."""
+    """Write each table as `<name>.csv` into the new `folder`."""
     folder.mkdir()
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)

@@ -1,20 +1,12 @@
-"""The report of a translator: whether translated images are taken for real ones, and whether they lead back.
+"""Evaluate an image translator (CycleGAN): realism of translated images and consistency of cycles.
 
-Names that end in `_first` are of translations into the first class, those in `_second` of translations into the second.
-Shapes: n images.
-
-Pictures of translated images, and of how a translator came about.
-
-Shapes: n images.
-
-Images of both classes, translated, and what is seen in them.
-
+Names that end in `_to_a` refer to translations into the first class, those in `_to_b` into the second.
 Shapes: n images, c channels, h x w pixels.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,20 +23,46 @@ from .generation.samples import ExtractedFeatures, FeatureExtractor, iterate_bat
 from .image_plots import plot_image_rows
 from .report import EvaluationReport
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 PIXEL_RANGE = 255
-"""Of pixels."""
+"""Difference of the largest and the smallest pixel value."""
+
+DIRECTIONS = ("to_a", "to_b")
+"""Suffixes of metrics and names of plots, by index of the target class."""
+
+VALIDATION_METRICS = {
+    "kid": "KID, relative to that of the two classes",
+    "cycle_l1": "cycle L1, pixels from 0 to 1",
+    "diversity": "diversity, 1 for real images",
+}
+"""Validation metric -> its label in the plot of the learning curve."""
+
+HISTORY_COLUMNS = (
+    "train/generator",
+    "train/discriminator_a",
+    "train/discriminator_b",
+    *[f"val/{name}" for name in VALIDATION_METRICS],
+)
+"""Columns of the history that the learning curve shows."""
+
+METRIC_DESCRIPTIONS = {
+    "target_rate": "fraction that the reference classifier assigns to the target class; higher is better",
+    "cycle_l1": "absolute error of a cycle, pixels from 0 to 1; lower is better",
+    "identity_l1": "absolute change of images translated into their own class; lower is better",
+    "kid": "kernel distance from real images of the target class; lower is better",
+}
 
 
 class TranslationDirection(NamedTuple):
-    """Images of one class translated into the other one, raw.
+    """Images of one class translated into the other, with raw pixels.
 
-    sources: rows of the one. rows: those of the other, and seen: what is seen in them.
-    made: the sources, translated, and made_seen: what is seen in those.
-    back: what is made, translated back.
-    same: what the generator that translates makes of `rows`, which are of its class already.
+    Attributes:
+        sources: Rows of the source class.
+        targets: Rows of the target class.
+        target_features: Features of `targets`.
+        translated: `sources` translated into the target class.
+        translated_features: Features of `translated`.
+        cycled: `translated` translated back into the source class.
+        identity: `targets` translated into their own class.
     """
 
     sources: Split
@@ -57,101 +75,17 @@ class TranslationDirection(NamedTuple):
 
     @property
     def cycle_l1(self) -> Array:
-        """Mean absolute difference of each source from what is back, (n,), the range of pixels being 1."""
+        """Mean absolute difference of sources and cycled images, (n,), for pixels from 0 to 1."""
         return _pixel_l1(self.cycled, self.sources.x)
 
     @property
     def identity_l1(self) -> Array:
-        """The same of each of `rows` from what is made of it, (n,)."""
+        """Mean absolute difference of targets and their identity translation, (n,), for pixels from 0 to 1."""
         return _pixel_l1(self.identity, self.targets.x)
 
 
-def translate_both_directions(
-    trained_model: TrainedModel, split: Split, extractor: FeatureExtractor
-) -> tuple[TranslationDirection, TranslationDirection]:
-    """Return the rows of the second class translated into the first, and those of the first into the second."""
-    first, second = (split.take(np.flatnonzero(np.asarray(split.y) == i)) for i in range(2))
-    seen = [extractor(rows.x) for rows in (first, second)]
-    found = []
-    for into, (sources, rows) in enumerate(((second, first), (first, second))):
-        made, back = translate_images(trained_model, sources.x, into)
-        same, _ = translate_images(trained_model, rows.x, into)
-        found.append(TranslationDirection(sources, rows, seen[into], made, extractor(made), back, same))
-    return found[0], found[1]
-
-
-@torch.inference_mode()
-def translate_images(trained_model: TrainedModel, x: Array, target_index: int) -> tuple[Array, Array]:
-    """Return what raw images x (n, c, h, w) are in the class of index `into`, and what that is in the other one, raw.
-
-    What goes back is what the generator made, before pixels are brought within their range.
-    """
-    preprocess, undo = trained_model.model.preprocess, trained_model.model.head.get_submodule("inverse")
-    there, back = (
-        trained_model.model.network.get_submodule(f"generator.by_target.{i}") for i in (target_index, 1 - target_index)
-    )
-    found = []
-    for part in iterate_batches(x):
-        made = there(preprocess(part))
-        found.append((undo(made), undo(back(made))))
-    made, returned = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
-    return made, returned
-
-
-def _pixel_l1(translated: Array, expected: Array) -> Array:
-    return np.asarray(np.abs(translated - expected.astype(np.float32)).mean(axis=(1, 2, 3)) / PIXEL_RANGE)
-
-
-VALIDATION_METRICS = {
-    "kid": "kernel distance, that of the two classes being 1",
-    "cycle_l1": "cycle L1, pixels from 0 to 1",
-    "diversity": "diversity, 1 is that of real rows",
-}
-"""What was measured of validation rows, and what it says."""
-
-
-def plot_translations(model_name: str, direction: TranslationDirection, target_class: str) -> Figure:
-    """Test images of a class, what they are in the other one, and what that is back."""
-    shown = {"record": direction.sources.x.astype(np.float64), "there": direction.translated, "back": direction.cycled}
-    return plot_image_rows(f"{model_name}: test rows, what they are as {target_class}, and what that is back", shown)
-
-
-def plot_learning_curve(table: pd.DataFrame, model_name: str) -> Figure:
-    """Losses of all players over epochs, and below them what was measured of validation rows."""
-    fig, first = make_figure(6.0, 5.0)
-    first.remove()
-    above, below = fig.subplots(2, 1, sharex=True)
-    for player in table.columns.drop(["epoch", *VALIDATION_METRICS]):
-        above.plot(table.epoch, table[player], label=player.replace("_", ", "))
-    seen = table.dropna()
-    for measure, text in VALIDATION_METRICS.items():
-        below.plot(seen.epoch, seen[measure], marker=".", label=text)
-    above.set(ylabel="loss")
-    below.set(xlabel="epoch")
-    below.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axes in (above, below):
-        axes.legend(fontsize="small")
-    set_title(fig, f"{model_name}: the contest")
-    return fig
-
-
 DirectionPair = tuple[TranslationDirection, TranslationDirection]
-
-DIRECTION_SUFFIXES = ("first", "second")
-
-HISTORY_COLUMNS = (
-    "train/generator",
-    "train/critic_first",
-    "train/critic_second",
-    *[f"val/{name}" for name in VALIDATION_METRICS],
-)
-
-METRIC_DESCRIPTIONS = {
-    "target_rate": "share that the judge takes for images of the class they are translated into; higher is better",
-    "cycle_l1": "absolute difference after there and back, the range of pixels being 1; lower is better",
-    "identity_l1": "absolute difference of images translated into their own class; lower is better",
-    "kid": "kernel distance from images of the class they are translated into; lower is better",
-}
+"""Translations into the first class and into the second."""
 
 
 def evaluate_translator(
@@ -161,40 +95,114 @@ def evaluate_translator(
     history: pd.DataFrame,
     reference: ReferenceClassifier | None,
 ) -> EvaluationReport:
-    """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""
-    view, seed = FeatureExtractor(trained_model, reference), int(trained_model.metadata["params"]["seed"])
-    found: dict[str, DirectionPair] = {}
-    for part in SPLITS:
-        every = dataset.splits()[part]
-        rows = every.take(np.sort(np.random.default_rng(seed).permutation(len(every))[:MAX_ROWS]))
-        found[part] = translate_both_directions(trained_model, rows, view)
+    """Return the report of a CycleGAN; see `evaluate`."""
+    extractor, seed = FeatureExtractor(trained_model, reference), int(trained_model.metadata["params"]["seed"])
+    translations: dict[str, DirectionPair] = {}
+    for split in SPLITS:
+        rows = dataset.splits()[split]
+        rows = rows.take(np.sort(np.random.default_rng(seed).permutation(len(rows))[:MAX_ROWS]))
+        translations[split] = translate_both_directions(trained_model, rows, extractor)
     scores = {
-        SHORT_SPLIT_NAMES[part]: _compute_scores(found[part], found[BASELINE_SPLITS[part]])
-        for part in ("test", "validation", "train")
+        SHORT_SPLIT_NAMES[split]: _compute_scores(translations[split], translations[BASELINE_SPLITS[split]])
+        for split in ("test", "validation", "train")
     }
-    learning = pd.DataFrame(
+    learning_curve = pd.DataFrame(
         {"epoch": history["epoch"], **{key.partition("/")[2]: history[key] for key in HISTORY_COLUMNS}}
     )
-    drawn: dict[str, Callable[[], Figure]] = {"learning_curve": partial(plot_learning_curve, learning, name)}
-    for side, there, label in zip(DIRECTION_SUFFIXES, found["test"], trained_model.schema.classes, strict=True):
-        drawn[f"into_{side}"] = partial(plot_translations, name, there, label)
-    lines = _summary_lines(scores["test"], trained_model.schema.classes, reference)
+    plots: dict[str, Callable[[], Figure]] = {"learning_curve": partial(plot_learning_curve, learning_curve, name)}
+    classes = trained_model.schema.classes
+    for direction, translation, target_class in zip(DIRECTIONS, translations["test"], classes, strict=True):
+        plots[direction] = partial(plot_translations, name, translation, target_class)
     return EvaluationReport(
-        scores, _prediction_table(trained_model, found["test"]), {"learning_curve": learning}, drawn, lines
+        scores,
+        _prediction_table(trained_model, translations["test"]),
+        {"learning_curve": learning_curve},
+        plots,
+        _summary_lines(scores["test"], classes, reference),
     )
+
+
+def translate_both_directions(
+    trained_model: TrainedModel, split: Split, extractor: FeatureExtractor
+) -> tuple[TranslationDirection, TranslationDirection]:
+    """Return the rows of the second class translated into the first, and those of the first into the second."""
+    first, second = (split.take(np.flatnonzero(np.asarray(split.y) == i)) for i in range(2))
+    features = [extractor(rows.x) for rows in (first, second)]
+    directions = []
+    for target_index, (sources, targets) in enumerate(((second, first), (first, second))):
+        translated, cycled = translate_images(trained_model, sources.x, target_index)
+        identity, _ = translate_images(trained_model, targets.x, target_index)
+        translated_features = extractor(translated)
+        directions.append(
+            TranslationDirection(
+                sources, targets, features[target_index], translated, translated_features, cycled, identity
+            )
+        )
+    return directions[0], directions[1]
+
+
+@torch.inference_mode()
+def translate_images(trained_model: TrainedModel, x: Array, target_index: int) -> tuple[Array, Array]:
+    """Return raw images x (n, c, h, w) translated into the class `target_index`, and these translated back.
+
+    Images are translated back from the generator's output, before pixels are clipped to their range.
+    """
+    preprocess, inverse = trained_model.model.preprocess, trained_model.model.head.get_submodule("inverse")
+    forward, backward = (
+        trained_model.model.network.get_submodule(f"generator.by_target.{i}") for i in (target_index, 1 - target_index)
+    )
+    batches = []
+    for batch in iterate_batches(x):
+        output = forward(preprocess(batch))
+        batches.append((inverse(output), inverse(backward(output))))
+    translated, cycled = (torch.cat(images).numpy() for images in zip(*batches, strict=True))
+    return translated, cycled
+
+
+def _pixel_l1(translated: Array, expected: Array) -> Array:
+    return np.asarray(np.abs(translated - expected.astype(np.float32)).mean(axis=(1, 2, 3)) / PIXEL_RANGE)
+
+
+def plot_translations(model_name: str, direction: TranslationDirection, target_class: str) -> Figure:
+    """Plot test images, their translations into the target class, and these translated back."""
+    labeled_images = {
+        "original": direction.sources.x.astype(np.float64),
+        "translated": direction.translated,
+        "cycled": direction.cycled,
+    }
+    return plot_image_rows(f"{model_name}: test images, translated to {target_class}, and cycled", labeled_images)
+
+
+def plot_learning_curve(table: pd.DataFrame, model_name: str) -> Figure:
+    """Plot the losses of generator and discriminators, and validation metrics, by epoch."""
+    fig, first = make_figure(6.0, 5.0)
+    first.remove()
+    losses, metrics = fig.subplots(2, 1, sharex=True)
+    for network in table.columns.drop(["epoch", *VALIDATION_METRICS]):
+        losses.plot(table.epoch, table[network], label=network.replace("_", " "))
+    validated = table.dropna()
+    for metric, label in VALIDATION_METRICS.items():
+        metrics.plot(validated.epoch, validated[metric], marker=".", label=label)
+    losses.set(ylabel="loss")
+    metrics.set(xlabel="epoch")
+    metrics.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (losses, metrics):
+        axes.legend(fontsize="small")
+    set_title(fig, f"{model_name}: adversarial losses and validation metrics")
+    return fig
 
 
 def _compute_scores(translations: DirectionPair, baseline: DirectionPair) -> dict[str, float]:
-    """Return the scores of one set, means of both directions first; beside: another set, for what real rows score."""
-    each = [
+    """Return the metrics of a split, means of both directions first; baseline: the split that real images come from."""
+    by_direction = [
         _direction_scores(translations[i], translations[1 - i].target_features, baseline[i].target_features, i)
         for i in range(2)
     ]
-    means = {name: (each[0][name] + each[1][name]) / 2 for name in each[0]}
+    means = {name: (by_direction[0][name] + by_direction[1][name]) / 2 for name in by_direction[0]}
     return means | {
-        f"{name}_{side}": value
-        for side, own in zip(DIRECTION_SUFFIXES, each, strict=True)
-        for name, value in own.items()
+        f"{name}_{direction}": value
+        for direction, scores in zip(DIRECTIONS, by_direction, strict=True)
+        for name, value in scores.items()
     }
 
 
@@ -204,58 +212,42 @@ def _direction_scores(
     baseline_features: ExtractedFeatures,
     target_index: int,
 ) -> dict[str, float]:
-    """Return the scores of translations into a class.
+    """Return the metrics of translations into a class.
 
-    A floor is the score of real images of that class, of the kernel distance those of another set; `kid_before` that of
-    images as they were.
+    Baselines are the metrics of real images of that class, for KID those of another split. `kid_source` is the KID of
+    untranslated source images.
     """
-    judged = len(direction.target_features.predicted_classes) > 0
-    return {
-        **(
-            {"target_rate": float((direction.translated_features.predicted_classes == target_index).mean())}
-            if judged
-            else {}
-        ),
+    target = direction.target_features
+    scores = {
         "cycle_l1": float(direction.cycle_l1.mean()),
-        "kid": _kernel_distance(direction.target_features, direction.translated_features),
-        BASELINE_KEY.format("kid"): _kernel_distance(direction.target_features, baseline_features),
-        "kid_before": _kernel_distance(direction.target_features, source_features),
+        "kid": _kid(target, direction.translated_features),
+        BASELINE_KEY.format("kid"): _kid(target, baseline_features),
+        "kid_source": _kid(target, source_features),
         "identity_l1": float(direction.identity_l1.mean()),
-        **(
-            {
-                BASELINE_KEY.format("target_rate"): float(
-                    (direction.target_features.predicted_classes == target_index).mean()
-                )
-            }
-            if judged
-            else {}
-        ),
     }
+    if not len(target.predicted_classes):
+        return scores
+    target_rate, real_rate = (
+        float((features.predicted_classes == target_index).mean())
+        for features in (direction.translated_features, target)
+    )
+    return {"target_rate": target_rate, **scores, BASELINE_KEY.format("target_rate"): real_rate}
 
 
-def _kernel_distance(real: ExtractedFeatures, generated: ExtractedFeatures) -> float:
+def _kid(real: ExtractedFeatures, generated: ExtractedFeatures) -> float:
     return kid(torch.from_numpy(real.values), torch.from_numpy(generated.values))
 
 
 def _prediction_table(trained_model: TrainedModel, translations: DirectionPair) -> pd.DataFrame:
-    """Return a row per image: its class, the one it is translated into, the one that is seen then, what is lost."""
+    """Return one row per image: its class, the target class, the predicted class and the error of the cycle."""
     names = np.array(trained_model.schema.classes)
-    frames = [
-        pd.DataFrame(
-            {
-                "row": there.sources.rows,
-                "from": names[1 - into],
-                "to": names[into],
-                **(
-                    {"judged": names[there.translated_features.predicted_classes]}
-                    if len(there.translated_features.predicted_classes)
-                    else {}
-                ),
-                "cycle_l1": there.cycle_l1,
-            }
-        )
-        for into, there in enumerate(translations)
-    ]
+    frames = []
+    for i, direction in enumerate(translations):
+        columns = {"row": direction.sources.rows, "source_class": names[1 - i], "target_class": names[i]}
+        predicted = direction.translated_features.predicted_classes
+        if len(predicted):
+            columns["predicted_class"] = names[predicted]
+        frames.append(pd.DataFrame({**columns, "cycle_l1": direction.cycle_l1}))
     return pd.concat(frames).sort_values("row", ignore_index=True)
 
 
@@ -263,19 +255,19 @@ def _summary_lines(
     scores: dict[str, float], classes: tuple[str, ...], reference: ReferenceClassifier | None
 ) -> list[str]:
     lines = []
-    for each, unit in METRIC_DESCRIPTIONS.items():
-        if each not in scores:
+    for name, description in METRIC_DESCRIPTIONS.items():
+        if name not in scores:
             continue
-        sides = ", ".join(
-            f"into {label} {scores[f'{each}_{side}']:.4f}"
-            for side, label in zip(DIRECTION_SUFFIXES, classes, strict=True)
+        by_direction = ", ".join(
+            f"to {target_class} {scores[f'{name}_{direction}']:.4f}"
+            for direction, target_class in zip(DIRECTIONS, classes, strict=True)
         )
-        floor = BASELINE_KEY.format(each)
-        real = f"; of real images {scores[floor]:.4f}" if floor in scores else ""
-        lines.append(f"{each} {scores[each]:.4f}, {sides}{real} ({unit})")
-    by = (
-        f"as {reference.model_name} ({reference.digest[:12]}) sees them"
+        baseline = BASELINE_KEY.format(name)
+        real = f"; real images {scores[baseline]:.4f}" if baseline in scores else ""
+        lines.append(f"{name} {scores[name]:.4f}, {by_direction}{real} ({description})")
+    space = (
+        f"in the feature space of {reference.model_name} ({reference.digest[:12]})"
         if reference
-        else "by their pixels, since there is no judge"
+        else "on pixels, because there is no reference classifier"
     )
-    return [*lines, f"images are compared {by}"]
+    return [*lines, f"images are compared {space}"]

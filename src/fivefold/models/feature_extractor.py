@@ -63,7 +63,7 @@ def load_reference_from_metadata(metadata: dict[str, Any]) -> ReferenceClassifie
     judge = _load_classifier(metadata["reference"]["model"])
     if judge.metadata != metadata["reference"]:
         raise ArtifactError(
-            f"{metadata['name']} must have the judge it was chosen by, {metadata['judge']['digest']:.12},"
+            f"{metadata['name']} must have the judge it was chosen by, {metadata['reference']['digest']:.12},"
             f" but there is {judge.digest:.12} now; run `dvc repro`"
         )
     return judge

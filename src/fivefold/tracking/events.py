@@ -1,4 +1,4 @@
-"""What a stage can say of a run; a spool is a file of these, one a line, as JSON."""
+"""Events that a stage logs about a run. A spool file has one event per line, as JSON."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
 class Run(StrictModel):
-    """Whose events follow: the run of this fingerprint, made if there is none."""
+    """The run that the following events belong to; created if no run has this fingerprint."""
 
     kind: Literal["run"] = "run"
     name: str
@@ -19,9 +19,9 @@ class Run(StrictModel):
 
 
 class StatusChange(StrictModel):
-    """The run's state has changed."""
+    """A change of the run's status."""
 
-    kind: Literal["state"] = "state"
+    kind: Literal["status"] = "status"
     status: Status
     time: int = Field(description="milliseconds since 1970")
 
@@ -29,7 +29,7 @@ class StatusChange(StrictModel):
 class Params(StrictModel):
     """Parameters of the run, by dotted key."""
 
-    kind: Literal["values"] = "values"
+    kind: Literal["params"] = "params"
     params: dict[str, str]
 
 
@@ -41,7 +41,7 @@ class Tags(StrictModel):
 
 
 class Metrics(StrictModel):
-    """Numbers measured at one step."""
+    """Metrics of one step."""
 
     kind: Literal["metrics"] = "metrics"
     step: int
@@ -50,19 +50,19 @@ class Metrics(StrictModel):
 
 
 class DatasetInput(StrictModel):
-    """A dataset that went into the run."""
+    """A dataset used by the run."""
 
-    kind: Literal["input"] = "input"
+    kind: Literal["dataset"] = "dataset"
     name: str
     digest: str
     context: str
     source: str
-    columns: str = Field(description="JSON of MLflow's dataset schema")
-    profile: str = Field(description="JSON of counts")
+    columns: str = Field(description="dataset schema of MLflow, as JSON")
+    profile: str = Field(description="number of rows and classes, as JSON")
 
 
 class Artifact(StrictModel):
-    """A file to keep with the run; the spool has its own copy."""
+    """A file to log as an artifact of the run; the spool has its own copy."""
 
     kind: Literal["artifact"] = "artifact"
     spool_path: str
@@ -70,12 +70,12 @@ class Artifact(StrictModel):
 
     @property
     def spool_paths(self) -> tuple[str, ...]:
-        """All copies in the spool."""
+        """Paths of all copies in the spool."""
         return (self.spool_path,)
 
 
 class Image(StrictModel):
-    """A picture that belongs to a step, PNG; the spool has its own copy. Those of one key are shown as a series."""
+    """A PNG image of one step; the spool has its own copy. MLflow shows the images of a key as a series."""
 
     kind: Literal["image"] = "image"
     spool_path: str
@@ -85,36 +85,34 @@ class Image(StrictModel):
 
     @property
     def spool_paths(self) -> tuple[str, ...]:
-        """All copies in the spool."""
+        """Paths of all copies in the spool."""
         return (self.spool_path,)
 
 
 class ModelVersion(StrictModel):
     """An exported graph to register as the next version of a model; the spool has its own copies."""
 
-    kind: Literal["version"] = "version"
+    kind: Literal["model_version"] = "model_version"
     spool_path: str
     sha256: str
-    training_files: tuple[str, ...] = Field(description="places of what train wrote, its manifest among them")
-    training_digest: str = Field(description="digest of all that train wrote")
-    model: str
+    training_files: tuple[str, ...] = Field(description="paths in the spool of the outputs of train and their manifest")
+    training_digest: str = Field(description="SHA-256 of the manifest of the outputs of train")
+    model: str = Field(description="name of the registered model")
     input_name: str = Field(description="name of the graph's input")
-    input_shape: tuple[int, ...] = Field(description="shape of one record of it")
+    input_shape: tuple[int, ...] = Field(description="shape of one sample of the input")
     input_dtype: str
     output_name: str = Field(description="name of the graph's output")
-    output_shape: tuple[int, ...] = Field(description="shape of one record of it")
+    output_shape: tuple[int, ...] = Field(description="shape of one sample of the output")
     output_dtype: str
-    n_classes: int = Field(default=0, description="how many of the last numbers of the input ask for a class")
-    target_class: str = Field(
-        default="", description="class that images are translated into, if that is what the graph does"
-    )
-    input_example: str = Field(description="JSON of a few rows of the input")
+    n_classes: int = Field(default=0, description="number of trailing input values that are a one-hot class")
+    target_class: str = Field(default="", description="class that images are translated into; empty for other models")
+    input_example: str = Field(description="a few rows of the input, as JSON")
     pip_requirements: tuple[str, ...]
     tags: dict[str, str]
 
     @property
     def spool_paths(self) -> tuple[str, ...]:
-        """All copies in the spool."""
+        """Paths of all copies in the spool."""
         return (self.spool_path, *self.training_files)
 
 

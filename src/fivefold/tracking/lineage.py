@@ -1,4 +1,4 @@
-"""Where a run comes from: git, DVC, versions; read, never asked of a person."""
+"""Lineage of a run: git commit, DVC state and package versions."""
 
 import getpass
 import hashlib
@@ -18,9 +18,9 @@ PACKAGES = ("fivefold", "torch", "pytorch-lightning", "scikit-learn", "numpy")
 
 
 def run_tags(stage: str, fingerprint: str) -> dict[str, str]:
-    """Return the tags of a run: fingerprint, git commit and state, dvc.lock's digest, stage, experiment, versions."""
+    """Return the tags of a run: fingerprint, git commit and state, digest of dvc.lock, stage, experiment, versions."""
     commit = _run_git("rev-parse", "HEAD")
-    found = {
+    tags = {
         "fivefold.fingerprint": fingerprint,
         "mlflow.source.type": "PROJECT",
         "mlflow.source.name": f"dvc.yaml:{stage}",
@@ -35,16 +35,16 @@ def run_tags(stage: str, fingerprint: str) -> dict[str, str]:
         "python": platform.python_version(),
         **{f"version.{package}": version(package) for package in PACKAGES},
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in tags.items() if value}
 
 
 def dvc_lock_digest() -> str:
-    """Return the first 16 digits of the SHA-256 of dvc.lock, empty if there is none."""
+    """Return the first 16 digits of the SHA-256 of dvc.lock; empty if there is no such file."""
     return hashlib.sha256(paths.DVC_LOCK.read_bytes()).hexdigest()[:16] if paths.DVC_LOCK.exists() else ""
 
 
 def dvc_output_digest(folder: Path) -> str:
-    """Return the digest under which DVC knows an output, empty if dvc.lock does not list it."""
+    """Return DVC's MD5 digest of an output folder; empty if dvc.lock does not list it."""
     if not paths.DVC_LOCK.exists():
         return ""
     stages: dict[str, Any] = YAML(typ="safe").load(paths.DVC_LOCK.read_text())["stages"]
@@ -55,5 +55,5 @@ def dvc_output_digest(folder: Path) -> str:
 def _run_git(*args: str) -> str:
     if shutil.which("git") is None:
         return ""
-    done = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    process = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
+    return process.stdout.strip() if process.returncode == 0 else ""

@@ -1,4 +1,4 @@
-"""A registered model as a stage gets it: fetched by a process beside it, checked, rebuilt."""
+"""Load a registered model in a stage: download it in a subprocess, verify its digest, rebuild it."""
 
 import json
 import subprocess
@@ -15,34 +15,33 @@ from .subprocesses import subprocess_environment
 
 
 def load_registered(model_name: str, pretrained: PretrainedWeights | None) -> PretrainedModel | None:
-    """Return the version that `start` of model `name` says; None if it says nothing.
+    """Return the registered version that `training.pretrained` of a model selects; None if it selects none.
 
     Raises:
-        ParamsError: the registry has no such version.
-        TrackingError: MLflow is out of reach.
-        ArtifactError: what it has is not what was registered.
+        ParamsError: The registry has no such version.
+        TrackingError: MLflow cannot be reached.
+        ArtifactError: The downloaded files differ from those that were registered.
     """
     if pretrained is None:
         return None
-    with TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "fivefold.tracking.download", pretrained.model_dump_json(), place]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=subprocess_environment())
-        if done.returncode:
-            said = done.stderr.strip().rpartition("\n")[2]
-            kind = ParamsError if done.returncode == ParamsError.exit_code else TrackingError
-            raise kind(f"models.{model_name}.training.pretrained: {said}")
-        facts = json.loads((Path(place) / "pulled.json").read_text())
-        return _load_downloaded(Path(place) / "training", **facts)
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "fivefold.tracking.download", pretrained.model_dump_json(), folder]
+        process = subprocess.run(command, capture_output=True, text=True, check=False, env=subprocess_environment())
+        if process.returncode:
+            message = process.stderr.strip().rpartition("\n")[2]
+            error_type = ParamsError if process.returncode == ParamsError.exit_code else TrackingError
+            raise error_type(f"models.{model_name}.training.pretrained: {message}")
+        info = json.loads((Path(folder) / "download.json").read_text())
+        return _load_downloaded(Path(folder) / "training", **info)
 
 
 def _load_downloaded(folder: Path, model: str, version: int, training_digest: str) -> PretrainedModel:
-    title = f"{model} version {version}"
     try:
         if manifest_sha256(folder) != training_digest:
-            raise ArtifactError(f"its {MANIFEST} is another than the version's tag says")
+            raise ArtifactError(f"the digest of {MANIFEST} differs from the version's tag")
         return PretrainedModel(model, version, training_digest, load_model(folder))
     except (ArtifactError, OSError) as error:
         raise ArtifactError(
-            f"{title} in the registry must hold what was registered, but: {one_line_message(error).partition('; ')[0]}; start"
-            " from another version, or train and export it again"
+            f"{model} version {version} must be unchanged since its registration, but:"
+            f" {one_line_message(error).partition('; ')[0]}; select another version, or train and export it again"
         ) from None

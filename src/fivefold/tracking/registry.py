@@ -1,4 +1,4 @@
-"""The model registry: every exported graph becomes a version, with signature, example, requirements and aliases."""
+"""Model registry: every exported graph becomes a version with signature, input example, requirements and aliases."""
 
 import json
 
@@ -16,25 +16,25 @@ CHALLENGER = "challenger"
 CHAMPION = "champion"
 
 TRAINING_FOLDER = "training"
-"""Where a version keeps what train wrote, beside its graph."""
+"""Artifact folder of a version with the outputs of train."""
 
-TRAINING_DIGEST_TAG = "fivefold.trained"
-"""Tag of a version: the digest of what train wrote."""
+TRAINING_DIGEST_TAG = "fivefold.training_digest"
+"""Tag of a version: SHA-256 of the manifest of the outputs of train."""
 
 
 def register_version(client: MlflowClient, run_id: str, event: events.ModelVersion, spool: Spool) -> None:
-    """Log and register an exported graph; alias it challenger, and champion if there is none.
+    """Log and register an exported graph; alias it challenger, and also champion if there is no champion yet.
 
-    Each step looks at what is there already: an event that is sent again after a crash changes nothing.
+    Each step checks what exists, so an event that is sent again after a crash changes nothing.
     """
     if not client.search_registered_models(f"name = '{event.model}'"):
         client.create_registered_model(event.model)
     version = _find_registered(client, run_id, event) or _log_version(client, run_id, event, spool)
     client.set_registered_model_alias(event.model, CHALLENGER, version)
-    first = CHAMPION not in client.get_registered_model(event.model).aliases
-    if first:
+    is_first = CHAMPION not in client.get_registered_model(event.model).aliases
+    if is_first:
         client.set_registered_model_alias(event.model, CHAMPION, version)
-    print(f"registered {event.model} version {version} as challenger{' and champion' if first else ''}", flush=True)
+    print(f"registered {event.model} version {version} as challenger{' and champion' if is_first else ''}", flush=True)
 
 
 def _find_registered(client: MlflowClient, run_id: str, event: events.ModelVersion) -> str | None:
@@ -49,9 +49,9 @@ def _digest_tags(event: events.ModelVersion) -> dict[str, str]:
 def _log_version(client: MlflowClient, run_id: str, event: events.ModelVersion, spool: Spool) -> str:
     dtype = np.dtype(event.input_dtype)
     mlflow.set_tracking_uri(client.tracking_uri)
-    # a model is logged to the experiment that is set, not to that of the run it is logged for
+    # MLflow logs a model to the current experiment, not to that of `run_id`
     mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)
-    # not mlflow.onnx.log_model: it wants an active run, whose end would overwrite when training ended
+    # mlflow.onnx.log_model needs an active run; closing it would overwrite the end time of the training
     info = Model.log(
         artifact_path=None,
         name=event.model,
@@ -66,7 +66,7 @@ def _log_version(client: MlflowClient, run_id: str, event: events.ModelVersion, 
         input_example={event.input_name: np.array(json.loads(event.input_example), dtype)},
         pip_requirements=list(event.pip_requirements),
     )
-    for place in event.training_files:
-        client.log_model_artifact(info.model_id, str(spool.file_path(place)), TRAINING_FOLDER)
+    for spool_path in event.training_files:
+        client.log_model_artifact(info.model_id, str(spool.file_path(spool_path)), TRAINING_FOLDER)
     tags = {**event.tags, **_digest_tags(event)}
     return str(client.create_model_version(event.model, info.model_uri, run_id, tags, model_id=info.model_id).version)

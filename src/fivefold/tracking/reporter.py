@@ -1,4 +1,4 @@
-"""What stages say of their run, and the process beside them that sends it on."""
+"""Log the run of a stage to its spool, and start the background process that uploads the spool to MLflow."""
 
 import hashlib
 import json
@@ -21,18 +21,17 @@ from .spool import Spool
 from .subprocesses import subprocess_environment
 
 SHIPPER_TIMEOUT = 60.0
-"""Seconds that the last stage waits for its shipper."""
+"""Seconds that the last stage of a model waits for the upload."""
 
 MAX_POINTS = 200
-"""Points a metric gets at most: charts of thousands freeze browsers."""
+"""Maximum number of points per metric, because charts with thousands of points freeze browsers."""
 
-
-DIAGNOSTICS_TAG = "doctor.{}"
-"""Tag of a run: what the doctor says by one of its rules."""
+DIAGNOSTICS_TAG = "diagnostics.{}"
+"""Tag of a run: the finding of a rule of the training diagnostics."""
 
 
 class RunLogger:
-    """A stage's voice: appends to the spool of one run."""
+    """Logs the run of a stage by appending events to its spool."""
 
     def __init__(self, stage: str, model: str, fingerprint: str) -> None:
         self.spool = Spool(fingerprint)
@@ -40,7 +39,7 @@ class RunLogger:
 
     @contextmanager
     def track_status(self) -> Iterator[None]:
-        """Say that the run is running, and at the end how it ended."""
+        """Log the status RUNNING on entry, and FINISHED, FAILED or KILLED on exit."""
         self._log_status("RUNNING")
         try:
             yield
@@ -56,125 +55,126 @@ class RunLogger:
         self.spool.append(events.StatusChange(status=status, time=_now_ms()))
 
     def log_params(self, params: dict[str, Any]) -> None:
-        """Say with which parameters the run was made: a tree of plain values, told by dotted key."""
+        """Log the parameters of the run: nested plain values, flattened to dotted keys."""
         self.spool.append(events.Params(params={sanitize_name(name): value for name, value in _flatten_params(params)}))
 
     def set_tags(self, **tags: str) -> None:
-        """Say what else is known of the run."""
+        """Set tags of the run."""
         self.spool.append(events.Tags(tags=tags))
 
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        """Say what was measured at a step."""
-        named = {sanitize_name(name): value for name, value in metrics.items()}
-        self.spool.append(events.Metrics(step=step, time=_now_ms(), values=named))
+        """Log the metrics of a step."""
+        values = {sanitize_name(name): value for name, value in metrics.items()}
+        self.spool.append(events.Metrics(step=step, time=_now_ms(), values=values))
 
     def epoch_logger(self, max_epochs: int) -> Callable[[int, dict[str, float], bool], None]:
-        """Return what to call after each of at most `epochs` epochs: says `POINTS` of them or fewer, and the last.
+        """Return a function to call after each epoch; it logs at most `MAX_POINTS` epochs, and the last one.
 
-        A training counts its epochs from 0; a person, and a step of MLflow's, from 1.
-        What was said of an epoch since a training last finished is not said again: a resumed one repeats some.
+        Its arguments are the epoch, counted from 0 (the logged step counts from 1), the metrics, and whether it is the
+        last epoch. Epochs that were logged since a training last finished are skipped, because a resumed training
+        repeats some.
         """
-        apart = -(-max_epochs // MAX_POINTS)
-        said = self._logged_steps(events.Metrics)
+        interval = -(-max_epochs // MAX_POINTS)
+        logged = self._logged_steps(events.Metrics)
 
-        def tell(epoch: int, values: dict[str, float], last: bool) -> None:
-            if (epoch % apart == 0 or last) and epoch + 1 not in said:
+        def log_epoch(epoch: int, values: dict[str, float], last: bool) -> None:
+            if (epoch % interval == 0 or last) and epoch + 1 not in logged:
                 self.log_metrics(epoch + 1, values)
 
-        return tell
+        return log_epoch
 
     def sample_logger(self) -> Callable[[int, bytes], None]:
-        """Return what to call with an epoch, 0 before the first, and a picture of what the model makes then, PNG.
+        """Return a function to call with an epoch, 0 before the first one, and a PNG grid of generated samples.
 
-        Nothing is said again, as by `history`.
+        Epochs that were logged already are skipped, as by `epoch_logger`.
         """
-        said = self._logged_steps(events.Image)
+        logged = self._logged_steps(events.Image)
 
-        def tell(epoch: int, grid: bytes) -> None:
-            if epoch not in said:
-                place = self.spool.write_file(image_grid.PNG_NAME.format(epoch), grid)
+        def log_grid(epoch: int, grid: bytes) -> None:
+            if epoch not in logged:
+                path = self.spool.write_file(image_grid.PNG_NAME.format(epoch), grid)
                 digest = hashlib.sha256(grid).hexdigest()
-                self.spool.append(events.Image(spool_path=place, sha256=digest, key=image_grid.MLFLOW_KEY, step=epoch))
+                self.spool.append(events.Image(spool_path=path, sha256=digest, key=image_grid.MLFLOW_KEY, step=epoch))
 
-        return tell
+        return log_grid
 
     def _logged_steps(self, event_type: type[events.Metrics | events.Image]) -> set[int]:
-        """Return the steps that events of a kind told of since a training last finished."""
-        said: set[int] = set()
+        """Return the steps of the events of a type since a training last finished."""
+        steps: set[int] = set()
         for event in self.spool.read_events():
             if isinstance(event, events.StatusChange) and event.status == "FINISHED":
-                said.clear()
+                steps.clear()
             elif isinstance(event, event_type):
-                said.add(event.step)
-        return said
+                steps.add(event.step)
+        return steps
 
     def log_diagnosis(self, rule: str, text: str) -> None:
-        """Say what the doctor says before a training has ended."""
+        """Log a finding of the training diagnostics as a tag."""
         self.set_tags(**{DIAGNOSTICS_TAG.format(rule): text})
 
     def log_dataset(self, name: str, folder: Path, dataset: Dataset, digest: str) -> None:
-        """Say which rows went in; DVC's digest of `folder` where dvc.lock has it, else `digest`."""
+        """Log the splits of a dataset as inputs, with DVC's digest of `folder` if dvc.lock has one, else `digest`."""
         schema = dataset.schema
         columns = [{"type": "double", "name": feature, "required": True} for feature in schema.features]
         spec = {"dtype": str(dataset.train.x.dtype), "shape": [-1, *schema.shape]}
-        pixels = {"type": "tensor", "tensor-spec": spec}
-        known = dvc_output_digest(folder) or digest[:36]  # the longest that MLflow takes
-        for split, records in dataset.splits().items():
+        tensor = {"type": "tensor", "tensor-spec": spec}
+        dataset_digest = dvc_output_digest(folder) or digest[:36]  # the maximum length in MLflow
+        for split, rows in dataset.splits().items():
             self.spool.append(
                 events.DatasetInput(
                     name=f"{name}.{split}",
-                    digest=known,
+                    digest=dataset_digest,
                     context=split,
                     source=json.dumps({"uri": f"{folder}/{split}"}),
                     columns=json.dumps(
                         {"mlflow_colspec": columns}
                         if schema.kind == "table"
-                        else {"mlflow_tensorspec": {"features": json.dumps([pixels]), "targets": None}}
+                        else {"mlflow_tensorspec": {"features": json.dumps([tensor]), "targets": None}}
                     ),
-                    profile=json.dumps({"num_rows": len(records), "classes": list(schema.classes)}),
+                    profile=json.dumps({"num_rows": len(rows), "classes": list(schema.classes)}),
                 )
             )
 
     def log_artifact(self, path: Path, artifact_path: str = "") -> None:
-        """Hand over a file to keep with the run."""
+        """Log a file as an artifact of the run."""
         self.spool.append(events.Artifact(spool_path=self.spool.copy_file(path), artifact_path=artifact_path))
 
     def log_model_version(self, path: Path, training_files: Iterable[Path], **metadata: Any) -> None:
-        """Hand over an exported graph to register, and what train wrote; `facts` are the rest of `events.Version`."""
-        trained = tuple(self.spool.copy_file(file) for file in training_files)
+        """Log an exported graph to register, with the outputs of train; metadata: other fields of `ModelVersion`."""
+        spool_paths = tuple(self.spool.copy_file(file) for file in training_files)
         self.spool.append(
-            events.ModelVersion(spool_path=self.spool.copy_file(path), training_files=trained, **metadata)
+            events.ModelVersion(spool_path=self.spool.copy_file(path), training_files=spool_paths, **metadata)
         )
 
 
 @contextmanager
 def open_run_logger(stage: str, model: str, fingerprint: str, *, wait: bool = False) -> Iterator[RunLogger]:
-    """Yield a `Report`, with a shipper beside it that sends events as they come and the rest when the stage has ended.
+    """Yield a `RunLogger` whose events a background process uploads as they are logged.
 
-    A stage does not wait for its shipper, and a shipper waits for the one before it: the last stage of a model says
-    `wait`, and then all that was said of the model is in MLflow. MLflow out of reach costs a line on the screen:
-    `fivefold sync` sends later what waits.
+    A stage does not wait for the upload, but an upload waits for the previous one of the same run. With `wait`, used by
+    the last stage of a model, the context exits when everything is in MLflow or after `SHIPPER_TIMEOUT` seconds. If
+    MLflow cannot be reached, a message is printed and `fivefold sync` sends the events later.
     """
-    report = RunLogger(stage, model, fingerprint)
-    # a session of its own: Ctrl-C must not end it before it has told MLflow
+    run_logger = RunLogger(stage, model, fingerprint)
+    # in its own session, because Ctrl-C must not stop the upload
     command = [sys.executable, "-m", "fivefold.tracking.shipper", fingerprint]
     shipper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=subprocess_environment())
     if not wait:
-        os.setpriority(os.PRIO_PROCESS, shipper.pid, 10)  # the stage has what it needs of the processor first
+        os.setpriority(os.PRIO_PROCESS, shipper.pid, 10)  # the stage has priority
     try:
-        yield report
+        yield run_logger
     finally:
         if shipper.stdin:
-            shipper.stdin.close()  # it sends what is left, and ends
+            shipper.stdin.close()  # the signal to send the remaining events and exit
         if wait:
             try:
                 shipper.wait(SHIPPER_TIMEOUT)
             except subprocess.TimeoutExpired:
-                print(f"still sending to MLflow, in process {shipper.pid}", file=sys.stderr)
+                print(f"upload to MLflow continues in process {shipper.pid}", file=sys.stderr)
 
 
 def sanitize_name(name: str) -> str:
-    """Return a name that MLflow takes: a target's column may be called anything."""
+    """Return a name with the characters that MLflow rejects replaced; column names may contain any."""
     return re.sub(r"[^\w.\- :/]|(?<=/)/+|/$", "_", name)
 
 

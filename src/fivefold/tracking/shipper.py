@@ -1,9 +1,7 @@
-"""Send a spool to MLflow: `python -m fivefold.tracking.shipper <fingerprint>`, beside the stage that fills it.
+"""Upload a spool to MLflow: `python -m fivefold.tracking.shipper <fingerprint>`, in the background of a stage.
 
-Follows the spool until its standard input ends, sends what is left, and ends. A run that its stage left without a
-last word (kill -9) is marked KILLED; when training goes on, it is the same run.
-
-Pictures of steps, which MLflow's UI shows as a series with a slider.
+Sends events as they are appended until standard input is closed, then sends the rest and exits. If the stage ended
+without a final status (kill -9), its run is marked KILLED; a resumed training continues the same run.
 """
 
 import select
@@ -30,36 +28,35 @@ from .spool import Spool
 
 IMAGES_FOLDER = "images"
 IMAGE_NAME = "{key}+step+{step}+timestamp+{step}+{uuid}"
-"""As `MlflowClient.log_image` names its files; that one draws a number by chance, and sent again, a picture is two."""
+"""File name as in `MlflowClient.log_image`, whose random UUID would duplicate an image that is sent again."""
+
+POLL_SECONDS = 0.5
+"""Seconds between two reads of the spool; metrics appended in between are sent in one call."""
+
+METRIC_BATCH_SIZE = 1000
+"""Maximum number of metrics per call in MLflow."""
 
 
 def log_image(client: MlflowClient, run_id: str, event: events.Image, spool: Spool) -> None:
-    """Log a picture, in place of what was logged for its key and step before; pass over one that is not whole."""
-    origin = spool.file_path(event.spool_path)
-    if not origin.exists() or sha256(origin) != event.sha256:
-        print(f"passed over: {origin} is not the picture that was drawn", flush=True)
+    """Log an image, replacing the previous one of its key and step; skip it if the file is missing or damaged."""
+    spool_file = spool.file_path(event.spool_path)
+    if not spool_file.exists() or sha256(spool_file) != event.sha256:
+        print(f"skipped: {spool_file} is missing or damaged", flush=True)
         return
     uuid = uuid5(NAMESPACE_OID, f"{run_id}/{event.key}/{event.step}")
     name = IMAGE_NAME.format(key=event.key.replace("/", "~"), step=event.step, uuid=uuid)
     with TemporaryDirectory() as folder:
-        whole, shown = Path(folder) / f"{name}.png", Path(folder) / f"{name}+compressed.webp"
-        whole.write_bytes(origin.read_bytes())
-        with Image.open(whole) as picture:
-            picture.save(shown, lossless=True)
-        for path in (whole, shown):
+        original, preview = Path(folder) / f"{name}.png", Path(folder) / f"{name}+compressed.webp"
+        original.write_bytes(spool_file.read_bytes())
+        with Image.open(original) as image:
+            image.save(preview, lossless=True)
+        for path in (original, preview):
             client.log_artifact(run_id, str(path), IMAGES_FOLDER)
     client.set_tag(run_id, MLFLOW_LOGGED_IMAGES, True)
 
 
-POLL_SECONDS = 0.5
-"""Seconds between two looks at the spool; what came in between goes out in one call."""
-
-METRIC_BATCH_SIZE = 1000
-"""Metrics that MLflow takes in one call."""
-
-
 class Shipper:
-    """Sends the events of one spool, in order, each once."""
+    """Sends the events of a spool to MLflow, in order and each once."""
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
@@ -68,7 +65,7 @@ class Shipper:
         self.is_training = False
 
     def send_unsent(self) -> None:
-        """Send what was not sent yet."""
+        """Send all events that were not sent yet."""
         for kind, group in groupby(self.spool.unsent_events(), key=lambda pair: type(pair[1])):
             pairs = list(group)
             if kind is events.Metrics:
@@ -79,11 +76,11 @@ class Shipper:
                 self._log_event(event)
                 self.spool.mark_sent(offset)
                 if isinstance(event, events.Artifact | events.Image | events.ModelVersion):
-                    for place in event.spool_paths:
-                        self.spool.delete_file(place)
+                    for spool_path in event.spool_paths:
+                        self.spool.delete_file(spool_path)
 
     def close(self) -> None:
-        """Mark the run KILLED if it was training, and its stage ended without a word."""
+        """End the run if it still is RUNNING: as KILLED if the stage was training, else as FINISHED."""
         if self.run_id and self.client.get_run(self.run_id).info.status == "RUNNING":
             status = "KILLED" if self.is_training else "FINISHED"
             self.client.set_terminated(self.run_id, status, end_time=int(time.time() * 1000))
@@ -129,31 +126,32 @@ class Shipper:
     def _require_run_id(self) -> str:
         if self.run_id is None:
             raise TrackingError(
-                f"{self.spool.events_file} must begin with its run, but does not;"
-                f" remove {self.spool.folder} and run `fivefold sync`"
+                f"the first event of {self.spool.events_file} must be a run, but is not;"
+                f" delete {self.spool.folder} and run `fivefold sync`"
             )
         return self.run_id
 
 
 def follow_spool(spool: Spool) -> None:
-    """Send the events of `spool` as they come, until standard input ends."""
+    """Send the events of `spool` as they are appended, until standard input is closed."""
     with hold_lock(spool.folder, timeout=600):
         shipper = Shipper(spool)
-        ended = False
-        while not ended:
-            ended = bool(select.select([sys.stdin], [], [], POLL_SECONDS)[0])
+        is_closed = False
+        while not is_closed:
+            is_closed = bool(select.select([sys.stdin], [], [], POLL_SECONDS)[0])
             shipper.send_unsent()
         shipper.close()
 
 
 def main() -> None:
-    """Follow the spool that the command line names; exit code 1, and one line, if MLflow cannot be reached."""
+    """Upload the spool given on the command line; print a message and exit with 1 if MLflow cannot be reached."""
     spool = Spool(sys.argv[1])
     try:
         follow_spool(spool)
     except (MlflowException, TrackingError, BusyError, OSError) as error:
         print(
-            f"{store.describe_error(error)}; what was measured waits in {spool.folder}, and `fivefold sync` sends it",
+            f"{store.describe_error(error)}; unsent events are stored in {spool.folder};"
+            " run `fivefold sync` to send them",
             file=sys.stderr,
         )
         sys.exit(1)

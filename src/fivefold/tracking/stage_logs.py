@@ -1,4 +1,4 @@
-"""What is told of each stage, read from what the stage wrote: so it can be told again by `fivefold sync`."""
+"""What each stage logs, read from the stage's outputs so that `fivefold sync` can log it again."""
 
 import csv
 import json
@@ -13,16 +13,17 @@ from ..training.diagnostics.summary import diagnostic_metrics
 from .reporter import RunLogger, sanitize_name
 
 RUNTIME_PACKAGES = ("numpy", "onnx", "onnxruntime")
-"""Packages that a registered graph needs to run."""
+"""Packages required by a registered graph."""
 
 EXAMPLE_ROWS = 2
+"""Rows of the input example."""
 
-LOGGED_TAG = "told.{}"
-"""Tag of a run that has all that a stage says of it: `fivefold sync` tells what lacks it."""
+LOGGED_TAG = "logged.{}"
+"""Tag of a run for which a stage was logged completely; `fivefold sync` logs stages without it."""
 
 
 def log_inputs(run_logger: RunLogger, params: dict[str, Any]) -> None:
-    """Tell with which parameters and on which rows a model is trained."""
+    """Log the parameters and the dataset of a training."""
     source = paths.prepared_dir(params["dataset"])
     run_logger.log_params(params | {"data": _dataset_params(json.loads((source / "dataset.json").read_text()))})
     run_logger.log_dataset(params["dataset"], source, load_dataset(source), manifest_sha256(source))
@@ -30,57 +31,61 @@ def log_inputs(run_logger: RunLogger, params: dict[str, Any]) -> None:
 
 
 def _dataset_params(block: dict[str, Any]) -> dict[str, Any]:
-    """Return what a dataset's block says, without what is empty; of `columns`, which may be many, one value."""
-    said = {name: value for name, value in block.items() if value not in ("", None, [], {})}
-    return {name: json.dumps(value) if name in ("columns", "extra_targets") else value for name, value in said.items()}
+    """Return the non-empty settings of a dataset; `columns` and `extra_targets`, which may be long, as JSON."""
+    settings = {name: value for name, value in block.items() if value not in ("", None, [], {})}
+    long = settings.keys() & {"columns", "extra_targets"}
+    return settings | {name: json.dumps(settings[name]) for name in long}
 
 
 def log_training(run_logger: RunLogger, model_name: str) -> None:
-    """Tell what train wrote."""
-    facts = json.loads((paths.model_dir(model_name) / "model.json").read_text())
+    """Log the outputs of train."""
+    folder = paths.model_dir(model_name)
+    metadata = json.loads((folder / "model.json").read_text())
     run_logger.set_tags(
-        parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"]
+        n_parameters=str(metadata["n_parameters"]), best_epoch=str(metadata["best_epoch"]), device=metadata["device"]
     )
-    run_logger.set_tags(**_pretrained_tags(facts))
+    run_logger.set_tags(**_pretrained_tags(metadata))
     for pattern in ("selection.*", "projection.png"):
         for path in sorted(paths.selected_dir(model_name).glob(pattern)):
             run_logger.log_artifact(path, "selection")
-    for file in ("model.json", "history.csv", "doctor.json"):
-        run_logger.log_artifact(paths.model_dir(model_name) / file, "training")
-    findings = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["findings"]
+    for file in ("model.json", "history.csv", "diagnostics.json"):
+        run_logger.log_artifact(folder / file, "training")
+    findings = json.loads((folder / "diagnostics.json").read_text())["findings"]
     for finding in findings:
-        run_logger.log_diagnosis(finding["rule"], finding["text"])
-    run_logger.set_tags(doctor=", ".join(finding["rule"] for finding in findings) or "found nothing wrong")
+        run_logger.log_diagnosis(finding["rule"], finding["message"])
+    run_logger.set_tags(diagnostics=", ".join(finding["rule"] for finding in findings) or "no problems found")
     run_logger.set_tags(**{LOGGED_TAG.format("train"): "true"})
 
 
 def log_history(run_logger: RunLogger, model_name: str) -> None:
-    """Tell each epoch's metrics again."""
-    with (paths.model_dir(model_name) / "history.csv").open() as file:
+    """Log the metrics of each epoch, as train does while it runs."""
+    folder = paths.model_dir(model_name)
+    with (folder / "history.csv").open() as file:
         rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
-    measured = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["measured"]
-    tell = run_logger.epoch_logger(len(rows))
+    measurements = json.loads((folder / "diagnostics.json").read_text())["measurements"]
+    log_epoch = run_logger.epoch_logger(len(rows))
     for row in rows:
         epoch = int(row.pop("epoch")) - 1
-        tell(epoch, row | diagnostic_metrics(measured, epoch), row is rows[-1])
+        log_epoch(epoch, row | diagnostic_metrics(measurements, epoch), row is rows[-1])
 
 
 def log_samples(run_logger: RunLogger, model_name: str) -> None:
-    """Tell again what a model that makes images made, epoch by epoch."""
-    tell = run_logger.sample_logger()
+    """Log the sample grids of each epoch, as train does while it runs."""
+    log_grid = run_logger.sample_logger()
     for epoch, grid in image_grid.read_grids(paths.model_dir(model_name) / image_grid.ARCHIVE_NAME).items():
-        tell(epoch, grid)
+        log_grid(epoch, grid)
 
 
 def log_evaluation(run_logger: RunLogger, model_name: str) -> None:
-    """Tell what evaluate wrote; scores stand one step behind the last epoch, where the kept weights were scored."""
+    """Log the outputs of evaluate; scores, which are those of the saved weights, at the step after the last epoch."""
     folder = paths.report_dir(model_name)
-    facts = json.loads((paths.model_dir(model_name) / "model.json").read_text())
+    metadata = json.loads((paths.model_dir(model_name) / "model.json").read_text())
     scores = json.loads((folder / "metrics.json").read_text())
-    flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
-    run_logger.log_metrics(facts["epochs"] + 1, flat)
-    findings = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["findings"]
-    run_logger.set_tags(**{"mlflow.note.content": _describe_run(facts, scores, findings)}, **_reference_tags(facts))
+    metrics = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
+    run_logger.log_metrics(metadata["epochs"] + 1, metrics)
+    findings = json.loads((paths.model_dir(model_name) / "diagnostics.json").read_text())["findings"]
+    description = _describe_run(metadata, scores, findings)
+    run_logger.set_tags(**{"mlflow.note.content": description}, **_reference_tags(metadata))
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         run_logger.log_artifact(path, "evaluation")
     for path in sorted((folder / "plots").iterdir()):
@@ -89,57 +94,55 @@ def log_evaluation(run_logger: RunLogger, model_name: str) -> None:
 
 
 def _pretrained_tags(metadata: dict[str, Any]) -> dict[str, str]:
-    """Return a tag that says which version a model started from; none if it started from random weights."""
-    return (
-        {"pretrained": "{model} version {version}".format(**metadata["pretrained"])} if "pretrained" in metadata else {}
-    )
+    """Return a tag with the registered version that a model was initialized from; none for random weights."""
+    if "pretrained" not in metadata:
+        return {}
+    return {"pretrained": "{model} version {version}".format(**metadata["pretrained"])}
 
 
 def _reference_tags(metadata: dict[str, Any]) -> dict[str, str]:
-    """Return a tag that says which classifier judged what a model makes, by its weights; none if there was none."""
-    return (
-        {"reference": "{model} (weights {digest:.12})".format(**metadata["reference"])}
-        if "reference" in metadata
-        else {}
-    )
+    """Return a tag with the reference classifier of a generative model and its digest; none without one."""
+    if "reference" not in metadata:
+        return {}
+    return {"reference": "{model} (weights {digest:.12})".format(**metadata["reference"])}
 
 
 def _describe_run(metadata: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
-    """Return the run's description in MLflow's UI: what it is, what the doctor says, how well it does, in Markdown."""
-    network = metadata["params"]["network"]["family"]
-    head = f"`{network}` with {metadata['parameters']:,} parameters on `{metadata['params']['dataset']}`"
+    """Return the description of a run in MLflow's UI, in Markdown: model, findings of the diagnostics, scores."""
+    family = metadata["params"]["network"]["family"]
+    head = f"`{family}` with {metadata['n_parameters']:,} parameters on `{metadata['params']['dataset']}`"
     if "reference" in metadata:
-        head += ", as `{model}` (weights {digest:.12}) sees what it makes".format(**metadata["reference"])
+        head += ", reference classifier `{model}` (weights {digest:.12})".format(**metadata["reference"])
     rows = [
         f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
     ]
-    said = [f"**doctor, {finding['level']}**: {finding['text']}\n" for finding in findings]
-    return "\n".join([head, "", *said, "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
+    notes = [f"**diagnostics, {finding['level']}**: {finding['message']}\n" for finding in findings]
+    return "\n".join([head, "", *notes, "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
 
 
 def log_export(run_logger: RunLogger, model_name: str) -> None:
-    """Tell what export wrote: a version to register, with its weights and the scores of the test rows."""
+    """Log the exported graph as a version to register, with the outputs of train and the scores of test rows."""
     folder = paths.model_dir(model_name)
     path = folder / "model.onnx"
-    facts = json.loads((folder / "model.json").read_text())
-    listed = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
+    metadata = json.loads((folder / "model.json").read_text())
+    files = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
     scores = json.loads((paths.report_dir(model_name) / "metrics.json").read_text())["test"]
-    takes = Signature.from_dict(facts["interface"])
-    x = load_dataset(paths.prepared_dir(facts["params"]["dataset"])).test.x
+    signature = Signature.from_dict(metadata["signature"])
+    x = load_dataset(paths.prepared_dir(metadata["params"]["dataset"])).test.x
     run_logger.log_model_version(
         path,
-        [folder / file for file in (*listed, MANIFEST)],
+        [folder / file for file in (*files, MANIFEST)],
         sha256=sha256(path),
         training_digest=manifest_sha256(folder),
         model=f"fivefold-{model_name}",
-        **takes._asdict(),
-        input_example=json.dumps(build_input_example(takes, x, EXAMPLE_ROWS).tolist()),
+        **signature._asdict(),
+        input_example=json.dumps(build_input_example(signature, x, EXAMPLE_ROWS).tolist()),
         pip_requirements=tuple(f"{package}=={version(package)}" for package in RUNTIME_PACKAGES),
         tags={
-            "fivefold.fingerprint": facts["fingerprint"],
-            **_pretrained_tags(facts),
-            **_reference_tags(facts),
-            **({"fivefold.into": takes.target_class} if takes.target_class else {}),
+            "fivefold.fingerprint": metadata["fingerprint"],
+            **_pretrained_tags(metadata),
+            **_reference_tags(metadata),
+            **({"fivefold.target_class": signature.target_class} if signature.target_class else {}),
             **{sanitize_name(f"test.{metric}"): f"{value:.4f}" for metric, value in scores.items()},
         },
     )

@@ -1,4 +1,4 @@
-"""What a study found, as plain data: `fivefold study show --json` prints it, MLflow is told it."""
+"""Results of a study as plain data, printed by `fivefold study show --json` and logged to MLflow."""
 
 from typing import Literal
 
@@ -10,116 +10,116 @@ TrialStatus = Literal["complete", "pruned", "failed", "running", "waiting"]
 
 
 class TrialResult(StrictModel):
-    """One trial."""
+    """A trial of a study."""
 
     number: int
     state: TrialStatus
-    params: dict[str, JsonValue] = Field(description="dotted key of the model -> value that was tried")
-    score: float | None = Field(description="mean of the finished folds")
-    std: float | None = Field(description="of the finished folds, from two on")
+    params: dict[str, JsonValue] = Field(description="dotted key of the model -> value of the trial")
+    score: float | None = Field(description="mean score of the finished folds")
+    std: float | None = Field(description="standard deviation of the scores; null with fewer than two finished folds")
     fold_scores: tuple[float, ...] = Field(description="score of each finished fold")
     intermediate_values: tuple[float | None, ...] = Field(
-        description="how good each epoch of the first fold was, more being better; null where it was not looked at"
+        description="score of each epoch of the first fold, higher is better; null for epochs without validation"
     )
     objective_values: tuple[float, ...] = Field(
-        description="of a complete trial, in the order of the study's objectives"
+        description="objective values of a complete trial, in the order of the study's objectives"
     )
-    is_baseline: bool = Field(description="its values are those that params.yaml had")
-    reason: str = Field(description="why it was pruned or failed")
-    seconds: float = Field(description="of computing")
+    is_baseline: bool = Field(description="whether its values are those of params.yaml")
+    reason: str = Field(description="why the trial was pruned or failed")
+    seconds: float = Field(description="computing time in seconds")
     start_time: int | None = Field(description="milliseconds since 1970")
     end_time: int | None = Field(description="milliseconds since 1970")
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the trial is complete, pruned or failed."""
         return self.state in ("complete", "pruned", "failed")
 
 
 class StudySummary(StrictModel):
     """A study, finished or not."""
 
-    unique_id: str = Field(description="tells it from another study of the same name")
+    unique_id: str = Field(description="distinguishes studies of the same name")
     name: str
-    model: str = Field(description="of params.yaml, whose values are searched")
-    metric: str = Field(description="what the score is")
-    direction: Literal["higher", "lower"] = Field(description="of the score")
-    objectives: tuple[str, ...] = Field(description="score: the metric; parameters; latency: ms a row")
-    sampler: str | None = Field(description="what chose the values of the last trials; null before the first one")
-    pruner: str | None = Field(description="how the last trials were given up; null before the first one")
-    n_folds: int = Field(description="of a complete trial")
+    model: str = Field(description="model in params.yaml whose values are searched")
+    metric: str = Field(description="metric of the score")
+    direction: Literal["higher", "lower"] = Field(description="whether higher or lower scores are better")
+    objectives: tuple[str, ...] = Field(description="score: the metric; parameters: their number; latency: ms per row")
+    sampler: str | None = Field(description="sampler of the latest trials; null before the first trial")
+    pruner: str | None = Field(description="pruner of the latest trials; null before the first trial")
+    n_folds: int = Field(description="number of folds of a complete trial")
     seed: int
-    storage_uri: str = Field(description="where its trials are kept, without a password")
-    search_space: dict[str, JsonValue] = Field(description="the ranges, as params.yaml has them")
-    n_trials: int = Field(description="trials that were asked for last, in all")
-    trials: tuple[TrialResult, ...] = Field(description="without places that an earlier, larger total has left")
+    storage_uri: str = Field(description="URI of the trial storage, without credentials")
+    search_space: dict[str, JsonValue] = Field(description="search space as in params.yaml")
+    n_trials: int = Field(description="total number of trials that was requested last")
+    trials: tuple[TrialResult, ...] = Field(description="trials, without unused slots of an earlier, larger total")
     best_trial_number: int | None = Field(description="number of the best complete trial; null with several objectives")
-    pareto_front: tuple[int, ...] = Field(description="numbers of the trials that no other beats in all objectives")
+    pareto_front: tuple[int, ...] = Field(description="numbers of the Pareto-optimal trials")
     baseline_trial_number: int | None = Field(
-        description="number of the complete trial that has params.yaml's own values"
+        description="number of the complete trial with the values of params.yaml; null if there is none"
     )
 
     @property
     def sign(self) -> int:
-        """What a score is multiplied by so that more is better."""
+        """Factor that makes higher scores better: 1 or -1."""
         return 1 if self.direction == "higher" else -1
 
     @property
     def description(self) -> str:
-        """How it is searched, in words."""
-        chosen = f"sampler {self.sampler}, pruning {self.pruner}, " if self.sampler else ""
-        return f"{chosen}{self.n_folds} {'folds' if self.n_folds > 1 else 'fold'}, seed {self.seed}"
+        """Sampler, pruner, number of folds and seed as text."""
+        algorithms = f"sampler {self.sampler}, pruner {self.pruner}, " if self.sampler else ""
+        return f"{algorithms}{self.n_folds} {'folds' if self.n_folds > 1 else 'fold'}, seed {self.seed}"
 
     def trials_in_state(self, *states: TrialStatus) -> list[TrialResult]:
-        """Return the trials in these states, in order."""
+        """Return the trials in the given states, by number."""
         return [trial for trial in self.trials if trial.state in states]
 
     def get_trial(self, number: int | None) -> TrialResult | None:
-        """Return a trial by its number, None if there is none."""
+        """Return the trial with a number; None if there is none."""
         return next((trial for trial in self.trials if trial.number == number), None)
 
     def ranked_trials(self) -> list[TrialResult]:
-        """Return the complete trials, the best score first; of equal ones the earlier."""
+        """Return the complete trials by score, the best first; of equal scores the earlier trial first."""
         return sorted(
             self.trials_in_state("complete"), key=lambda trial: (-self.sign * (trial.score or 0.0), trial.number)
         )
 
 
 class FailureGroup(StrictModel):
-    """Trials that ended for one reason."""
+    """Trials that were pruned or failed for the same reason."""
 
     reason: str
-    trial_numbers: tuple[int, ...] = Field(description="their numbers")
+    trial_numbers: tuple[int, ...] = Field(description="numbers of the trials")
 
 
 class Importance(StrictModel):
-    """How much each key says about the rank of a trial."""
+    """Importance of each parameter for the rank of a trial."""
 
     method: str
-    n_trials: int = Field(description="how many it is judged by")
+    n_trials: int = Field(description="number of trials that importances are estimated from")
     importances: dict[str, float] = Field(
-        description="of the differences in rank, by key, largest first; they sum to 1"
+        description="fraction of the variation of ranks by key, largest first; the sum is 1"
     )
-    note: str = Field(description="why there are no shares, if there are none")
+    note: str = Field(description="why there are no importances, if there are none")
 
 
 class Improvement(StrictModel):
-    """How much better the best trial is than what params.yaml had, on the same folds; above 0 is better."""
+    """Improvement of the best trial over the values of params.yaml, on the same folds; above 0 is better."""
 
     mean_difference: float
-    fold_differences: tuple[float, ...] = Field(description="of each fold")
-    n_better_folds: int = Field(description="folds on which it is better")
+    fold_differences: tuple[float, ...] = Field(description="difference on each fold")
+    n_better_folds: int = Field(description="number of folds on which the best trial is better")
 
 
 class StudyResult(StudySummary):
-    """A study, and what is to be made of it."""
+    """A study and its analysis."""
 
-    state_counts: dict[TrialStatus, int] = Field(description="waiting: also those that have no place yet")
-    n_lost: int = Field(description="running trials whose workers have died")
+    state_counts: dict[TrialStatus, int] = Field(description="number of trials by state; waiting: also unclaimed slots")
+    n_lost: int = Field(description="running trials whose worker has died")
     pruned_groups: tuple[FailureGroup, ...]
     failed_groups: tuple[FailureGroup, ...]
     importance: Importance
     improvement: Improvement | None
     param_changes: dict[str, tuple[JsonValue, JsonValue]] = Field(
-        description="key -> what params.yaml has now, what the best trial has and `fivefold study adopt` would write"
+        description="key -> current value in params.yaml, value of the best trial that `fivefold study apply` writes"
     )

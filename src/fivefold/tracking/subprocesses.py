@@ -1,4 +1,4 @@
-"""Processes beside a stage, which import mlflow so that no stage does."""
+"""Environment of the subprocesses that import mlflow so that stages need not."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ SOURCE_ROOT = Path(__file__).parents[2]
 
 
 def subprocess_environment() -> dict[str, str]:
-    """Return the environment of such a process: it takes fivefold from where this one has it.
+    """Return environment variables with which a subprocess imports the same copy of fivefold as this process.
 
-    DVC runs a queued experiment in a copy of the project, and another copy may be installed.
+    DVC runs queued experiments in a copy of the project, while another copy may be installed.
     """
-    others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{SOURCE_ROOT}{os.pathsep}{others}" if others else str(SOURCE_ROOT)}
+    python_path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{SOURCE_ROOT}{os.pathsep}{python_path}" if python_path else str(SOURCE_ROOT)}

@@ -1,4 +1,4 @@
-"""Bring MLflow up to what is on disk: send what waits, and tell of models that DVC restored without running a stage."""
+"""Synchronize MLflow with the files on disk: send unsent events, and log models restored by DVC without a stage run."""
 
 import hashlib
 import json
@@ -21,14 +21,14 @@ from .shipper import Shipper
 from .spool import Spool, list_spools
 
 RETENTION_SECONDS = 7 * 24 * 3600
-"""Seconds."""
+"""Seconds after its last event at which a spool that was sent completely is deleted."""
 
 
 def sync() -> Iterator[str]:
-    """Send everything; yield a line for each run, and for each model that is damaged on disk and was passed over.
+    """Send everything; yield a line for each run that was sent and each model that was skipped as damaged.
 
     Raises:
-        TrackingError: MLflow cannot be reached, or refuses.
+        TrackingError: MLflow cannot be reached or returned an error.
     """
     try:
         for spool in list_spools():
@@ -40,23 +40,24 @@ def sync() -> Iterator[str]:
                 verify_manifest(folder)
                 stages = list(_completed_stages(folder.name))
             except ArtifactError as error:
-                yield f"passed over: {error}"
+                yield f"skipped: {error}"
                 continue
-            facts = json.loads((folder / "model.json").read_text())
-            run_id = store.find_run(client, experiment, facts["fingerprint"])
-            known = client.get_run(run_id).data.tags if run_id else {}
-            if missing := [stage for stage in stages if stage_logs.LOGGED_TAG.format(stage) not in known]:
-                yield _send_spool(_relog_model(folder.name, facts, missing))
+            metadata = json.loads((folder / "model.json").read_text())
+            run_id = store.find_run(client, experiment, metadata["fingerprint"])
+            tags = client.get_run(run_id).data.tags if run_id else {}
+            if missing := [stage for stage in stages if stage_logs.LOGGED_TAG.format(stage) not in tags]:
+                yield _send_spool(_relog_model(folder.name, metadata, missing))
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"MLflow must be reachable, but {store.describe_error(error)}; start that server, or unset MLFLOW_TRACKING_URI"
+            f"MLflow must be reachable, but {store.describe_error(error)};"
+            " start that server or unset MLFLOW_TRACKING_URI"
         ) from None
     _remove_old_spools()
-    yield "MLflow has everything that is here"
+    yield "MLflow is up to date"
 
 
 def _completed_stages(model_name: str) -> Iterator[str]:
-    """Yield the stages whose outputs are there, whole, and of the model that is there, not of one before it."""
+    """Yield the stages whose outputs are complete and were computed from the current model."""
     yield "train"
     for stage, folder, manifest in (
         ("evaluate", paths.report_dir(model_name), MANIFEST),
@@ -70,20 +71,20 @@ def _completed_stages(model_name: str) -> Iterator[str]:
 
 
 def _is_lock_current(stage: str, path: Path) -> bool:
-    """Say whether dvc.lock has it that `stage` last ran on the file that now lies at `path`."""
+    """Return whether, according to dvc.lock, `stage` last ran on the current content of `path`."""
     if not paths.DVC_LOCK.exists():
         return False
     stages: dict[str, Any] = YAML(typ="safe").load(paths.DVC_LOCK.read_text())["stages"]
-    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     deps = stages.get(stage, {}).get("deps", ())
-    return any(dep["path"] == path.as_posix() and dep["md5"] == found for dep in deps)
+    return any(dep["path"] == path.as_posix() and dep["md5"] == digest for dep in deps)
 
 
 def _remove_old_spools() -> None:
-    """Remove spools of which everything was sent, and nothing said for a week."""
+    """Delete the spools that were sent completely and have had no new event for `RETENTION_SECONDS`."""
     for spool in list_spools():
-        quiet = not spool.events_file.exists() or time.time() - spool.events_file.stat().st_mtime > RETENTION_SECONDS
-        if quiet and next(spool.unsent_events(), None) is None:
+        is_old = not spool.events_file.exists() or time.time() - spool.events_file.stat().st_mtime > RETENTION_SECONDS
+        if is_old and next(spool.unsent_events(), None) is None:
             shutil.rmtree(spool.folder)
 
 
@@ -95,15 +96,16 @@ def _send_spool(spool: Spool) -> str:
 
 
 def _relog_model(model_name: str, metadata: dict[str, Any], stages: list[str]) -> Spool:
-    report = RunLogger("train", model_name, metadata["fingerprint"])
+    """Append what `stages` log about a model to its spool, from their outputs."""
+    run_logger = RunLogger("train", model_name, metadata["fingerprint"])
     if "train" in stages:
-        with report.track_status():
-            stage_logs.log_inputs(report, metadata["params"])
-            stage_logs.log_history(report, model_name)
-            stage_logs.log_samples(report, model_name)
-            stage_logs.log_training(report, model_name)
+        with run_logger.track_status():
+            stage_logs.log_inputs(run_logger, metadata["params"])
+            stage_logs.log_history(run_logger, model_name)
+            stage_logs.log_samples(run_logger, model_name)
+            stage_logs.log_training(run_logger, model_name)
     if "evaluate" in stages:
-        stage_logs.log_evaluation(report, model_name)
+        stage_logs.log_evaluation(run_logger, model_name)
     if "export" in stages:
-        stage_logs.log_export(report, model_name)
-    return report.spool
+        stage_logs.log_export(run_logger, model_name)
+    return run_logger.spool

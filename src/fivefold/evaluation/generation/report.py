@@ -1,6 +1,7 @@
-"""The report of a generator: how like real rows its records are, beside how like them other real rows are.
+"""Evaluate a generator: compare generated samples with real ones, next to a baseline of real samples of another split.
 
-What a judge of our own sees compares neither with what other judges see, nor with numbers that others publish.
+Metrics in the feature space of a reference classifier are not comparable with those of another classifier or with
+published values.
 Shapes: n rows, k classes.
 """
 
@@ -19,8 +20,8 @@ from ...models.serialization import TrainedModel
 from ...training.diagnostics.summary import Measurements
 from ..report import EvaluationReport
 from ..tables import gradient_table
-from . import plots as pictures
 from .metrics import c2st, distribution_scores, entropy, linear_classifier_accuracy, tree_regressor_r2
+from .plots import PLOT_FUNCTIONS, build_sample_plots
 from .samples import (
     ExtractedFeatures,
     FeatureExtractor,
@@ -38,44 +39,45 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_ROWS = 10_000
-"""Real rows of a set that are compared at most, and records that are made to compare with them."""
+"""Maximum number of real rows per split that are compared, and of samples generated for each split."""
 
 BASELINE_SPLITS = {"test": "validation", "validation": "test", "train": "validation"}
-"""A set, and the real rows that are compared with it in place of records: the floor."""
+"""Split -> the split whose real rows take the place of generated samples in the baseline."""
 
 SHORT_SPLIT_NAMES = {"test": "test", "validation": "val", "train": "train"}
+"""Split -> its name in scores."""
 
 N_STANDARD_ERRORS = 2
-"""Standard errors by which a judge must be better than guessing."""
+"""Number of standard errors by which a reference classifier must exceed the majority class."""
 
-BASELINE_KEY = "{}_floor"
-"""A score of real rows in place of records."""
+BASELINE_KEY = "{}_real"
+"""Key of the baseline of a metric: its value for real rows in place of generated samples."""
 
 METRIC_DESCRIPTIONS = {
-    "energy": "energy distance, in the mean distance of two real rows; 0 is best",
+    "energy_distance": "energy distance divided by the mean distance of two real rows; 0 is best",
     "fid": "Frechet distance; lower is better",
     "kid": "kernel distance; lower is better",
-    "precision": "share of records that are like real rows; higher is better",
-    "recall": "share of real rows that are like records; higher is better",
-    "density": "real rows that a record is like, in those that a real one is like; 1 is good",
-    "coverage": "share of real rows with a record near them; higher is better",
-    "two_sample": "share that a linear classifier tells from real rows; 0.5 is best",
-    "two_sample_trees": "share that boosted trees tell from real rows; 0.5 is best",
-    "entropy": "bits, of the classes that the judge sees",
-    "agreement": "share in which the judge sees the class that was asked for; higher is better",
-    "taught": "accuracy on real rows, of values R2, of what learnt from records alone; higher is better",
-    "wasserstein": "mean distance of a number's distributions, in deviations; lower is better",
-    "variation": "mean share of rows that another category would have to have; lower is better",
-    "correlation": "mean difference of the correlation of two features; lower is better",
-    "nearest": "median distance from the nearest training row; far below that of real rows it is learnt by heart",
-    "copies": "share of records that equal a training row",
+    "precision": "fraction of samples within the real distribution; higher is better",
+    "recall": "fraction of real rows within the generated distribution; higher is better",
+    "density": "density of real rows around samples, relative to that around real rows; 1 is good",
+    "coverage": "fraction of real rows with a sample nearby; higher is better",
+    "c2st": "accuracy of a linear classifier of real and generated samples; 0.5 is best",
+    "c2st_trees": "accuracy of boosted trees that classify real and generated samples; 0.5 is best",
+    "class_entropy": "bits, entropy of the predicted classes",
+    "class_accuracy": "fraction of samples whose predicted class is their label; higher is better",
+    "tstr": "accuracy or R2 on real rows of a model trained on generated samples only; higher is better",
+    "wasserstein": "mean Wasserstein distance of numeric columns, in standard deviations; lower is better",
+    "total_variation": "mean total variation distance of categorical columns; lower is better",
+    "correlation_difference": "mean absolute difference of feature correlations; lower is better",
+    "dcr": "median distance to the closest training row; far below that of real rows indicates memorization",
+    "exact_copies": "fraction of samples that equal a training row",
 }
 
 
 class GeneratedSamples(NamedTuple):
-    """Records that were made: raw (n, ...), of images none; classes asked for, (n,) or (0,); what is seen in them.
+    """Generated samples: raw (n, ...), not stored for images; labels that they are conditioned on, (n,) or (0,).
 
-    y: classes asked for, or a table's leading targets as they were made, (n,); empty if there are neither.
+    y: the labels, or the primary targets generated with the rows of a table, (n,); empty without either.
     """
 
     records: Array
@@ -85,9 +87,9 @@ class GeneratedSamples(NamedTuple):
 
 
 class GenerationComparison(NamedTuple):
-    """Real rows of each set, what is seen in them, and as many records with classes as often.
+    """Real rows of each split with their features, and as many generated samples with the same class counts.
 
-    features: of raw records, their targets hidden if asked to.
+    featurize: returns preprocessed features of raw samples; with `hide_target=True` their targets are hidden.
     """
 
     real: dict[str, Split]
@@ -105,182 +107,173 @@ def evaluate_generator(
     measurements: Measurements,
     reference: ReferenceClassifier | None,
 ) -> EvaluationReport:
-    """Score model `name` on the rows it was trained, chosen and tested with, as `judge` sees them."""
+    """Return the report of a GAN; see `evaluate`."""
     seed, dataset = int(trained_model.metadata["params"]["seed"]), match_schema(dataset, trained_model.schema)
-    compared = build_comparison(trained_model, dataset, reference, seed)
-    scores = {SHORT_SPLIT_NAMES[part]: compute_scores(compared, part, seed) for part in ("test", "validation", "train")}
-    tables = _build_tables(trained_model, history, measurements, compared)
-    if trained_model.schema.kind == "images" or reference:  # a training compares rows of a table by other features
-        least = {BASELINE_KEY.format(each): scores["val"][BASELINE_KEY.format(each)] for each in ("energy", "kid")}
-        tables["learning_curve"] = tables["learning_curve"].assign(**least)
-    drawn: dict[str, Callable[[], Figure]] = {
-        each: partial(pictures.PLOT_FUNCTIONS[each], table, name) for each, table in tables.items()
+    comparison = build_comparison(trained_model, dataset, reference, seed)
+    scores = {
+        SHORT_SPLIT_NAMES[split]: compute_scores(comparison, split, seed) for split in ("test", "validation", "train")
     }
-    drawn |= pictures.build_sample_plots(name, trained_model, compared.generated["test"].records, dataset.test.x, seed)
-    return EvaluationReport(
-        scores,
-        _prediction_table(trained_model, compared),
-        tables,
-        drawn,
-        _summary_lines(scores["test"], compared, reference),
-    )
+    tables = _build_tables(trained_model, history, measurements, comparison)
+    if trained_model.schema.kind == "images" or reference:  # during training, tables are compared by other features
+        baselines = [BASELINE_KEY.format(metric) for metric in ("energy_distance", "kid")]
+        tables["learning_curve"] = tables["learning_curve"].assign(**{key: scores["val"][key] for key in baselines})
+    plots: dict[str, Callable[[], Figure]] = {
+        each: partial(PLOT_FUNCTIONS[each], table, name) for each, table in tables.items()
+    }
+    plots |= build_sample_plots(name, trained_model, comparison.generated["test"].records, dataset.test.x, seed)
+    summary = [
+        *format_scores(scores["test"]),
+        *reference_warnings(comparison, reference),
+        describe_reference(reference),
+    ]
+    return EvaluationReport(scores, _prediction_table(trained_model, comparison), tables, plots, summary)
 
 
 def build_comparison(
     trained_model: TrainedModel, dataset: Dataset, reference: ReferenceClassifier | None, seed: int
 ) -> GenerationComparison:
-    """Make as many records as there are rows of each set, and return what `judge` sees in both.
+    """Generate as many samples as each split has rows, and extract the features of both.
 
-    Images are made and looked at batch by batch, and not kept.
+    Images are generated and processed batch by batch and not stored.
     """
-    view, rows, made, schema = FeatureExtractor(trained_model, reference), {}, {}, trained_model.schema
-    for i, part in enumerate(SPLITS):
-        every = dataset.splits()[part]
-        rows[part] = every.take(np.sort(np.random.default_rng(seed).permutation(len(every))[:MAX_ROWS]))
-        asked = np.asarray(rows[part].y) if is_conditional(trained_model) else np.arange(0)
-        z = sample_noise(trained_model, len(rows[part]), seed + i, asked)
+    extractor, schema = FeatureExtractor(trained_model, reference), trained_model.schema
+    real, generated = {}, {}
+    for i, split in enumerate(SPLITS):
+        rows = dataset.splits()[split]
+        real[split] = rows.take(np.sort(np.random.default_rng(seed).permutation(len(rows))[:MAX_ROWS]))
+        labels = np.asarray(real[split].y) if is_conditional(trained_model) else np.arange(0)
+        z = sample_noise(trained_model, len(real[split]), seed + i, labels)
         if schema.kind == "images":
-            made[part] = GeneratedSamples(
-                np.zeros((0, *schema.shape)),
-                asked,
-                concatenate_features(map(view, generate_batches(trained_model, z))),
-                asked,
-            )
+            features = concatenate_features(map(extractor, generate_batches(trained_model, z)))
+            generated[split] = GeneratedSamples(np.zeros((0, *schema.shape)), labels, features, labels)
         else:
             records = generate(trained_model, z)
-            made[part] = GeneratedSamples(
-                records, asked, view(records), asked if len(asked) else target_of_samples(records, schema)
-            )
-    seen = {part: view(each.x) for part, each in rows.items()}
-    return GenerationComparison(rows, seen, made, schema, partial(preprocess_samples, trained_model))
+            y = labels if len(labels) else target_of_samples(records, schema)
+            generated[split] = GeneratedSamples(records, labels, extractor(records), y)
+    real_features = {split: extractor(rows.x) for split, rows in real.items()}
+    return GenerationComparison(real, real_features, generated, schema, partial(preprocess_samples, trained_model))
 
 
 def compute_scores(comparison: GenerationComparison, split: str, seed: int) -> dict[str, float]:
-    """Return the scores of one set, each followed by its floor."""
+    """Return the metrics of a split, each followed by its baseline."""
     other = BASELINE_SPLITS[split]
-    real, made, floor = comparison.real_features[split], comparison.generated[split], comparison.real_features[other]
-    found = distribution_scores(real.values, made.features.values, seed)
-    floors = distribution_scores(real.values, floor.values, seed)
+    real, generated = comparison.real_features[split], comparison.generated[split]
+    held_out = comparison.real_features[other]
+    scores = distribution_scores(real.values, generated.features.values, seed)
+    baselines = distribution_scores(real.values, held_out.values, seed)
     if len(real.predicted_classes):
-        found["entropy"], floors["entropy"] = (
-            entropy(_class_proportions(classes))
-            for classes in (made.features.predicted_classes, real.predicted_classes)
-        )
-    if len(made.y) and len(real.predicted_classes):
-        found["agreement"] = float((made.features.predicted_classes == made.y).mean())
-        floors["agreement"] = float((floor.predicted_classes == comparison.real[other].y).mean())
-    best = "train" if split != "train" else other
-    if len(made.y):
-        found["taught"], floors["taught"] = _train_on_synthetic(comparison, split, best)
+        scores["class_entropy"] = entropy(_class_proportions(generated.features.predicted_classes))
+        baselines["class_entropy"] = entropy(_class_proportions(real.predicted_classes))
+    if len(generated.y) and len(real.predicted_classes):
+        scores["class_accuracy"] = float((generated.features.predicted_classes == generated.y).mean())
+        baselines["class_accuracy"] = float((held_out.predicted_classes == comparison.real[other].y).mean())
+    if len(generated.y):
+        real_split = "train" if split != "train" else other
+        scores["tstr"], baselines["tstr"] = _train_on_synthetic(comparison, split, real_split)
     if comparison.schema.kind == "table":
-        rows = {name: TabularSample(each.x, comparison.featurize(each.x)) for name, each in comparison.real.items()}
-        theirs = TabularSample(made.records, comparison.featurize(made.records))
-        for scores, each in ((found, theirs), (floors, rows[other])):
-            scores["two_sample_trees"] = c2st(rows[split].features, each.features, seed, use_trees=True)
-        found |= column_shapes(comparison.schema, rows[split], theirs) | memorization(theirs, rows["train"])
-        held_out = rows[other if split == "train" else split]
-        floors |= column_shapes(comparison.schema, rows[split], rows[other]) | memorization(held_out, rows["train"])
-    pairs = ((name, value, floors[name]) for name, value in found.items())
+        tables = {name: TabularSample(rows.x, comparison.featurize(rows.x)) for name, rows in comparison.real.items()}
+        samples = TabularSample(generated.records, comparison.featurize(generated.records))
+        scores["c2st_trees"] = c2st(tables[split].features, samples.features, seed, use_trees=True)
+        baselines["c2st_trees"] = c2st(tables[split].features, tables[other].features, seed, use_trees=True)
+        scores |= column_shapes(comparison.schema, tables[split], samples) | memorization(samples, tables["train"])
+        unseen = tables[other if split == "train" else split]
+        baselines |= column_shapes(comparison.schema, tables[split], tables[other])
+        baselines |= memorization(unseen, tables["train"])
     return {
-        key: value for name, own, least in pairs for key, value in ((name, own), (BASELINE_KEY.format(name), least))
+        key: value
+        for name, score in scores.items()
+        for key, value in ((name, score), (BASELINE_KEY.format(name), baselines[name]))
     }
 
 
 def _train_on_synthetic(comparison: GenerationComparison, split: str, real_split: str) -> tuple[float, float]:
-    """Return how well the rows of a set are told by what learnt from records, and from the real rows of set `best`."""
-    teachers, truth = comparison.generated["train"], comparison.real[split].y
+    """Return the scores on a split of a model trained on generated samples and of one trained on `real_split`."""
+    generated, y_test = comparison.generated["train"], comparison.real[split].y
     score = linear_classifier_accuracy if comparison.schema.classes else tree_regressor_r2
     if comparison.schema.kind == "table":
-        hidden = partial(comparison.featurize, hidden=True)
-        asked, lessons = (
-            hidden(comparison.real[split].x),
-            (hidden(teachers.records), hidden(comparison.real[real_split].x)),
-        )
+        featurize = partial(comparison.featurize, hide_target=True)
+        x_test = featurize(comparison.real[split].x)
+        x_generated, x_real = featurize(generated.records), featurize(comparison.real[real_split].x)
     else:
-        asked, lessons = (
-            comparison.real_features[split].values,
-            (teachers.features.values, comparison.real_features[real_split].values),
-        )
-    made, real = (
-        score(lesson, y, asked, truth)
-        for lesson, y in zip(lessons, (teachers.y, comparison.real[real_split].y), strict=True)
+        x_test = comparison.real_features[split].values
+        x_generated, x_real = generated.features.values, comparison.real_features[real_split].values
+    return (
+        score(x_generated, generated.y, x_test, y_test),
+        score(x_real, comparison.real[real_split].y, x_test, y_test),
     )
-    return made, real
 
 
 def _class_proportions(classes: Array) -> Array:
-    """Return how often each class is among (n,)."""
+    """Return the proportion of each class that occurs in classes (n,)."""
     return np.unique(classes, return_counts=True)[1] / len(classes)
 
 
 def _build_tables(
     trained_model: TrainedModel, history: pd.DataFrame, measurements: Measurements, comparison: GenerationComparison
 ) -> dict[str, pd.DataFrame]:
-    columns = {
-        "epoch": history["epoch"],
-        **{name.partition("/")[2]: history[name] for name in ("train/critic", "train/generator")},
-        **{name.partition("/")[2]: history[name] for name in ("val/energy", "val/kid", "val/diversity")},
-    }
+    metrics = ("train/discriminator", "train/generator", "val/energy_distance", "val/kid", "val/diversity")
+    columns = {"epoch": history["epoch"], **{name.partition("/")[2]: history[name] for name in metrics}}
     tables = {"learning_curve": pd.DataFrame(columns), "gradients": gradient_table(measurements)}
-    if len(comparison.real_features["test"].predicted_classes):
-        k = len(trained_model.schema.classes)
-        seen = (
-            comparison.real_features["test"].predicted_classes,
-            comparison.generated["test"].features.predicted_classes,
-        )
-        real, made = (np.bincount(classes, minlength=k) / len(classes) for classes in seen)
-        tables["classes"] = pd.DataFrame({"class": trained_model.schema.classes, "real": real, "made": made})
+    real, generated = comparison.real_features["test"], comparison.generated["test"]
+    if len(real.predicted_classes):
+        names = trained_model.schema.classes
+        proportions = {
+            key: np.bincount(classes, minlength=len(names)) / len(classes)
+            for key, classes in (
+                ("real", real.predicted_classes),
+                ("generated", generated.features.predicted_classes),
+            )
+        }
+        tables["class_proportions"] = pd.DataFrame({"class": names, **proportions})
     if trained_model.schema.kind == "table":
-        rows = comparison.real["test"].x, comparison.generated["test"].records
-        tables["columns"] = column_histograms(trained_model.schema, *rows)
+        rows = comparison.real["test"].x, generated.records
+        tables["column_histograms"] = column_histograms(trained_model.schema, *rows)
     return tables
 
 
 def _prediction_table(trained_model: TrainedModel, comparison: GenerationComparison) -> pd.DataFrame:
-    """Return a row per record: the class that was asked for and the one that is seen; of a table whole rows."""
+    """Return one row per sample: its label and predicted class; of a table, the generated rows themselves."""
     names = np.array(trained_model.schema.classes)
     if trained_model.schema.kind == "table":
-        made = comparison.generated["train"]
-        return to_frame(made.records, made.labels, trained_model.schema)
-    made = comparison.generated["test"]
-    frame = pd.DataFrame({"row": np.arange(len(made.features.values))})
-    if len(made.labels):
-        frame["asked"] = names[made.labels]
-    if len(made.features.predicted_classes):
-        frame["seen"] = names[made.features.predicted_classes]
+        generated = comparison.generated["train"]
+        return to_frame(generated.records, generated.labels, trained_model.schema)
+    generated = comparison.generated["test"]
+    frame = pd.DataFrame({"row": np.arange(len(generated.features.values))})
+    if len(generated.labels):
+        frame["label"] = names[generated.labels]
+    if len(generated.features.predicted_classes):
+        frame["predicted_class"] = names[generated.features.predicted_classes]
     return frame
 
 
-def _summary_lines(
-    scores: dict[str, float], comparison: GenerationComparison, reference: ReferenceClassifier | None
-) -> list[str]:
-    return [*format_scores(scores), *reference_warnings(comparison, reference), describe_reference(reference)]
-
-
 def format_scores(scores: dict[str, float]) -> list[str]:
-    """Return what a person is told of scores that stand beside their floors."""
+    """Return one line per metric, with its baseline and description."""
     return [
-        f"{each} {scores[each]:.4f}, of real rows {scores[BASELINE_KEY.format(each)]:.4f} ({unit})"
-        for each, unit in METRIC_DESCRIPTIONS.items()
-        if each in scores
+        f"{name} {scores[name]:.4f}, real rows {scores[BASELINE_KEY.format(name)]:.4f} ({description})"
+        for name, description in METRIC_DESCRIPTIONS.items()
+        if name in scores
     ]
 
 
 def reference_warnings(comparison: GenerationComparison, reference: ReferenceClassifier | None) -> list[str]:
-    """Return what a person is told of a judge that tells real test rows no better than their largest class would."""
-    seen, truth = comparison.real_features["test"].predicted_classes, comparison.real["test"].y
-    if reference is None or not len(seen):
+    """Return a warning if the reference classifier is no better than the majority class on real test rows."""
+    predicted, y = comparison.real_features["test"].predicted_classes, comparison.real["test"].y
+    if reference is None or not len(predicted):
         return []
-    right, most = float((seen == truth).mean()), float(_class_proportions(truth).max())
-    if right > most + N_STANDARD_ERRORS * np.sqrt(most * (1 - most) / len(truth)):
+    accuracy, majority = float((predicted == y).mean()), float(_class_proportions(y).max())
+    if accuracy > majority + N_STANDARD_ERRORS * np.sqrt(majority * (1 - majority) / len(y)):
         return []
     return [
-        f"the judge {reference.model_name} is no better than guessing: it tells {right:.4f} of real test rows, and their largest"
-        f" class is {most:.4f} of them; scores by it say nothing"
+        f"the reference classifier {reference.model_name} is no better than chance: its accuracy on real test rows is"
+        f" {accuracy:.4f}, the largest class has a share of {majority:.4f}; metrics computed with it are not meaningful"
     ]
 
 
 def describe_reference(reference: ReferenceClassifier | None) -> str:
-    """Return what a person is told of who compared."""
-    by = f"as {reference.model_name} ({reference.digest[:12]}) sees them" if reference else "by their own features"
-    return f"records are compared {by}; other judges see other numbers"
+    """Return a line that names the feature space of the comparison."""
+    space = (
+        f"in the feature space of {reference.model_name} ({reference.digest[:12]})"
+        if reference
+        else "on preprocessed features"
+    )
+    return f"samples are compared {space}; results depend on the feature extractor"

@@ -1,6 +1,6 @@
-"""Scores of a table's made rows: column by column, pair by pair, and whether they were learnt by heart.
+"""Metrics of generated tables: column distributions, pairwise correlations and memorization of training rows.
 
-Shapes: n, m, t rows, f columns as they are encoded, d features.
+Shapes: n real rows, m generated rows, t training rows, f encoded columns, d features.
 """
 
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ from ...data.schema import Column, Schema
 from .metrics import nearest_distances
 
 N_HISTOGRAM_BINS = 20
-"""Of a number's range, for its histogram."""
+"""Number of bins of the histogram of a numeric column."""
 
 
 class TabularSample(NamedTuple):
-    """Rows of a table, (n, f) as they are encoded and (n, d) as features."""
+    """Rows of a table, encoded (n, f) and preprocessed (n, d)."""
 
     x: Array
     features: Array
 
 
 class MarginalColumn(NamedTuple):
-    """A column of numbers, or of categories: words, `missing` and `other` too, and their codes."""
+    """A column, its categories with `other` and `missing` (empty if numeric), and its index among encoded columns."""
 
     name: str
     categories: tuple[str, ...]
@@ -33,81 +33,86 @@ class MarginalColumn(NamedTuple):
 
 
 def marginal_columns(schema: Schema) -> Iterator[MarginalColumn]:
-    """Yield each column that is written, in order; of a date its days."""
-    place = 0
+    """Yield each column of the table in order; of a date column, its day."""
+    position = 0
     for column in schema.columns:
-        yield MarginalColumn(column.name, _category_names(column), place)
-        place += len(column.features)
+        yield MarginalColumn(column.name, _category_names(column), position)
+        position += len(column.features)
 
 
 def category_codes(values: Array, marginal: MarginalColumn) -> Array:
-    """Return categories (n,) as indices of the marginal's words: a gap is missing, any other value other."""
-    last = len(marginal.categories) - 1
-    return np.where(np.isnan(values), last, np.clip(np.nan_to_num(values), 0, last)).astype(np.int64)
+    """Return encoded categories (n,) as indices into the column's categories; NaN becomes `missing`."""
+    missing = len(marginal.categories) - 1
+    return np.where(np.isnan(values), missing, np.clip(np.nan_to_num(values), 0, missing)).astype(np.int64)
 
 
 def column_histograms(schema: Schema, real: Array, generated: Array) -> pd.DataFrame:
-    """Return how often real rows (n, f) and made ones (m, f) have each value: a row a category, or a step of a number.
+    """Return the distribution of each column in real rows (n, f) and generated rows (m, f).
 
-    Columns column, word (of a category), low and high (of a number), real and made.
+    Returns:
+        One row per category or histogram bin, with columns column, category, low and high (bounds of a bin), real and
+        generated (proportions of rows).
     """
-    found = []
-    for each in marginal_columns(schema):
-        own, theirs = real[:, each.position], generated[:, each.position]
-        if each.categories:
-            shares = [
-                np.bincount(category_codes(part, each), minlength=len(each.categories)) / len(part)
-                for part in (own, theirs)
-            ]
-            frame = pd.DataFrame({"word": each.categories, "real": shares[0], "made": shares[1]})
-            frame = frame[frame.real + frame.made > 0]
+    frames = []
+    for marginal in marginal_columns(schema):
+        own, theirs = real[:, marginal.position], generated[:, marginal.position]
+        if marginal.categories:
+            proportions = [_category_proportions(values, marginal) for values in (own, theirs)]
+            frame = pd.DataFrame({"category": marginal.categories, "real": proportions[0], "generated": proportions[1]})
+            frame = frame[frame.real + frame.generated > 0]
         else:
             own, theirs = own[~np.isnan(own)], theirs[~np.isnan(theirs)]
             edges = np.histogram_bin_edges(np.concatenate([own, theirs]), N_HISTOGRAM_BINS)
-            shares = [np.histogram(part, edges)[0] / max(len(part), 1) for part in (own, theirs)]
-            frame = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "real": shares[0], "made": shares[1]})
-        found.append(frame.assign(column=each.name))
-    return pd.concat(found, ignore_index=True).reindex(columns=["column", "word", "low", "high", "real", "made"])
+            proportions = [np.histogram(values, edges)[0] / max(len(values), 1) for values in (own, theirs)]
+            frame = pd.DataFrame(
+                {"low": edges[:-1], "high": edges[1:], "real": proportions[0], "generated": proportions[1]}
+            )
+        frames.append(frame.assign(column=marginal.name))
+    columns = ["column", "category", "low", "high", "real", "generated"]
+    return pd.concat(frames, ignore_index=True).reindex(columns=columns)
+
+
+def _category_proportions(values: Array, marginal: MarginalColumn) -> Array:
+    """Return the proportion (k,) of each category among encoded values (n,)."""
+    return np.asarray(np.bincount(category_codes(values, marginal), minlength=len(marginal.categories)) / len(values))
 
 
 def column_shapes(schema: Schema, real: TabularSample, generated: TabularSample) -> dict[str, float]:
-    """Return how far apart real rows (n, ...) and made ones (m, ...) are, in the mean over columns and over pairs."""
-    apart, moved = [], []
-    for each in marginal_columns(schema):
-        own, theirs = (
-            rows.x[:, each.position][~np.isnan(rows.x[:, each.position]) | bool(each.categories)]
-            for rows in (real, generated)
-        )
-        if each.categories:
-            shares = (
-                np.bincount(category_codes(part, each), minlength=len(each.categories)) / len(part)
-                for part in (own, theirs)
-            )
-            moved.append(np.abs(np.subtract(*shares)).sum() / 2)
-        elif len(own) and len(theirs):
-            deviation = own.std()
-            apart.append(wasserstein(own, theirs) / (deviation if deviation > 0 else 1))
-    found = {"wasserstein": apart, "variation": moved}
-    return {name: float(np.mean(values)) for name, values in found.items() if values} | {
-        "correlation": float(
-            np.abs(_correlation_matrix(real.features) - _correlation_matrix(generated.features)).mean()
-        )
-    }
+    """Return distances between real rows (n, ...) and generated ones (m, ...).
+
+    Returns:
+        `wasserstein`, the mean over numeric columns, in standard deviations of the real column; `total_variation`, the
+        mean over categorical columns; `correlation_difference`, the mean absolute difference over pairs of features.
+    """
+    distances: dict[str, list[float]] = {"wasserstein": [], "total_variation": []}
+    for marginal in marginal_columns(schema):
+        own, theirs = (rows.x[:, marginal.position] for rows in (real, generated))
+        if marginal.categories:
+            proportions = [_category_proportions(values, marginal) for values in (own, theirs)]
+            distances["total_variation"].append(np.abs(np.subtract(*proportions)).sum() / 2)
+            continue
+        own, theirs = own[~np.isnan(own)], theirs[~np.isnan(theirs)]
+        if len(own) and len(theirs):
+            std = own.std()
+            distances["wasserstein"].append(wasserstein(own, theirs) / (std if std > 0 else 1))
+    difference = np.abs(_correlation_matrix(real.features) - _correlation_matrix(generated.features)).mean()
+    means = {name: float(np.mean(values)) for name, values in distances.items() if values}
+    return means | {"correlation_difference": float(difference)}
 
 
 def wasserstein(x: Array, y: Array) -> float:
-    """Return how far the values (n,) must be moved in the mean to be distributed as those of (m,)."""
+    """Return the Wasserstein-1 distance of values x (n,) and y (m,)."""
     edges = np.sort(np.concatenate([x, y]))
-    below = [np.searchsorted(np.sort(part), edges[:-1], side="right") / len(part) for part in (x, y)]
-    return float((np.abs(below[0] - below[1]) * np.diff(edges)).sum())
+    cdfs = [np.searchsorted(np.sort(values), edges[:-1], side="right") / len(values) for values in (x, y)]
+    return float((np.abs(cdfs[0] - cdfs[1]) * np.diff(edges)).sum())
 
 
 def memorization(rows: TabularSample, train: TabularSample) -> dict[str, float]:
-    """Return how near rows (n, ...) are to training rows (t, ...), and the share of them that equal one."""
-    known = {row.tobytes() for row in train.x}
+    """Return the median distance of rows (n, ...) to the closest training row (t, ...), and the fraction of copies."""
+    train_rows = {row.tobytes() for row in train.x}
     return {
-        "nearest": float(np.median(nearest_distances(rows.features, train.features))),
-        "copies": float(np.mean([row.tobytes() in known for row in rows.x])),
+        "dcr": float(np.median(nearest_distances(rows.features, train.features))),
+        "exact_copies": float(np.mean([row.tobytes() in train_rows for row in rows.x])),
     }
 
 
@@ -118,8 +123,8 @@ def _category_names(column: Column) -> tuple[str, ...]:
 
 
 def _correlation_matrix(features: Array) -> Array:
-    """Return the correlation of each pair of features (n, d), (d, d); 0 of one that never changes."""
-    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    norms = np.linalg.norm(centred, axis=0)
-    centred /= np.where(norms > 0, norms, 1)
-    return np.asarray(centred.T @ centred)
+    """Return the correlations (d, d) of features (n, d); those of a constant feature are 0."""
+    centered = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    norms = np.linalg.norm(centered, axis=0)
+    centered /= np.where(norms > 0, norms, 1)
+    return np.asarray(centered.T @ centered)

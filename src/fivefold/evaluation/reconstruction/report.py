@@ -1,8 +1,6 @@
-"""The report of an autoencoder: what is lost, what codes are like, and what its variant and its purpose ask beside.
+"""Evaluate an autoencoder: reconstruction errors, latent codes, and what its variant and mode require.
 
-Shapes: n rows, l numbers of a code.
-
-Names of the features that a model's preprocessing makes of a table's columns.
+Shapes: n rows, l latent dimensions.
 """
 
 from collections.abc import Callable
@@ -25,12 +23,13 @@ from ...data.dataset import SPLITS, Array, Dataset, Split
 from ...models.feature_extractor import ReferenceClassifier
 from ...models.serialization import TrainedModel
 from ...training.diagnostics.summary import Measurements
-from ..generation import report
+from ..generation import report as generation_report
+from ..generation.report import SHORT_SPLIT_NAMES
 from ..image_plots import MAX_SHOWN, plot_image_grid, value_range
 from ..plots import PLOT_FUNCTIONS
 from ..report import EvaluationReport
 from ..tables import gradient_table
-from . import plots as pictures
+from . import plots
 from .compression import interpolate_curves, rate_distortion_curve
 from .metrics import (
     LatentSamples,
@@ -48,71 +47,41 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNNAMED_FEATURE = "feature {}"
-
-
-def feature_names(trained_model: TrainedModel, n_features: int) -> list[str]:
-    """Return the name of each of `width` features of a table, as `preprocessing.scaling` has them; numbers if mixed."""
-    schema, preprocess = trained_model.schema, trained_model.model.preprocess
-    names, labels, place = list(schema.features), {}, 0
-    for known in schema.columns:
-        labels[place] = known.name, (*known.categories, "other", "missing")
-        place += len(known.features)
-    for i, kind in enumerate(preprocess.step_kinds):
-
-        def whole(array: str, i: int = i) -> list[int]:
-            return [int(value) for value in preprocess.get_buffer(f"{array}_{i}").tolist()]
-
-        match kind:
-            case "missing_indicator":
-                names += [f"{names[j]} missing" for j in whole("index")]
-            case "one_hot":
-                pairs = [(labels[j], code) for j, code in zip(whole("column"), whole("code"), strict=True)]
-                names = [
-                    *(names[j] for j in whole("keep")),
-                    *(f"{name}={words[code]}" for (name, words), code in pairs),
-                ]
-            case "take":
-                names = [names[j] for j in whole("index")]
-            case "project" | "dense":
-                names = []
-    return names if len(names) == n_features else [UNNAMED_FEATURE.format(i) for i in range(n_features)]
-
+"""Name of a feature that mixes several columns, by index."""
 
 N_NEIGHBORS = 5
-"""Of a code, that say its class."""
+"""Number of nearest latent codes that vote on a class."""
 
 MAX_NEIGHBOR_ROWS = 5_000
-"""That neighbours are sought for and among, at most."""
-
-SHORT_SPLIT_NAMES = {"test": "test", "validation": "val", "train": "train"}
+"""Maximum number of training rows and of classified rows of the nearest-neighbor classifier."""
 
 METRIC_DESCRIPTIONS = {
-    "mse": "mean squared error a number, after normalization; lower is better",
-    "pca_mse": "the same of a PCA of as many components",
-    "explained": "share of the variance; higher is better",
-    "knn_accuracy": "share of rows whose class 5 neighbours among training codes tell; higher is better",
-    "pca_knn_accuracy": "the same of a PCA of as many components",
-    "elbo": "nats a record, a lower bound of the log likelihood; higher is better",
-    "divergence": "nats a record, of codes from noise",
-    "active": "numbers of the code that tell records apart",
+    "mse": "mean squared error per value, in normalized units; lower is better",
+    "pca_mse": "mean squared error of a PCA of the same dimension",
+    "explained_variance": "fraction of the variance; higher is better",
+    "knn_accuracy": "accuracy of a 5-nearest-neighbor classifier of latent codes; higher is better",
+    "pca_knn_accuracy": "the same for a PCA of the same dimension",
+    "elbo": "nats per sample, lower bound of the log-likelihood; higher is better",
+    "kl": "nats per sample, divergence of the posterior from the prior",
+    "active_units": "number of latent dimensions in use",
     "psnr": "dB; higher is better",
-    "psnr_noisy": "dB, of the spoilt records",
-    "gain": "dB; higher is better",
-    "pca_gain": "dB, of a PCA of as many components",
+    "psnr_noisy": "dB, of the corrupted samples",
+    "psnr_gain": "dB; higher is better",
+    "pca_psnr_gain": "dB, of a PCA of the same dimension",
     "ssim": "0 to 1; higher is better",
-    "ssim_noisy": "0 to 1, of the spoilt records",
-    "auroc": "0.5 to 1; higher is better",
+    "ssim_noisy": "0 to 1, of the corrupted samples",
+    "roc_auc": "0.5 to 1; higher is better",
     "average_precision": "0 to 1; higher is better",
-    "precision_at_k": "share of anomalies among as many rows as there are, the most unlike first; higher is better",
-    "pca_auroc": "0.5 to 1, of the error of a PCA of as many components",
-    "flagged_normal": "share of normal rows taken for anomalies; lower is better",
-    "flagged_anomalies": "share of anomalies taken for such; higher is better",
-    "flagged": "share of rows taken for anomalies",
+    "precision_at_k": "fraction of anomalies among the k largest errors, for k anomalies in all; higher is better",
+    "pca_roc_auc": "0.5 to 1, of the errors of a PCA of the same dimension",
+    "false_positive_rate": "fraction of normal rows above the threshold; lower is better",
+    "true_positive_rate": "fraction of anomalies above the threshold; higher is better",
+    "alert_rate": "fraction of rows above the threshold",
 }
 
 
 class AutoencoderEvaluation(NamedTuple):
-    """A model, its rows told, and a PCA of as many components."""
+    """A model, its dataset, the reconstruction of each split, and a PCA of the same dimension."""
 
     trained_model: TrainedModel
     dataset: Dataset
@@ -121,21 +90,21 @@ class AutoencoderEvaluation(NamedTuple):
 
     @property
     def network(self) -> Autoencoder:
-        """What was chosen of it."""
+        """The network's configuration."""
         return cast(Autoencoder, self.trained_model.network_config)
 
     @property
     def threshold(self) -> float:
-        """The error from which a detector takes a record for an anomaly."""
+        """Error above which a detector classifies a row as an anomaly."""
         return float(self.trained_model.model.head.get_buffer("threshold"))
 
     @property
     def class_names(self) -> Array:
-        """Names of classes by index; empty if rows have none."""
+        """Names of classes by index; empty if rows have no classes."""
         return np.array(self.trained_model.schema.classes)
 
     def in_distribution(self, split: str) -> Reconstruction:
-        """Return the rows of a set that are like those that were learnt: to a detector, those of normal classes."""
+        """Return the rows of a split distributed like training rows: for a detector, those of normal classes."""
         return _in_distribution_rows(self.trained_model, self.dataset, self.reconstructions, split)
 
 
@@ -147,145 +116,166 @@ def evaluate_autoencoder(
     measurements: Measurements,
     reference: ReferenceClassifier | None = None,
 ) -> EvaluationReport:
-    """Score model `name` on the rows it was trained, chosen and tested with; images it makes as `judge` sees them."""
+    """Return the report of an autoencoder; see `evaluate`. Images that it generates are compared as those of a GAN."""
     seed = int(trained_model.metadata["params"]["seed"])
-    told = {each: reconstruct(trained_model.model, records.x) for each, records in dataset.splits().items()}
-    seen = AutoencoderEvaluation(
-        trained_model,
-        dataset,
-        told,
-        PCABaseline.fit(_in_distribution_rows(trained_model, dataset, told, "train"), seed),
-    )
-    scores = {SHORT_SPLIT_NAMES[each]: _compute_scores(seen, each, seed) for each in ("test", "validation", "train")}
-    lines = [
-        f"{each} {value:.4f} ({METRIC_DESCRIPTIONS[each]})"
-        for each, value in scores["test"].items()
-        if each in METRIC_DESCRIPTIONS
+    reconstructions = {split: reconstruct(trained_model.model, rows.x) for split, rows in dataset.splits().items()}
+    train = _in_distribution_rows(trained_model, dataset, reconstructions, "train")
+    evaluation = AutoencoderEvaluation(trained_model, dataset, reconstructions, PCABaseline.fit(train, seed))
+    scores = {
+        SHORT_SPLIT_NAMES[split]: _compute_scores(evaluation, split, seed) for split in ("test", "validation", "train")
+    }
+    summary = [
+        f"{metric} {value:.4f} ({METRIC_DESCRIPTIONS[metric]})"
+        for metric, value in scores["test"].items()
+        if metric in METRIC_DESCRIPTIONS
     ]
-    if trained_model.schema.kind == "images" and isinstance(seen.network.mode, GenerationMode):
-        compared = report.build_comparison(trained_model, dataset, reference, seed)
-        made = {each: report.compute_scores(compared, part, seed) for part, each in SHORT_SPLIT_NAMES.items()}
-        scores = {each: made[each] | own for each, own in scores.items()}
-        lines = [
-            *report.format_scores(made["test"]),
-            *lines,
-            *report.reference_warnings(compared, reference),
-            report.describe_reference(reference),
+    if trained_model.schema.kind == "images" and isinstance(evaluation.network.mode, GenerationMode):
+        comparison = generation_report.build_comparison(trained_model, dataset, reference, seed)
+        generation_scores = {
+            short: generation_report.compute_scores(comparison, split, seed)
+            for split, short in SHORT_SPLIT_NAMES.items()
+        }
+        scores = {short: generation_scores[short] | own for short, own in scores.items()}
+        summary = [
+            *generation_report.format_scores(generation_scores["test"]),
+            *summary,
+            *generation_report.reference_warnings(comparison, reference),
+            generation_report.describe_reference(reference),
         ]
-    shown = _build_tables(seen, history, measurements)
-    drawn: dict[str, Callable[[], Figure]] = {
-        each: partial(PLOT_FUNCTIONS[each], table, name) for each, table in shown.items()
+    tables = _build_tables(evaluation, history, measurements)
+    plot_functions: dict[str, Callable[[], Figure]] = {
+        each: partial(PLOT_FUNCTIONS[each], table, name) for each, table in tables.items()
     }
-    return EvaluationReport(scores, _prediction_table(seen), shown, drawn | _build_plots(name, seen, seed), lines)
-
-
-def _compute_scores(evaluation: AutoencoderEvaluation, split: str, seed: int) -> dict[str, float]:
-    """Return the scores of one set, those of the purpose first."""
-    network = evaluation.network
-    told = evaluation.in_distribution(split)
-    usual = {"mse": float(told.errors.mean()), "pca_mse": float(evaluation.pca_baseline.errors(told).mean())}
-    mean = np.broadcast_to(evaluation.in_distribution("train").mean, told.original.shape)
-    variance = float(reconstruction_errors(told.original, mean, told.mask).mean())
-    usual["explained"] = 1 - usual["mse"] / variance if variance else 0.0
-    found = _knn_scores(evaluation, split, seed)
-    match network.variant:
-        case DenoisingVariant() if (
-            evaluation.trained_model.schema.kind != "table"
-        ):  # 0 and 1 of a category have no span to be decibels of
-            found |= denoising_scores(
-                evaluation.trained_model,
-                network.variant,
-                evaluation.dataset.splits()[split].x,
-                evaluation.pca_baseline,
-                seed,
-            )
-        case VariationalVariant():
-            found |= elbo_scores(evaluation.trained_model, evaluation.dataset.splits()[split].x, seed)
-    match network.mode:
-        case AnomalyMode():
-            return _detection_scores(evaluation, split, evaluation.reconstructions[split].errors) | usual | found
-        case ReductionMode() | GenerationMode():
-            return found | usual
-    return (found | usual) if network.mode.name == "denoising" else (usual | found)
-
-
-def _knn_scores(evaluation: AutoencoderEvaluation, split: str, seed: int) -> dict[str, float]:
-    """Return how often the classes of near training codes are those of rows, beside a PCA of as many components."""
-    if not len(evaluation.class_names):
-        return {}
-    from sklearn.neighbors import KNeighborsClassifier  # paid for by models that tell records alone
-
-    train, rows = evaluation.dataset.train.y, evaluation.dataset.splits()[split].y
-    among = np.random.default_rng(seed).permutation(len(train))[:MAX_NEIGHBOR_ROWS]
-    asked = np.random.default_rng(seed + 1).permutation(len(rows))[:MAX_NEIGHBOR_ROWS]
-    if split == "train":  # a row is not its own neighbour
-        among, asked = (
-            among[: len(among) // 2],
-            np.setdiff1d(np.arange(len(rows)), among[: len(among) // 2])[:MAX_NEIGHBOR_ROWS],
-        )
-    found = {}
-    for name, codes in (("knn_accuracy", _latent_codes), ("pca_knn_accuracy", _pca_components)):
-        near = KNeighborsClassifier(min(N_NEIGHBORS, len(among))).fit(codes(evaluation, "train")[among], train[among])
-        found[name] = float((near.predict(codes(evaluation, split)[asked]) == rows[asked]).mean())
-    return found
-
-
-def _latent_codes(evaluation: AutoencoderEvaluation, split: str) -> Array:
-    return evaluation.reconstructions[split].codes
-
-
-def _pca_components(evaluation: AutoencoderEvaluation, split: str) -> Array:
-    return evaluation.pca_baseline.transform(evaluation.reconstructions[split])
-
-
-def _detection_scores(evaluation: AutoencoderEvaluation, split: str, errors: Array) -> dict[str, float]:
-    """Return how well errors tell anomalies from normal rows."""
-    threshold = evaluation.threshold
-    flagged = errors > threshold
-    odd = anomaly_mask(evaluation.trained_model, evaluation.dataset.splits()[split])
-    if odd is None or odd.all() or not odd.any():
-        return {"flagged": float(flagged.mean())}
-    worst = np.argsort(-errors, kind="stable")[: odd.sum()]
-    return {
-        "auroc": float(metrics.roc_auc_score(odd, errors)),
-        "average_precision": float(metrics.average_precision_score(odd, errors)),
-        "precision_at_k": float(odd[worst].mean()),
-        "pca_auroc": float(
-            metrics.roc_auc_score(odd, evaluation.pca_baseline.errors(evaluation.reconstructions[split]))
-        ),
-        "flagged_normal": float(flagged[~odd].mean()),
-        "flagged_anomalies": float(flagged[odd].mean()),
-    }
+    plot_functions |= _build_plots(name, evaluation, seed)
+    return EvaluationReport(scores, _prediction_table(evaluation), tables, plot_functions, summary)
 
 
 def anomaly_mask(trained_model: TrainedModel, split: Split) -> Array | None:
-    """Return which rows (n,) are of no normal class; None if no classes are named."""
-    purpose = cast(Autoencoder, trained_model.network_config).mode
-    if not isinstance(purpose, AnomalyMode) or not purpose.normal_classes:
+    """Return which rows (n,) are not of a normal class; None if no normal classes are configured."""
+    mode = cast(Autoencoder, trained_model.network_config).mode
+    if not isinstance(mode, AnomalyMode) or not mode.normal_classes:
         return None
-    return ~np.isin(np.array(trained_model.schema.classes)[split.y], purpose.normal_classes)
+    return ~np.isin(np.array(trained_model.schema.classes)[split.y], mode.normal_classes)
+
+
+def feature_names(trained_model: TrainedModel, n_features: int) -> list[str]:
+    """Return the names of a table's preprocessed features; numbered names if a step mixes columns."""
+    schema, preprocess = trained_model.schema, trained_model.model.preprocess
+    names, categories, position = list(schema.features), {}, 0
+    for column in schema.columns:
+        categories[position] = column.name, (*column.categories, "other", "missing")
+        position += len(column.features)
+    for i, kind in enumerate(preprocess.step_kinds):
+
+        def integers(array: str, i: int = i) -> list[int]:
+            return [int(value) for value in preprocess.get_buffer(f"{array}_{i}").tolist()]
+
+        match kind:
+            case "missing_indicator":
+                names += [f"{names[j]} missing" for j in integers("index")]
+            case "one_hot":
+                pairs = [(categories[j], code) for j, code in zip(integers("column"), integers("code"), strict=True)]
+                names = [
+                    *(names[j] for j in integers("keep")),
+                    *(f"{name}={labels[code]}" for (name, labels), code in pairs),
+                ]
+            case "take":
+                names = [names[j] for j in integers("index")]
+            case "project" | "dense":
+                names = []
+    return names if len(names) == n_features else [UNNAMED_FEATURE.format(i) for i in range(n_features)]
+
+
+def _compute_scores(evaluation: AutoencoderEvaluation, split: str, seed: int) -> dict[str, float]:
+    """Return the metrics of a split, those of the mode first."""
+    network, schema = evaluation.network, evaluation.trained_model.schema
+    reconstruction = evaluation.in_distribution(split)
+    mse = float(reconstruction.errors.mean())
+    mean = np.broadcast_to(evaluation.in_distribution("train").mean, reconstruction.original.shape)
+    variance = float(reconstruction_errors(reconstruction.original, mean, reconstruction.mask).mean())
+    errors = {
+        "mse": mse,
+        "pca_mse": float(evaluation.pca_baseline.errors(reconstruction).mean()),
+        "explained_variance": 1 - mse / variance if variance else 0.0,
+    }
+    scores = _knn_scores(evaluation, split, seed)
+    x = evaluation.dataset.splits()[split].x
+    match network.variant:
+        case DenoisingVariant() if schema.kind != "table":  # PSNR has no meaning for one-hot categories
+            scores |= denoising_scores(evaluation.trained_model, network.variant, x, evaluation.pca_baseline, seed)
+        case VariationalVariant():
+            scores |= elbo_scores(evaluation.trained_model, x, seed)
+    match network.mode:
+        case AnomalyMode():
+            return _detection_scores(evaluation, split, evaluation.reconstructions[split].errors) | errors | scores
+        case ReductionMode() | GenerationMode():
+            return scores | errors
+    return (scores | errors) if network.mode.name == "denoising" else (errors | scores)
+
+
+def _knn_scores(evaluation: AutoencoderEvaluation, split: str, seed: int) -> dict[str, float]:
+    """Return the accuracies of nearest-neighbor classifiers of latent codes and of principal components."""
+    if not len(evaluation.class_names):
+        return {}
+    from sklearn.neighbors import KNeighborsClassifier  # imported here because only autoencoders need it
+
+    y_train, y = evaluation.dataset.train.y, evaluation.dataset.splits()[split].y
+    fitted = np.random.default_rng(seed).permutation(len(y_train))[:MAX_NEIGHBOR_ROWS]
+    classified = np.random.default_rng(seed + 1).permutation(len(y))[:MAX_NEIGHBOR_ROWS]
+    if split == "train":  # a row must not be its own neighbor
+        fitted = fitted[: len(fitted) // 2]
+        classified = np.setdiff1d(np.arange(len(y)), fitted)[:MAX_NEIGHBOR_ROWS]
+    train, rows, pca = evaluation.reconstructions["train"], evaluation.reconstructions[split], evaluation.pca_baseline
+    scores = {}
+    for name, train_codes, codes in (
+        ("knn_accuracy", train.codes, rows.codes),
+        ("pca_knn_accuracy", pca.transform(train), pca.transform(rows)),
+    ):
+        knn = KNeighborsClassifier(min(N_NEIGHBORS, len(fitted))).fit(train_codes[fitted], y_train[fitted])
+        scores[name] = float((knn.predict(codes[classified]) == y[classified]).mean())
+    return scores
+
+
+def _detection_scores(evaluation: AutoencoderEvaluation, split: str, errors: Array) -> dict[str, float]:
+    """Return how well the errors (n,) of a split separate anomalies from normal rows."""
+    is_alert = errors > evaluation.threshold
+    is_anomaly = anomaly_mask(evaluation.trained_model, evaluation.dataset.splits()[split])
+    if is_anomaly is None or is_anomaly.all() or not is_anomaly.any():
+        return {"alert_rate": float(is_alert.mean())}
+    largest = np.argsort(-errors, kind="stable")[: is_anomaly.sum()]
+    pca_errors = evaluation.pca_baseline.errors(evaluation.reconstructions[split])
+    return {
+        "roc_auc": float(metrics.roc_auc_score(is_anomaly, errors)),
+        "average_precision": float(metrics.average_precision_score(is_anomaly, errors)),
+        "precision_at_k": float(is_anomaly[largest].mean()),
+        "pca_roc_auc": float(metrics.roc_auc_score(is_anomaly, pca_errors)),
+        "false_positive_rate": float(is_alert[~is_anomaly].mean()),
+        "true_positive_rate": float(is_alert[is_anomaly].mean()),
+    }
 
 
 def _in_distribution_rows(
     trained_model: TrainedModel, dataset: Dataset, reconstructions: dict[str, Reconstruction], split: str
 ) -> Reconstruction:
-    odd = anomaly_mask(trained_model, dataset.splits()[split])
-    return reconstructions[split] if odd is None or odd.all() else reconstructions[split].take(~odd)
+    is_anomaly = anomaly_mask(trained_model, dataset.splits()[split])
+    if is_anomaly is None or is_anomaly.all():
+        return reconstructions[split]
+    return reconstructions[split].take(~is_anomaly)
 
 
 def _prediction_table(evaluation: AutoencoderEvaluation) -> pd.DataFrame:
-    """Return a row per record of every set: row in the source, set, class if there is one, error, decision, code."""
+    """Return one row per sample of every split: row in the source, split, class, error, decision and latent code."""
     frames = []
-    for part in SPLITS:
-        records, told = evaluation.dataset.splits()[part], evaluation.reconstructions[part]
-        frame = pd.DataFrame({"row": records.rows, "set": part})
+    for split in SPLITS:
+        rows, reconstruction = evaluation.dataset.splits()[split], evaluation.reconstructions[split]
+        frame = pd.DataFrame({"row": rows.rows, "split": split})
         if len(evaluation.class_names):
-            frame["target"] = evaluation.class_names[records.y]
-        frame["error"] = told.errors
+            frame["target"] = evaluation.class_names[rows.y]
+        frame["error"] = reconstruction.errors
         if isinstance(evaluation.network.mode, AnomalyMode):
-            frame["anomaly"] = told.errors > evaluation.threshold
-        codes = pd.DataFrame(told.codes, columns=[f"code_{i}" for i in range(told.codes.shape[1])])
-        frames.append(frame.join(codes))
+            frame["anomaly"] = reconstruction.errors > evaluation.threshold
+        names = [f"latent_{i}" for i in range(reconstruction.codes.shape[1])]
+        frames.append(frame.join(pd.DataFrame(reconstruction.codes, columns=names)))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -297,42 +287,43 @@ def _build_tables(
         "learning_curve": pd.DataFrame(columns),
         "gradients": gradient_table(measurements),
         "errors": _error_table(evaluation),
-        "compression": _compression_table(evaluation),
-        "codes": _latent_projection(evaluation),
+        "rate_distortion": _rate_distortion_table(evaluation),
+        "latent_codes": _latent_projection(evaluation),
     }
 
 
 def _error_table(evaluation: AutoencoderEvaluation) -> pd.DataFrame:
-    """Return the error of each test row, and what it is: normal or anomaly, its class, or a row; and a threshold."""
-    test, purpose = evaluation.dataset.test, evaluation.network.mode
-    kinds = evaluation.class_names[test.y] if len(evaluation.class_names) else np.full(len(test), "rows")
-    odd = anomaly_mask(evaluation.trained_model, test)
-    if odd is not None:
-        kinds = np.where(odd, "anomaly", "normal")
-    table = pd.DataFrame({"kind": kinds, "error": evaluation.reconstructions["test"].errors})
-    return table.assign(threshold=evaluation.threshold) if isinstance(purpose, AnomalyMode) else table
+    """Return error and group of each test row, and the threshold of a detector.
+
+    The group is normal or anomaly for a detector of known classes, else the class, or "rows" without classes.
+    """
+    test = evaluation.dataset.test
+    groups = evaluation.class_names[test.y] if len(evaluation.class_names) else np.full(len(test), "rows")
+    is_anomaly = anomaly_mask(evaluation.trained_model, test)
+    if is_anomaly is not None:
+        groups = np.where(is_anomaly, "anomaly", "normal")
+    table = pd.DataFrame({"group": groups, "error": evaluation.reconstructions["test"].errors})
+    is_detector = isinstance(evaluation.network.mode, AnomalyMode)
+    return table.assign(threshold=evaluation.threshold) if is_detector else table
 
 
-def _compression_table(evaluation: AutoencoderEvaluation) -> pd.DataFrame:
-    """Return rate and distortion of test rows, of codes and of a PCA's components, kept in the same way."""
-    test, train, linear = (
-        evaluation.in_distribution("test"),
-        evaluation.in_distribution("train"),
-        evaluation.pca_baseline,
-    )
+def _rate_distortion_table(evaluation: AutoencoderEvaluation) -> pd.DataFrame:
+    """Return rate and distortion of test rows, for latent codes and for principal components coded the same way."""
+    train, test = evaluation.in_distribution("train"), evaluation.in_distribution("test")
+    pca, model = evaluation.pca_baseline, evaluation.trained_model.model
 
-    def lost(told: Array) -> float:
-        return float(reconstruction_errors(test.original, told, test.mask).mean())
+    def distortion(reconstructed: Array) -> float:
+        return float(reconstruction_errors(test.original, reconstructed, test.mask).mean())
 
-    own = rate_distortion_curve(
-        train.codes, test.codes, lambda codes: decode(evaluation.trained_model.model, codes), lost
-    )
-    straight = rate_distortion_curve(linear.transform(train), linear.transform(test), linear.inverse_transform, lost)
-    return interpolate_curves({"autoencoder": own, "pca": straight}, int(np.prod(test.original.shape[1:])))
+    curves = {
+        "autoencoder": rate_distortion_curve(train.codes, test.codes, partial(decode, model), distortion),
+        "pca": rate_distortion_curve(pca.transform(train), pca.transform(test), pca.inverse_transform, distortion),
+    }
+    return interpolate_curves(curves, int(np.prod(test.original.shape[1:])))
 
 
 def _latent_projection(evaluation: AutoencoderEvaluation) -> pd.DataFrame:
-    """Return test rows in the plane of their codes: the two numbers of each, or the first two components of more."""
+    """Return 2-D coordinates and class of test rows: their codes, or the first two components of longer codes."""
     train, test = evaluation.reconstructions["train"].codes, evaluation.reconstructions["test"].codes
     if test.shape[1] > 2:
         mean = train.mean(0)
@@ -347,29 +338,28 @@ def _latent_projection(evaluation: AutoencoderEvaluation) -> pd.DataFrame:
 
 
 def _build_plots(name: str, evaluation: AutoencoderEvaluation, seed: int) -> dict[str, Callable[[], "Figure"]]:
-    """Return what is drawn of records themselves."""
-    kind, network, test = evaluation.trained_model.schema.kind, evaluation.network, evaluation.reconstructions["test"]
-    drawn: dict[str, Callable[[], Figure]] = {}
-    if kind == "images":
-        drawn["records"] = partial(pictures.plot_reconstructed_images, name, test)
-        drawn["worst"] = partial(pictures.plot_error_maps, name, test)
-        if isinstance(network.variant, VariationalVariant):
-            made, bounds = sample_latent_space(evaluation.trained_model, seed), value_range(test.original)
-            texts = ("records made of noise", "from noise to noise, row by row", "a number of the code from -3 to 3")
-            for each, text, records in zip(LatentSamples._fields, texts, made, strict=True):
-                drawn[each] = partial(plot_image_grid, f"{name}: {text}", records, bounds)
-        if isinstance(network.variant, DenoisingVariant):
-            x = evaluation.dataset.test.x[:MAX_SHOWN]
-            drawn["denoised"] = partial(
-                pictures.plot_denoised_images, name, evaluation.trained_model, network.variant, x, seed
+    """Return the plots of reconstructions and, for variational autoencoders, of generated samples."""
+    model, test = evaluation.trained_model, evaluation.reconstructions["test"]
+    if model.schema.kind in ("sequences", "series"):
+        return {"reconstructions": partial(plots.plot_reconstructed_sequences, name, test)}
+    if model.schema.kind != "images":
+        names = feature_names(model, test.original.shape[-1])
+        return {"reconstructions": partial(plots.plot_reconstructed_features, name, test, names)}
+    plot_functions: dict[str, Callable[[], Figure]] = {
+        "reconstructions": partial(plots.plot_reconstructed_images, name, test),
+        "worst_reconstructions": partial(plots.plot_error_maps, name, test),
+    }
+    match evaluation.network.variant:
+        case VariationalVariant():
+            samples, bounds = sample_latent_space(model, seed), value_range(test.original)
+            titles = (
+                "generated samples",
+                "latent interpolations",
+                "latent traversals, one dimension from -3 to 3 per row",
             )
-    elif kind in ("sequences", "series"):
-        drawn["records"] = partial(pictures.plot_reconstructed_sequences, name, test)
-    else:
-        drawn["records"] = partial(
-            pictures.plot_reconstructed_features,
-            name,
-            test,
-            feature_names(evaluation.trained_model, test.original.shape[-1]),
-        )
-    return drawn
+            for each, title, images in zip(LatentSamples._fields, titles, samples, strict=True):
+                plot_functions[each] = partial(plot_image_grid, f"{name}: {title}", images, bounds)
+        case DenoisingVariant() as variant:
+            x = evaluation.dataset.test.x[:MAX_SHOWN]
+            plot_functions["denoised"] = partial(plots.plot_denoised_images, name, model, variant, x, seed)
+    return plot_functions
