@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-export PYTHONDONTWRITEBYTECODE :=  # a stage that compiles its modules again starts later
+export PYTHONDONTWRITEBYTECODE :=  # without bytecode, every stage compiles its modules and starts later
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: repro test check format lint types schema wire readme ui lock bench clean help
+.PHONY: repro test check format lint types schema dvc-update readme docs ui lock bench clean help
 
 repro: $(READY)  ## run the pipeline: every stage that is not up to date
 	dvc repro
@@ -28,11 +28,15 @@ types: $(READY)
 schema: $(READY)  ## write params.schema.json from the schema in src/fivefold/config
 	fivefold schema > params.schema.json
 
-wire: $(READY)  ## write what stages import, and which models there are to plot, into dvc.yaml
+dvc-update: $(READY)  ## update the plots of each model in dvc.yaml, and the dvc.yaml of the examples
 	fivefold dvc-update
 
-readme: $(READY)  ## write the tables of README.md from reports/ and benchmarks/
+readme: $(READY)  ## write the generated tables of documents from reports/ and benchmarks/
 	python -m benchmarks.readme
+
+docs: $(READY)  ## generate docs/reference and build the documentation into site/
+	python docs/generate.py
+	mkdocs build --quiet
 
 ui: $(READY)  ## open the MLflow UI on http://127.0.0.1:5000
 	fivefold ui
@@ -44,15 +48,15 @@ lock: $(READY)  ## resolve requirements.lock again, for Linux and macOS, Python 
 bench: $(READY)  ## run every benchmark, results in benchmarks/results
 	status=0; for f in benchmarks/bench_*.py; do python -m benchmarks.$$(basename $$f .py) || status=1; done; exit $$status
 
-clean:  ## remove what stages and tools made; keeps .venv, DVC's cache, MLflow's store and what waits for it
+clean:  ## remove outputs of stages and tools; keeps .venv, DVC's cache, MLflow's store and its spool
 	rm -rf data/prepared data/selected models reports/*/plots reports/*/tables reports/*/*.parquet \
-		reports/*/manifest.json .fivefold/work dvc_plots .mypy_cache .ruff_cache
+		reports/*/manifest.json .fivefold/work dvc_plots site .mypy_cache .ruff_cache
 
 help:  ## list these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do \
-		printf '  make %-8s %s\n' "$$t" "$$d"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do \
+		printf '  make %-10s %s\n' "$$t" "$$d"; done
 
-# The virtual environment: uv comes first, pinned by hash like everything else, since it installs the rest in seconds.
+# The virtual environment: uv is installed first, pinned by hash like everything else, and installs the rest in seconds.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit( \
 		"fivefold needs Python 3.11 to 3.13, but $(PYTHON) is %d.%d; run make PYTHON=/path/to/python3.12" % v)'
