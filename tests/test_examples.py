@@ -65,7 +65,7 @@ def test_naive_errors_are_those_of_the_raw_file(
     assert naive_scores(dataset.schema, dataset.test) == pytest.approx(
         {
             f"{forecast}_rmse": np.sqrt(np.mean((raw[test_steps] - raw[test_steps - lag]) ** 2))
-            for forecast, lag in (("persistence", 1), ("seasonal", season))
+            for forecast, lag in (("naive", 1), ("seasonal_naive", season))
         }
     )
 
