@@ -7,14 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from fivefold.cli.main import app
 from fivefold.config.datasets import DatasetConfig
+from fivefold.config.loading import parse_params, read_yaml
 from fivefold.config.models import Model
 
 ROOT = Path(__file__).parents[1]
@@ -74,10 +78,11 @@ def test_reference_lists_every_key_and_command() -> None:
     # a block whose only key has one possible value has no table
     blocks = [block["properties"] for block in definitions.values() if len(block.get("properties", ())) > 1]
     keys = {key for properties in blocks for key in properties}
-    commands = {command.name for command in app.registered_commands if command.name}
+    names = dict(commands("", typer.main.get_command(app)))
     assert len(keys) > 150
     assert sorted(key for key in keys if f"| `{key}` |" not in params) == []
-    assert all(f"## fivefold {name}" in cli for name in commands | {"add", "cv", "lr-find", "study run", "study apply"})
+    assert {"add", "cv", "lr-find", "study run", "study apply"} <= set(names)
+    assert [name for name in names if f"## fivefold {name}\n" not in cli] == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("material") is None, reason="the extra `docs` is not installed")
@@ -142,6 +147,48 @@ def test_yaml_blocks_are_valid(block: str) -> None:
         Model.model_validate_json(json.dumps(base | content))
 
 
+def test_overrides_in_documents_are_valid() -> None:
+    overrides = {
+        (quoted or plain).lstrip("+")
+        for path in DOCUMENTS
+        for quoted, plain in re.findall(r"-S (?:'([^']+)'|([\w.+]+=[^\s`]+))", path.read_text())
+    }
+    assert len(overrides) > 15
+    for override in overrides - {"KEY=VALUE", "seed=$seed"}:
+        tree = read_yaml(ROOT / "params.yaml")
+        key, _, value = override.partition("=")
+        *parents, last = key.split(".")
+        block = tree
+        for parent in parents:
+            block = block.setdefault(parent, {})
+        block[last] = YAML(typ="safe", pure=True).load(value)
+        parse_params(tree)
+
+
+def test_commands_in_documents_exist() -> None:
+    known = dict(commands("", typer.main.get_command(app)))
+    for path in DOCUMENTS:
+        text = path.read_text()
+        blocks = "\n".join(re.findall(r"^```(?:text|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+        lines = re.findall(r"^(?:\$ )?fivefold ([^#\n]+)", blocks, re.MULTILINE)
+        for line in [*lines, *re.findall(r"`fivefold ([a-z][^`\n]*)`", text)]:
+            if line == "study":  # the group
+                continue
+            words = line.split()
+            name = " ".join(words[:2]) if words[0] == "study" else words[0]
+            assert name in known, f"{path.name}: fivefold {line}"
+            options = {word for word in words if word.startswith("--")}
+            assert options <= known[name] | {"--help"}, f"{path.name}: fivefold {line}"
+
+
+def commands(name: str, command: Any) -> Iterator[tuple[str, set[str]]]:
+    """Yield the name and the options of each command, with the commands of groups."""
+    for key, inner in getattr(command, "commands", {}).items():
+        yield from commands(f"{name} {key}".strip(), inner)
+    if not hasattr(command, "commands"):
+        yield name, {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+
+
 def test_contributing_lists_every_package_and_benchmark() -> None:
     listed = set(re.findall(r"^\| `(\w+)/?`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
     packages = {path.parent.name for path in (ROOT / "src/fivefold").glob("*/__init__.py")}
@@ -153,11 +200,10 @@ def test_contributing_lists_every_package_and_benchmark() -> None:
 
 def test_changelog_lists_every_family_and_command() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
-    names = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
-    commands = {name.replace("_", "-") for name in names}
-    assert {"add", "lr-find", "generate"} <= commands
+    names = {name.split()[0] for name, _ in commands("", typer.main.get_command(app))}
+    assert {"add", "lr-find", "generate"} <= names
     assert [
-        name for name in commands - {"schema", "dvc-update", "check"} if f"`fivefold {name}`" not in changelog
+        name for name in names - {"schema", "dvc-update", "check", "study"} if f"`fivefold {name}`" not in changelog
     ] == []
     assert [name for name in FAMILIES if f"`{name}`" not in changelog] == []
 
