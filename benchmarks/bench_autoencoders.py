@@ -94,8 +94,8 @@ def anomalies(name: str, case: Case, classes: list[str], score: ScoreFn) -> dict
     for excluded in classes:
         normal = [label for label in classes if label != excluded]
         scores = score({"latent_dim": case.anomaly_size, "mode": {"name": "anomaly", "normal_classes": normal}})
-        areas[excluded] = {"autoencoder": scores["auroc"], "pca": scores["pca_auroc"]}
-        print(f"{name} without {excluded}: {scores['auroc']:.3f}, PCA {scores['pca_auroc']:.3f}", flush=True)
+        areas[excluded] = {"autoencoder": scores["roc_auc"], "pca": scores["pca_roc_auc"]}
+        print(f"{name} without {excluded}: {scores['roc_auc']:.3f}, PCA {scores['pca_roc_auc']:.3f}", flush=True)
     return areas
 
 

@@ -125,7 +125,7 @@ def measure_distances() -> dict[str, dict[str, float]]:
     }
     real = _flat(half)
     return {
-        name: {"energy": energy_distance(real, _flat(rows)), "kid": kid(real, _flat(rows))}
+        name: {"energy_distance": energy_distance(real, _flat(rows)), "kid": kid(real, _flat(rows))}
         for name, rows in sets.items()
     }
 
@@ -148,7 +148,7 @@ def main() -> int:
         )
     )
     smaller, larger = (memory[n]["more_mb"] for n in SIZES)
-    energies = [row["energy"] for row in distances.values()]
+    energies = [row["energy_distance"] for row in distances.values()]
     results = [
         Result("memory_of_10000_images_mb", larger, 512),
         Result("memory_of_10000_images_of_that_of_2000", larger / smaller, SIZES[1] / SIZES[0]),
