@@ -6,11 +6,10 @@ export PYTHONDONTWRITEBYTECODE :=  # without bytecode, every stage compiles its 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: repro test check format lint types schema dvc-update readme ui lock bench clean help
+.PHONY: repro test check format lint types schema dvc-update readme docs ui lock bench clean help
 
 repro: $(READY)  ## run the pipeline: every stage that is not up to date
 	dvc repro
-	fivefold results
 
 test: $(READY)  ## run the tests
 	pytest -n auto --maxprocesses=4 --dist loadfile
@@ -35,6 +34,10 @@ dvc-update: $(READY)  ## update the plots of each model in dvc.yaml, and the dvc
 readme: $(READY)  ## write the generated tables of documents from reports/ and benchmarks/
 	python -m benchmarks.readme
 
+docs: $(READY)  ## generate docs/reference and build the documentation into site/
+	python docs/generate.py
+	mkdocs build --quiet
+
 ui: $(READY)  ## open the MLflow UI on http://127.0.0.1:5000
 	fivefold ui
 
@@ -47,7 +50,7 @@ bench: $(READY)  ## run every benchmark, results in benchmarks/results
 
 clean:  ## remove outputs of stages and tools; keeps .venv, DVC's cache, MLflow's store and its spool
 	rm -rf data/prepared data/selected models reports/*/plots reports/*/tables reports/*/*.parquet \
-		reports/*/manifest.json .fivefold/work dvc_plots .mypy_cache .ruff_cache
+		reports/*/manifest.json .fivefold/work dvc_plots site .mypy_cache .ruff_cache
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do \

@@ -1,5 +1,5 @@
-"""Measurements, side by side on one machine: `make bench` runs them, results/ keeps them, README.md shows them.
+"""Benchmarks: `make bench` runs them, results/ has their measurements, README.md shows some of them.
 
-An absolute time says little on a shared machine, so what is held is a ratio of two medians of one run. A benchmark ends
-with a line `RESULT <name> <value> hold <bar> PASS|FAIL` for each bar, and with exit code 1 if one is not held.
+Absolute times mean little on a shared machine, so limits apply to ratios of two medians of one run. A benchmark ends
+with a line `RESULT <name> <value> hold <limit> PASS|FAIL` for each limit, and with exit code 1 if one is not met.
 """

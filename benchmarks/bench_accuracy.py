@@ -1,13 +1,13 @@
-"""How well the models of the project and of its examples do, over several seeds.
+"""Test scores of the models of the project and its examples, over several seeds.
 
     python -m benchmarks.bench_accuracy [--reported] [EXAMPLE ...]
 
-Each model goes through what the stages call, in this process: prepare, scaling, selection, fit, score. A seed draws the
-rows of the three sets, unless the source or time gives them, and the training. An example whose source is not on this
-machine is skipped; what was measured of it before stays in results/accuracy.json, as it does of examples not named.
+Each model runs the functions that the stages call, in this process: prepare, scaling, selection, fit, evaluate. A seed
+determines the split, unless the source or time does, and the training. An example whose source is not on this machine
+is skipped; its earlier measurements stay in results/accuracy.json, as do those of examples not named.
 
-With --reported nothing runs: models that were never measured get what their committed reports/<model>/metrics.json has,
-one seed that the stages ran. The file says so of them, and no table takes them for other seeds.
+With --reported nothing runs: models that were never measured get the scores of their committed
+reports/<model>/metrics.json, one seed run by the stages. The file marks them, and tables do not count them as seeds.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from fivefold.config.datasets import DatasetConfig as DatasetParams
+from fivefold.config.datasets import DatasetConfig
 from fivefold.config.loading import load_params
 from fivefold.config.models import Model
 from fivefold.config.schema import Params
@@ -43,22 +43,22 @@ from fivefold.training.fit import FitResult, fit
 
 from .measure import DEFAULT, RESULTS, ROOT, Result, environment, finish, table
 
-OF_RECORDS = ("autoencoder", "gan", "cyclegan")
-"""Families that learn no targets."""
+UNSUPERVISED_FAMILIES = ("autoencoder", "gan", "cyclegan")
+"""Families without a target."""
 
 SEEDS = (0, 1, 2)
-PATIENCE = 60
-"""Seconds of the processor that a run may take; beyond, one seed must do."""
-FOR_A_GPU = ("fashion_mnist_gpu",)
-"""Examples that take hours without one, and are skipped then."""
+MAX_CPU_SECONDS = 60
+"""CPU time of a run from which on one seed is enough."""
+GPU_EXAMPLES = ("fashion_mnist_gpu",)
+"""Examples that take hours without a GPU, and are skipped then."""
 FOLDS = {"breast_cancer": 5}
-"""Datasets of which every row is a test row once, as their published results have it: the value is the folds' mean."""
+"""Datasets evaluated by cross-validation, like their published results: the value is the mean over folds."""
 VALIDATION_FOLDS = 7
-"""One of so many parts of a fold's training rows chooses the best epoch."""
+"""One of this many parts of a fold's training rows selects the best epoch."""
 
 
 class Bar(NamedTuple):
-    """What the mean over seeds must hold."""
+    """The limit of the mean over seeds."""
 
     metric: str
     sign: Literal[">=", "<="]
@@ -85,14 +85,14 @@ BARS = {
     "ucr/leaf_resnet": Bar("accuracy", ">=", 0.95),
     "ucr/pickup_resnet": Bar("accuracy", ">=", 0.75),
 }
-"""By example and model; a model without one is measured all the same, by its leading metric."""
+"""By example and model; a model without a limit is measured by its primary metric."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one seed: scores of the test rows, epochs and seconds of training, seconds of the processor in all.
+    """The result of one seed: test scores, epochs and seconds of training, total CPU seconds.
 
-    Of folds scores and epochs are means.
+    With folds, scores and epochs are means.
     """
 
     seed: int
@@ -103,33 +103,33 @@ class Run:
 
 
 def run(name: str, params: Params, seed: int) -> Run:
-    """Prepare, fit and score model `name` with a seed, on each division of its rows."""
+    """Prepare, fit and evaluate model `name` with a seed, on each split of its rows."""
     started = time.process_time()
     model = params.model(name)
     block = params.dataset(model.dataset)
-    parts = [_fitted(name, model, block, dataset, seed) for dataset in divided(model.dataset, block, seed)]
-    scores = {metric: fmean(found[metric] for _, found in parts) for metric in parts[0][1]}
-    epochs, seconds = fmean(len(fitted.history) for fitted, _ in parts), sum(fitted.seconds for fitted, _ in parts)
+    fits = [_fit_and_score(name, model, block, dataset, seed) for dataset in splits(model.dataset, block, seed)]
+    scores = {metric: fmean(values[metric] for _, values in fits) for metric in fits[0][1]}
+    epochs, seconds = fmean(len(result.history) for result, _ in fits), sum(result.seconds for result, _ in fits)
     return Run(seed, scores, epochs, seconds, time.process_time() - started)
 
 
-def divided(name: str, block: DatasetParams, seed: int) -> Iterator[Dataset]:
-    """Yield a dataset as `prepare` divides it, or, if it is in FOLDS, once for each fold, whose rows are test rows."""
+def splits(name: str, block: DatasetConfig, seed: int) -> Iterator[Dataset]:
+    """Yield the dataset as `prepare` splits it, or, if it is in FOLDS, once per fold, whose rows are the test rows."""
     if name not in FOLDS:
         yield prepare(block, seed)[0]
         return
-    raw, none = read_raw_dataset(block), np.arange(0)
-    every = {"train": np.arange(len(raw.keys.y)), "validation": none}
-    for rest, test in split_folds(raw.keys, every, block.split.by, FOLDS[name], seed):
-        inner = split_folds(raw.keys, {"train": rest, "validation": none}, block.split.by, VALIDATION_FOLDS, seed)
+    raw, empty = read_raw_dataset(block), np.arange(0)
+    all_rows = {"train": np.arange(len(raw.keys.y)), "validation": empty}
+    for rest, test in split_folds(raw.keys, all_rows, block.split.by, FOLDS[name], seed):
+        inner = split_folds(raw.keys, {"train": rest, "validation": empty}, block.split.by, VALIDATION_FOLDS, seed)
         train, validation = next(inner)
         yield raw.encode({"train": train, "validation": validation, "test": test})
 
 
-def _fitted(
-    name: str, model: Model, block: DatasetParams, dataset: Dataset, seed: int
+def _fit_and_score(
+    name: str, model: Model, block: DatasetConfig, dataset: Dataset, seed: int
 ) -> tuple[FitResult, dict[str, float]]:
-    """Return a model fitted to a division of rows, and its scores on the test rows."""
+    """Return the model fitted to a split, and its scores on the test rows."""
     train, test, schema = dataset.train, dataset.test, dataset.schema
     scaling = fit_scaling(train.x, schema, block)
     selected = fit_selection(scaling(train.x), train.y, schema, model.select, seed, scaling.feature_names)
@@ -145,10 +145,10 @@ def _fitted(
 
 
 def measured(example: str, folder: Path) -> dict[str, dict[str, Any]]:
-    """Return an entry for each model of an example whose source is there; say which are skipped."""
+    """Return an entry for each model of an example whose source exists; print which are skipped."""
     params = load_params(folder / "params.yaml")
     entries: dict[str, dict[str, Any]] = {}
-    if example in FOR_A_GPU and not torch.cuda.is_available():
+    if example in GPU_EXAMPLES and not torch.cuda.is_available():
         print(f"{example} is skipped: it takes hours without a GPU", flush=True)
         return entries
     with contextlib.chdir(folder):  # sources are relative to it
@@ -158,8 +158,8 @@ def measured(example: str, folder: Path) -> dict[str, dict[str, Any]]:
             except DataError as error:
                 print(f"{example}/{name} is skipped: {error}", flush=True)
                 continue
-            if model.network.family in OF_RECORDS or model.source_model:
-                print(f"{example}/{name} is skipped: bench_autoencoders and bench_adversarial measure such", flush=True)
+            if model.network.family in UNSUPERVISED_FAMILIES or model.source_model:
+                print(f"{example}/{name} is skipped: see bench_autoencoders and bench_adversarial", flush=True)
                 continue
             entries[f"{example}/{name}"] = _entry(f"{example}/{name}", name, params)
     return entries
@@ -169,8 +169,8 @@ def _entry(key: str, name: str, params: Params) -> dict[str, Any]:
     runs: list[Run] = []
     for seed in SEEDS:
         runs.append(run(name, params, seed))
-        print(f"{key}, seed {seed}: {_told(runs[-1].scores)}, {runs[-1].seconds:.1f} s", flush=True)
-        if runs[-1].processor_seconds > PATIENCE:
+        print(f"{key}, seed {seed}: {_format_scores(runs[-1].scores)}, {runs[-1].seconds:.1f} s", flush=True)
+        if runs[-1].processor_seconds > MAX_CPU_SECONDS:
             break
     metric = BARS[key].metric if key in BARS else next(iter(runs[0].scores))
     values = [one.scores[metric] for one in runs]
@@ -208,51 +208,55 @@ def reported(example: str, folder: Path) -> dict[str, dict[str, Any]]:
     return entries
 
 
-def _told(scores: dict[str, float]) -> str:
+def _format_scores(scores: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
 
 
 def folders() -> dict[str, Path]:
-    """Return the folder of each example by its name, and that of the project."""
-    found = {path.parent.name: path.parent for path in sorted((ROOT / "examples").glob("*/params.yaml"))}
-    return {DEFAULT: ROOT, **found}
+    """Return the folder of the project and of each example, by name."""
+    by_name = {path.parent.name: path.parent for path in sorted((ROOT / "examples").glob("*/params.yaml"))}
+    return {DEFAULT: ROOT, **by_name}
 
 
-def known(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what was measured before of models that are still there."""
-    kept = json.loads(path.read_text())["measured"] if path.exists() else {}
-    there = {
+def load_previous(path: Path) -> dict[str, dict[str, Any]]:
+    """Return earlier measurements of models that still exist."""
+    entries = json.loads(path.read_text())["measured"] if path.exists() else {}
+    existing = {
         f"{example}/{name}"
         for example, folder in folders().items()
         for name in load_params(folder / "params.yaml").models
     }
-    return {key: entry for key, entry in kept.items() if key in there}
+    return {key: entry for key, entry in entries.items() if key in existing}
 
 
 def row(key: str, entry: dict[str, Any]) -> tuple[object, ...]:
     """Return an entry as a row of the table."""
-    values, deviation = f"{entry['mean']:.4f}", entry["deviation"]
-    spread = "" if deviation is None else f"{deviation:.4f}"
+    mean, std = f"{entry['mean']:.4f}", entry["deviation"]
+    spread = "" if std is None else f"{std:.4f}"
     bar = str(BARS.get(key, ""))
     seeds = f"{len(entry['runs'])}, reported" if "reported" in entry else len(entry["runs"])
-    return key, entry["dataset"], entry["metric"], values, spread, seeds, bar
+    return key, entry["dataset"], entry["metric"], mean, spread, seeds, bar
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    there = folders()
-    parser.add_argument("example", nargs="*", help=f"one or more of {', '.join(there)}; left out: all")
-    parser.add_argument("--reported", action="store_true", help="take committed reports of what was never measured")
-    asked = parser.parse_args()
-    named = asked.example or list(there)
-    if unknown := set(named) - set(there):
-        parser.error(f"{', '.join(sorted(unknown))} must be of {', '.join(there)}")
-    before, fresh = known(RESULTS / "accuracy.json"), dict[str, dict[str, Any]]()
-    for example in named:
-        fresh |= (reported if asked.reported else measured)(example, there[example])
-    own = {key: entry for key, entry in before.items() if asked.reported and "reported" not in entry}
-    entries = dict(sorted((before | fresh | own).items()))
-    head = ("model", "dataset", "metric", "mean", "deviation", "seeds", "bar")
+    by_name = folders()
+    parser.add_argument("example", nargs="*", help=f"one or more of {', '.join(by_name)}; default: all")
+    parser.add_argument(
+        "--reported", action="store_true", help="use committed reports of models that were never measured"
+    )
+    arguments = parser.parse_args()
+    examples = arguments.example or list(by_name)
+    if unknown := set(examples) - set(by_name):
+        parser.error(f"{', '.join(sorted(unknown))} must be among {', '.join(by_name)}")
+    previous, fresh = load_previous(RESULTS / "accuracy.json"), dict[str, dict[str, Any]]()
+    for example in examples:
+        fresh |= (reported if arguments.reported else measured)(example, by_name[example])
+    kept_measurements = {
+        key: entry for key, entry in previous.items() if arguments.reported and "reported" not in entry
+    }
+    entries = dict(sorted((previous | fresh | kept_measurements).items()))
+    head = ("model", "dataset", "metric", "mean", "std", "seeds", "limit")
     print(table(head, (row(key, entry) for key, entry in entries.items())))
     better: dict[str, Literal["lower", "higher"]] = {"<=": "lower", ">=": "higher"}
     results = [

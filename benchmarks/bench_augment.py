@@ -1,4 +1,4 @@
-"""What augmentation adds to a step of the tutorial CNN, against images altered one by one as Keras does it."""
+"""Overhead of augmentation in a step of the tutorial CNN, against images augmented one by one as in Keras."""
 
 import sys
 import time
@@ -23,34 +23,42 @@ from .measure import Result, finish, table
 BATCH, SIDE, CLASSES = 64, 28, 10
 ROUNDS = 101
 MOVES: dict[str, Any] = {"rotation": 10, "height_shift": 0.1, "width_shift": 0.1, "zoom": 0.1, "horizontal_flip": True}
-Alter = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 RECIPES: dict[str, dict[str, Any]] = {
-    "flip and crop": {"horizontal_flip": True, "crop": 2},
+    "flip and crop": {"horizontal_flip": True, "crop_padding": 2},
     "affine": MOVES,
     "erasing": {"erasing": 0.5},
     "mixup": {"mixup": 0.2},
     "cutmix": {"cutmix": 1.0},
-    "all": {**MOVES, "shear": 10, "crop": 2, "rescale": 0.1, "erasing": 0.5, "mixup": 0.2, "cutmix": 1.0},
+    "all": {
+        **MOVES,
+        "shear": 10,
+        "crop_padding": 2,
+        "intensity_scale": 0.1,
+        "erasing": 0.5,
+        "mixup": 0.2,
+        "cutmix": 1.0,
+    },
 }
 
 
 def one_by_one(images: Tensor) -> Tensor:
-    """Do what MOVES says to each image, drawing numbers and composing the matrix as Keras does."""
+    """Apply MOVES to each image, with random draws and matrices composed as in Keras."""
     random = np.random.default_rng()
-    altered = []
+    augmented = []
     for image in images.numpy():
         angle = np.deg2rad(random.uniform(-10, 10))
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        matrix = turn @ np.diag(random.uniform(0.9, 1.1, 2))
-        centre = (SIDE - 1) / 2
-        offset = centre + turn @ random.uniform(-0.1 * SIDE, 0.1 * SIDE, 2) - matrix @ [centre, centre]
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        matrix = rotation @ np.diag(random.uniform(0.9, 1.1, 2))
+        center = (SIDE - 1) / 2
+        offset = center + rotation @ random.uniform(-0.1 * SIDE, 0.1 * SIDE, 2) - matrix @ [center, center]
         moved = [affine_transform(channel, matrix, offset, order=1, mode="nearest") for channel in image]
-        altered.append(np.stack(moved)[:, :, :: random.choice([1, -1])])
-    return torch.from_numpy(np.stack(altered))
+        augmented.append(np.stack(moved)[:, :, :: random.choice([1, -1])])
+    return torch.from_numpy(np.stack(augmented))
 
 
 def step_of_cnn() -> Callable[[Tensor, Tensor], object]:
-    """Return a step of the tutorial CNN as a hand-written loop takes it."""
+    """Return a training step of the tutorial CNN, as in a loop written by hand."""
     network = build(TutorialCnn(family="cnn", architecture="tutorial"), InputSpec((1, SIDE, SIDE), CLASSES)).to(
         memory_format=torch.channels_last
     )
@@ -64,13 +72,13 @@ def step_of_cnn() -> Callable[[Tensor, Tensor], object]:
     return step
 
 
-def once(alter: Alter, step: Callable[[Tensor, Tensor], object], x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Return seconds of altering a batch and of the step with it."""
+def once(augment: Augment, step: Callable[[Tensor, Tensor], object], x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Return the seconds of augmenting a batch and of the step with it."""
     started = time.perf_counter()
-    batch = alter(x, y)
-    altered = time.perf_counter()
+    batch = augment(x, y)
+    augmented = time.perf_counter()
     step(*batch)
-    return altered - started, time.perf_counter() - altered
+    return augmented - started, time.perf_counter() - augmented
 
 
 def main() -> int:
@@ -78,16 +86,16 @@ def main() -> int:
     torch.manual_seed(0)
     x, y = torch.rand(BATCH, 1, SIDE, SIDE), torch.randint(CLASSES, (BATCH,))
     step = step_of_cnn()
-    ways: dict[str, Alter] = {
+    methods: dict[str, Augment] = {
         name: Augmenter(Augmentation(**options), classes=CLASSES) for name, options in RECIPES.items()
     }
-    ways["affine, one by one"] = lambda x, y: (one_by_one(x), y)
-    pairs = [{name: once(alter, step, x, y) for name, alter in ways.items()} for _ in range(ROUNDS)]
-    milliseconds = {name: 1e3 * median(pair[name][0] for pair in pairs) for name in ways}
-    # of each pair by itself: what else the machine does slows both halves
-    ratios = {name: median(1 + pair[name][0] / pair[name][1] for pair in pairs) for name in ways}
-    head = (f"{BATCH} images", "altering, ms", "step with / without")
-    print(table(head, [(name, milliseconds[name], ratios[name]) for name in ways]))
+    methods["affine, one by one"] = lambda x, y: (one_by_one(x), y)
+    pairs = [{name: once(augment, step, x, y) for name, augment in methods.items()} for _ in range(ROUNDS)]
+    milliseconds = {name: 1e3 * median(pair[name][0] for pair in pairs) for name in methods}
+    # per pair, because other load on the machine slows both halves
+    ratios = {name: median(1 + pair[name][0] / pair[name][1] for pair in pairs) for name in methods}
+    head = (f"{BATCH} images", "augmentation, ms", "step with / without")
+    print(table(head, [(name, milliseconds[name], ratios[name]) for name in methods]))
     gain = milliseconds["affine"] / milliseconds["affine, one by one"]
     return finish(
         "augment",

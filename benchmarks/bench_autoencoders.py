@@ -1,8 +1,8 @@
-"""Autoencoders beside a PCA of as many components, fitted to the same rows: errors by size, and anomalies by error.
+"""Autoencoders against a PCA with as many components: errors by latent dimensions, and anomaly detection by error.
 
-`python -m benchmarks.bench_autoencoders` measures digits; `... fashion_mnist` the 70,000 images of that example too, a
-dozen trainings of about a minute each. Of anomalies each class is left out of training in turn, and found among test
-rows by the error of what is told of it.
+`python -m benchmarks.bench_autoencoders` measures digits; `... fashion_mnist` also the 70,000 images of that example, a
+dozen trainings of about a minute each. For anomalies each class in turn is excluded from training and detected among
+test rows by its reconstruction error.
 """
 
 import contextlib
@@ -26,18 +26,18 @@ from fivefold.training.fit import fit
 
 from .measure import ROOT, Result, finish, table
 
-Scored = Callable[[dict[str, Any]], dict[str, float]]
-"""A network's block -> its test scores."""
+ScoreFn = Callable[[dict[str, Any]], dict[str, float]]
+"""Network block -> test scores."""
 
 
 class Case(NamedTuple):
-    """Where a dataset's params.yaml lies, how it is learnt, sizes of codes, and that for anomalies."""
+    """Folder of the dataset's params.yaml, hidden layers, training block, latent sizes, and the size for anomalies."""
 
     folder: str
     hidden: list[int]
     training: dict[str, Any]
     sizes: tuple[int, ...]
-    anomalies: int
+    anomaly_size: int
 
 
 CASES = {
@@ -46,8 +46,8 @@ CASES = {
 }
 
 
-def scorer(name: str, case: Case, classes: list[str]) -> Scored:
-    """Return what trains an autoencoder on a dataset and scores it; its classes are added to `classes`."""
+def build_scorer(name: str, case: Case, classes: list[str]) -> ScoreFn:
+    """Return a function that trains and evaluates an autoencoder; the dataset's classes are added to `classes`."""
     os.chdir(ROOT / case.folder)  # sources in params.yaml are relative to it
     params = load_params()
     block = params.datasets[name]
@@ -55,7 +55,7 @@ def scorer(name: str, case: Case, classes: list[str]) -> Scored:
     chain = fit_scaling(dataset.train.x, dataset.schema, block)
     classes += dataset.schema.classes
 
-    def scored(network: dict[str, Any]) -> dict[str, float]:
+    def score(network: dict[str, Any]) -> dict[str, float]:
         tree = {
             "dataset": name,
             "depends_on": "none",
@@ -70,51 +70,51 @@ def scorer(name: str, case: Case, classes: list[str]) -> Scored:
         }
         model = Model.model_validate_json(json.dumps(tree))
         with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
-            where, silent = Path(work), lambda *_: None
-            fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoint_folder=where, on_epoch=silent)
-        saved = replace(fitted.trained_model, metadata={"params": {"seed": params.seed}})
-        return evaluate(name, saved, dataset, fitted.history, fitted.diagnosis.measurements).scores["test"]
+            folder, silent = Path(work), lambda *_: None
+            fitted = fit(name, model, dataset, chain, seed=params.seed, checkpoint_folder=folder, on_epoch=silent)
+        trained_model = replace(fitted.trained_model, metadata={"params": {"seed": params.seed}})
+        return evaluate(name, trained_model, dataset, fitted.history, fitted.diagnosis.measurements).scores["test"]
 
-    return scored
+    return score
 
 
-def sizes(name: str, case: Case, scored: Scored) -> dict[str, dict[str, float]]:
-    """Return the mean squared error a pixel of each size of code, of an autoencoder and of a PCA."""
-    found = {}
+def sizes(name: str, case: Case, score: ScoreFn) -> dict[str, dict[str, float]]:
+    """Return the mean squared error per pixel of an autoencoder and a PCA, by latent size."""
+    errors = {}
     for latent in case.sizes:
-        scores = scored({"latent": latent})
-        found[str(latent)] = {"autoencoder": scores["mse"], "pca": scores["pca_mse"]}
-        print(f"{name}, {latent} numeric_transform: {scores['mse']:.4f}, PCA {scores['pca_mse']:.4f}", flush=True)
-    return found
+        scores = score({"latent_dim": latent})
+        errors[str(latent)] = {"autoencoder": scores["mse"], "pca": scores["pca_mse"]}
+        print(f"{name}, {latent} dimensions: {scores['mse']:.4f}, PCA {scores['pca_mse']:.4f}", flush=True)
+    return errors
 
 
-def anomalies(name: str, case: Case, classes: list[str], scored: Scored) -> dict[str, dict[str, float]]:
-    """Return the area under the ROC of each class left out, of an autoencoder and of a PCA."""
-    found = {}
-    for left_out in classes:
-        normal = [each for each in classes if each != left_out]
-        scores = scored({"latent": case.anomalies, "mode": {"name": "anomaly", "normal": normal}})
-        found[left_out] = {"autoencoder": scores["roc_auc"], "pca": scores["pca_roc_auc"]}
-        print(f"{name} without {left_out}: {scores['roc_auc']:.3f}, PCA {scores['pca_roc_auc']:.3f}", flush=True)
-    return found
+def anomalies(name: str, case: Case, classes: list[str], score: ScoreFn) -> dict[str, dict[str, float]]:
+    """Return the ROC AUC of an autoencoder and a PCA, by excluded class."""
+    areas = {}
+    for excluded in classes:
+        normal = [label for label in classes if label != excluded]
+        scores = score({"latent_dim": case.anomaly_size, "mode": {"name": "anomaly", "normal_classes": normal}})
+        areas[excluded] = {"autoencoder": scores["roc_auc"], "pca": scores["pca_roc_auc"]}
+        print(f"{name} without {excluded}: {scores['roc_auc']:.3f}, PCA {scores['pca_roc_auc']:.3f}", flush=True)
+    return areas
 
 
 def main() -> int:
-    """Measure digits, and what else is named; print the tables, keep the result."""
+    """Measure digits and the datasets named; print the tables, write the result."""
     measured: dict[str, Any] = {}
     results = []
     for name in ["digits", *(name for name in sys.argv[1:] if name != "digits")]:
         case, classes = CASES[name], list[str]()
-        scored = scorer(name, case, classes)
-        by_size, areas = sizes(name, case, scored), anomalies(name, case, classes, scored)
+        score = build_scorer(name, case, classes)
+        by_size, areas = sizes(name, case, score), anomalies(name, case, classes, score)
         measured[name] = {"training": case.training, "sizes": by_size, "anomalies": areas}
-        print(table((f"{name}, numbers", "MSE", "of a PCA"), [(k, *v.values()) for k, v in by_size.items()]))
-        ours, straight = (fmean(found[key] for found in areas.values()) for key in ("autoencoder", "pca"))
-        rows = [(left_out, *found.values()) for left_out, found in areas.items()]
-        print(table((f"{name}, left out", "AUROC", "of a PCA"), [*rows, ("mean", ours, straight)]))
-        worst = max(found["autoencoder"] / found["pca"] for found in by_size.values())
+        print(table((f"{name}, dimensions", "MSE", "PCA"), [(k, *v.values()) for k, v in by_size.items()]))
+        autoencoder, pca = (fmean(area[key] for area in areas.values()) for key in ("autoencoder", "pca"))
+        rows = [(excluded, *area.values()) for excluded, area in areas.items()]
+        print(table((f"{name}, excluded", "ROC AUC", "PCA"), [*rows, ("mean", autoencoder, pca)]))
+        worst = max(errors["autoencoder"] / errors["pca"] for errors in by_size.values())
         results.append(Result(f"{name}_largest_mse_per_pca", worst, 1.0))
-        results.append(Result(f"{name}_auroc_per_pca", ours / straight, 1.0, "higher"))
+        results.append(Result(f"{name}_auroc_per_pca", autoencoder / pca, 1.0, "higher"))
     os.chdir(ROOT)
     return finish("autoencoders", measured, results)
 

@@ -1,8 +1,7 @@
-"""Studies whose processes are killed at random for two minutes, kept in a journal and in PostgreSQL: what is lost?
+"""Studies whose processes are killed at random for two minutes, with a journal and with PostgreSQL: what is lost?
 
-Workers and the process that leads them are killed, now and then only asked to end; when the leader is gone, the same
-command is run again. Once all trials are there, more are asked for. `... 20 journal` does it for 20 seconds, in a
-journal alone.
+Workers and the coordinator are killed, sometimes only terminated; when the coordinator has ended, the same command is
+run again. When all trials are finished, more are requested. `... 20 journal` runs for 20 seconds, with a journal only.
 """
 
 import contextlib
@@ -38,54 +37,54 @@ MODEL = "mlp"
 SECONDS = 120
 FOLDS_A_TRIAL = 3
 ROUND = 8
-"""Trials that are asked for at once."""
+"""Trials requested at a time."""
 PAUSES = (0.2, 3.0)
-"""Seconds before a blow: least, most."""
-BUSY = 0.7
-"""Share of the blows that hit a study which has a trial in progress."""
-BLOWS = {
+"""Minimum and maximum seconds before a signal."""
+BUSY_SHARE = 0.7
+"""Share of the signals that are sent while a trial is running."""
+SIGNAL_WEIGHTS = {
     ("worker", signal.SIGKILL): 10,
     ("worker", signal.SIGTERM): 2,
-    ("leader", signal.SIGKILL): 3,
-    ("leader", signal.SIGTERM): 1,
-    ("leader", signal.SIGINT): 1,
+    ("coordinator", signal.SIGKILL): 3,
+    ("coordinator", signal.SIGTERM): 1,
+    ("coordinator", signal.SIGINT): 1,
 }
-"""Whom a signal hits, and how often beside the others."""
-LINGER = 20
-"""Seconds that a process may take that tells MLflow of a study whose leader was killed."""
-MARK = "FIVEFOLD_CHAOS"
-ENDS = {0, -signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT}
-"""Of a leader; the last two of one that has hardly begun."""
+"""Target and signal -> relative frequency."""
+MAX_LOGGING_SECONDS = 20
+"""Time for a process to log a study to MLflow after its coordinator was killed."""
+TOKEN_VARIABLE = "FIVEFOLD_CHAOS"
+EXPECTED_CODES = {0, -signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT}
+"""Exit codes of a coordinator; the last two of one that has just started."""
 
 
 @dataclass
 class Chaos:
-    """A study in `folder`, and what became of it.
+    """A study in `folder` and what happened to it.
 
-    seen: the folds of each trial as they were seen last. faults: what must not be.
+    blows: number of signals by target. last_folds: the last observed folds of each trial. faults: violated guarantees.
     """
 
     folder: Path
     workers: int = 2
-    mark: str = field(default_factory=lambda: secrets.token_hex(8))
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
     total: int = ROUND
     blows: Counter[str] = field(default_factory=Counter)
-    seen: dict[int, list[Any]] = field(default_factory=dict)
+    last_folds: dict[int, list[Any]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     opened: TrialQueue | None = None
 
     def run(self, seconds: float) -> None:
-        """Run the study, with blows for so many seconds and then without, until all trials are there."""
-        leader, end = self.start(), time.monotonic() + seconds
+        """Run the study, with signals for this many seconds, then without, until all trials are finished."""
+        coordinator, end = self.start(), time.monotonic() + seconds
         while time.monotonic() < end:
             self.wait(end)
-            self.strike(leader)
-            if leader.poll() is not None:
-                leader = self.again(leader)
-            self.look()
-        while leader.wait() != 0:
-            leader = self.again(leader)
-        self.judge()
+            self.send_signal(coordinator)
+            if coordinator.poll() is not None:
+                coordinator = self.restart(coordinator)
+            self.observe()
+        while coordinator.wait() != 0:
+            coordinator = self.restart(coordinator)
+        self.check_end()
 
     def start(self) -> "subprocess.Popen[bytes]":
         command = [
@@ -95,113 +94,117 @@ class Chaos:
             "study",
             "run",
             MODEL,
-            "--no-stack",
+            "--no-vectorize",
         ]
-        words = ["--trials", str(self.total), "--workers", str(self.workers)]
-        said = (self.folder / "said.txt").open("a")
-        with said:
+        options = ["--trials", str(self.total), "--workers", str(self.workers)]
+        log = (self.folder / "output.txt").open("a")
+        with log:
             return subprocess.Popen(
-                [*command, *words], cwd=self.folder, env=os.environ | {MARK: self.mark}, stdout=said, stderr=said
+                [*command, *options],
+                cwd=self.folder,
+                env=os.environ | {TOKEN_VARIABLE: self.token},
+                stdout=log,
+                stderr=log,
             )
 
-    def again(self, leader: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
-        """Run the same command again; one for more trials if it has done what it should."""
-        if leader.returncode not in ENDS:
-            last = (self.folder / "said.txt").read_text().splitlines()[-1:]
-            self.faults.append(f"the leader ended with {leader.returncode}: {last}")
-        if leader.returncode == 0:
-            self.exact()
+    def restart(self, coordinator: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
+        """Run the same command again, with a larger total if it has completed."""
+        if coordinator.returncode not in EXPECTED_CODES:
+            last = (self.folder / "output.txt").read_text().splitlines()[-1:]
+            self.faults.append(f"the coordinator ended with {coordinator.returncode}: {last}")
+        if coordinator.returncode == 0:
+            self.check_total()
             self.total += ROUND
         self.blows["runs"] += 1
         return self.start()
 
     def wait(self, end: float) -> None:
-        """Wait for the next blow; two in three wait until a trial is in progress, since a worker starts for long."""
-        running = random.random() < BUSY
-        while running and time.monotonic() < end and not any(t.state == TrialState.RUNNING for t in self.look()):
+        """Wait for the next signal; most wait until a trial is running, because workers take long to start."""
+        running = random.random() < BUSY_SHARE
+        while running and time.monotonic() < end and not any(t.state == TrialState.RUNNING for t in self.observe()):
             time.sleep(0.2)
         time.sleep(random.uniform(*PAUSES))
 
-    def strike(self, leader: "subprocess.Popen[bytes]") -> None:
-        whom, signum = random.choices([*BLOWS], [*BLOWS.values()])[0]
-        pids = [pid for pid in self.processes() if pid != leader.pid] if whom == "worker" else [leader.pid]
-        if pids and leader.poll() is None:
+    def send_signal(self, coordinator: "subprocess.Popen[bytes]") -> None:
+        target, signum = random.choices([*SIGNAL_WEIGHTS], [*SIGNAL_WEIGHTS.values()])[0]
+        pids = [pid for pid in self.processes() if pid != coordinator.pid] if target == "worker" else [coordinator.pid]
+        if pids and coordinator.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(random.choice(pids), signum)
-                self.blows[f"{whom} {signum.name}"] += 1
-            if whom == "leader":
-                leader.wait()
+                self.blows[f"{target} {signum.name}"] += 1
+            if target == "coordinator":
+                coordinator.wait()
 
     def processes(self) -> list[int]:
-        """Return the processes of the study that live."""
-        found = []
+        """Return the process ids of the running processes of the study."""
+        pids = []
         for path in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
-                if f"{MARK}={self.mark}".encode() in path.read_bytes().split(b"\0"):
-                    found.append(int(path.parent.name))
-        return found
+                if f"{TOKEN_VARIABLE}={self.token}".encode() in path.read_bytes().split(b"\0"):
+                    pids.append(int(path.parent.name))
+        return pids
 
     def trials(self) -> TrialQueue | None:
         if self.opened is None and storage.may_exist(MODEL):
             self.opened = TrialQueue.load(MODEL)
         return self.opened
 
-    def look(self) -> list[FrozenTrial]:
-        """Return the trials; compare the folds of each with what was seen before: none may be lost or learnt again."""
+    def observe(self) -> list[FrozenTrial]:
+        """Return the trials; check that no fold of any of them was lost or trained again since the last call."""
         try:
             trials = self.trials()
-        except ParamsError:  # it has not begun
+        except ParamsError:  # it has not started
             return []
-        every = trials.get_trials() if trials else []
-        for trial in every:
+        all_trials = trials.get_trials() if trials else []
+        for trial in all_trials:
             folds = trial.user_attrs.get(FOLD_SCORES, [])
-            before = self.seen.get(trial.number, [])
+            before = self.last_folds.get(trial.number, [])
             if folds[: len(before)] != before:
                 self.faults.append(f"trial {trial.number} had {before} and has {folds}")
-            self.seen[trial.number] = folds
-        return every
+            self.last_folds[trial.number] = folds
+        return all_trials
 
-    def exact(self) -> list[FrozenTrial]:
-        """Return the trials; all of them must have ended, and no more than were asked for."""
+    def check_total(self) -> list[FrozenTrial]:
+        """Return the trials; check that all have ended and that their number is the requested total."""
         trials = self.trials()
         assert trials is not None
-        every = trials.get_trials()
-        ended = sum(trial.state.is_finished() for trial in every)
-        if len(every) != self.total or ended != self.total:
-            self.faults.append(f"{ended} of {self.total} trials ended, {len(every)} are there")
-        return every
+        all_trials = trials.get_trials()
+        ended = sum(trial.state.is_finished() for trial in all_trials)
+        if len(all_trials) != self.total or ended != self.total:
+            self.faults.append(f"{ended} of {self.total} trials ended, {len(all_trials)} exist")
+        return all_trials
 
-    def judge(self) -> None:
-        """Look at what is left."""
-        self.look()
-        every = self.exact()
-        points = Counter(json.dumps(trial.params, sort_keys=True) for trial in every if trial.params)
-        self.faults += [f"{point} stands there {n} times" for point, n in points.items() if n > 1]
-        for trial in every:
+    def check_end(self) -> None:
+        """Check the finished study: trials, folders, locks and processes."""
+        self.observe()
+        all_trials = self.check_total()
+        points = Counter(json.dumps(trial.params, sort_keys=True) for trial in all_trials if trial.params)
+        self.faults += [f"{point} was tried {n} times" for point, n in points.items() if n > 1]
+        for trial in all_trials:
             if trial.state == TrialState.COMPLETE and len(trial.user_attrs[FOLD_SCORES]) != FOLDS_A_TRIAL:
                 self.faults.append(f"trial {trial.number} is complete with {len(trial.user_attrs[FOLD_SCORES])} folds")
         left = [path.name for path in (self.folder / ".fivefold/studies" / MODEL).glob("trial-*")]
-        self.faults += [f"{name} is left" for name in left]
+        self.faults += [f"{name} remains" for name in left]
         workers = [path.name for path in (self.folder / ".fivefold/studies" / MODEL / "workers").iterdir()]
-        self.faults += [f"the lock of {name} is left" for name in workers]
-        end = time.monotonic() + LINGER
+        self.faults += [f"the lock of {name} remains" for name in workers]
+        end = time.monotonic() + MAX_LOGGING_SECONDS
         while self.processes() and time.monotonic() < end:
             time.sleep(0.2)
-        self.faults += [f"process {pid} is left" for pid in self.processes()]
+        self.faults += [f"process {pid} remains" for pid in self.processes()]
 
-    def told(self) -> dict[str, Any]:
-        every = self.exact()
-        states = Counter(trial.state.name.lower() for trial in every)
-        resumed = sum(WORKER_DEATHS in trial.user_attrs for trial in every)
+    def summary(self) -> dict[str, Any]:
+        all_trials = self.check_total()
+        states = Counter(trial.state.name.lower() for trial in all_trials)
+        resumed = sum(WORKER_DEATHS in trial.user_attrs for trial in all_trials)
         return {"trials": self.total, **states, "retried": resumed, **self.blows, "faults": self.faults}
 
 
 def project(folder: Path, epochs: int = 60) -> None:
-    """Write a project of one small model that learns some seconds."""
+    """Write a project with one small model that trains for a few seconds."""
     tree = read_yaml(ROOT / "params.yaml")
     block = tree["models"][MODEL]
-    numbers = {"type": "float", "low": 0.0001, "high": 0.1, "log": True}
-    block["search"] = {"training": {"optimizer": {"lr": numbers, "weight_decay": numbers}}}
+    distribution = {"type": "float", "low": 0.0001, "high": 0.1, "log": True}
+    block["search"] = {"training": {"optimizer": {"lr": distribution, "weight_decay": distribution}}}
     block["study"] = {"folds": FOLDS_A_TRIAL, "sampler": "tpe"}
     block["training"] = {**block["training"], "max_epochs": epochs}
     dataset = tree["datasets"][block["dataset"]]
@@ -215,8 +218,8 @@ def project(folder: Path, epochs: int = 60) -> None:
 
 
 @contextlib.contextmanager
-def kept(kind: str) -> Iterator[None]:
-    """Have studies be kept in a journal, or in PostgreSQL."""
+def study_storage(kind: str) -> Iterator[None]:
+    """Use a journal or PostgreSQL as storage of studies within the context."""
     os.environ.pop(storage.STORAGE_VARIABLE, None)
     if kind == "journal":
         yield
@@ -230,23 +233,33 @@ def kept(kind: str) -> Iterator[None]:
 
 
 def main() -> int:
-    """Measure what the command line names, or all of it."""
+    """Measure the storages named on the command line, by default all."""
     os.chdir(ROOT)
     seconds = next((int(word) for word in sys.argv[1:] if word.isdigit()), SECONDS)
     kinds = [kind for kind in ("journal", "postgres") if kind in sys.argv[1:]] or ["journal", "postgres"]
     measured, results = dict[str, Any](), []
     for kind in kinds:
-        with tempfile.TemporaryDirectory() as place, kept(kind):
-            project(Path(place) / "project")
-            chaos = Chaos(Path(place) / "project")
+        with tempfile.TemporaryDirectory() as root, study_storage(kind):
+            project(Path(root) / "project")
+            chaos = Chaos(Path(root) / "project")
             with contextlib.chdir(chaos.folder):
                 chaos.run(seconds)
-                measured[kind] = chaos.told()
+                measured[kind] = chaos.summary()
         results.append(Result(f"chaos_{kind}_faults", len(chaos.faults), 0))
         for fault in chaos.faults:
             print(f"{kind}: {fault}", flush=True)
-    names = ["trials", "complete", "pruned", "fail", "retried", "runs", *(f"{who} {how.name}" for who, how in BLOWS)]
-    print(table(("what", *measured), [(name, *(each.get(name, 0) for each in measured.values())) for name in names]))
+    names = [
+        "trials",
+        "complete",
+        "pruned",
+        "fail",
+        "retried",
+        "runs",
+        *(f"{who} {how.name}" for who, how in SIGNAL_WEIGHTS),
+    ]
+    print(
+        table(("what", *measured), [(name, *(counts.get(name, 0) for counts in measured.values())) for name in names])
+    )
     return finish("chaos", {"seconds": seconds, "studies": measured}, results)
 
 

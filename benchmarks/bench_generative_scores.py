@@ -1,7 +1,7 @@
-"""What scores of a generator cost: peak memory of 2,000 and of 10,000 images of 28x28 pixels, in a fresh process each.
+"""Peak memory of the metrics of a generator: 2,000 and 10,000 images of 28x28 pixels, each in a fresh process.
 
-And whether the distance that needs no judge puts records in the right order: rows of one set, what a generator makes at
-the end of its training and on its way, noise, one record again and again.
+Also checks that the energy distance ranks sets of samples correctly: real rows, samples of a generator at the end and
+in the middle of its training, noise, one repeated sample.
 """
 
 import json
@@ -30,19 +30,19 @@ from .measure import ROOT, Result, finish, seconds, table
 
 SIZES = (2_000, 10_000)
 EPOCHS = (5, 10, 150)
-"""Of a training on digits."""
+"""Trainings on digits that are compared."""
 
 GAN: dict[str, Any] = {
     "family": "gan",
     "architecture": "dcgan",
     "hidden": [32, 64],
-    "latent": 32,
-    "output": "sigmoid",
-    "condition": "projection",
+    "latent_dim": 32,
+    "output_activation": "sigmoid",
+    "conditioning": "projection",
 }
 TRAINING: dict[str, Any] = {
     "batch_size": 64,
-    "keep": "last",
+    "checkpoint": "last",
     "ema_decay": 0.99,
     "optimizer": {"name": "adam", "lr": 0.0005, "beta1": 0.5},
     "schedule": {"name": "constant"},
@@ -50,16 +50,16 @@ TRAINING: dict[str, Any] = {
 
 
 def dataset_of(x: Array, y: Array, ends: tuple[int, int]) -> Dataset:
-    """Return images and their classes as rows of training, up to the first end, of validation, and of test."""
+    """Return images and classes as training rows up to the first end, then validation, then test rows."""
     classes = tuple(map(str, range(int(y.max()) + 1)))
     schema = Schema(kind="images", task="classification", target="y", features=(), shape=x.shape[1:], classes=classes)
-    records = Split(x, y, np.arange(len(x)))
+    split = Split(x, y, np.arange(len(x)))
     spans = ((0, ends[0]), (ends[0], ends[1]), (ends[1], len(x)))
-    return Dataset(schema, *(records.take(np.arange(*span)) for span in spans))
+    return Dataset(schema, *(split.take(np.arange(*span)) for span in spans))
 
 
-def trained(data: Dataset, network: dict[str, Any], epochs: int, white: float) -> TrainedModel:
-    """Return a generator of images up to `white`."""
+def train(data: Dataset, network: dict[str, Any], epochs: int, white: float) -> TrainedModel:
+    """Return a generator of images whose largest value is `white`."""
     tree = {"dataset": "d", "depends_on": "none", "select": {"method": "none"}, "network": network}
     model = Model.model_validate_json(json.dumps(tree | {"training": TRAINING | {"max_epochs": epochs}}))
     chain = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / white)}))
@@ -69,63 +69,63 @@ def trained(data: Dataset, network: dict[str, Any], epochs: int, white: float) -
 
 
 def peak() -> float:
-    """Return the most memory that this process has had, in MB."""
+    """Return the peak memory of this process in MB."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size / 2**20 if sys.platform == "darwin" else size / 2**10
 
 
 def child(n: int) -> None:
-    """Score n images beside n others; print what it took as JSON."""
+    """Compute the metrics of n images against n others; print memory and time as JSON."""
     random = np.random.default_rng(0)
-    few = random.integers(0, 256, (128, 1, 28, 28), dtype=np.uint8)
-    saved = trained(dataset_of(few, np.arange(128) % 10, (64, 96)), GAN | {"condition": "none"}, 1, 255)
+    training = random.integers(0, 256, (128, 1, 28, 28), dtype=np.uint8)
+    model = train(dataset_of(training, np.arange(128) % 10, (64, 96)), GAN | {"conditioning": "none"}, 1, 255)
     before = peak()
     x = random.integers(0, 256, (2 * n + 64, 1, 28, 28), dtype=np.uint8)
     data = dataset_of(x, np.arange(len(x)) % 10, (64, 64 + n))
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
 
     def score() -> None:
-        compared = report.build_comparison(saved, data, None, 0)
-        found["scores"] = report.compute_scores(compared, "test", 0)
+        comparison = report.build_comparison(model, data, None, 0)
+        result["scores"] = report.compute_scores(comparison, "test", 0)
 
-    took = seconds(score)
-    print(json.dumps({"before_mb": before, "more_mb": peak() - before, "seconds": took, **found}))
+    duration = seconds(score)
+    print(json.dumps({"before_mb": before, "more_mb": peak() - before, "seconds": duration, **result}))
 
 
-def measured_of(n: int) -> dict[str, Any]:
-    """Return what a fresh process took for n images."""
+def measure_memory(n: int) -> dict[str, Any]:
+    """Return the measurements of a fresh process for n images."""
     command = [sys.executable, "-m", "benchmarks.bench_generative_scores", str(n)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
-def ordered() -> dict[str, dict[str, float]]:
-    """Return distances of digits from other digits, from what should be nearest to what should be farthest."""
+def measure_distances() -> dict[str, dict[str, float]]:
+    """Return distances of sets from real digits, in the expected order from the nearest to the farthest."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     x, y = digits.images[order, None].astype(np.uint8), digits.target[order].astype(np.int64)
     data = dataset_of(x, y, (1257, 1527))
     half, other = x[:898], x[898:]
     random = np.random.default_rng(1)
-    asked = random.choice(y, len(other))
-    made = {}
+    labels = random.choice(y, len(other))
+    samples = {}
     for epochs in EPOCHS:
-        saved = trained(data, GAN, epochs, 16)
-        made[epochs] = generate(saved, sample_noise(saved, len(other), 0, asked))
-    first, half_way, last = (made[epochs] for epochs in EPOCHS)
+        model = train(data, GAN, epochs, 16)
+        samples[epochs] = generate(model, sample_noise(model, len(other), 0, labels))
+    first, half_way, last = (samples[epochs] for epochs in EPOCHS)
     pixels = random.normal(half.mean(0), half.std(0), other.shape).clip(0, 16)
     sets = {
         "real rows": other,
         "generator": last,
-        "noise of each pixel's mean and deviation": pixels,
-        "generator half-trained": half_way,
-        "generator at first": first,
-        "one record again and again": np.repeat(last[:1], len(other), 0) + random.normal(0, 0.3, other.shape),
+        "noise with the mean and std of each pixel": pixels,
+        "half-trained generator": half_way,
+        "untrained generator": first,
+        "one sample repeated": np.repeat(last[:1], len(other), 0) + random.normal(0, 0.3, other.shape),
     }
     real = _flat(half)
     return {
-        name: {"energy": energy_distance(real, _flat(rows)), "kid": kid(real, _flat(rows))}
+        name: {"energy_distance": energy_distance(real, _flat(rows)), "kid": kid(real, _flat(rows))}
         for name, rows in sets.items()
     }
 
@@ -135,21 +135,26 @@ def _flat(images: Array) -> torch.Tensor:
 
 
 def main() -> int:
-    """Measure, print the tables, keep the result."""
+    """Measure, print the tables, write the result."""
     torch.set_num_threads(1)
-    memory = {n: measured_of(n) for n in SIZES}
-    rows = [(f"{n} images", found["before_mb"], found["more_mb"], found["seconds"]) for n, found in memory.items()]
-    print(table(("scored beside as many", "MB before", "MB more", "seconds"), rows))
-    distances = ordered()
-    print(table(("digits beside", "energy", "KID"), [(name, *found.values()) for name, found in distances.items()]))
-    least, most = (memory[n]["more_mb"] for n in SIZES)
-    energies = [found["energy"] for found in distances.values()]
+    memory = {n: measure_memory(n) for n in SIZES}
+    rows = [(f"{n} images", row["before_mb"], row["more_mb"], row["seconds"]) for n, row in memory.items()]
+    print(table(("against as many", "MB before", "MB more", "seconds"), rows))
+    distances = measure_distances()
+    print(
+        table(
+            ("real digits against", "energy distance", "KID"),
+            [(name, *row.values()) for name, row in distances.items()],
+        )
+    )
+    smaller, larger = (memory[n]["more_mb"] for n in SIZES)
+    energies = [row["energy_distance"] for row in distances.values()]
     results = [
-        Result("memory_of_10000_images_mb", most, 512),
-        Result("memory_of_10000_images_of_that_of_2000", most / least, SIZES[1] / SIZES[0]),
-        Result("pairs_of_sets_that_energy_puts_in_the_wrong_order", float(energies != sorted(energies)), 0),
+        Result("memory_of_10000_images_mb", larger, 512),
+        Result("memory_of_10000_images_of_that_of_2000", larger / smaller, SIZES[1] / SIZES[0]),
+        Result("energy_distance_ranks_sets_wrongly", float(energies != sorted(energies)), 0),
     ]
-    tree = {"memory": {str(n): found for n, found in memory.items()}, "distances": distances}
+    tree = {"memory": {str(n): row for n, row in memory.items()}, "distances": distances}
     return finish("generative_scores", tree, results)
 
 

@@ -1,7 +1,6 @@
-"""What the whole pipeline costs: a cold `dvc repro` against `import torch`, a `dvc repro` with nothing to do against
-`dvc status`.
+"""Time of the pipeline: a cold `dvc repro` against `import torch`, an idle `dvc repro` against `dvc status`.
 
-Runs the default project in a clone without data or cache; seconds a stage are read off DVC's own lines as they come.
+Runs the default project in a clone without data or cache; seconds per stage are measured from the lines of DVC.
 """
 
 import os
@@ -22,30 +21,30 @@ from .measure import ROOT, Result, finish, seconds, table
 REPEATS = 5
 STARTS = re.compile(r"Running stage '(.+)':")
 ENDS = ("Generating lock file", "Updating lock file")
-DROPPED = ("DVC_", "MLFLOW_", "GIT_", "PYTHON")
-"""Variables that would make the clone behave unlike a newcomer's."""
+DROPPED_PREFIXES = ("DVC_", "MLFLOW_", "GIT_", "PYTHON")
+"""Environment variables that would influence the clone."""
 
 
 class Clone:
-    """The repository's files in another folder, under a git history of their own."""
+    """The files of the repository in another folder, with a git history of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        who = {
+        identity = {
             f"GIT_{role}_{what}": "bench@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
         }
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED_PREFIXES)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**kept, **who, "PATH": path, "PYTHONPATH": str(folder / "src")}
-        for name in _listed():
+        self.environment = {**inherited, **identity, "PATH": path, "PYTHONPATH": str(folder / "src")}
+        for name in _tracked_files():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-        (folder / "dvc.lock").unlink(missing_ok=True)  # DVC says when a stage has ended only where its lock changes
+        (folder / "dvc.lock").unlink(missing_ok=True)  # DVC prints the end of a stage only if its lock entry changes
         for words in ("init -q", "add -A", "commit -q -m start"):
             self.run("git", *words.split())
 
     def run(self, *command: str) -> str:
-        """Run a command in the clone; return what it said."""
+        """Run a command in the clone and return its output."""
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
@@ -54,7 +53,7 @@ class Clone:
         return done.stdout
 
     def repro(self) -> tuple[float, dict[str, float]]:
-        """Run `dvc repro`; return its seconds, and the seconds of each stage that ran."""
+        """Run `dvc repro` and return its seconds and those of each stage that ran."""
         started = time.perf_counter()
         process = subprocess.Popen(
             ["dvc", "repro"],
@@ -71,19 +70,19 @@ class Clone:
 
 
 def stage_seconds(lines: Iterable[tuple[float, str]]) -> dict[str, float]:
-    """Return the seconds of each stage from DVC's lines and when they came."""
+    """Return the seconds of each stage from DVC's lines and their times."""
     stages: dict[str, float] = {}
     running, since = "", 0.0
     for when, line in lines:
         print(line, end="", flush=True)
-        if found := STARTS.match(line):
-            running, since = found[1], when
+        if match := STARTS.match(line):
+            running, since = match[1], when
         elif running and line.startswith(ENDS):
             stages[running], running = when - since, ""
     return stages
 
 
-def _listed() -> list[str]:
+def _tracked_files() -> list[str]:
     listed = subprocess.run(
         ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -103,36 +102,36 @@ def main() -> int:
         def import_torch() -> float:
             return seconds(lambda: clone.run(sys.executable, "-c", "import torch"))
 
-        import_torch()  # from here on the system has the files in memory
+        import_torch()  # warm-up: afterwards the files are cached by the system
         imports = [import_torch() for _ in range(REPEATS // 2 + 1)]
-        whole, stages = clone.repro()
+        total, stages = clone.repro()
         imports += [import_torch() for _ in range(REPEATS // 2 + 1)]
         if set(stages) != _expected():
-            sys.exit(f"other stages ran than expected: {sorted(set(stages) ^ _expected())}")
-        status, again = [], []
+            sys.exit(f"unexpected or missing stages: {sorted(set(stages) ^ _expected())}")
+        status, idle = [], []
         for _ in range(REPEATS):
             status.append(seconds(lambda: clone.run("dvc", "status")))
-            idle, ran = clone.repro()
-            again.append(idle)
+            duration, ran = clone.repro()
+            idle.append(duration)
             if ran:
                 sys.exit(f"a second dvc repro must run no stage, but ran {sorted(ran)}")
     measured = {
         "import_torch_seconds": imports,
-        "repro_seconds": whole,
+        "repro_seconds": total,
         "stage_seconds": stages,
-        "dvc_seconds": whole - sum(stages.values()),
+        "dvc_seconds": total - sum(stages.values()),
         "status_seconds": status,
-        "idle_repro_seconds": again,
+        "idle_repro_seconds": idle,
     }
-    rows = [*stages.items(), ("DVC itself", measured["dvc_seconds"]), ("dvc repro", whole)]
-    rows += [("import torch", median(imports)), ("dvc status", median(status)), ("idle dvc repro", median(again))]
+    rows = [*stages.items(), ("DVC itself", measured["dvc_seconds"]), ("dvc repro", total)]
+    rows += [("import torch", median(imports)), ("dvc status", median(status)), ("idle dvc repro", median(idle))]
     print(table(("what", "seconds"), rows))
     return finish(
         "pipeline",
         measured,
         [
-            Result("repro_per_import_torch", whole / median(imports), 100),
-            Result("idle_repro_per_status", median(again) / median(status), 1.8),
+            Result("repro_per_import_torch", total / median(imports), 100),
+            Result("idle_repro_per_status", median(idle) / median(status), 1.8),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""What preparing data costs: images against merely unpacking their files, and the memory that a large table takes."""
+"""Cost of preparing data: images against decompressing their files, and peak memory for large tables."""
 
 import gzip
 import json
@@ -24,24 +24,24 @@ from fivefold.preprocessing.scaling import fit_scaling
 from .measure import ROOT, Result, finish, seconds, table
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's dataset-fashion-mnist puts it; files of the same sizes are made where it is not installed."""
+"""Folder of Debian's dataset-fashion-mnist; files of the same sizes are generated if it is not installed."""
 PAIRS = 9
-"""Times that the images are unpacked and prepared, in turn."""
+"""Rounds of decompressing and preparing the images, alternating."""
 COLUMNS = 20
 BLOCK = 20_000
-"""Rows of the table that are drawn; they repeat, but for their first cell."""
+"""Random rows of a table; they repeat, except for their first cell."""
 
 Lines = tuple[list[str], list[str]]
-"""Names of columns, and rows as they stand in a CSV."""
+"""Column names, and rows as lines of a CSV."""
 
 
 def prepare_images(source: Path) -> None:
-    """Read, divide, check, scale and save, as the stage does."""
+    """Read, split, check, scale and save, like the stage."""
     block: DatasetConfig = Images(
         kind="images",
         source=str(source),
         task="classification",
-        split={"by": "column"},
+        split={"by": "predefined"},
         normalize="standard",
         checks={},
     )
@@ -52,26 +52,26 @@ def prepare_images(source: Path) -> None:
 
 
 def unpack(source: Path) -> None:
-    """Do the least that there is to be done."""
+    """Decompress the files, the minimum amount of work."""
     for path in source.glob("*.gz"):
         np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)
 
 
-def both_ways(source: Path) -> tuple[list[float], list[float]]:
-    """Return seconds of unpacking and of preparing, taken in turn, each first half of the time."""
+def time_both(source: Path) -> tuple[list[float], list[float]]:
+    """Return the seconds of decompressing and of preparing, alternating which is first."""
     unpack(source), prepare_images(source)  # warm
-    bare, whole = [], []
+    unpacking, preparing = [], []
     for pair in range(PAIRS):
         for kind in (0, 1) if pair % 2 else (1, 0):
             if kind:
-                whole.append(seconds(lambda: prepare_images(source)))
+                preparing.append(seconds(lambda: prepare_images(source)))
             else:
-                bare.append(seconds(lambda: unpack(source)))
-    return bare, whole
+                unpacking.append(seconds(lambda: unpack(source)))
+    return unpacking, preparing
 
 
 def write_images(folder: Path) -> Path:
-    """Write files of as many images as Fashion-MNIST has, half of each black."""
+    """Write as many images as Fashion-MNIST has, half of each black, and return the folder."""
     rng = np.random.default_rng(0)
     for part, n in (("train", 60_000), ("t10k", 10_000)):
         x = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
@@ -83,7 +83,7 @@ def write_images(folder: Path) -> Path:
 
 
 def numbers(rng: np.random.Generator) -> Lines:
-    """Return rows of numbers of six decimals and a column of words; a first cell that never repeats comes later."""
+    """Return rows of numbers with six decimals and a column of words; `write_table` adds a unique first cell."""
     words = np.array(["Aachen", "Berlin", "Celle", "Dresden"])[rng.integers(0, 4, BLOCK)]
     cells = rng.normal(size=(BLOCK, COLUMNS - 1))
     rows = [",".join([*(f"{value:.6f}" for value in row), word]) for row, word in zip(cells, words, strict=True)]
@@ -91,7 +91,7 @@ def numbers(rng: np.random.Generator) -> Lines:
 
 
 def words(rng: np.random.Generator) -> Lines:
-    """Return rows of 8 words, 4 dates and 3 whole numbers, behind the first cell."""
+    """Return rows of 8 words, 4 dates and 3 integers; `write_table` adds a unique first cell."""
     letters = np.array([*"abcdefghijklmnopqrst"])
     known = np.array(["".join(rng.choice(letters, size)) for size in rng.integers(4, 12, 500)])
     days = (np.datetime64("2015-01-01") + rng.integers(0, 3_000, (BLOCK, 4))).astype(str)
@@ -101,7 +101,7 @@ def words(rng: np.random.Generator) -> Lines:
 
 
 def digits(rng: np.random.Generator) -> Lines:
-    """Return rows of 100 whole numbers of one digit, behind the first cell."""
+    """Return rows of 100 one-digit integers; `write_table` adds a unique first cell."""
     cells = rng.integers(0, 10, (BLOCK, 100)).astype(str).tolist()
     return ["n", *(f"n{i}" for i in range(100))], [",".join(row) for row in cells]
 
@@ -111,14 +111,14 @@ TABLES: dict[str, tuple[Callable[[np.random.Generator], Lines], int]] = {
     "words": (words, 10**9 // 4),
     "digits": (digits, 10**9 // 4),
 }
-"""What makes each table, and how many bytes of it are written."""
+"""Generator of each table, and the number of bytes to write."""
 
 
 def write_table(path: Path, kind: str) -> int:
-    """Write a CSV that ends with a target; return its rows."""
+    """Write a CSV whose last column is a target, and return its number of rows."""
     rng = np.random.default_rng(0)
-    made, size = TABLES[kind]
-    head, cells = made(rng)
+    generate, size = TABLES[kind]
+    head, cells = generate(rng)
     ends = [f"{row},{target}" for row, target in zip(cells, rng.choice(["no", "yes"], BLOCK), strict=True)]
     rows = 0
     with path.open("w") as file:
@@ -130,7 +130,7 @@ def write_table(path: Path, kind: str) -> int:
 
 
 def prepare_table(source: Path) -> None:
-    """Do what the stage does, in this process, and print how much memory and time that took."""
+    """Run what the stage runs in this process, and print its memory and time as JSON."""
     split = {"by": "stratified", "validation": 0.15, "test": 0.15}
     block: DatasetConfig = Table(
         kind="table",
@@ -151,22 +151,22 @@ def prepare_table(source: Path) -> None:
 
 
 def peak() -> float:
-    """Return the most memory that this process has taken, GiB."""
+    """Return the peak memory of this process in GiB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def memory_of_table(kind: str) -> dict[str, float]:
-    """Return what `prepare_table` prints in a process of its own, the size of the table, and what 1 GB of it takes."""
+    """Return the output of `prepare_table` in a new process, the size of the table, and the memory for 1 GB of it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         rows = write_table(path, kind)
-        # a process begins with the peak of the one that started it: here it is small yet
+        # a process starts with the peak of its parent, which is still small here
         command = [sys.executable, "-m", "benchmarks.bench_prepare", str(path)]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        found = {**json.loads(done.stdout), "rows": rows, "bytes": path.stat().st_size}
-    of_1gb = found["before"] + (found["gibibytes"] - found["before"]) * 1e9 / found["bytes"]
-    return {**found, "gibibytes_of_1gb": of_1gb}
+        result = {**json.loads(done.stdout), "rows": rows, "bytes": path.stat().st_size}
+    of_1gb = result["before"] + (result["gibibytes"] - result["before"]) * 1e9 / result["bytes"]
+    return {**result, "gibibytes_of_1gb": of_1gb}
 
 
 def main() -> int:
@@ -174,30 +174,30 @@ def main() -> int:
     tables = {kind: memory_of_table(kind) for kind in TABLES}
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         source = FASHION if FASHION.exists() else write_images(Path(folder))
-        bare, whole = both_ways(source)
+        unpacking, preparing = time_both(source)
     rows = [
-        ("unpack 70,000 images, s", median(bare)),
-        ("prepare them, s", median(whole)),
+        ("decompress 70,000 images, s", median(unpacking)),
+        ("prepare them, s", median(preparing)),
     ]
-    for kind, found in tables.items():
-        rows.append((f"prepare a CSV of {found['bytes'] / 1e9:.2f} GB of {kind}, s", found["seconds"]))
-        rows.append(("peak memory of that, GiB", found["gibibytes"]))
-        rows.append(("peak memory of 1 GB of it, GiB", found["gibibytes_of_1gb"]))
+    for kind, result in tables.items():
+        rows.append((f"prepare a CSV of {result['bytes'] / 1e9:.2f} GB of {kind}, s", result["seconds"]))
+        rows.append(("peak memory of that, GiB", result["gibibytes"]))
+        rows.append(("peak memory of 1 GB of it, GiB", result["gibibytes_of_1gb"]))
     print(table(("what", "median"), rows))
     measured = {
-        "images": str(source) if source == FASHION else "made",
-        "unpack_seconds": bare,
-        "prepare_seconds": whole,
+        "images": str(source) if source == FASHION else "generated",
+        "unpack_seconds": unpacking,
+        "prepare_seconds": preparing,
         "tables": tables,
     }
     return finish(
         "prepare",
         measured,
         [
-            Result("prepare_images_per_unpack", median(whole) / median(bare), 3),
+            Result("prepare_images_per_unpack", median(preparing) / median(unpacking), 3),
             Result("prepare_1gb_csv_gibibytes", tables["numbers"]["gibibytes_of_1gb"], 4),
             Result("prepare_1gb_csv_of_words_gibibytes", tables["words"]["gibibytes_of_1gb"], 4),
-            # as float64 alone they take 3.7 GiB
+            # 3.7 GiB as float64
             Result("prepare_1gb_csv_of_digits_gibibytes", tables["digits"]["gibibytes_of_1gb"], 6),
         ],
     )

@@ -1,13 +1,13 @@
-"""What pruning is worth: how good the configuration is that a search chooses, at the same budget of epochs.
+"""Benefit of pruning: the quality of the configuration that a search selects, at the same budget of epochs.
 
-For each model a pool of configurations is drawn from its space and trained on every fold to the end, twice: on the
-folds of the study, and on others, whose mean is taken for the truth. Then searches are replayed in many orders of the
-pool: one without pruning, one with Optuna's default (the median of running means, told fold by fold), one with ours.
-Each stops when its budget of epochs is spent, and its choice is judged by the truth: the loss is how much worse that is
-than the best configuration of the pool, as a share of the pool's interquartile range.
+For each model a pool of configurations is drawn from its space and fully trained on every fold, twice: on the folds of
+the study, and on other folds, whose mean is the true score. Then searches are replayed in many orders of the pool:
+without pruning, with Optuna's default (the median of running means, reported fold by fold), with
+`median_then_wilcoxon`. Each search stops when its budget of epochs is spent. Its regret is the difference between the
+best true score of the pool and that of its selection, divided by the interquartile range of the pool.
 
 `python -m benchmarks.bench_pruning record` trains the pools again, which takes half an hour, `... record lstm` one of
-them; without it searches are replayed from results/pruning_pools.npz.
+them; without `record` searches are replayed from results/pruning_pools.npz.
 """
 
 import contextlib
@@ -37,11 +37,11 @@ from .measure import RESULTS, ROOT, Result, finish, table
 
 MODELS = ("mlp", "mlp_regression", "lstm")
 POOL, FOLDS, BUDGET = 60, 5, 12
-"""Configurations of a pool, folds, and how many of them the budget could train to the end."""
+"""Configurations per pool, folds, and the number of configurations that the budget can fully train."""
 SEEDS = 10
 ORDERS = 200
-"""Replayed searches: the first `SEEDS` are the ten seeds, all together say it with less chance."""
-KEPT = RESULTS / "pruning_pools.npz"
+"""Replayed searches; the first `SEEDS` are reported separately."""
+POOLS_FILE = RESULTS / "pruning_pools.npz"
 
 SPACES: dict[str, dict[str, Any]] = {
     "lstm": {
@@ -58,13 +58,13 @@ SPACES: dict[str, dict[str, Any]] = {
         },
     }
 }
-"""Of models whose block in params.yaml has none."""
+"""Search spaces of models without one in params.yaml, by model."""
 
 Array = NDArray[np.float64]
 
 
 class Pool(NamedTuple):
-    """Curves of the first folds (n, epochs), scores of folds (n, k), more being better, and the truth (n,)."""
+    """Curves of the first folds (n, epochs), fold scores (n, k), higher is better, and true scores (n,)."""
 
     curves: Array
     scores: Array
@@ -72,31 +72,36 @@ class Pool(NamedTuple):
 
 
 def record(name: str) -> Pool:
-    """Train the pool of a model."""
+    """Train the pool of a model and return it."""
     search = Search.read(name) if name not in SPACES else _with_space(name)
-    seed, goal = search.space.seed, search.objective_metric
+    seed, objective = search.space.seed, search.objective_metric
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     models = [search.space.build_model(search.space.suggest(study.ask())) for _ in range(POOL)]
-    others = build_folds(search.split_dataset, FOLDS, seed + 1)
+    other_folds = build_folds(search.split_dataset, FOLDS, seed + 1)
     epochs = models[0].training.max_epochs
     curves = np.full((POOL, epochs), np.nan)
-    found, truth = np.full((POOL, FOLDS), np.nan), np.full((POOL, FOLDS), np.nan)
+    scores, truth = np.full((POOL, FOLDS), np.nan), np.full((POOL, FOLDS), np.nan)
     for i, model in enumerate(models):
-        # a series has the same folds each time: elsewhere weights begin otherwise too
-        for into, folds, drawn in ((found, search.folds, seed), (truth, others, seed + 1)):
+        # a series always has the same folds, so the seed of the training differs as well
+        for into, folds, training_seed in ((scores, search.folds, seed), (truth, other_folds, seed + 1)):
             for k, fold in enumerate(folds):
                 dataset, chain = fold.prepare(model, seed)
                 with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
                     try:
-                        saved, told, kept = train_model(name, model, dataset, chain, drawn, Path(work), lambda *_: None)
-                    except FivefoldError:  # a rate too high: the worst there is
+                        trained_model, history, best_epoch = train_model(
+                            name, model, dataset, chain, training_seed, Path(work), lambda *_: None
+                        )
+                    except FivefoldError:  # a learning rate too high: the worst score
                         into[i, k] = -np.inf
                         continue
-                into[i, k] = goal.sign * score_model(model, saved, dataset.validation, told, kept)[goal.name]
-                if into is found and k == 0:
-                    curves[i, : len(told)] = [goal.epoch_score(each) for each in told]
-        print(f"{name} {i + 1}/{POOL}: {found[i].mean():.4g}, elsewhere {truth[i].mean():.4g}", flush=True)
-    return Pool(curves, found, truth.mean(axis=1))
+                into[i, k] = (
+                    objective.sign
+                    * score_model(model, trained_model, dataset.validation, history, best_epoch)[objective.name]
+                )
+                if into is scores and k == 0:
+                    curves[i, : len(history)] = [objective.epoch_score(metrics) for metrics in history]
+        print(f"{name} {i + 1}/{POOL}: {scores[i].mean():.4g}, on other folds {truth[i].mean():.4g}", flush=True)
+    return Pool(curves, scores, truth.mean(axis=1))
 
 
 def _with_space(name: str) -> Search:
@@ -107,8 +112,8 @@ def _with_space(name: str) -> Search:
     return replace(search, space=space)
 
 
-def searched(pool: Pool, order: NDArray[np.int64], method: Callable[["Replay", int], int]) -> float:
-    """Return the truth of what a search chooses that looks at the pool in `order`."""
+def true_score_of_selection(pool: Pool, order: NDArray[np.int64], method: Callable[["Replay", int], int]) -> float:
+    """Return the true score of the configuration that a search in `order` selects."""
     replay = Replay(pool, [], [])
     spent, budget = 0, BUDGET * FOLDS * pool.curves.shape[1]
     for i in order:
@@ -120,23 +125,23 @@ def searched(pool: Pool, order: NDArray[np.int64], method: Callable[["Replay", i
 
 
 class Replay(NamedTuple):
-    """A search so far: configurations that are complete, and those that have come to the end of their first fold."""
+    """State of a search: complete configurations, and those that have completed their first fold."""
 
     pool: Pool
     complete: list[int]
-    begun: list[int]
+    started: list[int]
 
 
-def without(replay: Replay, i: int) -> int:
-    """Train everything to the end; return the epochs that it took."""
+def no_pruning(replay: Replay, i: int) -> int:
+    """Train configuration i on all folds and return the number of epochs."""
     replay.complete.append(i)
     return FOLDS * replay.pool.curves.shape[1]
 
 
-def default(replay: Replay, i: int) -> int:
-    """Optuna's MedianPruner() on the running mean, reported after each fold."""
+def optuna_default(replay: Replay, i: int) -> int:
+    """Return the epochs with Optuna's MedianPruner() on the running mean, reported after each fold."""
     scores, epochs = replay.pool.scores, replay.pool.curves.shape[1]
-    replay.begun.append(i)
+    replay.started.append(i)
     for k in range(1, FOLDS):
         running = scores[i, :k].mean()
         others = [np.max([scores[j, :m].mean() for m in range(1, k + 1)]) for j in replay.complete]
@@ -147,14 +152,14 @@ def default(replay: Replay, i: int) -> int:
     return FOLDS * epochs
 
 
-def ours(replay: Replay, i: int) -> int:
-    """Median over epochs of the first fold, then paired signed ranks over folds."""
+def two_stages(replay: Replay, i: int) -> int:
+    """Return the epochs with the median over epochs of the first fold, then the paired signed-rank test over folds."""
     pool, epochs = replay.pool, replay.pool.curves.shape[1]
-    reached = pruners.compute_median_curve([list(pool.curves[j]) for j in replay.begun])
+    median_curve = pruners.compute_median_curve([list(pool.curves[j]) for j in replay.started])
     for done in range(1, epochs):
-        if pruners.is_below_median(list(pool.curves[i, :done]), reached, epochs):
+        if pruners.is_below_median(list(pool.curves[i, :done]), median_curve, epochs):
             return done
-    replay.begun.append(i)
+    replay.started.append(i)
     best = max(replay.complete, key=lambda j: pool.scores[j].mean(), default=None)
     for k in range(2, FOLDS):
         if (
@@ -166,43 +171,52 @@ def ours(replay: Replay, i: int) -> int:
     return FOLDS * epochs
 
 
-METHODS = {"none": without, "optuna default": default, "two stages": ours}
+METHODS = {"none": no_pruning, "optuna default": optuna_default, "two stages": two_stages}
 
 
-def losses(pool: Pool) -> Iterator[dict[str, float]]:
-    """Yield, order by order, how much worse than the best of the pool each method's choice is."""
+def regrets(pool: Pool) -> Iterator[dict[str, float]]:
+    """Yield the regret of each method, order by order."""
     finite = pool.truth[np.isfinite(pool.truth)]
     spread = float(np.subtract(*np.percentile(finite, [75, 25])))
     for seed in range(ORDERS):
         order = np.random.default_rng(seed).permutation(len(pool.truth))
-        yield {name: (finite.max() - searched(pool, order, method)) / spread for name, method in METHODS.items()}
+        yield {
+            name: (finite.max() - true_score_of_selection(pool, order, method)) / spread
+            for name, method in METHODS.items()
+        }
 
 
 def main() -> int:
-    """Replay, or record first."""
+    """Replay the searches, with `record` after training the pools."""
     os.chdir(ROOT)
     if "record" in sys.argv[1:]:
         names = [name for name in MODELS if name in sys.argv[1:]] or MODELS
         pools = {name: record(name) for name in names}
         fields = {f"{name}/{field}": array for name, pool in pools.items() for field, array in pool._asdict().items()}
-        with np.load(KEPT) if KEPT.exists() else contextlib.nullcontext({}) as kept:
-            every = dict(kept) | {key: array.astype(np.float32) for key, array in fields.items()}
-        np.savez_compressed(KEPT, **every)
-    with np.load(KEPT) as kept:
-        pools = {name: Pool(*(kept[f"{name}/{field}"].astype(np.float64) for field in Pool._fields)) for name in MODELS}
-    found = {name: list(losses(pool)) for name, pool in pools.items()}
+        with np.load(POOLS_FILE) if POOLS_FILE.exists() else contextlib.nullcontext({}) as stored:
+            arrays = dict(stored) | {key: array.astype(np.float32) for key, array in fields.items()}
+        np.savez_compressed(POOLS_FILE, **arrays)
+    with np.load(POOLS_FILE) as stored:
+        pools = {
+            name: Pool(*(stored[f"{name}/{field}"].astype(np.float64) for field in Pool._fields)) for name in MODELS
+        }
+    by_model = {name: list(regrets(pool)) for name, pool in pools.items()}
     rows = [
-        (f"{name}, {len(some)} orders", *(fmean(each[method] for each in some) for method in METHODS))
-        for name, every in found.items()
-        for some in (every[:SEEDS], every)
+        (f"{name}, {len(subset)} orders", *(fmean(regret[method] for regret in subset) for method in METHODS))
+        for name, all_regrets in by_model.items()
+        for subset in (all_regrets[:SEEDS], all_regrets)
     ]
-    print(table(("loss of the choice, in interquartile ranges", *METHODS), rows))
-    mean = {method: fmean(each[method] for every in found.values() for each in every) for method in METHODS}
+    print(table(("regret, in interquartile ranges", *METHODS), rows))
+    mean = {
+        method: fmean(regret[method] for all_regrets in by_model.values() for regret in all_regrets)
+        for method in METHODS
+    }
     return finish(
         "pruning",
         {
             "losses": {
-                name: {method: [each[method] for each in every] for method in METHODS} for name, every in found.items()
+                name: {method: [regret[method] for regret in all_regrets] for method in METHODS}
+                for name, all_regrets in by_model.items()
             }
         },
         [

@@ -1,11 +1,11 @@
-"""What a study is worth: test scores of what it would adopt, beside random search and what a person wrote.
+"""Benefit of a study: test scores of the values it would apply, against random search and manually chosen values.
 
-For digits, concrete and ItalyPowerDemand, each with three seeds: a study of 40 trials with the sampler that `auto`
-chooses, one that draws at random, and the parameters of a person. Each choice is trained as the pipeline trains it,
-the best epoch chosen by validation rows, and scored on the test rows, which no study saw; a score is the mean of five
-trainings, the pipeline's own seed first, since what one training draws moves it more than what is compared. Classifiers
-are searched by their log loss: of 1500 rows all good ones get the same few wrong.
-`... digits` measures one dataset anew.
+For digits, concrete and ItalyPowerDemand, each with three seeds: a study of 40 trials with the sampler of `auto`, one
+with random sampling, and manually chosen parameters. Each choice is trained like in the pipeline, with the best epoch
+selected on validation rows, and evaluated on the test rows, which no study used. A score is the mean of five trainings,
+the first with the seed of the pipeline, because the randomness of one training exceeds the differences. Classifiers
+are searched by their log loss: of 1500 rows all good ones misclassify the same few.
+`... digits` measures one dataset again.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ from .measure import RESULTS, ROOT, Result, finish, table
 TRIALS = 40
 SEEDS = (1, 2, 3)
 TRAININGS = 5
-"""Of which a test score is the mean."""
+"""Number of trainings over which a test score is averaged."""
 RATES = {
     "lr": {"type": "float", "low": 0.001, "high": 0.05, "log": True},
     "weight_decay": {"type": "float", "low": 0.0001, "high": 0.3, "log": True},
@@ -45,7 +45,7 @@ RATES = {
 
 
 class Case(NamedTuple):
-    """Where params.yaml lies, the model, what a person wrote of it where that is not what stands there now, a space."""
+    """Folder of params.yaml, model, manually chosen values if params.yaml has others, search space, study block."""
 
     folder: str
     model: str
@@ -118,9 +118,9 @@ CASES = {
 
 
 def project(case: Case, seed: int, sampler: str, folder: Path) -> None:
-    """Write a project of one dataset and one model below `folder`, its sources beside it."""
-    own = ROOT / case.folder
-    tree = read_yaml(own / "params.yaml")
+    """Write a project with one dataset and one model into `folder`, and copy its source."""
+    original = ROOT / case.folder
+    tree = read_yaml(original / "params.yaml")
     block = {**tree["models"][case.model], **case.hand, "search": case.search}
     block["study"] = {**case.study, "sampler": sampler}
     dataset = tree["datasets"][block["dataset"]]
@@ -128,14 +128,14 @@ def project(case: Case, seed: int, sampler: str, folder: Path) -> None:
     source = Path(dataset["source"])
     (folder / ".dvc").mkdir(parents=True)
     (folder / source).parent.mkdir(parents=True)
-    found = next(path for path in (own / source, ROOT.parent / "shared/data" / source.name) if path.exists())
-    shutil.copy2(found, folder / source)
+    candidates = (original / source, ROOT.parent / "shared/data" / source.name)
+    shutil.copy2(next(path for path in candidates if path.exists()), folder / source)
     with (folder / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(tree, file)
 
 
-def studied(case: Case, folder: Path) -> dict[str, Any]:
-    """Run a study in a project; return the values that it would adopt."""
+def run_study(case: Case, folder: Path) -> dict[str, Any]:
+    """Run a study in a project and return the values it would apply."""
     command = [sys.executable, "-c", "from fivefold.cli.main import main; main()", "study", "run", case.model]
     done = subprocess.run([*command, "--trials", str(TRIALS)], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -145,54 +145,58 @@ def studied(case: Case, folder: Path) -> dict[str, Any]:
     return dict(best.user_attrs[TRIAL_PARAMS])
 
 
-def tested(case: Case, values: dict[str, Any]) -> float:
-    """Return the mean test score of the models that `values` make, trained as the pipeline trains them."""
+def test_score(case: Case, values: dict[str, Any]) -> float:
+    """Return the mean test score of models with these values, trained like in the pipeline."""
     search = Search.read(case.model)
     model, seed = search.space.build_model(values), search.space.seed
     dataset, chain = Fold(search.split_dataset, search.split_dataset.indices).prepare(model, seed)
-    found = []
+    scores = []
     for number in range(TRAININGS):
         with tempfile.TemporaryDirectory() as work, contextlib.redirect_stdout(io.StringIO()):
-            drawn = derive_seed(seed, number) if number else seed
-            saved, epochs, kept = train_model(case.model, model, dataset, chain, drawn, Path(work), lambda *_: None)
-        every = score_model(model, saved, dataset.test, epochs, kept)
-        found.append(every["accuracy"] if "accuracy" in every else next(iter(every.values())))
-    return fmean(found)
+            training_seed = derive_seed(seed, number) if number else seed
+            trained_model, history, best_epoch = train_model(
+                case.model, model, dataset, chain, training_seed, Path(work), lambda *_: None
+            )
+        metrics = score_model(model, trained_model, dataset.test, history, best_epoch)
+        scores.append(metrics["accuracy"] if "accuracy" in metrics else next(iter(metrics.values())))
+    return fmean(scores)
 
 
 def measured(name: str, seed: int) -> dict[str, float]:
-    """Return the test scores of one case with one seed, and how long the studies took."""
-    case, found = CASES[name], dict[str, float]()
+    """Return the test scores of one case with one seed, and the durations of the studies."""
+    case, scores = CASES[name], dict[str, float]()
     for sampler in ("auto", "random"):
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / "project"
+        with tempfile.TemporaryDirectory() as root:
+            folder = Path(root) / "project"
             project(case, seed, sampler, folder)
             started = time.monotonic()
-            values = studied(case, folder)
-            found[f"{sampler} seconds"] = time.monotonic() - started
-            found[sampler] = tested(case, values)
+            values = run_study(case, folder)
+            scores[f"{sampler} seconds"] = time.monotonic() - started
+            scores[sampler] = test_score(case, values)
             if sampler == "auto":
-                found["hand"] = tested(case, {})
+                scores["hand"] = test_score(case, {})
             os.chdir(ROOT)
-    print(f"{name}, seed {seed}: " + ", ".join(f"{key} {value:.4g}" for key, value in found.items()), flush=True)
-    return found
+    print(f"{name}, seed {seed}: " + ", ".join(f"{key} {value:.4g}" for key, value in scores.items()), flush=True)
+    return scores
 
 
-def known() -> dict[str, dict[str, dict[str, float]]]:
-    """Return what was measured before."""
+def load_previous() -> dict[str, dict[str, dict[str, float]]]:
+    """Return the scores of the last measurement."""
     path = RESULTS / "search.json"
     scores: dict[str, dict[str, dict[str, float]]] = json.loads(path.read_text())["measured"]["scores"]
     return scores
 
 
 def main() -> int:
-    """Measure what the command line names, or all of it."""
+    """Measure the datasets named on the command line, by default all."""
     names = [name for name in CASES if name in sys.argv[1:]] or list(CASES)
-    found = known() if len(names) < len(CASES) else {}
-    found |= {name: {str(seed): measured(name, seed) for seed in SEEDS} for name in names}
+    scores = load_previous() if len(names) < len(CASES) else {}
+    scores |= {name: {str(seed): measured(name, seed) for seed in SEEDS} for name in names}
     means = {
-        name: {which: fmean(each[which] for each in every.values()) for which in ("hand", "random", "auto")}
-        for name, every in found.items()
+        name: {
+            method: fmean(by_method[method] for by_method in seeds.values()) for method in ("hand", "random", "auto")
+        }
+        for name, seeds in scores.items()
     }
     print(
         table(("test score, mean of seeds", "by hand", "random", "study"), [(k, *v.values()) for k, v in means.items()])
@@ -202,7 +206,7 @@ def main() -> int:
         for name, mean in means.items()
         for other in ("hand", "random")
     ]
-    return finish("search", {"trials": TRIALS, "scores": found}, results)
+    return finish("search", {"trials": TRIALS, "scores": scores}, results)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What tracking costs: registering a model, sending metrics, and a training that reports against one that does not.
+"""Cost of tracking: registering a model, sending metrics, and a training with logging against one without.
 
-Everything goes into a store of its own in a temporary folder. MLflow is imported only after the trainings: a stage has
-it in another process.
+Everything uses a separate store in a temporary folder. MLflow is imported only after the trainings, because a stage
+uses it in another process.
 """
 
 import contextlib
@@ -36,15 +36,15 @@ from .measure import ROOT, Result, finish, seconds, table
 
 MODEL = "mlp"
 PAIRS = 11
-"""Trainings with and without reports, in turn."""
+"""Trainings with and without logging, alternating."""
 REPEATS = 5
 METRICS = 1000
-A_STEP = 4
-"""Metrics a step, as an epoch of a classifier has them."""
+METRICS_PER_STEP = 4
+"""Number of metrics per epoch of a classifier."""
 
 
 class Training:
-    """The default model and its data, ready to be fitted again and again."""
+    """The default model and its data, ready to be fitted repeatedly."""
 
     def __init__(self, work: Path) -> None:
         params = load_params()
@@ -57,20 +57,20 @@ class Training:
         selected = fit_selection(scaling(train.x), train.y, schema, self.model.select, params.seed)
         self.chain: Pipeline = scaling.with_steps(*selected.steps)
 
-    def alone(self) -> FitResult:
-        """Fit without a word to anybody."""
+    def fit_without_logging(self) -> FitResult:
+        """Fit without logging."""
         return self._fit(lambda *_: None)
 
-    def reported(self) -> float:
-        """Fit beside a shipper; return the seconds until training has ended, and then wait for the shipper."""
+    def fit_with_logging(self) -> float:
+        """Fit with logging and return the seconds until the end of training; waits for the uploader afterwards."""
         started = time.perf_counter()
-        with open_run_logger("train", MODEL, secrets.token_hex(16), wait=True) as report:
-            with report.track_status():
-                report.log_params(self.model.model_dump(mode="json"))
-                self._fit(report.epoch_logger(self.model.training.max_epochs))
+        with open_run_logger("train", MODEL, secrets.token_hex(16), wait=True) as logger:
+            with logger.track_status():
+                logger.log_params(self.model.model_dump(mode="json"))
+                self._fit(logger.epoch_logger(self.model.training.max_epochs))
             return time.perf_counter() - started
 
-    def _fit(self, tell: Callable[[int, dict[str, float], bool], None]) -> FitResult:
+    def _fit(self, on_epoch: Callable[[int, dict[str, float], bool], None]) -> FitResult:
         with contextlib.redirect_stdout(io.StringIO()):
             return fit(
                 MODEL,
@@ -79,40 +79,40 @@ class Training:
                 self.chain,
                 seed=self.seed,
                 checkpoint_folder=self.work / secrets.token_hex(8),
-                on_epoch=tell,
+                on_epoch=on_epoch,
             )
 
 
-def train_both_ways(training: Training) -> tuple[list[float], list[float]]:
-    """Return seconds of trainings alone and of trainings that report, taken in turn, each first half of the time."""
-    training.alone()  # warm
-    alone, reported = [], []
+def time_trainings(training: Training) -> tuple[list[float], list[float]]:
+    """Return the seconds of trainings without and with logging, alternating which is first."""
+    training.fit_without_logging()  # warm-up
+    without, with_logging = [], []
     for pair in range(PAIRS):
         for kind in (0, 1) if pair % 2 else (1, 0):
             if kind:
-                reported.append(training.reported())
+                with_logging.append(training.fit_with_logging())
             else:
-                alone.append(seconds(training.alone))
-    return alone, reported
+                without.append(seconds(training.fit_without_logging))
+    return without, with_logging
 
 
 def send_metrics() -> list[float]:
-    """Return the seconds that the shipper needs to send 1000 metrics, several times, each in a fresh run."""
+    """Return the seconds of the uploader to send 1000 metrics, several times, each in a new run."""
     from fivefold.tracking.shipper import Shipper
 
     times = []
     for _ in range(REPEATS + 1):
-        report = RunLogger("train", "bench", secrets.token_hex(16))
-        shipper = Shipper(report.spool)
-        shipper.send_unsent()  # makes the run
-        for step in range(METRICS // A_STEP):
-            report.log_metrics(step, {f"metric/{i}": float(step) for i in range(A_STEP)})
+        logger = RunLogger("train", "bench", secrets.token_hex(16))
+        shipper = Shipper(logger.spool)
+        shipper.send_unsent()  # creates the run
+        for step in range(METRICS // METRICS_PER_STEP):
+            logger.log_metrics(step, {f"metric/{i}": float(step) for i in range(METRICS_PER_STEP)})
         times.append(seconds(shipper.send_unsent))
     return times[1:]
 
 
 def register_models(graph: Path, trained: Path, dataset: Dataset) -> list[float]:
-    """Return the seconds to log, register and alias a graph with its weights, several times; the first also imports."""
+    """Return the seconds to log, register and alias a model, several times; the first one includes imports."""
     from fivefold.tracking import events, store
     from fivefold.tracking.registry import register_version
     from fivefold.tracking.spool import Spool
@@ -146,32 +146,32 @@ def main() -> int:
     os.chdir(ROOT)  # sources in params.yaml are relative to it
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["DVC_ROOT"] = folder  # where the store and the spool lie
+        os.environ["DVC_ROOT"] = folder  # folder of the store and the spool
         training = Training(Path(folder))
-        alone, reported = train_both_ways(training)
+        without, with_logging = time_trainings(training)
         graph = Path(folder) / "model.onnx"
-        fitted, trained = training.alone(), Path(folder) / "trained"
-        saved = replace(fitted.trained_model, metadata={"name": MODEL, "fingerprint": "bench"})
-        export_onnx(saved, np.array(training.dataset.test.x[:2]), graph)
+        fitted, trained = training.fit_without_logging(), Path(folder) / "trained"
+        trained_model = replace(fitted.trained_model, metadata={"name": MODEL, "fingerprint": "bench"})
+        export_onnx(trained_model, np.array(training.dataset.test.x[:2]), graph)
         trained.mkdir()
-        save_model(saved, trained)
+        save_model(trained_model, trained)
         fitted.history.to_csv(trained / "history.csv", index=False)
         write_manifest(trained)
         sent = send_metrics()
         first, *later = register_models(graph, trained, training.dataset)
-    a_metric = [1000 * spent / METRICS for spent in sent]
+    per_metric = [1000 * duration / METRICS for duration in sent]
     rows = [
-        ("fit alone, s", median(alone)),
-        ("fit with reports, s", median(reported)),
-        ("a metric sent, ms", median(a_metric)),
-        ("register, the first, s", first),
+        ("fit without logging, s", median(without)),
+        ("fit with logging, s", median(with_logging)),
+        ("send a metric, ms", median(per_metric)),
+        ("register, first time, s", first),
         ("register, later, s", median(later)),
     ]
     print(table(("what", "median"), rows))
     measured = {
-        "fit_alone_seconds": alone,
-        "fit_reported_seconds": reported,
-        "metric_milliseconds": a_metric,
+        "fit_alone_seconds": without,
+        "fit_reported_seconds": with_logging,
+        "metric_milliseconds": per_metric,
         "register_first_seconds": first,
         "register_seconds": later,
     }
@@ -180,8 +180,8 @@ def main() -> int:
         measured,
         [
             Result("register_seconds", median(later), 1),
-            Result("metric_milliseconds", median(a_metric), 0.3),
-            Result("fit_reported_per_alone", median(reported) / median(alone), 1.05),
+            Result("metric_milliseconds", median(per_metric), 0.3),
+            Result("fit_reported_per_alone", median(with_logging) / median(without), 1.05),
         ],
     )
 

@@ -1,7 +1,7 @@
-"""Training against a loop written by hand over tensors in memory, one thread, interleaved, whole fits.
+"""Whole fits against a loop written by hand over tensors in memory, one thread, interleaved.
 
-The hand-written loop does what a person would write: shuffle, index, forward, backward, step, and the validation loss
-each epoch. `same layout` has our order of layers (pooling before ReLU, channels last) in the hand-written loop too.
+The loop by hand shuffles, indexes, runs forward, backward and step, and computes the validation loss of each epoch.
+`same layout` uses the layer order of fivefold (pooling before ReLU, channels last) in the loop by hand too.
 """
 
 import contextlib
@@ -38,9 +38,9 @@ Loop = Callable[[], object]
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained: ours by its block, theirs by a function that builds it.
+    """A network: the block for fivefold, and `make`, which builds it for the loop by hand.
 
-    hold: the most that our time may be of theirs.
+    hold: upper limit of the time of fivefold relative to that of the loop by hand.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Case:
 
     @property
     def steps(self) -> int:
-        """Steps of a whole fit."""
+        """Number of steps of a fit."""
         return self.epochs * -(-self.rows // self.batch)
 
 
 class Lstm(nn.Module):
-    """An LSTM and a dense layer on its last step."""
+    """An LSTM with a dense layer on its last step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,12 +77,12 @@ class Lstm(nn.Module):
 
 
 def mlp() -> nn.Module:
-    """The default project's network."""
+    """Return the network of the default project."""
     return nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 2))
 
 
 def cnn(*, pool_first: bool = False) -> nn.Module:
-    """The tutorial's network."""
+    """Return the tutorial network."""
     layers: list[nn.Module] = []
     for before, after in ((1, 16), (16, 32)):
         pair = [nn.MaxPool2d(2), nn.ReLU()] if pool_first else [nn.ReLU(), nn.MaxPool2d(2)]
@@ -113,7 +113,7 @@ CASES = (
 
 
 def dataset_of(case: Case) -> Dataset:
-    """Random rows: time does not depend on what they hold."""
+    """Return random rows; the time does not depend on their values."""
     random = np.random.default_rng(0)
     kind = {1: "table", 2: "series", 3: "images"}[len(case.shape)]
     schema = Schema(
@@ -131,7 +131,7 @@ def dataset_of(case: Case) -> Dataset:
 
 
 def by_hand(case: Case, data: Dataset) -> None:
-    """Train as a person would write it."""
+    """Train in a loop written by hand."""
     torch.manual_seed(0)
     network = case.make()
     x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.y)
@@ -154,8 +154,8 @@ def by_hand(case: Case, data: Dataset) -> None:
             functional.cross_entropy(network(held_x), held_y)
 
 
-def ours(case: Case, data: Dataset, work: Path) -> None:
-    """Train by the library's `fit`."""
+def train_with_fivefold(case: Case, data: Dataset, work: Path) -> None:
+    """Train with `fivefold.training.fit`."""
     tree = {
         "dataset": "bench",
         "depends_on": "none",
@@ -183,40 +183,40 @@ def ours(case: Case, data: Dataset, work: Path) -> None:
         )
 
 
-def in_turn(loops: tuple[Loop, Loop]) -> Iterator[tuple[float, float]]:
-    """Yield the seconds of both loops, round by round, each first half of the time; the first round warms up."""
+def alternate(loops: tuple[Loop, Loop]) -> Iterator[tuple[float, float]]:
+    """Yield the seconds of both loops per round, alternating which is first; the first round is a warm-up."""
     for order in islice(cycle([(0, 1), (1, 0)]), ROUNDS + 1):
         times = {i: seconds(loops[i]) for i in order}
         yield times[0], times[1]
 
 
 def measure(case: Case, work: Path) -> dict[str, Any]:
-    """Return seconds of whole fits, and the median of their ratios."""
+    """Return the seconds of whole fits and the median of their ratios."""
     data = dataset_of(case)
-    rounds = list(in_turn((lambda: ours(case, data, work), lambda: by_hand(case, data))))[1:]
-    mine, theirs = ([pair[i] for pair in rounds] for i in (0, 1))
+    rounds = list(alternate((lambda: train_with_fivefold(case, data, work), lambda: by_hand(case, data))))[1:]
+    fivefold, by_hand_seconds = ([pair[i] for pair in rounds] for i in (0, 1))
     return {
         "steps": case.steps,
-        "ours_seconds": mine,
-        "by_hand_seconds": theirs,
+        "ours_seconds": fivefold,
+        "by_hand_seconds": by_hand_seconds,
         "ratio": median(one / other for one, other in rounds),
         "throughput": median(other / one for one, other in rounds),
     }
 
 
 def main() -> int:
-    """Measure every case, print the table, keep the result."""
+    """Measure every case, print the table, write the result."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         measured = {case.name: measure(case, Path(folder)) for case in CASES}
-    head = ("whole fit", "steps", "by hand, ms a step", "ours, ms a step", "time", "throughput")
-    print(table(head, [_row(name, found) for name, found in measured.items()]))
+    head = ("whole fit", "steps", "by hand, ms per step", "fivefold, ms per step", "time", "throughput")
+    print(table(head, [_row(name, result) for name, result in measured.items()]))
     return finish("training", measured, [_result(case, measured[case.name]["ratio"]) for case in CASES])
 
 
-def _row(name: str, found: dict[str, Any]) -> tuple[object, ...]:
-    each = (1e3 * median(found[key]) / found["steps"] for key in ("by_hand_seconds", "ours_seconds"))
-    return (name, found["steps"], *each, found["ratio"], found["throughput"])
+def _row(name: str, result: dict[str, Any]) -> tuple[object, ...]:
+    times = (1e3 * median(result[key]) / result["steps"] for key in ("by_hand_seconds", "ours_seconds"))
+    return (name, result["steps"], *times, result["ratio"], result["throughput"])
 
 
 def _result(case: Case, ratio: float) -> Result:

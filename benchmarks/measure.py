@@ -1,4 +1,4 @@
-"""What benchmarks share: where they ran, what they hold, how a result is said and kept."""
+"""Shared by benchmarks: the environment, results with their limits, tables and result files."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from typing import Any, Literal
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 DEFAULT = "default"
-"""Name of the project's own params.yaml, beside those of the examples."""
+"""Name of the project's own params.yaml, among those of the examples."""
 PACKAGES = ("dvc", "mlflow", "numpy", "onnx", "onnxruntime", "optuna", "pytorch-lightning", "scikit-learn", "torch")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A value and the bar that it must not exceed; where higher is better, the bar that it must reach."""
+    """A value and its limit: an upper one, or a lower one if higher is better."""
 
     name: str
     value: float
@@ -38,32 +38,32 @@ class Result:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return how long a call takes."""
+    """Return the duration of a call in seconds."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def environment() -> dict[str, Any]:
-    """Return where a benchmark runs: date, device, versions, commit."""
+    """Return the environment of a benchmark: date, device, versions, commit."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "device": _processor(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "gpu": _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
+        "gpu": _output_of("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
-        "commit": _said("git", "describe", "--always", "--dirty", "--abbrev=12"),
+        "commit": _output_of("git", "describe", "--always", "--dirty", "--abbrev=12"),
     }
 
 
 def finish(name: str, measured: dict[str, Any], results: Iterable[Result]) -> int:
-    """Keep what was measured as results/<name>.json, print it; return the exit code."""
+    """Write measurements and results to results/<name>.json, print the results, and return the exit code."""
     results = list(results)
-    kept = [{**asdict(result), "held": result.held} for result in results]
+    rows = [{**asdict(result), "held": result.held} for result in results]
     RESULTS.mkdir(exist_ok=True)
-    tree = {"environment": environment(), "measured": measured, "results": kept}
+    tree = {"environment": environment(), "measured": measured, "results": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(tree, indent=2) + "\n")
     for result in results:
         print(result, flush=True)
@@ -71,7 +71,7 @@ def finish(name: str, measured: dict[str, Any], results: Iterable[Result]) -> in
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    """Return rows below a head, in columns; the first column is text, the others are numbers."""
+    """Return a text table; the first column is left-aligned, the others are right-aligned numbers."""
     cells = [head, *((str(row[0]), *(_number(value) for value in row[1:])) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = (
@@ -92,7 +92,7 @@ def _processor() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _said(*command: str) -> str:
+def _output_of(*command: str) -> str:
     if shutil.which(command[0]) is None:
         return ""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

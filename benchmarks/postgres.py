@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own for a while: in a temporary folder, on a free port, of a user without rights."""
+"""A temporary PostgreSQL server: in a temporary folder, on a free port, run by an unprivileged user."""
 
 import os
 import pwd
@@ -20,12 +20,11 @@ USER = "fivefold"
 
 @dataclass
 class Server:
-    """A server that can be stopped and started again."""
+    """A server that can be stopped and restarted."""
 
     binaries: Path
     folder: Path
     port: int
-    made: int = 0
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
@@ -35,7 +34,7 @@ class Server:
         self._run("pg_ctl", "-m", "immediate", "stop")
 
     def create(self, name: str) -> str:
-        """Make a database; return its address."""
+        """Create a database and return its URL."""
         engine = sqlalchemy.create_engine(self._address("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
@@ -47,21 +46,21 @@ class Server:
 
     def _run(self, program: str, *words: str) -> None:
         command = [str(self.binaries / program), "-D", str(self.folder / "data"), *words]
-        how = {"cwd": self.folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, **_user()}
-        done = subprocess.run(command, check=False, **how)
+        options = {"cwd": self.folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, **_user()}
+        done = subprocess.run(command, check=False, **options)
         assert done.returncode == 0, f"{command} ended with {done.returncode}: {done.stderr}"
 
 
 def why_not() -> str:
-    """Return why no server can be started here; "" if one can."""
+    """Return why no server can be started here, or an empty string."""
     if find_spec("psycopg") is None:
         return "psycopg is not installed: fivefold[postgres]"
-    return "" if _binaries() else "there is no PostgreSQL: initdb is neither on PATH nor in /usr/lib/postgresql"
+    return "" if _binaries() else "PostgreSQL is not installed: initdb is neither on PATH nor in /usr/lib/postgresql"
 
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """Run a server."""
+    """Run a server for the duration of the context."""
     binaries = _binaries()
     assert binaries is not None
     folder = Path(tempfile.mkdtemp(prefix="fivefold-postgres-"))
@@ -70,25 +69,25 @@ def server() -> Iterator[Server]:
             shutil.chown(folder, _user()["user"])
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        made = Server(binaries, folder, port)
-        made._run("initdb", "--auth=trust", f"--username={USER}", "--no-sync", "--encoding=UTF8", "--locale=C")
-        made.start()
+        started = Server(binaries, folder, port)
+        started._run("initdb", "--auth=trust", f"--username={USER}", "--no-sync", "--encoding=UTF8", "--locale=C")
+        started.start()
         try:
-            yield made
+            yield started
         finally:
-            made.stop()
+            started.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _binaries() -> Path | None:
     on_path = shutil.which("initdb")
-    every = [Path(on_path).parent] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in every if (folder / "initdb").exists()), None)
+    folders = [Path(on_path).parent] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
 def _user() -> dict[str, Any]:
-    """Return as whom the server runs: it refuses to be root."""
+    """Return the user that runs the server, which refuses to run as root."""
     if os.geteuid():
         return {}
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -1,7 +1,7 @@
-"""scikit-learn's digits as two domains: `python make_data.py` writes data/raw/digits_pair.
+"""Write scikit-learn's digits as two domains of images into data/raw/digits_pair: `python make_data.py`.
 
-plain/: every second digit, bright on black. bold/: the others, dark on white, thickened by a pixel each way. No digit
-is in both, so nothing is paired; 8x8 grey pixels, 0 to 255.
+plain/: every second digit, bright on black. bold/: the others, dark on white, thickened by one pixel in each direction.
+No digit is in both domains, so there are no pairs; 8x8 gray pixels, 0 to 255.
 """
 
 import sys
@@ -14,12 +14,12 @@ from sklearn.datasets import load_digits
 FOLDER = Path(__file__).parent / "data/raw/digits_pair"
 
 
-def bold(images: np.ndarray) -> np.ndarray:
-    """Return images (n, y, x) uint8 thickened, each pixel the brightest of itself and its four neighbours, inverted."""
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    y, x = images.shape[1:]
-    moved = [padded[:, down : down + y, right : right + x] for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))]
-    return 255 - np.max(moved, axis=0)
+def main(folder: Path) -> None:
+    """Write the images of each domain into a subfolder of `folder`."""
+    for name, images in {"plain": digits()[::2], "bold": bold(digits()[1::2])}.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(folder / name / f"{i:04}.png")
 
 
 def digits() -> np.ndarray:
@@ -27,12 +27,12 @@ def digits() -> np.ndarray:
     return np.round(load_digits().images * (255 / 16)).astype(np.uint8)
 
 
-def main(folder: Path) -> None:
-    """Write each domain's images into a folder of its own."""
-    for name, images in {"plain": digits()[::2], "bold": bold(digits()[1::2])}.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for i, image in enumerate(images):
-            Image.fromarray(image).save(folder / name / f"{i:04}.png")
+def bold(images: np.ndarray) -> np.ndarray:
+    """Return images (n, y, x) uint8 thickened and inverted: each pixel is the maximum of itself and its 4 neighbors."""
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    y, x = images.shape[1:]
+    shifted = [padded[:, row : row + y, col : col + x] for row, col in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))]
+    return 255 - np.max(shifted, axis=0)
 
 
 if __name__ == "__main__":

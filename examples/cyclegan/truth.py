@@ -1,7 +1,7 @@
-"""How near translations are to the truth, which no training saw: after `dvc repro`, `python truth.py`.
+"""Compare translations with the true images, which training never used: `python truth.py` after `dvc repro`.
 
-The exported file makes plain digits of bold ones, and these were plain once. Told are mean absolute differences, the
-range of pixels being 1.
+The exported file translates bold digits into plain ones, and every bold digit was a plain one before it was thickened.
+Errors are mean absolute differences in units of the pixel range.
 """
 
 from pathlib import Path
@@ -10,21 +10,22 @@ import numpy as np
 import onnxruntime
 from make_data import digits
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """Print how far translated test rows are from what they were, and beside it what else is that far."""
-    x, y, rows = (np.load(HERE / f"data/prepared/digits_pair/test/{name}.npy") for name in ("x", "y", "rows"))
-    x, truth = x[y == 0], digits()[1::2][rows[y == 0], None].astype(float)  # bold digits are the first rows
-    session = onnxruntime.InferenceSession(HERE / "models/translator/model.onnx", providers=["CPUExecutionProvider"])
-    (made,) = session.run(None, {"x": x})
+    """Print the error of translated test images, and of two baselines."""
+    x, y, rows = (np.load(FOLDER / f"data/prepared/digits_pair/test/{name}.npy") for name in ("x", "y", "rows"))
+    x, truth = x[y == 0], digits()[1::2][rows[y == 0], None].astype(float)  # class 0 is bold, whose rows come first
+    session = onnxruntime.InferenceSession(FOLDER / "models/translator/model.onnx", providers=["CPUExecutionProvider"])
+    (translated,) = session.run(None, {"x": x})
     for name, images in (
-        ("translated", made),
-        ("inverted alone", 255.0 - x),
-        ("translated, from another digit", np.roll(made, 1, axis=0)),
+        ("translated", translated),
+        ("inverted only", 255.0 - x),
+        ("translated, of another digit", np.roll(translated, 1, axis=0)),
     ):
-        print(f"{name}: {np.abs(images - truth).mean() / 255:.4f} from what {len(x)} bold test rows were")
+        error = np.abs(images - truth).mean() / 255
+        print(f"{name}: {error:.4f} mean absolute error, {len(x)} bold test images")
 
 
 if __name__ == "__main__":
