@@ -24,7 +24,7 @@ def main(name: str) -> None:
     set_num_threads(saved.metadata["params"]["training"]["threads"])
     dataset = load_dataset(paths.prepared_dir(saved.metadata["params"]["dataset"]))
     history = pd.read_csv(paths.model_dir(name) / "history.csv")
-    measured = json.loads((paths.model_dir(name) / "doctor.json").read_text())["measured"]
+    measured = json.loads((paths.model_dir(name) / "diagnostics.json").read_text())["measurements"]
     with open_run_logger("evaluate", name, saved.metadata["fingerprint"]) as report:
         found = evaluate(name, saved, dataset, history, measured, load_reference_from_metadata(saved.metadata))
         with atomic_output(paths.report_dir(name)) as folder:

@@ -54,7 +54,7 @@ def report_of(case: Case, expert: ReferenceClassifier | None) -> EvaluationRepor
         with_seed(saved_of(case)),
         dataset(case),
         HISTORY,
-        {"gradient": {"generator.0": [1.0, 2.0], "critic.0": [0.5, None]}},
+        {"gradient_norm": {"generator.0": [1.0, 2.0], "critic.0": [0.5, None]}},
         expert,
     )
 

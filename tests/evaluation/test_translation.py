@@ -92,7 +92,7 @@ def expert() -> ReferenceClassifier:
 
 
 def report(generator: type[nn.Module], who: ReferenceClassifier | None) -> EvaluationReport:
-    return evaluate("m", translator(generator), dataset(), HISTORY, {"gradient": {}}, who)
+    return evaluate("m", translator(generator), dataset(), HISTORY, {"gradient_norm": {}}, who)
 
 
 MEANS = ["cycle_l1", "kid", "kid_floor", "kid_before", "identity_l1"]

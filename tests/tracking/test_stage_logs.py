@@ -29,11 +29,11 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLogger:
     (prepared / "dataset.json").write_text(block.model_dump_json())
     (prepared / "checks.json").write_text("[]")
     write_manifest(prepared)
-    facts = {"fingerprint": "f", "parameters": 9, "epochs": 3, "kept_epoch": 2, "device": "cpu"}
+    facts = {"fingerprint": "f", "parameters": 9, "epochs": 3, "best_epoch": 2, "device": "cpu"}
     facts["params"] = {"dataset": "d", "network": {"family": "mlp"}}
     (model / "model.json").write_text(json.dumps(facts))
-    (model / "doctor.json").write_text(
-        json.dumps({"findings": [], "measured": {"gradient": {"g": [1, 2, 3]}, "dead": {}}})
+    (model / "diagnostics.json").write_text(
+        json.dumps({"findings": [], "measurements": {"gradient_norm": {"g": [1, 2, 3]}, "dead_fraction": {}}})
     )
     image_grid.write_grids({0: b"first", 3: b"last"}, model / image_grid.ARCHIVE_NAME)
     (model / "history.csv").write_text("epoch,val/loss\n1,0.5\n2,0.25\n3,0.75\n")
@@ -49,9 +49,9 @@ def test_epochs_are_counted_from_one_wherever_they_are_told(report: RunLogger) -
     stage_logs.log_history(report, "m")
     stage_logs.log_training(report, "m")
     assert measured(report, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
-    assert measured(report, "doctor/gradient/g") == [(1, 1), (2, 2), (3, 3)]
+    assert measured(report, "diagnostics/gradient_norm/g") == [(1, 1), (2, 2), (3, 3)]
     tags = [event.tags for event in report.spool.read_events() if isinstance(event, events.Tags)]
-    assert tags[0]["kept_epoch"] == "2"
+    assert tags[0]["best_epoch"] == "2"
 
 
 def test_a_training_tells_the_same_steps_as_its_history_does(report: RunLogger) -> None:
@@ -100,8 +100,8 @@ def test_pictures_of_samples_are_told_again_but_those_that_were_said(report: Run
 
 
 def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_description(report: RunLogger) -> None:
-    finding = {"rule": "mode_collapse", "level": "problem", "text": "samples differ by 3% of what real rows do"}
-    (paths.model_dir("m") / "doctor.json").write_text(json.dumps({"findings": [finding], "measured": {}}))
+    finding = {"rule": "mode_collapse", "level": "problem", "message": "samples differ by 3% of what real rows do"}
+    (paths.model_dir("m") / "diagnostics.json").write_text(json.dumps({"findings": [finding], "measurements": {}}))
     (paths.report_dir("m") / "plots").mkdir(parents=True)
     (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": {"energy": 0.5}}))
     (paths.report_dir("m") / "predictions.parquet").write_text("")
@@ -110,9 +110,9 @@ def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_descr
     tags = {
         k: v for event in report.spool.read_events() if isinstance(event, events.Tags) for k, v in event.tags.items()
     }
-    assert tags["doctor"] == "mode_collapse"
-    assert tags["doctor.mode_collapse"] == finding["text"]
-    assert f"**doctor, problem**: {finding['text']}" in tags["mlflow.note.content"].splitlines()
+    assert tags["diagnostics"] == "mode_collapse"
+    assert tags["diagnostics.mode_collapse"] == finding["message"]
+    assert f"**problem**: {finding['message']}" in tags["mlflow.note.content"].splitlines()
 
 
 def test_the_judge_of_what_a_model_makes_is_a_tag(report: RunLogger) -> None:

@@ -27,7 +27,7 @@ MAX_POINTS = 200
 """Points a metric gets at most: charts of thousands freeze browsers."""
 
 
-DIAGNOSTICS_TAG = "doctor.{}"
+DIAGNOSTICS_TAG = "diagnostics.{}"
 """Tag of a run: what the doctor says by one of its rules."""
 
 

@@ -39,18 +39,18 @@ def log_training(run_logger: RunLogger, model_name: str) -> None:
     """Tell what train wrote."""
     facts = json.loads((paths.model_dir(model_name) / "model.json").read_text())
     run_logger.set_tags(
-        parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"]
+        parameters=str(facts["parameters"]), best_epoch=str(facts["best_epoch"]), device=facts["device"]
     )
     run_logger.set_tags(**_pretrained_tags(facts))
     for pattern in ("selection.*", "map.png"):
         for path in sorted(paths.selected_dir(model_name).glob(pattern)):
             run_logger.log_artifact(path, "selection")
-    for file in ("model.json", "history.csv", "doctor.json"):
+    for file in ("model.json", "history.csv", "diagnostics.json"):
         run_logger.log_artifact(paths.model_dir(model_name) / file, "training")
-    findings = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["findings"]
+    findings = json.loads((paths.model_dir(model_name) / "diagnostics.json").read_text())["findings"]
     for finding in findings:
-        run_logger.log_diagnosis(finding["rule"], finding["text"])
-    run_logger.set_tags(doctor=", ".join(finding["rule"] for finding in findings) or "found nothing wrong")
+        run_logger.log_diagnosis(finding["rule"], finding["message"])
+    run_logger.set_tags(diagnostics=", ".join(finding["rule"] for finding in findings) or "none")
     run_logger.set_tags(**{LOGGED_TAG.format("train"): "true"})
 
 
@@ -58,7 +58,7 @@ def log_history(run_logger: RunLogger, model_name: str) -> None:
     """Tell each epoch's metrics again."""
     with (paths.model_dir(model_name) / "history.csv").open() as file:
         rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
-    measured = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["measured"]
+    measured = json.loads((paths.model_dir(model_name) / "diagnostics.json").read_text())["measurements"]
     tell = run_logger.epoch_logger(len(rows))
     for row in rows:
         epoch = int(row.pop("epoch")) - 1
@@ -79,7 +79,7 @@ def log_evaluation(run_logger: RunLogger, model_name: str) -> None:
     scores = json.loads((folder / "metrics.json").read_text())
     flat = {f"{split}/{metric}": value for split, values in scores.items() for metric, value in values.items()}
     run_logger.log_metrics(facts["epochs"] + 1, flat)
-    findings = json.loads((paths.model_dir(model_name) / "doctor.json").read_text())["findings"]
+    findings = json.loads((paths.model_dir(model_name) / "diagnostics.json").read_text())["findings"]
     run_logger.set_tags(**{"mlflow.note.content": _describe_run(facts, scores, findings)}, **_reference_tags(facts))
     for path in (folder / "metrics.json", folder / "predictions.parquet"):
         run_logger.log_artifact(path, "evaluation")
@@ -99,7 +99,7 @@ def _reference_tags(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def _describe_run(metadata: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
-    """Return the run's description in MLflow's UI: what it is, what the doctor says, how well it does, in Markdown."""
+    """Return the run's description in MLflow's UI: what it is, training problems, how well it does, in Markdown."""
     network = metadata["params"]["network"]["family"]
     head = f"`{network}` with {metadata['parameters']:,} parameters on `{metadata['params']['dataset']}`"
     if "judge" in metadata:
@@ -107,7 +107,7 @@ def _describe_run(metadata: dict[str, Any], scores: dict[str, dict[str, float]],
     rows = [
         f"| {metric} | " + " | ".join(f"{scores[s][metric]:.4g}" for s in scores) + " |" for metric in scores["test"]
     ]
-    said = [f"**doctor, {finding['level']}**: {finding['text']}\n" for finding in findings]
+    said = [f"**{finding['level']}**: {finding['message']}\n" for finding in findings]
     return "\n".join([head, "", *said, "| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows])
 
 
