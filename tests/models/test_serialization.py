@@ -13,7 +13,7 @@ from .test_contract import CASES, Case, saved_of
 
 
 def test_a_detector_names_its_threshold_and_what_is_normal(tmp_path: Path) -> None:
-    purpose = {"name": "anomaly", "normal": ("class0", "class3")}
+    purpose = {"name": "anomaly", "normal_classes": ("class0", "class3")}
     case = Case(Autoencoder(family="autoencoder", hidden=(4,), latent_dim=2, mode=purpose), (12,))
     saved = saved_of(case)
     saved.model.head.get_buffer("threshold").copy_(torch.tensor(0.25))

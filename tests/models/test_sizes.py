@@ -14,7 +14,7 @@ from fivefold.models.factory import InputSpec, build_network
 CNN: Any = {"family": "cnn"}
 TUTORIAL, STACK, MLP = (
     TutorialCnn(**CNN, architecture="tutorial"),
-    PlainCnn(**CNN, architecture="stack"),
+    PlainCnn(**CNN, architecture="plain"),
     Mlp(family="mlp"),
 )
 WORDS = InputSpec((12,), 10, one_hot_sizes=(3, 4))
@@ -34,20 +34,20 @@ WORDS = InputSpec((12,), 10, one_hot_sizes=(3, 4))
         (STACK, InputSpec((3, 33, 17), 10), 448 + 4_640 + 131_200 + 1_290),
         # 4 filters of 5x5x1: 104. 8 halves to 4: 64 numbers into 10: 650.
         (
-            PlainCnn(**CNN, architecture="stack", channels=(4,), kernel_size=5, dense=()),
+            PlainCnn(**CNN, architecture="plain", channels=(4,), kernel_size=5, dense=()),
             InputSpec((1, 8, 8), 10),
             104 + 650,
         ),
         # Keras' cats and dogs: 896 + 18,496 + 73,856 in filters; 150, 148, 74, 72, 36, 34, 17: 17 x 17 x 128 = 36,992
         # numbers into 512 units: 18,940,416; 512 into 1: 513.
         (
-            PlainCnn(**CNN, architecture="stack", channels=(32, 64, 128), padding="valid", dense=(512,)),
+            PlainCnn(**CNN, architecture="plain", channels=(32, 64, 128), padding="valid", dense=(512,)),
             InputSpec((3, 150, 150), 1),
             19_034_177,
         ),
         # 4 filters of 3x3x1 without bias: 36, their norm 8; the mean over all places: 4 numbers into 10: 50.
         (
-            PlainCnn(**CNN, architecture="stack", channels=(4,), norm="batch", head="global", dense=()),
+            PlainCnn(**CNN, architecture="plain", channels=(4,), norm="batch", head="global_average", dense=()),
             InputSpec((1, 8, 8), 10),
             36 + 8 + 50,
         ),
@@ -128,7 +128,7 @@ def test_images_too_small_to_be_halved_are_refused(height: int, width: int, poss
 
 def test_filters_within_the_image_make_it_smaller_too() -> None:
     # 9, 7, 3, 1, and nothing to halve
-    params = PlainCnn(**CNN, architecture="stack", padding="valid")
+    params = PlainCnn(**CNN, architecture="plain", padding="valid")
     message = (
         r"may hold 1 stages for images of 9x30 pixels, since each stage ends with 3x3 filters within the image and a"
     )
@@ -139,7 +139,7 @@ def test_filters_within_the_image_make_it_smaller_too() -> None:
 
 
 def test_the_tutorials_network_names_its_design() -> None:
-    message = r"network\.design tutorial halves images twice and needs 4x4 pixels or more, but they have 28x3; choose"
+    message = r"network\.architecture tutorial halves images twice and needs 4x4 pixels or more, but they have 28x3; choose"
     with pytest.raises(ParamsError, match=message):
         build_network(TUTORIAL, InputSpec((1, 28, 3), 10))
 

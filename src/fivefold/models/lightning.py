@@ -61,7 +61,7 @@ class EpochAverage:
         return found
 
 
-NetworkMethod = Literal["forward", "forward_all_steps", "parts"]
+NetworkMethod = Literal["forward", "forward_all_steps", "training_outputs"]
 """The method of a network that training calls: what it tells; that after each step of a text; what an autoencoder's
 objective looks at."""
 

@@ -174,7 +174,7 @@ class MultiTaskLoss(Loss):
         else:
             factors = torch.tensor([1.0 if goal.schema.classes else 0.5 for goal in self.target_specs])
             log_variances = nn.Parameter(torch.zeros(len(self.target_specs)))
-        self.register_buffer("factors", factors, persistent=False)
+        self.register_buffer("base_weights", factors, persistent=False)
         self.log_variances = log_variances
 
     def forward(self, outputs: Tensor, y: Tensor) -> Tensor:

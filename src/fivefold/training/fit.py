@@ -216,7 +216,7 @@ def fit(
         clock = EpochSeed(seed, lambda: trainer.current_epoch)
         with handle_out_of_memory():
             made = way.setup_factory(
-                name, params, dataset, pipeline, clock=clock, device=device, part=part, parts=parts
+                name, params, dataset, pipeline, epoch_seed=clock, device=device, rank=part, world_size=parts
             )
             doctor.input_stats = made.input_stats
             thaw.layers = made.transferred_layers

@@ -203,7 +203,7 @@ def _build_autoencoder_task(
         (train, train),
         (seen, held_out),
         objective,
-        "parts",
+        "training_outputs",
         noise,
         partial(_calibrate_head, network, part, held_out),
     )

@@ -155,7 +155,7 @@ def _build_loaders(
         order = weighted_order(class_weights(schema, classes.numpy())[classes], *epoch_seed)
     x, y = (part[:: min(stride, m)] for part in held_out)
     return (
-        loader_factory(*rows, training.batch_size, order=order, n=n // min(stride, n)),
+        loader_factory(*rows, training.batch_size, order=order, n_samples=n // min(stride, n)),
         # a text's outputs are as many as its vocabulary, at each step
         loader_factory(x, y, VALIDATION_BATCH_SIZE if stride == 1 else training.batch_size),
     )

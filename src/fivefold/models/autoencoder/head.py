@@ -86,7 +86,7 @@ def describe_encoder(network: AutoencoderNetwork) -> list[dict[str, Any]]:
     Raises:
         ParamsError: a layer is none that can be told so, such as a recurrent one.
     """
-    parts = {"to_code": network.to_latent, "code": network.latent_activation}
+    parts = {"to_latent": network.to_latent, "latent_activation": network.latent_activation}
     every = [(f"encoder.{name}", part) for name, part in network.encoder.named_modules() if not list(part.children())]
     return [fact for name, part in (*every, *parts.items()) for fact in _describe_layer(f"network.{name}", part)]
 
