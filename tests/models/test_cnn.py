@@ -123,7 +123,10 @@ class TestTcn:
         assert changed.tolist() == [False] * 5 + [True] * 4
 
     def test_it_sees_as_far_back_as_is_said(self) -> None:
-        network, x = tcn(InputSpec((20, 1), 3), kernel_size=3, activation="tanh"), torch.randn(1, 20, 1, requires_grad=True)
+        network, x = (
+            tcn(InputSpec((20, 1), 3), kernel_size=3, activation="tanh"),
+            torch.randn(1, 20, 1, requires_grad=True),
+        )
         (gradient,) = torch.autograd.grad(network(x).sum(), x)
         seen = 1 + 2 * (3 - 1) * (2**2 - 1)
         assert gradient[0, :, 0].ne(0).tolist() == [False] * (20 - seen) + [True] * seen
@@ -161,7 +164,9 @@ class TestTcn:
 @pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.architecture)
 def test_an_embedding_of_numbers_is_refused(params: Any) -> None:
     asked = type(params)(**CNN, architecture=params.architecture, embedding_dim=8)
-    with pytest.raises(ParamsError, match=r"network\.embedding_dim needs text, .* but is 8 for records of other numbers"):
+    with pytest.raises(
+        ParamsError, match=r"network\.embedding_dim needs text, .* but is 8 and all features are numeric; remove it"
+    ):
         build_network(asked, InputSpec((7, 3), 2, has_mask=True))
 
 

@@ -41,7 +41,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "change": {"difference": "last"},
     "change of a season": {"difference": "seasonal"},
     "quantiles": {"loss": {"name": "quantile", "quantiles": [0.05, 0.5, 0.95]}},
-    "quantiles of a season's change": {"difference": "seasonal", "loss": {"name": "quantile", "quantiles": [0.05, 0.5, 0.95]}},
+    "quantiles of a season's change": {
+        "difference": "seasonal",
+        "loss": {"name": "quantile", "quantiles": [0.05, 0.5, 0.95]},
+    },
 }
 
 

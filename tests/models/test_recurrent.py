@@ -219,7 +219,10 @@ def test_the_network_keeps_the_contract_of_every_step() -> None:
 @pytest.mark.parametrize("change", [{"bidirectional": True}, {"pool": "mean"}])
 def test_a_network_that_sees_later_steps_cannot_tell_every_step(change: dict[str, object]) -> None:
     network = network_of(rnn(**change), InputSpec((STEPS,), 9, vocab_size=9))
-    message = r"must read forwards and give what it has at the last step .*; set bidirectional: false and pool: last"
+    message = (
+        r"\Alanguage modeling needs a causal network, but this one is bidirectional or pools over all steps; set"
+        r" network\.bidirectional: false and network\.pool: last\Z"
+    )
     with pytest.raises(ParamsError, match=message):
         network.forward_all_steps(tokens())
 
@@ -227,7 +230,7 @@ def test_a_network_that_sees_later_steps_cannot_tell_every_step(change: dict[str
 @pytest.mark.parametrize("shape", [InputSpec((12,), 2), InputSpec((1, 8, 8), 2)])
 def test_records_without_steps_are_refused(shape: InputSpec) -> None:
     message = (
-        r"network\.family rnn needs steps (steps, values) or tokens, but a record has shape"
+        r"network\.family rnn needs samples of shape (steps, values) or tokens, but they have shape"
         f" {shape.shape}; choose family mlp or cnn"
     )
     with pytest.raises(ParamsError, match=message.replace("(", r"\(").replace(")", r"\)")):

@@ -47,7 +47,9 @@ def test_init_default_leaves_pytorchs_own_weights() -> None:
     torch.manual_seed(3)
     own = nn.GRU(1, 8, batch_first=True)
     network = network_of(rnn(cell="gru", hidden=(8,), init="default"), SERIES, seed=3)
-    assert all(torch.equal(a, b) for a, b in zip(network.layers[0].forward_rnn.parameters(), own.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.layers[0].forward_rnn.parameters(), own.parameters(), strict=True)
+    )
 
 
 def test_dropout_stands_between_layers_and_before_the_head() -> None:

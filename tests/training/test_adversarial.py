@@ -149,7 +149,7 @@ def test_a_collapse_that_the_end_tells_is_not_told_just_before(
 
 
 def epochs(*diversity: float | None) -> list[dict[str, float]]:
-    return [{"train/critic": 1.0} | ({} if value is None else {"val/diversity": value}) for value in diversity]
+    return [{"train/discriminator": 1.0} | ({} if value is None else {"val/diversity": value}) for value in diversity]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_critic_that_is_too_sure_is_named_and_one_that_leads_is_not(tmp_path: 
     leads = run(tmp_path / "leads", model({"hidden": [64]}, max_epochs=12))
     assert leads.diagnosis.findings == ()
     norms = leads.diagnosis.measurements["gradient"]
-    assert {name.partition(".")[0] for name in norms} == {"generator", "critic"}
+    assert {name.partition(".")[0] for name in norms} == {"generator", "discriminator"}
     assert all(len(values) == 12 and None not in values for values in norms.values())
 
 
@@ -257,12 +257,12 @@ def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, network: dic
 
 def test_the_kept_epoch_is_that_of_the_lowest_distance_among_those_looked_at(tmp_path: Path) -> None:
     fitted = run(tmp_path, model({"validate_every": 3}, max_epochs=7))
-    distances = fitted.history["val/energy"]
+    distances = fitted.history["val/energy_distance"]
     assert distances.notna().to_list() == [False, False, True, False, False, True, True]
-    assert fitted.history["train/critic"].notna().all()
+    assert fitted.history["train/discriminator"].notna().all()
     assert fitted.best_epoch == distances.idxmin() + 1
     assert fitted.summary_lines()[0].startswith(
-        f"epoch {fitted.best_epoch} of 7 is kept, val/energy {distances.min():.4g}"
+        f"epoch {fitted.best_epoch} of 7 is kept, val/energy_distance {distances.min():.4g}"
     )
 
 
@@ -283,7 +283,7 @@ def test_what_is_kept_of_averaged_weights_is_the_average(tmp_path: Path) -> None
 
 def test_a_clipped_critic_stays_within_its_bounds(tmp_path: Path) -> None:
     fitted = run(tmp_path, model({"loss": {"name": "wasserstein_clip", "clip": 0.02}}))
-    critic = fitted.trained_model.model.network.get_submodule("critic")
+    critic = fitted.trained_model.model.network.get_submodule("discriminator")
     assert max(float(p.detach().abs().max()) for p in critic.parameters()) == pytest.approx(0.02)
 
 
@@ -305,7 +305,7 @@ def test_records_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
     classifier = run(tmp_path / "judge", Model.model_validate_json(json.dumps(tree)))
     judge = ReferenceClassifier("mlp", "digest", classifier.trained_model)
     own, judged = run(tmp_path / "own", model({})), run(tmp_path / "judged", model({}), judge=judge)
-    assert judged.history["train/critic"].equals(own.history["train/critic"])  # to look changes nothing
+    assert judged.history["train/discriminator"].equals(own.history["train/discriminator"])  # to look changes nothing
     assert not judged.history["val/kid"].equals(own.history["val/kid"])
 
 
@@ -338,7 +338,9 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path
 
 
 def test_layers_that_leave_no_pixel_are_refused_with_the_key(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"\Amodels\.m\.network\.hidden may hold 3 layers for images of 8x8 pixels"):
+    with pytest.raises(
+        ParamsError, match=r"\Amodels\.m\.network\.hidden must have at most 3 layers for images of 8x8 pixels"
+    ):
         run(tmp_path, model({"architecture": "dcgan", "hidden": [4, 4, 4, 4]}))
 
 

@@ -113,15 +113,15 @@ def test_every_weight_that_is_kept_has_learnt(tmp_path: Path) -> None:
 
 def test_the_kept_epoch_is_that_of_the_lowest_sum_among_those_looked_at(tmp_path: Path) -> None:
     fitted = run(tmp_path, translator({"validate_every": 2}, max_epochs=5), bars())
-    seen = fitted.history["val/translation"]
+    seen = fitted.history["val/translation_score"]
     assert seen.notna().to_list() == [False, True, False, True, True]
     assert fitted.best_epoch == seen.idxmin() + 1
     both = fitted.history["val/kid"] + fitted.history["val/cycle_l1"]
     assert seen.dropna().to_list() == pytest.approx(both.dropna().to_list())
     assert {name for name in fitted.history if name.startswith("train/")} == {
         "train/generator",
-        "train/critic_first",
-        "train/critic_second",
+        "train/discriminator_a",
+        "train/discriminator_b",
     }
 
 
@@ -169,7 +169,7 @@ def test_images_that_are_too_small_are_refused_with_the_key(tmp_path: Path) -> N
 
 
 def test_images_that_stay_what_they_are_are_found_out() -> None:
-    look = {"val/diversity": 0.9, "val/translation": 0.92, "val/kid": 0.9}
+    look = {"val/diversity": 0.9, "val/translation_score": 0.92, "val/kid": 0.9}
     referee = AdversarialDiagnosticsCallback(translator({"cycle": 4.0, "discriminator_lr_factor": 0.3}))
     assert referee.build_diagnosis([look, {}, look | {"val/kid": 0.1}]).findings == ()
     (found,) = referee.build_diagnosis([look | {"val/kid": 0.1}, look, {}]).findings

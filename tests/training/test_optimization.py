@@ -137,8 +137,7 @@ def test_where_memory_ends_a_batch_goes_through_in_halves(capsys: pytest.Capture
         descent.step(x, y, len(x), loss_of)
     torch.testing.assert_close(weights(net), weights(whole))
     assert capsys.readouterr().out.splitlines() == [
-        f"memory does not suffice: rows go through the network {rows} at a time; steps stay as they are"
-        for rows in (6, 3)
+        f"out of memory: micro-batch reduced to {rows} (effective batch size unchanged)" for rows in (6, 3)
     ]
 
 

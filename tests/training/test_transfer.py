@@ -93,7 +93,7 @@ def test_it_learns_sooner_and_says_what_it_took(
     assert "starts from" not in capsys.readouterr().out
     warm = run(tmp_path / "warm", source, max_epochs=3, start=START)
     line = next(line for line in capsys.readouterr().out.splitlines() if "starts" in line)
-    assert line == ("new starts from fivefold-old version 3: 2 of 3 layers are taken (0, 3); fresh: 6")
+    assert line == ("new starts from fivefold-old version 3: 2 of 3 layers transferred (0, 3); newly initialized: 6")
     assert warm.history["val/loss"].iloc[2] < 0.8 * scratch.history["val/loss"].iloc[2]
     assert warm.trained_model.schema.classes == ("in", "out")
 

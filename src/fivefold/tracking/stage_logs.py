@@ -39,7 +39,7 @@ def log_training(run_logger: RunLogger, model_name: str) -> None:
     """Tell what train wrote."""
     facts = json.loads((paths.model_dir(model_name) / "model.json").read_text())
     run_logger.set_tags(
-        parameters=str(facts["parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"]
+        parameters=str(facts["n_parameters"]), kept_epoch=str(facts["kept_epoch"]), device=facts["device"]
     )
     run_logger.set_tags(**_pretrained_tags(facts))
     for pattern in ("selection.*", "map.png"):
@@ -118,7 +118,7 @@ def log_export(run_logger: RunLogger, model_name: str) -> None:
     facts = json.loads((folder / "model.json").read_text())
     listed = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
     scores = json.loads((paths.report_dir(model_name) / "metrics.json").read_text())["test"]
-    takes = Signature.from_dict(facts["interface"])
+    takes = Signature.from_dict(facts["signature"])
     x = load_dataset(paths.prepared_dir(facts["params"]["dataset"])).test.x
     run_logger.log_model_version(
         path,

@@ -25,12 +25,16 @@ def count(built: AutoencoderNetwork) -> int:
 
 
 def test_the_tutorial_s_784_32_784_has_50992_parameters() -> None:
-    tutorial = network(InputSpec((1, 28, 28), 1), hidden=(), latent_dim=32, latent_activation="relu", output_activation="sigmoid")
+    tutorial = network(
+        InputSpec((1, 28, 28), 1), hidden=(), latent_dim=32, latent_activation="relu", output_activation="sigmoid"
+    )
     assert count(tutorial) == 784 * 32 + 32 + 32 * 784 + 784 == 50_992
 
 
 def test_a_variational_one_has_a_second_head() -> None:
-    plain, variational = (network(InputSpec((4,), 1), latent_dim=3, variant={"name": v}) for v in ("plain", "variational"))
+    plain, variational = (
+        network(InputSpec((4,), 1), latent_dim=3, variant={"name": v}) for v in ("plain", "variational")
+    )
     assert count(variational) - count(plain) == 128 * 3 + 3
 
 
@@ -41,7 +45,9 @@ def test_convolutions_come_back_to_any_size(size: tuple[int, int]) -> None:
 
 
 def test_an_image_that_cannot_be_halved_is_refused() -> None:
-    text = re.escape("network.hidden may hold 2 layers for images of 3x9 pixels, since each halves them, but holds 3")
+    text = re.escape(
+        "network.hidden must have at most 2 layers for images of 3x9 pixels, because each layer halves them, but has 3"
+    )
     with pytest.raises(ParamsError, match=text):
         network(InputSpec((1, 3, 9), 1), architecture="conv", hidden=(4, 4, 4))
 
@@ -49,13 +55,17 @@ def test_an_image_that_cannot_be_halved_is_refused() -> None:
 @pytest.mark.parametrize(
     ("shape", "architecture", "text"),
     [
-        (InputSpec((4,), 1), "conv", "network.architecture conv needs images, but a record has shape (4,)"),
+        (InputSpec((4,), 1), "conv", "network.architecture conv needs images, but samples have shape (4,)"),
         (
             InputSpec((1, 8, 8), 1),
             "recurrent",
-            "network.architecture recurrent needs steps, but a record has shape (1, 8, 8)",
+            "network.architecture recurrent needs sequences, but samples have shape (1, 8, 8)",
         ),
-        (InputSpec((9,), 1, vocab_size=30), "dense", "network.family autoencoder tells numbers, but a record is text"),
+        (
+            InputSpec((9,), 1, vocab_size=30),
+            "dense",
+            "network.family autoencoder reconstructs numeric features, but the samples are text",
+        ),
     ],
 )
 def test_records_that_a_design_is_not_for(shape: InputSpec, architecture: str, text: str) -> None:

@@ -118,7 +118,9 @@ class TestWhatIsAskedOfCodes:
         assert float(much) == pytest.approx(math.log(2) + 2 * 2.0 / 4)
 
     def test_beta_rises_in_training_and_validation_has_it_in_full(self) -> None:
-        objective = AutoencoderLoss(params(variant={"name": "variational", "warmup_epochs": 3}), BCELoss(name="bce"), TABLE)
+        objective = AutoencoderLoss(
+            params(variant={"name": "variational", "warmup_epochs": 3}), BCELoss(name="bce"), TABLE
+        )
         parts, y = (
             AutoencoderOutput(torch.zeros(3, 4), torch.full((3, 2), 2.0), torch.zeros(3, 2)),
             torch.full((3, 4), 0.5),
@@ -149,7 +151,9 @@ class TestWhatIsAskedOfCodes:
         y, code = torch.zeros(5, 4), torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
         sparse = {"name": "sparse", "penalty": "kl", "weight": 0.1, "target_activation": 0.2}
         found = float(
-            AutoencoderLoss(params(variant=sparse, latent_activation="sigmoid"), MSE, TABLE)(AutoencoderOutput(y, code), y)
+            AutoencoderLoss(params(variant=sparse, latent_activation="sigmoid"), MSE, TABLE)(
+                AutoencoderOutput(y, code), y
+            )
         )
         golden = distributions.kl_divergence(Bernoulli(torch.full((3,), 0.2)), Bernoulli(code.mean(0))).sum()
         assert found == pytest.approx(0.1 * float(golden), rel=1e-5)

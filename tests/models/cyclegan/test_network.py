@@ -50,29 +50,29 @@ def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], side
         (
             {},
             InputSpec((12,), 2, n_classes=2),
-            "network.family cyclegan translates images, but a record has shape (12,); choose another family",
+            "network.family cyclegan translates images, but samples have shape (12,); choose another family",
         ),
         (
             {},
             InputSpec((1, 8, 8), 3, n_classes=3),
-            "network.family cyclegan translates between the two classes of its dataset, but that has 3; bring one with"
+            "network.family cyclegan translates between the two classes of a dataset, but this one has 3; use one with"
             " exactly two",
         ),
         (
             {},
             InputSpec((1, 3, 9), 2, n_classes=2),
-            "network.kernel_size must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a"
+            "network.kernel_size must be less than twice the shorter side of an image of 3x9 pixels, but is 7; lower it, or set a"
             " larger `size` of the dataset",
         ),
         (
             {"downsampling": 3},
             InputSpec((1, 8, 9), 2, n_classes=2),
-            "network.downsampling must leave 2x2 pixels or more, so it may be 2 of images of 8x9, but is 3; lower it",
+            "network.downsampling must leave at least 2x2 pixels, so it can be at most 2 for images of 8x9 pixels, but is 3; lower it",
         ),
         (
             {"discriminator": {"layers": 3}},
             InputSpec((1, 8, 8), 2, n_classes=2),
-            "network.discriminator.layers must leave 2x2 pixels or more, so it may be 2 of images of 8x8, but is 3; lower it",
+            "network.discriminator.layers must leave at least 2x2 pixels, so it can be at most 2 for images of 8x8 pixels, but is 3; lower it",
         ),
     ],
 )
@@ -106,7 +106,8 @@ def test_into_says_which_class_images_become() -> None:
     case = CASES["cyclegan"]
     x = torch.from_numpy(given(case))
     first, second = (
-        saved_of(case._replace(params=case.params.model_copy(update={"target_class": f"class{i}"}))).model for i in range(2)
+        saved_of(case._replace(params=case.params.model_copy(update={"target_class": f"class{i}"}))).model
+        for i in range(2)
     )
     features = first.preprocess(x)
     for i, model in enumerate((first, second)):
@@ -119,6 +120,6 @@ def test_a_class_that_is_not_there_is_refused() -> None:
     case = CASES["cyclegan"]
     with pytest.raises(
         ParamsError,
-        match=r"\Anetwork.target_class must name a class of the dataset, class0 or class1, but is 'cats'; mend it\Z",
+        match=r"\Anetwork.target_class must be a class of the dataset, class0 or class1, but is 'cats'; correct it\Z",
     ):
         saved_of(case._replace(params=cyclegan(target_class="cats", discriminator={"layers": 2})))

@@ -66,24 +66,36 @@ def test_the_class_matters_to_both_players(architecture: str, conditioning: str)
 @pytest.mark.parametrize(
     ("shape", "params", "said"),
     [
-        (InputSpec((9,), 2, vocab_size=9), {}, "makes images and rows of tables, but a record is text or steps"),
-        (InputSpec((7, 3), 2, has_mask=True), {}, "makes images and rows of tables, but a record is text or steps"),
+        (
+            InputSpec((9,), 2, vocab_size=9),
+            {},
+            "generates images and table rows, but the samples are text or sequences; choose",
+        ),
+        (
+            InputSpec((7, 3), 2, has_mask=True),
+            {},
+            "generates images and table rows, but the samples are text or sequences; choose",
+        ),
         (
             InputSpec((7,), 2),
             {"architecture": "dcgan"},
-            r"network.architecture dcgan needs images, but a record has shape \(7,\)",
+            r"network.architecture dcgan needs images, but samples have shape \(7,\)",
         ),
         (
             InputSpec((7,), 1),
             {"conditioning": "label"},
-            "network.conditioning label needs classes, but the records have none",
+            "network.conditioning label needs classes, but the dataset has none",
         ),
         (
             GREY,
             {"architecture": "dcgan", "hidden": (8,) * 5},
-            "may hold 4 layers for images of 28x28 pixels, since each",
+            "must have at most 4 layers for images of 28x28 pixels, because each",
         ),
-        (GREY, {"architecture": "resnet", "hidden": ()}, "must name a layer of design resnet, but is empty; name one"),
+        (
+            GREY,
+            {"architecture": "resnet", "hidden": ()},
+            "must have at least one layer for architecture resnet, but is empty; add one",
+        ),
     ],
 )
 def test_records_that_do_not_suit_are_refused(shape: InputSpec, params: dict[str, Any], said: str) -> None:
@@ -105,7 +117,9 @@ def test_a_critic_judges_packs_of_records(shape: InputSpec, architecture: str, p
 
 
 def test_spectral_norm_brings_the_largest_singular_value_of_every_layer_to_1() -> None:
-    critic = network_of(InputSpec((3, 16, 16), 10, n_classes=10), architecture="resnet", hidden=(6, 8)).discriminator.train()
+    critic = network_of(
+        InputSpec((3, 16, 16), 10, n_classes=10), architecture="resnet", hidden=(6, 8)
+    ).discriminator.train()
     for _ in range(200):
         critic(torch.randn(2, 3, 16, 16), torch.zeros(2, 0))  # a step of the power method each
     layers = [m for m in critic.modules() if isinstance(m, nn.Linear | nn.Conv2d)]

@@ -123,7 +123,7 @@ class AdversarialDiagnosticsCallback(pl.Callback):
 
     def _check_translation(self, metrics_by_epoch: MetricsByEpoch) -> Finding | None:
         """Say that images stay what they are, which loses nothing on the way back, and what may help."""
-        seen = [row["val/kid"] for row in metrics_by_epoch if "val/translation" in row]
+        seen = [row["val/kid"] for row in metrics_by_epoch if "val/translation_score" in row]
         if not seen or seen[-1] < UNTRANSLATED_RATIO:
             return None
         network = self.params.network.model_dump()
