@@ -106,7 +106,7 @@ def test_every_model_is_plotted_with_the_plots_of_its_task() -> None:
 
 @pytest.mark.parametrize(
     ("family", "losses"),
-    [("gan", ["critic", "generator"]), ("cyclegan", ["generator", "critic_first", "critic_second"])],
+    [("gan", ["discriminator", "generator"]), ("cyclegan", ["generator", "discriminator_a", "discriminator_b"])],
 )
 def test_a_model_that_makes_records_is_plotted_by_its_losses_and_not_as_one_that_tells_its_dataset_s_target(
     family: str, losses: list[str]

@@ -34,7 +34,7 @@ PLOTS = (
 )
 
 
-LOSSES = {"gan": ["critic", "generator"], "cyclegan": ["generator", "critic_first", "critic_second"]}
+LOSSES = {"gan": ["discriminator", "generator"], "cyclegan": ["generator", "discriminator_a", "discriminator_b"]}
 """Columns of `learning_curve` by family; of others those in `PLOTS`."""
 
 

@@ -131,7 +131,7 @@ def _error_scale(output: nn.Module, values: Array) -> Array:
         return np.ones(1)
     if not isinstance(output, RegressionHead):
         undo = getattr(output, "inverse", None)  # of records that are told again
-        unit = 1 if undo is None else undo.unit().numpy()
+        unit = 1 if undo is None else undo.feature_units().numpy()
         return np.asarray(np.maximum(np.nan_to_num(np.abs(values)), unit))
     scale = np.repeat(output.state_dict()["scale"].numpy(), output.n_quantiles)
     return np.asarray(scale * np.abs(values) if output.log_target else scale)

@@ -24,9 +24,9 @@ from ..models.test_contract import CASES, Case, records, saved_of, schema_for
 HISTORY = pd.DataFrame(
     {
         "epoch": [1, 2],
-        "train/critic": [1.3, 1.2],
+        "train/discriminator": [1.3, 1.2],
         "train/generator": [0.7, 0.8],
-        "val/energy": [np.nan, 0.2],
+        "val/energy_distance": [np.nan, 0.2],
         "val/kid": [np.nan, 0.1],
         "val/diversity": [np.nan, 0.9],
     }
@@ -54,13 +54,13 @@ def report_of(case: Case, expert: ReferenceClassifier | None) -> EvaluationRepor
         with_seed(saved_of(case)),
         dataset(case),
         HISTORY,
-        {"gradient_norm": {"generator.0": [1.0, 2.0], "critic.0": [0.5, None]}},
+        {"gradient_norm": {"generator.0": [1.0, 2.0], "discriminator.0": [0.5, None]}},
         expert,
     )
 
 
 EXPERT = ReferenceClassifier("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
-OWN = ["energy", "fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
+OWN = ["energy_distance", "fid", "kid", "precision", "recall", "density", "coverage", "two_sample"]
 OF_ROWS = ["two_sample_trees", "wasserstein", "correlation", "nearest", "copies"]
 
 
@@ -127,10 +127,10 @@ def test_distances_at_zero_and_below_stay_in_the_learning_curve_beside_the_floor
     table = pd.DataFrame(
         {
             "epoch": [1, 2],
-            **dict.fromkeys(("critic", "generator", "diversity"), 1.0),
-            "energy": [0.5, -0.002],
+            **dict.fromkeys(("discriminator", "generator", "diversity"), 1.0),
+            "energy_distance": [0.5, -0.002],
             "kid": [0.1, 0.0],
-            "energy_floor": -0.001,
+            "energy_distance_floor": -0.001,
             "kid_floor": 0.002,
         }
     )

@@ -245,9 +245,11 @@ def test_images_made_of_noise_are_scored_beside_real_rows_and_as_a_judge_sees_th
     scores = report(found, data).scores["test"]
     made = generate(found, sample_noise(found, len(data.test), 5, np.arange(0)))
     real, other = (torch.from_numpy(CHAIN(x)).flatten(1) for x in (data.test.x, data.validation.x))
-    assert next(iter(scores)) == "energy"
-    assert scores["energy"] == pytest.approx(energy_distance(real, torch.from_numpy(made / 255).flatten(1)), rel=1e-4)
-    assert scores["energy_floor"] == pytest.approx(energy_distance(real, other), rel=1e-4)
+    assert next(iter(scores)) == "energy_distance"
+    assert scores["energy_distance"] == pytest.approx(
+        energy_distance(real, torch.from_numpy(made / 255).flatten(1)), rel=1e-4
+    )
+    assert scores["energy_distance_floor"] == pytest.approx(energy_distance(real, other), rel=1e-4)
     assert {"fid", "kid", "coverage", "elbo", "divergence", "active", "mse"} <= set(scores)
     tree = {"family": "mlp", "hidden": [3]}
     chosen = Model.model_validate_json(

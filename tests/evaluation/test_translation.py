@@ -25,9 +25,9 @@ HISTORY = pd.DataFrame(
     {
         "epoch": [1, 2],
         "train/generator": [1.3, 1.2],
-        "train/critic_first": [0.7, 0.8],
-        "train/critic_second": [0.6, 0.9],
-        "val/translation": [np.nan, 0.2],
+        "train/discriminator_a": [0.7, 0.8],
+        "train/discriminator_b": [0.6, 0.9],
+        "val/translation_score": [np.nan, 0.2],
         "val/kid": [np.nan, 0.1],
         "val/cycle_l1": [np.nan, 0.1],
         "val/diversity": [np.nan, 0.9],
@@ -115,7 +115,7 @@ def test_a_perfect_translation_is_told_as_one(tmp_path: Path) -> None:
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
     assert drawn == {*found.tables, "into_first", "into_second"}
     assert list(found.tables["learning_curve"]) == [
-        *("epoch", "generator", "critic_first", "critic_second", "kid", "cycle_l1", "diversity")
+        *("epoch", "generator", "discriminator_a", "discriminator_b", "kid", "cycle_l1", "diversity")
     ]
 
 

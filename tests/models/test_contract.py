@@ -63,9 +63,9 @@ LOSS = AutoLoss(name="auto")
 TOKENS = 30
 TABLE, GREY, DIGIT, ODD, STEPS = (12,), (1, 28, 28), (1, 8, 8), (3, 33, 17), (7, 3)
 CNN: Any = {"family": "cnn"}
-AUTO: Any = {"family": "autoencoder", "latent": 24}
-GAN: Any = {"family": "gan", "latent": 12}
-CYCLE: Any = {"family": "cyclegan", "filters": 4, "blocks": 1, "critic": {"filters": 4, "layers": 2}}
+AUTO: Any = {"family": "autoencoder", "latent_dim": 24}
+GAN: Any = {"family": "gan", "latent_dim": 12}
+CYCLE: Any = {"family": "cyclegan", "filters": 4, "blocks": 1, "discriminator": {"filters": 4, "layers": 2}}
 MAKES: Any = {"variant": {"name": "variational"}, "mode": {"name": "generation"}}
 
 
@@ -103,15 +103,15 @@ CASES = {
     "tutorial of 8x8": Case(TutorialCnn(**CNN, architecture="tutorial"), DIGIT),
     "tutorial of values": Case(TutorialCnn(**CNN, architecture="tutorial"), DIGIT, classes=0),
     "tutorial of 33x17 colours": Case(TutorialCnn(**CNN, architecture="tutorial"), ODD),
-    "stack gelu": Case(PlainCnn(**CNN, architecture="stack", activation="gelu", init="xavier", dropout=0.2), DIGIT),
+    "stack gelu": Case(PlainCnn(**CNN, architecture="plain", activation="gelu", init="xavier", dropout=0.2), DIGIT),
     "stack of values": Case(
-        PlainCnn(**CNN, architecture="stack", channels=(8,), kernel_size=5, dense=()), DIGIT, classes=0
+        PlainCnn(**CNN, architecture="plain", channels=(8,), kernel_size=5, dense=()), DIGIT, classes=0
     ),
-    "stack average, valid": Case(PlainCnn(**CNN, architecture="stack", pool="average", padding="valid"), ODD),
+    "stack average, valid": Case(PlainCnn(**CNN, architecture="plain", pool="average", padding="valid"), ODD),
     "stack batch norm, global": Case(
-        PlainCnn(**CNN, architecture="stack", channels=(8, 16), norm="batch", head="global", dense=()), ODD
+        PlainCnn(**CNN, architecture="plain", channels=(8, 16), norm="batch", head="global_average", dense=()), ODD
     ),
-    "stack normal": Case(PlainCnn(**CNN, architecture="stack", activation="leaky_relu", init="normal"), DIGIT),
+    "stack normal": Case(PlainCnn(**CNN, architecture="plain", activation="leaky_relu", init="normal"), DIGIT),
     "vgg": Case(Vgg(**CNN, architecture="vgg", channels=(8, 16), convolutions=(1, 2), dense=(32,), dropout=0.0), DIGIT),
     "vgg of 33x17 colours, values": Case(
         Vgg(**CNN, architecture="vgg", channels=(8, 16), convolutions=(2, 1), dense=(), dropout=0.1),
@@ -217,7 +217,7 @@ CASES = {
     "gan": Case(Gan(**GAN), TABLE, classes=0),
     "gan of labelled rows": Case(Gan(**GAN, hidden=(32, 16), conditioning="label"), TABLE),
     "gan of numbers and words": Case(Gan(**GAN, conditioning="label"), TABLE, kind="words"),
-    "gan of numbers as they are scaled, and words": Case(Gan(**GAN, numeric_transform="scaled"), TABLE, 0, "words"),
+    "gan of numbers as they are scaled, and words": Case(Gan(**GAN, numeric_transform="none"), TABLE, 0, "words"),
     "gan of images, flat": Case(Gan(**GAN, norm="spectral", conditioning="projection"), DIGIT),
     "gan of images of a label, flat": Case(Gan(**GAN, hidden=(64, 64), norm="batch", conditioning="label"), ODD),
     "gan dcgan": Case(Gan(**GAN, architecture="dcgan", hidden=(16, 32)), DIGIT, classes=0),
@@ -360,7 +360,7 @@ def loss_of(case: Case, network: nn.Module) -> Tensor:
         torch.manual_seed(0)  # a variational code is drawn
         shape = build_input_spec(schema_for(case), chain_of(case), LOSS)
         objective = AutoencoderLoss(case.params, MeanErrorLoss(name="mse"), shape).train(network.training)
-        return objective(network.parts(x), x)
+        return objective(network.training_outputs(x), x)
     out = network(x)
     if case.classes:
         return functional.cross_entropy(out, torch.arange(ROWS) % case.classes)
@@ -391,7 +391,7 @@ def saved_of(case: Case, seed: int = 0) -> TrainedModel:
     else:
         output = build_supervised_head(schema, LOSS, np.full(case.values, 100.0), np.full(case.values, 7.0))
     model = build_inference_model(case.params, schema, chain, network_of(case, seed), output).eval()
-    return TrainedModel(model, schema, case.params, LOSS, {"name": "m", "fingerprint": "f", "kept_epoch": 3})
+    return TrainedModel(model, schema, case.params, LOSS, {"name": "m", "fingerprint": "f", "best_epoch": 3})
 
 
 @torch.no_grad()
@@ -446,7 +446,7 @@ class TestFamily:
         assert not any(module.training for module in loaded.model.modules())
         torch.testing.assert_close(outputs(loaded.model, x), before, rtol=0, atol=0, equal_nan=True)
         assert (loaded.schema, loaded.network_config) == (saved.schema, saved.network_config)
-        assert loaded.metadata["kept_epoch"] == 3
+        assert loaded.metadata["best_epoch"] == 3
 
     def test_the_seed_decides_the_weights(self, case: Case) -> None:
         first, again, other = (network_of(case, seed).state_dict() for seed in (1, 1, 2))
@@ -489,5 +489,5 @@ def test_a_model_of_another_network_is_refused(tmp_path: Path, old: str, new: st
     assert old in model.read_text()
     model.write_text(model.read_text().replace(old, new))
     write_manifest(tmp_path)
-    with pytest.raises(ArtifactError, match=f"must hold a model of this version, but: {reason}"):
+    with pytest.raises(ArtifactError, match=f"must contain a model saved by this version, but: {reason}"):
         load_model(tmp_path)

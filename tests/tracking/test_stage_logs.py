@@ -29,7 +29,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLogger:
     (prepared / "dataset.json").write_text(block.model_dump_json())
     (prepared / "checks.json").write_text("[]")
     write_manifest(prepared)
-    facts = {"fingerprint": "f", "parameters": 9, "epochs": 3, "best_epoch": 2, "device": "cpu"}
+    facts = {"fingerprint": "f", "n_parameters": 9, "epochs": 3, "best_epoch": 2, "device": "cpu"}
     facts["params"] = {"dataset": "d", "network": {"family": "mlp"}}
     (model / "model.json").write_text(json.dumps(facts))
     (model / "diagnostics.json").write_text(
@@ -103,7 +103,7 @@ def test_what_the_doctor_finds_stands_in_plain_words_among_tags_and_in_the_descr
     finding = {"rule": "mode_collapse", "level": "problem", "message": "samples differ by 3% of what real rows do"}
     (paths.model_dir("m") / "diagnostics.json").write_text(json.dumps({"findings": [finding], "measurements": {}}))
     (paths.report_dir("m") / "plots").mkdir(parents=True)
-    (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": {"energy": 0.5}}))
+    (paths.report_dir("m") / "metrics.json").write_text(json.dumps({"test": {"energy_distance": 0.5}}))
     (paths.report_dir("m") / "predictions.parquet").write_text("")
     stage_logs.log_training(report, "m")
     stage_logs.log_evaluation(report, "m")

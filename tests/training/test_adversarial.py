@@ -107,7 +107,7 @@ def test_mode_collapse_that_the_summary_reports_is_not_printed_before(
 
 
 def history(*diversities: float | None) -> list[dict[str, float]]:
-    return [{"train/critic": 1.0} | ({} if value is None else {"val/diversity": value}) for value in diversities]
+    return [{"train/discriminator": 1.0} | ({} if value is None else {"val/diversity": value}) for value in diversities]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_discriminator_that_is_too_confident_is_a_finding(tmp_path: Path) -> Non
     informative = train_generator(tmp_path / "informative", gan_model({"hidden": [64]}, max_epochs=12))
     assert informative.diagnosis.findings == ()
     norms = informative.diagnosis.measurements["gradient_norm"]
-    assert {name.partition(".")[0] for name in norms} == {"generator", "critic"}
+    assert {name.partition(".")[0] for name in norms} == {"generator", "discriminator"}
     assert all(len(values) == 12 and None not in values for values in norms.values())
 
 
@@ -229,12 +229,12 @@ def test_resumed_training_equals_uninterrupted_training(
 
 def test_best_epoch_has_the_lowest_distance_of_validated_epochs(tmp_path: Path) -> None:
     fitted = train_generator(tmp_path, gan_model({"validate_every": 3}, max_epochs=7))
-    distances = fitted.history["val/energy"]
+    distances = fitted.history["val/energy_distance"]
     assert distances.notna().to_list() == [False, False, True, False, False, True, True]
-    assert fitted.history["train/critic"].notna().all()
+    assert fitted.history["train/discriminator"].notna().all()
     assert fitted.best_epoch == distances.idxmin() + 1
     assert fitted.summary_lines()[0].startswith(
-        f"selected epoch {fitted.best_epoch} of 7, val/energy {distances.min():.4g}"
+        f"selected epoch {fitted.best_epoch} of 7, val/energy_distance {distances.min():.4g}"
     )
 
 
@@ -284,8 +284,8 @@ def test_samples_are_compared_in_the_feature_space_of_the_reference_classifier(t
         train_generator(tmp_path / "pixels", gan_model({})),
         train_generator(tmp_path / "embedded", gan_model({}), reference=reference),
     )
-    assert embedded.history["train/critic"].equals(
-        pixels.history["train/critic"]
+    assert embedded.history["train/discriminator"].equals(
+        pixels.history["train/discriminator"]
     )  # validation does not affect training
     assert not embedded.history["val/kid"].equals(pixels.history["val/kid"])
 
@@ -319,7 +319,9 @@ def test_loss_that_is_not_finite_stops_training_with_a_remedy(tmp_path: Path) ->
 
 
 def test_too_many_layers_for_the_image_size_are_rejected(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"\Amodels\.m\.network\.hidden may hold 3 layers for images of 8x8 pixels"):
+    with pytest.raises(
+        ParamsError, match=r"\Amodels\.m\.network\.hidden must have at most 3 layers for images of 8x8 pixels"
+    ):
         train_generator(tmp_path, gan_model({"architecture": "dcgan", "hidden": [4, 4, 4, 4]}))
 
 

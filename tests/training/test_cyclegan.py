@@ -104,15 +104,15 @@ def test_every_weight_is_trained(tmp_path: Path) -> None:
 
 def test_best_epoch_has_the_lowest_score_of_validated_epochs(tmp_path: Path) -> None:
     fitted = train_generator(tmp_path, cyclegan_model({"validate_every": 2}, max_epochs=5), bars())
-    scores = fitted.history["val/translation"]
+    scores = fitted.history["val/translation_score"]
     assert scores.notna().to_list() == [False, True, False, True, True]
     assert fitted.best_epoch == scores.idxmin() + 1
     expected = fitted.history["val/kid"] + fitted.history["val/cycle_l1"]
     assert scores.dropna().to_list() == pytest.approx(expected.dropna().to_list())
     assert {name for name in fitted.history if name.startswith("train/")} == {
         "train/generator",
-        "train/critic_first",
-        "train/critic_second",
+        "train/discriminator_a",
+        "train/discriminator_b",
     }
 
 
@@ -160,7 +160,7 @@ def test_too_much_downsampling_for_the_image_size_is_rejected(tmp_path: Path) ->
 
 
 def test_unchanged_images_are_a_finding() -> None:
-    row = {"val/diversity": 0.9, "val/translation": 0.92, "val/kid": 0.9}
+    row = {"val/diversity": 0.9, "val/translation_score": 0.92, "val/kid": 0.9}
     callback = AdversarialDiagnosticsCallback(cyclegan_model({"lambda_cycle": 4.0, "discriminator_lr_factor": 0.3}))
     assert callback.build_diagnosis([row, {}, row | {"val/kid": 0.1}]).findings == ()
     (finding,) = callback.build_diagnosis([row | {"val/kid": 0.1}, row, {}]).findings

@@ -74,7 +74,7 @@ def test_rows_that_are_judged_in_parts_have_the_same_scores(
     np.testing.assert_allclose(judged(most, 40, ends), judged(40, 40), rtol=1e-6)
     said = capsys.readouterr().out.splitlines()
     assert said == [
-        f"memory does not suffice: rows go through the network {rows} at a time; steps stay as they are"
+        f"out of memory: micro-batch reduced to {rows} (effective batch size unchanged)"
         for rows in (16, 8, 4, 2, 1)
         if rows * 2 > most
     ]
@@ -125,14 +125,14 @@ def test_what_memory_ended_once_is_not_tried_again(capsys: pytest.CaptureFixture
     [
         (
             on_gpu,
-            "(CUDA out of memory. Tried to allocate 20.00 GiB); make the network narrower, or choose training.acc",
+            "(CUDA out of memory. Tried to allocate 20.00 GiB); reduce the network's layer sizes, or set training.acc",
         ),
-        (on_cpu, "Cannot allocate memory)); make the network narrower, or bring fewer or smaller rows"),
-        (in_numpy, "data type float64); make the network narrower, or bring fewer or smaller rows"),
+        (on_cpu, "Cannot allocate memory)); reduce the network's layer sizes, or use fewer or smaller rows"),
+        (in_numpy, "data type float64); reduce the network's layer sizes, or use fewer or smaller rows"),
     ],
 )
 def test_one_row_too_many_is_one_line(ends: Ends, line: str) -> None:
-    told = rf"\Athe device's memory must hold all rows, [^\n]*, but does not [^\n]*{re.escape(line)}[^\n]*\Z"
+    told = rf"\Adata, network, [^\n]* must fit in the device's memory, but do not [^\n]*{re.escape(line)}[^\n]*\Z"
     with pytest.raises(TrainingError, match=told), handle_out_of_memory():
         MicroBatcher(8)(8, lambda _: ends())
 

@@ -136,7 +136,9 @@ def test_out_of_memory_halves_the_micro_batch(capsys: pytest.CaptureFixture[str]
     for _ in range(STEPS):
         optim_step.step(x, y, len(x), loss_of)
     torch.testing.assert_close(weights(net), weights(expected))
-    assert capsys.readouterr().out.splitlines() == [OOM_MESSAGE for rows in (6, 3)]
+    assert capsys.readouterr().out.splitlines() == [
+        f"out of memory: micro-batch reduced to {rows} (effective batch size unchanged)" for rows in (6, 3)
+    ]
 
 
 def test_single_row_that_does_not_fit_raises() -> None:

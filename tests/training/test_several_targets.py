@@ -199,7 +199,7 @@ def test_saved_and_exported_it_tells_the_same(
     (told,) = session.run([output], {"x": dataset.test.x})
     assert told.dtype == dtype
     facts = json.loads(session.get_modelmeta().custom_metadata_map["fivefold"])["gives"]
-    assert json.loads((tmp_path / "model" / "model.json").read_text())["gives"] == facts
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["output"] == facts
     for part, further in zip(facts["also"], also, strict=True):
         first, end = part["columns"]
         assert (part["target"], tuple(part["classes"])) == (further.name, further.classes)

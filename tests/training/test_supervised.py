@@ -41,14 +41,14 @@ def images(folder: Path, shape: tuple[int, ...], network: dict[str, Any], **trai
     [
         (
             {"architecture": "stack", "channels": [4, 4, 4, 4]},
-            "network.channels may hold 3 stages for images of 8x9 pixels, since each stage ends with a pooling that"
-            " halves them, but holds 4; shorten it",
+            "network.channels must have at most 3 stages for images of 8x9 pixels, because each stage ends with a"
+            " pooling that halves them, but has 4; shorten it",
         ),
         (
             {"family": "mlp", "embedding": 4},
             "network.embedding_dim needs text, or a table with categorical columns that",
         ),
-        ({"family": "mlp", "hidden": [10**7, 10**7]}, "network must fit into memory, "),
+        ({"family": "mlp", "hidden": [10**7, 10**7]}, "network must fit into memory ("),
     ],
     ids=["too small", "no tokens", "too wide"],
 )

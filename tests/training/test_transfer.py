@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fivefold.config.models import Model
-from fivefold.data.dataset import Dataset, Split
+from fivefold.data.dataset import Dataset
 from fivefold.errors import ParamsError
 from fivefold.models.factory import InputSpec
 from fivefold.models.transfer import PretrainedModel, layer_groups
@@ -96,7 +96,7 @@ def test_pretrained_model_learns_faster_and_reports_the_transferred_layers(
     assert "starts from" not in capsys.readouterr().out
     warm = train(tmp_path / "warm", source, max_epochs=3, pretrained=PRETRAINED)
     line = next(line for line in capsys.readouterr().out.splitlines() if "starts" in line)
-    assert line == ("new starts from fivefold-old version 3: 2 of 3 layers are taken (0, 3); fresh: 6")
+    assert line == ("new starts from fivefold-old version 3: 2 of 3 layers transferred (0, 3); newly initialized: 6")
     assert warm.history["val/loss"].iloc[2] < 0.8 * scratch.history["val/loss"].iloc[2]
     assert warm.trained_model.schema.classes == ("in", "out")
 

@@ -22,7 +22,7 @@ GOALS = {
     "cnn": ("accuracy", "maximize"),
     "lstm": ("rmse", "minimize"),
     "autoencoder": ("mse", "minimize"),
-    "gan": ("energy", "minimize"),
+    "gan": ("energy_distance", "minimize"),
 }
 
 

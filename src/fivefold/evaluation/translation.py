@@ -141,8 +141,8 @@ DIRECTION_SUFFIXES = ("first", "second")
 
 HISTORY_COLUMNS = (
     "train/generator",
-    "train/critic_first",
-    "train/critic_second",
+    "train/discriminator_a",
+    "train/discriminator_b",
     *[f"val/{name}" for name in VALIDATION_METRICS],
 )
 

@@ -272,17 +272,17 @@ def load_encoder(folder: Path) -> tuple[Step, ...]:
 
 def _layer_steps(layer: dict[str, Any], weights: dict[str, Array]) -> Iterator[Step]:
     """Yield the steps of a layer, as models/autoencoder/head.py tells it."""
-    kind, at = layer["kind"], layer.get("at")
-    own = {name: weights[f"{at}.{name}"] for name in ("weight", "bias") if f"{at}.{name}" in weights}
+    kind, prefix = layer["kind"], layer.get("name")
+    own = {name: weights[f"{prefix}.{name}"] for name in ("weight", "bias") if f"{prefix}.{name}" in weights}
     match kind:
         case "dense":
             yield Step("dense", {"bias": np.zeros(len(own["weight"]), np.float32)} | own)
-        case "convolve":
+        case "conv2d":
             sizes = {name: np.array([layer[name]]) for name in ("stride", "padding")}
             yield Step("convolve", {"bias": np.zeros(len(own["weight"]), np.float32)} | own | sizes)
-        case "norm":
-            across = (-1, *(1,) * layer["places"])
-            mean, variance = (weights[f"{at}.running_{name}"].reshape(across) for name in ("mean", "var"))
+        case "batch_norm":
+            across = (-1, *(1,) * layer["spatial_dims"])
+            mean, variance = (weights[f"{prefix}.running_{name}"].reshape(across) for name in ("mean", "var"))
             gain, bias = (own[name].reshape(across) for name in ("weight", "bias"))
             yield Step("affine", {"shift": mean, "scale": gain / np.sqrt(variance + np.float32(layer["eps"]))})
             yield Step("affine", {"shift": -bias, "scale": np.ones_like(bias)})

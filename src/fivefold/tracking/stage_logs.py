@@ -39,7 +39,7 @@ def log_training(run_logger: RunLogger, model_name: str) -> None:
     """Tell what train wrote."""
     facts = json.loads((paths.model_dir(model_name) / "model.json").read_text())
     run_logger.set_tags(
-        parameters=str(facts["parameters"]), best_epoch=str(facts["best_epoch"]), device=facts["device"]
+        parameters=str(facts["n_parameters"]), best_epoch=str(facts["best_epoch"]), device=facts["device"]
     )
     run_logger.set_tags(**_pretrained_tags(facts))
     for pattern in ("selection.*", "map.png"):
@@ -101,7 +101,7 @@ def _reference_tags(metadata: dict[str, Any]) -> dict[str, str]:
 def _describe_run(metadata: dict[str, Any], scores: dict[str, dict[str, float]], findings: list[dict[str, str]]) -> str:
     """Return the run's description in MLflow's UI: what it is, training problems, how well it does, in Markdown."""
     network = metadata["params"]["network"]["family"]
-    head = f"`{network}` with {metadata['parameters']:,} parameters on `{metadata['params']['dataset']}`"
+    head = f"`{network}` with {metadata['n_parameters']:,} parameters on `{metadata['params']['dataset']}`"
     if "judge" in metadata:
         head += ", as `{model}` (weights {digest:.12}) sees what it makes".format(**metadata["judge"])
     rows = [
@@ -118,7 +118,7 @@ def log_export(run_logger: RunLogger, model_name: str) -> None:
     facts = json.loads((folder / "model.json").read_text())
     listed = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
     scores = json.loads((paths.report_dir(model_name) / "metrics.json").read_text())["test"]
-    takes = Signature.from_dict(facts["interface"])
+    takes = Signature.from_dict(facts["signature"])
     x = load_dataset(paths.prepared_dir(facts["params"]["dataset"])).test.x
     run_logger.log_model_version(
         path,

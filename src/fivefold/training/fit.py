@@ -114,13 +114,15 @@ def strategy_for(
     reference: the classifier in whose feature space generated samples are compared with real ones.
     """
     if isinstance(params.network, Gan):
-        metric = "val/energy" if reference is None else "val/kid"
+        metric = "val/energy_distance" if reference is None else "val/kid"
         return TrainingStrategy(
             metric, partial(build_adversarial_setup, reference=reference), AdversarialDiagnosticsCallback
         )
     if isinstance(params.network, Cyclegan):
         return TrainingStrategy(
-            "val/translation", partial(build_translation_setup, reference=reference), AdversarialDiagnosticsCallback
+            "val/translation_score",
+            partial(build_translation_setup, reference=reference),
+            AdversarialDiagnosticsCallback,
         )
     return TrainingStrategy("val/loss", partial(build_setup, pretrained=pretrained), DiagnosticsCallback)
 

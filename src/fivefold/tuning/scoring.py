@@ -71,7 +71,13 @@ def available_objective_metrics(model: Model, schema: Schema) -> dict[str, Objec
     """Return every score that a model can be searched by, its leading one first."""
     match model.network:
         case Gan() | Cyclegan():
-            name = "translation" if isinstance(model.network, Cyclegan) else "kid" if model.source_model else "energy"
+            name = (
+                "translation_score"
+                if isinstance(model.network, Cyclegan)
+                else "kid"
+                if model.source_model
+                else "energy_distance"
+            )
             return {name: ObjectiveMetric(name, "lower", f"val/{name}")}
         case Autoencoder(mode=AnomalyMode(normal_classes=(_, *_))):
             return {

@@ -97,5 +97,5 @@ def test_what_cannot_be_stacked_is_not_trained() -> None:
 def test_a_network_that_does_not_fit_is_said_of_its_model() -> None:
     deep = Job(model(CONVOLUTIONS | {"channels": [4, 4, 4]}), dataset(3, 20, 0, side=5), PIXELS, 0)
     assert ineligible_reason([deep]) == ""
-    with pytest.raises(ParamsError, match=r"^models\.m\.network\.channels may hold 2 stages"):
+    with pytest.raises(ParamsError, match=r"^models\.m\.network\.channels must have at most 2 stages"):
         fit_vectorized("m", [deep], lambda *_: ())

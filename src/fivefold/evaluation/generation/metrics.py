@@ -26,7 +26,7 @@ def distribution_scores(real: Array, generated: Array, seed: int) -> dict[str, f
     wide = real.shape[1] > MAX_FID_FEATURES
     near = distance_scores(real, generated)
     return {
-        "energy": near.pop("energy"),
+        "energy_distance": near.pop("energy_distance"),
         **({} if wide else {"fid": fid(real, generated)}),
         "kid": kid(torch.from_numpy(real), torch.from_numpy(generated)),
         **near,
@@ -63,7 +63,7 @@ def distance_scores(real: Array, generated: Array) -> dict[str, float]:
             recalled[rows] |= (apart < their_radius[None, others]).any(1)
             nearest[rows] = np.minimum(nearest[rows], apart.min(1))
     return {
-        "energy": (2 * across - own - theirs) / own if own else 0.0,
+        "energy_distance": (2 * across - own - theirs) / own if own else 0.0,
         "precision": float((counts > 0).mean()),
         "recall": float(recalled.mean()),
         "density": float(counts.mean() / k),

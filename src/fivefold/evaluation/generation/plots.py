@@ -80,10 +80,10 @@ def plot_learning_curve(table: pd.DataFrame, model_name: str) -> Figure:
     fig, first = make_figure(6.0, 6.0)
     first.remove()
     losses, distances, variety = fig.subplots(3, 1, sharex=True)
-    for player in ("critic", "generator"):
+    for player in ("discriminator", "generator"):
         losses.plot(table.epoch, table[player], label=player)
-    seen = table.dropna(subset=["energy", "kid", "diversity"])
-    for each, label in (("energy", "energy distance"), ("kid", "KID")):
+    seen = table.dropna(subset=["energy_distance", "kid", "diversity"])
+    for each, label in (("energy_distance", "energy distance"), ("kid", "KID")):
         (line,) = distances.plot(seen.epoch, seen[each], marker=".", label=label)
         if f"{each}_floor" in seen:
             floor = seen[f"{each}_floor"].iloc[-1]

@@ -52,7 +52,7 @@ BASELINE_KEY = "{}_floor"
 """A score of real rows in place of records."""
 
 METRIC_DESCRIPTIONS = {
-    "energy": "energy distance, in the mean distance of two real rows; 0 is best",
+    "energy_distance": "energy distance, in the mean distance of two real rows; 0 is best",
     "fid": "Frechet distance; lower is better",
     "kid": "kernel distance; lower is better",
     "precision": "share of records that are like real rows; higher is better",
@@ -111,7 +111,9 @@ def evaluate_generator(
     scores = {SHORT_SPLIT_NAMES[part]: compute_scores(compared, part, seed) for part in ("test", "validation", "train")}
     tables = _build_tables(trained_model, history, measurements, compared)
     if trained_model.schema.kind == "images" or reference:  # a training compares rows of a table by other features
-        least = {BASELINE_KEY.format(each): scores["val"][BASELINE_KEY.format(each)] for each in ("energy", "kid")}
+        least = {
+            BASELINE_KEY.format(each): scores["val"][BASELINE_KEY.format(each)] for each in ("energy_distance", "kid")
+        }
         tables["learning_curve"] = tables["learning_curve"].assign(**least)
     drawn: dict[str, Callable[[], Figure]] = {
         each: partial(pictures.PLOT_FUNCTIONS[each], table, name) for each, table in tables.items()
@@ -218,8 +220,8 @@ def _build_tables(
 ) -> dict[str, pd.DataFrame]:
     columns = {
         "epoch": history["epoch"],
-        **{name.partition("/")[2]: history[name] for name in ("train/critic", "train/generator")},
-        **{name.partition("/")[2]: history[name] for name in ("val/energy", "val/kid", "val/diversity")},
+        **{name.partition("/")[2]: history[name] for name in ("train/discriminator", "train/generator")},
+        **{name.partition("/")[2]: history[name] for name in ("val/energy_distance", "val/kid", "val/diversity")},
     }
     tables = {"learning_curve": pd.DataFrame(columns), "gradients": gradient_table(measurements)}
     if len(comparison.real_features["test"].predicted_classes):

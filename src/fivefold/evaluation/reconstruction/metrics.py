@@ -84,7 +84,7 @@ def reconstruct(model: InferenceModel, x: Array, noise: nn.Module | None = None,
     parts: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
     for start in range(0, len(x), BATCH_SIZE):
         features = model.preprocess(torch.from_numpy(x[start : start + BATCH_SIZE].copy()))
-        seen = features if noise is None else noise.spoil(features, generator)  # type: ignore[operator]
+        seen = features if noise is None else noise.corrupt(features, generator)  # type: ignore[operator]
         codes = network.encode(seen)  # type: ignore[operator]
         real = features[..., -1:] if network.masked else None
         parts.append((network.truth(features), network.decode(codes), codes, real))  # type: ignore[operator]
@@ -180,7 +180,7 @@ def corrupt_features(trained_model: TrainedModel, noise: nn.Module, x: Array, se
     with torch.inference_mode():
         parts = [
             trained_model.model.network.truth(  # type: ignore[operator]
-                noise.spoil(  # type: ignore[operator]
+                noise.corrupt(  # type: ignore[operator]
                     trained_model.model.preprocess(torch.from_numpy(x[i : i + BATCH_SIZE].copy())), generator
                 )
             )

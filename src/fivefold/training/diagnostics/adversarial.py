@@ -126,7 +126,7 @@ class AdversarialDiagnosticsCallback(pl.Callback):
 
     def _check_translation(self, metrics_by_epoch: MetricsByEpoch) -> Finding | None:
         """Return a finding if translated images hardly differ from their originals, which costs no cycle loss."""
-        distances = [row["val/kid"] for row in metrics_by_epoch if "val/translation" in row]
+        distances = [row["val/kid"] for row in metrics_by_epoch if "val/translation_score" in row]
         if not distances or distances[-1] < UNTRANSLATED_RATIO:
             return None
         network = self.params.network.model_dump()
