@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fivefold.training.criterions import class_weights
 from torch.nn import functional
 
 from fivefold.config.models import Model
@@ -18,6 +17,7 @@ from fivefold.models.losses import SupervisedLoss
 from fivefold.preprocessing.pipeline import Pipeline
 from fivefold.training.batches import weighted_order
 from fivefold.training.fit import fit
+from fivefold.training.objectives import class_weights
 
 from ..conftest import schema_of
 
