@@ -51,11 +51,11 @@ def batch_norm_networks() -> Iterator[None]:
         yield
 
 
-def train(folder: Path, pretrained: PretrainedModel | None, *, last: int | None = None, **training: Any) -> FitResult:
+def train(folder: Path, source: PretrainedModel | None, *, last: int | None = None, **training: Any) -> FitResult:
     on_epoch = (lambda *_: None) if last is None else (lambda epoch, *_: interrupt_at(last)(epoch))
     data = shells(240, names=("in", "out"), seed=1)
     return fit(
-        "new", deep_model(**training), data, PIPELINE, pretrained, seed=1, checkpoint_folder=folder, on_epoch=on_epoch
+        "new", deep_model(**training), data, PIPELINE, source, seed=1, checkpoint_folder=folder, on_epoch=on_epoch
     )
 
 
