@@ -249,6 +249,6 @@ class TestTables:
     def test_plots_show_the_primary_target(self) -> None:
         history = pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5], "val/loss": [1.1, -0.7]})
         tables = build_tables(self.schema, self.split, self.p, history)
-        assert list(tables) == ["learning_curve", "confusion", "roc", "calibration"]
-        assert set(tables["confusion"].predicted) == {"class1"}
+        assert list(tables) == ["learning_curve", "confusion_matrix", "roc_curve", "calibration_curve"]
+        assert set(tables["confusion_matrix"].predicted) == {"class1"}
         assert [spec.prefix for spec in target_specs(self.schema)] == ["", "mass.", "sex."]

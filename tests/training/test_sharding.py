@@ -103,16 +103,17 @@ def test_generated_rows_have_the_dependencies_of_real_ones(classification: Train
     assert (rows["color"][rows["kind"] == "plum"].dropna() == "blue").mean() > 0.9
     assert ((rows["weight"] > 90) == (rows["kind"] == "apple")).mean() > 0.9
     assert (rows["price"] == 0).mean() == pytest.approx(0.5, abs=0.15)
-    assert scores["taught"] > 0.95
+    assert scores["tstr"] > 0.95
     assert scores["wasserstein"] < 0.25
-    assert scores["variation"] < 0.15
-    assert scores["copies"] < scores["copies_floor"] + 0.1
+    assert scores["total_variation"] < 0.15
+    assert scores["exact_copies"] < scores["exact_copies_real"] + 0.1
 
 
 def test_each_score_has_a_baseline_of_real_rows(regression: Trained) -> None:
     for scores in regression.report.scores.values():
-        assert {"taught", "wasserstein", "variation", "correlation", "nearest", "copies"} <= set(scores)
-        assert all(f"{name}_floor" in scores for name in scores if not name.endswith("_floor"))
+        names = {"tstr", "wasserstein", "total_variation", "correlation_difference", "dcr", "exact_copies"}
+        assert names <= set(scores)
+        assert all(f"{name}_real" in scores for name in scores if not name.endswith("_real"))
         assert np.isfinite(list(scores.values())).all()
 
 
