@@ -154,7 +154,7 @@ def test_single_row_of_a_class_is_rejected(tmp_path: Path) -> None:
 
 def test_too_much_downsampling_for_the_image_size_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(
-        ParamsError, match=r"\Amodels.m.network.downsampling must leave 2x2 pixels or more, so it may be"
+        ParamsError, match=r"\Amodels.m.network.downsampling must leave at least 2x2 pixels, so it can be"
     ):
         train_generator(tmp_path, cyclegan_model({"downsampling": 3}), bars())
 

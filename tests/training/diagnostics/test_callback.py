@@ -215,7 +215,7 @@ def test_constant_prediction_loss_of_classes_equals_that_of_scikit_learn() -> No
 @pytest.mark.parametrize(
     ("loss", "expected"),
     [
-        (AutoLoss(name="auto"), 4.0),  # deviation 2 around 1
+        (AutoLoss(name="auto"), 4.0),  # standard deviation 2 around 1
         (MeanErrorLoss(name="mae"), 2.0),
         (QuantileLoss(name="quantile", quantiles=(0.25, 0.5, 0.75)), (0.5 + 1.0 + 0.5) / 3),
     ],
