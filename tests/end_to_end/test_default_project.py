@@ -73,18 +73,18 @@ def test_a_run_keeps_pictures_and_facts_as_artifacts(finished: Project) -> None:
     folders = ("data", "selection", "training", "evaluation")
     names = {Path(f.path).name for folder in folders for f in client.list_artifacts(run.info.run_id, folder)}
     assert names >= {"checks.json", "selection.png", "selection.csv", "model.json", "history.csv", "metrics.json"}
-    assert names >= {"doctor.json", "gradients.png"}
+    assert names >= {"diagnostics.json", "gradients.png"}
     assert names >= {"confusion.png", "roc.png", "calibration.png", "learning_curve.png", "predictions.parquet"}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_doctor_finds_nothing_wrong_and_what_was_measured_is_in_the_run(finished: Project, name: str) -> None:
-    doctor = finished.json(f"models/{name}/doctor.json")
-    assert doctor["findings"] == []
+def test_diagnostics_find_no_problem_and_measurements_are_logged_to_the_run(finished: Project, name: str) -> None:
+    diagnostics = finished.json(f"models/{name}/diagnostics.json")
+    assert diagnostics["findings"] == []
     (run,) = finished.runs(name)
-    assert run.data.tags["doctor"] == "found nothing wrong"
-    for layer, norms in doctor["measured"]["gradient"].items():
-        points = finished.mlflow().get_metric_history(run.info.run_id, f"doctor/gradient/{layer}")
+    assert run.data.tags["diagnostics"] == "none"
+    for layer, norms in diagnostics["measurements"]["gradient_norm"].items():
+        points = finished.mlflow().get_metric_history(run.info.run_id, f"diagnostics/gradient_norm/{layer}")
         assert [point.value for point in points] == pytest.approx(norms)
 
 

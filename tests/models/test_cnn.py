@@ -28,7 +28,7 @@ def tcn(shape: InputSpec, **changes: Any) -> TcnNetwork:
 
 def test_the_tutorials_network_is_a_stack_of_nothing_but_defaults() -> None:
     networks = []
-    for params in (TutorialCnn(**CNN, architecture="tutorial"), PlainCnn(**CNN, architecture="stack")):
+    for params in (TutorialCnn(**CNN, architecture="tutorial"), PlainCnn(**CNN, architecture="plain")):
         torch.manual_seed(0)
         networks.append(build_network(params, InputSpec((1, 8, 8), 3)))
     assert str(networks[0]) == str(networks[1])
@@ -109,7 +109,7 @@ class TestSteps:
         x = torch.randn(1, 1, 9)
         # SciPy's and NumPy's "same" for an odd kernel; an even one reaches further ahead
         around = np.pad(x[0, 0].numpy(), ((kernel - 1) // 2, kernel // 2))
-        expected = np.correlate(around, layer.convolve.view_parameter[0, 0].detach().numpy(), "valid")
+        expected = np.correlate(around, layer.conv.weight[0, 0].detach().numpy(), "valid")
         np.testing.assert_allclose(layer(x, None)[0, 0].detach(), expected / np.sqrt(1 + 1e-5), atol=1e-6)
 
 
@@ -123,7 +123,10 @@ class TestTcn:
         assert changed.tolist() == [False] * 5 + [True] * 4
 
     def test_it_sees_as_far_back_as_is_said(self) -> None:
-        network, x = tcn(InputSpec((20, 1), 3), kernel=3, activation="tanh"), torch.randn(1, 20, 1, requires_grad=True)
+        network, x = (
+            tcn(InputSpec((20, 1), 3), kernel_size=3, activation="tanh"),
+            torch.randn(1, 20, 1, requires_grad=True),
+        )
         (gradient,) = torch.autograd.grad(network(x).sum(), x)
         seen = 1 + 2 * (3 - 1) * (2**2 - 1)
         assert gradient[0, :, 0].ne(0).tolist() == [False] * (20 - seen) + [True] * seen
@@ -148,24 +151,26 @@ class TestTcn:
         block = network.blocks[0]
         convolution = block.body[0]
         with torch.no_grad():
-            convolution.lr_scale.fill_(2.0)
+            convolution.scale.fill_(2.0)
         plain = nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 4, 3, padding=2), dim=0)
         with torch.no_grad():
-            plain.parametrizations.view_parameter.original1.copy_(convolution.view_parameter)
+            plain.parametrizations.weight.original1.copy_(convolution.weight)
             plain.parametrizations.weight.original0.fill_(2.0)
             plain.bias.copy_(convolution.bias)
         expected = plain(x.transpose(1, 2))[:, :, :9]
         torch.testing.assert_close(convolution(x.transpose(1, 2)), expected)
 
 
-@pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.design)
+@pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.architecture)
 def test_an_embedding_of_numbers_is_refused(params: Any) -> None:
-    asked = type(params)(**CNN, design=params.design, embedding=8)
-    with pytest.raises(ParamsError, match=r"network\.embedding needs text, .* but is 8 for records of other numbers"):
+    asked = type(params)(**CNN, architecture=params.architecture, embedding_dim=8)
+    with pytest.raises(
+        ParamsError, match=r"network\.embedding_dim needs text, .* but is 8 and all features are numeric; remove it"
+    ):
         build_network(asked, InputSpec((7, 3), 2, has_mask=True))
 
 
-@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.design)
+@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.architecture)
 def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> None:
     shape = InputSpec((1, 8, 8), 2) if params is RESNET else InputSpec((7, 3), 2, has_mask=True)
     network = build_network(params, shape)
@@ -177,7 +182,7 @@ def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> Non
     assert all(buffer.dtype != torch.bfloat16 for buffer in network.buffers())
 
 
-@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.design)
+@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.architecture)
 def test_a_training_step_is_one_graph(params: Any) -> None:
     """What `torch.compile` must be able to trace; `aot_eager` traces as it does, and compiles nothing."""
     shape = InputSpec((1, 8, 8), 2) if params is RESNET else InputSpec((7, 3), 2, has_mask=True)

@@ -487,5 +487,5 @@ def test_a_model_of_another_network_is_refused(tmp_path: Path, old: str, new: st
     assert old in model.read_text()
     model.write_text(model.read_text().replace(old, new))
     write_manifest(tmp_path)
-    with pytest.raises(ArtifactError, match=f"must hold a model of this version, but: {reason}"):
+    with pytest.raises(ArtifactError, match=f"must contain a model saved by this version, but: {reason}"):
         load_model(tmp_path)

@@ -22,6 +22,6 @@ def test_an_expert_sees_what_goes_into_the_last_dense_layer() -> None:
 
 
 def test_records_that_were_made_need_not_be_whole_numbers() -> None:
-    saved = saved_of(Case(PlainCnn(family="cnn", architecture="stack", channels=(4,), dense=(6,)), DIGIT))
+    saved = saved_of(Case(PlainCnn(family="cnn", architecture="plain", channels=(4,), dense=(6,)), DIGIT))
     x = torch.from_numpy(given(CASES["stack gelu"]).astype(np.float32))
     assert not torch.equal(build_embedding_fn(saved)(x), build_embedding_fn(saved)(x + 0.4))

@@ -85,5 +85,7 @@ def test_logarithms_come_back() -> None:
     ("step", "key"), [(Step("unit_norm", {}), "normalize: l2"), (Step("take", {"index": np.array([0])}), "select")]
 )
 def test_what_cannot_be_undone_is_refused(step: Step, key: str) -> None:
-    with pytest.raises(ParamsError, match=rf"records must be told in their own units, but {key} cannot be undone"):
+    with pytest.raises(
+        ParamsError, match=rf"preprocessing must be invertible to output raw units, but {key} is not; choose"
+    ):
         InversePreprocess(Pipeline("float64", (step,)), is_image=False)

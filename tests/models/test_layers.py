@@ -39,7 +39,7 @@ class TestInit:
         assert torch.equal(self.weights(layer, "default")[0], layers()[layer][0].get_parameter("weight"))
 
     def test_zero(self, layer: str) -> None:
-        assert not self.weights(layer, "zero")[0].any()
+        assert not self.weights(layer, "zeros")[0].any()
 
     def test_normal_has_the_deviation_of_keras(self, layer: str) -> None:
         weights, _, _ = self.weights(layer, "normal")
@@ -68,7 +68,7 @@ class TestInit:
 def test_units_that_begin_at_zero_stay_alike() -> None:
     """Why weights must differ: what starts alike gets equal gradients (here of sigmoids, whose output is not 0)."""
     torch.manual_seed(0)
-    network = build_network(Mlp(family="mlp", hidden=(8,), activation="sigmoid", init="zero"), InputSpec((5,), 2))
+    network = build_network(Mlp(family="mlp", hidden=(8,), activation="sigmoid", init="zeros"), InputSpec((5,), 2))
     x = torch.randn(64, 5)
     y = (x[:, 0] > 0.5).long()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
@@ -114,7 +114,7 @@ def test_weight_norm_begins_with_the_weights_that_init_drew() -> None:
 
 
 def stack(activation: Activation) -> NetworkConfig:
-    return PlainCnn(**CNN, architecture="stack", channels=(4, 6), norm="batch", activation=activation, dense=())
+    return PlainCnn(**CNN, architecture="plain", channels=(4, 6), norm="batch", activation=activation, dense=())
 
 
 def order(network: nn.Module) -> list[type[nn.Module]]:
@@ -175,7 +175,7 @@ def test_batch_norm_takes_a_value_that_is_alone_by_its_running_statistics(
     ("params", "shape"),
     [
         (Mlp(family="mlp", norm="batch"), InputSpec((5,), 3)),
-        (PlainCnn(**CNN, architecture="stack", norm="batch"), InputSpec((1, 4, 4), 3)),
+        (PlainCnn(**CNN, architecture="plain", norm="batch"), InputSpec((1, 4, 4), 3)),
         (Vgg(**CNN, architecture="vgg", channels=(4, 8), convolutions=(1, 2)), InputSpec((1, 4, 5), 3)),
         (ResNet(**CNN, architecture="resnet", depth=8), InputSpec((1, 4, 4), 3)),
         (Fcn(**CNN, architecture="fcn", channels=(4,), kernel_sizes=(3,)), InputSpec((1, 2), 3)),

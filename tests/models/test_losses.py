@@ -41,7 +41,7 @@ def test_of_classes_the_usual_loss_is_cross_entropy() -> None:
 def test_smoothing_gives_every_class_its_share() -> None:
     shares = 0.9 * functional.one_hot(Y, 3) + 0.1 / 3
     expected = -(shares * functional.log_softmax(OUT, 1)).sum(1).mean()
-    torch.testing.assert_close(objective(CLASSES, "cross_entropy", smoothing=0.1)(OUT, Y), expected)
+    torch.testing.assert_close(objective(CLASSES, "cross_entropy", label_smoothing=0.1)(OUT, Y), expected)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal", "bce"])
@@ -99,12 +99,12 @@ def test_huber_is_a_square_within_delta_and_straight_beyond() -> None:
 
 
 def test_the_quantile_that_costs_least_is_the_quantile() -> None:
-    told = objective(schema_of((2,)), "quantile", levels=[0.2, 0.9])
+    told = objective(schema_of((2,)), "quantile", quantiles=[0.2, 0.9])
     y = torch.linspace(0, 1, 1001)[:, None]
     guesses = torch.linspace(0, 1, 101)
     costs = torch.tensor([[float(told(torch.tensor([[a, 0.9]]).expand(1001, 2), y)) for a in guesses]])
     assert float(guesses[costs.argmin()]) == pytest.approx(0.2, abs=0.011)
-    assert output_size(NUMBERS, loss("quantile", levels=[0.1, 0.5, 0.9])) == 6
+    assert output_size(NUMBERS, loss("quantile", quantiles=[0.1, 0.5, 0.9])) == 6
 
 
 def test_quantiles_are_told_in_order_and_in_their_unit() -> None:

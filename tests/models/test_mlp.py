@@ -40,8 +40,8 @@ class TestEmbedding:
     )
     def test_asked_for_where_there_is_nothing_to_embed_it_is_refused(self, shape: InputSpec) -> None:
         message = (
-            r"network\.embedding needs text, or a table with categorical columns that `select` does not mix or leave"
-            r" out, but is 4 for records of other numbers; leave it out"
+            r"network\.embedding_dim needs text, or a table with categorical columns that `select` neither drops"
+            r" nor projects, but is 4 and all features are numeric; remove it"
         )
         with pytest.raises(ParamsError, match=message):
             build_network(Mlp(family="mlp", embedding_dim=4), shape)

@@ -24,8 +24,8 @@ AUTO = AutoLoss(name="auto")
 EQUAL = FixedWeights(name="fixed")
 LEARNT = UncertaintyWeights(name="uncertainty")
 ALSO = (ExtraTarget(name="mass"), ExtraTarget(name="sex", classes=("f", "m")))
-CLASSES = schema_of((2,), 3).model_copy(update={"also": ALSO})
-VALUE = schema_of((2,)).model_copy(update={"also": ALSO})
+CLASSES = schema_of((2,), 3).model_copy(update={"extra_targets": ALSO})
+VALUE = schema_of((2,)).model_copy(update={"extra_targets": ALSO})
 CHANCE = torch.Generator().manual_seed(0)
 OUT = torch.randn(16, 6, generator=CHANCE)
 KIND, SEX, MASS = torch.arange(16) % 3, torch.arange(16) % 2, torch.randn(16, generator=CHANCE)
@@ -55,7 +55,7 @@ def test_where_others_count_nothing_it_is_the_loss_of_one_target(
     schema: Schema, loss: LossConfig, rarity: Tensor | None
 ) -> None:
     several = MultiTaskLoss(schema, loss, FixedWeights(name="fixed", weights={"mass": 0.0, "sex": 0.0}), rarity)
-    one = SupervisedLoss(schema.model_copy(update={"also": ()}), loss, rarity)
+    one = SupervisedLoss(schema.model_copy(update={"extra_targets": ()}), loss, rarity)
     width = 3 if schema.classes else 1
     y = (KIND if schema.classes else MASS[:, None], Y if schema.classes else torch.stack([MASS, MASS, Y[:, 2]], dim=1))
     out = OUT[:, : width + 3].clone().requires_grad_()
@@ -87,8 +87,8 @@ def test_what_is_missing_costs_nothing_and_moves_nothing() -> None:
 
 
 @pytest.mark.parametrize("loss_weights", [EQUAL, LEARNT])
-def test_parts_of_a_batch_add_up_to_the_whole(tasks: FixedWeights | UncertaintyWeights) -> None:
-    objective, y = MultiTaskLoss(CLASSES, AUTO, tasks), Y.clone()
+def test_parts_of_a_batch_add_up_to_the_whole(loss_weights: FixedWeights | UncertaintyWeights) -> None:
+    objective, y = MultiTaskLoss(CLASSES, AUTO, loss_weights), Y.clone()
     y[:9, 1] = y[3:, 2] = torch.nan
     if objective.log_variances is not None:
         objective.log_variances.data = torch.tensor([0.3, -1.0, 2.0])
@@ -98,7 +98,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(tasks: FixedWeights | UncertaintyW
 
 def test_uncertainty_finds_the_noise_of_each_value() -> None:
     """Closed form: the least of exp(-s) / 2 * E + s / 2 is at exp(s) = E, the mean squared error: weight 1 / (2 E)."""
-    schema = schema_of((1,)).model_copy(update={"also": (ExtraTarget(name="b"), ExtraTarget(name="c"))})
+    schema = schema_of((1,)).model_copy(update={"extra_targets": (ExtraTarget(name="b"), ExtraTarget(name="c"))})
     random, noise = np.random.default_rng(0), np.array([0.1, 0.5, 2.0])
     x = torch.from_numpy(random.normal(size=(4000, 1))).float()
     y = x * torch.tensor([1.0, -2.0, 3.0]) + torch.from_numpy(random.normal(0, noise, size=(4000, 3))).float()

@@ -56,11 +56,11 @@ def tokens(seed: int = 0) -> Tensor:
 
 def reference(network: RecurrentNetwork, cell: RecurrentCell, n_features: int, width: int) -> nn.RNNBase:
     """PyTorch's own stack of layers with the weights of ours."""
-    both = network.layers[0].back is not None
+    both = network.layers[0].backward_rnn is not None
     own = CELLS[cell](n_features, width, num_layers=len(network.layers), bidirectional=both, batch_first=True)
     weights = {}
     for i, layer in enumerate(network.layers):
-        for direction, end in ((layer.ahead, ""), (layer.back, "_reverse")):
+        for direction, end in ((layer.forward_rnn, ""), (layer.backward_rnn, "_reverse")):
             if direction is not None:
                 weights |= {name[:-1] + f"{i}{end}": value for name, value in direction.state_dict().items()}
     own.load_state_dict(weights)
@@ -99,11 +99,11 @@ class TestAgainstPacked:
         last = state[0] if cell == "lstm" else state
         head = copy.deepcopy(network.head)
         head(torch.cat(list(last), dim=1)).square().sum().backward()
-        ahead = network.layers[0].ahead
+        ahead = network.layers[0].forward_rnn
         torch.testing.assert_close(ahead.weight_hh_l0.grad, own.weight_hh_l0.grad)
         torch.testing.assert_close(ahead.weight_ih_l0.grad, own.weight_ih_l0.grad)
         if both:
-            torch.testing.assert_close(network.layers[0].back.weight_hh_l0.grad, own.weight_hh_l0_reverse.grad)
+            torch.testing.assert_close(network.layers[0].backward_rnn.weight_hh_l0.grad, own.weight_hh_l0_reverse.grad)
 
     def test_without_a_mask_it_is_the_plain_stack(self, cell: RecurrentCell, both: bool) -> None:
         params = rnn(cell=cell, hidden=(5, 5), bidirectional=both)
@@ -149,7 +149,7 @@ class TestPadding:
 
 
 def test_an_empty_text_is_finite_in_onnx_too(tmp_path: Path) -> None:
-    params = rnn(hidden=(5,), bidirectional=True, pool="attention", embedding=4)
+    params = rnn(hidden=(5,), bidirectional=True, pool="attention", embedding_dim=4)
     vocabulary = tuple("_?abcdefg")
     schema = schema_of((STEPS,)).model_copy(update={"kind": "text", "vocabulary": vocabulary})
     model = InferenceModel(
@@ -219,7 +219,10 @@ def test_the_network_keeps_the_contract_of_every_step() -> None:
 @pytest.mark.parametrize("change", [{"bidirectional": True}, {"pool": "mean"}])
 def test_a_network_that_sees_later_steps_cannot_tell_every_step(change: dict[str, object]) -> None:
     network = network_of(rnn(**change), InputSpec((STEPS,), 9, vocab_size=9))
-    message = r"must read forwards and give what it has at the last step .*; set bidirectional: false and pool: last"
+    message = (
+        r"\Alanguage modeling needs a causal network, but this one is bidirectional or pools over all steps; set"
+        r" network\.bidirectional: false and network\.pool: last\Z"
+    )
     with pytest.raises(ParamsError, match=message):
         network.forward_all_steps(tokens())
 
@@ -227,7 +230,7 @@ def test_a_network_that_sees_later_steps_cannot_tell_every_step(change: dict[str
 @pytest.mark.parametrize("shape", [InputSpec((12,), 2), InputSpec((1, 8, 8), 2)])
 def test_records_without_steps_are_refused(shape: InputSpec) -> None:
     message = (
-        r"network\.family rnn needs steps (steps, values) or tokens, but a record has shape"
+        r"network\.family rnn needs samples of shape (steps, values) or tokens, but they have shape"
         f" {shape.shape}; choose family mlp or cnn"
     )
     with pytest.raises(ParamsError, match=message.replace("(", r"\(").replace(")", r"\)")):

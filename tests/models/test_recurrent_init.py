@@ -25,7 +25,7 @@ SERIES, LANGUAGE = InputSpec((12, 1), 1), InputSpec((20,), 50, vocab_size=50)
         # twice. 16 into 4: 68. 4 into 1: 5.
         (rnn(cell="gru", hidden=(8, 8), bidirectional=True, dense=(4,)), SERIES, 2 * 264 + 2 * 624 + 68 + 5),
         # 50 tokens of 6: 300. A plain cell of 8 from 6: 48 + 64 + 16 = 128. Attention: 72 and 8. 8 into 50: 450.
-        (rnn(cell="rnn", hidden=(8,), embedding=6, pool="attention"), LANGUAGE, 300 + 128 + 80 + 450),
+        (rnn(cell="rnn", hidden=(8,), embedding_dim=6, pool="attention"), LANGUAGE, 300 + 128 + 80 + 450),
     ],
 )
 def test_the_number_of_parameters_is_that_worked_out_by_hand(params: Rnn, shape: InputSpec, expected: int) -> None:
@@ -34,7 +34,7 @@ def test_the_number_of_parameters_is_that_worked_out_by_hand(params: Rnn, shape:
 
 def test_initial_weights_are_orthogonal_and_the_forget_gate_is_open() -> None:
     network = network_of(rnn(hidden=(8,), bidirectional=True), SERIES)
-    for cell in (network.layers[0].ahead, network.layers[0].back):
+    for cell in (network.layers[0].forward_rnn, network.layers[0].backward_rnn):
         for gate in cell.weight_hh_l0.split(8):
             torch.testing.assert_close(gate @ gate.T, torch.eye(8))
         bound = (6 / (1 + 8)) ** 0.5  # Glorot & Bengio 2010: of one gate, 1 value in and 8 units out
@@ -47,7 +47,9 @@ def test_init_default_leaves_pytorchs_own_weights() -> None:
     torch.manual_seed(3)
     own = nn.GRU(1, 8, batch_first=True)
     network = network_of(rnn(cell="gru", hidden=(8,), init="default"), SERIES, seed=3)
-    assert all(torch.equal(a, b) for a, b in zip(network.layers[0].ahead.parameters(), own.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.layers[0].forward_rnn.parameters(), own.parameters(), strict=True)
+    )
 
 
 def test_dropout_stands_between_layers_and_before_the_head() -> None:

@@ -13,13 +13,13 @@ from .test_contract import CASES, Case, saved_of
 
 
 def test_a_detector_names_its_threshold_and_what_is_normal(tmp_path: Path) -> None:
-    purpose = {"name": "anomaly", "normal": ("class0", "class3")}
+    purpose = {"name": "anomaly", "normal_classes": ("class0", "class3")}
     case = Case(Autoencoder(family="autoencoder", hidden=(4,), latent_dim=2, mode=purpose), (12,))
     saved = saved_of(case)
     saved.model.head.get_buffer("threshold").copy_(torch.tensor(0.25))
-    told = {"name": "anomaly", "shape": [2], "threshold": 0.25, "normal": ["class0", "class3"]}
+    told = {"name": "anomaly", "shape": [2], "threshold": 0.25, "normal_classes": ["class0", "class3"]}
     save_model(saved, tmp_path)
-    assert json.loads((tmp_path / "model.json").read_text())["gives"] == told
+    assert json.loads((tmp_path / "model.json").read_text())["output"] == told
 
 
 @pytest.mark.parametrize(

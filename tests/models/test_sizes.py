@@ -14,7 +14,7 @@ from fivefold.models.factory import InputSpec, build_network
 CNN: Any = {"family": "cnn"}
 TUTORIAL, STACK, MLP = (
     TutorialCnn(**CNN, architecture="tutorial"),
-    PlainCnn(**CNN, architecture="stack"),
+    PlainCnn(**CNN, architecture="plain"),
     Mlp(family="mlp"),
 )
 WORDS = InputSpec((12,), 10, one_hot_sizes=(3, 4))
@@ -34,20 +34,20 @@ WORDS = InputSpec((12,), 10, one_hot_sizes=(3, 4))
         (STACK, InputSpec((3, 33, 17), 10), 448 + 4_640 + 131_200 + 1_290),
         # 4 filters of 5x5x1: 104. 8 halves to 4: 64 numbers into 10: 650.
         (
-            PlainCnn(**CNN, architecture="stack", channels=(4,), kernel_size=5, dense=()),
+            PlainCnn(**CNN, architecture="plain", channels=(4,), kernel_size=5, dense=()),
             InputSpec((1, 8, 8), 10),
             104 + 650,
         ),
         # Keras' cats and dogs: 896 + 18,496 + 73,856 in filters; 150, 148, 74, 72, 36, 34, 17: 17 x 17 x 128 = 36,992
         # numbers into 512 units: 18,940,416; 512 into 1: 513.
         (
-            PlainCnn(**CNN, architecture="stack", channels=(32, 64, 128), padding="valid", dense=(512,)),
+            PlainCnn(**CNN, architecture="plain", channels=(32, 64, 128), padding="valid", dense=(512,)),
             InputSpec((3, 150, 150), 1),
             19_034_177,
         ),
         # 4 filters of 3x3x1 without bias: 36, their norm 8; the mean over all places: 4 numbers into 10: 50.
         (
-            PlainCnn(**CNN, architecture="stack", channels=(4,), norm="batch", head="global", dense=()),
+            PlainCnn(**CNN, architecture="plain", channels=(4,), norm="batch", head="global_average", dense=()),
             InputSpec((1, 8, 8), 10),
             36 + 8 + 50,
         ),
@@ -119,8 +119,8 @@ def test_the_number_of_parameters_is_that_worked_out_by_hand(
 @pytest.mark.parametrize(("height", "width", "possible"), [(3, 8, 1), (8, 3, 1), (1, 1, 0)])
 def test_images_too_small_to_be_halved_are_refused(height: int, width: int, possible: int) -> None:
     message = (
-        rf"network\.channels may hold {possible} stages for images of {height}x{width} pixels, since each stage ends"
-        r" with a pooling that halves them, but holds 2; shorten it"
+        rf"network\.channels must have at most {possible} stages for images of {height}x{width} pixels, because each"
+        r" stage ends with a pooling that halves them, but has 2; shorten it"
     )
     with pytest.raises(ParamsError, match=message):
         build_network(STACK, InputSpec((1, height, width), 10))
@@ -128,9 +128,10 @@ def test_images_too_small_to_be_halved_are_refused(height: int, width: int, poss
 
 def test_filters_within_the_image_make_it_smaller_too() -> None:
     # 9, 7, 3, 1, and nothing to halve
-    params = PlainCnn(**CNN, architecture="stack", padding="valid")
+    params = PlainCnn(**CNN, architecture="plain", padding="valid")
     message = (
-        r"may hold 1 stages for images of 9x30 pixels, since each stage ends with 3x3 filters within the image and a"
+        r"must have at most 1 stages for images of 9x30 pixels, because each stage ends with 3x3 filters without padding"
+        r" and a"
     )
     with pytest.raises(ParamsError, match=message):
         build_network(params, InputSpec((1, 9, 30), 10))
@@ -139,7 +140,9 @@ def test_filters_within_the_image_make_it_smaller_too() -> None:
 
 
 def test_the_tutorials_network_names_its_design() -> None:
-    message = r"network\.design tutorial halves images twice and needs 4x4 pixels or more, but they have 28x3; choose"
+    message = (
+        r"network\.architecture tutorial halves images twice and needs at least 4x4 pixels, but they have 28x3; choose"
+    )
     with pytest.raises(ParamsError, match=message):
         build_network(TUTORIAL, InputSpec((1, 28, 3), 10))
 
@@ -166,6 +169,7 @@ def test_a_network_larger_than_memory_is_refused_before_it_is_made() -> None:
     wide = Mlp(family="mlp", hidden=(10_000_000, 10_000_000))
     # 10^14 weights of 4 bytes, 372,529 GiB, and little beside
     with pytest.raises(
-        ParamsError, match=r"must fit into memory, \d+ GiB, but its weights take 372,5\d\d GiB; make it narrower"
+        ParamsError,
+        match=r"must fit into memory \(\d+ GiB\), but its weights need 372,5\d\d GiB; reduce the layer sizes",
     ):
         build_network(wide, InputSpec((12,), 10))

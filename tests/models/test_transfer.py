@@ -30,7 +30,7 @@ from .test_contract import (
 )
 
 PLAIN = Case(Mlp(family="mlp", hidden=(8, 6), dropout=0.2), TABLE)
-DIFFER = r"\Aa network that starts from fivefold-m version 3 must be and see the same, but "
+DIFFER = r"\Aa network initialized from fivefold-m version 3 must have the same architecture and features, but "
 
 
 def source_of(case: Case) -> PretrainedModel:
@@ -77,14 +77,14 @@ class TestFamily:
 
 def test_dropout_may_differ_although_it_shifts_the_names_of_layers() -> None:
     found = taken(source_of(PLAIN), changed(dropout=0.0, init="kaiming"))
-    assert str(found) == "3 of 3 layers are taken (layers.1, layers.3, layers.5); fresh: none"
+    assert str(found) == "3 of 3 layers transferred (layers.1, layers.3, layers.5); newly initialized: none"
 
 
 def test_classes_of_the_same_number_but_other_names_start_fresh() -> None:
     schema = schema_for(PLAIN)
     others = schema.model_copy(update={"classes": tuple(f"other{i}" for i in range(10))})
     found = load_matching_weights(source_of(PLAIN), network_of(PLAIN), PLAIN.params, others, chain_of(PLAIN))
-    assert str(found) == "2 of 3 layers are taken (layers.1, layers.4); fresh: layers.7"
+    assert str(found) == "2 of 3 layers transferred (layers.1, layers.4); newly initialized: layers.7"
 
 
 def test_a_body_is_all_but_the_last_layer() -> None:
@@ -94,16 +94,16 @@ def test_a_body_is_all_but_the_last_layer() -> None:
 def test_behind_a_layer_that_differs_nothing_is_taken_though_it_fits() -> None:
     found = taken(source_of(changed(hidden=(8, 6, 5, 5))), changed(hidden=(8, 7, 5, 5)))
     assert [layer.name for layer in found.transferred] == ["layers.1"]
-    assert str(found) == "1 of 5 layers are taken (layers.1); fresh: layers.4, layers.7, ... layers.13"
+    assert str(found) == "1 of 5 layers transferred (layers.1); newly initialized: layers.4, layers.7, ... layers.13"
 
 
 @pytest.mark.parametrize(
     ("case", "said"),
     [
-        (changed(activation="tanh"), "network.activation is tanh here and relu there; make them alike, or leave"),
+        (changed(activation="tanh"), "network.activation is tanh here and relu there; make them equal, or remove"),
         (CASES["cnn of 8x8"] if "cnn of 8x8" in CASES else CASES["tutorial of 8x8"], "network.family is cnn here and"),
-        (PLAIN._replace(kind="sequences", shape=(7, 3)), "the data are of kind sequences here and table there"),
-        (PLAIN._replace(shape=(13,)), "the columns are a, b, ... m here and a, b, ... l there; make them alike"),
+        (PLAIN._replace(kind="sequences", shape=(7, 3)), "the data kind is sequences here and table there"),
+        (PLAIN._replace(shape=(13,)), "the columns are a, b, ... m here and a, b, ... l there; make them equal"),
     ],
 )
 def test_another_kind_of_network_or_data_is_refused(case: Case, said: str) -> None:
@@ -113,8 +113,8 @@ def test_another_kind_of_network_or_data_is_refused(case: Case, said: str) -> No
 
 def test_a_first_layer_of_another_shape_is_refused_with_both_shapes() -> None:
     said = (
-        "the first layer must have the shapes it has in fivefold-m version 3, weight 8x12, bias 8, but has"
-        " weight 9x12, bias 9; bring network and records in line with it, or leave training.pretrained out"
+        "the first layer must have the same shapes as in fivefold-m version 3, weight 8x12, bias 8, but has"
+        " weight 9x12, bias 9; change network or features accordingly, or remove training.pretrained"
     )
     with pytest.raises(ParamsError) as error:
         taken(source_of(PLAIN), changed(hidden=(9, 6)))
@@ -125,7 +125,7 @@ def test_another_vocabulary_is_refused_though_it_is_as_large() -> None:
     case = CASES["mlp of tokens, their mean"]
     schema = schema_for(case)
     others = schema.model_copy(update={"vocabulary": schema.vocabulary[::-1]})
-    with pytest.raises(ParamsError, match=DIFFER + "the vocabulary has 30 tokens here and 30 others there"):
+    with pytest.raises(ParamsError, match=DIFFER + "the vocabulary has 30 tokens here and 30 different ones there"):
         load_matching_weights(source_of(case), network_of(case), case.params, others, chain_of(case))
 
 
@@ -145,7 +145,5 @@ def test_selected_columns_must_be_the_same_and_scales_need_not(columns: tuple[in
     if fits:
         assert load_matching_weights(source, own, PLAIN.params, saved.schema, here).initialized == []
         return
-    with pytest.raises(
-        ParamsError, match=DIFFER + "the features that cleaning and `select` leave are others than there"
-    ):
+    with pytest.raises(ParamsError, match=DIFFER + "preprocessing and `select` leave other features than there"):
         load_matching_weights(source, own, PLAIN.params, saved.schema, here)

@@ -1,3 +1,5 @@
+"""Batches of an epoch: row order, devices, text windows and epoch seeds."""
+
 import pytest
 import torch
 
@@ -19,7 +21,7 @@ def rows(batches: TensorBatchLoader) -> list[int]:
     return [int(v) for x, _, _ in epoch_of(batches) for v in x]
 
 
-def test_an_epoch_shows_every_row_once_with_its_target() -> None:
+def test_epoch_has_each_row_once_with_its_target() -> None:
     batches = TensorBatchLoader(*data(), 3, order=shuffled_order(10, 1, lambda: 0))
     pairs = epoch_of(batches)
     assert batches.steps_per_epoch == len(pairs) == 4
@@ -28,7 +30,7 @@ def test_an_epoch_shows_every_row_once_with_its_target() -> None:
     assert [n for _, _, n in pairs] == [3, 3, 3, 1]
 
 
-def test_the_order_follows_from_seed_and_epoch_alone() -> None:
+def test_order_depends_only_on_seed_and_epoch() -> None:
     def ordered(seed: int, epoch: int) -> list[int]:
         return rows(TensorBatchLoader(*data(50), 7, order=shuffled_order(50, seed, lambda: epoch)))
 
@@ -37,29 +39,29 @@ def test_the_order_follows_from_seed_and_epoch_alone() -> None:
     assert ordered(3, 4) != ordered(4, 4)
 
 
-def test_held_out_rows_keep_their_order() -> None:
+def test_validation_rows_are_in_stored_order() -> None:
     assert rows(TensorBatchLoader(*data(), 4)) == list(range(10))
 
 
-def test_devices_share_each_batch() -> None:
+def test_devices_have_disjoint_rows_of_each_batch() -> None:
     order = shuffled_order(10, 1, lambda: 0)
-    whole = epoch_of(TensorBatchLoader(*data(), 4, order=order))
-    halves = [epoch_of(TensorBatchLoader(*data(), 4, order=order, rank=part, world_size=2)) for part in (0, 1)]
-    for both, one, other in zip(whole, *halves, strict=True):
+    batches_of_one = epoch_of(TensorBatchLoader(*data(), 4, order=order))
+    halves = [epoch_of(TensorBatchLoader(*data(), 4, order=order, rank=rank, world_size=2)) for rank in (0, 1)]
+    for both, one, other in zip(batches_of_one, *halves, strict=True):
         assert sorted([*one[0].tolist(), *other[0].tolist()]) == sorted(both[0].tolist())
         assert one[2] == other[2] == len(both[0])
-    held_out = [rows(TensorBatchLoader(*data(), 4, rank=part, world_size=2)) for part in (0, 1)]
-    assert sorted(held_out[0] + held_out[1]) == list(range(10))
+    validation = [rows(TensorBatchLoader(*data(), 4, rank=rank, world_size=2)) for rank in (0, 1)]
+    assert sorted(validation[0] + validation[1]) == list(range(10))
 
 
 @pytest.mark.parametrize("order", [None, shuffled_order(10, 1, lambda: 0)])
-def test_of_a_small_batch_a_device_may_have_no_row(order: OrderFn | None) -> None:
-    parts = [epoch_of(TensorBatchLoader(*data(), 3, order=order, rank=part, world_size=2)) for part in (0, 1)]
-    assert [[len(x) for x, _, _ in part] for part in parts] == [[2, 2, 2, 1], [1, 1, 1, 0]]
-    assert [[n for _, _, n in part] for part in parts] == [[3, 3, 3, 1]] * 2
+def test_device_may_have_no_rows_of_a_small_batch(order: OrderFn | None) -> None:
+    batches = [epoch_of(TensorBatchLoader(*data(), 3, order=order, rank=rank, world_size=2)) for rank in (0, 1)]
+    assert [[len(x) for x, _, _ in own] for own in batches] == [[2, 2, 2, 1], [1, 1, 1, 0]]
+    assert [[n for _, _, n in own] for own in batches] == [[3, 3, 3, 1]] * 2
 
 
-def test_windows_of_a_text_follow_each_other_from_another_start_each_epoch() -> None:
+def test_text_windows_are_consecutive_with_a_random_offset_per_epoch() -> None:
     starts = set()
     for epoch in range(20):
         order = strided_windows(100, 10, 1, lambda epoch=epoch: epoch)()
@@ -70,7 +72,7 @@ def test_windows_of_a_text_follow_each_other_from_another_start_each_epoch() -> 
     assert len(starts) > 3
 
 
-def test_no_two_seeds_and_epochs_share_a_seed() -> None:
+def test_derived_seeds_are_distinct() -> None:
     seeds = {derive_seed(seed, epoch) for seed in range(100) for epoch in range(100)}
     assert len(seeds) == 10_000
     assert all(0 <= seed < 2**63 for seed in seeds)

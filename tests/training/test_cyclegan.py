@@ -1,6 +1,5 @@
-"""Two generators that translate between two classes: what they learn, what is kept, that resuming is exact."""
+"""Training of CycleGANs: translated images, diagnostics, the selected epoch, and exact resuming."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,18 @@ from fivefold.training.batches import unpaired_order
 from fivefold.training.diagnostics.adversarial import AdversarialDiagnosticsCallback
 
 from ..conftest import schema_of
-from .test_adversarial import divided, run
-from .test_fit import InterruptedEpochError, interrupt_at, same
+from .helpers import InterruptedEpochError, interrupt_at, is_same, model, split_dataset, train_generator
 
 
 def bars(n: int = 120) -> Dataset:
-    """Dark bars on white, a third of the rows, and bright ones on black; bars lie anywhere and have any brightness."""
-    random = np.random.default_rng(0)
+    """Return images of dark bars on white, a third of the rows, and of bright bars on black, at random positions."""
+    rng = np.random.default_rng(0)
     y = (np.arange(n) % 3 > 0).astype(int)
     x = np.zeros((n, 1, 8, 8), np.uint8)
-    for image, place, bright in zip(x, random.integers(1, 6, n), random.integers(150, 256, n), strict=True):
-        image[:, :, place : place + 2] = bright
+    for image, row, brightness in zip(x, rng.integers(1, 6, n), rng.integers(150, 256, n), strict=True):
+        image[:, :, row : row + 2] = brightness
     x[y == 0] = 255 - x[y == 0]
-    return divided(schema_of((1, 8, 8), 2), x, y)
+    return split_dataset(schema_of((1, 8, 8), 2), x, y)
 
 
 SMALL: dict[str, Any] = {
@@ -38,106 +36,99 @@ SMALL: dict[str, Any] = {
     "filters": 4,
     "downsampling": 1,
     "blocks": 1,
-    "critic": {"filters": 8, "layers": 1},
-    "output": "sigmoid",
+    "discriminator": {"filters": 8, "layers": 1},
+    "output_activation": "sigmoid",
     "validate_every": 2,
 }
 
 
-def translator(network: dict[str, Any] | None = None, **training: Any) -> Model:
-    tree = {
-        "dataset": "d",
-        "depends_on": "none",
-        "select": {"method": "none"},
-        "network": {**SMALL, **(network or {})},
-        "training": {
-            "max_epochs": 4,
-            "patience": 0,
-            "batch_size": 16,
-            "optimizer": {"name": "adam", "lr": 0.002, "beta1": 0.5},
-            "checkpoint_seconds": 0,
-            **training,
-        },
-    }
-    return Model.model_validate_json(json.dumps(tree))
+def cyclegan_model(network: dict[str, Any] | None = None, **training: Any) -> Model:
+    optimizer = {"name": "adam", "lr": 0.002, "beta1": 0.5}
+    defaults = {"max_epochs": 4, "batch_size": 16, "optimizer": optimizer}
+    return model({**SMALL, **(network or {})}, **{**defaults, **training})
 
 
-def test_dark_bars_become_bright_ones_on_black_and_come_back(tmp_path: Path) -> None:
-    chosen = translator({"cycle": 2.0, "identity": 0.0, "discriminator_lr_factor": 0.5}, max_epochs=20, batch_size=8)
+def test_bars_are_translated_and_reconstructed(tmp_path: Path) -> None:
+    params = cyclegan_model(
+        {"lambda_cycle": 2.0, "lambda_identity": 0.0, "discriminator_lr_factor": 0.5}, max_epochs=20, batch_size=8
+    )
     data = bars()
-    fitted = run(tmp_path, chosen, data)
-    for into in (0, 1):
-        x = data.test.x[data.test.y == 1 - into]
-        made, back = translate_images(fitted.trained_model, x, into)
-        assert ((made.mean((1, 2, 3)) < 128) == bool(into)).mean() > 0.9  # where a bar lies, no loss says
-        assert np.abs(back - x).mean() / 255 < 0.1
+    fitted = train_generator(tmp_path, params, data)
+    for target in (0, 1):
+        x = data.test.x[data.test.y == 1 - target]
+        translated, reconstructed = translate_images(fitted.trained_model, x, target)
+        # only the background is checked, because no loss determines the position of a bar
+        assert ((translated.mean((1, 2, 3)) < 128) == bool(target)).mean() > 0.9
+        assert np.abs(reconstructed - x).mean() / 255 < 0.1
     assert fitted.history["val/kid"].min() < 0.5
     assert fitted.diagnosis.findings == ()
 
 
-PLAYERS: dict[str, dict[str, Any]] = {
-    "paper": {"pool": 20},
-    "penalty, without identity or pool": {"loss": {"name": "wasserstein_gp"}, "identity": 0.0, "pool": 0},
-    "clipped": {"loss": {"name": "wasserstein_clip"}, "discriminator_lr_factor": 2.0, "pool": 50},
+NETWORKS: dict[str, dict[str, Any]] = {
+    "paper": {"pool_size": 20},
+    "penalty, without identity or pool": {"loss": {"name": "wasserstein_gp"}, "lambda_identity": 0.0, "pool_size": 0},
+    "clipped": {"loss": {"name": "wasserstein_clip"}, "discriminator_lr_factor": 2.0, "pool_size": 50},
 }
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-@pytest.mark.parametrize("network", PLAYERS.values(), ids=PLAYERS)
-def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, network: dict[str, Any], ema: float) -> None:
-    chosen = translator(network, ema=ema, schedule={"name": "cosine"})
-    whole = run(tmp_path / "whole", chosen, bars())
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_resumed_training_equals_uninterrupted_training(
+    tmp_path: Path, network: dict[str, Any], ema_decay: float
+) -> None:
+    params = cyclegan_model(network, ema_decay=ema_decay, schedule={"name": "cosine"})
+    uninterrupted = train_generator(tmp_path / "uninterrupted", params, bars())
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", chosen, bars(), each=interrupt_at(2))
-    resumed = run(tmp_path / "parts", chosen, bars())
+        train_generator(tmp_path / "resumed", params, bars(), on_epoch=interrupt_at(2))
+    resumed = train_generator(tmp_path / "resumed", params, bars())
     assert resumed.is_resumed
-    assert same(resumed, whole)
+    assert is_same(resumed, uninterrupted)
 
 
-def test_the_pool_goes_with_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the test above would say nothing of it."""
-    chosen = translator({"pool": 20})
-    whole = run(tmp_path / "whole", chosen, bars())
+def test_image_pool_is_part_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the pool a resumed training differs, so that the test above covers it."""
+    params = cyclegan_model({"pool_size": 20})
+    uninterrupted = train_generator(tmp_path / "uninterrupted", params, bars())
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", chosen, bars(), each=interrupt_at(2))
+        train_generator(tmp_path / "resumed", params, bars(), on_epoch=interrupt_at(2))
     monkeypatch.setattr(Module, "on_load_checkpoint", AdversarialModule.on_load_checkpoint)
-    assert not same(run(tmp_path / "parts", chosen, bars()), whole)
+    assert not is_same(train_generator(tmp_path / "resumed", params, bars()), uninterrupted)
 
 
-def test_every_weight_that_is_kept_has_learnt(tmp_path: Path) -> None:
-    fitted = run(tmp_path, translator(), bars())
-    before = run(tmp_path / "before", translator(optimizer={"name": "sgd", "lr": 1e-30}), bars())
+def test_every_weight_is_trained(tmp_path: Path) -> None:
+    fitted = train_generator(tmp_path, cyclegan_model(), bars())
+    before = train_generator(tmp_path / "before", cyclegan_model(optimizer={"name": "sgd", "lr": 1e-30}), bars())
     old, new = before.trained_model.model.network.state_dict(), fitted.trained_model.model.network.state_dict()
     assert [name for name in old if (old[name] == new[name]).all()] == []
 
 
-def test_the_kept_epoch_is_that_of_the_lowest_sum_among_those_looked_at(tmp_path: Path) -> None:
-    fitted = run(tmp_path, translator({"validate_every": 2}, max_epochs=5), bars())
-    seen = fitted.history["val/translation"]
-    assert seen.notna().to_list() == [False, True, False, True, True]
-    assert fitted.best_epoch == seen.idxmin() + 1
-    both = fitted.history["val/kid"] + fitted.history["val/cycle_l1"]
-    assert seen.dropna().to_list() == pytest.approx(both.dropna().to_list())
+def test_best_epoch_has_the_lowest_score_of_validated_epochs(tmp_path: Path) -> None:
+    fitted = train_generator(tmp_path, cyclegan_model({"validate_every": 2}, max_epochs=5), bars())
+    scores = fitted.history["val/translation_score"]
+    assert scores.notna().to_list() == [False, True, False, True, True]
+    assert fitted.best_epoch == scores.idxmin() + 1
+    expected = fitted.history["val/kid"] + fitted.history["val/cycle_l1"]
+    assert scores.dropna().to_list() == pytest.approx(expected.dropna().to_list())
     assert {name for name in fitted.history if name.startswith("train/")} == {
         "train/generator",
-        "train/critic_first",
-        "train/critic_second",
+        "train/discriminator_a",
+        "train/discriminator_b",
     }
 
 
-def test_images_are_compared_as_the_judge_sees_them(tmp_path: Path) -> None:
-    tree = translator().model_dump(mode="json") | {"network": {"family": "mlp", "hidden": [8]}}
-    classifier = run(tmp_path / "judge", Model.model_validate_json(json.dumps(tree)), bars())
-    judge = ReferenceClassifier("mlp", "digest", classifier.trained_model)
-    own, judged = (
-        run(tmp_path / name, translator(), bars(), judge=expert) for name, expert in (("own", None), ("judged", judge))
+def test_images_are_compared_in_the_feature_space_of_the_reference_classifier(tmp_path: Path) -> None:
+    mlp = model({"family": "mlp", "hidden": [8]}, max_epochs=4, batch_size=16)
+    reference = ReferenceClassifier(
+        "mlp", "digest", train_generator(tmp_path / "classifier", mlp, bars()).trained_model
     )
-    assert judged.history["train/generator"].equals(own.history["train/generator"])  # to look changes nothing
-    assert judged.history["val/cycle_l1"].equals(own.history["val/cycle_l1"])
-    assert not judged.history["val/kid"].equals(own.history["val/kid"])
+    pixels = train_generator(tmp_path / "pixels", cyclegan_model(), bars())
+    embedded = train_generator(tmp_path / "embedded", cyclegan_model(), bars(), reference=reference)
+    for metric in ("train/generator", "val/cycle_l1"):  # the reference does not affect training
+        assert embedded.history[metric].equals(pixels.history[metric])
+    assert not embedded.history["val/kid"].equals(pixels.history["val/kid"])
 
 
-def test_an_epoch_shows_each_image_of_the_larger_class_once_and_the_others_as_evenly_as_can_be() -> None:
+def test_unpaired_order_has_the_larger_class_once_and_the_smaller_evenly_repeated() -> None:
     epochs = iter([0, 0, 1])
     order = unpaired_order(3, 8, 7, lambda: next(epochs))
     first, again, other = order(), order(), order()
@@ -149,45 +140,46 @@ def test_an_epoch_shows_each_image_of_the_larger_class_once_and_the_others_as_ev
     assert not (first == other).all()
 
 
-def test_a_single_row_of_a_class_is_refused(tmp_path: Path) -> None:
+def test_single_row_of_a_class_is_rejected(tmp_path: Path) -> None:
     data = bars()
-    (lonely, *_), others = np.flatnonzero(data.validation.y == 0), np.flatnonzero(data.validation.y == 1)
-    one = Dataset(data.schema, data.train, data.validation.take(np.append(others, lonely)), data.test)
+    (first, *_), others = np.flatnonzero(data.validation.y == 0), np.flatnonzero(data.validation.y == 1)
+    one = Dataset(data.schema, data.train, data.validation.take(np.append(others, first)), data.test)
     with pytest.raises(
         ParamsError,
-        match=r"models.m: translated images are compared with validation rows of either class, two at least, but d has"
-        r" 1 of class0; change its split",
+        match=r"^models.m: a CycleGAN needs at least 2 validation rows of each class, but d has 1 of class0; change its"
+        r" split$",
     ):
-        run(tmp_path, translator(), one)
+        train_generator(tmp_path, cyclegan_model(), one)
 
 
-def test_images_that_are_too_small_are_refused_with_the_key(tmp_path: Path) -> None:
+def test_too_much_downsampling_for_the_image_size_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(
-        ParamsError, match=r"\Amodels.m.network.downsampling must leave 2x2 pixels or more, so it may be"
+        ParamsError, match=r"\Amodels.m.network.downsampling must leave at least 2x2 pixels, so it can be"
     ):
-        run(tmp_path, translator({"downsampling": 3}), bars())
+        train_generator(tmp_path, cyclegan_model({"downsampling": 3}), bars())
 
 
-def test_images_that_stay_what_they_are_are_found_out() -> None:
-    look = {"val/diversity": 0.9, "val/translation": 0.92, "val/kid": 0.9}
-    referee = AdversarialDiagnosticsCallback(translator({"cycle": 4.0, "discriminator_lr_factor": 0.3}))
-    assert referee.build_diagnosis([look, {}, look | {"val/kid": 0.1}]).findings == ()
-    (found,) = referee.build_diagnosis([look | {"val/kid": 0.1}, look, {}]).findings
-    assert (found.rule, found.message) == (
-        "untranslated",
-        "translated images are still 90% of the classes' distance from real ones; try a smaller network.lambda_cycle (now 4),"
-        " network.lambda_identity (now 0.5) or network.discriminator_lr_factor (now 0.3)",
+def test_unchanged_images_are_a_finding() -> None:
+    row = {"val/diversity": 0.9, "val/translation_score": 0.92, "val/kid": 0.9}
+    callback = AdversarialDiagnosticsCallback(cyclegan_model({"lambda_cycle": 4.0, "discriminator_lr_factor": 0.3}))
+    assert callback.build_diagnosis([row, {}, row | {"val/kid": 0.1}]).findings == ()
+    (finding,) = callback.build_diagnosis([row | {"val/kid": 0.1}, row, {}]).findings
+    assert (finding.rule, finding.message) == (
+        "no_translation",
+        "the distance of translated images from real ones is still 90% of that between the classes; try a smaller"
+        " network.lambda_cycle (now 4), network.lambda_identity (now 0.5) or network.discriminator_lr_factor (now 0.3)",
     )
 
 
-def test_the_alarm_names_what_may_help_a_translator() -> None:
-    chosen = translator({"cycle": 4.0})
-    (found,) = (
-        AdversarialDiagnosticsCallback(chosen)
+def test_mode_collapse_of_a_cyclegan_has_its_own_remedies() -> None:
+    params = cyclegan_model({"lambda_cycle": 4.0})
+    (finding,) = (
+        AdversarialDiagnosticsCallback(params)
         .build_diagnosis([{"val/diversity": 0.9}, {"val/diversity": 0.1}])
         .findings
     )
-    assert found.message == (
-        "samples differ by 10% of what real rows do since epoch 2: mode collapse; try network.loss wasserstein_gp, a"
-        " larger network.lambda_cycle (now 4) or a lower training.optimizer.lr (now 0.002)"
+    assert finding.message == (
+        "the diversity of generated samples is 10% of that of real ones since epoch 2: mode collapse; try"
+        " network.loss wasserstein_gp, a larger network.lambda_cycle (now 4) or a lower training.optimizer.lr (now"
+        " 0.002)"
     )

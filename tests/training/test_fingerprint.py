@@ -1,21 +1,21 @@
-"""A training's identity is of all code that decides what it computes."""
+"""The fingerprint of a stage covers all code that determines its result."""
 
 import subprocess
 import sys
 
 import pytest
 
-TOLD = """
+SCRIPT = """
 import sys
-from fivefold.training.checkpoints import fingerprint
-from fivefold.training.supervised import load_family
-before = fingerprint("train", {}, {})
-load_family(sys.argv[1])
-print(before != fingerprint("train", {}, {}), f"fivefold.models.{sys.argv[1]}.network" in sys.modules)
+from fivefold.training.checkpoints import compute_fingerprint
+from fivefold.training.supervised import import_family
+before = compute_fingerprint("train", {}, {})
+import_family(sys.argv[1])
+print(before != compute_fingerprint("train", {}, {}), f"fivefold.models.{sys.argv[1]}.network" in sys.modules)
 """
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "rnn"])
-def test_a_family_s_code_counts(family: str) -> None:
-    done = subprocess.run([sys.executable, "-c", TOLD, family], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "True"]
+def test_fingerprint_covers_the_code_of_a_family(family: str) -> None:
+    process = subprocess.run([sys.executable, "-c", SCRIPT, family], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["True", "True"]

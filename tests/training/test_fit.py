@@ -1,4 +1,4 @@
-"""Training: resumed is the same as uninterrupted, bit for bit; it stops when it should, and says why when it must."""
+"""Training of an MLP: resuming is exact, early stopping, best weights, losses, precision and error messages."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from safetensors import safe_open
 from fivefold.config.models import Model
 from fivefold.config.networks.mlp import Mlp
 from fivefold.data.dataset import Dataset, Split
-from fivefold.data.schema import Schema
 from fivefold.errors import ParamsError, TrainingError
 from fivefold.evaluation.predict import predict
 from fivefold.preprocessing.pipeline import Pipeline, Step
@@ -26,9 +25,7 @@ from fivefold.training.checkpoints import (
 )
 from fivefold.training.fit import FitResult, fit
 
-SCHEMA = Schema(
-    kind="table", task="classification", target="t", features=("a", "b", "c"), shape=(3,), classes=("no", "yes")
-)
+from .helpers import PIPELINE, SCHEMA, InterruptedEpochError, interrupt_at, is_same, mlp_model, split_dataset
 
 
 def dataset(task: str = "classification") -> Dataset:
@@ -37,180 +34,151 @@ def dataset(task: str = "classification") -> Dataset:
     y = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(np.int64)
     schema = SCHEMA
     if task == "regression":
-        y = 1000 + 50 * x[:, 0]  # far from 0, so that only a scaled target is learnt quickly
+        y = 1000 + 50 * x[:, 0]  # far from 0, so that only a standardized target is learned quickly
         schema = SCHEMA.model_copy(update={"task": "regression", "classes": (), "values": ("t",)})
-    records = Split(x, y, np.arange(120))
-    parts = (records.take(np.arange(*span)) for span in ((0, 80), (80, 100), (100, 120)))
-    return Dataset(schema, *parts)
+    return split_dataset(schema, x, y, 80, 20, 20)
 
 
-def model(**training: Any) -> Model:
-    tree = {
-        "dataset": "d",
-        "depends_on": "none",
-        "select": {"method": "none"},
-        "network": {"family": "mlp", "hidden": [16], "dropout": 0.3},
-        "training": {
-            "max_epochs": 8,
-            "patience": 0,
-            "schedule": {"name": "one_cycle"},
-            "checkpoint_seconds": 0,
-            **training,
-        },
-    }
-    return Model.model_validate_json(json.dumps(tree))
-
-
-CHAIN = Pipeline("float64", ()).with_steps(Step("affine", {"shift": np.zeros(3), "scale": np.ones(3)}))
-
-
-def run(
-    folder: Path, *, task: str = "classification", seed: int = 1, each: Callable[[int], None] = int, **training: Any
+def train(
+    folder: Path,
+    *,
+    task: str = "classification",
+    seed: int = 1,
+    on_epoch: Callable[[int], None] = int,
+    pipeline: Pipeline = PIPELINE,
+    **training: Any,
 ) -> FitResult:
     return fit(
         "m",
-        model(**training),
+        mlp_model(**training),
         dataset(task),
-        CHAIN,
+        pipeline,
         seed=seed,
         checkpoint_folder=folder,
-        on_epoch=lambda epoch, *_: each(epoch),
+        on_epoch=lambda epoch, *_: on_epoch(epoch),
     )
-
-
-class InterruptedEpochError(Exception):
-    pass
-
-
-def interrupt_at(last: int) -> Callable[[int], None]:
-    def each(epoch: int) -> None:
-        if epoch == last:
-            raise InterruptedEpochError
-
-    return each
-
-
-def same(one: FitResult, other: FitResult) -> bool:
-    weights, others = one.trained_model.model.state_dict(), other.trained_model.model.state_dict()
-    return all(torch.equal(weights[key], others[key]) for key in weights) and one.history.equals(other.history)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("last", [1, 5, 7])
-def test_a_resumed_training_is_an_uninterrupted_one(tmp_path: Path, optimizer: str, last: int) -> None:
-    chosen = {"optimizer": {"name": optimizer, "lr": 0.02, "weight_decay": 0.01}}
-    whole = run(tmp_path / "whole", **chosen)
+def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, optimizer: str, last: int) -> None:
+    options = {"optimizer": {"name": optimizer, "lr": 0.02, "weight_decay": 0.01}}
+    uninterrupted = train(tmp_path / "uninterrupted", **options)
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", each=interrupt_at(last), **chosen)
-    resumed = run(tmp_path / "parts", **chosen)
+        train(tmp_path / "resumed", on_epoch=interrupt_at(last), **options)
+    resumed = train(tmp_path / "resumed", **options)
     assert resumed.is_resumed
-    assert not whole.is_resumed
-    assert same(resumed, whole)
+    assert not uninterrupted.is_resumed
+    assert is_same(resumed, uninterrupted)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_resumed_training_of_convolutions_is_an_uninterrupted_one(tmp_path: Path, optimizer: str) -> None:
-    """Their weights lie in memory with channels last, and so must what the optimiser keeps of them."""
-    tree = model(optimizer={"name": optimizer, "lr": 0.02}).model_dump(mode="json")
-    tree["network"] = {"family": "cnn", "architecture": "stack", "channels": [4, 6], "dense": [8]}
-    chosen = Model.model_validate_json(json.dumps(tree))
-    random = np.random.default_rng(0)
+def test_resumed_training_of_a_cnn_equals_uninterrupted_training(tmp_path: Path, optimizer: str) -> None:
+    """Its weights are in channels-last format, and so must be the state of the optimizer."""
+    tree = mlp_model(optimizer={"name": optimizer, "lr": 0.02}).model_dump(mode="json")
+    tree["network"] = {"family": "cnn", "architecture": "plain", "channels": [4, 6], "dense": [8]}
+    params = Model.model_validate_json(json.dumps(tree))
+    rng = np.random.default_rng(0)
     schema = SCHEMA.model_copy(update={"kind": "images", "features": (), "shape": (3, 8, 8)})
-    x, y = random.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), random.integers(0, 2, 60)
-    records = Split(x, y, np.arange(60))
-    data = Dataset(schema, *(records.take(np.arange(*span)) for span in ((0, 40), (40, 50), (50, 60))))
-    chain = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(128.0), "scale": np.array(1 / 64)}))
+    x, y = rng.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), rng.integers(0, 2, 60)
+    data = split_dataset(schema, x, y, 40, 10, 10)
+    pipeline = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(128.0), "scale": np.array(1 / 64)}))
 
-    def trained(folder: str, each: Callable[[int], None] = int) -> FitResult:
-        told = {"checkpoints": tmp_path / folder, "on_epoch": lambda epoch, *_: each(epoch)}
-        return fit("m", chosen, data, chain, seed=1, **told)
+    def train_cnn(folder: str, on_epoch: Callable[[int], None] = int) -> FitResult:
+        return fit(
+            "m",
+            params,
+            data,
+            pipeline,
+            seed=1,
+            checkpoint_folder=tmp_path / folder,
+            on_epoch=lambda epoch, *_: on_epoch(epoch),
+        )
 
-    whole = trained("whole")
+    uninterrupted = train_cnn("uninterrupted")
     with pytest.raises(InterruptedEpochError):
-        trained("parts", interrupt_at(3))
-    assert same(trained("parts"), whole)
+        train_cnn("resumed", interrupt_at(3))
+    assert is_same(train_cnn("resumed"), uninterrupted)
 
 
-def test_a_resumed_training_in_16_bits_is_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    large = CHAIN.with_steps(
-        Step("affine", {"shift": np.zeros(3), "scale": np.full(3, 1e3)})
-    )  # gradients overflow at first
-    monkeypatch.setitem(globals(), "CHAIN", large)
-    chosen = {"optimizer": {"name": "adam", "lr": 1e-4}, "precision": "16"}
-    whole = run(tmp_path / "whole", **chosen)
+def test_resumed_training_with_gradient_scaling_equals_uninterrupted_training(tmp_path: Path) -> None:
+    # features so large that gradients overflow in float16 at first
+    pipeline = PIPELINE.with_steps(Step("affine", {"shift": np.zeros(3), "scale": np.full(3, 1e3)}))
+    options = {"optimizer": {"name": "adam", "lr": 1e-4}, "precision": "16", "pipeline": pipeline}
+    uninterrupted = train(tmp_path / "uninterrupted", **options)
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", each=interrupt_at(5), **chosen)
-    checkpoint = SafetensorsCheckpointIO().load_checkpoint(find_latest_checkpoint(tmp_path / "parts"))
+        train(tmp_path / "resumed", on_epoch=interrupt_at(5), **options)
+    checkpoint = SafetensorsCheckpointIO().load_checkpoint(find_latest_checkpoint(tmp_path / "resumed"))
     assert checkpoint["scaler"]["scale"] < 2**16
-    assert same(run(tmp_path / "parts", **chosen), whole)
+    assert is_same(train(tmp_path / "resumed", **options), uninterrupted)
 
 
-def test_a_training_killed_behind_its_last_epoch_resumes_to_the_same(tmp_path: Path) -> None:
-    chosen = {"patience": 2, "max_epochs": 200, "optimizer": {"name": "adam", "lr": 0.1}}
-    whole = run(tmp_path, **chosen)
-    assert len(whole.history) < 200
-    assert same(run(tmp_path, **chosen), whole)
+def test_training_killed_after_its_last_epoch_resumes_with_the_same_result(tmp_path: Path) -> None:
+    options = {"patience": 2, "max_epochs": 200, "optimizer": {"name": "adam", "lr": 0.1}}
+    uninterrupted = train(tmp_path, **options)
+    assert len(uninterrupted.history) < 200
+    assert is_same(train(tmp_path, **options), uninterrupted)
 
 
-def test_a_torn_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
-    whole = run(tmp_path / "whole")
+def test_truncated_checkpoint_is_ignored_in_favor_of_the_previous_one(tmp_path: Path) -> None:
+    uninterrupted = train(tmp_path / "uninterrupted")
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path, each=interrupt_at(5))
+        train(tmp_path, on_epoch=interrupt_at(5))
     last = tmp_path / LATEST_NAME
     last.write_bytes(last.read_bytes()[:-7])
     assert find_latest_checkpoint(tmp_path) == tmp_path / PREVIOUS_NAME
-    assert same(run(tmp_path), whole)
+    assert is_same(train(tmp_path), uninterrupted)
 
 
-def test_with_both_checkpoints_altered_training_starts_again(tmp_path: Path) -> None:
+def test_training_restarts_if_both_checkpoints_are_corrupted(tmp_path: Path) -> None:
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path, each=interrupt_at(5))
+        train(tmp_path, on_epoch=interrupt_at(5))
     for name in (LATEST_NAME, PREVIOUS_NAME):
         content = bytearray((tmp_path / name).read_bytes())
         content[-1] ^= 1
         (tmp_path / name).write_bytes(content)
     assert find_latest_checkpoint(tmp_path) is None
-    assert not run(tmp_path).is_resumed
+    assert not train(tmp_path).is_resumed
 
 
-def test_a_checkpoint_is_plain_safetensors_behind_its_digest(tmp_path: Path) -> None:
+def test_checkpoint_is_a_digest_followed_by_safetensors(tmp_path: Path) -> None:
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path, each=interrupt_at(3))
+        train(tmp_path, on_epoch=interrupt_at(3))
     bare = tmp_path / "bare"
     bare.write_bytes((tmp_path / LATEST_NAME).read_bytes()[DIGEST_SIZE:])
     with safe_open(bare, framework="numpy") as file:
         assert "optimizer_states" in file.metadata()["tree"]
 
 
-def test_a_checkpoint_refuses_what_would_need_pickle(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="tensors and plain values, not <class 'object'>"):
+def test_checkpoint_rejects_values_that_need_pickle(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="may contain only tensors and plain values, not <class 'object'>"):
         SafetensorsCheckpointIO().save_checkpoint({"callback": object()}, tmp_path / LATEST_NAME)
 
 
-def test_a_checkpoint_gives_back_what_went_in(tmp_path: Path) -> None:
+def test_checkpoint_round_trip_preserves_types_and_values(tmp_path: Path) -> None:
     tree = {"a": [1, 2.5, None, True, "x"], 3: (torch.arange(3), {"b": torch.ones(2, 2).T}), "e": {}}
     SafetensorsCheckpointIO().save_checkpoint(tree, tmp_path / LATEST_NAME)
-    found = SafetensorsCheckpointIO().load_checkpoint(tmp_path / LATEST_NAME)
-    assert found["a"] == tree["a"]
-    assert torch.equal(found[3][0], torch.arange(3))
-    assert isinstance(found[3], tuple)
-    assert found["e"] == {}
+    loaded = SafetensorsCheckpointIO().load_checkpoint(tmp_path / LATEST_NAME)
+    assert loaded["a"] == tree["a"]
+    assert torch.equal(loaded[3][0], torch.arange(3))
+    assert isinstance(loaded[3], tuple)
+    assert loaded["e"] == {}
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tmp_path: Path) -> None:
-    first = run(tmp_path / "1", seed=0)
-    assert same(run(tmp_path / "2", seed=0), first)
-    assert not same(run(tmp_path / "3", seed=1), first)
+def test_seed_determines_the_weights(tmp_path: Path) -> None:
+    first = train(tmp_path / "1", seed=0)
+    assert is_same(train(tmp_path / "2", seed=0), first)
+    assert not is_same(train(tmp_path / "3", seed=1), first)
 
 
-def test_training_stops_after_patience_epochs_without_a_better_loss(tmp_path: Path) -> None:
-    fitted = run(tmp_path, max_epochs=200, patience=3, optimizer={"name": "adam", "lr": 0.1})
+def test_training_stops_after_patience_epochs_without_a_lower_loss(tmp_path: Path) -> None:
+    fitted = train(tmp_path, max_epochs=200, patience=3, optimizer={"name": "adam", "lr": 0.1})
     assert len(fitted.history) == fitted.best_epoch + 3
     assert fitted.history.set_index("epoch")["val/loss"].idxmin() == fitted.best_epoch
 
 
-def loss_of(fitted: FitResult) -> float:
-    """Return the cross-entropy of the validation rows, worked out from what the model tells."""
+def validation_loss(fitted: FitResult) -> float:
+    """Return the cross-entropy of the validation rows, computed from the predicted probabilities."""
     data = dataset().validation
     p = predict(fitted.trained_model.model, data.x)
     return float(-np.log(p[np.arange(len(data)), data.y]).mean())
@@ -220,118 +188,128 @@ EARLY = {"max_epochs": 200, "patience": 3, "optimizer": {"name": "adam", "lr": 0
 """Stops long before its last epoch."""
 
 
-def test_the_kept_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
-    fitted = run(tmp_path, max_epochs=30, optimizer={"name": "adam", "lr": 0.1})
+def test_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
+    fitted = train(tmp_path, max_epochs=30, optimizer={"name": "adam", "lr": 0.1})
     losses = fitted.history.set_index("epoch")["val/loss"]
-    assert losses.index.tolist() == list(range(1, 31))  # as the screen counts them
-    assert losses.idxmin() == fitted.best_epoch == fitted.metadata()["kept_epoch"] < 30
-    assert loss_of(fitted) == pytest.approx(losses.min(), rel=1e-5)
-    assert fitted.summary_lines()[0] == f"epoch {losses.idxmin()} of 30 is kept, val/loss {losses.min():.4g}"
+    assert losses.index.tolist() == list(range(1, 31))  # as in the progress display
+    assert losses.idxmin() == fitted.best_epoch == fitted.metadata()["best_epoch"] < 30
+    assert validation_loss(fitted) == pytest.approx(losses.min(), rel=1e-5)
+    assert fitted.summary_lines()[0] == f"selected epoch {losses.idxmin()} of 30, val/loss {losses.min():.4g}"
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_the_last_epoch_is_kept_if_asked_for_and_patience_still_looks_at_the_loss(tmp_path: Path, ema: float) -> None:
-    best, last = (run(tmp_path / keep, keep=keep, ema=ema, **EARLY) for keep in ("best", "last"))
-    assert last.history.equals(best.history)  # what is kept changes nothing of the training
+def test_checkpoint_last_selects_the_last_epoch_and_patience_monitors_the_loss(
+    tmp_path: Path, ema_decay: float
+) -> None:
+    best, last = (
+        train(tmp_path / checkpoint, checkpoint=checkpoint, ema_decay=ema_decay, **EARLY)
+        for checkpoint in ("best", "last")
+    )
+    assert last.history.equals(best.history)  # the selected epoch does not affect training
     losses, n = last.history["val/loss"], len(last.history)
     assert n < 200
-    assert last.best_epoch == last.metadata()["kept_epoch"] == n == best.best_epoch + 3
-    assert loss_of(last) == pytest.approx(losses[n - 1], rel=1e-5)  # with ema, of the averaged weights
+    assert last.best_epoch == last.metadata()["best_epoch"] == n == best.best_epoch + 3
+    assert validation_loss(last) == pytest.approx(
+        losses[n - 1], rel=1e-5
+    )  # with ema_decay that of the averaged weights
     assert last.summary_lines()[0] == (
-        f"epoch {n} of {n} is kept, val/loss {losses[n - 1]:.4g}; the lowest is {losses.min():.4g}, in epoch {n - 3}"
+        f"selected epoch {n} of {n}, val/loss {losses[n - 1]:.4g}; the lowest is {losses.min():.4g}, in epoch {n - 3}"
     )
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_a_training_that_keeps_the_last_epoch_resumes_to_the_same(tmp_path: Path, ema: float) -> None:
-    whole = run(tmp_path / "whole", keep="last", ema=ema, **EARLY)
+def test_training_with_checkpoint_last_resumes_with_the_same_result(tmp_path: Path, ema_decay: float) -> None:
+    uninterrupted = train(tmp_path / "uninterrupted", checkpoint="last", ema_decay=ema_decay, **EARLY)
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", each=interrupt_at(2), keep="last", ema=ema, **EARLY)
-    for _ in range(2):  # in the midst, then behind its last epoch
-        resumed = run(tmp_path / "parts", keep="last", ema=ema, **EARLY)
+        train(tmp_path / "resumed", on_epoch=interrupt_at(2), checkpoint="last", ema_decay=ema_decay, **EARLY)
+    for _ in range(2):  # after an interruption, then after the last epoch
+        resumed = train(tmp_path / "resumed", checkpoint="last", ema_decay=ema_decay, **EARLY)
         assert resumed.is_resumed
-        assert resumed.metadata() == whole.metadata()
-        assert same(resumed, whole)
+        assert resumed.metadata() == uninterrupted.metadata()
+        assert is_same(resumed, uninterrupted)
 
 
-def test_the_last_epoch_is_kept_where_it_is_the_best_too(tmp_path: Path) -> None:
-    fitted = run(tmp_path, keep="last", max_epochs=2, patience=2)
-    assert fitted.summary_lines()[0] == f"epoch 2 of 2 is kept, val/loss {fitted.history['val/loss'].min():.4g}"
+def test_summary_of_checkpoint_last_where_the_last_epoch_is_the_best(tmp_path: Path) -> None:
+    fitted = train(tmp_path, checkpoint="last", max_epochs=2, patience=2)
+    assert fitted.summary_lines()[0] == f"selected epoch 2 of 2, val/loss {fitted.history['val/loss'].min():.4g}"
 
 
-def test_a_regression_is_learnt_in_the_target_s_own_unit(tmp_path: Path) -> None:
-    fitted = run(tmp_path, task="regression", max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
+def test_regression_predicts_in_units_of_the_target(tmp_path: Path) -> None:
+    fitted = train(tmp_path, task="regression", max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
     data = dataset("regression").test
     with torch.inference_mode():
         values = fitted.trained_model.model(torch.from_numpy(data.x))[:, 0].numpy()
-    assert np.abs(values - data.y).mean() < 15  # the target's deviation is 50
+    assert np.abs(values - data.y).mean() < 15  # the standard deviation of the target is 50
 
 
-def test_a_regression_far_from_0_keeps_its_digits(tmp_path: Path) -> None:
+def test_regression_far_from_0_is_precise(tmp_path: Path) -> None:
     data = dataset("regression")
     far = Dataset(data.schema, *(Split(r.x, 1e9 + r.y, r.rows) for r in (data.train, data.validation, data.test)))
-    chosen = model(max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
-    fitted = fit("m", chosen, far, CHAIN, seed=1, checkpoint_folder=tmp_path, on_epoch=lambda *_: None)
+    options = mlp_model(max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
+    fitted = fit("m", options, far, PIPELINE, seed=1, checkpoint_folder=tmp_path, on_epoch=lambda *_: None)
     with torch.inference_mode():
         values = fitted.trained_model.model(torch.from_numpy(far.test.x))[:, 0].numpy()
     assert np.abs(values - far.test.y).mean() < 15  # float32 steps by 64 at 1e9
 
 
-def test_a_loss_that_is_not_finite_stops_training_with_the_remedy(tmp_path: Path) -> None:
+def test_loss_that_is_not_finite_stops_training_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=r"loss must be finite, but is \w+ in epoch \d+; lower training.optimizer.lr"
     ):
-        run(tmp_path, task="regression", optimizer={"name": "sgd", "lr": 1e12}, schedule={"name": "constant"})
+        train(tmp_path, task="regression", optimizer={"name": "sgd", "lr": 1e12}, schedule={"name": "constant"})
 
 
 @pytest.mark.parametrize("precision", ["bf16", "16"])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_mixed_precision_trains(tmp_path: Path, precision: str, optimizer: str, clip: float) -> None:
-    chosen = {"optimizer": {"name": optimizer, "lr": 0.02}, "precision": precision, "gradient_clip_norm": clip}
-    history = run(tmp_path, max_epochs=20, **chosen).history
+def test_mixed_precision_lowers_the_loss(tmp_path: Path, precision: str, optimizer: str, clip: float) -> None:
+    options = {"optimizer": {"name": optimizer, "lr": 0.02}, "precision": precision, "gradient_clip_norm": clip}
+    history = train(tmp_path, max_epochs=20, **options).history
     assert history["train/loss"].iloc[-1] < history["train/loss"].iloc[0]
 
 
-@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the accelerator that others lack")
-def test_an_accelerator_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"\Atraining.accelerator .* mps and 1 do not: [^\n]*; choose accelerator"):
-        run(tmp_path, accelerator="mps")
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="the accelerator of this test is available")
+def test_missing_accelerator_is_reported_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        ParamsError,
+        match=r"\Atraining.accelerator .* mps and 1 are not: [^\n]*; set accelerator: auto and devices: 1\Z",
+    ):
+        train(tmp_path, accelerator="mps")
 
 
-def test_clipping_bounds_what_a_step_can_do(tmp_path: Path) -> None:
-    chosen = {
+def test_clipping_bounds_the_weight_changes(tmp_path: Path) -> None:
+    options = {
         "optimizer": {"name": "sgd", "lr": 1.0, "momentum": 0.0},
         "schedule": {"name": "constant"},
         "max_epochs": 1,
     }
-    free = run(tmp_path / "free", **chosen)
-    clipped = run(tmp_path / "clipped", gradient_clip=1e-6, **chosen)
-    start = run(tmp_path / "start", **{**chosen, "optimizer": {"name": "sgd", "lr": 1e-12}})
+    unclipped = train(tmp_path / "unclipped", **options)
+    clipped = train(tmp_path / "clipped", gradient_clip_norm=1e-6, **options)
+    initial = train(tmp_path / "initial", **{**options, "optimizer": {"name": "sgd", "lr": 1e-12}})
 
     def distance(fitted: FitResult) -> float:
-        pairs = zip(fitted.trained_model.model.parameters(), start.trained_model.model.parameters(), strict=True)
+        pairs = zip(fitted.trained_model.model.parameters(), initial.trained_model.model.parameters(), strict=True)
         return sum(float((one - other).detach().square().sum()) for one, other in pairs) ** 0.5
 
-    assert distance(clipped) <= 1e-6 * 3 + 1e-7  # three steps of norm 1e-6 at rate 1
-    assert distance(free) > 100 * distance(clipped)
+    assert distance(clipped) <= 1e-6 * 3 + 1e-7  # three steps of norm 1e-6 with learning rate 1
+    assert distance(unclipped) > 100 * distance(clipped)
 
 
-def test_weights_are_averaged_and_the_average_is_what_is_kept(tmp_path: Path) -> None:
-    plain = run(tmp_path / "plain")
-    kept = run(tmp_path / "kept", ema=0.9)
-    assert set(kept.trained_model.model.state_dict()) == set(plain.trained_model.model.state_dict())
-    assert not same(kept, plain)
+def test_ema_weights_are_selected_and_resume_exactly(tmp_path: Path) -> None:
+    plain = train(tmp_path / "plain")
+    averaged = train(tmp_path / "averaged", ema_decay=0.9)
+    assert set(averaged.trained_model.model.state_dict()) == set(plain.trained_model.model.state_dict())
+    assert not is_same(averaged, plain)
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", each=interrupt_at(4), ema=0.9)
-    assert same(run(tmp_path / "parts", ema=0.9), kept)
+        train(tmp_path / "resumed", on_epoch=interrupt_at(4), ema_decay=0.9)
+    assert is_same(train(tmp_path / "resumed", ema_decay=0.9), averaged)
 
 
-def test_a_plateau_lowers_the_rate_and_resumes(tmp_path: Path) -> None:
-    chosen = {"schedule": {"name": "plateau", "patience": 1, "factor": 0.5}, "max_epochs": 40}
-    chosen |= {"optimizer": {"name": "adam", "lr": 0.1}}
-    whole = run(tmp_path / "whole", **chosen)
-    rates, losses = whole.history["lr"].tolist(), whole.history["val/loss"].tolist()
+def test_plateau_reduces_the_learning_rate_and_resumes_exactly(tmp_path: Path) -> None:
+    options = {"schedule": {"name": "plateau", "patience": 1, "factor": 0.5}, "max_epochs": 40}
+    options |= {"optimizer": {"name": "adam", "lr": 0.1}}
+    uninterrupted = train(tmp_path / "uninterrupted", **options)
+    rates, losses = uninterrupted.history["lr"].tolist(), uninterrupted.history["val/loss"].tolist()
     assert sorted(set(rates), reverse=True) == pytest.approx([0.1 * 0.5**i for i in range(len(set(rates)))])
     assert len(set(rates)) > 2
     best, since, expected = np.inf, 0, [0.1]
@@ -342,15 +320,15 @@ def test_a_plateau_lowers_the_rate_and_resumes(tmp_path: Path) -> None:
         since = 0 if since > 1 else since
     assert rates == pytest.approx(expected)
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", each=interrupt_at(25), **chosen)
-    assert same(run(tmp_path / "parts", **chosen), whole)
+        train(tmp_path / "resumed", on_epoch=interrupt_at(25), **options)
+    assert is_same(train(tmp_path / "resumed", **options), uninterrupted)
 
 
 @pytest.mark.parametrize(
     "loss", [{"name": "focal"}, {"name": "bce"}, {"name": "cross_entropy", "label_smoothing": 0.1}]
 )
-def test_a_loss_of_classes_teaches(tmp_path: Path, loss: dict[str, Any]) -> None:
-    fitted = run(tmp_path, loss=loss, max_epochs=60, optimizer={"name": "adam", "lr": 0.02})
+def test_classification_losses_train_a_network(tmp_path: Path, loss: dict[str, Any]) -> None:
+    fitted = train(tmp_path, loss=loss, max_epochs=60, optimizer={"name": "adam", "lr": 0.02})
     data = dataset().test
     p = predict(fitted.trained_model.model, data.x)
     assert p.shape == (20, 2)
@@ -359,8 +337,8 @@ def test_a_loss_of_classes_teaches(tmp_path: Path, loss: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("loss", [{"name": "mae"}, {"name": "huber"}, {"name": "quantile"}])
-def test_a_loss_of_values_teaches(tmp_path: Path, loss: dict[str, Any]) -> None:
-    fitted = run(tmp_path, task="regression", loss=loss, max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
+def test_regression_losses_train_a_network(tmp_path: Path, loss: dict[str, Any]) -> None:
+    fitted = train(tmp_path, task="regression", loss=loss, max_epochs=100, optimizer={"name": "adam", "lr": 0.02})
     data = dataset("regression").test
     values = predict(fitted.trained_model.model, data.x)
     assert np.abs(values[:, values.shape[1] // 2] - data.y).mean() < 15
@@ -369,32 +347,43 @@ def test_a_loss_of_values_teaches(tmp_path: Path, loss: dict[str, Any]) -> None:
         assert (np.diff(values, axis=1) >= 0).all()
 
 
-def test_bce_of_three_classes_is_refused(tmp_path: Path) -> None:
+def test_bce_of_three_classes_is_rejected(tmp_path: Path) -> None:
     data = dataset()
     three = Dataset(data.schema.model_copy(update={"classes": ("a", "b", "c")}), *data.splits().values())
-    with pytest.raises(ParamsError, match=r"models\.m\.training\.loss: bce is of two classes, but d has 3; choose"):
+    with pytest.raises(
+        ParamsError, match=r"models\.m\.training\.loss: bce needs two classes, but d has 3; choose cross_entropy\Z"
+    ):
         fit(
-            "m", model(loss={"name": "bce"}), three, CHAIN, seed=1, checkpoint_folder=tmp_path, on_epoch=lambda *_: None
+            "m",
+            mlp_model(loss={"name": "bce"}),
+            three,
+            PIPELINE,
+            seed=1,
+            checkpoint_folder=tmp_path,
+            on_epoch=lambda *_: None,
         )
 
 
-def test_mixed_rows_teach_and_resume(tmp_path: Path) -> None:
-    chosen = {"augment": {"mixup": 0.4}, "max_epochs": 12}
-    whole = run(tmp_path / "whole", **chosen)
-    assert not same(whole, run(tmp_path / "plain", max_epochs=12))
+def test_mixup_changes_training_and_resumes_exactly(tmp_path: Path) -> None:
+    options = {"augment": {"mixup": 0.4}, "max_epochs": 12}
+    uninterrupted = train(tmp_path / "uninterrupted", **options)
+    assert not is_same(uninterrupted, train(tmp_path / "plain", max_epochs=12))
     with pytest.raises(InterruptedEpochError):
-        run(tmp_path / "parts", each=interrupt_at(6), **chosen)
-    assert same(run(tmp_path / "parts", **chosen), whole)
+        train(tmp_path / "resumed", on_epoch=interrupt_at(6), **options)
+    assert is_same(train(tmp_path / "resumed", **options), uninterrupted)
 
 
-def test_a_compiled_network_learns_the_same(tmp_path: Path) -> None:
-    def trained(**training: Any) -> FitResult:
-        chosen = model(max_epochs=3, gradient_clip=1.0, **training)
-        chosen = chosen.model_copy(update={"network": Mlp(family="mlp", hidden=(16,))})  # dropout falls otherwise there
+def test_compiled_network_has_the_same_weights(tmp_path: Path) -> None:
+    def train_compiled(**training: Any) -> FitResult:
+        params = mlp_model(max_epochs=3, gradient_clip_norm=1.0, **training)
+        # without dropout, whose random numbers differ in a compiled network
+        params = params.model_copy(update={"network": Mlp(family="mlp", hidden=(16,))})
         folder = tmp_path / str(training)
-        return fit("m", chosen, dataset(), CHAIN, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
+        return fit("m", params, dataset(), PIPELINE, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
 
     pairs = zip(
-        trained().trained_model.model.parameters(), trained(compile=True).trained_model.model.parameters(), strict=True
+        train_compiled().trained_model.model.parameters(),
+        train_compiled(compile=True).trained_model.model.parameters(),
+        strict=True,
     )
     assert all(torch.allclose(one, other, atol=1e-4) for one, other in pairs)

@@ -1,4 +1,4 @@
-"""Where memory ends, rows go through the network in smaller parts, in training and when they are judged."""
+"""If memory is insufficient, micro-batches become smaller, in training and in validation."""
 
 import re
 from collections.abc import Callable
@@ -17,43 +17,43 @@ from fivefold.models.precision import MicroBatcher, handle_out_of_memory
 from ..conftest import schema_of
 
 HUGE = 2**50
-"""Numbers that no machine's memory holds."""
+"""Number of values that fits into no memory."""
 
 
-def on_gpu() -> None:
+def exhaust_gpu() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 GiB")
 
 
-def on_cpu() -> None:
+def exhaust_cpu() -> None:
     torch.empty(HUGE)
 
 
-def in_numpy() -> None:
+def exhaust_numpy() -> None:
     np.empty(HUGE)
 
 
-Ends = Callable[[], None]
-ENDS = [on_gpu, on_cpu, in_numpy]
+Exhaust = Callable[[], None]
+EXHAUST_FUNCTIONS = [exhaust_gpu, exhaust_cpu, exhaust_numpy]
 
 
-class Narrow(nn.Module):
-    """A network for whose activations memory holds `most` rows."""
+class LimitedNetwork(nn.Module):
+    """A network that runs out of memory with more than `max_rows` rows."""
 
-    def __init__(self, most: int, ends: Ends) -> None:
+    def __init__(self, max_rows: int, exhaust: Exhaust) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 2)
-        self.most, self.ends = most, ends
+        self.max_rows, self.exhaust = max_rows, exhaust
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layer(x)
-        if len(x) > self.most:
-            self.ends()
+        if len(x) > self.max_rows:
+            self.exhaust()
         return out
 
 
-def judged(most: int, rows: int, ends: Ends = on_gpu) -> list[float]:
+def validate(max_rows: int, rows: int, exhaust: Exhaust = exhaust_gpu) -> list[float]:
     torch.manual_seed(0)
-    network = Narrow(most, ends)
+    network = LimitedNetwork(max_rows, exhaust)
     schema = schema_of((3,), 2)
     module = SupervisedModule(
         network, SupervisedLoss(schema, AutoLoss(name="auto")), lambda *_: None, steps_per_epoch=1
@@ -62,26 +62,25 @@ def judged(most: int, rows: int, ends: Ends = on_gpu) -> list[float]:
     x, y = torch.randn(rows, 3), torch.arange(rows) % 2
     with torch.no_grad():
         module.validation_step([(x, y, rows)], 0)
-    sums = module.epoch_averages["val"]
-    return [float(sums.loss_sum), float(sums.n_correct), float(sums.n_rows)]
+    average = module.epoch_averages["val"]
+    return [float(average.loss_sum), float(average.n_correct), float(average.n_rows)]
 
 
-@pytest.mark.parametrize("ends", ENDS)
-@pytest.mark.parametrize("most", [1, 5, 16])
-def test_rows_that_are_judged_in_parts_have_the_same_scores(
-    most: int, ends: Ends, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("exhaust", EXHAUST_FUNCTIONS)
+@pytest.mark.parametrize("max_rows", [1, 5, 16])
+def test_validation_in_micro_batches_has_the_same_scores(
+    max_rows: int, exhaust: Exhaust, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.testing.assert_allclose(judged(most, 40, ends), judged(40, 40), rtol=1e-6)
-    said = capsys.readouterr().out.splitlines()
-    assert said == [
-        f"memory does not suffice: rows go through the network {rows} at a time; steps stay as they are"
+    np.testing.assert_allclose(validate(max_rows, 40, exhaust), validate(40, 40), rtol=1e-6)
+    assert capsys.readouterr().out.splitlines() == [
+        f"out of memory: micro-batch reduced to {rows} (effective batch size unchanged)"
         for rows in (16, 8, 4, 2, 1)
-        if rows * 2 > most
+        if rows * 2 > max_rows
     ]
 
 
-def test_a_failed_attempt_is_gone_before_the_next() -> None:
-    """An exception holds the frames of what it ended, and these the activations."""
+def test_failed_attempt_is_released_before_the_next() -> None:
+    """An exception keeps the frames in which it was raised alive, and with them the activations."""
     alive: list[int] = []
 
     class Activations:
@@ -91,10 +90,10 @@ def test_a_failed_attempt_is_gone_before_the_next() -> None:
         def __del__(self) -> None:
             alive.pop()
 
-    seen: list[int] = []
+    alive_at_start: list[int] = []
 
     def work(rows: int) -> int:
-        seen.append(len(alive))
+        alive_at_start.append(len(alive))
         activations = Activations()
         if rows > 2:
             raise torch.OutOfMemoryError
@@ -102,10 +101,10 @@ def test_a_failed_attempt_is_gone_before_the_next() -> None:
         return rows
 
     assert MicroBatcher(16)(16, work) == 2
-    assert seen == [0, 0, 0, 0]
+    assert alive_at_start == [0, 0, 0, 0]
 
 
-def test_what_memory_ended_once_is_not_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_size_that_ran_out_of_memory_is_not_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
     tried: list[int] = []
 
     def work(rows: int) -> None:
@@ -113,31 +112,31 @@ def test_what_memory_ended_once_is_not_tried_again(capsys: pytest.CaptureFixture
         if rows > 3:
             raise torch.OutOfMemoryError
 
-    portions = MicroBatcher(8)
+    micro_batcher = MicroBatcher(8)
     for n in (8, 8, 1, 8):
-        portions(n, work)
+        micro_batcher(n, work)
     assert tried == [8, 4, 2, 2, 2, 2]
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
-    ("ends", "line"),
+    ("exhaust", "line"),
     [
         (
-            on_gpu,
-            "(CUDA out of memory. Tried to allocate 20.00 GiB); make the network narrower, or choose training.acc",
+            exhaust_gpu,
+            "(CUDA out of memory. Tried to allocate 20.00 GiB); reduce the network's layer sizes, or set training.acc",
         ),
-        (on_cpu, "Cannot allocate memory)); make the network narrower, or bring fewer or smaller rows"),
-        (in_numpy, "data type float64); make the network narrower, or bring fewer or smaller rows"),
+        (exhaust_cpu, "Cannot allocate memory)); reduce the network's layer sizes, or use fewer or smaller rows"),
+        (exhaust_numpy, "data type float64); reduce the network's layer sizes, or use fewer or smaller rows"),
     ],
 )
-def test_one_row_too_many_is_one_line(ends: Ends, line: str) -> None:
-    told = rf"\Athe device's memory must hold all rows, [^\n]*, but does not [^\n]*{re.escape(line)}[^\n]*\Z"
-    with pytest.raises(TrainingError, match=told), handle_out_of_memory():
-        MicroBatcher(8)(8, lambda _: ends())
+def test_single_row_that_does_not_fit_is_reported_in_one_line(exhaust: Exhaust, line: str) -> None:
+    pattern = rf"\Adata, network, [^\n]* must fit in the device's memory, but do not [^\n]*{re.escape(line)}[^\n]*\Z"
+    with pytest.raises(TrainingError, match=pattern), handle_out_of_memory():
+        MicroBatcher(8)(8, lambda _: exhaust())
 
 
-def test_another_error_is_left_as_it_is() -> None:
+def test_other_errors_are_not_changed() -> None:
     def broken(_: int) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

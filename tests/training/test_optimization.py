@@ -1,4 +1,4 @@
-"""A step is what its parts add up to: of batches, of devices, of memory."""
+"""Optimizer steps equal those of torch, also with micro-batches, several devices and insufficient memory."""
 
 import copy
 import json
@@ -30,25 +30,23 @@ def data(n: int = 12) -> tuple[Tensor, Tensor]:
     return torch.randn(n, 5), torch.arange(n) % 3
 
 
-def descended(
-    steps: int = STEPS, *, average: bool = False, **changes: Any
-) -> tuple[nn.Module, nn.Module | None, list[float]]:
+def train(steps: int = STEPS, **changes: Any) -> tuple[nn.Module, list[float]]:
+    """Return a network after some steps, and its losses."""
     net = network()
-    averaged = copy.deepcopy(net).requires_grad_(False) if average else None
-    descent = OptimizerStep(net, averaged, params=training(**changes), steps_per_epoch=steps)
+    optim_step = OptimizerStep(net, None, params=training(**changes), steps_per_epoch=steps)
     x, y = data()
 
     def loss_of(rows: Tensor, targets: Tensor) -> Tensor:
         return functional.cross_entropy(net(rows), targets)
 
-    return net, averaged, [float(descent.step(x, y, len(x), loss_of)) for _ in range(steps)]
+    return net, [float(optim_step.step(x, y, len(x), loss_of)) for _ in range(steps)]
 
 
 def weights(module: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
-def by_hand(optimizer: torch.optim.Optimizer, net: nn.Module, steps: int = STEPS) -> Tensor:
+def train_with_torch(optimizer: torch.optim.Optimizer, net: nn.Module, steps: int = STEPS) -> Tensor:
     x, y = data()
     for _ in range(steps):
         optimizer.zero_grad()
@@ -75,20 +73,22 @@ def by_hand(optimizer: torch.optim.Optimizer, net: nn.Module, steps: int = STEPS
     ],
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
 )
-def test_an_optimizer_is_that_of_torch(block: dict[str, Any], make: Any) -> None:
+def test_optimizers_equal_those_of_torch(block: dict[str, Any], make: Any) -> None:
     block = {"weight_decay": 0.0, **block}
     net = network()
-    reference = by_hand(make(net.parameters()) if block["name"] != "adamw" else _undecayed(make(net.parameters())), net)
-    torch.testing.assert_close(weights(descended(optimizer=block)[0]), reference, rtol=1e-5, atol=1e-6)
+    expected = train_with_torch(
+        make(net.parameters()) if block["name"] != "adamw" else _without_decay(make(net.parameters())), net
+    )
+    torch.testing.assert_close(weights(train(optimizer=block)[0]), expected, rtol=1e-5, atol=1e-6)
 
 
-def _undecayed(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+def _without_decay(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
     for group in optimizer.param_groups:
-        group["weight_decay"] = 0.0  # AdamW's own default is 0.01
+        group["weight_decay"] = 0.0  # the default of AdamW is 0.01
     return optimizer
 
 
-def test_decay_spares_biases() -> None:
+def test_weight_decay_does_not_apply_to_biases() -> None:
     net = network()
     chosen = training(optimizer={"name": "adamw", "lr": 0.1, "weight_decay": 0.5})
     optimizer = OptimizerStep(net, None, params=chosen, steps_per_epoch=1).optimizer
@@ -97,36 +97,36 @@ def test_decay_spares_biases() -> None:
 
 
 @pytest.mark.parametrize("accumulate_grad_batches", [2, 3, 5, 12])
-def test_parts_of_a_batch_are_the_batch(accumulate: int) -> None:
-    whole, _, losses = descended()
-    parts, _, of_parts = descended(accumulate=accumulate)
-    torch.testing.assert_close(weights(parts), weights(whole))
-    assert of_parts == pytest.approx(losses, rel=1e-5)
+def test_accumulated_gradients_equal_those_of_the_batch(accumulate_grad_batches: int) -> None:
+    expected, losses = train()
+    actual, actual_losses = train(accumulate_grad_batches=accumulate_grad_batches)
+    torch.testing.assert_close(weights(actual), weights(expected))
+    assert actual_losses == pytest.approx(losses, rel=1e-5)
 
 
 @pytest.mark.parametrize(("n", "devices"), [(7, 2), (12, 3), (2, 3)])
-def test_devices_of_unequal_parts_are_the_batch(n: int, devices: int) -> None:
+def test_gradients_of_devices_with_unequal_rows_sum_to_that_of_the_batch(n: int, devices: int) -> None:
     net, (x, y) = network(), data(n)
     functional.cross_entropy(net(x), y).backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    shares = []
-    for part in range(devices):
+    batch_gradient = [p.grad.clone() for p in net.parameters() if p.grad is not None]
+    contributions = []
+    for rank in range(devices):
         net = network()
-        descent = OptimizerStep(net, None, params=training(), steps_per_epoch=1, world_size=devices)
-        own = (x[part::devices], y[part::devices])
-        descent._accumulate_gradients(
+        optim_step = OptimizerStep(net, None, params=training(), steps_per_epoch=1, world_size=devices)
+        own = (x[rank::devices], y[rank::devices])
+        optim_step._accumulate_gradients(
             *own, n, lambda rows, targets, net=net: functional.cross_entropy(net(rows), targets), 2
         )
         if len(own[0]):
-            shares.append([p.grad for p in net.parameters() if p.grad is not None])
-    for expected, *found in zip(whole, *shares, strict=True):
-        torch.testing.assert_close(torch.stack(found).sum(0), expected)
+            contributions.append([p.grad for p in net.parameters() if p.grad is not None])
+    for expected, *gradients in zip(batch_gradient, *contributions, strict=True):
+        torch.testing.assert_close(torch.stack(gradients).sum(0), expected)
 
 
-def test_where_memory_ends_a_batch_goes_through_in_halves(capsys: pytest.CaptureFixture[str]) -> None:
-    whole, _, _ = descended()
+def test_out_of_memory_halves_the_micro_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    expected, _ = train()
     net, (x, y) = network(), data()
-    descent = OptimizerStep(net, None, params=training(), steps_per_epoch=STEPS)
+    optim_step = OptimizerStep(net, None, params=training(), steps_per_epoch=STEPS)
 
     def loss_of(rows: Tensor, targets: Tensor) -> Tensor:
         if len(rows) > 4:
@@ -134,63 +134,62 @@ def test_where_memory_ends_a_batch_goes_through_in_halves(capsys: pytest.Capture
         return functional.cross_entropy(net(rows), targets)
 
     for _ in range(STEPS):
-        descent.step(x, y, len(x), loss_of)
-    torch.testing.assert_close(weights(net), weights(whole))
+        optim_step.step(x, y, len(x), loss_of)
+    torch.testing.assert_close(weights(net), weights(expected))
     assert capsys.readouterr().out.splitlines() == [
-        f"memory does not suffice: rows go through the network {rows} at a time; steps stay as they are"
-        for rows in (6, 3)
+        f"out of memory: micro-batch reduced to {rows} (effective batch size unchanged)" for rows in (6, 3)
     ]
 
 
-def test_a_single_row_that_does_not_fit_is_no_loop_without_end() -> None:
+def test_single_row_that_does_not_fit_raises() -> None:
     def loss_of(rows: Tensor, targets: Tensor) -> Tensor:
         raise torch.OutOfMemoryError
 
-    descent = OptimizerStep(network(), None, params=training(), steps_per_epoch=1)
+    optim_step = OptimizerStep(network(), None, params=training(), steps_per_epoch=1)
     with pytest.raises(torch.OutOfMemoryError):
-        descent.step(*data(), 12, loss_of)
+        optim_step.step(*data(), 12, loss_of)
 
 
-def test_l1_pulls_weights_and_not_biases_towards_zero() -> None:
+def test_l1_penalty_applies_to_weights_and_not_to_biases() -> None:
     x = torch.zeros(12, 5)
     net = network()
     start = weights(net)
-    descent = OptimizerStep(net, None, params=training(l1=0.01), steps_per_epoch=1)
-    descent.step(x, torch.zeros(12), 12, lambda rows, _: 0 * net(rows).sum())
+    optim_step = OptimizerStep(net, None, params=training(l1=0.01), steps_per_epoch=1)
+    optim_step.step(x, torch.zeros(12), 12, lambda rows, _: 0 * net(rows).sum())
     decayed = torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in net.parameters()])
     torch.testing.assert_close(weights(net), start - 0.1 * 0.01 * start.sign() * decayed)
 
 
 @pytest.mark.parametrize("clip", [{"gradient_clip_norm": 1e-3}, {"gradient_clip_value": 1e-4}])
-def test_clipping_bounds_a_step(clip: dict[str, float]) -> None:
-    moved = weights(descended(1, **clip)[0]) - weights(network())
+def test_clipping_bounds_the_update(clip: dict[str, float]) -> None:
+    update = weights(train(1, **clip)[0]) - weights(network())
     if "gradient_clip_norm" in clip:
-        assert float(moved.norm()) == pytest.approx(0.1 * 1e-3, rel=1e-2)
+        assert float(update.norm()) == pytest.approx(0.1 * 1e-3, rel=1e-2)
     else:
-        assert float(moved.abs().max()) == pytest.approx(0.1 * 1e-4, rel=1e-2)
+        assert float(update.abs().max()) == pytest.approx(0.1 * 1e-4, rel=1e-2)
 
 
-def test_the_average_follows_the_weights_and_its_memory_grows() -> None:
+def test_moving_average_has_an_increasing_decay() -> None:
     net, (x, y) = network(), data()
     averaged = copy.deepcopy(net).requires_grad_(False)
     expected = weights(net)
-    descent = OptimizerStep(net, averaged, params=training(ema=0.5), steps_per_epoch=20)
+    optim_step = OptimizerStep(net, averaged, params=training(ema_decay=0.5), steps_per_epoch=20)
     for step in range(1, 21):
-        descent.step(x, y, 12, lambda rows, targets: functional.cross_entropy(net(rows), targets))
-        memory = min(0.5, (1 + step) / (10 + step))
-        expected = memory * expected + (1 - memory) * weights(net)
+        optim_step.step(x, y, 12, lambda rows, targets: functional.cross_entropy(net(rows), targets))
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weights(net)
     torch.testing.assert_close(weights(averaged), expected)
     assert not torch.equal(weights(averaged), weights(net))
 
 
-def test_who_watches_sees_the_gradients_of_one_step_before_they_are_clipped() -> None:
+def test_gradient_hook_is_called_once_before_clipping() -> None:
     net, (x, y) = network(), data()
-    descent = OptimizerStep(net, None, params=training(gradient_clip=1e-9), steps_per_epoch=2)
-    seen: list[float] = []
-    descent.gradient_hook = lambda: seen.append(
+    optim_step = OptimizerStep(net, None, params=training(gradient_clip_norm=1e-9), steps_per_epoch=2)
+    norms: list[float] = []
+    optim_step.gradient_hook = lambda: norms.append(
         sum(float(p.grad.norm()) for p in net.parameters() if p.grad is not None)
     )
     for _ in range(2):
-        descent.step(x, y, 12, lambda rows, targets: functional.cross_entropy(net(rows), targets))
-    assert len(seen) == 1
-    assert seen[0] > 1e-3
+        optim_step.step(x, y, 12, lambda rows, targets: functional.cross_entropy(net(rows), targets))
+    assert len(norms) == 1
+    assert norms[0] > 1e-3

@@ -1,11 +1,7 @@
-"""Networks that learn from each other, step by step: what their Lightning modules have in common.
+"""Adversarial training: the base Lightning module and the losses of generator and discriminator.
 
-Source: Goodfellow et al. 2014. What is made is looked at every few epochs, since no loss says how good it is.
-
-What the two players of a contest make small.
-
-Source: gan/params.py, class by class.
-Shapes: b rows; what a critic tells of one may also be a map of its patches, (b, 1, y, x) in place of (b,).
+Source: Goodfellow et al. 2014; the other losses are cited at their classes in `config.networks.gan`.
+Shapes: b samples; a discriminator's logits are (b,), or a map over patches (b, 1, y, x).
 """
 
 import math
@@ -31,35 +27,36 @@ from ..errors import TrainingError
 from .lightning import BaseModule, EpochAverage, OptimizerStep
 
 OptimizerStepFactory = Callable[[nn.Module, nn.Module | None], OptimizerStep]
-"""Called with a player and its moving average or None."""
+"""Called with a network and its exponential moving average (EMA), or None."""
 
 
 class GeneratorValidation(Protocol):
-    """Looks at what a generator makes."""
+    """Computes validation metrics of a generator."""
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Names of the metrics that a call returns."""
 
     def __call__(self, generator: nn.Module) -> dict[str, float]:
-        """Return the numbers by name."""
+        """Return the metrics by name."""
 
 
 class AdversarialModule(BaseModule):
-    """Trains players against each other.
+    """Trains a generator and its discriminators with manual optimization.
 
-    Logs per epoch `train/<player>`, and what `looks` tells every so many epochs and after the last one; NaN between.
-    Sums stay on the device until the epoch ends.
+    Logs `train/<name>`, the mean loss of each network, per epoch, and the metrics of `validation` every
+    `validate_every` epochs and after the last one; NaN in between. Sums stay on the device until the epoch ends.
 
     Args:
-        network: all players; its part `generator` is the one that is kept.
-        players: by name, the generator first; of a contest of several critics each is one.
-        steppers: of each player, in the same order.
-        looks: at the generator that is kept.
-        steps, epochs: batches of an epoch, and epochs, at most.
-        every: epochs between two looks.
-        average: whether to keep a moving average of the generator's weights, and judge that.
-        precision: 32, bf16 or 16.
+        network: generator and discriminators; its submodule `generator` is the one that is saved.
+        networks: the same by name, the generator first; CycleGAN has one entry for each discriminator.
+        optim_step_factories: one for each network, in the same order.
+        validation: computes the validation metrics of the evaluated generator.
+        steps_per_epoch: batches in an epoch.
+        max_epochs: maximum number of epochs.
+        validate_every: epochs between two validations.
+        use_ema: whether to keep an exponential moving average of the generator's weights and evaluate that.
+        precision: "32", "bf16" or "16".
     """
 
     def __init__(
@@ -84,17 +81,17 @@ class AdversarialModule(BaseModule):
         self.validation = validation
         self.steps_per_epoch, self.max_epochs, self.validate_every = steps_per_epoch, max_epochs, validate_every
         self.precision = precision
-        self.epoch_averages = {player: EpochAverage() for player in networks}
+        self.epoch_averages = {name: EpochAverage() for name in networks}
         self.grad_scaler_states: dict[str, Any] = {}
 
     @property
     def eval_generator(self) -> nn.Module:
-        """The generator as it is kept."""
+        """The generator that is validated and saved: the moving average if there is one."""
         return self.networks["generator"] if self.ema_generator is None else self.ema_generator
 
     @property
     def eval_network(self) -> nn.Module:
-        """All players, the generator as it is kept."""
+        """All networks, with `eval_generator` as generator."""
         if self.ema_generator is None:
             return self.network
         network = deepcopy(self.network)
@@ -102,76 +99,76 @@ class AdversarialModule(BaseModule):
         return network
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Return the players' optimisers, the generator's first; their learning rates are set at every step."""
+        """Return the optimizers, the generator's first; their learning rates are set at every step."""
         self.optim_steps = {
-            name: stepper_of(player, self.ema_generator if name == "generator" else None)
-            for (name, player), stepper_of in zip(self.networks.items(), self.optim_step_factories, strict=True)
+            name: factory(network, self.ema_generator if name == "generator" else None)
+            for (name, network), factory in zip(self.networks.items(), self.optim_step_factories, strict=True)
         }
         for name, state in self.grad_scaler_states.items():
             self.optim_steps[name].grad_scaler.load_state_dict(state)
-        return [stepper.optimizer for stepper in self.optim_steps.values()]
+        return [step.optimizer for step in self.optim_steps.values()]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add how gradients of 16 bits are scaled."""
-        checkpoint["scaler"] = {name: stepper.grad_scaler.state_dict() for name, stepper in self.optim_steps.items()}
+        """Add the state of the gradient scalers."""
+        checkpoint["scaler"] = {name: step.grad_scaler.state_dict() for name, step in self.optim_steps.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it up; Lightning asks for the optimisers later."""
+        """Store the state of the gradient scalers until Lightning configures the optimizers."""
         self.grad_scaler_states = checkpoint["scaler"]
 
     def validation_step(self, *_: Any) -> None:
-        """Nothing is to be told of single rows: `looks` has them all."""
+        """Do nothing: `validation` evaluates the whole validation split at once."""
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's losses, and what there is to say of the generator, if it is time to look.
+        """Log the epoch's losses and, if validation is is_due, its metrics.
 
         Raises:
-            TrainingError: a loss is not finite; what to do about it is for the doctor to say.
+            TrainingError: a loss is not finite; the training diagnostics add the remedy.
         """
-        for player in self.networks:
-            loss, _, rows = self.epoch_averages[player].all_reduce(self)
-            value = loss / rows if rows else 0.0
+        for name in self.networks:
+            loss, _, n_rows = self.epoch_averages[name].all_reduce(self)
+            value = loss / n_rows if n_rows else 0.0
             if not math.isfinite(value):
-                raise TrainingError(f"train/{player} must be finite, but is {value} in epoch {self.current_epoch}")
-            self.log(f"train/{player}", value)
-            self.epoch_averages[player] = EpochAverage()
-        done = self.current_epoch + 1
-        due = done % self.validate_every == 0 or done == self.max_epochs
+                raise TrainingError(f"train/{name} must be finite, but is {value} in epoch {self.current_epoch}")
+            self.log(f"train/{name}", value)
+            self.epoch_averages[name] = EpochAverage()
+        epochs_done = self.current_epoch + 1
+        is_due = epochs_done % self.validate_every == 0 or epochs_done == self.max_epochs
         self.log_dict(
-            self.validation(self.eval_generator) if due else dict.fromkeys(self.validation.metric_names, math.nan)
+            self.validation(self.eval_generator) if is_due else dict.fromkeys(self.validation.metric_names, math.nan)
         )
 
 
 @contextmanager
 def freeze_parameters(parameters: list[Tensor]) -> Iterator[None]:
-    """Have weights get no gradients: a critic's are of no use while a generator learns from it."""
-    for weight in parameters:
-        weight.requires_grad_(False)
+    """Disable gradients of `parameters` within the context: the discriminators' are not needed in a generator step."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for weight in parameters:
-            weight.requires_grad_(True)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 @torch.no_grad()
 def clip_weights(parameters: list[Tensor], clip_value: float) -> None:
-    """Bring every weight within -most to most."""
+    """Clamp every weight to [-clip_value, clip_value] in place."""
     torch._foreach_clamp_min_(parameters, -clip_value)
     torch._foreach_clamp_max_(parameters, clip_value)
 
 
 DiscriminatorFn = Callable[[Tensor], Tensor]
-"""A critic of records (b, ...), their classes being known -> (b,)."""
+"""Samples (b, ...) of known classes -> logits (b,)."""
 
 
 def discriminator_loss(config: AdversarialLossConfig, real: Tensor, generated: Tensor) -> Tensor:
-    """Return the critic's mean loss, of what it tells of real records (b,) and of made ones (b,)."""
+    """Return the mean discriminator loss, given its logits of real and of generated samples, each (b,)."""
     match config:
-        case StandardGAN(label_smoothing=short) | NonSaturatingGAN(label_smoothing=short):
-            return (functional.softplus(real) - (1 - short) * real).mean() + functional.softplus(generated).mean()
-        case LeastSquaresGAN(label_smoothing=short):
-            return ((real - (1 - short)).square().mean() + generated.square().mean()) / 2
+        case StandardGAN(label_smoothing=smoothing) | NonSaturatingGAN(label_smoothing=smoothing):
+            return (functional.softplus(real) - (1 - smoothing) * real).mean() + functional.softplus(generated).mean()
+        case LeastSquaresGAN(label_smoothing=smoothing):
+            return ((real - (1 - smoothing)).square().mean() + generated.square().mean()) / 2
         case HingeGAN():
             return functional.relu(1 - real).mean() + functional.relu(1 + generated).mean()
         case WGANClip() | WGANGP():
@@ -179,7 +176,7 @@ def discriminator_loss(config: AdversarialLossConfig, real: Tensor, generated: T
 
 
 def generator_loss(config: AdversarialLossConfig, generated: Tensor) -> Tensor:
-    """Return the generator's mean loss, of what the critic tells of its records (b,)."""
+    """Return the mean generator loss, given the discriminator's logits of generated samples (b,)."""
     match config:
         case StandardGAN():
             return -functional.softplus(generated).mean()
@@ -192,22 +189,26 @@ def generator_loss(config: AdversarialLossConfig, generated: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminator: DiscriminatorFn, real: Tensor, generated: Tensor) -> Tensor:
-    """Return the mean of (slope - 1)^2, the slope being taken between each real record and a made one, (b, ...)."""
-    share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
-    return (
-        (_squared_gradient_norms(discriminator, torch.lerp(real, generated, share)).clamp_min(1e-12).sqrt() - 1)
-        .square()
-        .mean()
-    )
+    """Return the mean of (gradient norm - 1)^2 at random points between pairs of real and generated samples (b, ...).
+
+    Source: Gulrajani et al. 2017.
+    """
+    weight = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+    points = torch.lerp(real, generated, weight)
+    norms = _squared_gradient_norms(discriminator, points).clamp_min(1e-12).sqrt()
+    return (norms - 1).square().mean()
 
 
 def r1_penalty(discriminator: DiscriminatorFn, real: Tensor) -> Tensor:
-    """Return half of the mean squared slope at real records (b, ...)."""
+    """Return half of the mean squared gradient norm at real samples (b, ...).
+
+    Source: Mescheder, Geiger & Nowozin 2018.
+    """
     return _squared_gradient_norms(discriminator, real).mean() / 2
 
 
 def _squared_gradient_norms(discriminator: DiscriminatorFn, x: Tensor) -> Tensor:
-    """Return the squared norm (b,) of what a critic tells of each record, by the record."""
+    """Return the squared norm (b,) of the gradient of each logit with respect to its sample."""
     x = x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
     return gradient.square().flatten(1).sum(1)

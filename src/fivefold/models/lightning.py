@@ -1,8 +1,6 @@
-"""What every Lightning module of a family is, and what it adds up.
+"""The base class of all Lightning modules, the epoch average of their losses, and the module of supervised networks.
 
-One Lightning module for every network that learns a target.
-
-Shapes: b rows, k outputs, t steps of a text.
+Shapes: b samples, k outputs, t steps of a text.
 """
 
 import math
@@ -22,10 +20,10 @@ from .precision import MicroBatcher, autocast_context
 
 
 class BaseModule(pl.LightningModule, ABC):
-    """Trains a network; one Lightning batch is an epoch of batches.
+    """Trains a network; one Lightning batch is a whole epoch of batches.
 
     Attributes:
-        steps: batches of an epoch.
+        steps_per_epoch: batches in an epoch.
     """
 
     steps_per_epoch: int
@@ -33,11 +31,11 @@ class BaseModule(pl.LightningModule, ABC):
     @property
     @abstractmethod
     def eval_network(self) -> nn.Module:
-        """The network that is validated and kept."""
+        """The network that is validated and saved."""
 
 
 class EpochAverage:
-    """Loss and hits of the rows seen so far in an epoch, on their device: a step never waits for it."""
+    """Running sums of loss and correct predictions over an epoch, kept on the device so that no step synchronizes."""
 
     def __init__(self) -> None:
         self.n_rows = 0
@@ -45,34 +43,37 @@ class EpochAverage:
         self.n_correct: Tensor | float = 0.0
 
     def update(self, loss: Tensor, n_rows: int, accuracy: Tensor | None = None) -> None:
-        """Add a batch: its mean loss, its rows, and the share that were right if that was counted."""
+        """Add a batch: its mean loss, its number of rows and, if computed, its accuracy."""
         self.n_rows += n_rows
         self.loss_sum = self.loss_sum + loss * n_rows
         if accuracy is not None:
             self.n_correct = self.n_correct + accuracy * n_rows
 
     def all_reduce(self, module: pl.LightningModule) -> list[float]:
-        """Return loss, hits and rows, added up over all devices."""
+        """Return the sums of loss, correct predictions and rows over all devices."""
         own = [float(self.loss_sum), float(self.n_correct), float(self.n_rows)]
         if module.trainer.world_size == 1:
             return own
         sums = torch.tensor(own, dtype=torch.float64, device=module.device)
-        found: list[float] = module.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        return found
+        total: list[float] = module.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        return total
 
 
-NetworkMethod = Literal["forward", "forward_all_steps", "parts"]
-"""The method of a network that training calls: what it tells; that after each step of a text; what an autoencoder's
-objective looks at."""
+NetworkMethod = Literal["forward", "forward_all_steps", "training_outputs"]
+"""The method of a network that training calls.
+
+`forward` returns predictions, `forward_all_steps` those after each step of a text, and `training_outputs` everything
+that the loss of an autoencoder needs.
+"""
 
 LossFn = Callable[[Tensor, Tensor], Tensor]
 
 VALIDATION_BATCH_SIZE = 1024
-"""That go through the network at a time: it changes no number, so it is large."""
+"""Rows per forward pass in validation; large, because it does not affect the result."""
 
 
 class OptimizerStep(Protocol):
-    """Moves weights, batch by batch: `training.descent.Descent`."""
+    """Updates the weights batch by batch; implemented in `training.optimization`."""
 
     global_step: int
     lr_scale: float
@@ -81,26 +82,26 @@ class OptimizerStep(Protocol):
     grad_scaler: torch.amp.GradScaler
 
     def step(self, x: Tensor, y: Tensor, n_rows: int, loss_fn: LossFn) -> Tensor:
-        """Go one step and return the mean loss of the batch, of n rows over all devices."""
+        """Take one step and return the mean loss of the batch, which has `n_rows` rows over all devices."""
 
 
 class SupervisedModule(BaseModule):
-    """Trains a network to tell the targets of its rows.
+    """Trains a network to predict the targets of its samples.
 
-    Logs per epoch `train/loss`, `val/loss`, for classes `val/accuracy`, and what the objective has learnt. Sums stay on
-    the device until the epoch ends, so that a step never waits for the device.
+    Logs per epoch `train/loss`, `val/loss`, for classification `val/accuracy`, and learned loss weights. Sums stay on
+    the device until the epoch ends, so that no step waits for the device.
 
     Args:
         network: (b, ...) -> (b, k).
-        objective: what the network gives, and targets -> mean loss.
-        stepper: called with network and its moving average or None.
-        steps: batches of an epoch.
-        how: which method of the network is trained; at every_step rows are pieces of a text, whose next token is learnt
-            at all steps at once.
-        average: whether to keep a moving average of the weights, and judge that.
-        precision: 32, bf16 or 16.
-        faster: whether to compile the network.
-        augment: changes a training batch (x, y), which is learnt instead; in training mode only.
+        criterion: outputs and targets -> mean loss.
+        optim_step_factory: called with the network and its moving average or None.
+        steps_per_epoch: batches in an epoch.
+        method: which method of the network is trained; with `forward_all_steps` samples are windows of a text, and the
+            next token is predicted at all steps at once.
+        use_ema: whether to keep an exponential moving average of the weights and evaluate that.
+        precision: "32", "bf16" or "16".
+        compile_network: whether to compile the network.
+        augment: transforms a training batch (x, y), in training mode only.
     """
 
     def __init__(
@@ -126,36 +127,35 @@ class SupervisedModule(BaseModule):
         self.method = method
         self.precision = precision
         self.augment = augment
-        tell = _get_method(network, method)
-        self.predict_fn = (
-            torch.compile(tell) if compile_network else tell,
-        )  # in a tuple: else it were a second part of the module
+        predict = _get_method(network, method)
+        # in a tuple: otherwise it would be registered as a second submodule
+        self.predict_fn = (torch.compile(predict) if compile_network else predict,)
         self.epoch_averages = {"train": EpochAverage(), "val": EpochAverage()}
         self.micro_batcher = MicroBatcher(VALIDATION_BATCH_SIZE)
         self.grad_scaler_state: dict[str, Any] = {}
 
     @property
     def eval_network(self) -> nn.Module:
-        """The network that is validated and kept."""
+        """The network that is validated and saved: the moving average if there is one."""
         return self.network if self.ema_network is None else self.ema_network
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser; its learning rate is set at every step."""
+        """Return the optimizer; its learning rate is set at every step."""
         self.optim_step = self.optim_step_factory(self.network, self.ema_network)
         if self.grad_scaler_state:
             self.optim_step.grad_scaler.load_state_dict(self.grad_scaler_state)
         return self.optim_step.optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add how gradients of 16 bits are scaled, which Lightning does not know of; nothing for other precisions."""
+        """Add the state of the gradient scaler, which Lightning does not manage; empty unless the precision is 16."""
         checkpoint["scaler"] = self.optim_step.grad_scaler.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it up; Lightning asks for the optimiser later."""
+        """Store the state of the gradient scaler until Lightning configures the optimizer."""
         self.grad_scaler_state = checkpoint["scaler"]
 
     def training_step(self, batches: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
-        """Go through the batches of an epoch."""
+        """Train on the batches of an epoch."""
         self.optim_step.global_step = self.current_epoch * self.steps_per_epoch
         self.criterion.set_epoch(self.current_epoch)
         for x, y, n in batches:
@@ -165,21 +165,22 @@ class SupervisedModule(BaseModule):
             self.epoch_averages["train"].update(loss, len(x))
 
     def validation_step(self, batches: Iterable[tuple[Tensor, Tensor, int]], _: int) -> None:
-        """Judge the rows held out."""
+        """Evaluate the network on the validation n_rows."""
         for x, y, _n in batches:
             if len(x):
-                for loss, rows, hits in self.micro_batcher(len(x), partial(self._evaluate_batch, x, y)):
-                    self.epoch_averages["val"].update(loss, rows, hits)
+                for loss, n_rows, accuracy in self.micro_batcher(len(x), partial(self._evaluate_batch, x, y)):
+                    self.epoch_averages["val"].update(loss, n_rows, accuracy)
 
     def _evaluate_batch(self, x: Tensor, y: Tensor, micro_batch_size: int) -> list[tuple[Tensor, int, Tensor | None]]:
-        """Return mean loss, number and share of hits of rows, at most so many at a time."""
-        found = []
-        for rows, told in zip(torch.split(x, micro_batch_size), torch.split(y, micro_batch_size), strict=True):
+        """Return mean loss, number of rows and accuracy of each micro-batch of at most `micro_batch_size` rows."""
+        results = []
+        for inputs, y_part in zip(torch.split(x, micro_batch_size), torch.split(y, micro_batch_size), strict=True):
             with autocast_context(self.device, self.precision):
-                out = _get_method(self.eval_network, self.method)(rows)
-            targets = self._build_targets(rows, told)
-            found.append((self.criterion(_to_float32(out), targets), len(rows), self.criterion.accuracy(out, targets)))
-        return found
+                out = _get_method(self.eval_network, self.method)(inputs)
+            targets = self._build_targets(inputs, y_part)
+            loss = self.criterion(_to_float32(out), targets)
+            results.append((loss, len(inputs), self.criterion.accuracy(out, targets)))
+        return results
 
     def _compute_loss(self, x: Tensor, y: Tensor) -> Tensor:
         with autocast_context(self.device, self.precision):
@@ -188,14 +189,14 @@ class SupervisedModule(BaseModule):
         return loss
 
     def _build_targets(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return what is to be told: of a text the token after each, x being all but the last."""
+        """Return the targets y; of a text the next token after each step, the last of which is y."""
         return torch.cat([x[:, 1:].long(), y[:, None]], dim=1) if self.method == "forward_all_steps" else y
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's scores: Lightning validates inside the training epoch, after its last batch.
+        """Log the epoch's metrics: Lightning validates inside the training epoch, after its last batch.
 
         Raises:
-            TrainingError: a loss is not finite; what to do about it is for the doctor to say.
+            TrainingError: a loss is not finite; the training diagnostics add the remedy.
         """
         self._log_epoch("train")
         self._log_epoch("val")
@@ -218,7 +219,7 @@ def _get_method(network: nn.Module, method: NetworkMethod) -> Callable[[Tensor],
 
 
 def _to_float32(outputs: Any) -> Any:
-    """Return what a network gave in float32: a tensor, or a named tuple of them."""
+    """Return the outputs of a network as float32: a tensor, or a named tuple of tensors."""
     if isinstance(outputs, Tensor):
         return outputs.float()
-    return type(outputs)(*(None if part is None else part.float() for part in outputs))
+    return type(outputs)(*(None if tensor is None else tensor.float() for tensor in outputs))

@@ -1,7 +1,4 @@
-"""How many rows go through a network at a time: fewer where memory does not suffice.
-
-What the last digits of numbers depend on: mixed precision by the names used in params.yaml, and threads.
-"""
+"""Micro-batching when memory runs out, mixed precision, and the number of threads."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -15,29 +12,29 @@ from ..errors import TrainingError, one_line_message
 T = TypeVar("T")
 
 CPU_OUT_OF_MEMORY = "DefaultCPUAllocator: can't allocate memory"
-"""What PyTorch says in a plain RuntimeError where a CPU's memory ends."""
+"""Text of the plain RuntimeError that PyTorch raises when a CPU runs out of memory."""
 
 
 def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Say whether an error is that memory does not suffice, of a GPU, or of a CPU in PyTorch or in NumPy."""
+    """Return whether an error is an out-of-memory error of a GPU, or of a CPU in PyTorch or NumPy."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or CPU_OUT_OF_MEMORY in str(error)
 
 
 class MicroBatcher:
-    """Does what is to be done to a batch with at most `rows` rows at a time; halves that where memory ends.
+    """Processes a batch in micro-batches of at most `micro_batch_size` rows; halves that size when memory runs out.
 
-    Each process has its own: devices that share a batch need not agree, since nothing is sent between them before all
-    rows went through.
+    Each process has its own instance: devices that share a batch need not agree, because they communicate only after
+    all rows are processed.
     """
 
     def __init__(self, micro_batch_size: int) -> None:
         self.micro_batch_size = micro_batch_size
 
     def __call__(self, n_rows: int, fn: Callable[[int], T]) -> T:
-        """Return work(rows) on a batch of n rows; where memory ends it is called again, with fewer rows.
+        """Return fn(micro_batch_size) for a batch of `n_rows`; when out of memory, retry with smaller micro-batches.
 
         Raises:
-            RuntimeError, MemoryError: memory does not suffice for a single row.
+            RuntimeError, MemoryError: memory is too small for a single row.
         """
         while True:
             try:
@@ -45,21 +42,19 @@ class MicroBatcher:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or min(self.micro_batch_size, n_rows) == 1:
                     raise
-            # only here is the failed attempt, which the exception held, gone
+            # after the except block, where the exception no longer keeps the tensors of the failed attempt alive
             self.micro_batch_size = -(-min(self.micro_batch_size, n_rows) // 2)
             gc.collect()
             torch.cuda.empty_cache()
-            print(
-                f"memory does not suffice: rows go through the network {self.micro_batch_size} at a time; steps stay as they are"
-            )
+            print(f"out of memory: micro-batch reduced to {self.micro_batch_size} (effective batch size unchanged)")
 
 
 @contextmanager
 def handle_out_of_memory() -> Iterator[None]:
-    """Say in one line that the device's memory does not suffice for what happens within.
+    """Raise one clear error if the device runs out of memory within the context.
 
     Raises:
-        TrainingError: it does not.
+        TrainingError: the device is out of memory.
     """
     try:
         yield
@@ -68,9 +63,9 @@ def handle_out_of_memory() -> Iterator[None]:
             raise
         on_gpu = isinstance(error, torch.OutOfMemoryError)
         raise TrainingError(
-            "the device's memory must hold all rows, the network with its optimiser, and what one row needs, but does"
-            f" not ({one_line_message(error)}); make the network narrower, or"
-            f" {'choose training.accelerator cpu' if on_gpu else 'bring fewer or smaller rows'}"
+            "data, network, optimizer state and one row's activations must fit in the device's memory, but do not"
+            f" ({one_line_message(error)}); reduce the network's layer sizes, or"
+            f" {'set training.accelerator: cpu' if on_gpu else 'use fewer or smaller rows'}"
         ) from None
 
 
@@ -78,11 +73,11 @@ AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "16": torch.float16}
 
 
 def autocast_context(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return what a network runs within: 32, bf16 or 16 bits."""
+    """Return the context in which a network runs with `precision` "32", "bf16" or "16"."""
     return nullcontext() if precision == "32" else torch.autocast(device.type, AUTOCAST_DTYPES[precision])
 
 
 def set_num_threads(num_threads: int) -> None:
-    """Have PyTorch add up on so many threads, 0: as it chooses; sums of floats are others with another number."""
+    """Set the number of CPU threads of PyTorch; 0 keeps its default. Another number changes the rounding of sums."""
     if num_threads:
         torch.set_num_threads(num_threads)

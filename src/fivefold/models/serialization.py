@@ -1,6 +1,6 @@
-"""A trained model on disk: `weights.safetensors` and a `model.json` that rebuilds it without params.yaml.
+"""A trained model on disk: `weights.safetensors`, and a `model.json` that rebuilds the network without params.yaml.
 
-What a whole model takes and gives: the signature of its exported file and of its registered versions.
+The signature describes input and output of the exported file and of registered versions.
 """
 
 import json
@@ -43,11 +43,11 @@ from .inference import (
 from .losses import output_size
 
 RAW_DTYPES = {"images": "uint8", "text": "int32"}
-"""Type of raw records by kind; else float64."""
+"""NumPy dtype of raw samples by kind of dataset; float64 for all others."""
 
 
 class Signature(NamedTuple):
-    """Names, shapes without rows, and NumPy types of input and output."""
+    """Names, shapes without the batch dimension, and NumPy dtypes of a model's input and output."""
 
     input_name: str
     input_shape: tuple[int, ...]
@@ -56,50 +56,53 @@ class Signature(NamedTuple):
     output_shape: tuple[int, ...]
     output_dtype: str
     n_classes: int = 0
-    """Of noise: how many of its last numbers ask for a class, one 1 and the rest 0."""
+    """For noise: how many of its last values are a one-hot class to generate."""
     target_class: str = ""
-    """Of translations: the class that images are translated into."""
+    """For translations: the class into which images are translated."""
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return what stands in `model.json`."""
+        """Return the signature stored in `model.json`."""
         return cls(**data | {name: tuple(data[name]) for name in ("input_shape", "output_shape")})
 
     @property
     def output_fields(self) -> dict[str, Any]:
-        """What is said of the output to those who have only the file, as plain values."""
+        """Description of the output for users of the exported file, as JSON values."""
         return {
             "name": self.output_name,
             "shape": self.output_shape,
-            **({"into": self.target_class} if self.target_class else {}),
+            **({"target_class": self.target_class} if self.target_class else {}),
         }
 
 
 def infer_signature(network_config: NetworkConfig, schema: Schema) -> Signature:
-    """Return what a model takes, raw records or noise, and gives: predictions, records, codes, errors, translations."""
-    records = (schema.shape, RAW_DTYPES.get(schema.kind, "float64"))
-    told = (schema.shape, "float32" if schema.kind == "images" else "float64")
+    """Return the signature of a model.
+
+    Input: raw samples or noise. Output: predictions, samples, latent codes, errors or translations.
+    """
+    sample = (schema.shape, RAW_DTYPES.get(schema.kind, "float64"))
+    generated = (schema.shape, "float32" if schema.kind == "images" else "float64")
     if isinstance(network_config, Gan):
-        classes = len(schema.classes) if network_config.is_conditional else 0
-        return Signature("z", (network_config.latent_dim + classes,), "float32", "samples", *told, classes)
+        n_classes = len(schema.classes) if network_config.is_conditional else 0
+        return Signature("z", (network_config.latent_dim + n_classes,), "float32", "samples", *generated, n_classes)
     if isinstance(network_config, Cyclegan):
         return Signature(
-            "x", *records, "translations", *told, target_class=network_config.target_class or schema.classes[1]
+            "x", *sample, "translations", *generated, target_class=network_config.target_class or schema.classes[1]
         )
     if not isinstance(network_config, Autoencoder):
-        return Signature("x", *records, schema.output_kind, (schema.n_outputs,), schema.output_dtype)
+        return Signature("x", *sample, schema.output_kind, (schema.n_outputs,), schema.output_dtype)
     match network_config.mode:
         case GenerationMode():
-            return Signature("z", (network_config.latent_dim,), "float32", "samples", *told)
+            return Signature("z", (network_config.latent_dim,), "float32", "samples", *generated)
         case ReductionMode():
-            return Signature("x", *records, "codes", (network_config.latent_dim,), "float32")
+            return Signature("x", *sample, "codes", (network_config.latent_dim,), "float32")
         case AnomalyMode():
-            return Signature("x", *records, "anomaly", (2,), "float32")
-    return Signature("x", *records, "reconstruction", *told)
+            return Signature("x", *sample, "anomaly", (2,), "float32")
+    return Signature("x", *sample, "reconstruction", *generated)
 
 
 def build_input_example(signature: Signature, x: Array, n: int) -> Array:
-    """Return n rows of what a model takes, (n, ...): raw records x, from the first again if they are few, or noise."""
+    """Return n model inputs (n, ...): raw samples x, repeated from the first if there are fewer, or noise."""
     if signature.input_name == "z":
         z = np.random.default_rng(0).standard_normal((n, *signature.input_shape)).astype(signature.input_dtype)
         if signature.n_classes:
@@ -114,10 +117,14 @@ LOSS_ADAPTER: TypeAdapter[LossConfig] = TypeAdapter(LossConfig)
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model and what is known of it.
+    """A trained model with its configuration and metadata.
 
-    model: ready to predict, on the CPU, in evaluation mode.
-    facts: name, fingerprint, best epoch and the like; plain JSON values.
+    Attributes:
+        model: ready to predict, on the CPU, in evaluation mode.
+        schema: of the dataset that it was trained on.
+        network_config: the network's block of params.yaml.
+        loss_config: the loss's block of params.yaml.
+        metadata: name, fingerprint, best epoch and the like; JSON values.
     """
 
     model: InferenceModel
@@ -128,16 +135,16 @@ class TrainedModel:
 
 
 def save_model(trained_model: TrainedModel, folder: Path) -> None:
-    """Write the model into `folder`, moved to the CPU."""
-    model, interface = trained_model.model.cpu(), infer_signature(trained_model.network_config, trained_model.schema)
+    """Write the model into `folder`; it is moved to the CPU."""
+    model, signature = trained_model.model.cpu(), infer_signature(trained_model.network_config, trained_model.schema)
     save_file(
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
         folder / "weights.safetensors",
     )
     preprocess = model.preprocess
-    facts = {
+    metadata = {
         **trained_model.metadata,
-        "parameters": sum(p.numel() for p in model.network.parameters()),
+        "n_parameters": sum(p.numel() for p in model.network.parameters()),
         "network": NETWORK_ADAPTER.dump_python(trained_model.network_config, mode="json"),
         "loss": LOSS_ADAPTER.dump_python(trained_model.loss_config, mode="json"),
         "preprocess": {
@@ -145,32 +152,31 @@ def save_model(trained_model: TrainedModel, folder: Path) -> None:
             "steps": list(preprocess.step_kinds),
         },
         "schema": trained_model.schema.model_dump(mode="json"),
-        "gives": build_output_metadata(trained_model),
-        "interface": interface._asdict(),
+        "output": build_output_metadata(trained_model),
+        "signature": signature._asdict(),
         **_encoder_metadata(trained_model),
     }
-    (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
+    (folder / "model.json").write_text(json.dumps(metadata, indent=2) + "\n")
 
 
 def build_output_metadata(trained_model: TrainedModel) -> dict[str, Any]:
-    """Return what is said of a model's output to those who have only its file, as plain values.
+    """Return a description of a model's output for users of the exported file, as JSON values.
 
-    A target where one is learnt or asked for; of a detector its threshold and the classes that it learnt.
+    It names the target if the model predicts it or is conditioned on it; for anomaly detection the threshold and the
+    normal classes.
     """
-    network, told = (
-        trained_model.network_config,
-        infer_signature(trained_model.network_config, trained_model.schema).output_fields,
-    )
+    network = trained_model.network_config
+    output_fields = infer_signature(network, trained_model.schema).output_fields
     if isinstance(network, Autoencoder) and isinstance(network.mode, AnomalyMode):
         threshold = float(trained_model.model.head.get_buffer("threshold"))
-        return {"threshold": threshold, "normal": network.mode.normal_classes} | told
+        return {"threshold": threshold, "normal_classes": network.mode.normal_classes} | output_fields
     if isinstance(network, Autoencoder) or (isinstance(network, Gan) and not network.is_conditional):
-        return told
-    return output_metadata(trained_model.schema) | told
+        return output_fields
+    return output_metadata(trained_model.schema) | output_fields
 
 
 def _encoder_metadata(trained_model: TrainedModel) -> dict[str, Any]:
-    """Return what another model may use of this one: layers that lead to a code."""
+    """Return the encoder's layers if another model can use them as preprocessing, else an empty dict."""
     network = trained_model.network_config
     if not isinstance(network, Autoencoder) or network.architecture == "recurrent":
         return {}
@@ -178,32 +184,34 @@ def _encoder_metadata(trained_model: TrainedModel) -> dict[str, Any]:
 
 
 def load_model(folder: Path) -> TrainedModel:
-    """Rebuild what `save_model` wrote.
+    """Return the model that `save_model` wrote.
 
     Raises:
         ArtifactError: a file is missing, was altered, or does not hold a model of this version.
     """
     verify_manifest(folder)
-    facts = json.loads((folder / "model.json").read_text())
+    metadata = json.loads((folder / "model.json").read_text())
     try:
-        schema = Schema.from_json(json.dumps(facts["schema"]), folder / "model.json")
-        network = NETWORK_ADAPTER.validate_json(json.dumps(facts["network"]))
-        loss = LOSS_ADAPTER.validate_json(json.dumps(facts["loss"]))
+        schema = Schema.from_json(json.dumps(metadata["schema"]), folder / "model.json")
+        network = NETWORK_ADAPTER.validate_json(json.dumps(metadata["network"]))
+        loss = LOSS_ADAPTER.validate_json(json.dumps(metadata["loss"]))
         weights = load_file(folder / "weights.safetensors")
-        chain = _restore_pipeline(facts["preprocess"], weights)
-        built = build_network(network, build_input_spec(schema, chain, loss))
-        model = build_inference_model(network, schema, chain, built, build_head(network, schema, chain, loss))
+        pipeline = _restore_pipeline(metadata["preprocess"], weights)
+        network_module = build_network(network, build_input_spec(schema, pipeline, loss))
+        model = build_inference_model(
+            network, schema, pipeline, network_module, build_head(network, schema, pipeline, loss)
+        )
         model.load_state_dict(weights)
     except (KeyError, ValidationError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ArtifactError(
-            f"{folder} must hold a model of this version, but: {reason}; run `dvc repro` again"
+            f"{folder} must contain a model saved by this version, but: {reason}; run `dvc repro` again"
         ) from None
-    return TrainedModel(model.eval(), schema, network, loss, facts)
+    return TrainedModel(model.eval(), schema, network, loss, metadata)
 
 
 def build_input_spec(schema: Schema, pipeline: Pipeline, loss_config: LossConfig) -> InputSpec:
-    """Return the shape that a network behind `chain` sees, and must give to be judged by `loss`."""
+    """Return the input and output sizes of a network that follows `pipeline` and is trained with `loss_config`."""
     return InputSpec(
         pipeline.output_shape(schema.shape),
         output_size(schema, loss_config),
@@ -217,13 +225,13 @@ def build_input_spec(schema: Schema, pipeline: Pipeline, loss_config: LossConfig
 def build_inference_model(
     network_config: NetworkConfig, schema: Schema, pipeline: Pipeline, network: nn.Module, head: nn.Module
 ) -> InferenceModel:
-    """Return the whole model of a network that was built."""
-    noise = infer_signature(network_config, schema).input_name == "z"
-    return InferenceModel(Preprocess(pipeline), network, head, is_generator=noise)
+    """Return the deployed model of a network."""
+    is_generator = infer_signature(network_config, schema).input_name == "z"
+    return InferenceModel(Preprocess(pipeline), network, head, is_generator=is_generator)
 
 
 def build_head(network_config: NetworkConfig, schema: Schema, pipeline: Pipeline, loss_config: LossConfig) -> nn.Module:
-    """Return the last part of a model, its numbers yet to be learnt or loaded."""
+    """Return the head of a model; its buffers have initial values."""
     match network_config:
         case Autoencoder():
             return autoencoder_head.build_head(network_config, schema, pipeline)
@@ -237,19 +245,23 @@ def build_head(network_config: NetworkConfig, schema: Schema, pipeline: Pipeline
 def build_supervised_head(
     schema: Schema, loss_config: LossConfig, shift: Array | None = None, scale: Array | None = None
 ) -> SupervisedHead:
-    """Return the last part of a model: probabilities for classes, the targets' units for values.
+    """Return the head of a supervised model: probabilities for classes, values in the units of the targets.
 
-    shift, scale: mean and deviation of each value as it was learnt; of a target of classes one number stands there.
+    Args:
+        schema: of all targets.
+        loss_config: loss of the primary target.
+        shift: (k,), mean of each target in training; a target of classes has one unused entry.
+        scale: (k,), standard deviation of each target in training.
     """
     if not schema.extra_targets:
         return _build_target_head(schema, loss_config, shift, scale)
-    parts, start, every = [], 0, target_specs(schema)
-    for goal in every:
-        end = start + max(len(goal.schema.values), 1)
-        pair = (None if array is None else array[start:end] for array in (shift, scale))
-        parts.append(_build_target_head(goal.schema, loss_config, *pair))
+    heads, start, specs = [], 0, target_specs(schema)
+    for spec in specs:
+        end = start + max(len(spec.schema.values), 1)
+        shift_scale = (None if array is None else array[start:end] for array in (shift, scale))
+        heads.append(_build_target_head(spec.schema, loss_config, *shift_scale))
         start = end
-    return MultiTargetHead(parts, [goal.columns for goal in every])
+    return MultiTargetHead(heads, [spec.columns for spec in specs])
 
 
 def _build_target_head(

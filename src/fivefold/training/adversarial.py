@@ -1,10 +1,7 @@
-"""A generator and its critic, ready to be trained against each other.
+"""Build the training setups of GANs and of CycleGANs: module, data loaders, generator validation and head.
 
-Shapes: n rows, k classes (0: none are asked for), r what a record is, d numbers seen in it.
-
-Two generators and their critics, ready to be trained against each other.
-
-Shapes: n images, c channels, y x x pixels.
+Shapes: n rows or images, k classes (0 without conditioning), r the shape of a sample's features, d feature space,
+c channels, y x x pixels.
 """
 
 import json
@@ -53,77 +50,84 @@ def build_adversarial_setup(
     rank: int = 0,
     world_size: int = 1,
 ) -> TrainingSetup:
-    """Build both players of model `name` untrained, and lay its rows on `device`, which is number `part` of `parts`.
+    """Return the setup of GAN `name`, untrained, with its rows on `device`.
 
-    judge: a classifier, by which records are compared; None: by their features.
+    reference: a classifier in whose feature space samples are compared; None: they are compared by their features.
+    rank, world_size: index of this process, and number of processes that share each batch.
 
     Raises:
-        ParamsError: the network does not fit the data, the preprocessing cannot be undone, or rows are too few.
+        ParamsError: the network does not fit the data, the preprocessing cannot be inverted, or there are too few rows.
     """
     training, schema = params.training, dataset.schema
     network = cast(Gan, params.network)
     built = init_network(name, params, schema, pipeline, epoch_seed.seed)
-    output = build_head(network, schema, pipeline, training.loss)
-    k = len(schema.classes) if network.is_conditional else 0
-    x, held_out = (
-        to_device(features, device) for features in _generator_features(pipeline, dataset, output, epoch_seed.seed)
+    head = build_head(network, schema, pipeline, training.loss)
+    n_classes = len(schema.classes) if network.is_conditional else 0
+    x, x_validation = (
+        to_device(features, device) for features in _generator_features(pipeline, dataset, head, epoch_seed.seed)
     )
-    c, held_c = (_one_hot_classes(records, k).to(device) for records in (dataset.train, dataset.validation))
-    for which, rows, least in (("training", x, max(2, network.pac)), ("validation", held_out, 2)):
-        if len(rows) < least:
+    c, c_validation = (_one_hot_classes(split, n_classes).to(device) for split in (dataset.train, dataset.validation))
+    for split_name, rows, minimum in (("training", x, max(2, network.pac)), ("validation", x_validation, 2)):
+        if len(rows) < minimum:
             raise ParamsError(
-                f"models.{name}: a generator's records are compared with {which} rows, {least} at least, but"
-                f" {params.dataset} has {len(rows)}; change its split"
+                f"models.{name}: a GAN needs at least {minimum} {split_name} rows, but {params.dataset} has"
+                f" {len(rows)}; change its split"
             )
-    output.to(device)
+    head.to(device)
     import_family(network.family)
-    z = sample_noise(MAX_ROWS, network.latent_dim, held_c, torch.Generator().manual_seed(epoch_seed.seed)).to(device)
+    noise = torch.Generator().manual_seed(epoch_seed.seed)
+    z = sample_noise(MAX_ROWS, network.latent_dim, c_validation, noise).to(device)
     size = training.batch_size
-    n = len(x) // network.pac * network.pac if len(x) < size else len(x) // size * size
+    n_samples = len(x) // network.pac * network.pac if len(x) < size else len(x) // size * size
     order = shuffled_order(len(x), *epoch_seed)
     if training.class_balance == "weighted_sampler":
         order = weighted_order(class_weights(schema, dataset.train.y)[np.array(dataset.train.y)], *epoch_seed)
-    batches = TensorBatchLoader(
-        x, c, size, order=_drop_incomplete_batches(order, n), n_samples=n, rank=rank, world_size=world_size
+    train_loader = TensorBatchLoader(
+        x,
+        c,
+        size,
+        order=_drop_incomplete_batches(order, n_samples),
+        n_samples=n_samples,
+        rank=rank,
+        world_size=world_size,
     )
     module = GANModule(
         cast(GanNetwork, built.to(memory_format=torch.channels_last)),
         network,
         tuple(
-            partial(OptimizerStep, params=each, steps_per_epoch=batches.steps_per_epoch, world_size=world_size)
+            partial(OptimizerStep, params=each, steps_per_epoch=train_loader.steps_per_epoch, world_size=world_size)
             for each in (training, discriminator_training(training, network.discriminator_lr_factor))
         ),
-        GeneratorValidation(build_feature_fn(reference, lambda x: output(x, x), device), held_out, z),
-        steps_per_epoch=batches.steps_per_epoch,
+        GeneratorValidation(build_feature_fn(reference, lambda x: head(x, x), device), x_validation, z),
+        steps_per_epoch=train_loader.steps_per_epoch,
         max_epochs=training.max_epochs,
         use_ema=training.ema_decay > 0,
         precision=training.precision,
     )
-    showing = None
+    preview = None
     if schema.kind == "images":
-        seen, bounds = (
-            sample_fixed_noise(network.latent_dim, k, epoch_seed.seed).to(device),
-            compute_pixel_range(dataset),
-        )
-        showing = SamplePreview(
-            lambda: render_samples(module.eval_generator, module.eval_generator, output, seen, bounds),
+        fixed_z = sample_fixed_noise(network.latent_dim, n_classes, epoch_seed.seed).to(device)
+        pixel_range = compute_pixel_range(dataset)
+        preview = SamplePreview(
+            lambda: render_samples(module.eval_generator, module.eval_generator, head, fixed_z, pixel_range),
             network.validate_every,
         )
-    one = TensorBatchLoader(held_out[:1], held_c[:1], 1)
-    return TrainingSetup(schema, module, batches, one, lambda _: output, preview=showing)
+    # Lightning needs a validation batch, but GeneratorValidation has its own rows
+    validation_loader = TensorBatchLoader(x_validation[:1], c_validation[:1], 1)
+    return TrainingSetup(schema, module, train_loader, validation_loader, lambda _: head, preview=preview)
 
 
-def _generator_features(pipeline: Pipeline, dataset: Dataset, output: nn.Module, seed: int) -> tuple[Array, Array]:
-    """Return features of training and of validation rows, (n, *r): of a table their scores, which `output` learns."""
-    train, held_out = pipeline(dataset.train.x), pipeline(dataset.validation.x)
-    if not isinstance(output, TabularHead):
-        return train, held_out
-    rng, scores = np.random.default_rng(seed), output.normal_scores
-    return scores.fit_transform(train, rng), scores.transform(held_out, train, rng)
+def _generator_features(pipeline: Pipeline, dataset: Dataset, head: nn.Module, seed: int) -> tuple[Array, Array]:
+    """Return features of training and of validation rows, (n, *r); those of a table as normal scores, fitted here."""
+    train, validation = pipeline(dataset.train.x), pipeline(dataset.validation.x)
+    if not isinstance(head, TabularHead):
+        return train, validation
+    rng, normal_scores = np.random.default_rng(seed), head.normal_scores
+    return normal_scores.fit_transform(train, rng), normal_scores.transform(validation, train, rng)
 
 
 def _one_hot_classes(split: Split, n_classes: int) -> Tensor:
-    """Return one 1 among zeros for the class of each row, (n, k)."""
+    """Return the classes of the rows, one-hot encoded, (n, k)."""
     return (
         functional.one_hot(torch.from_numpy(np.array(split.y)), n_classes).float()
         if n_classes
@@ -132,30 +136,34 @@ def _one_hot_classes(split: Split, n_classes: int) -> Tensor:
 
 
 def _drop_incomplete_batches(order: OrderFn, n: int) -> OrderFn:
-    """Return an order without the rows that do not fill a batch: its norms would be of few, or of one."""
+    """Return an order of n rows without the last, incomplete batch, whose batch statistics would be of few rows."""
     return lambda: order()[:n]
 
 
 def discriminator_training(training: Training, lr_factor: float) -> Training:
-    """Return how the critic is trained: as the generator is, but for its learning rate."""
-    tree = training.model_dump(mode="json")
-    tree["optimizer"]["lr"] *= lr_factor
-    return Training.model_validate_json(json.dumps(tree))
+    """Return the training parameters of the discriminator: those of the generator with another learning rate."""
+    params = training.model_dump(mode="json")
+    params["optimizer"]["lr"] *= lr_factor
+    return Training.model_validate_json(json.dumps(params))
 
 
 def build_feature_fn(
     reference: ReferenceClassifier | None, inverse: Callable[[Tensor], Tensor], device: torch.device
 ) -> Callable[[Tensor], Tensor]:
-    """Return what gives, of features (b, *r), what records are compared by, (b, d); undo: features -> raw records."""
+    """Return the function from features (b, *r) to the feature space (b, d) in which samples are compared.
+
+    reference: the classifier whose last hidden layer is the feature space; None: the features themselves.
+    inverse: features -> raw records.
+    """
     if reference is None:
         return lambda x: x
     reference.trained_model.model.to(device)
-    features, width = build_embedding_fn(reference.trained_model), reference.trained_model.schema.shape[0]
-    return lambda x: features(inverse(x)[:, :width])  # of a table without the targets
+    embed, width = build_embedding_fn(reference.trained_model), reference.trained_model.schema.shape[0]
+    return lambda x: embed(inverse(x)[:, :width])  # rows of a table without the generated targets
 
 
 HALF_PIXEL_RANGE = 127.5
-"""Half the range of pixels, which is 1 to the losses."""
+"""Half of the range of pixel values; losses are scaled so that it has size 1."""
 
 
 def build_translation_setup(
@@ -170,70 +178,71 @@ def build_translation_setup(
     rank: int = 0,
     world_size: int = 1,
 ) -> TrainingSetup:
-    """Build all players of model `name` untrained, and lay its rows on `device`, which is number `part` of `parts`.
+    """Return the setup of CycleGAN `name`, untrained, with its rows on `device`.
 
-    An epoch shows each image of the larger class once, and of the other one as many.
+    An epoch has each image of the larger class once, and as many of the other class.
 
-    judge: a classifier, by which images are compared; None: by their pixels.
+    reference: a classifier in whose feature space images are compared; None: they are compared by their pixels.
+    rank, world_size: index of this process, and number of processes that share each batch.
 
     Raises:
-        ParamsError: the network does not fit the data, the preprocessing cannot be undone, or rows are too few.
+        ParamsError: the network does not fit the data, the preprocessing cannot be inverted, or there are too few rows.
     """
     training, schema = params.training, dataset.schema
     network = cast(Cyclegan, params.network)
     built = init_network(name, params, schema, pipeline, epoch_seed.seed)
     with prefix_params_error(name):
-        output = cast(TranslationHead, build_head(network, schema, pipeline, training.loss)).to(device)
+        head = cast(TranslationHead, build_head(network, schema, pipeline, training.loss)).to(device)
     _check_class_sizes(name, params.dataset, dataset)
-    rows, held_out = (
-        _split_by_class(to_device(pipeline(records.x), device), records.y)
-        for records in (dataset.train, dataset.validation)
+    (images_a, images_b), validation = (
+        _split_by_class(to_device(pipeline(split.x), device), split.y) for split in (dataset.train, dataset.validation)
     )
-    first, second = rows
-    order = unpaired_order(len(first), len(second), *epoch_seed)
-    batches = TensorBatchLoader(
-        first,
-        second,
+    train_loader = TensorBatchLoader(
+        images_a,
+        images_b,
         training.batch_size,
-        order=order,
-        n_samples=max(len(first), len(second)),
+        order=unpaired_order(len(images_a), len(images_b), *epoch_seed),
+        n_samples=max(len(images_a), len(images_b)),
         rank=rank,
         world_size=world_size,
     )
     import_family(network.family)
-    raw = output.inverse
     module = CycleGANModule(
         cast(CycleganNetwork, built.to(memory_format=torch.channels_last)),
         network,
         tuple(
-            partial(OptimizerStep, params=each, steps_per_epoch=batches.steps_per_epoch, world_size=world_size)
+            partial(OptimizerStep, params=each, steps_per_epoch=train_loader.steps_per_epoch, world_size=world_size)
             for each in (training, *[discriminator_training(training, network.discriminator_lr_factor)] * 2)
         ),
-        TranslationValidation(build_feature_fn(reference, raw, device), raw, held_out),
-        raw.feature_units() / HALF_PIXEL_RANGE,
-        steps_per_epoch=batches.steps_per_epoch,
+        TranslationValidation(build_feature_fn(reference, head.inverse, device), head.inverse, validation),
+        head.inverse.feature_units() / HALF_PIXEL_RANGE,
+        steps_per_epoch=train_loader.steps_per_epoch,
         max_epochs=training.max_epochs,
         use_ema=training.ema_decay > 0,
         precision=training.precision,
     )
-    one = held_out[0][:1]
-    return TrainingSetup(schema, module, batches, TensorBatchLoader(one, one, 1), lambda _: output)
+    # Lightning needs a validation batch, but TranslationValidation has its own images
+    image = validation[0][:1]
+    return TrainingSetup(schema, module, train_loader, TensorBatchLoader(image, image, 1), lambda _: head)
 
 
 def _check_class_sizes(name: str, dataset_name: str, dataset: Dataset) -> None:
-    """Raise a `ParamsError` if a class has less than two rows in a set: a distance takes two. Studies test nothing."""
-    for which, records in dataset.splits().items():
-        if which == "test" and not len(records):
+    """Raise a `ParamsError` if a class has less than two rows in a split, since distances need two.
+
+    An empty test split, as in studies, is allowed.
+    """
+    for split_name, split in dataset.splits().items():
+        if split_name == "test" and not len(split):
             continue
         for i, label in enumerate(dataset.schema.classes):
-            if (count := int((np.asarray(records.y) == i).sum())) < 2:
+            if (count := int((np.asarray(split.y) == i).sum())) < 2:
                 raise ParamsError(
-                    f"models.{name}: translated images are compared with {which} rows of either class, two at least,"
-                    f" but {dataset_name} has {count} of {label}; change its split"
+                    f"models.{name}: a CycleGAN needs at least 2 {split_name} rows of each class, but {dataset_name}"
+                    f" has {count} of {label}; change its split"
                 )
 
 
 def _split_by_class(x: Tensor, y: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return the rows of each class, (n, c, y, x)."""
-    first, second = (x[torch.from_numpy(np.flatnonzero(np.asarray(y) == i)).to(x.device)] for i in range(2))
-    return first, second
+    """Return the images of each class, (n, c, y, x)."""
+    images_a, images_b = (x[torch.from_numpy(np.flatnonzero(np.asarray(y) == i)).to(x.device)] for i in range(2))
+    return images_a, images_b

@@ -1,7 +1,4 @@
-"""Batches by indexing tensors that already lie on the device; no DataLoader, no workers, no per-sample calls.
-
-Seeds that follow from others.
-"""
+"""Load batches by indexing tensors on the device, without DataLoader, workers or per-sample calls."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,27 +7,27 @@ from torch import Tensor
 
 
 def derive_seed(seed: int, epoch: int) -> int:
-    """Return a seed of 63 bits for one epoch; neighbouring seeds and epochs do not share any."""
+    """Return a 63-bit seed for one epoch; different pairs of small seeds and epochs give different seeds."""
     value = (seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9) & (2**64 - 1)
     value ^= value >> 31
     return (value * 0x94D049BB133111EB & (2**64 - 1)) >> 1
 
 
 OrderFn = Callable[[], Tensor]
-"""Gives the rows of the epoch that starts, in their order (n,); (n, 2) where those of x and of y are not the same."""
+"""Return the row indices of the next epoch in their order, (n,); (n, 2) if x and y are indexed independently."""
 
 
 class TensorBatchLoader:
-    """Epochs of (x, y) batches of resident tensors, each handed to Lightning as one: its loop costs more than a step.
+    """Iterable over one item per epoch, its (x, y) batches: Lightning's loop takes longer than a small network's step.
 
     Args:
-        x, y: (n, ...), on the same device; one tensor where rows are told by themselves; of as many rows, unless
-            `order` says which of each.
-        batch_size: rows a batch; the last batch of an epoch is smaller if their number is no multiple of it.
-        order: which rows an epoch has, and in which order; None: all, as they lie.
-        n: how many rows an epoch has.
-        part, parts: of each batch the rows part, part + parts, ...: what one of several devices sees. Of a small batch
-            that may be none.
+        x, y: (n, ...), on the same device; the same tensor where rows are reconstructed. Their numbers of rows may
+            differ if `order` indexes them independently.
+        batch_size: rows per batch; the last batch of an epoch may be smaller.
+        order: returns the rows of an epoch in their order; None: all rows in stored order.
+        n_samples: number of rows per epoch; 0: all rows of x.
+        rank, world_size: of each batch this process gets the rows rank, rank + world_size, ...; of a small batch these
+            may be none.
     """
 
     def __init__(
@@ -52,7 +49,7 @@ class TensorBatchLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches per epoch."""
         return -(-self.n_samples // self.batch_size)
 
     def __len__(self) -> int:
@@ -63,36 +60,38 @@ class TensorBatchLoader:
 
 
 class EpochBatches:
-    """The batches of one epoch, each with the number of its rows over all devices."""
+    """The batches (x, y, n) of one epoch, n being the number of rows of the batch over all devices."""
 
     def __init__(self, loader: TensorBatchLoader) -> None:
         self.loader = loader
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
-        of = self.loader
-        if of.order is None:
-            for x, y in zip(torch.split(of.x, of.batch_size), torch.split(of.y, of.batch_size), strict=True):
-                yield x[of.rank :: of.world_size], y[of.rank :: of.world_size], len(x)
+        loader = self.loader
+        own = slice(loader.rank, None, loader.world_size)
+        if loader.order is None:
+            batches = zip(*(torch.split(t, loader.batch_size) for t in (loader.x, loader.y)), strict=True)
+            for x, y in batches:
+                yield x[own], y[own], len(x)
             return
-        for index in torch.split(of.order().to(of.x.device), of.batch_size):
-            own = index[of.rank :: of.world_size]
-            rows, targets = own.unbind(1) if own.ndim == 2 else (own, own)
-            x = of.x[rows]
-            yield x, x if of.y is of.x else of.y[targets], len(index)
+        for index in torch.split(loader.order().to(loader.x.device), loader.batch_size):
+            own_index = index[own]
+            x_index, y_index = own_index.unbind(1) if own_index.ndim == 2 else (own_index, own_index)
+            x = loader.x[x_index]
+            yield x, x if loader.y is loader.x else loader.y[y_index], len(index)
 
 
 def shuffled_order(n: int, seed: int, current_epoch: Callable[[], int]) -> OrderFn:
-    """Return an order of all n rows that depends on the seed and the number of the epoch alone."""
+    """Return a random order of all n rows that depends only on the seed and the epoch."""
     return lambda: torch.randperm(n, generator=_epoch_generator(seed, current_epoch()))
 
 
 def unpaired_order(n: int, m: int, seed: int, current_epoch: Callable[[], int]) -> OrderFn:
-    """Return an order of n rows and m others, each by chance, the fewer ones over again until all have come."""
+    """Return a random order of pairs of n rows and m others, (max(n, m), 2); the smaller set is repeated."""
 
     def order() -> Tensor:
-        chance, most = _epoch_generator(seed, current_epoch()), max(n, m)
+        generator, n_pairs = _epoch_generator(seed, current_epoch()), max(n, m)
         columns = [
-            torch.cat([torch.randperm(rows, generator=chance) for _ in range(-(-most // rows))])[:most]
+            torch.cat([torch.randperm(rows, generator=generator) for _ in range(-(-n_pairs // rows))])[:n_pairs]
             for rows in (n, m)
         ]
         return torch.stack(columns, dim=1)
@@ -101,25 +100,24 @@ def unpaired_order(n: int, m: int, seed: int, current_epoch: Callable[[], int]) 
 
 
 def weighted_order(weights: Tensor, seed: int, current_epoch: Callable[[], int]) -> OrderFn:
-    """Return an order in which row i comes as often as weights (n,) say, with replacement."""
-    edges = weights.double().cumsum(0)
+    """Return an order that draws n rows with replacement, with probabilities proportional to weights (n,)."""
+    cumulative = weights.double().cumsum(0)
 
-    def order() -> Tensor:  # by the cumulated weights: torch.multinomial takes 2^24 rows at most
-        draws = (
-            torch.rand(len(edges), generator=_epoch_generator(seed, current_epoch()), dtype=torch.float64) * edges[-1]
-        )
-        return torch.searchsorted(edges, draws).clamp_max(len(edges) - 1)
+    def order() -> Tensor:  # inverts the cumulative weights, because torch.multinomial is limited to 2^24 rows
+        generator = _epoch_generator(seed, current_epoch())
+        draws = torch.rand(len(cumulative), generator=generator, dtype=torch.float64) * cumulative[-1]
+        return torch.searchsorted(cumulative, draws).clamp_max(len(cumulative) - 1)
 
     return order
 
 
 def strided_windows(n: int, stride: int, seed: int, current_epoch: Callable[[], int]) -> OrderFn:
-    """Return an order of every stride-th of n windows, n // stride of them, from another start each epoch."""
+    """Return a random order of every stride-th of n windows, (n // stride,), with a random offset in each epoch."""
 
     def order() -> Tensor:
-        chance = _epoch_generator(seed, current_epoch())
-        start = int(torch.randint(stride, (1,), generator=chance))
-        return (torch.randperm(n // stride, generator=chance) * stride + start).clamp_max(n - 1)
+        generator = _epoch_generator(seed, current_epoch())
+        offset = int(torch.randint(stride, (1,), generator=generator))
+        return (torch.randperm(n // stride, generator=generator) * stride + offset).clamp_max(n - 1)
 
     return order
 

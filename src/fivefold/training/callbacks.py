@@ -1,10 +1,7 @@
-"""What happens between epochs: keep weights, stop early, write checkpoints, tell of progress.
+"""Lightning callbacks of a training, and its progress display.
 
-Tell of a training's progress: a bar on a terminal, plain lines elsewhere.
-
-Layers that were taken from a trained model stay as they are at first, then learn, those near the output first.
-
-Source: Howard & Ruder 2018, gradual unfreezing.
+They select the best weights, stop early, lower the learning rate, freeze pretrained layers, collect the history, render
+sample grids and write checkpoints.
 """
 
 import math
@@ -36,19 +33,19 @@ from .checkpoints import LATEST_NAME
 from .image_grid import GridsByEpoch
 
 MAX_GRIDS = 50
-"""Pictures of a training at most, beside the first and the last."""
+"""Maximum number of sample grids of a training, in addition to the first and the last."""
 
 Metrics = dict[str, float]
 
 
 class BestWeights(pl.Callback):
-    """Keep the weights of one epoch; stop after `patience` epochs without a lower `metric`.
+    """Store the weights of the best epoch; stop after `patience` epochs without a lower `monitor`.
 
-    An epoch in which the metric is NaN was not looked at, and is passed over.
+    Epochs in which the metric is NaN, because it was not computed, are ignored.
 
     Attributes:
-        lowest, best: the lowest `metric`, and its epoch.
-        epoch, weights: what is kept: of that epoch, or of the newest one if `keep` is last.
+        best_score, best_epoch: the lowest value of `monitor`, and its epoch.
+        selected_epoch, weights: the epoch whose weights are stored: the best, or the newest if `checkpoint` is last.
     """
 
     def __init__(self, patience: int, checkpoint: Literal["best", "last"] = "best", monitor: str = "val/loss") -> None:
@@ -58,16 +55,16 @@ class BestWeights(pl.Callback):
         self.weights: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop at once if a resumed training had already come to its end."""
+        """Stop immediately if a resumed training had already run out of patience."""
         self._check_patience(trainer, trainer.current_epoch - 1)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the epoch that was just validated."""
-        value = float(trainer.callback_metrics[self.monitor])
-        lower = value < self.best_score
-        if lower:
-            self.best_score, self.best_epoch = value, trainer.current_epoch
-        if lower or self.checkpoint == "last":
+        """Compare the score of the validated epoch with the best one, and store the weights if it is selected."""
+        score = float(trainer.callback_metrics[self.monitor])
+        is_better = score < self.best_score
+        if is_better:
+            self.best_score, self.best_epoch = score, trainer.current_epoch
+        if is_better or self.checkpoint == "last":
             self.selected_epoch = trainer.current_epoch
             self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
         self._check_patience(trainer, trainer.current_epoch)
@@ -77,22 +74,22 @@ class BestWeights(pl.Callback):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold."""
+        """Return the state for a checkpoint."""
         return {
-            "lowest": self.best_score,
-            "best": self.best_epoch,
-            "epoch": self.selected_epoch,
+            "best_score": self.best_score,
+            "best_epoch": self.best_epoch,
+            "selected_epoch": self.selected_epoch,
             "weights": self.weights,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a checkpoint stood."""
-        self.best_score, self.best_epoch = state_dict["lowest"], state_dict["best"]
-        self.selected_epoch, self.weights = state_dict["epoch"], state_dict["weights"]
+        """Restore the state from a checkpoint."""
+        self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+        self.selected_epoch, self.weights = state_dict["selected_epoch"], state_dict["weights"]
 
 
 class ReduceOnPlateau(pl.Callback):
-    """Lower the learning rate where the validation loss does not fall any more, if the schedule says so."""
+    """Reduce the learning rate when the validation loss stops falling, if the schedule is `plateau`."""
 
     def __init__(self, schedule: ScheduleConfig) -> None:
         self.schedule = schedule
@@ -101,12 +98,12 @@ class ReduceOnPlateau(pl.Callback):
         self.lr_scale = 1.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hand the share to the stepper."""
+        """Set the factor of the learning rate."""
         if isinstance(pl_module, SupervisedModule):
             pl_module.optim_step.lr_scale = self.lr_scale
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the epoch that was just validated."""
+        """Count the epochs without a lower loss, and reduce the factor when they exceed the patience."""
         if not isinstance(self.schedule, PlateauSchedule):
             return
         loss = float(trainer.callback_metrics["val/loss"])
@@ -116,51 +113,48 @@ class ReduceOnPlateau(pl.Callback):
             self.lr_scale, self.num_bad_epochs = self.lr_scale * self.schedule.factor, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold."""
-        return {"loss": self.best_loss, "since": self.num_bad_epochs, "scale": self.lr_scale}
+        """Return the state for a checkpoint."""
+        return {"best_loss": self.best_loss, "num_bad_epochs": self.num_bad_epochs, "lr_scale": self.lr_scale}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a checkpoint stood."""
-        self.best_loss, self.num_bad_epochs, self.lr_scale = (
-            state_dict["loss"],
-            state_dict["since"],
-            state_dict["scale"],
-        )
+        """Restore the state from a checkpoint."""
+        self.best_loss, self.num_bad_epochs = state_dict["best_loss"], state_dict["num_bad_epochs"]
+        self.lr_scale = state_dict["lr_scale"]
 
 
 class History(pl.Callback):
-    """Collect the metrics of each epoch, and hand each on as it comes; what is NaN was not measured."""
+    """Collect the metrics of each epoch and pass them to `on_epoch`; metrics that are NaN were not computed."""
 
     def __init__(self, on_epoch: Callable[[int, Metrics, bool], None]) -> None:
         self.metrics_by_epoch: list[Metrics] = []
         self.on_epoch = on_epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the epoch: validation has run, since Lightning validates inside the training epoch."""
+        """Record the epoch; validation is complete, because Lightning validates within the training epoch."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if not value.isnan()}
         metrics["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         self.metrics_by_epoch.append(metrics)
-        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        self.on_epoch(trainer.current_epoch, metrics, last)
+        is_last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        self.on_epoch(trainer.current_epoch, metrics, is_last)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold."""
-        return {"epochs": self.metrics_by_epoch}
+        """Return the state for a checkpoint."""
+        return {"metrics_by_epoch": self.metrics_by_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a checkpoint stood."""
-        self.metrics_by_epoch = state_dict["epochs"]
+        """Restore the state from a checkpoint."""
+        self.metrics_by_epoch = state_dict["metrics_by_epoch"]
 
 
 class SampleGrids(pl.Callback):
-    """Have pictures drawn of what a model makes: before it has learnt, after every `every`-th epoch and the last.
+    """Render generated images before training, every `every_n_epochs` epochs and after the last one.
 
-    The first stands at 0, where MLflow's slider stands at first.
+    The first grid has the number 0, at which MLflow's slider starts.
 
     Attributes:
-        draw: draws one; to be set before training starts; None: there is nothing to see.
-        every: epochs between two pictures, more where they would be above `FRAMES`.
-        film: what was drawn.
+        render: renders a grid; to be set before training starts; None: the model generates no images.
+        every_n_epochs: epochs between two grids; a multiple of it if there would be more than `MAX_GRIDS`.
+        grids: the rendered grids.
     """
 
     def __init__(self, on_samples: Callable[[int, bytes], None]) -> None:
@@ -170,16 +164,16 @@ class SampleGrids(pl.Callback):
         self.grids: GridsByEpoch = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw the first, unless a checkpoint had it."""
+        """Render the first grid, unless it was restored from a checkpoint."""
         if not self.grids:
             self._render(trainer, 0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw one if it is time; must stand before what tells of the epoch or writes checkpoints."""
-        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
-        apart = self.every_n_epochs * -(-epochs // (self.every_n_epochs * MAX_GRIDS))
-        if done % apart == 0 or done == epochs or trainer.should_stop:
-            self._render(trainer, done)
+        """Render a grid if it is due; must run before callbacks that report the epoch or write checkpoints."""
+        n_epochs, max_epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        interval = self.every_n_epochs * -(-max_epochs // (self.every_n_epochs * MAX_GRIDS))
+        if n_epochs % interval == 0 or n_epochs == max_epochs or trainer.should_stop:
+            self._render(trainer, n_epochs)
 
     def _render(self, trainer: pl.Trainer, epoch: int) -> None:
         if self.render is not None and trainer.is_global_zero:
@@ -187,18 +181,18 @@ class SampleGrids(pl.Callback):
             self.on_samples(epoch, self.grids[epoch])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold."""
+        """Return the state for a checkpoint."""
         return {
-            "film": {epoch: torch.frombuffer(bytearray(grid), dtype=torch.uint8) for epoch, grid in self.grids.items()}
+            "grids": {epoch: torch.frombuffer(bytearray(grid), dtype=torch.uint8) for epoch, grid in self.grids.items()}
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a checkpoint stood."""
-        self.grids = {epoch: grid.cpu().numpy().tobytes() for epoch, grid in state_dict["film"].items()}
+        """Restore the state from a checkpoint."""
+        self.grids = {epoch: grid.cpu().numpy().tobytes() for epoch, grid in state_dict["grids"].items()}
 
 
 class PeriodicCheckpoint(pl.Callback):
-    """Write a checkpoint after an epoch if the last one is older than `seconds`; must be the last callback."""
+    """Write a checkpoint after an epoch if the last one is older than `interval_seconds`; must be the last callback."""
 
     def __init__(self, folder: Path, interval_seconds: float) -> None:
         self.folder = folder
@@ -206,34 +200,34 @@ class PeriodicCheckpoint(pl.Callback):
         self.last_saved = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write one if it is due."""
-        due = time.monotonic() - self.last_saved >= self.interval_seconds
-        if trainer.strategy.reduce_boolean_decision(due, all=False):  # all devices take part, or none
+        """Write a checkpoint if it is due on any device."""
+        is_due = time.monotonic() - self.last_saved >= self.interval_seconds
+        if trainer.strategy.reduce_boolean_decision(is_due, all=False):  # saving involves all processes
             trainer.save_checkpoint(self.folder / LATEST_NAME)
             self.last_saved = time.monotonic()
 
 
 class EpochSeeding(pl.Callback):
-    """Seed PyTorch at the start of each epoch, so that dropout in a resumed epoch falls as it would have fallen.
+    """Seed PyTorch at the start of each epoch, so that a resumed training draws the same dropout masks.
 
-    On each of several devices it falls otherwise.
+    Each device has its own seed.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Seed with the run's seed and the number of the epoch."""
+        """Seed with the seed of the training, the epoch and the rank."""
         seed = derive_seed(self.seed, trainer.current_epoch)
         torch.manual_seed(derive_seed(seed, trainer.global_rank) if trainer.global_rank else seed)
 
 
 MAX_LINES = 10
-"""Plain lines that a training prints at most, beside one for every half minute."""
+"""Maximum number of progress lines where there is no terminal, in addition to one every 30 seconds."""
 
 
 class EpochProgress:
-    """A context in which `update` is called after each epoch."""
+    """Context manager that displays progress: a bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, name: str, max_epochs: int, console: Console | None = None) -> None:
         self.name = name
@@ -262,28 +256,30 @@ class EpochProgress:
         self.bar.stop()
 
     def update(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Tell of the end of `epoch`, counted from 0."""
+        """Display the metrics of the finished `epoch`, counted from 0."""
         scores = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name != "lr")
-        done = epoch + 1
-        self.bar.update(self.task, completed=done, scores=scores)
-        step = max(1, self.max_epochs // MAX_LINES)
-        if not self.console.is_terminal and (done % step == 0 or time.monotonic() - self.last_printed > 30):
-            print(f"{self.name}  epoch {done}/{self.max_epochs}  {scores}", flush=True)
+        n_epochs = epoch + 1
+        self.bar.update(self.task, completed=n_epochs, scores=scores)
+        interval = max(1, self.max_epochs // MAX_LINES)
+        if not self.console.is_terminal and (n_epochs % interval == 0 or time.monotonic() - self.last_printed > 30):
+            print(f"{self.name}  epoch {n_epochs}/{self.max_epochs}  {scores}", flush=True)
             self.last_printed = time.monotonic()
 
     def print_line(self, line: str) -> None:
-        """Say what cannot wait for the end."""
+        """Print a line above the bar."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class GradualUnfreezing(pl.Callback):
-    """Freeze and free layers as an epoch begins: by its number alone, so that a resumed training does the same.
+    """Freeze pretrained layers at first and unfreeze them one by one, from the output to the input.
+
+    The state follows from the epoch alone, so that a resumed training has the same. Source: Howard & Ruder 2018.
 
     Args:
-        start: when each layer is set free; None if nothing is taken.
+        pretrained: the epochs in which layers are unfrozen; None if the network has random initial weights.
 
     Attributes:
-        layers: those that were taken, from the input on, without the network's last one, which always learns.
+        layers: the pretrained layers, from the input to the output, without the output layer, which is always trained.
     """
 
     def __init__(self, pretrained: PretrainedWeights | None) -> None:
@@ -291,11 +287,11 @@ class GradualUnfreezing(pl.Callback):
         self.layers: list[LayerGroup] = []
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set each layer to what it must be in this epoch."""
+        """Freeze or unfreeze the layers for this epoch."""
         self.freeze_for_epoch(trainer.current_epoch)
 
     def freeze_for_epoch(self, epoch: int) -> None:
-        """Set each layer to what it must be in epoch number `epoch`."""
+        """Freeze or unfreeze the layers for `epoch`, counted from 0."""
         if self.pretrained is not None:
-            for behind, layer in enumerate(reversed(self.layers)):
-                layer.set_frozen(epoch < self.pretrained.freeze_epochs + behind * self.pretrained.unfreeze_every)
+            for depth, layer in enumerate(reversed(self.layers)):
+                layer.set_frozen(epoch < self.pretrained.freeze_epochs + depth * self.pretrained.unfreeze_every)

@@ -1,8 +1,8 @@
-"""Checkpoints without pickle: one safetensors file, hashed, written whole, the previous one kept.
+"""Checkpoints in safetensors format, and fingerprints of stages.
 
-Lightning builds and restores the state; this decides how it lies on disk. Lightning's own format runs code on loading.
-
-One hash for all that decides what a stage computes: its parameters, its inputs, its code.
+A checkpoint is one hashed file, written atomically, and the previous one is retained. Lightning builds and restores the
+state; its own file format uses pickle, which can execute code on loading. A fingerprint is one hash of everything that
+determines the result of a stage: parameters, inputs and code.
 """
 
 import hashlib
@@ -21,37 +21,37 @@ from torch import Tensor
 LATEST_NAME = "last.checkpoint"
 PREVIOUS_NAME = "previous.checkpoint"
 DIGEST_SIZE = 32
-"""Bytes of SHA-256 in front of the file's content."""
+"""Bytes of the SHA-256 digest at the beginning of the file."""
 MAX_AGE_SECONDS = 30 * 24 * 3600
-"""Seconds."""
+"""Age from which the checkpoints of other trainings are removed."""
 
 
 class SafetensorsCheckpointIO(CheckpointIO):
-    """Lightning's checkpoint plugin: `folder/last.checkpoint`, and the one before it."""
+    """Lightning plugin that writes `last.checkpoint` and retains the one before it as `previous.checkpoint`."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write `checkpoint` to `path`; what was there stays as the previous one."""
+        """Write `checkpoint` to `path`; a file that exists there becomes the previous checkpoint."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         tree = _pack(checkpoint, tensors)
         content = save(tensors, metadata={"tree": json.dumps(tree)})
-        fresh = target.with_suffix(".fresh")
-        with fresh.open("wb") as file:
+        temporary = target.with_suffix(".tmp")
+        with temporary.open("wb") as file:
             file.write(hashlib.sha256(content).digest() + content)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
             target.replace(target.with_name(PREVIOUS_NAME))
-        fresh.replace(target)
+        temporary.replace(target)
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Return what `save_checkpoint` wrote at `path`."""
+        """Return the checkpoint that `save_checkpoint` wrote to `path`."""
         content = Path(path).read_bytes()[DIGEST_SIZE:]
-        length = int.from_bytes(content[:8], "little")  # safetensors: size of the header, header, tensors
-        tree = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tree"])
+        header_size = int.from_bytes(content[:8], "little")  # safetensors: size of the header, header, tensors
+        tree = json.loads(json.loads(content[8 : 8 + header_size])["__metadata__"]["tree"])
         checkpoint: dict[str, Any] = _unpack(tree, load(content))
         return checkpoint
 
@@ -61,13 +61,13 @@ class SafetensorsCheckpointIO(CheckpointIO):
 
 
 def find_latest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint in `folder` that is whole, or None; a torn or altered one is passed over."""
+    """Return the newest checkpoint in `folder` whose digest is correct, or None if there is none."""
     candidates = (folder / LATEST_NAME, folder / PREVIOUS_NAME)
     return next((path for path in candidates if path.is_file() and _is_intact(path)), None)
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints of `folder`, its training being done, and those of others that lie since a month."""
+    """Remove the checkpoints in `folder`, and those of other trainings that are older than `MAX_AGE_SECONDS`."""
     shutil.rmtree(folder, ignore_errors=True)
     for path in folder.parent.glob(f"*/{LATEST_NAME}"):
         if time.time() - path.stat().st_mtime > MAX_AGE_SECONDS:
@@ -80,7 +80,7 @@ def _is_intact(path: Path) -> bool:
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Return `value` as JSON, its tensors moved into `tensors`; keys of a dict keep their type."""
+    """Return `value` as JSON-compatible values, its tensors moved into `tensors`; dict keys keep their type."""
     match value:
         case Tensor():
             name = str(len(tensors))
@@ -95,7 +95,7 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         case None | bool() | int() | float() | str():
             return value
         case _:
-            raise TypeError(f"a checkpoint may hold tensors and plain values, not {type(value)}: {value!r}")
+            raise TypeError(f"a checkpoint may contain only tensors and plain values, not {type(value)}: {value!r}")
 
 
 def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -114,21 +114,23 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 PACKAGES = ("fivefold", "pipeline")
+"""Packages whose code is part of a fingerprint."""
 
 
 def compute_fingerprint(stage: str, params: Any, inputs: dict[str, str]) -> str:
-    """Return a hash of 32 hexadecimal digits.
+    """Return the fingerprint of a stage, 32 hexadecimal digits.
 
-    params: what of params.yaml the stage uses, as plain values.
-    inputs: name -> digest of each folder it reads.
-    The code is every module of ours that is loaded now: call it where all imports are done, always at the same place.
+    The code is that of all modules of `PACKAGES` that are loaded: call it after all imports, always at the same place.
+
+    params: the values of params.yaml that the stage uses, as plain values.
+    inputs: name -> digest of each folder that the stage reads.
     """
-    facts = {"stage": stage, "params": params, "inputs": inputs, "code": _module_digests()}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+    content = {"stage": stage, "params": params, "inputs": inputs, "code": _module_digests()}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _module_digests() -> dict[str, str]:
-    # a stage's own module is loaded as __main__: its spec knows its name
+    # the module of the stage itself is loaded as __main__; its spec has its name
     specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
-    ours = {spec.name: spec.origin for spec in specs if spec and spec.name.partition(".")[0] in PACKAGES}
-    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in ours.items() if file}
+    files = {spec.name: spec.origin for spec in specs if spec and spec.name.partition(".")[0] in PACKAGES}
+    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in files.items() if file}

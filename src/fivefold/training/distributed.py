@@ -1,10 +1,7 @@
-"""Several devices that share each batch, a process for each: who they are, and what they tell each other.
+"""Training on several devices, with one process per device that computes its own rows of each batch.
 
-Every process goes the same way through its own rows of a batch; gradients are added up once a step. Lightning's DDP
-would add them up at each backward call, many in a step that goes through in parts, and would leave the others waiting
-for ever where memory ends on one device.
-
-The processes that take part in a training beside this one: started, watched and ended here.
+Gradients are summed once per step. Lightning's DDP would sum them in each backward pass, of which a step with
+micro-batches has several, and would leave the other processes waiting forever if one device runs out of memory.
 """
 
 import os
@@ -33,44 +30,44 @@ from ..errors import TrainingError
 from ..stages.signals import get_world_size, is_slurm_launch, raise_if_stopped
 
 PROCESS_TIMEOUT = timedelta(minutes=5)
-"""How long a process waits for the others before it takes them for lost: at the start they import PyTorch first."""
+"""Time after which a process that does not respond is considered lost; at the start processes import PyTorch."""
 
 
 class SharedGradientStrategy(DDPStrategy):
-    """Lightning's strategy for several processes, the module left as it is."""
+    """Lightning's DDP strategy without its wrapper of the module."""
 
     def __init__(self) -> None:
         super().__init__(timeout=PROCESS_TIMEOUT)
 
     def configure_ddp(self) -> None:
-        """Wrap nothing: `add_up` is all that is needed."""
+        """Do nothing; gradients are summed by `all_reduce_gradients`."""
 
 
 class SyncWeights(pl.Callback):
-    """See to it that all devices begin with the same network, and judge the same one; and that a signal ends them.
+    """Give all devices the same initial network and the same buffers in validation, and restore the SIGTERM handler.
 
-    Running statistics of batch norm are each device's own in training; those of the first are judged and kept.
+    In training each device has its own running statistics of batch norm; those of the first are validated and saved.
     """
 
     def __init__(self) -> None:
         self.sigterm_handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Send the first device's network to all, and put back the handler of SIGTERM that Lightning has replaced.
+        """Broadcast the network of the first device, and restore the SIGTERM handler that Lightning replaced.
 
-        Lightning's own would wait for the other processes, within the signal.
+        Lightning's handler would wait for the other processes.
         """
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.sigterm_handler)
         broadcast(pl_module.state_dict().values())
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Send what no gradient moves."""
+        """Broadcast the buffers."""
         broadcast(pl_module.buffers())
 
 
 def detect_cluster_environment() -> ClusterEnvironment:
-    """Return how Lightning learns who this process is: from srun, from torchrun, else from what `followers` set."""
+    """Return Lightning's source of the rank: srun, torchrun, or the variables that `launch_workers` sets."""
     if is_slurm_launch():
         return SLURMEnvironment(auto_requeue=False)
     return TorchElasticEnvironment() if "TORCHELASTIC_RUN_ID" in os.environ else LightningEnvironment()
@@ -87,7 +84,7 @@ def broadcast(tensors: Iterable[Tensor]) -> None:
 
 @torch.no_grad()
 def all_reduce_gradients(parameters: Sequence[Tensor]) -> None:
-    """Add up the gradients of `weights` over all devices, in one message; one that no device has stays None."""
+    """Sum the gradients of `parameters` over all devices in one message; a gradient that no device has remains None."""
     learning = [weight for weight in parameters if weight.requires_grad]
     parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in learning]
     known = torch.tensor([float(w.grad is not None) for w in learning], device=parts[0].device)
@@ -95,16 +92,18 @@ def all_reduce_gradients(parameters: Sequence[Tensor]) -> None:
     distributed.all_reduce(sent)
     known, *sums = torch.split(sent, [len(learning), *(part.numel() for part in parts)])
     for weight, part, total, times in zip(learning, parts, sums, known.unbind(), strict=True):
-        if weight.grad is not None or times > 0:  # in this order: to look at a number is to wait for the device
+        if (
+            weight.grad is not None or times > 0
+        ):  # in this order, because reading the tensor synchronizes with the device
             weight.grad = part.copy_(total.view_as(part))
 
 
 GRACE_SECONDS = 10.0
-"""Seconds that the training has to find out by itself that a follower is gone, or a follower to end."""
+"""Seconds in which training can detect a lost worker by itself, or a worker can exit."""
 
 
 class WorkerProcess:
-    """The same command once more, as process `rank` of the training; what it says is kept, not shown."""
+    """A process that runs the same command as rank `rank`; its stderr is captured."""
 
     def __init__(self, rank: int) -> None:
         self.rank = rank
@@ -115,7 +114,7 @@ class WorkerProcess:
         self.process = subprocess.Popen(command, env=os.environ | numbers, stderr=self.stderr)
 
     def describe_failure(self) -> str:
-        """Say how it ended if that was not as it should; else an empty line."""
+        """Return a description of an exit with an error; empty if the process is running or succeeded."""
         code = self.process.poll()
         if not code:
             return ""
@@ -123,12 +122,12 @@ class WorkerProcess:
         last = self.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return (
-            f"every process of a training must go on to its end, but that of device {self.rank} ended {how}"
-            f" ({last or 'it said nothing'}); run `dvc repro` again, or choose training.devices 1"
+            f"every process of a training must run to its end, but that of device {self.rank} ended {how}"
+            f" ({last or 'without output'}); run `dvc repro` again, or choose training.devices 1"
         )
 
     def stop(self, timeout: float) -> None:
-        """Have it end within `seconds`, by force if it does not."""
+        """Wait for the process to exit, and kill it after `timeout` seconds."""
         try:
             self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -139,12 +138,12 @@ class WorkerProcess:
 
 @contextmanager
 def launch_workers(devices: int, abort: Callable[[], NoReturn]) -> Iterator[None]:
-    """Have `devices` processes train what is trained within; nothing to do for one, or where others started them.
+    """Run the training within the context in `devices` processes, unless they were started by another launcher.
 
-    give_up: ends this process; called where a follower is gone and the training waits for it for ever.
+    abort: exits this process; called if a worker is lost and the training would wait for it forever.
 
     Raises:
-        TrainingError: a follower is gone; says how it ended, and its last line.
+        TrainingError: a worker is lost; the message has its exit status and its last line.
     """
     if devices == 1 or get_world_size() > 1:
         yield
@@ -153,12 +152,12 @@ def launch_workers(devices: int, abort: Callable[[], NoReturn]) -> Iterator[None
     os.environ.update(_rendezvous_env(devices))
     started = [WorkerProcess(rank) for rank in range(1, devices)]
     over = threading.Event()
-    threading.Thread(target=_watch_workers, args=(started, over, abort), daemon=True, name="followers").start()
+    threading.Thread(target=_watch_workers, args=(started, over, abort), daemon=True, name="worker-watch").start()
     seconds = 0.0
     try:
         yield
         seconds = GRACE_SECONDS
-    except RuntimeError as error:  # what a broken connection is to PyTorch
+    except RuntimeError as error:  # raised by PyTorch for a broken connection
         raise_if_stopped()
         if lost := _find_failure(started, 2.0):
             raise TrainingError(lost) from error
@@ -174,7 +173,7 @@ def launch_workers(devices: int, abort: Callable[[], NoReturn]) -> Iterator[None
 
 
 def _rendezvous_env(devices: int) -> dict[str, str]:
-    """Return where the processes of one machine meet, as PyTorch is told it."""
+    """Return the environment variables by which the processes of one machine connect."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -186,12 +185,12 @@ def _rendezvous_env(devices: int) -> dict[str, str]:
         "WORLD_SIZE": str(devices),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "GLOO_SOCKET_IFNAME": loopback,  # else the machine's own name must lead to an address
+        "GLOO_SOCKET_IFNAME": loopback,  # otherwise the host name must resolve to an address
     }
 
 
 def _find_failure(workers: list[WorkerProcess], timeout: float) -> str:
-    """Return what is to say of the first follower that is gone; waits so long for one to be."""
+    """Return the failure of the first worker that is lost within `timeout` seconds; empty if there is none."""
     deadline = time.monotonic() + timeout
     while True:
         found = next(filter(None, (follower.describe_failure() for follower in workers)), "")

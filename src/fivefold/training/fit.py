@@ -1,9 +1,4 @@
-"""Fit a model to prepared data.
-
-Lightning's trainer, lean: what it would write or print by itself is ours.
-
-Where the training of one kind of network differs from that of another.
-"""
+"""Fit a model to prepared data, with a Lightning trainer whose own logs, checkpoints and progress bar are disabled."""
 
 import logging
 import os
@@ -54,32 +49,33 @@ from .distributed import SharedGradientStrategy, SyncWeights, detect_cluster_env
 from .supervised import EpochSeed, TrainingSetup, build_setup
 
 NVML_ENV_VAR = "PYTORCH_NVML_BASED_CUDA_CHECK"
-"""Lightning sets it for processes that fork. Without a GPU, every step of an optimiser then looks for the driver's
-library on disk: about a tenth of a small network's step."""
+"""Set by Lightning for processes that fork. On a machine without a GPU, each optimizer step then searches the disk for
+the driver's library, which takes about a tenth of a small network's step."""
 
 
 def build_trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """Return the trainer that `training` describes.
+    """Return the Lightning trainer for the given training parameters.
 
     Raises:
-        ParamsError: this machine has not what it asks for, or another number of processes was started.
+        ParamsError: the accelerator or the devices are not available, or the number of started processes differs from
+            `training.devices`.
     """
     if get_world_size() != training.devices:
         raise ParamsError(
-            f"training.devices must be the number of processes that train together, {get_world_size()}, but is"
-            f" {training.devices}; set it so, or start as many"
+            f"training.devices must equal the number of started processes, {get_world_size()}, but is"
+            f" {training.devices}; change it, or start {training.devices} processes"
         )
-    for room in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(room).setLevel(logging.WARNING)  # no announcements either
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)  # hide the messages about devices and tips
     os.environ.pop(NVML_ENV_VAR, None)
-    several = training.devices > 1
+    is_distributed = training.devices > 1
     try:
         return pl.Trainer(
             max_epochs=training.max_epochs,
             accelerator=training.accelerator,
             devices=training.devices,
-            strategy=SharedGradientStrategy() if several else "auto",
-            callbacks=[SyncWeights(), *callbacks] if several else callbacks,
+            strategy=SharedGradientStrategy() if is_distributed else "auto",
+            callbacks=[SyncWeights(), *callbacks] if is_distributed else callbacks,
             plugins=[SafetensorsCheckpointIO(), detect_cluster_environment()],
             use_distributed_sampler=False,
             logger=False,
@@ -90,17 +86,18 @@ def build_trainer(training: Training, callbacks: list[pl.Callback]) -> pl.Traine
         )
     except MisconfigurationException as error:
         raise ParamsError(
-            f"training.accelerator and training.devices must suit this machine, but {training.accelerator} and"
-            f" {training.devices} do not: {one_line_message(error)}; choose accelerator auto and devices 1"
+            f"training.accelerator and training.devices must be available on this machine, but"
+            f" {training.accelerator} and {training.devices} are not: {one_line_message(error)}; set accelerator: auto"
+            " and devices: 1"
         ) from None
 
 
 class TrainingStrategy(NamedTuple):
-    """How a network is trained.
+    """How a network of one family is trained.
 
-    metric: of an epoch, by which it is kept; the lower the better.
-    assemble: puts together what is trained.
-    doctor: looks on.
+    monitor: the metric that selects the best epoch; lower is better.
+    setup_factory: builds the untrained module, its data loaders and its head.
+    diagnostics_factory: builds the diagnostics callback.
     """
 
     monitor: str
@@ -111,31 +108,36 @@ class TrainingStrategy(NamedTuple):
 def strategy_for(
     params: Model, pretrained: PretrainedModel | None, reference: ReferenceClassifier | None
 ) -> TrainingStrategy:
-    """Return how the network of `params` is trained: down a loss, or against another network.
+    """Return the training strategy for the network of `params`: supervised or adversarial.
 
-    source: whose weights it begins with. judge: by which what a generator makes is compared with rows.
+    pretrained: the model whose weights initialize the network.
+    reference: the classifier in whose feature space generated samples are compared with real ones.
     """
     if isinstance(params.network, Gan):
-        metric = "val/energy" if reference is None else "val/kid"
+        metric = "val/energy_distance" if reference is None else "val/kid"
         return TrainingStrategy(
             metric, partial(build_adversarial_setup, reference=reference), AdversarialDiagnosticsCallback
         )
     if isinstance(params.network, Cyclegan):
         return TrainingStrategy(
-            "val/translation", partial(build_translation_setup, reference=reference), AdversarialDiagnosticsCallback
+            "val/translation_score",
+            partial(build_translation_setup, reference=reference),
+            AdversarialDiagnosticsCallback,
         )
     return TrainingStrategy("val/loss", partial(build_setup, pretrained=pretrained), DiagnosticsCallback)
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained model, of which no facts are known yet, and how it came about.
+    """A trained model, whose metadata is still empty, and the record of its training.
 
-    history: a row per epoch, columns epoch, from 1, lr and the metrics of the family, NaN where one was not measured.
-    metric: the one by which an epoch is kept.
-    kept_epoch: the epoch whose weights the model has, from 1.
-    checkup: what the doctor says of the training.
-    film: what a model that makes images made of the same noise, by epoch.
+    history: one row per epoch; columns `epoch`, counted from 1, `lr` and the metrics of the family; NaN where a metric
+        was not computed.
+    monitor: the metric that selects the best epoch.
+    best_epoch: the epoch whose weights the model has, counted from 1; with `training.checkpoint: last` the last one.
+    device: name of the GPU, or type of the device.
+    diagnosis: training problems that were found.
+    sample_grids: images generated from the same noise, by epoch; empty unless the model generates images.
     """
 
     trained_model: TrainedModel
@@ -149,23 +151,26 @@ class FitResult:
     sample_grids: image_grid.GridsByEpoch
 
     def metadata(self) -> dict[str, Any]:
-        """Return what is to be known of the model, plain JSON values."""
-        return {"epochs": len(self.history), "kept_epoch": self.best_epoch, "device": self.device}
+        """Return metadata of the training for `model.json`, as plain JSON values."""
+        return {"epochs": len(self.history), "best_epoch": self.best_epoch, "device": self.device}
 
     def save(self, folder: Path, extra_metadata: dict[str, Any]) -> None:
-        """Write weights, what rebuilds the network, history and what the doctor says; known: facts beside its own."""
+        """Write the model, `history.csv`, `diagnostics.json` and the sample grids to `folder`.
+
+        extra_metadata: written to `model.json` in addition to `metadata()`.
+        """
         save_model(replace(self.trained_model, metadata=extra_metadata | self.metadata()), folder)
         self.history.to_csv(folder / "history.csv", index=False)
-        (folder / "doctor.json").write_text(self.diagnosis.to_json())
+        (folder / "diagnostics.json").write_text(self.diagnosis.to_json())
         image_grid.write_grids(self.sample_grids, folder / image_grid.ARCHIVE_NAME)
 
     def summary_lines(self) -> list[str]:
-        """Return what a person is told at the end."""
-        values = self.history.set_index("epoch")[self.monitor]
-        kept = f"epoch {self.best_epoch} of {len(values)} is kept, {self.monitor} {values[self.best_epoch]:.4g}"
-        if values.min() < values[self.best_epoch]:
-            kept += f"; the lowest is {values.min():.4g}, in epoch {values.idxmin()}"
-        return [kept, *self.diagnosis.summary_lines()]
+        """Return the lines that are printed after training: the selected epoch and the diagnosis."""
+        scores = self.history.set_index("epoch")[self.monitor]
+        line = f"selected epoch {self.best_epoch} of {len(scores)}, {self.monitor} {scores[self.best_epoch]:.4g}"
+        if scores.min() < scores[self.best_epoch]:
+            line += f"; the lowest is {scores.min():.4g}, in epoch {scores.idxmin()}"
+        return [line, *self.diagnosis.summary_lines()]
 
 
 def fit(
@@ -182,64 +187,79 @@ def fit(
     on_samples: Callable[[int, bytes], None] = lambda *_: None,
     on_alarm: Callable[[str, str], None] = lambda *_: None,
 ) -> FitResult:
-    """Train a network behind its preprocessing; take up from the newest checkpoint in `checkpoints` if there is one.
+    """Train the network of `params` on preprocessed data; resume from the newest checkpoint if there is one.
 
-    source: whose weights it begins with, as `params.training.pretrained` says.
-    judge: the classifier that `params` uses, if it judges.
-    on_epoch: called with the number of each finished epoch, from 0, its metrics, and whether it is the last.
-    on_sheet: called with the number of an epoch, 0 before the first, and a picture of what the model makes, PNG.
-    on_alarm: called with a rule of the doctor's and what it says, where that cannot wait for the end.
+    pretrained: the model that `params.training.pretrained` refers to; its weights initialize the network.
+    reference: the classifier that `params.depends_on` refers to; generated samples are compared in its feature space.
+    on_epoch: called with the index of each finished epoch, from 0, its metrics, and whether it is the last.
+    on_samples: called with the number of finished epochs, from 0, and a grid of generated images as PNG.
+    on_alarm: called with the rule and the message of a training problem that is reported before training ends.
+
+    Returns:
+        The model with the weights of the selected epoch, and the history and the diagnosis of the training.
 
     Raises:
-        TrainingError: a loss is not finite, or memory does not suffice.
-        ParamsError: the network does not fit the shape of the data, or training does not fit the machine.
+        TrainingError: a loss is not finite, or memory is insufficient.
+        ParamsError: the network does not fit the shape of the data, or the devices are not available.
     """
-    started = time.monotonic()
+    start_time = time.monotonic()
     training = params.training
     resume_from = find_latest_checkpoint(checkpoint_folder)
+    strategy = strategy_for(params, pretrained, reference)
     with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
-        # hints about parts of Lightning that are switched off here
+        # Lightning warns about features that are disabled here
         warnings.filterwarnings("ignore", module="pytorch_lightning")
-        way = strategy_for(params, pretrained, reference)
-        doctor = way.diagnostics_factory(params)
-        kept, filmed = BestWeights(training.patience, training.checkpoint, way.monitor), SampleGrids(on_samples)
-        history = History(lambda *epoch: _report_epoch(name, history, doctor, progress, on_epoch, on_alarm, *epoch))
-        written, thaw = (
+        diagnostics = strategy.diagnostics_factory(params)
+        best_weights = BestWeights(training.patience, training.checkpoint, strategy.monitor)
+        sample_grids = SampleGrids(on_samples)
+        history = History(
+            lambda *epoch: _report_epoch(name, history, diagnostics, progress, on_epoch, on_alarm, *epoch)
+        )
+        unfreezing = GradualUnfreezing(training.pretrained)
+        callbacks = [  # SampleGrids and diagnostics precede the callbacks that report the epoch or write a checkpoint
+            unfreezing,
+            EpochSeeding(seed),
+            best_weights,
+            ReduceOnPlateau(training.schedule),
+            diagnostics,
+            sample_grids,
+            history,
             PeriodicCheckpoint(checkpoint_folder, training.checkpoint_seconds),
-            GradualUnfreezing(training.pretrained),
-        )
-        trainer = build_trainer(
-            training,
-            [thaw, EpochSeeding(seed), kept, ReduceOnPlateau(training.schedule), doctor, filmed, history, written],
-        )
-        device, part, parts = trainer.strategy.root_device, trainer.global_rank, trainer.world_size
-        clock = EpochSeed(seed, lambda: trainer.current_epoch)
+        ]
+        trainer = build_trainer(training, callbacks)
+        device = trainer.strategy.root_device
         with handle_out_of_memory():
-            made = way.setup_factory(
-                name, params, dataset, pipeline, clock=clock, device=device, part=part, parts=parts
+            setup = strategy.setup_factory(
+                name,
+                params,
+                dataset,
+                pipeline,
+                epoch_seed=EpochSeed(seed, lambda: trainer.current_epoch),
+                device=device,
+                rank=trainer.global_rank,
+                world_size=trainer.world_size,
             )
-            doctor.input_stats = made.input_stats
-            thaw.layers = made.transferred_layers
-            if made.preview is not None:
-                filmed.render, filmed.every_n_epochs = made.preview
+            diagnostics.input_stats = setup.input_stats
+            unfreezing.layers = setup.transferred_layers
+            if setup.preview is not None:
+                sample_grids.render, sample_grids.every_n_epochs = setup.preview
             try:
-                trainer.fit(made.module, made.train_loader, made.validation_loader, ckpt_path=resume_from)
+                trainer.fit(setup.module, setup.train_loader, setup.validation_loader, ckpt_path=resume_from)
             except TrainingError as error:
-                raise TrainingError(f"{error}; {doctor.suggest_remedy(history.metrics_by_epoch)}") from None
+                raise TrainingError(f"{error}; {diagnostics.suggest_remedy(history.metrics_by_epoch)}") from None
+    model = _build_inference_model(params, pipeline, setup, best_weights)
     return FitResult(
-        TrainedModel(
-            _build_inference_model(params, pipeline, made, kept), made.schema, params.network, training.loss, {}
-        ),
+        TrainedModel(model, setup.schema, params.network, training.loss, {}),
         pd.DataFrame(history.metrics_by_epoch, index=range(1, len(history.metrics_by_epoch) + 1))
         .rename_axis("epoch")
         .reset_index(),
-        way.monitor,
-        kept.selected_epoch + 1,
+        strategy.monitor,
+        best_weights.selected_epoch + 1,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        time.monotonic() - started,
+        time.monotonic() - start_time,
         resume_from is not None,
-        doctor.build_diagnosis(history.metrics_by_epoch),
-        filmed.grids,
+        diagnostics.build_diagnosis(history.metrics_by_epoch),
+        sample_grids.grids,
     )
 
 
@@ -254,23 +274,25 @@ def _report_epoch(
     metrics: Metrics,
     is_last: bool,
 ) -> None:
-    """Tell everybody of the end of `epoch`, counted from 0; of alarms, unless the end says them in a moment."""
+    """Pass the metrics of `epoch`, counted from 0, to the callers, and print problems that are reported at once.
+
+    A problem that the diagnosis of the last epoch repeats is not printed.
+    """
     raise_if_stopped()
     on_epoch(epoch, metrics | diagnostics.metrics(), is_last)
     progress.update(epoch, metrics)
-    ending = diagnostics.build_diagnosis(history.metrics_by_epoch).findings if is_last else ()
+    final_findings = diagnostics.build_diagnosis(history.metrics_by_epoch).findings if is_last else ()
     for alarm in diagnostics.alarms(history.metrics_by_epoch):
-        if alarm not in ending:
-            progress.print_line(f"{name}: doctor, {alarm.level}: {alarm.message}")
+        if alarm not in final_findings:
+            progress.print_line(f"{name}: {alarm.level}: {alarm.message}")
         on_alarm(alarm.rule, alarm.message)
 
 
 def _build_inference_model(
     params: Model, pipeline: Pipeline, setup: TrainingSetup, best_weights: BestWeights
 ) -> InferenceModel:
-    """Return the model with the weights that were kept, on the CPU."""
+    """Return the model with the weights of the selected epoch, on the CPU."""
     setup.module.load_state_dict(best_weights.weights)
-    judged = setup.module.eval_network.to(memory_format=torch.contiguous_format)
-    return (
-        build_inference_model(params.network, setup.schema, pipeline, judged, setup.head_factory(judged)).cpu().eval()
-    )
+    network = setup.module.eval_network.to(memory_format=torch.contiguous_format)
+    model = build_inference_model(params.network, setup.schema, pipeline, network, setup.head_factory(network))
+    return model.cpu().eval()

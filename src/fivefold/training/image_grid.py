@@ -1,4 +1,4 @@
-"""What a model makes of the same noise, epoch by epoch: a grid of images each time, kept as PNG files in a ZIP.
+"""Render grids of images that a model generates from the same noise in each epoch, and store them in a ZIP archive.
 
 Shapes: n images, c channels, h x w pixels.
 """
@@ -12,17 +12,17 @@ from PIL import Image
 
 from ..data.dataset import Array
 
-ARCHIVE_NAME = "samples.zip"
-"""In the folder of a model; empty where it makes no images."""
+ARCHIVE_NAME = "sample_grids.zip"
+"""File in the folder of a model; the archive is empty if the model generates no images."""
 
 MLFLOW_KEY = "samples/grid"
-"""Of the series of pictures in MLflow: a section of its own."""
+"""Key of the image series in MLflow."""
 
 COLUMNS = 8
-"""Images across."""
+"""Images per row of a grid."""
 
 MIN_WIDTH = 512
-"""Pixels that the images of a row are wide at least: small ones are enlarged by whole numbers."""
+"""Minimum total width of the images of a row, in pixels; small images are enlarged by an integer factor."""
 
 SPACING = 2
 """Pixels between images."""
@@ -30,37 +30,37 @@ SPACING = 2
 PNG_NAME = "epoch-{:05d}.png"
 
 GridsByEpoch = dict[int, bytes]
-"""Number of an epoch, from 1 and 0 before the first -> a grid as PNG."""
+"""Number of finished epochs, 0 before training -> grid as PNG."""
 
 
 def render_grid(images: Array, low: float, high: float) -> bytes:
-    """Return images (n, c, h, w) as a grid of `SIDE` across, row by row, PNG; low is black, high is white.
+    """Return images (n, c, h, w) as a PNG grid with `COLUMNS` images per row; `low` is black, `high` is white.
 
-    Of two channels the first is seen, of four the first three.
+    Of two channels the first is shown, of four or more the first three.
     """
-    colours = images[:, : 3 if images.shape[1] >= 3 else 1]
-    colours = ((colours - low) / ((high - low) or 1) * 255).round().clip(0, 255).astype(np.uint8)
-    times = -(-MIN_WIDTH // (COLUMNS * images.shape[3]))
-    colours = colours.repeat(times, 2).repeat(times, 3)
-    n, c, h, w = colours.shape
-    down = -(-n // COLUMNS)
-    tiles = np.full((down * COLUMNS, h + SPACING, w + SPACING, c), 255, np.uint8)
-    tiles[:n, :h, :w] = colours.transpose(0, 2, 3, 1)
-    grid = tiles.reshape(down, COLUMNS, h + SPACING, w + SPACING, c).transpose(0, 2, 1, 3, 4)
-    grid = grid.reshape(down * (h + SPACING), COLUMNS * (w + SPACING), c)[:-SPACING, :-SPACING]
+    pixels = images[:, : 3 if images.shape[1] >= 3 else 1]
+    pixels = ((pixels - low) / ((high - low) or 1) * 255).round().clip(0, 255).astype(np.uint8)
+    factor = -(-MIN_WIDTH // (COLUMNS * images.shape[3]))
+    pixels = pixels.repeat(factor, 2).repeat(factor, 3)
+    n, c, h, w = pixels.shape
+    n_rows = -(-n // COLUMNS)
+    tiles = np.full((n_rows * COLUMNS, h + SPACING, w + SPACING, c), 255, np.uint8)
+    tiles[:n, :h, :w] = pixels.transpose(0, 2, 3, 1)
+    grid = tiles.reshape(n_rows, COLUMNS, h + SPACING, w + SPACING, c).transpose(0, 2, 1, 3, 4)
+    grid = grid.reshape(n_rows * (h + SPACING), COLUMNS * (w + SPACING), c)[:-SPACING, :-SPACING]
     file = io.BytesIO()
     Image.fromarray(grid if c == 3 else grid[..., 0]).save(file, "PNG")
     return file.getvalue()
 
 
 def write_grids(grids: GridsByEpoch, path: Path) -> None:
-    """Write a film, the same bytes for the same grids."""
+    """Write grids to a ZIP archive; the same grids give the same bytes."""
     with zipfile.ZipFile(path, "w") as file:
         for epoch, grid in sorted(grids.items()):
-            file.writestr(zipfile.ZipInfo(PNG_NAME.format(epoch)), grid)  # of no date
+            file.writestr(zipfile.ZipInfo(PNG_NAME.format(epoch)), grid)  # ZipInfo without a date
 
 
 def read_grids(path: Path) -> GridsByEpoch:
-    """Return what `write` wrote."""
+    """Return the grids that `write_grids` wrote."""
     with zipfile.ZipFile(path) as file:
         return {int(name[6:11]): file.read(name) for name in file.namelist()}

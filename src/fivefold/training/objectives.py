@@ -1,10 +1,6 @@
-"""What a network is to learn of its rows: the targets that they have, or the rows themselves.
+"""Build the learning task of a network: scaled targets or reconstruction, loss, augmentation and head.
 
-Shapes: n rows, k outputs.
-
-Targets as a network learns them, and how much each class counts.
-
-Shapes: n rows, k values.
+Shapes: n rows, k values or outputs.
 """
 
 from collections.abc import Callable
@@ -34,9 +30,9 @@ from .augmentation.augmenter import Augmenter
 
 @dataclass(frozen=True)
 class TargetScaler:
-    """Fitted to training rows: values are learnt with mean 0 and deviation 1, classes by their index.
+    """Standardize target values with mean and standard deviation of the training rows; encode classes as indices.
 
-    shift, scale: (k,), mean and deviation of what is learnt; further targets stand behind, classes with 0 and 1.
+    shift, scale: (k,), mean and standard deviation; extra targets follow the primary target, classes have 0 and 1.
     """
 
     schema: Schema
@@ -45,47 +41,50 @@ class TargetScaler:
 
     @classmethod
     def fit(cls, schema: Schema, train: Split) -> "TargetScaler":
-        """Learn mean and deviation from training rows, those of a further target from the rows that have it."""
-        each = [_mean_and_std(goal.schema, goal.select(train)) for goal in target_specs(schema)]
-        shift, scale = (np.concatenate(arrays) for arrays in zip(*each, strict=True))
+        """Fit the scaler to training rows; for an extra target to the rows in which it is not missing."""
+        statistics = [_mean_and_std(spec.schema, spec.select(train)) for spec in target_specs(schema)]
+        shift, scale = (np.concatenate(arrays) for arrays in zip(*statistics, strict=True))
         return cls(schema, shift, scale)
 
     def __call__(self, split: Split) -> Tensor:
-        """Return class indices (n,) int64, or values (n, k) float32.
+        """Return class indices (n,) int64, or standardized values (n, k) float32.
 
-        With m further targets: (n, k + m) float32, where classes are indices, and NaN is missing.
+        With m extra targets: (n, k + m) float32, in which classes are indices and NaN is a missing value.
         """
         if split.extra_targets is None:
             if self.schema.classes:
                 return torch.from_numpy(split.y.astype(np.int64))
             values = _difference_targets(self.schema, split)
         else:
-            leading = split.y[:, None] if self.schema.classes else _difference_targets(self.schema, split)
-            values = np.column_stack([leading, split.extra_targets])
+            primary = split.y[:, None] if self.schema.classes else _difference_targets(self.schema, split)
+            values = np.column_stack([primary, split.extra_targets])
         return torch.from_numpy(((values - self.shift) / self.scale).astype(np.float32))
 
 
 def _mean_and_std(schema: Schema, train: Split) -> tuple[Array, Array]:
-    """Return mean and deviation of what is learnt of one target."""
+    """Return mean and standard deviation of one target, (k,) each; 0 and 1 of a class or of a constant value."""
     if schema.classes:
         return np.zeros(1), np.ones(1)
     values = _difference_targets(schema, train)
-    deviation = values.std(axis=0)
-    return values.mean(axis=0), np.where(deviation == 0, 1.0, deviation)
+    std = values.std(axis=0)
+    return values.mean(axis=0), np.where(std == 0, 1.0, std)
 
 
 def _difference_targets(schema: Schema, split: Split) -> Array:
-    """Return values, or their logarithms, as differences from the schema's base."""
+    """Return target values, or their logarithms, (n, k), minus the naive forecast if the schema has a difference."""
     values = split.y.reshape(len(split), -1)
     values = np.log(values) if schema.log_target else values
     if schema.difference == "none":
         return values
-    before = split.x.reshape(len(split), -1)[:, naive_indices(schema, schema.difference)]
-    return np.asarray(values - (np.log(before) if schema.log_target else before))
+    naive = split.x.reshape(len(split), -1)[:, naive_indices(schema, schema.difference)]
+    return np.asarray(values - (np.log(naive) if schema.log_target else naive))
 
 
 def class_weights(schema: Schema, y: Array) -> Tensor:
-    """Return what a row of each class counts so that all classes count alike, the mean over rows 1; (classes,)."""
+    """Return the weight of each class, (classes,), that balances the classes, with mean 1 over the rows.
+
+    Classes without rows are ignored; otherwise as `sklearn.utils.class_weight.compute_class_weight("balanced")`.
+    """
     counts = np.bincount(y, minlength=len(schema.classes))
     present = np.maximum(counts, 1)
     return torch.from_numpy((len(y) / (np.count_nonzero(counts) * present)).astype(np.float32))
@@ -96,13 +95,14 @@ TensorPair = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class LearningTask:
-    """Rows on their device, and how what a network tells of them is judged.
+    """Training and validation rows on their device, and the loss of a network on them.
 
-    schema: of the data as this training has it told.
-    train, held_out: features (n, ...) and what is to be told of them.
-    how: which method of the network is trained.
-    augment: changes a training batch.
-    output: the trained network -> the last part of its model.
+    schema: of the dataset, with the quantiles and the differencing of this training.
+    train, validation: features (n, ...) and targets.
+    criterion: the loss of outputs and targets.
+    method: the method of the network that training calls.
+    augment: changes a training batch; None: batches are used unchanged.
+    head_factory: called with the trained network; returns the head of its model.
     """
 
     schema: Schema
@@ -115,9 +115,9 @@ class LearningTask:
 
 
 def training_schema(schema: Schema, training: Training) -> Schema:
-    """Return the schema of a model so trained: what it tells may be quantiles, or differences."""
-    levels = training.loss.quantiles if isinstance(training.loss, QuantileLoss) else ()
-    return schema.model_copy(update={"quantiles": levels, "difference": training.difference})
+    """Return the schema with the quantiles that the loss predicts and the differencing of the targets."""
+    quantiles = training.loss.quantiles if isinstance(training.loss, QuantileLoss) else ()
+    return schema.model_copy(update={"quantiles": quantiles, "difference": training.difference})
 
 
 def build_learning_task(
@@ -130,12 +130,12 @@ def build_learning_task(
     seed: int,
     device: torch.device,
 ) -> LearningTask:
-    """Return what `network` is to learn, its rows laid on `device`.
+    """Return the learning task of `network`, with its rows on `device`.
 
-    schema: of the dataset, as this training has it told.
+    schema: the result of `training_schema`.
 
     Raises:
-        ParamsError: the loss does not fit the data.
+        ParamsError: the loss, the augmentation or the normal classes do not fit the data.
     """
     if isinstance(params.network, Autoencoder):
         return _build_autoencoder_task(name, params, params.network, dataset, schema, pipeline, seed, device)
@@ -154,24 +154,24 @@ def _build_supervised_task(
     training = params.training
     if isinstance(training.loss, BCELoss) and len(schema.classes) != 2:
         raise ParamsError(
-            f"models.{name}.training.loss: bce is of two classes, but {params.dataset} has {len(schema.classes)};"
+            f"models.{name}.training.loss: bce needs two classes, but {params.dataset} has {len(schema.classes)};"
             " choose cross_entropy"
         )
-    targets = TargetScaler.fit(schema, dataset.train)
-    train, held_out = (
-        (_features_to_device(pipeline(records.x), schema, device), targets(records).to(device))
-        for records in (dataset.train, dataset.validation)
+    scaler = TargetScaler.fit(schema, dataset.train)
+    train, validation = (
+        (_features_to_device(pipeline(split.x), schema, device), scaler(split).to(device))
+        for split in (dataset.train, dataset.validation)
     )
     weights = class_weights(schema, dataset.train.y) if training.class_balance == "weighted_loss" else None
-    language = schema.task == "language_modeling" and hasattr(network, "forward_all_steps")
+    trains_all_steps = schema.task == "language_modeling" and hasattr(network, "forward_all_steps")
     return LearningTask(
         schema,
         train,
-        held_out,
+        validation,
         build_loss(schema, training.loss, training.loss_weights, weights),
-        "forward_all_steps" if language else "forward",
+        "forward_all_steps" if trains_all_steps else "forward",
         _build_augmenter(name, training, schema, pipeline),
-        lambda _: build_supervised_head(schema, training.loss, targets.shift, targets.scale),
+        lambda _: build_supervised_head(schema, training.loss, scaler.shift, scaler.scale),
     )
 
 
@@ -185,92 +185,95 @@ def _build_autoencoder_task(
     seed: int,
     device: torch.device,
 ) -> LearningTask:
-    """Rows are told by themselves; of a detector of anomalies those of normal classes."""
-    train, held_out = (
-        _features_to_device(pipeline(normal_samples(name, network, schema, records).x), schema, device)
-        for records in (dataset.train, dataset.validation)
+    """Return the task of reconstructing rows; of an anomaly detector only rows of normal classes."""
+    train, validation = (
+        _features_to_device(pipeline(normal_samples(name, network, schema, split).x), schema, device)
+        for split in (dataset.train, dataset.validation)
     )
-    shape = build_input_spec(schema, pipeline, params.training.loss)
-    objective = AutoencoderLoss(network, params.training.loss, shape)
-    noise, seen = None, held_out
+    spec = build_input_spec(schema, pipeline, params.training.loss)
+    noise, validation_input = None, validation
     if isinstance(network.variant, DenoisingVariant):
-        features = train[..., :-1] if shape.has_mask else train
-        noise = Noise(network.variant, has_mask=shape.has_mask, low=float(features.min()), high=float(features.max()))
-        seen = noise.corrupt(held_out, torch.Generator(device).manual_seed(seed))  # the same in every epoch
-    part = build_head(network, schema, pipeline, params.training.loss)  # refused here, if at all: before training
+        features = train[..., :-1] if spec.has_mask else train
+        noise = Noise(network.variant, has_mask=spec.has_mask, low=float(features.min()), high=float(features.max()))
+        # the same noise in every epoch, so that validation losses are comparable
+        validation_input = noise.corrupt(validation, torch.Generator(device).manual_seed(seed))
+    head = build_head(network, schema, pipeline, params.training.loss)  # raises its errors before training
     return LearningTask(
         schema,
         (train, train),
-        (seen, held_out),
-        objective,
-        "parts",
+        (validation_input, validation),
+        AutoencoderLoss(network, params.training.loss, spec),
+        "training_outputs",
         noise,
-        partial(_calibrate_head, network, part, held_out),
+        partial(_calibrate_head, network, head, validation),
     )
 
 
 def normal_samples(name: str, network: Autoencoder, schema: Schema, split: Split) -> Split:
-    """Return the rows that are learnt: of a detector of anomalies those of normal classes.
+    """Return the rows that an autoencoder is trained with: of an anomaly detector those of normal classes.
 
     Raises:
-        ParamsError: a class is not among the data's, all of them are normal, or none of their rows are there.
+        ParamsError: a normal class is not in the dataset, all classes are normal, or no rows of normal classes remain.
     """
     if not isinstance(network.mode, AnomalyMode) or not network.mode.normal_classes:
         return split
-    for each in network.mode.normal_classes:
-        if each not in schema.classes:
+    key, normal_classes = f"models.{name}.network.mode.normal_classes", network.mode.normal_classes
+    for label in normal_classes:
+        if label not in schema.classes:
             raise ParamsError(
-                f"models.{name}.network.mode.normal_classes must name classes of the dataset, {', '.join(schema.classes)},"
-                f" but holds {each!r}; mend it"
+                f"{key} must list classes of the dataset, {', '.join(schema.classes)}, but contains {label!r};"
+                " remove it"
             )
-    if set(network.mode.normal_classes) == set(schema.classes):
+    if set(normal_classes) == set(schema.classes):
         raise ParamsError(
-            f"models.{name}.network.mode.normal_classes must leave a class to be an anomaly, but lists all of"
-            f" {', '.join(schema.classes)}; take one out, or leave `normal` out"
+            f"{key} must leave out at least one class as anomalous, but lists all of {', '.join(schema.classes)};"
+            " remove one, or remove the key"
         )
-    kept = np.isin(np.asarray(split.y), [schema.classes.index(each) for each in network.mode.normal_classes])
-    if not kept.any():
+    is_normal = np.isin(np.asarray(split.y), [schema.classes.index(label) for label in normal_classes])
+    if not is_normal.any():
         raise ParamsError(
-            f"models.{name}.network.mode.normal_classes must leave training and validation rows, but leaves none; name more"
-            " classes"
+            f"{key} must select training and validation rows, but {', '.join(normal_classes)} has none; add classes"
         )
-    return split.take(np.flatnonzero(kept))
+    return split.take(np.flatnonzero(is_normal))
 
 
 @torch.no_grad()
 def _calibrate_head(network: Autoencoder, head: nn.Module, validation: Tensor, eval_network: nn.Module) -> nn.Module:
-    """Return the last part, of a detector of anomalies with the threshold that validation rows suggest."""
+    """Return the head; for an anomaly detector with a quantile of the validation errors as threshold."""
     if isinstance(network.mode, AnomalyMode):
-        errors = [eval_network.eval().errors(rows) for rows in torch.split(validation, VALIDATION_BATCH_SIZE)]  # type: ignore[operator]
+        errors = [
+            eval_network.eval().reconstruction_errors(rows)  # type: ignore[operator]
+            for rows in torch.split(validation, VALIDATION_BATCH_SIZE)
+        ]
         head.get_buffer("threshold").copy_(torch.cat(errors).float().quantile(network.mode.quantile))
     return head
 
 
 def _features_to_device(x: Array, schema: Schema, device: torch.device) -> Tensor:
-    """Return features on the device; of windows one row."""
+    """Return features on the device; the windows of a text share the memory of the text."""
     if schema.task == "language_modeling":
-        return torch.from_numpy(join_windows(x)).to(device).unfold(0, x.shape[1], 1)  # (n + t - 1,) seen as (n, t)
+        return torch.from_numpy(join_windows(x)).to(device).unfold(0, x.shape[1], 1)  # (n + t - 1,) -> view (n, t)
     return to_device(x, device)
 
 
 def to_device(x: Array, device: torch.device) -> Tensor:
-    """Return features on the device: images with channels last, as convolutions are fastest."""
-    features = torch.from_numpy(np.require(x, requirements="W"))  # a file's memory is copied
+    """Return features on the device; images in channels-last memory format, in which convolutions are fastest."""
+    features = torch.from_numpy(np.require(x, requirements="W"))  # copies a read-only memory map
     return (features.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else features).to(device)
 
 
 def _build_augmenter(name: str, training: Training, schema: Schema, pipeline: Pipeline) -> Augmenter | None:
     if not training.augment.is_active:
         return None
-    blank = None
+    fill_value = None
     if schema.kind == "images":
         side = min(schema.shape[1:])
         if training.augment.crop_padding >= side:
             raise ParamsError(
-                f"models.{name}.training.augment.crop_padding must be below the shorter side of an image, {side} pixels, but is"
-                f" {training.augment.crop_padding}; lower it"
+                f"models.{name}.training.augment.crop_padding must be less than the shorter side of an image,"
+                f" {side} pixels, but is {training.augment.crop_padding}; lower it"
             )
-        pixel = np.full((1, *schema.shape), round(training.augment.fill_value), np.uint8)
-        blank = torch.from_numpy(pipeline(pixel)[0, :, :1, :1])
+        image = np.full((1, *schema.shape), round(training.augment.fill_value), np.uint8)
+        fill_value = torch.from_numpy(pipeline(image)[0, :, :1, :1])
     masked = any(step.kind == "mask" for step in pipeline.steps)
-    return Augmenter(training.augment, classes=len(schema.classes), masked=masked, fill_value=blank)
+    return Augmenter(training.augment, classes=len(schema.classes), masked=masked, fill_value=fill_value)

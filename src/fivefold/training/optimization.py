@@ -1,10 +1,7 @@
-"""One step of training: parts of a batch, backward, clipping, the optimiser, the moving average.
+"""Optimizers, learning rate schedules, and the optimizer step: micro-batches, backward, clipping, step, average.
 
-Lightning's manual optimisation: it calls once an epoch, and every step happens here.
-
-Optimisers by the names used in params.yaml.
-
-The learning rate as time goes by, as a share of its peak: plain functions of the step, so that resuming is exact.
+Lightning's manual optimization is used: Lightning calls the module once per epoch, and `OptimizerStep` does each step.
+A schedule is a plain function of the step, so that a resumed training is exact.
 """
 
 import math
@@ -36,25 +33,24 @@ from .distributed import all_reduce_gradients
 def build_optimizer(
     network: nn.Module, params: Training, extra_parameters: Sequence[nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
-    """Return the optimiser of a network's weights, and of those `beside` it, which do not decay.
+    """Return the optimizer of a network's parameters and of `extra_parameters`, to which weight decay does not apply.
 
-    Its first group has the learning rate of the last layer.
-
-    Weight decay applies to matrices and filters, not to biases and norms (tensors of one dimension).
+    Weight decay applies to matrices and filters, not to biases and norms (tensors of one dimension). The first group
+    has the learning rate of the last layer.
     """
-    chosen = params.optimizer
+    config = params.optimizer
     groups: list[dict[str, Any]] = []
-    for weights, share in _layerwise_lr_factors(
+    for parameters, factor in _layerwise_lr_factors(
         network, params.pretrained.layer_lr_decay if params.pretrained else 1.0
     ):
-        plain = {"params": weights, "weight_decay": 0.0, "lr": share * chosen.lr}
-        if chosen.weight_decay:
-            decaying = {**plain, "params": _matrices(weights), "weight_decay": chosen.weight_decay}
-            groups += [decaying, {**plain, "params": [p for p in weights if p.ndim <= 1]}]
-        else:  # one group is one call a step
-            groups.append(plain)
-    groups.append({"params": list(extra_parameters), "weight_decay": 0.0, "lr": chosen.lr})
-    optimizer = _create_optimizer([group for group in groups if group["params"]], chosen)
+        group = {"params": parameters, "weight_decay": 0.0, "lr": factor * config.lr}
+        if config.weight_decay:
+            decayed = {**group, "params": _matrices(parameters), "weight_decay": config.weight_decay}
+            groups += [decayed, {**group, "params": [p for p in parameters if p.ndim <= 1]}]
+        else:  # a single group, because each group costs one kernel call per step
+            groups.append(group)
+    groups.append({"params": list(extra_parameters), "weight_decay": 0.0, "lr": config.lr})
+    optimizer = _create_optimizer([group for group in groups if group["params"]], config)
     optimizer.register_load_state_dict_post_hook(_match_memory_format)
     return optimizer
 
@@ -65,8 +61,8 @@ def _create_optimizer(groups: list[dict[str, Any]], config: OptimizerConfig) -> 
             betas = (config.beta1, config.beta2)
             if config.name == "nadam":
                 return torch.optim.NAdam(groups, lr=config.lr, betas=betas)
-            kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
-            return kind(groups, lr=config.lr, betas=betas, fused=True)
+            optimizer_class = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
+            return optimizer_class(groups, lr=config.lr, betas=betas, fused=True)
         case Sgd():
             return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, fused=True)
         case Rmsprop():
@@ -74,53 +70,50 @@ def _create_optimizer(groups: list[dict[str, Any]], config: OptimizerConfig) -> 
 
 
 def _match_memory_format(optimizer: torch.optim.Optimizer) -> None:
-    """Have what an optimiser keeps of each weight lie in memory as the weight does: fused steps take it for granted.
+    """Give the state tensors of an optimizer the memory format of their parameters, which fused steps require.
 
-    Convolutions have their channels last, but a checkpoint is written in the order of rows.
+    Weights of convolutions are in channels-last format, but a checkpoint stores contiguous tensors.
     """
-    for weight, kept in optimizer.state.items():
-        for name, value in kept.items():
-            if isinstance(value, Tensor) and value.shape == weight.shape:
-                kept[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _layerwise_lr_factors(network: nn.Module, layer_lr_decay: float) -> list[tuple[list[nn.Parameter], float]]:
-    """Return weights with their share of the learning rate, layer by layer, from the last one on (`Start.decay`)."""
+    """Return the parameters of each layer with the factor of their learning rate, from the last layer to the first."""
     if layer_lr_decay == 1:
         return [(list(network.parameters()), 1.0)]
     layers = reversed(layer_groups(network))
-    return [(layer.parameters(), layer_lr_decay**behind) for behind, layer in enumerate(layers)]
+    return [(layer.parameters(), layer_lr_decay**depth) for depth, layer in enumerate(layers)]
 
 
 def decay_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Return the weights that decay and L1 apply to."""
+    """Return the parameters to which weight decay and the L1 penalty apply."""
     return _matrices(network.parameters())
 
 
-def _matrices(weights: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    return [p for p in weights if p.ndim > 1]
+def _matrices(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    return [p for p in parameters if p.ndim > 1]
 
 
 ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 25 / 1e4
-"""Of one_cycle: shares of the peak at its start and end, those of `torch.optim.lr_scheduler.OneCycleLR`."""
+"""First and last learning rate of `one_cycle` as factors of the peak, as in `torch.optim.lr_scheduler.OneCycleLR`."""
 
 
 def build_lr_lambda(schedule: ScheduleConfig, max_epochs: int, steps_per_epoch: int) -> Callable[[int], float]:
-    """Return the function from a step, counted from 0 over all epochs, to the share of the peak learning rate.
-
-    epochs: passes at most. steps: steps of one epoch.
-    """
+    """Return the function from a step, counted from 0 over all epochs, to the factor of the peak learning rate."""
     if isinstance(schedule, OneCycleSchedule):
         return lambda step: _one_cycle(step, max_epochs * steps_per_epoch, schedule.pct_start)
-    warm = round(schedule.warmup_epochs * steps_per_epoch)
-    rest = max(max_epochs * steps_per_epoch - warm, 1)
+    warmup_steps = round(schedule.warmup_epochs * steps_per_epoch)
+    remaining_steps = max(max_epochs * steps_per_epoch - warmup_steps, 1)
 
-    def at(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        return _after_warmup(schedule, step - warm, rest, steps_per_epoch)
+    def lr_factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / (warmup_steps + 1)
+        return _after_warmup(schedule, step - warmup_steps, remaining_steps, steps_per_epoch)
 
-    return at
+    return lr_factor
 
 
 def _after_warmup(schedule: ScheduleConfig, step: int, total_steps: int, steps_per_epoch: int) -> float:
@@ -138,10 +131,10 @@ def _after_warmup(schedule: ScheduleConfig, step: int, total_steps: int, steps_p
 
 
 def _one_cycle(step: int, total_steps: int, pct_start: float) -> float:
-    top, last = pct_start * total_steps - 1, total_steps - 1
-    if step <= top:
-        return _cosine(ONE_CYCLE_START, 1.0, step / top if top > 0 else 1.0)
-    return _cosine(1.0, ONE_CYCLE_END, (step - top) / (last - top))
+    peak, last = pct_start * total_steps - 1, total_steps - 1
+    if step <= peak:
+        return _cosine(ONE_CYCLE_START, 1.0, step / peak if peak > 0 else 1.0)
+    return _cosine(1.0, ONE_CYCLE_END, (step - peak) / (last - peak))
 
 
 def _cosine(start: float, end: float, fraction: float) -> float:
@@ -152,21 +145,21 @@ LossFn = Callable[[Tensor, Tensor], Tensor]
 
 
 class OptimizerStep:
-    """Moves a network's weights down its loss.
+    """Minimize a loss by gradient descent, one batch at a time.
 
     Args:
-        network: whose weights move; they lie on their device already.
-        averaged: the same network, whose weights follow slowly; None if training.ema_decay is 0.
-        params: how.
-        steps: batches of an epoch.
-        parts: devices that share a batch.
-        beside: weights of the objective, which move as well, but neither decay nor are clipped or averaged.
+        network: the network that is trained, on its device.
+        ema_network: a copy of it, whose weights are the moving average; None if `training.ema_decay` is 0.
+        params: the training parameters.
+        steps_per_epoch: number of batches per epoch.
+        world_size: number of processes that share each batch.
+        extra_parameters: trainable parameters of the loss; they are not decayed, clipped or averaged.
 
     Attributes:
-        number: of the next step, counted over all epochs from 0.
-        scale: what the schedule's learning rate is multiplied by.
-        watch: called once, with the gradients of the next step, before they are clipped; None: not.
-        portions: how many rows go through the network at a time.
+        global_step: index of the next step, counted from 0 over all epochs.
+        lr_scale: additional factor of the learning rate, set by `ReduceOnPlateau`.
+        gradient_hook: called once, in the next step, after the backward pass and before clipping; None: not called.
+        micro_batcher: splits batches that do not fit into memory.
     """
 
     def __init__(
@@ -193,14 +186,15 @@ class OptimizerStep:
         self.micro_batcher = MicroBatcher(-(-params.batch_size // (params.accumulate_grad_batches * world_size)))
 
     def step(self, x: Tensor, y: Tensor, n: int, loss_fn: LossFn) -> Tensor:
-        """Go one step; return the mean loss of the batch.
+        """Do one optimizer step and return the mean loss of the rows of this device.
 
-        x, y: the rows of this device, of which there may be none.
-        n: rows of the batch over all devices; each device finds its rows' share of the gradient, and shares add up.
+        x, y: the rows of this device; may be empty.
+        n: number of rows of the batch over all devices. Each device computes the contribution of its rows to the
+            gradient, and the contributions are summed.
         """
-        loss = self.micro_batcher(len(x), lambda rows: self._accumulate_gradients(x, y, n, loss_fn, rows))
+        loss = self.micro_batcher(len(x), lambda size: self._accumulate_gradients(x, y, n, loss_fn, size))
         if self.world_size > 1:
-            all_reduce_gradients([weight for group in self.optimizer.param_groups for weight in group["params"]])
+            all_reduce_gradients([p for group in self.optimizer.param_groups for p in group["params"]])
         if self.grad_scaler.is_enabled():
             self.grad_scaler.unscale_(self.optimizer)
         if self.params.l1:
@@ -214,9 +208,9 @@ class OptimizerStep:
             nn.utils.clip_grad_value_(self.parameters, self.params.gradient_clip_value)
         if self.params.gradient_clip_norm:
             nn.utils.clip_grad_norm_(self.parameters, self.params.gradient_clip_norm)
-        share = self.lr_lambda(self.global_step) * self.lr_scale
-        for group, peak in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = peak * share
+        factor = self.lr_lambda(self.global_step) * self.lr_scale
+        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = base_lr * factor
         if self.grad_scaler.is_enabled():
             self.grad_scaler.step(self.optimizer)
             self.grad_scaler.update()
@@ -228,7 +222,7 @@ class OptimizerStep:
         return loss
 
     def _accumulate_gradients(self, x: Tensor, y: Tensor, n: int, loss_fn: LossFn, micro_batch_size: int) -> Tensor:
-        """Leave these rows' share of the gradient of a batch's mean loss, at most so many rows at a time."""
+        """Compute the contribution of rows x to the gradient of a batch of n rows; return the mean loss of the rows."""
         self.optimizer.zero_grad()
         if len(x) <= micro_batch_size and len(x) == n:
             loss = loss_fn(x, y)
@@ -245,9 +239,9 @@ class OptimizerStep:
 
     @torch.no_grad()
     def _update_ema(self, ema_network: nn.Module) -> None:
-        """Move the average towards the weights; at first it follows faster, so that it forgets where it began."""
-        memory = min(self.params.ema_decay, (1 + self.global_step) / (10 + self.global_step))
-        following: list[Tensor] = list(ema_network.parameters())
-        torch._foreach_lerp_(following, self.parameters, 1 - memory)
-        for mine, theirs in zip(ema_network.buffers(), self.network.buffers(), strict=True):
-            mine.copy_(theirs)
+        """Update the moving average; the decay is smaller in the first steps, so that initial weights are forgotten."""
+        decay = min(self.params.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+        averages: list[Tensor] = list(ema_network.parameters())
+        torch._foreach_lerp_(averages, self.parameters, 1 - decay)
+        for average, buffer in zip(ema_network.buffers(), self.network.buffers(), strict=True):
+            average.copy_(buffer)

@@ -1,6 +1,6 @@
-"""How one sees what a model makes while it is trained.
+"""Render images that a model generates during training.
 
-Shapes: n records, l numbers of noise, k classes (0: none are asked for).
+Shapes: n samples, l latent dimensions, k classes (0 without conditioning).
 """
 
 from collections.abc import Callable
@@ -19,22 +19,22 @@ from ..preprocessing.pipeline import Pipeline
 from . import image_grid
 
 MAX_CLASSES = 16
-"""Classes that have a row of their own."""
+"""Number of classes that are shown, one per row."""
 
 
 class SamplePreview(NamedTuple):
-    """How a model that makes images is looked at: draws a grid of them, PNG; epochs between two looks."""
+    """A function that renders a grid of generated images as PNG, and the number of epochs between two grids."""
 
     render: Callable[[], bytes]
     every_n_epochs: int
 
 
 def sample_fixed_noise(latent_dim: int, n_classes: int, seed: int) -> Tensor:
-    """Return the noise of a grid, (n, l + k), the same for the same seed: each class in a row of its own."""
+    """Return the noise and the one-hot classes of a grid, (n, l + k), determined by the seed; one class per row."""
     rows = min(n_classes, MAX_CLASSES) or image_grid.COLUMNS
-    drawn = torch.randn(rows * image_grid.COLUMNS, latent_dim, generator=torch.Generator().manual_seed(seed))
-    asked = torch.arange(rows).repeat_interleave(image_grid.COLUMNS)
-    return torch.cat([drawn, functional.one_hot(asked, n_classes).float()], dim=1) if n_classes else drawn
+    noise = torch.randn(rows * image_grid.COLUMNS, latent_dim, generator=torch.Generator().manual_seed(seed))
+    classes = torch.arange(rows).repeat_interleave(image_grid.COLUMNS)
+    return torch.cat([noise, functional.one_hot(classes, n_classes).float()], dim=1) if n_classes else noise
 
 
 @torch.no_grad()
@@ -45,21 +45,22 @@ def render_samples(
     z: Tensor,
     pixel_range: tuple[float, float],
 ) -> bytes:
-    """Return a grid of what `tell`, which is of `network`, makes of noise z (n, l + k); nothing of a training changes.
+    """Return a PNG grid of the images that are generated from z (n, l + k); the state of training does not change.
 
-    output: what is told -> raw records. bounds: what of those is black, and what is white.
+    generate_fn: `network` or a method of it. head: outputs of `generate_fn` -> raw images.
+    pixel_range: raw values that are drawn black and white.
     """
-    learning = [module for module in network.modules() if module.training]
+    training_modules = [module for module in network.modules() if module.training]
     network.eval()
-    told = generate_fn(z)
-    for module in learning:
+    outputs = generate_fn(z)
+    for module in training_modules:
         module.training = True
-    images: Tensor = head.to(told.device)(told, z)
+    images: Tensor = head.to(outputs.device)(outputs, z)
     return image_grid.render_grid(images.float().cpu().numpy(), *pixel_range)
 
 
 def compute_pixel_range(dataset: Dataset) -> tuple[float, float]:
-    """Return the least and the largest number of training images."""
+    """Return the minimum and the maximum of the training images."""
     x = dataset.train.x
     return float(x.min()), float(x.max())
 
@@ -67,11 +68,11 @@ def compute_pixel_range(dataset: Dataset) -> tuple[float, float]:
 def build_autoencoder_preview(
     params: Model, dataset: Dataset, pipeline: Pipeline, module: BaseModule, seed: int
 ) -> SamplePreview | None:
-    """Return how one that makes images of noise is looked at; None of others."""
+    """Return the preview of an autoencoder that generates images; None for other models."""
     network, schema = params.network, dataset.schema
     if not isinstance(network, Autoencoder) or not isinstance(network.mode, GenerationMode) or schema.kind != "images":
         return None
-    output = build_head(network, schema, pipeline, params.training.loss)
-    tell = cast(Callable[[Tensor], Tensor], module.eval_network.decode)
-    z, bounds = sample_fixed_noise(network.latent_dim, 0, seed), compute_pixel_range(dataset)
-    return SamplePreview(lambda: render_samples(module.eval_network, tell, output, z.to(module.device), bounds), 1)
+    head = build_head(network, schema, pipeline, params.training.loss)
+    decode = cast(Callable[[Tensor], Tensor], module.eval_network.decode)
+    z, pixel_range = sample_fixed_noise(network.latent_dim, 0, seed), compute_pixel_range(dataset)
+    return SamplePreview(lambda: render_samples(module.eval_network, decode, head, z.to(module.device), pixel_range), 1)

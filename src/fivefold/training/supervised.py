@@ -1,8 +1,6 @@
-"""A network that is ready to be trained, and what it is trained with.
+"""Build the training setup of a supervised network or an autoencoder: module, data loaders, head and diagnostics input.
 
 Shapes: n rows, k outputs.
-
-The rows that a network learns, and their preprocessing.
 """
 
 import pkgutil
@@ -38,7 +36,7 @@ from .previews import SamplePreview, build_autoencoder_preview
 
 
 class EpochSeed(NamedTuple):
-    """What all that is drawn in training follows from: the seed, and the number of the epoch."""
+    """The seed and the current epoch, from which all random numbers of a training are derived."""
 
     seed: int
     current_epoch: Callable[[], int]
@@ -46,13 +44,13 @@ class EpochSeed(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What a training needs beside a trainer.
+    """Everything that a training needs in addition to a trainer.
 
-    schema: of the data as this training has it told.
-    output: the trained network -> the last part of its model.
-    inputs: what the doctor is to know of the rows; None if nothing.
-    taken: layers that come from a trained model, without the last one.
-    showing: of a model that makes images.
+    schema: of the dataset, with the quantiles and the differencing of this training.
+    head_factory: called with the trained network; returns the head of its model.
+    input_stats: statistics of the training data for the diagnostics; None if they need none.
+    transferred_layers: layers with weights of the pretrained model, without the output layer.
+    preview: renders generated images during training; None unless the model generates images.
     """
 
     schema: Schema
@@ -77,25 +75,35 @@ def build_setup(
     rank: int = 0,
     world_size: int = 1,
 ) -> TrainingSetup:
-    """Build model `name` untrained, and lay its rows on `device`, which is number `part` of `parts`.
+    """Return the setup of model `name`, untrained, with its rows on `device`.
+
+    rank, world_size: index of this process, and number of processes that share each batch.
 
     Raises:
-        ParamsError: the network, the loss or the augmentation does not fit the data, or the network `source`.
+        ParamsError: the network, the loss or the augmentation does not fit the data, or `pretrained` does not fit the
+            network.
     """
     training, schema = params.training, training_schema(dataset.schema, params.training)
     network = init_network(name, params, schema, pipeline, epoch_seed.seed)
-    taken = _load_pretrained(name, params, pretrained, network, schema, pipeline)
-    learning = build_learning_task(name, params, dataset, schema, pipeline, network, epoch_seed.seed, device)
-    shared = partial(TensorBatchLoader, rank=rank, world_size=world_size)
-    batches, validation = _build_loaders(params, learning, epoch_seed, shared)
-    module = _build_module(params, learning, network, batches)
-    inputs = summarize_inputs(learning, training, pipeline)
-    showing = build_autoencoder_preview(params, dataset, pipeline, module, epoch_seed.seed)
-    return TrainingSetup(schema, module, batches, validation, learning.head_factory, inputs, taken, showing)
+    transferred_layers = _load_pretrained(name, params, pretrained, network, schema, pipeline)
+    task = build_learning_task(name, params, dataset, schema, pipeline, network, epoch_seed.seed, device)
+    loader_factory = partial(TensorBatchLoader, rank=rank, world_size=world_size)
+    train_loader, validation_loader = _build_loaders(params, task, epoch_seed, loader_factory)
+    module = _build_module(params, task, network, train_loader)
+    return TrainingSetup(
+        schema,
+        module,
+        train_loader,
+        validation_loader,
+        task.head_factory,
+        summarize_inputs(task, training, pipeline),
+        transferred_layers,
+        build_autoencoder_preview(params, dataset, pipeline, module, epoch_seed.seed),
+    )
 
 
 def summarize_inputs(task: LearningTask, training: Training, pipeline: Pipeline) -> InputStats:
-    """Return what the doctor is to know of the rows of a training."""
+    """Return statistics of the training and validation data for the diagnostics."""
     return compute_input_stats(
         task.schema, pipeline.feature_names, task.train, task.validation, task.criterion,
         is_balanced=training.class_balance != "none",
@@ -103,10 +111,10 @@ def summarize_inputs(task: LearningTask, training: Training, pipeline: Pipeline)
 
 
 def init_network(name: str, params: Model, schema: Schema, pipeline: Pipeline, seed: int) -> nn.Module:
-    """Return the network of model `name`, its weights drawn by `seed`, from where all chance of the training follows.
+    """Return the network of model `name` with random weights; sets PyTorch's seed and number of threads.
 
     Raises:
-        ParamsError: it does not fit the data.
+        ParamsError: the network does not fit the data.
     """
     set_num_threads(params.training.num_threads)
     torch.manual_seed(seed)
@@ -116,7 +124,7 @@ def init_network(name: str, params: Model, schema: Schema, pipeline: Pipeline, s
 
 @contextmanager
 def prefix_params_error(name: str) -> Iterator[None]:
-    """Have a `ParamsError` of a network's own key say of which model."""
+    """Prefix the message of a `ParamsError`, which begins with a key of the network, with `models.<name>.`."""
     try:
         yield
     except ParamsError as error:
@@ -126,45 +134,45 @@ def prefix_params_error(name: str) -> Iterator[None]:
 def _load_pretrained(
     name: str, params: Model, pretrained: PretrainedModel | None, network: nn.Module, schema: Schema, pipeline: Pipeline
 ) -> list[LayerGroup]:
-    """Put the weights of `source` into a new network, and say so; return the layers that may be frozen at first."""
-    start = params.training.pretrained
-    if pretrained is None or start is None:
+    """Copy the weights of `pretrained` into the network and print a report; return the layers that may be frozen."""
+    config = params.training.pretrained
+    if pretrained is None or config is None:
         return []
     try:
-        taken = load_matching_weights(
-            pretrained, network, params.network, schema, pipeline, include_last=start.layers == "all"
+        report = load_matching_weights(
+            pretrained, network, params.network, schema, pipeline, include_last=config.layers == "all"
         )
     except ParamsError as error:
         raise ParamsError(f"models.{name}.training.pretrained: {error}") from None
-    print(f"{name} starts from {pretrained.display_name}: {taken}", flush=True)
-    return taken.transferred_hidden
+    print(f"{name} starts from {pretrained.display_name}: {report}", flush=True)
+    return report.transferred_hidden
 
 
 def _build_loaders(
     params: Model, task: LearningTask, epoch_seed: EpochSeed, loader_factory: Callable[..., TensorBatchLoader]
 ) -> tuple[TensorBatchLoader, TensorBatchLoader]:
-    """Return the batches of training and of validation rows; of a text, windows that follow each other."""
-    training, schema, rows, held_out = params.training, task.schema, task.train, task.validation
-    n, m = len(rows[0]), len(held_out[0])
+    """Return the loaders of training and of validation rows; for a text they yield consecutive windows."""
+    training, schema = params.training, task.schema
+    n_train, n_validation = len(task.train[0]), len(task.validation[0])
     stride = schema.shape[0] if task.method == "forward_all_steps" else 1
-    order: OrderFn = shuffled_order(n, *epoch_seed)
+    order: OrderFn = shuffled_order(n_train, *epoch_seed)
     if stride > 1:
-        order = strided_windows(n, min(stride, n), *epoch_seed)
+        order = strided_windows(n_train, min(stride, n_train), *epoch_seed)
     elif training.class_balance == "weighted_sampler":
-        classes = (rows[1][:, 0].long() if schema.extra_targets else rows[1]).cpu()
+        classes = (task.train[1][:, 0].long() if schema.extra_targets else task.train[1]).cpu()
         order = weighted_order(class_weights(schema, classes.numpy())[classes], *epoch_seed)
-    x, y = (part[:: min(stride, m)] for part in held_out)
+    x, y = (tensor[:: min(stride, n_validation)] for tensor in task.validation)
     return (
-        loader_factory(*rows, training.batch_size, order=order, n=n // min(stride, n)),
-        # a text's outputs are as many as its vocabulary, at each step
+        loader_factory(*task.train, training.batch_size, order=order, n_samples=n_train // min(stride, n_train)),
+        # the outputs for a text have one value per step and token, so a large batch would need too much memory
         loader_factory(x, y, VALIDATION_BATCH_SIZE if stride == 1 else training.batch_size),
     )
 
 
 def import_family(family: str) -> None:
-    """Import all code of a family before a fingerprint is computed: it covers the modules that are loaded."""
-    for file in pkgutil.iter_modules(import_module(f"fivefold.models.{family}").__path__):
-        import_module(f"fivefold.models.{family}.{file.name}")
+    """Import all modules of a family, because a fingerprint covers only modules that are loaded."""
+    for module in pkgutil.iter_modules(import_module(f"fivefold.models.{family}").__path__):
+        import_module(f"fivefold.models.{family}.{module.name}")
 
 
 def _build_module(
@@ -193,14 +201,16 @@ def _build_module(
 def adapt_dataset(
     params: Model, dataset_params: DatasetParams, dataset: Dataset, pipeline: Pipeline
 ) -> tuple[Dataset, Pipeline]:
-    """Return rows as the network sees them: what makes a table's rows makes targets too, as columns like the others.
+    """Return the dataset and the pipeline that the network is trained with.
 
-    block: of the dataset; chain: fitted to its features.
+    They are returned unchanged, except that a generator of table rows also generates the targets, as further columns.
+
+    pipeline: fitted to the features of the dataset.
     """
     network = params.network
     if not isinstance(network, Gan) or dataset_params.kind != "table":
         return dataset, pipeline
-    # scikit-learn is paid for by tables that are made alone
+    # imported here because it loads scikit-learn, which no other model needs for training
     from ..models.gan.tabular import prepare_table
 
     return prepare_table(network, dataset_params, dataset)

@@ -25,46 +25,56 @@ def count(built: AutoencoderNetwork) -> int:
 
 
 def test_the_tutorial_s_784_32_784_has_50992_parameters() -> None:
-    tutorial = network(InputSpec((1, 28, 28), 1), hidden=(), latent=32, code="relu", output="sigmoid")
+    tutorial = network(
+        InputSpec((1, 28, 28), 1), hidden=(), latent_dim=32, latent_activation="relu", output_activation="sigmoid"
+    )
     assert count(tutorial) == 784 * 32 + 32 + 32 * 784 + 784 == 50_992
 
 
 def test_a_variational_one_has_a_second_head() -> None:
-    plain, variational = (network(InputSpec((4,), 1), latent=3, variant={"name": v}) for v in ("plain", "variational"))
+    plain, variational = (
+        network(InputSpec((4,), 1), latent_dim=3, variant={"name": v}) for v in ("plain", "variational")
+    )
     assert count(variational) - count(plain) == 128 * 3 + 3
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 5), (28, 28), (33, 17), (2, 9)])
 def test_convolutions_come_back_to_any_size(size: tuple[int, int]) -> None:
-    built = network(InputSpec((3, *size), 1), design="conv", hidden=(4,))
+    built = network(InputSpec((3, *size), 1), architecture="conv", hidden=(4,))
     assert built.decode(torch.zeros(2, 16)).shape == (2, 3, *size)
 
 
 def test_an_image_that_cannot_be_halved_is_refused() -> None:
-    text = re.escape("network.hidden may hold 2 layers for images of 3x9 pixels, since each halves them, but holds 3")
+    text = re.escape(
+        "network.hidden must have at most 2 layers for images of 3x9 pixels, because each layer halves them, but has 3"
+    )
     with pytest.raises(ParamsError, match=text):
-        network(InputSpec((1, 3, 9), 1), design="conv", hidden=(4, 4, 4))
+        network(InputSpec((1, 3, 9), 1), architecture="conv", hidden=(4, 4, 4))
 
 
 @pytest.mark.parametrize(
     ("shape", "architecture", "text"),
     [
-        (InputSpec((4,), 1), "conv", "network.architecture conv needs images, but a record has shape (4,)"),
+        (InputSpec((4,), 1), "conv", "network.architecture conv needs images, but samples have shape (4,)"),
         (
             InputSpec((1, 8, 8), 1),
             "recurrent",
-            "network.architecture recurrent needs steps, but a record has shape (1, 8, 8)",
+            "network.architecture recurrent needs sequences, but samples have shape (1, 8, 8)",
         ),
-        (InputSpec((9,), 1, vocab_size=30), "dense", "network.family autoencoder tells numbers, but a record is text"),
+        (
+            InputSpec((9,), 1, vocab_size=30),
+            "dense",
+            "network.family autoencoder reconstructs numeric features, but the samples are text",
+        ),
     ],
 )
-def test_records_that_a_design_is_not_for(shape: InputSpec, design: str, text: str) -> None:
+def test_records_that_a_design_is_not_for(shape: InputSpec, architecture: str, text: str) -> None:
     with pytest.raises(ParamsError, match=re.escape(text)):
-        network(shape, design=design)
+        network(shape, architecture=architecture)
 
 
 def test_errors_are_of_each_record_and_pass_over_padding() -> None:
-    built = network(InputSpec((6, 3), 1, has_mask=True), design="recurrent", hidden=(8,))
+    built = network(InputSpec((6, 3), 1, has_mask=True), architecture="recurrent", hidden=(8,))
     x = torch.cat([torch.randn(5, 6, 2), torch.ones(5, 6, 1)], dim=2)
     x[2, 3:] = 0
     told = built.decode(built.encode(x))
@@ -73,7 +83,7 @@ def test_errors_are_of_each_record_and_pass_over_padding() -> None:
 
 
 def test_padding_changes_no_code() -> None:
-    built = network(InputSpec((9, 3), 1, has_mask=True), design="recurrent", hidden=(8,), cell="lstm")
+    built = network(InputSpec((9, 3), 1, has_mask=True), architecture="recurrent", hidden=(8,), cell="lstm")
     x = torch.cat([torch.randn(5, 9, 2), torch.ones(5, 9, 1)], dim=2)
     x[:, 4:] = 0
     other = x.clone()

@@ -57,7 +57,7 @@ class TestWhatIsTold:
         told, y = drawn(7, 4), torch.rand(7, 4, generator=torch.Generator().manual_seed(1))
         p = 1 / (1 + np.exp(-told.numpy().astype(np.float64)))
         golden = -(y.numpy() * np.log(p) + (1 - y.numpy()) * np.log(1 - p)).mean()
-        assert judged(told, y, loss=BCELoss(name="bce"), output="sigmoid") == pytest.approx(golden, rel=1e-5)
+        assert judged(told, y, loss=BCELoss(name="bce"), output_activation="sigmoid") == pytest.approx(golden, rel=1e-5)
 
     def test_a_category_counts_like_a_number_by_its_cross_entropy(self) -> None:
         told, y = drawn(7, 5), torch.cat([drawn(7, 3, seed=1), torch.eye(2)[torch.arange(7) % 2]], dim=1)
@@ -85,7 +85,7 @@ class TestWhatIsTold:
             torch.eye(2)[[0] * 10 + [1] * 30],
         )
         train = torch.cat([numbers, words], dim=1)
-        found = AutoencoderLoss(params(output="sigmoid"), MSE, WORDS).constant_prediction_loss(train, train)
+        found = AutoencoderLoss(params(output_activation="sigmoid"), MSE, WORDS).constant_prediction_loss(train, train)
         entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
         spread = float(((numbers - numbers.mean(0)) ** 2).sum(1).mean())
         assert found == pytest.approx((spread + entropy) / 4, rel=1e-4)
@@ -118,7 +118,9 @@ class TestWhatIsAskedOfCodes:
         assert float(much) == pytest.approx(math.log(2) + 2 * 2.0 / 4)
 
     def test_beta_rises_in_training_and_validation_has_it_in_full(self) -> None:
-        objective = AutoencoderLoss(params(variant={"name": "variational", "warmup": 3}), BCELoss(name="bce"), TABLE)
+        objective = AutoencoderLoss(
+            params(variant={"name": "variational", "warmup_epochs": 3}), BCELoss(name="bce"), TABLE
+        )
         parts, y = (
             AutoencoderOutput(torch.zeros(3, 4), torch.full((3, 2), 2.0), torch.zeros(3, 2)),
             torch.full((3, 4), 0.5),
@@ -147,21 +149,23 @@ class TestWhatIsAskedOfCodes:
 
     def test_a_kl_penalty_is_bernoulli_s_divergence_of_each_unit(self) -> None:
         y, code = torch.zeros(5, 4), torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
-        sparse = {"name": "sparse", "penalty": "kl", "weight": 0.1, "target": 0.2}
+        sparse = {"name": "sparse", "penalty": "kl", "weight": 0.1, "target_activation": 0.2}
         found = float(
-            AutoencoderLoss(params(variant=sparse, code="sigmoid"), MSE, TABLE)(AutoencoderOutput(y, code), y)
+            AutoencoderLoss(params(variant=sparse, latent_activation="sigmoid"), MSE, TABLE)(
+                AutoencoderOutput(y, code), y
+            )
         )
         golden = distributions.kl_divergence(Bernoulli(torch.full((3,), 0.2)), Bernoulli(code.mean(0))).sum()
         assert found == pytest.approx(0.1 * float(golden), rel=1e-5)
 
     def test_a_contractive_penalty_is_the_norm_of_a_linear_encoder(self) -> None:
         torch.manual_seed(0)
-        network = build(params(hidden=(), latent=3, variant={"name": "contractive"}), TABLE).train()
+        network = build(params(hidden=(), latent_dim=3, variant={"name": "contractive"}), TABLE).train()
         x = drawn(4000, 4)
-        slopes = network.parts(x).slope  # of one random direction each: right in the mean
-        golden = float(network.to_code.view_parameter.detach().square().sum())
+        slopes = network.training_outputs(x).jacobian_norm  # of one random direction each: right in the mean
+        golden = float(network.to_latent.weight.detach().square().sum())
         assert float(slopes.detach().mean()) == pytest.approx(golden, rel=0.1)
-        assert network.eval().parts(x).slope is None
+        assert network.eval().training_outputs(x).jacobian_norm is None
         objective = AutoencoderLoss(params(variant={"name": "contractive", "weight": 0.5}), MSE, TABLE)
         y = torch.zeros(2, 4)
         assert float(objective(AutoencoderOutput(y, torch.zeros(2, 3), jacobian_norm=torch.tensor([1.0, 3.0])), y)) == 1

@@ -26,7 +26,7 @@ def count(part: nn.Module) -> int:
 
 
 def test_its_sizes_are_those_of_the_paper_but_for_biases_that_a_norm_takes_away() -> None:
-    params = cyclegan(filters=64, blocks=9, critic={"filters": 64, "layers": 4})
+    params = cyclegan(filters=64, blocks=9, discriminator={"filters": 64, "layers": 4})
     with torch.device("meta"):
         network = CycleganNetwork(params, (3, 256, 256))
         told = network.discriminators[0](torch.empty(2, 3, 256, 256))
@@ -38,7 +38,7 @@ def test_its_sizes_are_those_of_the_paper_but_for_biases_that_a_norm_takes_away(
 
 @pytest.mark.parametrize(("told", "sides"), [((1, 8, 8), [8, 4, 2]), ((3, 33, 17), [(33, 17), (17, 9), (9, 5)])])
 def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], sides: list[Any]) -> None:
-    params = cyclegan(filters=2, blocks=1, critic={"filters": 2, "layers": 1})
+    params = cyclegan(filters=2, blocks=1, discriminator={"filters": 2, "layers": 1})
     assert downsampled_sizes(params, told) == [side if isinstance(side, tuple) else (side, side) for side in sides]
     first, second = CycleganNetwork(params, told)(torch.rand(2, *told))
     assert first.shape == second.shape == (2, *told)
@@ -50,29 +50,29 @@ def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], side
         (
             {},
             InputSpec((12,), 2, n_classes=2),
-            "network.family cyclegan translates images, but a record has shape (12,); choose another family",
+            "network.family cyclegan translates images, but samples have shape (12,); choose another family",
         ),
         (
             {},
             InputSpec((1, 8, 8), 3, n_classes=3),
-            "network.family cyclegan translates between the two classes of its dataset, but that has 3; bring one with"
+            "network.family cyclegan translates between the two classes of a dataset, but this one has 3; use one with"
             " exactly two",
         ),
         (
             {},
             InputSpec((1, 3, 9), 2, n_classes=2),
-            "network.kernel_size must be less than twice as wide as an image of 3x9 pixels, but is 7; lower it, or set a"
+            "network.kernel_size must be less than twice the shorter side of an image of 3x9 pixels, but is 7; lower it, or set a"
             " larger `size` of the dataset",
         ),
         (
             {"downsampling": 3},
             InputSpec((1, 8, 9), 2, n_classes=2),
-            "network.downsampling must leave 2x2 pixels or more, so it may be 2 of images of 8x9, but is 3; lower it",
+            "network.downsampling must leave at least 2x2 pixels, so it can be at most 2 for images of 8x9 pixels, but is 3; lower it",
         ),
         (
-            {"critic": {"layers": 3}},
+            {"discriminator": {"layers": 3}},
             InputSpec((1, 8, 8), 2, n_classes=2),
-            "network.discriminator.layers must leave 2x2 pixels or more, so it may be 2 of images of 8x8, but is 3; lower it",
+            "network.discriminator.layers must leave at least 2x2 pixels, so it can be at most 2 for images of 8x8 pixels, but is 3; lower it",
         ),
     ],
 )
@@ -83,8 +83,8 @@ def test_what_cannot_be_translated_is_refused(chosen: dict[str, Any], shape: Inp
 
 
 def test_the_largest_numbers_that_a_refusal_names_are_taken() -> None:
-    build(cyclegan(filters=1, critic={"filters": 1, "layers": 2}), InputSpec((1, 8, 9), 2, n_classes=2))
-    tiny = cyclegan(filters=1, kernel=5, downsampling=0, critic={"filters": 1, "layers": 1})
+    build(cyclegan(filters=1, discriminator={"filters": 1, "layers": 2}), InputSpec((1, 8, 9), 2, n_classes=2))
+    tiny = cyclegan(filters=1, kernel_size=5, downsampling=0, discriminator={"filters": 1, "layers": 1})
     assert build(tiny, shape := InputSpec((1, 4, 4), 2, n_classes=2))(torch.rand(1, *shape.shape))[0].shape == (
         1,
         1,
@@ -98,7 +98,7 @@ def test_the_file_has_the_generator_of_one_direction_and_nothing_else(tmp_path: 
     saved = saved_of(case)
     export_onnx(saved, given(case)[:2], tmp_path / "model.onnx")
     sizes = [torch.Size(tensor.dims).numel() for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer]
-    generator = count(saved.model.network.get_submodule("generator.into.1"))
+    generator = count(saved.model.network.get_submodule("generator.by_target.1"))
     assert generator <= sum(sizes) < generator + 50
 
 
@@ -106,11 +106,12 @@ def test_into_says_which_class_images_become() -> None:
     case = CASES["cyclegan"]
     x = torch.from_numpy(given(case))
     first, second = (
-        saved_of(case._replace(params=case.params.model_copy(update={"into": f"class{i}"}))).model for i in range(2)
+        saved_of(case._replace(params=case.params.model_copy(update={"target_class": f"class{i}"}))).model
+        for i in range(2)
     )
     features = first.preprocess(x)
     for i, model in enumerate((first, second)):
-        made = outputs(model.network.get_submodule(f"generator.into.{i}"), features)
+        made = outputs(model.network.get_submodule(f"generator.by_target.{i}"), features)
         torch.testing.assert_close(outputs(model, x), (made * 64 + 128).clamp(0, 255))
     torch.testing.assert_close(outputs(second, x), outputs(saved_of(case).model, x))
 
@@ -119,6 +120,6 @@ def test_a_class_that_is_not_there_is_refused() -> None:
     case = CASES["cyclegan"]
     with pytest.raises(
         ParamsError,
-        match=r"\Anetwork.into must name a class of the dataset, class0 or class1, but is 'cats'; mend it\Z",
+        match=r"\Anetwork.target_class must be a class of the dataset, class0 or class1, but is 'cats'; correct it\Z",
     ):
-        saved_of(case._replace(params=cyclegan(into="cats", critic={"layers": 2})))
+        saved_of(case._replace(params=cyclegan(target_class="cats", discriminator={"layers": 2})))

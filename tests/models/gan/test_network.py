@@ -35,7 +35,7 @@ def test_the_defaults_are_the_tutorials_networks() -> None:
 
 
 def test_dcgan_has_as_many_parameters_as_counted_by_hand() -> None:
-    network = network_of(design="dcgan", hidden=(64, 128), latent=100)
+    network = network_of(architecture="dcgan", hidden=(64, 128), latent_dim=100)
     made = 100 * 128 * 49 + 2 * 128 + 128 * 64 * 16 + 2 * 64 + 64 * 16 + 1
     assert size(network.generator) == made
     assert size(network.discriminator) == 64 * 16 + 64 + 64 * 128 * 16 + 2 * 128 + 128 * 49 + 1
@@ -43,47 +43,59 @@ def test_dcgan_has_as_many_parameters_as_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("architecture", ["dcgan", "resnet", "stylegan"])
 @pytest.mark.parametrize("sides", [(8, 8), (9, 8), (31, 10), (33, 17)])
-@pytest.mark.parametrize("condition", ["none", "label", "projection"])
-def test_images_of_any_size_are_made_and_judged(design: str, sides: tuple[int, int], condition: str) -> None:
+@pytest.mark.parametrize("conditioning", ["none", "label", "projection"])
+def test_images_of_any_size_are_made_and_judged(architecture: str, sides: tuple[int, int], conditioning: str) -> None:
     shape = InputSpec((3, *sides), 5, n_classes=5)
-    network = network_of(shape, design=design, hidden=(4, 6, 8), latent=7, condition=condition)
-    k = 0 if condition == "none" else 5
+    network = network_of(shape, architecture=architecture, hidden=(4, 6, 8), latent_dim=7, conditioning=conditioning)
+    k = 0 if conditioning == "none" else 5
     made = network(torch.randn(4, 7 + k))
     assert made.shape == (4, 3, *sides)
     assert network.discriminator(made, torch.eye(5)[:4, :k]).shape == (4,)
 
 
-@pytest.mark.parametrize("condition", ["label", "projection"])
+@pytest.mark.parametrize("conditioning", ["label", "projection"])
 @pytest.mark.parametrize("architecture", ["dense", "dcgan", "resnet", "stylegan"])
-def test_the_class_matters_to_both_players(design: str, condition: str) -> None:
-    network = network_of(ODD, design=design, hidden=(8,), latent=7, condition=condition).eval()
+def test_the_class_matters_to_both_players(architecture: str, conditioning: str) -> None:
+    network = network_of(ODD, architecture=architecture, hidden=(8,), latent_dim=7, conditioning=conditioning).eval()
     z, one, other = torch.randn(4, 7), torch.eye(10)[[1] * 4], torch.eye(10)[[2] * 4]
     made = network(torch.cat([z, one], dim=1))
     assert not torch.allclose(made, network(torch.cat([z, other], dim=1)))
-    assert not torch.allclose(network.critic(made, one), network.critic(made, other))
+    assert not torch.allclose(network.discriminator(made, one), network.discriminator(made, other))
 
 
 @pytest.mark.parametrize(
     ("shape", "params", "said"),
     [
-        (InputSpec((9,), 2, vocab_size=9), {}, "makes images and rows of tables, but a record is text or steps"),
-        (InputSpec((7, 3), 2, has_mask=True), {}, "makes images and rows of tables, but a record is text or steps"),
+        (
+            InputSpec((9,), 2, vocab_size=9),
+            {},
+            "generates images and table rows, but the samples are text or sequences; choose",
+        ),
+        (
+            InputSpec((7, 3), 2, has_mask=True),
+            {},
+            "generates images and table rows, but the samples are text or sequences; choose",
+        ),
         (
             InputSpec((7,), 2),
             {"architecture": "dcgan"},
-            r"network.architecture dcgan needs images, but a record has shape \(7,\)",
+            r"network.architecture dcgan needs images, but samples have shape \(7,\)",
         ),
         (
             InputSpec((7,), 1),
-            {"condition": "label"},
-            "network.conditioning label needs classes, but the records have none",
+            {"conditioning": "label"},
+            "network.conditioning label needs classes, but the dataset has none",
         ),
         (
             GREY,
             {"architecture": "dcgan", "hidden": (8,) * 5},
-            "may hold 4 layers for images of 28x28 pixels, since each",
+            "must have at most 4 layers for images of 28x28 pixels, because each",
         ),
-        (GREY, {"architecture": "resnet", "hidden": ()}, "must name a layer of design resnet, but is empty; name one"),
+        (
+            GREY,
+            {"architecture": "resnet", "hidden": ()},
+            "must have at least one layer for architecture resnet, but is empty; add one",
+        ),
     ],
 )
 def test_records_that_do_not_suit_are_refused(shape: InputSpec, params: dict[str, Any], said: str) -> None:
@@ -95,8 +107,8 @@ def test_records_that_do_not_suit_are_refused(shape: InputSpec, params: dict[str
     ("shape", "architecture", "packed"),
     [(InputSpec((7,), 3, n_classes=3), "dense", (2, 28)), (ODD, "dcgan", (2, 12, 33, 17))],
 )
-def test_a_critic_judges_packs_of_records(shape: InputSpec, design: str, packed: tuple[int, ...]) -> None:
-    critic = network_of(shape, design=design, hidden=(8,), condition="label", pac=4).discriminator
+def test_a_critic_judges_packs_of_records(shape: InputSpec, architecture: str, packed: tuple[int, ...]) -> None:
+    critic = network_of(shape, architecture=architecture, hidden=(8,), conditioning="label", pac=4).discriminator
     x, c = torch.randn(packed), torch.zeros(2, 4 * shape.n_classes)
     told = critic(x, c)
     assert told.shape == (2,)
@@ -105,7 +117,9 @@ def test_a_critic_judges_packs_of_records(shape: InputSpec, design: str, packed:
 
 
 def test_spectral_norm_brings_the_largest_singular_value_of_every_layer_to_1() -> None:
-    critic = network_of(InputSpec((3, 16, 16), 10, n_classes=10), design="resnet", hidden=(6, 8)).discriminator.train()
+    critic = network_of(
+        InputSpec((3, 16, 16), 10, n_classes=10), architecture="resnet", hidden=(6, 8)
+    ).discriminator.train()
     for _ in range(200):
         critic(torch.randn(2, 3, 16, 16), torch.zeros(2, 0))  # a step of the power method each
     layers = [m for m in critic.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
@@ -134,7 +148,7 @@ def test_the_noise_of_a_style_based_generator_is_drawn_in_training_alone() -> No
     maker, z = StyleGANGenerator(params, 6, (1, 8, 8)), torch.randn(3, 6)
     with torch.no_grad():
         for layer in maker.layers:
-            layer.strength.fill_(1.0)  # type: ignore[operator, union-attr]
+            layer.noise_strength.fill_(1.0)  # type: ignore[operator, union-attr]
     assert not torch.equal(maker.train()(z), maker(z))
     assert torch.equal(maker.eval()(z), maker(z))
 

@@ -1,4 +1,4 @@
-"""Rows are blended with their targets: mixup and cutmix."""
+"""Mixup and cutmix of rows and their targets."""
 
 import numpy as np
 import pytest
@@ -12,11 +12,11 @@ CLASSES = 4
 
 
 def images(n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each pixel of an image is the number of its row in the batch."""
+    """Return images whose pixels are their index in the batch."""
     return torch.arange(n).float()[:, None, None, None].expand(n, 2, 12, 10).clone(), torch.arange(n) % CLASSES
 
 
-def test_mixup_blends_pixels_and_classes_by_the_same_share() -> None:
+def test_mixup_has_the_same_weights_for_pixels_and_classes() -> None:
     torch.manual_seed(0)
     x, y = images(64)
     out, soft = MixupCutmix(Augmentation(mixup=0.4), CLASSES, masked=False)(x, y)
@@ -29,29 +29,29 @@ def test_mixup_blends_pixels_and_classes_by_the_same_share() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
-def test_shares_come_from_beta(alpha: float) -> None:
+def test_mixup_weights_have_a_beta_distribution(alpha: float) -> None:
     torch.manual_seed(0)
     x, y = images(20_000)
     _, soft = MixupCutmix(Augmentation(mixup=alpha), CLASSES, masked=False)(x[:, :, :1, :1], y)
     own = soft[torch.arange(len(y)), y].numpy()
     assert abs(own.mean() - 0.5) < 0.02
-    np.testing.assert_allclose(own.var(), 1 / (4 * (2 * alpha + 1)), rtol=0.05)  # of Beta(alpha, alpha)
+    np.testing.assert_allclose(own.var(), 1 / (4 * (2 * alpha + 1)), rtol=0.05)  # variance of Beta(alpha, alpha)
 
 
-def test_cutmix_shows_a_rectangle_of_the_other_image_and_counts_its_pixels() -> None:
+def test_cutmix_pastes_a_box_and_weights_classes_by_its_area() -> None:
     torch.manual_seed(0)
     x, y = images(200)
     out, soft = MixupCutmix(Augmentation(cutmix=1.0), CLASSES, masked=False)(x, y)
     own = out == x
     assert (own | (out == x.roll(1, 0))).all()
     torch.testing.assert_close(soft[torch.arange(200), y], own[:, 0].float().mean((1, 2)))
-    theirs = ~own[:, 0]
-    rows, columns = theirs.any(2), theirs.any(1)
-    assert torch.equal(theirs, rows[:, :, None] & columns[:, None])
-    assert 0.4 < theirs.float().mean() < 0.6
+    pasted = ~own[:, 0]
+    rows, columns = pasted.any(2), pasted.any(1)
+    assert torch.equal(pasted, rows[:, :, None] & columns[:, None])
+    assert 0.4 < pasted.float().mean() < 0.6
 
 
-def test_with_both_half_of_the_rows_get_each() -> None:
+def test_with_both_options_half_of_the_rows_have_each() -> None:
     torch.manual_seed(0)
     x, y = images(1000)
     out, soft = MixupCutmix(Augmentation(mixup=1.0, cutmix=1.0), CLASSES, masked=False)(x, y)
@@ -63,16 +63,16 @@ def test_with_both_half_of_the_rows_get_each() -> None:
     torch.testing.assert_close(soft[torch.arange(1000), y], own, atol=1e-3, rtol=0)
 
 
-def test_cross_entropy_of_blended_classes_is_the_papers_loss() -> None:
+def test_cross_entropy_of_soft_labels_equals_the_loss_of_the_paper() -> None:
     torch.manual_seed(0)
     x, y = images(32)
     _, soft = MixupCutmix(Augmentation(mixup=1.0), CLASSES, masked=False)(x, y)
     own, out = soft[torch.arange(32), y], torch.randn(32, CLASSES)
-    mine, theirs = (functional.cross_entropy(out, target, reduction="none") for target in (y, y.roll(1)))
-    torch.testing.assert_close(functional.cross_entropy(out, soft), (own * mine + (1 - own) * theirs).mean())
+    own_loss, other_loss = (functional.cross_entropy(out, target, reduction="none") for target in (y, y.roll(1)))
+    torch.testing.assert_close(functional.cross_entropy(out, soft), (own * own_loss + (1 - own) * other_loss).mean())
 
 
-def test_values_are_blended_as_rows_are() -> None:
+def test_values_are_mixed_like_rows() -> None:
     torch.manual_seed(0)
     x = torch.randn(50, 3)
     y = x @ torch.tensor([[1.0, 2.0], [0.5, -1.0], [0.0, 3.0]])
@@ -83,7 +83,7 @@ def test_values_are_blended_as_rows_are() -> None:
     assert flat.shape == (50,)
 
 
-def test_where_one_sequence_is_padding_the_other_stands_alone() -> None:
+def test_padding_of_one_sequence_does_not_change_the_other() -> None:
     torch.manual_seed(0)
     lengths = torch.tensor([2, 5, 3])
     real = (torch.arange(6) < lengths[:, None]).float()[..., None]
@@ -97,7 +97,7 @@ def test_where_one_sequence_is_padding_the_other_stands_alone() -> None:
     assert not torch.isclose(out[1, :2, 0], x[1, :2, 0]).any()
 
 
-def test_a_batch_of_one_has_no_other_row() -> None:
+def test_batch_of_one_row_is_unchanged() -> None:
     x, y = torch.randn(1, 1, 4, 4), torch.tensor([2])
     out, soft = MixupCutmix(Augmentation(mixup=1.0, cutmix=1.0), CLASSES, masked=False)(x, y)
     assert torch.equal(out, x)

@@ -1,4 +1,4 @@
-"""Rescaling and random erasing."""
+"""Intensity scaling and random erasing."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from fivefold.config.augmentation import Augmentation
 from fivefold.training.augmentation.images import MIN_ASPECT_RATIO, RandomErasing, RandomRescale, random_boxes
 
 
-def test_an_image_is_rescaled_by_one_factor_in_its_range() -> None:
+def test_image_is_scaled_by_one_factor_within_the_range() -> None:
     x = torch.rand(500, 3, 4, 4) + 0.5
     torch.manual_seed(0)
     factors = (RandomRescale(Augmentation(intensity_scale=0.2))(x) / x).flatten(1)
@@ -18,7 +18,7 @@ def test_an_image_is_rescaled_by_one_factor_in_its_range() -> None:
     assert 1.19 < high <= 1.2 + 1e-6
 
 
-def test_a_rectangle_becomes_the_mean_and_the_rest_stays() -> None:
+def test_erased_box_has_the_mean_and_the_rest_is_unchanged() -> None:
     torch.manual_seed(0)
     x = torch.randn(300, 2, 20, 30)
     out = RandomErasing(Augmentation(erasing=1, erasing_area=(0.1, 0.3)))(x)
@@ -28,40 +28,40 @@ def test_a_rectangle_becomes_the_mean_and_the_rest_stays() -> None:
     assert torch.equal(out[erased], expected[erased])
     rows, columns = (erased[:, 0].any(axis) for axis in (2, 1))
     assert torch.equal(erased[:, 0], rows[:, :, None] & columns[:, None])
-    for covered in (rows, columns):  # one stretch: it begins once
+    for covered in (rows, columns):  # the box is contiguous
         starts = covered[:, :1].sum(1) + (covered[:, 1:] & ~covered[:, :-1]).sum(1)
         assert (starts == 1).all()
 
 
 @pytest.mark.parametrize("size", [(28, 28), (20, 60)])
 @pytest.mark.parametrize("area", [(0.02, 0.02), (0.25, 0.25), (0.9, 0.9), (0.1, 0.4)])
-def test_as_much_is_erased_as_was_asked(size: tuple[int, int], area: tuple[float, float]) -> None:
+def test_erased_area_is_within_the_range(size: tuple[int, int], area: tuple[float, float]) -> None:
     torch.manual_seed(0)
     x = torch.randn(2000, 1, *size)
-    share = (RandomErasing(Augmentation(erasing=1, erasing_area=area))(x) != x).float().mean((1, 2, 3))
-    assert abs(float(share.mean()) - sum(area) / 2) < 0.01
-    # whole pixels: each side is off by half a pixel at most
-    slack = 0.5 * (1 / size[0] + 1 / size[1]) * (area[1] / MIN_ASPECT_RATIO) ** 0.5 + 0.25 / (size[0] * size[1])
-    assert area[0] - slack < share.min()
-    assert share.max() < area[1] + slack
+    area_fraction = (RandomErasing(Augmentation(erasing=1, erasing_area=area))(x) != x).float().mean((1, 2, 3))
+    assert abs(float(area_fraction.mean()) - sum(area) / 2) < 0.01
+    # sides are rounded to pixels
+    tolerance = 0.5 * (1 / size[0] + 1 / size[1]) * (area[1] / MIN_ASPECT_RATIO) ** 0.5 + 0.25 / (size[0] * size[1])
+    assert area[0] - tolerance < area_fraction.min()
+    assert area_fraction.max() < area[1] + tolerance
 
 
-def test_the_asked_share_of_images_is_erased() -> None:
+def test_erasing_has_the_given_probability() -> None:
     torch.manual_seed(0)
     x = torch.randn(2000, 1, 12, 12)
-    touched = (RandomErasing(Augmentation(erasing=0.3))(x) != x).flatten(1).any(1)
-    assert 540 < int(touched.sum()) < 660  # 600, deviation 20
+    changed = (RandomErasing(Augmentation(erasing=0.3))(x) != x).flatten(1).any(1)
+    assert 540 < int(changed.sum()) < 660  # 600 are expected, standard deviation 20
 
 
-def test_boxes_of_no_and_of_all_area() -> None:
+def test_boxes_with_area_0_and_1() -> None:
     area = torch.tensor([0.0, 1.0])
     assert random_boxes(area, torch.ones(2), (5, 7)).flatten(1).sum(1).tolist() == [0, 35]
 
 
-def test_boxes_lie_anywhere() -> None:
+def test_boxes_are_uniformly_distributed() -> None:
     torch.manual_seed(0)
     n = 4000
     placed = random_boxes(torch.full((n,), 0.25), torch.ones(n), (4, 4)) == 1
     assert (placed.flatten(1).sum(1) == 4).all()
     corners = placed[:, [0, 0, 3, 3], [0, 3, 0, 3]].float().mean(0)
-    np.testing.assert_allclose(corners, 1 / 9, atol=0.02)  # nine places for a square of two
+    np.testing.assert_allclose(corners, 1 / 9, atol=0.02)  # nine positions of a 2 x 2 box

@@ -1,4 +1,4 @@
-"""What is measured of a step equals a computation by hand, and the step is the same as without."""
+"""Measurements of a step equal a computation with NumPy or autograd, and do not change the step."""
 
 import copy
 
@@ -27,34 +27,34 @@ def data() -> tuple[Tensor, Tensor]:
     return torch.randn(12, 5), torch.randn(12, 1)
 
 
-def measured(network: nn.Module, x: Tensor, y: Tensor, *, lr: float = 0.1, inside: bool = True) -> dict[str, dict]:
-    looking = Probe(network, torch.optim.SGD(network.parameters(), lr=lr), probe_activations=inside)
-    looking.add_hooks()
+def measure_step(network: nn.Module, x: Tensor, y: Tensor, *, lr: float = 0.1) -> dict[str, dict]:
+    step_probe = Probe(network, torch.optim.SGD(network.parameters(), lr=lr))
+    step_probe.add_hooks()
     functional.mse_loss(network(x), y).backward()
-    looking.measure()
-    looking.optimizer.step()
-    return looking.read()
+    step_probe.measure()
+    step_probe.optimizer.step()
+    return step_probe.read()
 
 
-def test_gradients_and_updates_are_those_computed_by_hand() -> None:
+def test_gradients_and_updates_equal_those_of_numpy() -> None:
     network, (x, y) = small(), data()
     w1, b1, w2, b2 = (p.detach().numpy().astype(np.float64) for p in network.parameters())
-    rows, truth = x.numpy().astype(np.float64), y.numpy().astype(np.float64)
-    # backpropagation by hand: squared error, relu
-    before = rows @ w1.T + b1
-    hidden = np.maximum(before, 0)
-    error = 2 * (hidden @ w2.T + b2 - truth) / len(rows)
-    back = (error @ w2) * (before > 0)
-    first = np.sqrt(((back.T @ rows) ** 2).sum() + (back.sum(0) ** 2).sum())
+    rows, targets = x.numpy().astype(np.float64), y.numpy().astype(np.float64)
+    # backpropagation of the squared error through a hidden layer with relu
+    preactivation = rows @ w1.T + b1
+    hidden = np.maximum(preactivation, 0)
+    error = 2 * (hidden @ w2.T + b2 - targets) / len(rows)
+    hidden_gradient = (error @ w2) * (preactivation > 0)
+    first = np.sqrt(((hidden_gradient.T @ rows) ** 2).sum() + (hidden_gradient.sum(0) ** 2).sum())
     last = np.sqrt(((error.T @ hidden) ** 2).sum() + (error.sum(0) ** 2).sum())
-    sizes = [np.sqrt((w**2).sum() + (b**2).sum()) for w, b in ((w1, b1), (w2, b2))]
-    found = measured(network, x, y, lr=0.1)
-    assert found["gradient"] == {"0": pytest.approx(first, rel=1e-3), "2": pytest.approx(last, rel=1e-3)}
-    assert found["update"] == {
-        "0": pytest.approx(0.1 * first / sizes[0], rel=1e-3),
-        "2": pytest.approx(0.1 * last / sizes[1], rel=1e-3),
+    norms = [np.sqrt((w**2).sum() + (b**2).sum()) for w, b in ((w1, b1), (w2, b2))]
+    values = measure_step(network, x, y, lr=0.1)
+    assert values["gradient_norm"] == {"0": pytest.approx(first, rel=1e-3), "2": pytest.approx(last, rel=1e-3)}
+    assert values["update_ratio"] == {
+        "0": pytest.approx(0.1 * first / norms[0], rel=1e-3),
+        "2": pytest.approx(0.1 * last / norms[1], rel=1e-3),
     }
-    assert found["dead"] == {"1": pytest.approx((before <= 0).all(0).mean(), abs=1e-4)}
+    assert values["dead_fraction"] == {"1": pytest.approx((preactivation <= 0).all(0).mean(), abs=1e-4)}
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Sigmoid, nn.Tanh])
@@ -65,33 +65,33 @@ def test_dead_units_are_counted(activation: type[nn.Module]) -> None:
     with torch.no_grad():
         bias[:2] = -100.0
         bias[2] = -100.0 if activation is nn.ReLU else 100.0
-    assert measured(network, x, y)["dead"]["1"] == pytest.approx(3 / 8)
+    assert measure_step(network, x, y)["dead_fraction"]["1"] == pytest.approx(3 / 8)
     network[0].weight.data.fill_(0.0)
     bias.data.fill_(0.1)
-    assert measured(network, x, y)["dead"]["1"] == 0.0
+    assert measure_step(network, x, y)["dead_fraction"]["1"] == 0.0
 
 
-def test_a_unit_behind_convolutions_is_a_channel() -> None:
+def test_units_after_convolutions_are_channels() -> None:
     dense = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
     network = nn.Sequential(nn.Conv1d(2, 6, 1), nn.BatchNorm1d(6), nn.ReLU(), dense)
     assert {name: axis for name, (_, axis) in find_activations(network).items()} == {"2": 1, "3.1": -1}
 
 
-def test_a_batch_in_parts_is_one_batch() -> None:
+def test_micro_batches_are_measured_as_one_batch() -> None:
     network, (x, y) = small(), data()
-    whole = measured(copy.deepcopy(network), x, y)
-    looking = Probe(network, torch.optim.SGD(network.parameters(), lr=0.1))
-    looking.add_hooks()
-    for rows, truth in ((x[:4], y[:4]), (x[4:8], y[4:8]), (x[8:], y[8:])):
-        (functional.mse_loss(network(rows), truth) / 3).backward()
-    looking.measure()
-    looking.optimizer.step()
-    parts = looking.read()
-    assert parts["dead"] == whole["dead"]
-    assert parts["gradient"] == pytest.approx(whole["gradient"], rel=1e-3)
+    full = measure_step(copy.deepcopy(network), x, y)
+    step_probe = Probe(network, torch.optim.SGD(network.parameters(), lr=0.1))
+    step_probe.add_hooks()
+    for rows, targets in ((x[:4], y[:4]), (x[4:8], y[4:8]), (x[8:], y[8:])):
+        (functional.mse_loss(network(rows), targets) / 3).backward()
+    step_probe.measure()
+    step_probe.optimizer.step()
+    values = step_probe.read()
+    assert values["dead_fraction"] == full["dead_fraction"]
+    assert values["gradient_norm"] == pytest.approx(full["gradient_norm"], rel=1e-3)
 
 
-def test_one_activation_in_two_places_is_two() -> None:
+def test_each_call_of_an_activation_is_measured() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -105,15 +105,15 @@ def test_one_activation_in_two_places_is_two() -> None:
     with torch.no_grad():
         network.first.bias[:2] = network.last.bias[:1] = -100.0
         network.first.bias[2:] = network.last.bias[1:] = 10.0
-    looking = Probe(network, torch.optim.SGD(network.parameters(), lr=0.1))
-    looking.add_hooks()
-    for rows, truth in ((x[:4], y[:4]), (x[4:], y[4:])):
-        functional.mse_loss(network(rows), truth.expand(-1, 4)).backward()
-    looking.measure()
-    assert looking.read()["dead"] == {"activation": 0.25}
+    step_probe = Probe(network, torch.optim.SGD(network.parameters(), lr=0.1))
+    step_probe.add_hooks()
+    for rows, targets in ((x[:4], y[:4]), (x[4:], y[4:])):
+        functional.mse_loss(network(rows), targets.expand(-1, 4)).backward()
+    step_probe.measure()
+    assert step_probe.read()["dead_fraction"] == {"activation": 0.25}
 
 
-def test_layers_between_the_first_and_the_last_are_left_out_evenly() -> None:
+def test_selected_layers_are_evenly_spaced() -> None:
     deep = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.ReLU()) for _ in range(40)))
     for names, last in ((group_parameters(deep), "39.0"), (find_activations(deep), "39.2")):
         depths = [int(name.partition(".")[0]) for name in names]
@@ -122,65 +122,65 @@ def test_layers_between_the_first_and_the_last_are_left_out_evenly() -> None:
         assert set(np.diff(depths)) <= {4, 5}
 
 
-def test_what_is_frozen_has_no_gradient() -> None:
+def test_frozen_layer_has_no_gradient_norm() -> None:
     network, (x, y) = small(), data()
     network[0].requires_grad_(False)
-    found = measured(network, x, y)
-    assert found["gradient"]["0"] is None
-    assert found["gradient"]["2"] is not None
+    values = measure_step(network, x, y)
+    assert values["gradient_norm"]["0"] is None
+    assert values["gradient_norm"]["2"] is not None
 
 
-def test_a_gradient_that_is_not_finite_is_none() -> None:
+def test_gradient_that_is_not_finite_is_none() -> None:
     network, (x, y) = small(), data()
-    assert measured(network, x * torch.inf, y)["gradient"] == {"0": None, "2": None}
+    assert measure_step(network, x * torch.inf, y)["gradient_norm"] == {"0": None, "2": None}
 
 
-def test_of_large_tensors_a_part_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_update_of_a_large_tensor_is_measured_on_some_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     network, (x, y) = small(), data()
-    whole = measured(copy.deepcopy(network), x, y)
+    full = measure_step(copy.deepcopy(network), x, y)
     monkeypatch.setattr(probe, "MAX_SAMPLE_SIZE", 10)  # two of eight rows of the first weights
-    parts = measured(network, x, y)
-    assert parts["gradient"] == whole["gradient"]
-    assert parts["update"]["0"] != whole["update"]["0"]
-    assert parts["update"]["0"] == pytest.approx(whole["update"]["0"], rel=0.9)
+    sampled = measure_step(network, x, y)
+    assert sampled["gradient_norm"] == full["gradient_norm"]
+    assert sampled["update_ratio"]["0"] != full["update_ratio"]["0"]
+    assert sampled["update_ratio"]["0"] == pytest.approx(full["update_ratio"]["0"], rel=0.9)
 
 
 @pytest.mark.parametrize("case", STARTED.values(), ids=STARTED)
-def test_a_step_that_is_looked_at_is_the_step(case: Case) -> None:
+def test_measured_step_equals_a_step_without_probe(case: Case) -> None:
     network, x = network_of(case), features(case)
     again = copy.deepcopy(network)
     optimizers = [torch.optim.AdamW(n.parameters(), lr=0.01) for n in (network, again)]
-    looking = Probe(network, optimizers[0])
+    step_probe = Probe(network, optimizers[0])
     for n, optimizer in zip((network, again), optimizers, strict=True):
         n.train()
         torch.manual_seed(3)
         if n is network:
-            looking.add_hooks()
+            step_probe.add_hooks()
         n(x).square().mean().backward()
         if n is network:
-            looking.measure()
+            step_probe.measure()
         optimizer.step()
-    found = looking.read()
+    values = step_probe.read()
     assert all(torch.equal(one, other) for one, other in zip(network.parameters(), again.parameters(), strict=True))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
     assert not optimizers[0]._optimizer_step_post_hooks
-    assert all(value is not None for kind in ("gradient", "update") for value in found[kind].values())
-    assert len(found["gradient"]) >= 1
+    assert all(value is not None for kind in ("gradient_norm", "update_ratio") for value in values[kind].values())
+    assert len(values["gradient_norm"]) >= 1
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
-def test_how_far_back_a_cell_s_gradient_reaches(cell: RecurrentCell) -> None:
+def test_early_gradient_ratio_equals_that_of_autograd(cell: RecurrentCell) -> None:
     torch.manual_seed(0)
     network = build_network(Rnn(family="rnn", cell=cell, hidden=(4,)), InputSpec((30, 2), 1))
     x, y = torch.randn(8, 30, 2), torch.randn(8, 1)
-    found = measured(copy.deepcopy(network), x, y)["reach"]
-    seen = x.clone().requires_grad_()
-    functional.mse_loss(network(seen), y).backward()
-    assert seen.grad is not None
-    steps = seen.grad.square().sum((0, 2)).numpy()
-    assert found == {"layers.0.ahead": pytest.approx(float(np.sqrt(steps[:3].mean() / steps.max())), rel=1e-3)}
+    ratios = measure_step(copy.deepcopy(network), x, y)["early_gradient_ratio"]
+    x.requires_grad_()
+    functional.mse_loss(network(x), y).backward()
+    assert x.grad is not None
+    steps = x.grad.square().sum((0, 2)).numpy()
+    assert ratios == {"layers.0.forward_rnn": pytest.approx(float(np.sqrt(steps[:3].mean() / steps.max())), rel=1e-3)}
 
 
-def test_a_parametrized_layer_goes_by_its_own_name() -> None:
+def test_parametrized_layer_has_the_name_of_its_module() -> None:
     network = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 1))
     assert {name: len(own) for name, own in group_parameters(network).items()} == {"0": 2, "2": 2}

@@ -1,7 +1,8 @@
-"""What an autoencoder's training makes small: what it tells wrongly, and what its variant asks of its codes.
+"""The loss of autoencoders: reconstruction, and the regularization of the variant.
 
-Source: see params.py; a Gaussian likelihood has the variance of its errors (Rybkin, Daniilidis & Levine 2021).
-Shapes: b rows, l numbers of a code, r what is told of a record, n numbers of it, g categories of it.
+Source: the papers cited in `config.networks.autoencoder`; the variance of a Gaussian likelihood is that of its errors
+(Rybkin, Daniilidis & Levine 2021).
+Shapes: b samples, l latent dimensions, r the shape of a reconstruction.
 """
 
 import math
@@ -17,14 +18,15 @@ from ..losses import Loss
 from .network import AutoencoderOutput
 
 VARIANCE_DECAY = 0.95
-"""Of the variance of a Gaussian likelihood, a step."""
+"""Decay per step of the running variance of a Gaussian likelihood."""
 
 
 class AutoencoderLoss(Loss):
-    """Parts of a batch and its features (b, ...) -> the mean loss over rows, per number or category told.
+    """Training outputs and features (b, ...) -> the mean loss over samples, per reconstructed number or category.
 
     Attributes:
-        epoch: of the training, from 0; moves the warm-up of beta.
+        epoch: current epoch of the training, from 0; drives the warm-up of beta.
+        variance: running variance of a Gaussian likelihood, 0 before the first step.
     """
 
     n_classes = 0
@@ -39,8 +41,8 @@ class AutoencoderLoss(Loss):
         self.register_buffer("variance", torch.tensor(0.0))
 
     def forward(self, outputs: AutoencoderOutput, y: Tensor) -> Tensor:
-        """Return the mean loss, a number."""
-        if not self.has_mask and not self.one_hot_sizes:  # every record has as many numbers
+        """Return the mean loss, a scalar."""
+        if not self.has_mask and not self.one_hot_sizes:  # all samples have the same number of values
             return self._numeric_loss(outputs.reconstruction, y, None, reduce_mean=True) + self._regularization(
                 outputs, y[0].numel()
             )
@@ -48,50 +50,50 @@ class AutoencoderLoss(Loss):
         return (losses / count).mean() + self._regularization(outputs, count.mean())
 
     def accuracy(self, outputs: AutoencoderOutput, y: Tensor) -> None:
-        """Nothing is told rightly or wrongly."""
+        """Return None: there are no classes."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Learn which epoch begins: beta's warm-up follows it."""
+        """Set the current epoch, which drives the warm-up of beta."""
         self.epoch = epoch
 
     @torch.no_grad()
     def constant_prediction_loss(self, train: Tensor, validation: Tensor) -> float:
-        """Return the loss if the mean of the training features were told for every row of `held_out`."""
-        told = _masked_mean(train, self.has_mask)
-        sizes = [len(told) - sum(self.one_hot_sizes), *self.one_hot_sizes] if self.one_hot_sizes else []
+        """Return the validation loss of predicting the mean of the training features for every row."""
+        constant = _masked_mean(train, self.has_mask)
+        sizes = [len(constant) - sum(self.one_hot_sizes), *self.one_hot_sizes] if self.one_hot_sizes else []
         if self.uses_sigmoid or isinstance(self.config, BCELoss):
-            numbers = told[: sizes[0]] if sizes else told
-            numbers.clamp_(1e-6, 1 - 1e-6).logit_()
+            numeric = constant[: sizes[0]] if sizes else constant
+            numeric.clamp_(1e-6, 1 - 1e-6).logit_()
         if sizes:
-            told[sizes[0] :].clamp_(min=1e-6).log_()
+            constant[sizes[0] :].clamp_(min=1e-6).log_()
         losses, count = self._sample_losses(
-            told.expand(len(validation), *told.shape), validation, use_batch_variance=True
+            constant.expand(len(validation), *constant.shape), validation, use_batch_variance=True
         )
         return float((losses / count).mean())
 
     def _sample_losses(
         self, reconstruction: Tensor, y: Tensor, *, use_batch_variance: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Return the loss of each record, (b,), and how many numbers and categories it has, (b,)."""
-        real = y[:, :, -1:] if self.has_mask else None
-        truth = y[:, :, :-1] if self.has_mask else y
-        numbers, *blocks = (
+        """Return the loss of elementwise sample, (b,), and its number of values and categories, (b,)."""
+        mask = y[:, :, -1:] if self.has_mask else None
+        target = y[:, :, :-1] if self.has_mask else y
+        numeric, *blocks = (
             torch.split(reconstruction, [reconstruction.shape[1] - sum(self.one_hot_sizes), *self.one_hot_sizes], dim=1)
             if self.one_hot_sizes
             else (reconstruction,)
         )
-        each = self._numeric_loss(
-            numbers, truth[:, : numbers.shape[1]] if blocks else truth, real, use_batch_variance=use_batch_variance
+        elementwise = self._numeric_loss(
+            numeric, target[:, : numeric.shape[1]] if blocks else target, mask, use_batch_variance=use_batch_variance
         )
-        if real is not None:
-            each = each * real
-            count = real.sum((1, 2)) * truth.shape[2]
+        if mask is not None:
+            elementwise = elementwise * mask
+            count = mask.sum((1, 2)) * target.shape[2]
         else:
-            count = torch.full((len(y),), float(math.prod(numbers.shape[1:])), device=y.device)
-        losses, start = each.flatten(1).sum(1), numbers.shape[1]
+            count = torch.full((len(y),), float(math.prod(numeric.shape[1:])), device=y.device)
+        losses, start = elementwise.flatten(1).sum(1), numeric.shape[1]
         for block in blocks:
             end = start + block.shape[1]
-            losses = losses + functional.cross_entropy(block, truth[:, start:end], reduction="none")
+            losses = losses + functional.cross_entropy(block, target[:, start:end], reduction="none")
             start = end
         return losses, (count + len(blocks)).clamp_min(1)
 
@@ -104,24 +106,24 @@ class AutoencoderLoss(Loss):
         use_batch_variance: bool = False,
         reduce_mean: bool = False,
     ) -> Tensor:
-        """Return the loss of each number, in the shape of y, or their mean."""
-        over = "mean" if reduce_mean else "none"
+        """Return the loss of each value, in the shape of y, or their mean."""
+        reduction = "mean" if reduce_mean else "none"
         if isinstance(self.config, BCELoss):
-            return functional.binary_cross_entropy_with_logits(reconstruction, y.clamp(0, 1), reduction=over)
+            return functional.binary_cross_entropy_with_logits(reconstruction, y.clamp(0, 1), reduction=reduction)
         reconstruction = reconstruction.sigmoid() if self.uses_sigmoid else reconstruction
         match self.config:
             case MeanErrorLoss(name="mae"):
-                return functional.l1_loss(reconstruction, y, reduction=over)
+                return functional.l1_loss(reconstruction, y, reduction=reduction)
             case HuberLoss(delta=delta):
-                return functional.huber_loss(reconstruction, y, reduction=over, delta=delta)
-        square = functional.mse_loss(reconstruction, y, reduction=over)
+                return functional.huber_loss(reconstruction, y, reduction=reduction, delta=delta)
+        square = functional.mse_loss(reconstruction, y, reduction=reduction)
         if not isinstance(self.variant, VariationalVariant):
             return square
         variance = self._track_variance(square.detach(), mask, use_batch_variance)
         return (variance.log() + square / variance + math.log(2 * math.pi)) / 2
 
     def _track_variance(self, squared_errors: Tensor, mask: Tensor | None, use_batch_variance: bool) -> Tensor:
-        """Return the variance of a Gaussian likelihood: the mean squared error, which training follows."""
+        """Return the variance of a Gaussian likelihood: the running mean squared error of the training."""
         mean = (
             squared_errors.mean()
             if mask is None
@@ -137,35 +139,36 @@ class AutoencoderLoss(Loss):
         return self.variance.clone()
 
     def _regularization(self, outputs: AutoencoderOutput, n_values: Tensor | int) -> Tensor | float:
-        """Return what the variant asks of the codes beside; count: numbers of a record."""
+        """Return the regularization term of the variant; `n_values` is the number of values of a sample."""
         match self.variant:
             case SparseVariant(penalty="l1", weight=weight):
                 return weight * outputs.latent.abs().mean()
             case SparseVariant(weight=weight, target_activation=target):
                 mean = outputs.latent.mean(0).clamp(1e-6, 1 - 1e-6)
                 return weight * _bernoulli_kl(target, mean).sum()
-            case VariationalVariant(beta=beta, warmup_epochs=warmup, free_bits=free):
+            case VariationalVariant(beta=beta, warmup_epochs=warmup_epochs, free_bits=free_bits):
                 assert outputs.log_variance is not None
-                nats = kl_divergence(outputs.latent, outputs.log_variance).mean(0).clamp_min(free).sum()
-                share = min(1.0, (self.epoch + 1) / (warmup + 1)) if self.training else 1.0
-                return beta * share * nats / n_values
+                kl = kl_divergence(outputs.latent, outputs.log_variance).mean(0).clamp_min(free_bits).sum()
+                warmup = min(1.0, (self.epoch + 1) / (warmup_epochs + 1)) if self.training else 1.0
+                return beta * warmup * kl / n_values
         if outputs.jacobian_norm is None:
             return 0.0
         return self.variant.weight * outputs.jacobian_norm.mean()  # type: ignore[union-attr]
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the divergence of each number's normal distribution from the standard one, in nats; (b, l)."""
+    """Return the KL divergence of each latent dimension from the standard normal distribution, in nats; (b, l)."""
     return (mean.square() + log_variance.exp() - 1 - log_variance) / 2
 
 
 def _bernoulli_kl(target: float, mean: Tensor) -> Tensor:
+    """Return the KL divergence between Bernoulli distributions of probability `target` and `mean`."""
     return target * (target / mean).log() + (1 - target) * ((1 - target) / (1 - mean)).log()
 
 
 def _masked_mean(y: Tensor, has_mask: bool) -> Tensor:
-    """Return the mean of features over rows, of masked steps over those that are real: (*r)."""
+    """Return the mean of features over rows, over mask steps only if they are masked: (*r)."""
     if not has_mask:
         return y.mean(0)
-    real = y[:, :, -1:]
-    return (y[:, :, :-1] * real).sum(0) / real.sum(0).clamp_min(1)
+    mask = y[:, :, -1:]
+    return (y[:, :, :-1] * mask).sum(0) / mask.sum(0).clamp_min(1)

@@ -1,22 +1,10 @@
-"""An encoder and its mirror image: a record as few numbers, and the record from them.
+"""Autoencoders: an encoder to a latent code and a decoder back, dense, convolutional or recurrent.
 
-Source: Rumelhart, Hinton & Williams 1986; Masci et al. 2011 (conv); Srivastava, Mansimov & Salakhutdinov 2015
-(recurrent); Kingma & Welling 2014 (variational).
-Shapes: b rows, f features, l numbers of a code, r what is told of a record: its features without a mask.
-
-Convolutions that halve an image, and transposed ones that double it again.
-
-Source: Masci et al. 2011; strides in place of pooling as in Springenberg et al. 2015.
-Shapes: b rows, c channels, y x x pixels, l numbers of a code.
-
-Dense layers to a code and back.
-
-Shapes: b rows, f features, l numbers of a code, r what is told of a record.
-
-Recurrent layers that read a sequence into a code, and others that write it from the code.
-
-Source: Srivastava, Mansimov & Salakhutdinov 2015; each step is written from the code itself, none from the one before.
-Shapes: b rows, t steps, f values a step, l numbers of a code, d units.
+Source: Rumelhart, Hinton & Williams 1986; Masci et al. 2011 (conv), with strides in place of pooling as in Springenberg
+et al. 2015; Srivastava, Mansimov & Salakhutdinov 2015 (recurrent), where each step is decoded from the latent code
+itself, not from the previous step; Kingma & Welling 2014 (variational).
+Shapes: b samples, f features, t steps, c channels, y x x pixels, d units, l latent dimensions, r the shape of a
+reconstruction: that of the features without a mask.
 """
 
 import math
@@ -56,48 +44,48 @@ class ConvEncoder(nn.Module):
         self.width = last * math.prod(halved_sizes(image_shape, len(params.hidden), round_up=True)[-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last layer, flat."""
+        """Return the output of the last layer, flattened."""
         out: Tensor = self.layers(x)
         return out
 
 
 class ConvDecoder(nn.Module):
-    """(b, l) -> (b, c, y, x), which may be odd: what a halving rounded up is taken back."""
+    """(b, l) -> (b, c, y, x) of any size: each layer inverts a halving that was rounded up."""
 
     def __init__(self, params: Autoencoder, image_shape: tuple[int, ...]) -> None:
         super().__init__()
-        steps = halved_sizes(image_shape, len(params.hidden), round_up=True)
+        sizes = halved_sizes(image_shape, len(params.hidden), round_up=True)
         channels = (image_shape[0], *params.hidden)
-        small = (channels[-1], *steps[-1])
-        layers: list[nn.Module] = [nn.Linear(params.latent_dim, math.prod(small)), nn.Unflatten(1, small)]
+        inner_shape = (channels[-1], *sizes[-1])
+        layers: list[nn.Module] = [nn.Linear(params.latent_dim, math.prod(inner_shape)), nn.Unflatten(1, inner_shape)]
         if params.hidden:
             layers += [ACTIVATIONS[params.activation]()]
         for i in range(len(params.hidden), 0, -1):
-            even = tuple(1 - size % 2 for size in steps[i - 1])
-            last = i == 1
-            after = nn.ConvTranspose2d(
+            output_padding = tuple(1 - side % 2 for side in sizes[i - 1])
+            is_last = i == 1
+            conv = nn.ConvTranspose2d(
                 channels[i],
                 channels[i - 1],
                 3,
                 stride=2,
                 padding=1,
-                output_padding=(even[0], even[1]),
-                bias=last or params.norm != "batch",
+                output_padding=(output_padding[0], output_padding[1]),
+                bias=is_last or params.norm != "batch",
             )
-            layers += [after]
-            if not last:
+            layers += [conv]
+            if not is_last:
                 layers += [BatchNorm2d(channels[i - 1])] if params.norm == "batch" else []
                 layers += [ACTIVATIONS[params.activation]()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Return what is told, before its activation."""
+        """Return the reconstruction (b, c, y, x) before its activation."""
         out: Tensor = self.layers(latent)
         return out
 
 
 class DenseEncoder(nn.Module):
-    """(b, ...) with f numbers a row -> (b, width)."""
+    """(b, ...) with `n_features` values per sample -> (b, width)."""
 
     def __init__(self, params: Autoencoder, n_features: int) -> None:
         super().__init__()
@@ -131,13 +119,13 @@ class DenseDecoder(nn.Module):
         self.output_shape = output_shape
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Return what is told, before its activation."""
+        """Return the reconstruction (b, *r) before its activation."""
         out: Tensor = self.layers(latent)
-        return out.reshape(-1, *self.output_shape)
+        return out.reshape(-1, *self.output_shape)  # (b, prod(r)) -> (b, *r)
 
 
 class RecurrentEncoder(nn.Module):
-    """(b, t, f), the last feature of masked records their mask -> (b, width), the state at the last real step."""
+    """(b, t, f), the last feature being the mask of masked samples -> (b, width), the state at the last real step."""
 
     def __init__(self, params: Autoencoder, spec: InputSpec) -> None:
         super().__init__()
@@ -152,12 +140,12 @@ class RecurrentEncoder(nn.Module):
         """Return the state at the last real step."""
         steps, lengths = self.input_layer(x)
         for layer in self.layers:
-            steps = layer(steps, lengths)
-        return select_last_step(steps, lengths)
+            steps = layer(steps, lengths)  # (b, t, d)
+        return select_last_step(steps, lengths)  # (b, t, d) -> (b, d)
 
 
 class RecurrentDecoder(nn.Module):
-    """(b, l) -> (b, t, f): the code is the input of every step."""
+    """(b, l) -> (b, t, f): the latent code is the input at every step."""
 
     def __init__(self, params: Autoencoder, output_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -169,11 +157,11 @@ class RecurrentDecoder(nn.Module):
         self.n_steps = output_shape[0]
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Return what is told, before its activation."""
+        """Return the reconstruction (b, t, f) before its activation."""
         steps = latent[:, None].expand(-1, self.n_steps, -1)  # (b, l) -> (b, t, l)
         for layer in self.layers:
-            steps = layer(steps, None)
-        out: Tensor = self.head(steps)
+            steps = layer(steps, None)  # (b, t, d)
+        out: Tensor = self.head(steps)  # (b, t, d) -> (b, t, f)
         return out
 
 
@@ -185,14 +173,17 @@ LATENT_ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 MAX_LOG_VARIANCE = 10.0
-"""Bound of a code's log variance either way: its exponential must stay finite."""
+"""Bound of the absolute latent log variance, which keeps its exponential finite."""
 
 
 class AutoencoderOutput(NamedTuple):
-    """What a training looks at.
+    """Everything that the loss of an autoencoder needs.
 
-    told: (b, *r), before its activation. code: (b, l). log_variance: (b, l), of a variational one.
-    slope: (b,), squared norm of the code's Jacobian, of a contractive one in training.
+    Attributes:
+        reconstruction: (b, *r), before its activation.
+        latent: (b, l), of a variational autoencoder the means.
+        log_variance: (b, l), of a variational autoencoder.
+        jacobian_norm: (b,), squared norm of the encoder's Jacobian, of a contractive autoencoder in training.
     """
 
     reconstruction: Tensor
@@ -202,28 +193,30 @@ class AutoencoderOutput(NamedTuple):
 
 
 def build(params: Autoencoder, spec: InputSpec) -> nn.Module:
-    """Return the network for records of `shape`.
+    """Return the network for data of shape `spec`.
 
     Raises:
-        ParamsError: the design is not one of such records.
+        ParamsError: the architecture does not fit the data.
     """
     if spec.vocab_size:
-        raise ParamsError("network.family autoencoder tells numbers, but a record is text; choose family rnn")
+        raise ParamsError(
+            "network.family autoencoder reconstructs numeric features, but the samples are text; choose family rnn"
+        )
     if params.architecture == "conv" and len(spec.shape) != 3:
         raise ParamsError(
-            f"network.architecture conv needs images, but a record has shape {spec.shape}; choose dense or recurrent"
+            f"network.architecture conv needs images, but samples have shape {spec.shape}; choose dense or recurrent"
         )
     if params.architecture == "recurrent" and len(spec.shape) != 2:
         raise ParamsError(
-            f"network.architecture recurrent needs steps, but a record has shape {spec.shape}; choose dense or conv"
+            f"network.architecture recurrent needs sequences, but samples have shape {spec.shape}; choose dense or conv"
         )
     return AutoencoderNetwork(params, spec)
 
 
 class AutoencoderNetwork(nn.Module):
-    """Features (b, ...) -> what `purpose` is: features told again, a code (b, l), or how far off it is (b, 1).
+    """Features (b, ...) -> the output of `mode`: reconstruction, latent code (b, l) or reconstruction error (b, 1).
 
-    For generation: codes (b, l) -> features (b, *r).
+    For generation: latent codes (b, l) -> features (b, *r).
     """
 
     def __init__(self, params: Autoencoder, spec: InputSpec) -> None:
@@ -254,7 +247,7 @@ class AutoencoderNetwork(nn.Module):
             initialize_recurrent_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what `purpose` asks for."""
+        """Return the output of `mode`."""
         match self.mode:
             case GenerationMode():
                 return self.decode(x)
@@ -265,55 +258,57 @@ class AutoencoderNetwork(nn.Module):
         return self.decode(self.encode(x))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (b, l) of features x; of a variational one their means."""
-        code: Tensor = self.latent_activation(self.to_latent(self.encoder(x)))
-        return code
+        """Return the latent codes (b, l) of features x; of a variational autoencoder their means."""
+        latent: Tensor = self.latent_activation(self.to_latent(self.encoder(x)))
+        return latent
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Return the features (b, *r) that codes stand for."""
+        """Return the features (b, *r) reconstructed from latent codes."""
         return self.apply_output_activation(self.decoder(latent))
 
     def apply_output_activation(self, outputs: Tensor) -> Tensor:
-        """Return what is told as features: numbers by the output's activation, categories as shares."""
+        """Return reconstructed features: numeric ones through the output activation, categories as probabilities."""
         if not self.one_hot_sizes:
             return outputs.sigmoid() if self.uses_sigmoid else outputs
-        numbers, *blocks = torch.split(
+        numeric, *blocks = torch.split(
             outputs, [outputs.shape[1] - sum(self.one_hot_sizes), *self.one_hot_sizes], dim=1
         )
-        numbers = numbers.sigmoid() if self.uses_sigmoid else numbers
-        return torch.cat([numbers, *(block.softmax(1) for block in blocks)], dim=1)
+        numeric = numeric.sigmoid() if self.uses_sigmoid else numeric
+        return torch.cat([numeric, *(block.softmax(1) for block in blocks)], dim=1)
 
     def training_outputs(self, x: Tensor) -> AutoencoderOutput:
-        """Return what a training looks at; a variational code is drawn."""
-        hidden = self.encoder(x)
-        code = self.latent_activation(self.to_latent(hidden))
+        """Return everything that the loss needs; a variational latent code is sampled."""
+        hidden = self.encoder(x)  # (b, ...) -> (b, width)
+        latent = self.latent_activation(self.to_latent(hidden))  # (b, l)
         if self.to_log_variance is not None:
             log_variance = self.to_log_variance(hidden).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
-            drawn = code + torch.randn_like(code) * (log_variance / 2).exp()
-            return AutoencoderOutput(self.decoder(drawn), code, log_variance)
-        contracts = isinstance(self.variant, ContractiveVariant) and self.training
-        return AutoencoderOutput(self.decoder(code), code, jacobian_norm=self._jacobian_norm(x) if contracts else None)
+            sampled = latent + torch.randn_like(latent) * (log_variance / 2).exp()
+            return AutoencoderOutput(self.decoder(sampled), latent, log_variance)
+        reconstruction = self.decoder(latent)
+        is_contractive = isinstance(self.variant, ContractiveVariant) and self.training
+        jacobian_norm = self._jacobian_norm(x) if is_contractive else None
+        return AutoencoderOutput(reconstruction, latent, jacobian_norm=jacobian_norm)
 
     def reconstruction_errors(self, x: Tensor) -> Tensor:
-        """Return the mean squared error (b,) over what is real of each record of features x."""
-        square = functional.mse_loss(self.decode(self.encode(x)), self.reconstruction_target(x), reduction="none")
+        """Return the mean squared error (b,) of each sample of features x over its mask steps."""
+        squared = functional.mse_loss(self.decode(self.encode(x)), self.reconstruction_target(x), reduction="none")
         if not self.has_mask:
-            return square.flatten(1).mean(1)
-        real = x[:, :, -1:]  # (b, t, 1)
-        return (square * real).sum((1, 2)) / (real.sum((1, 2)) * square.shape[2]).clamp_min(1)
+            return squared.flatten(1).mean(1)
+        mask = x[:, :, -1:]  # (b, t, 1)
+        return (squared * mask).sum((1, 2)) / (mask.sum((1, 2)) * squared.shape[2]).clamp_min(1)
 
     def reconstruction_target(self, x: Tensor) -> Tensor:
-        """Return of features x what is to be told (b, *r)."""
+        """Return the part (b, *r) of features x that is to be reconstructed: all but a mask."""
         return x[:, :, :-1] if self.has_mask else x
 
     def _jacobian_norm(self, x: Tensor) -> Tensor:
-        """Return an estimate of the squared norm (b,) of each code's Jacobian, by one random direction (Hutchinson)."""
+        """Return the squared norm (b,) of the encoder's Jacobian, by one random direction (Hutchinson 1989)."""
         x = x.detach().requires_grad_()
-        code = self.encode(x)
-        (row,) = torch.autograd.grad((code * torch.randn_like(code)).sum(), x, create_graph=True)
-        return row.square().flatten(1).sum(1)
+        latent = self.encode(x)
+        (product,) = torch.autograd.grad((latent * torch.randn_like(latent)).sum(), x, create_graph=True)
+        return product.square().flatten(1).sum(1)
 
 
 def reconstruction_shape(spec: InputSpec) -> tuple[int, ...]:
-    """Return the shape of what is told of one record."""
+    """Return the shape of the reconstruction of one sample."""
     return (*spec.shape[:-1], spec.shape[-1] - 1) if spec.has_mask else spec.shape

@@ -1,7 +1,7 @@
-"""How records are spoilt for a denoising autoencoder.
+"""Input noise of denoising autoencoders.
 
 Source: Vincent et al. 2010.
-Shapes: b rows, f features; the last feature of masked steps is their mask.
+Shapes: b samples; the last feature of masked steps is their mask.
 """
 
 import torch
@@ -11,10 +11,12 @@ from ...config.networks.autoencoder import DenoisingVariant
 
 
 class Noise(nn.Module):
-    """(x, y) -> (x spoilt, y), features (b, ...); the mask of steps, and padding, stay as they are.
+    """(x, y) -> (x with noise, y), features (b, ...); the mask of steps and the padding are unchanged.
 
     Args:
-        low, high: smallest and largest feature of the training rows, which salt_and_pepper sets.
+        params: kind and amount of noise.
+        has_mask: whether the last feature is a mask.
+        low, high: smallest and largest feature of the training rows, the values of salt-and-pepper noise.
     """
 
     def __init__(self, params: DenoisingVariant, *, has_mask: bool, low: float, high: float) -> None:
@@ -24,7 +26,7 @@ class Noise(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the batch as the network shall see it, and what it shall tell."""
+        """Return the batch with noisy inputs and clean targets."""
         return self.corrupt(x), y
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -33,15 +35,15 @@ class Noise(nn.Module):
         amount = self.params.amount
         if self.params.noise == "gaussian":
             noise = torch.empty_like(values, memory_format=torch.contiguous_format).normal_(generator=generator)
-            spoilt = values + noise * amount
+            noisy = values + noise * amount
         else:
             drawn = torch.empty_like(values, memory_format=torch.contiguous_format).uniform_(generator=generator)
             if self.params.noise == "masking":
-                spoilt = torch.where(drawn < amount, 0.0, values)
+                noisy = torch.where(drawn < amount, 0.0, values)
             else:
-                spoilt = torch.where(drawn < amount / 2, self.low, values)
-                spoilt = torch.where(drawn > 1 - amount / 2, self.high, spoilt)
+                noisy = torch.where(drawn < amount / 2, self.low, values)
+                noisy = torch.where(drawn > 1 - amount / 2, self.high, noisy)
         if not self.has_mask:
-            return spoilt
-        real = x[..., -1:]
-        return torch.cat([spoilt * real, real], dim=-1)
+            return noisy
+        mask = x[..., -1:]
+        return torch.cat([noisy * mask, mask], dim=-1)

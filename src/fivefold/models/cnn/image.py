@@ -1,16 +1,12 @@
-"""Stages of convolutions and pooling, then dense layers.
+"""Convolutional networks for images: plain stages of convolutions and pooling, VGG, and a residual network.
 
 Source: LeCun et al. 1998; Simonyan & Zisserman 2015 (vgg), with batch norm (Ioffe & Szegedy 2015). The default is the
-tutorials' network: 3x3 convolutions of 16 and 32 filters, each followed by 2x2 max-pooling, a dense layer of 128 units
-and one of k.
-Shapes: b images, c channels, y x x pixels, f numbers that the dense layers see, k outputs.
-
-A residual network for small images.
-
-Source: He et al. 2016, section 4.2: 3x3 convolutions, activation after the sum, and shortcuts without weights (their
-option A: every other pixel, zeros for the channels that are new), hence 0.27 million parameters at depth 20.
-Zagoruyko & Komodakis 2016 for the width and for dropout within a block.
-Shapes: b images, c channels, y x x pixels, k outputs.
+tutorials' network: 3x3 convolutions with 16 and 32 filters, each followed by 2x2 max-pooling, then dense layers of 128
+and k units.
+Residual network: He et al. 2016, section 4.2: 3x3 convolutions, activation after the sum, and shortcuts without weights
+(their option A: every other pixel, zeros for the new channels), hence 0.27 million parameters at depth 20. Zagoruyko &
+Komodakis 2016 for the width and for dropout within a block.
+Shapes: b images, c channels, y x x pixels, f flat features, k outputs.
 """
 
 from itertools import pairwise
@@ -58,49 +54,54 @@ class GlobalAveragePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mean of each channel."""
-        return x.flatten(2).mean(2)
+        return x.flatten(2).mean(2)  # (b, c, y, x) -> (b, c, y * x) -> (b, c)
 
 
 def _build_stage(params: PlainCnn | Vgg, in_channels: int, out_channels: int, n_convolutions: int) -> list[nn.Module]:
-    """Return convolutions, norms and activations, and one pooling: (b, before, y, x) -> (b, after, y/2, x/2)."""
+    """Return a stage of convolutions and one pooling: (b, in_channels, y, x) -> (b, out_channels, y / 2, x / 2)."""
     layers: list[nn.Module] = []
     for i in range(n_convolutions):
-        normed = params.norm == "batch"
+        has_norm = params.norm == "batch"
         layers.append(
             nn.Conv2d(
                 in_channels if i == 0 else out_channels,
                 out_channels,
                 params.kernel_size,
                 padding=params.kernel_size // 2 if params.padding == "same" else 0,
-                bias=not normed,  # the norm would take it away
+                bias=not has_norm,  # batch norm would cancel it
             )
         )
-        if normed:
+        if has_norm:
             layers.append(BatchNorm2d(out_channels))
         layers.append(ACTIVATIONS[params.activation]())
     pool = nn.MaxPool2d(2) if params.pool == "max" else nn.AvgPool2d(2)
-    first = params.pool == "max" and params.activation in MONOTONIC_ACTIVATIONS
-    layers.insert(len(layers) - 1 if first else len(layers), pool)
+    pool_first = params.pool == "max" and params.activation in MONOTONIC_ACTIVATIONS
+    layers.insert(len(layers) - 1 if pool_first else len(layers), pool)
     return layers
 
 
 def _output_size(params: PlainCnn | Vgg, height: int, width: int) -> tuple[int, int]:
     """Return height and width after all stages."""
-    lost = 0 if params.padding == "same" else params.kernel_size - 1
+    trimmed = 0 if params.padding == "same" else params.kernel_size - 1
     y, x = height, width
     for possible, convolutions in enumerate(params.convolutions):
-        y, x = (y - lost * convolutions) // 2, (x - lost * convolutions) // 2
+        y, x = (y - trimmed * convolutions) // 2, (x - trimmed * convolutions) // 2
         if min(y, x) < 1:
-            trimmed = f"{params.kernel_size}x{params.kernel_size} filters within the image and " if lost else ""
+            size = params.kernel_size
+            unpadded = f"{size}x{size} filters without padding and " if trimmed else ""
             raise ParamsError(
-                f"network.channels may hold {possible} stages for images of {height}x{width} pixels, since each stage"
-                f" ends with {trimmed}a pooling that halves them, but holds {len(params.channels)}; shorten it"
+                f"network.channels must have at most {possible} stages for images of {height}x{width} pixels, because"
+                f" each stage ends with {unpadded}a pooling that halves them, but has {len(params.channels)}; shorten"
+                " it"
             )
     return y, x
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions beside a shortcut: (b, before, y, x) -> (b, after, y / stride, x / stride), rounded up."""
+    """Two convolutions plus a shortcut: (b, in_channels, y, x) -> (b, out_channels, y / stride, x / stride).
+
+    Sizes are rounded up.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, params: ResNet) -> None:
         super().__init__()
@@ -116,14 +117,12 @@ class BasicBlock(nn.Module):
         self.activation = ACTIVATIONS[params.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output."""
+        """Return the output of the block."""
         shortcut = x
         if self.stride > 1:
-            shortcut = shortcut[:, :, :: self.stride, :: self.stride]  # (b, before, y / stride, x / stride)
+            shortcut = shortcut[:, :, :: self.stride, :: self.stride]  # (b, in_channels, y / stride, x / stride)
         if self.extra_channels:
-            shortcut = functional.pad(
-                shortcut, (0, 0, 0, 0, 0, self.extra_channels)
-            )  # (b, before, ...) -> (b, after, ...)
+            shortcut = functional.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))  # (b, out_channels, ...)
         out: Tensor = self.activation(self.body(x) + shortcut)
         return out
 
@@ -133,15 +132,15 @@ class ResNetNetwork(nn.Module):
 
     def __init__(self, params: ResNet, spec: InputSpec) -> None:
         super().__init__()
-        wide = 16 * params.widen_factor
+        width = 16 * params.widen_factor
         layers: list[nn.Module] = [
-            nn.Conv2d(spec.shape[0], wide, 3, padding=1, bias=False),
-            BatchNorm2d(wide),
+            nn.Conv2d(spec.shape[0], width, 3, padding=1, bias=False),
+            BatchNorm2d(width),
             ACTIVATIONS[params.activation](),
         ]
-        before = wide
+        before = width
         for stage in range(3):
-            after = wide << stage
+            after = width << stage
             for i in range((params.depth - 2) // 6):
                 layers.append(BasicBlock(before, after, 2 if stage and not i else 1, params))
                 before = after

@@ -1,4 +1,4 @@
-"""The network of each architecture: two files for images, two for steps in time."""
+"""Build the network of each architecture of family cnn."""
 
 from torch import nn
 
@@ -10,18 +10,19 @@ from .temporal import FcnNetwork, ResNet1dNetwork, TcnNetwork
 
 
 def build(params: Cnn, spec: InputSpec) -> nn.Module:
-    """Return the network for images, or for sequences, windows of a series or texts, of `shape`.
+    """Return the network for images, or for sequences, windows of a series or texts, of shape `spec`.
 
     Raises:
-        ParamsError: the images are too small for the design, or an embedding is asked for where there are no tokens.
+        ParamsError: the images are too small for the architecture, or an embedding is configured without tokens.
     """
     match params:
         case TutorialCnn():
             height, width = spec.shape[1:]
             if min(height, width) < 4:
                 raise ParamsError(
-                    "network.architecture tutorial halves images twice and needs 4x4 pixels or more, but they have"
-                    f" {height}x{width}; choose design stack with fewer channels, or a larger size of the dataset"
+                    "network.architecture tutorial halves images twice and needs at least 4x4 pixels, but they have"
+                    f" {height}x{width}; choose architecture plain with fewer channels, or a larger `size` of the"
+                    " dataset"
                 )
             return PlainCnnNetwork(PlainCnn(family="cnn", architecture="plain"), spec)
         case PlainCnn() | Vgg():

@@ -1,22 +1,14 @@
-"""What networks over steps in time share: records as channels, and padding that changes nothing.
+"""Convolutional networks over time steps: FCN, residual network and temporal convolutional network (TCN).
 
-Padding is held at zero before every convolution, which sees zeros beyond the end of a record anyway; the statistics of
-batch norm and the mean over time are of real steps only. So a record gives the same numbers however far it is padded,
-in training too.
-Shapes: b records, t steps, f values a step, e numbers a token, c channels. `real` (b, 1, t) is 1 for a step and 0 for
-padding; None if every step is real.
+Padding is set to zero before every convolution, as if the sample ended there; batch norm statistics and the mean over
+time use real steps only. The outputs of a sample hence do not depend on how far it is padded, in training either.
 
-Convolutions over time and the mean over all steps, plain and residual.
-
-Source: Wang, Yan & Oates 2017. As in the authors' code, a block whose channels stay the same has a norm alone in its
-shortcut, another one a convolution over one step and a norm.
-Shapes: b records, t steps, f values a step, c channels, k outputs. `real`: see steps.py.
-
-Causal convolutions over time, each block twice as far apart as the one before.
-
-Source: Bai, Kolter & Koltun 2018; weight norm Salimans & Kingma 2016. A step sees itself and steps before it, so
-padding at the end of a record changes nothing, and `every_step` tells what a language model needs in one pass.
-Shapes: b records, t steps, f values a step, c channels, k outputs. `real`: see steps.py.
+Source: Wang, Yan & Oates 2017 (fcn, resnet1d); as in the authors' code, the shortcut of a block is a norm if the
+channels stay the same, else a convolution over one step and a norm. Bai, Kolter & Koltun 2018 (tcn), with weight norm
+of Salimans & Kingma 2016: causal convolutions, each block with twice the dilation of the one before. A step depends on
+itself and earlier steps, so `forward_all_steps` computes what a language model needs in one pass.
+Shapes: b samples, t steps, f features per step, e embedding dimensions, c channels, k outputs. `mask` (b, 1, t) is 1
+for real steps and 0 for padding; None if every step is real.
 """
 
 from collections.abc import Sequence
@@ -35,10 +27,10 @@ BATCH_NORM_MOMENTUM = 0.1
 
 
 class TemporalInput(nn.Module):
-    """Preprocessed records -> values (b, f, t) and `real`.
+    """Preprocessed samples -> values (b, f, t) and mask.
 
     Raises:
-        ParamsError: an embedding is asked for, but there are no tokens.
+        ParamsError: an embedding is configured, but there are no tokens.
     """
 
     def __init__(self, spec: InputSpec, embedding_dim: int | None) -> None:
@@ -49,20 +41,19 @@ class TemporalInput(nn.Module):
         self.out_channels = size or spec.shape[1] - spec.has_mask
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Take apart records (b, t, f), (b, t, f + 1) if masked, or tokens (b, t)."""
+        """Return values and mask of samples (b, t, f), (b, t, f + 1) with a mask, or tokens (b, t)."""
         if self.embedding is not None:
             tokens = x.long()
-            return self.embedding(tokens).transpose(1, 2), (tokens != 0).float()[
-                :, None
-            ]  # (b, t) -> (b, e, t), (b, 1, t)
+            mask = (tokens != 0).float()[:, None]  # (b, t) -> (b, 1, t)
+            return self.embedding(tokens).transpose(1, 2), mask  # (b, t) -> (b, t, e) -> (b, e, t)
         x = x.transpose(1, 2)  # (b, t, f) -> (b, f, t)
         return (x[:, :-1], x[:, -1:]) if self.has_mask else (x, None)
 
 
 class MaskedBatchNorm(BatchNorm):
-    """Batch norm over real steps, (b, c, t) -> (b, c, t); what stands in padding is left to whoever comes next.
+    """Batch norm over real steps, (b, c, t) -> (b, c, t); padding is not reset to zero.
 
-    One real step alone is normed by the running statistics and leaves them.
+    A batch with a single real step is normalized by the running statistics and does not update them.
     """
 
     running_mean: Tensor
@@ -70,33 +61,38 @@ class MaskedBatchNorm(BatchNorm):
     num_batches_tracked: Tensor
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return x, normed by the statistics of the batch in training, else by those of all batches."""
+        """Return x, normalized by the statistics of the batch in training, else by the running statistics."""
         if mask is None or not self.training:
             return super().forward(x)
-        x, n = x.float(), mask.sum().clamp_min(1)  # under mixed precision too, sums are of 32 bits
-        mean = torch.where(n > 1, (x * mask).sum((0, 2)) / n, self.running_mean)  # (b, c, t) -> (c,)
+        x, n_real = x.float(), mask.sum().clamp_min(1)  # sums in float32 under mixed precision, too
+        mean = torch.where(n_real > 1, (x * mask).sum((0, 2)) / n_real, self.running_mean)  # (b, c, t) -> (c,)
         x = x - mean[:, None]
-        variance = torch.where(n > 1, (x.square() * mask).sum((0, 2)) / n, self.running_var)  # (b, c, t) -> (c,)
+        variance = torch.where(
+            n_real > 1, (x.square() * mask).sum((0, 2)) / n_real, self.running_var
+        )  # (b, c, t) -> (c,)
         with torch.no_grad():
             self.running_mean.lerp_(mean, BATCH_NORM_MOMENTUM)
-            self.running_var.lerp_(variance * n / (n - 1).clamp_min(1), BATCH_NORM_MOMENTUM)
+            self.running_var.lerp_(variance * n_real / (n_real - 1).clamp_min(1), BATCH_NORM_MOMENTUM)
             self.num_batches_tracked.add_(1)
         scale = self.weight * (variance + self.eps).rsqrt()
         return x * scale[:, None] + self.bias[:, None]
 
 
 class ConvBatchNorm(nn.Module):
-    """Convolution that keeps the number of steps, then batch norm: (b, before, t), `real` -> (b, after, t)."""
+    """Convolution that keeps the number of steps, then batch norm.
+
+    (b, in_channels, t), mask -> (b, out_channels, t).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
-        # an even kernel reaches one step further ahead than back
+        # an even kernel covers one more step ahead than back
         self.pad = nn.ConstantPad1d(((kernel_size - 1) // 2, kernel_size // 2), 0.0)
         self.conv = nn.Conv1d(in_channels, out_channels, kernel_size, bias=False)
         self.norm = MaskedBatchNorm(out_channels)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the normed convolution of x, without an activation."""
+        """Return the normalized convolution of x, without an activation."""
         out: Tensor = self.norm(self.conv(self.pad(x if mask is None else x * mask)), mask)
         return out
 
@@ -110,8 +106,8 @@ def select_last_step(x: Tensor, mask: Tensor | None) -> Tensor:
     """Return the last real step, (b, c, t) -> (b, c); the first if there is none."""
     if mask is None:
         return x[:, :, -1]
-    order = torch.arange(1, x.shape[2] + 1, device=x.device)
-    last = (mask * order).argmax(2, keepdim=True)  # (b, 1, t) -> (b, 1, 1)
+    positions = torch.arange(1, x.shape[2] + 1, device=x.device)
+    last = (mask * positions).argmax(2, keepdim=True)  # (b, 1, t) -> (b, 1, 1)
     return x.gather(2, last.expand(-1, x.shape[1], -1)).squeeze(2)
 
 
@@ -129,16 +125,16 @@ class FcnNetwork(nn.Module):
         initialize_weights(self, params.init, params.activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (b, k) of preprocessed records."""
-        x, real = self.input_layer(x)  # (b, t, f) -> (b, f, t)
+        """Return the outputs (b, k) of preprocessed samples."""
+        x, mask = self.input_layer(x)  # (b, t, f) -> (b, f, t)
         for layer in self.layers:
-            x = self.activation(layer(x, real))  # (b, c, t)
-        out: Tensor = self.head(self.dropout(masked_mean(x, real)))  # (b, c, t) -> (b, c) -> (b, k)
+            x = self.activation(layer(x, mask))  # (b, c, t)
+        out: Tensor = self.head(self.dropout(masked_mean(x, mask)))  # (b, c, t) -> (b, c) -> (b, k)
         return out
 
 
 class ConvBlock(nn.Module):
-    """A convolution of each kernel beside a shortcut: (b, before, t), `real` -> (b, after, t)."""
+    """A convolution for each kernel size plus a shortcut: (b, in_channels, t), mask -> (b, out_channels, t)."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_sizes: Sequence[int], activation: nn.Module) -> None:
         super().__init__()
@@ -154,12 +150,12 @@ class ConvBlock(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the block's output."""
-        out = self.shortcut(x, mask)
+        """Return the output of the block."""
+        shortcut = self.shortcut(x, mask)  # (b, out_channels, t)
         for layer in self.layers[:-1]:
-            x = self.activation(layer(x, mask))
-        total: Tensor = self.activation(out + self.layers[-1](x, mask))
-        return total
+            x = self.activation(layer(x, mask))  # (b, out_channels, t)
+        out: Tensor = self.activation(shortcut + self.layers[-1](x, mask))
+        return out
 
 
 class ResNet1dNetwork(nn.Module):
@@ -178,16 +174,19 @@ class ResNet1dNetwork(nn.Module):
         initialize_weights(self, params.init, params.activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (b, k) of preprocessed records."""
-        x, real = self.input_layer(x)  # (b, t, f) -> (b, f, t)
+        """Return the outputs (b, k) of preprocessed samples."""
+        x, mask = self.input_layer(x)  # (b, t, f) -> (b, f, t)
         for block in self.blocks:
-            x = block(x, real)  # (b, c, t)
-        out: Tensor = self.head(self.dropout(masked_mean(x, real)))  # (b, c, t) -> (b, c) -> (b, k)
+            x = block(x, mask)  # (b, c, t)
+        out: Tensor = self.head(self.dropout(masked_mean(x, mask)))  # (b, c, t) -> (b, c) -> (b, k)
         return out
 
 
 class CausalConv1d(nn.Conv1d):
-    """(b, before, t) -> (b, after, t), each step from itself and earlier ones; with norm weight, filters * scale."""
+    """Causal convolution (b, in_channels, t) -> (b, out_channels, t); with norm `weight`, filters of learned length.
+
+    Each output step depends on that input step and earlier ones.
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, dilation: int, norm: Literal["none", "weight"]
@@ -197,12 +196,12 @@ class CausalConv1d(nn.Conv1d):
         self.scale = nn.Parameter(torch.ones(out_channels)) if norm == "weight" else None
 
     def filter_norms(self) -> Tensor:
-        """Return the length of each filter, (after,)."""
-        lengths: Tensor = torch.linalg.vector_norm(self.weight, dim=(1, 2))
-        return lengths
+        """Return the L2 norm of each filter, (out_channels,)."""
+        norms: Tensor = torch.linalg.vector_norm(self.weight, dim=(1, 2))
+        return norms
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution of x and the zeros before it."""
+        """Return the convolution of x, padded with zeros on the left."""
         weight = self.weight
         if self.scale is not None:
             weight = weight * (self.scale / self.filter_norms().clamp_min(1e-12))[:, None, None]
@@ -210,7 +209,7 @@ class CausalConv1d(nn.Conv1d):
 
 
 class DilatedBlock(nn.Module):
-    """Two causal convolutions beside a shortcut: (b, before, t) -> (b, after, t)."""
+    """Two causal convolutions plus a shortcut: (b, in_channels, t) -> (b, out_channels, t)."""
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int, params: Tcn) -> None:
         super().__init__()
@@ -226,7 +225,7 @@ class DilatedBlock(nn.Module):
         self.activation = ACTIVATIONS[params.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output."""
+        """Return the output of the block."""
         out: Tensor = self.activation(self.body(x) + self.shortcut(x))
         return out
 
@@ -245,16 +244,16 @@ class TcnNetwork(nn.Module):
         initialize_weights(self, params.init, params.activation)
         for module in self.modules():
             if isinstance(module, CausalConv1d) and module.scale is not None:
-                module.scale.data = module.filter_norms().detach()  # filters begin as `init` says
+                module.scale.data = module.filter_norms().detach()  # initial filters equal those drawn by `init`
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (b, k) of preprocessed records: those of the last real step."""
-        x, real = self.input_layer(x)  # (b, t, f) -> (b, f, t)
-        out: Tensor = self.head(select_last_step(self.blocks(x), real))  # (b, c, t) -> (b, c) -> (b, k)
+        """Return the outputs (b, k) of preprocessed samples: those at the last mask step."""
+        x, mask = self.input_layer(x)  # (b, t, f) -> (b, f, t)
+        out: Tensor = self.head(select_last_step(self.blocks(x), mask))  # (b, c, t) -> (b, c) -> (b, k)
         return out
 
     def forward_all_steps(self, x: Tensor) -> Tensor:
-        """Return the outputs (b, t, k) of each step, from it and those before it."""
+        """Return the outputs (b, t, k) at each step."""
         x, _ = self.input_layer(x)  # (b, t, f) -> (b, f, t)
         out: Tensor = self.head(self.blocks(x).transpose(1, 2))  # (b, c, t) -> (b, t, c) -> (b, t, k)
         return out

@@ -1,4 +1,4 @@
-"""The last part of a translator: features of both translations -> raw images of one class."""
+"""The head of an image translator: features of both translations -> raw images of one class."""
 
 from torch import Tensor, nn
 
@@ -10,26 +10,27 @@ from ..inverse import InversePreprocess
 
 
 def build_head(params: Cyclegan, schema: Schema, pipeline: Pipeline) -> nn.Module:
-    """Return the last part of a model.
+    """Return the head for the target class.
 
     Raises:
-        ParamsError: the preprocessing cannot be undone, or the dataset has no class of that name.
+        ParamsError: the preprocessing is not invertible, or the dataset has no class of that name.
     """
     if params.target_class is None:
         return TranslationHead(pipeline, 1)
     if params.target_class not in schema.classes:
         raise ParamsError(
-            f"network.target_class must name a class of the dataset, {' or '.join(schema.classes)}, but is {params.target_class!r};"
-            " mend it"
+            f"network.target_class must be a class of the dataset, {' or '.join(schema.classes)}, but is"
+            f" {params.target_class!r}; correct it"
         )
     return TranslationHead(pipeline, schema.classes.index(params.target_class))
 
 
 class TranslationHead(nn.Module):
-    """Features of images in both classes -> raw images (b, ...) in one of them.
+    """Features of images in both classes -> raw images (b, ...) of one class.
 
     Args:
-        into: its index.
+        pipeline: the fitted preprocessing.
+        target_index: index of the target class.
     """
 
     def __init__(self, pipeline: Pipeline, target_index: int) -> None:
@@ -38,6 +39,6 @@ class TranslationHead(nn.Module):
         self.target_index = target_index
 
     def forward(self, outputs: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
-        """Return raw images; an exported graph has the one generator that they need."""
-        told: Tensor = self.inverse(outputs[self.target_index])
-        return told
+        """Return raw images; an exported graph contains only the generator of that class."""
+        images: Tensor = self.inverse(outputs[self.target_index])
+        return images

@@ -1,15 +1,12 @@
-"""A generator of records from noise, and the critic that it learns from.
+"""Generative adversarial networks: a generator of samples from noise, and its discriminator.
 
 Source: Goodfellow et al. 2014; Radford et al. 2016 (dcgan); Miyato et al. 2018 (resnet); Karras et al. 2020 (stylegan);
-Mirza & Osindero 2014 and Miyato & Koyama 2018 (classes); Lin et al. 2018 (packs).
-Shapes: b rows, l numbers of noise, k classes (0: none are asked for), r what a record is.
-
-How both players are told the class of a record.
-
-Source: Mirza & Osindero 2014 (label); Miyato & Koyama 2018 (projection).
-Shapes: b rows, l numbers of noise, k classes (0: none), f features, e numbers that stand for a class.
+Mirza & Osindero 2014 (label) and Miyato & Koyama 2018 (projection) for class conditioning; Lin et al. 2018 (packs).
+Shapes: b samples, l latent dimensions, k classes (0: unconditional), w dimensions of noise and class embedding, r shape
+of a sample, e embedding dimensions of a class.
 """
 
+import math
 from typing import Protocol
 
 import torch
@@ -26,7 +23,7 @@ from .tabular import GumbelSoftmaxHead
 
 
 class LatentConditioning(nn.Module):
-    """Noise and one 1 among k zeros, (b, l + k) -> noise and what stands for the class, (b, width)."""
+    """Noise and one-hot class (b, l + k) -> noise and class embedding (b, width)."""
 
     def __init__(self, params: Gan, n_classes: int) -> None:
         super().__init__()
@@ -35,53 +32,49 @@ class LatentConditioning(nn.Module):
         self.width = params.latent_dim + (params.embedding_dim if params.is_conditional else 0)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return what a generator's first layer sees."""
+        """Return the input of the generator's first layer."""
         if self.embed is None:
             return z
         return torch.cat([z[:, : self.latent_dim], self.embed(z[:, self.latent_dim :])], dim=1)
 
 
 class InputConditioning(nn.Module):
-    """Records (b, *f) and classes (b, k) -> records with one more channel, or with e more features if they are flat."""
+    """Samples (b, *r) and one-hot classes (b, k) -> samples with one more channel, or e more features if flat."""
 
     def __init__(self, params: Gan, n_classes: int, input_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.channel_shape = input_shape[1:] if params.architecture != "dense" else ()
-        more = params.embedding_dim if not self.channel_shape else self.channel_shape[0] * self.channel_shape[1]
-        self.embed = nn.Linear(n_classes, more, bias=False) if params.conditioning == "label" else None
-        joins = self.embed is not None
+        self.image_size = input_shape[1:] if params.architecture != "dense" else ()
+        n_embedding = params.embedding_dim if not self.image_size else self.image_size[0] * self.image_size[1]
+        self.embed = nn.Linear(n_classes, n_embedding, bias=False) if params.conditioning == "label" else None
+        has_label = self.embed is not None
         self.output_shape = (
-            (input_shape[0] + joins, *input_shape[1:])
-            if self.channel_shape
-            else (_n_elements(input_shape) + joins * more,)
+            (input_shape[0] + has_label, *input_shape[1:])
+            if self.image_size
+            else (math.prod(input_shape) + has_label * n_embedding,)
         )
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """Return what a critic's first layer sees."""
-        if not self.channel_shape:
+        """Return the input of the discriminator's first layer."""
+        if not self.image_size:
             x = x.flatten(1)
         if self.embed is None:
             return x
-        more: Tensor = self.embed(c)
-        return torch.cat([x, more.reshape(-1, 1, *self.channel_shape) if self.channel_shape else more], dim=1)
-
-
-def _n_elements(shape: tuple[int, ...]) -> int:
-    return int(torch.Size(shape).numel())
+        embedded: Tensor = self.embed(c)
+        return torch.cat([x, embedded.reshape(-1, 1, *self.image_size) if self.image_size else embedded], dim=1)
 
 
 class GeneratorBackbone(Protocol):
-    """(b, w) numbers of noise and class -> (b, *r)."""
+    """Noise and class embedding (b, w) -> (b, *r)."""
 
     def __call__(self, params: Gan, width: int, output_shape: tuple[int, ...]) -> nn.Module:
-        """Return one for records `told`."""
+        """Return the backbone for samples of shape `output_shape`."""
 
 
 class DiscriminatorBackbone(Protocol):
-    """Records -> (b, width)."""
+    """Samples -> (b, width)."""
 
     def __call__(self, params: Gan, input_shape: tuple[int, ...]) -> nn.Module:
-        """Return one for records of shape `seen`."""
+        """Return the backbone for samples of shape `input_shape`."""
 
 
 BACKBONES: dict[str, tuple[GeneratorBackbone, DiscriminatorBackbone]] = {
@@ -93,45 +86,47 @@ BACKBONES: dict[str, tuple[GeneratorBackbone, DiscriminatorBackbone]] = {
 
 
 def build(params: Gan, spec: InputSpec) -> nn.Module:
-    """Return both networks for records of `shape`.
+    """Return generator and discriminator for data of shape `spec`.
 
     Raises:
-        ParamsError: the design is not one of such records.
+        ParamsError: architecture or conditioning does not fit the data.
     """
     if spec.vocab_size or spec.has_mask:
         raise ParamsError(
-            "network.family gan makes images and rows of tables, but a record is text or steps; choose another family"
+            "network.family gan generates images and table rows, but the samples are text or sequences; choose another"
+            " family"
         )
     if params.architecture != "dense" and len(spec.shape) != 3:
         raise ParamsError(
-            f"network.architecture {params.architecture} needs images, but a record has shape {spec.shape}; choose dense"
+            f"network.architecture {params.architecture} needs images, but samples have shape {spec.shape};"
+            " choose dense"
         )
     if params.is_conditional and not spec.n_classes:
         raise ParamsError(
-            f"network.conditioning {params.conditioning} needs classes, but the records have none; choose none"
+            f"network.conditioning {params.conditioning} needs classes, but the dataset has none; choose none"
         )
     return GanNetwork(params, spec)
 
 
 class GanNetwork(nn.Module):
-    """Noise (b, l), of a conditional one with a 1 among k zeros behind it, (b, l + k) -> features (b, *r)."""
+    """Noise (b, l), or noise and one-hot class (b, l + k) if conditional -> features (b, *r)."""
 
     def __init__(self, params: Gan, spec: InputSpec) -> None:
         super().__init__()
-        classes = spec.n_classes if params.is_conditional else 0
-        self.latent_dim, self.n_classes = params.latent_dim, classes
-        self.generator = Generator(params, classes, spec)
+        n_classes = spec.n_classes if params.is_conditional else 0
+        self.latent_dim, self.n_classes = params.latent_dim, n_classes
+        self.generator = Generator(params, n_classes, spec)
         first, *others = spec.shape
-        self.discriminator = Discriminator(params, classes * params.pac, (first * params.pac, *others))
+        self.discriminator = Discriminator(params, n_classes * params.pac, (first * params.pac, *others))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return what the generator makes."""
-        made: Tensor = self.generator(z)
-        return made
+        """Return the features that the generator generates."""
+        generated: Tensor = self.generator(z)
+        return generated
 
 
 class Generator(nn.Module):
-    """(b, l + k) -> (b, *r)."""
+    """Noise and class (b, l + k) -> features (b, *r)."""
 
     def __init__(self, params: Gan, n_classes: int, spec: InputSpec) -> None:
         super().__init__()
@@ -141,17 +136,17 @@ class Generator(nn.Module):
         self.category_head = GumbelSoftmaxHead(spec.one_hot_sizes, params.latent_dim) if spec.one_hot_sizes else None
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return features of records."""
-        made: Tensor = self.backbone(self.conditioning(z))
+        """Return the features of generated samples."""
+        features: Tensor = self.backbone(self.conditioning(z))  # (b, l + k) -> (b, w) -> (b, *r)
         if self.category_head is not None:
-            made = self.category_head(made, z)
-        return made.sigmoid() if self.uses_sigmoid else made
+            features = self.category_head(features, z)
+        return features.sigmoid() if self.uses_sigmoid else features
 
 
 class Discriminator(nn.Module):
-    """Features (b, *r) and classes (b, k) -> (b,), the higher the more like a real record of that class.
+    """Features (b, *r) and classes (b, k) -> logits (b,), higher for samples that look like real ones of that class.
 
-    Of packs, several records that are judged together: their channels or features in a row, and their classes.
+    With packs, one logit is of several samples: their features or channels are concatenated, and so are their classes.
     """
 
     def __init__(self, params: Gan, n_classes: int, input_shape: tuple[int, ...]) -> None:
@@ -169,7 +164,7 @@ class Discriminator(nn.Module):
                     spectral_norm(module)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """Return how real each record seems."""
+        """Return the logits."""
         h = self.backbone(self.conditioning(2 * x - 1 if self.rescales_input else x, c))  # (b, width)
-        told: Tensor = self.head(h)[:, 0]  # (b,)
-        return told if self.projection is None else told + (self.projection(c) * h).sum(1)
+        logits: Tensor = self.head(h)[:, 0]  # (b,)
+        return logits if self.projection is None else logits + (self.projection(c) * h).sum(1)

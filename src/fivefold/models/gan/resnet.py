@@ -1,7 +1,7 @@
-"""A small residual generator, and a residual critic for spectral norm.
+"""A small residual generator, and a residual discriminator for spectral norm.
 
-Source: Miyato et al. 2018, appendix B.4; Gulrajani et al. 2017, appendix C. A side is halved rounded down.
-Shapes: b rows, w numbers of noise and class, c channels, y x x pixels.
+Source: Miyato et al. 2018, appendix B.4; Gulrajani et al. 2017, appendix C. Sides are halved rounded down.
+Shapes: b samples, w dimensions of noise and class, c channels, y x x pixels.
 """
 
 import math
@@ -16,7 +16,7 @@ from .dcgan import feature_map_sizes
 
 
 class UpsampleBlock(nn.Module):
-    """(b, before, ., .) -> (b, after, y, x), by nearest pixels."""
+    """(b, in_channels, ., .) -> (b, out_channels, y, x), by nearest-neighbor interpolation."""
 
     def __init__(self, in_channels: int, out_channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -31,14 +31,17 @@ class UpsampleBlock(nn.Module):
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output."""
-        grown = functional.interpolate(self.norm_activation(x), self.size)  # (b, before, y, x)
-        out: Tensor = self.convolutions(grown) + self.shortcut(functional.interpolate(x, self.size))
+        """Return the output of the block."""
+        upsampled = functional.interpolate(self.norm_activation(x), self.size)  # (b, in_channels, y, x)
+        out: Tensor = self.convolutions(upsampled) + self.shortcut(functional.interpolate(x, self.size))
         return out
 
 
 class DownsampleBlock(nn.Module):
-    """(b, before, y, x) -> (b, after, y / 2, x / 2), by means; the first block sees records, which need no ReLU."""
+    """(b, in_channels, y, x) -> (b, out_channels, y / 2, x / 2), by average pooling.
+
+    The first block applies no ReLU to its input.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, *, is_first: bool) -> None:
         super().__init__()
@@ -52,7 +55,7 @@ class DownsampleBlock(nn.Module):
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_channels, out_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output."""
+        """Return the output of the block."""
         out: Tensor = self.body(x) + self.shortcut(x)
         return out
 
@@ -62,13 +65,13 @@ class ResNetGenerator(nn.Module):
 
     def __init__(self, params: Gan, width: int, output_shape: tuple[int, ...]) -> None:
         super().__init__()
-        steps = feature_map_sizes(params, output_shape)
-        small = (params.hidden[-1], *steps[-1])
+        sizes = feature_map_sizes(params, output_shape)
+        inner_shape = (params.hidden[-1], *sizes[-1])
         channels = (*reversed(params.hidden), params.hidden[0])
         self.layers = nn.Sequential(
-            nn.Linear(width, math.prod(small)),
-            nn.Unflatten(1, small),
-            *(UpsampleBlock(*pair, size) for pair, size in zip(pairwise(channels), reversed(steps[:-1]), strict=True)),
+            nn.Linear(width, math.prod(inner_shape)),
+            nn.Unflatten(1, inner_shape),
+            *(UpsampleBlock(*pair, size) for pair, size in zip(pairwise(channels), reversed(sizes[:-1]), strict=True)),
             nn.BatchNorm2d(channels[-1]),
             nn.ReLU(),
             nn.Conv2d(channels[-1], output_shape[0], 3, padding=1),
@@ -76,17 +79,17 @@ class ResNetGenerator(nn.Module):
         init_xavier_(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return what is made, before its activation."""
+        """Return the sample (b, c, y, x) before its activation."""
         out: Tensor = self.layers(z)
         return out
 
 
 class ResNetDiscriminator(nn.Module):
-    """(b, c, y, x) -> (b, width): the sum over all places of the last block."""
+    """(b, c, y, x) -> (b, width): the last block, summed over all positions."""
 
     def __init__(self, params: Gan, input_shape: tuple[int, ...]) -> None:
         super().__init__()
-        feature_map_sizes(params, input_shape)
+        feature_map_sizes(params, input_shape)  # raises if an image cannot be halved so often
         blocks = (
             DownsampleBlock(*pair, is_first=i == 0) for i, pair in enumerate(pairwise((input_shape[0], *params.hidden)))
         )
@@ -95,12 +98,12 @@ class ResNetDiscriminator(nn.Module):
         init_xavier_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last layer, summed over places."""
-        return torch.sum(self.layers(x), dim=(2, 3))
+        """Return the last layer, summed over all positions."""
+        return torch.sum(self.layers(x), dim=(2, 3))  # (b, width, y, x) -> (b, width)
 
 
 def init_xavier_(network: nn.Module) -> None:
-    """Set the first weights in place (Glorot & Bengio 2010), biases to 0."""
+    """Initialize weights in place (Glorot & Bengio 2010), biases with 0."""
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)

@@ -1,10 +1,10 @@
-"""A generator that is told at every layer what to make, and its critic.
+"""A style-based generator and its discriminator (StyleGAN2).
 
-Source: Karras et al. 2020 (StyleGAN2): mapping network, weights modulated by style and demodulated, noise at each
-layer, images added up over sizes; a residual critic that sees how much a batch varies (Karras et al. 2018). Left out,
-for small images: equal learning rates by scaled weights, mixed styles, path length regularisation. In evaluation mode
-the noise is always the same. A side is halved rounded down.
-Shapes: b rows, w numbers of noise and class, s numbers of a style, c channels, y x x pixels.
+Source: Karras et al. 2020: mapping network, weights modulated by style and demodulated, noise at each layer, images
+summed over resolutions; a residual discriminator with the standard deviation over the batch as feature (Karras et al.
+2018). Left out, for small images: equalized learning rates, style mixing, path length regularization. In evaluation
+mode the noise is fixed. Sides are halved rounded down.
+Shapes: b samples, w dimensions of noise and class, s style dimensions, c channels, y x x pixels.
 """
 
 import math
@@ -24,10 +24,10 @@ EPSILON = 1e-8
 
 
 class ModulatedConv2d(nn.Module):
-    """(b, before, y, x) and styles (b, s) -> (b, after, y, x): each record has weights of its own.
+    """(b, in_channels, y, x) and styles (b, s) -> (b, out_channels, y, x), with separate weights for each sample.
 
-    Their scale by input channel is the record's, that by output channel holds the size of what comes out. Both are
-    applied to what goes in and comes out, so that one convolution does for all records.
+    Weights are scaled per input channel by the style, and per output channel to unit norm. Both scales are applied to
+    the input and the output instead, so that a single convolution processes all samples.
     """
 
     def __init__(
@@ -42,17 +42,17 @@ class ModulatedConv2d(nn.Module):
         self.padding, self.demodulate = kernel_size // 2, demodulate
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Return what comes out."""
-        scale: Tensor = self.affine(style)  # (b, before)
+        """Return the modulated convolution of x."""
+        scale: Tensor = self.affine(style)  # (b, s) -> (b, in_channels)
         out: Tensor = functional.conv2d(x * scale[:, :, None, None], self.weight, padding=self.padding)
         if not self.demodulate:
             return out
-        norms = scale.square() @ self.weight.square().sum((2, 3)).T  # (b, after)
+        norms = scale.square() @ self.weight.square().sum((2, 3)).T  # (b, out_channels)
         return out * (norms + EPSILON).rsqrt()[:, :, None, None]
 
 
 class StyledConv(nn.Module):
-    """A modulated convolution, grown to y x x first, then noise and activation."""
+    """Upsampling to y x x, modulated convolution, noise and activation."""
 
     noise: Tensor
 
@@ -65,7 +65,7 @@ class StyledConv(nn.Module):
         self.register_buffer("noise", torch.randn(1, 1, *size))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Return (b, after, y, x)."""
+        """Return (b, out_channels, y, x)."""
         out = self.conv(_upsample(x, self.size), style)
         noise = torch.randn(len(out), 1, *self.size, device=out.device) if self.training else self.noise
         return functional.leaky_relu(out + noise * self.noise_strength + self.bias, LEAKY_RELU_SLOPE) * math.sqrt(2)
@@ -76,34 +76,35 @@ class StyleGANGenerator(nn.Module):
 
     def __init__(self, params: Gan, width: int, output_shape: tuple[int, ...]) -> None:
         super().__init__()
-        style, steps = params.latent_dim, list(reversed(feature_map_sizes(params, output_shape)))
-        mapping = [nn.Linear(*pair) for pair in pairwise((width, *[style] * N_MAPPING_LAYERS))]
-        self.mapping = nn.Sequential(*(part for layer in mapping for part in (layer, nn.LeakyReLU(LEAKY_RELU_SLOPE))))
+        style_dim, sizes = params.latent_dim, list(reversed(feature_map_sizes(params, output_shape)))
+        mapping = [nn.Linear(*pair) for pair in pairwise((width, *[style_dim] * N_MAPPING_LAYERS))]
+        self.mapping = nn.Sequential(
+            *(module for layer in mapping for module in (layer, nn.LeakyReLU(LEAKY_RELU_SLOPE)))
+        )
         channels = (*reversed(params.hidden), params.hidden[0])
-        self.constant_input = nn.Parameter(torch.randn(1, channels[0], *steps[0]))
-        first = [StyledConv(channels[0], channels[0], style, steps[0])]
-        self.layers = nn.ModuleList(first)
-        self.to_rgb = nn.ModuleList([ModulatedConv2d(channels[0], output_shape[0], style, 1, demodulate=False)])
-        for (before, after), size in zip(pairwise(channels), steps[1:], strict=True):
-            self.layers.append(StyledConv(before, after, style, size))
-            self.to_rgb.append(ModulatedConv2d(after, output_shape[0], style, 1, demodulate=False))
+        self.constant_input = nn.Parameter(torch.randn(1, channels[0], *sizes[0]))
+        self.layers = nn.ModuleList([StyledConv(channels[0], channels[0], style_dim, sizes[0])])
+        self.to_rgb = nn.ModuleList([ModulatedConv2d(channels[0], output_shape[0], style_dim, 1, demodulate=False)])
+        for (before, after), size in zip(pairwise(channels), sizes[1:], strict=True):
+            self.layers.append(StyledConv(before, after, style_dim, size))
+            self.to_rgb.append(ModulatedConv2d(after, output_shape[0], style_dim, 1, demodulate=False))
         self.bias = nn.Parameter(torch.zeros(output_shape[0], 1, 1))
-        self.sizes = steps
+        self.sizes = sizes
         init_kaiming_(self.mapping)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return what is made, before its activation."""
+        """Return the image (b, c, y, x) before its activation."""
         style = self.mapping(z * (z.square().mean(1, keepdim=True) + EPSILON).rsqrt())  # (b, w) -> (b, s)
-        x = self.constant_input.expand(z.shape[0], -1, -1, -1)  # len(z) would be a fixed number in an exported graph
+        x = self.constant_input.expand(z.shape[0], -1, -1, -1)  # len(z) would be exported as a constant
         image = self.bias.expand(z.shape[0], -1, *self.sizes[0])
-        for layer, told, size in zip(self.layers, self.to_rgb, self.sizes, strict=True):
-            x = layer(x, style)
-            image = _upsample(image, size) + told(x, style)
+        for layer, to_rgb, size in zip(self.layers, self.to_rgb, self.sizes, strict=True):
+            x = layer(x, style)  # (b, out_channels, *size)
+            image = _upsample(image, size) + to_rgb(x, style)  # (b, c, *size)
         return image
 
 
 class DownsampleBlock(nn.Module):
-    """(b, before, y, x) -> (b, after, y / 2, x / 2)."""
+    """(b, in_channels, y, x) -> (b, out_channels, y / 2, x / 2)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -117,13 +118,13 @@ class DownsampleBlock(nn.Module):
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output."""
+        """Return the output of the block."""
         out: Tensor = (self.body(x) + self.shortcut(x)) / math.sqrt(2)
         return out
 
 
 class StyleGANDiscriminator(nn.Module):
-    """(b, c, y, x) -> (b, width); a row is seen beside the others of its batch."""
+    """(b, c, y, x) -> (b, width); a sample's output depends on the other samples of its batch."""
 
     def __init__(self, params: Gan, input_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -141,15 +142,15 @@ class StyleGANDiscriminator(nn.Module):
         init_kaiming_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last layer."""
-        h = self.layers(self.from_rgb(x))
-        varies = (h.var(0, unbiased=False) + EPSILON).sqrt().mean()  # how much the batch varies: one number
-        out: Tensor = self.output_layers(torch.cat([h, varies.expand(len(h), 1, *h.shape[2:])], dim=1))
+        """Return the last hidden layer."""
+        h = self.layers(self.from_rgb(x))  # (b, c, y, x) -> (b, width, ., .)
+        batch_std = (h.var(0, unbiased=False) + EPSILON).sqrt().mean()  # ()
+        out: Tensor = self.output_layers(torch.cat([h, batch_std.expand(len(h), 1, *h.shape[2:])], dim=1))
         return out
 
 
 def init_kaiming_(network: nn.Module) -> None:
-    """Set the first weights in place (He et al. 2015), biases to 0."""
+    """Initialize weights in place (He et al. 2015), biases with 0."""
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, LEAKY_RELU_SLOPE)

@@ -1,18 +1,12 @@
-"""The rows of a table that a generator learns: with their targets, as columns like the others.
+"""Tabular data for adversarial training: table rows with their targets, normal scores, and categories with gradients.
 
-How a generator tells categories: nearly one 1 among zeros, drawn by chance, and still with gradients.
-
-Source: Jang et al. 2017 (Gumbel softmax), as Xu et al. 2019 use it. The chance is that of the noise itself, so that the
-same noise makes the same row.
-Shapes: b rows, f features, l numbers of noise, q features that stand for categories.
-
-A table's features as both players see them: numbers by their normal scores, categories as they are.
-
-A column may have several hills, a long tail, or one value in half of its rows; its scores are normal whatever it is.
-Equal values share their ranks by chance, so that a score tells a value, and a value a range of scores.
-
-Source: Rueschendorf 2009 (ranks of equal values), in place of a Gaussian mixture for each column (Xu et al. 2019).
-Shapes: b rows, f features, the first m of which are numbers, q levels.
+Normal scores: the ranks of a column, mapped to a standard normal distribution, whatever its modes and tails; equal
+values share their ranks at random, so that a value has a range of scores and a score exactly one value. Source:
+Rueschendorf 2009 (ranks of equal values), instead of a Gaussian mixture for each column (Xu et al. 2019).
+Categories: Jang et al. 2017 (Gumbel softmax), as used by Xu et al. 2019. The Gumbel noise is computed from the latent
+noise itself, so that the same noise generates the same row.
+Shapes: b samples, n rows, f features, the first m of which are numeric and the last p one-hot, l latent dimensions, q
+quantiles.
 """
 
 from collections.abc import Sequence
@@ -22,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...config.datasets import DatasetConfig as DatasetParams
+from ...config.datasets import DatasetConfig
 from ...config.networks.gan import Gan
 from ...data.dataset import Array, Dataset
 from ...data.decoding import join_targets
@@ -30,25 +24,25 @@ from ...preprocessing.pipeline import Pipeline
 from ...preprocessing.scaling import fit_scaling
 
 
-def prepare_table(params: Gan, dataset_params: DatasetParams, dataset: Dataset) -> tuple[Dataset, Pipeline]:
-    """Return whole rows, but for a class that is asked for, and a preprocessing fitted to them as `block` says."""
+def prepare_table(params: Gan, dataset_params: DatasetConfig, dataset: Dataset) -> tuple[Dataset, Pipeline]:
+    """Return whole rows including their targets, except a class used for conditioning, and their fitted scaling."""
     rows = join_targets(dataset, exclude_primary=params.is_conditional)
     return rows, fit_scaling(rows.train.x, rows.schema, dataset_params)
 
 
 TEMPERATURE = 0.2
-"""The lower, the nearer to 0 and 1 what is told."""
+"""Temperature of the Gumbel softmax: the lower, the closer to one-hot."""
 
 PROBABILITY_MARGIN = 1e-6
-"""Chances are within this of 0 and 1."""
+"""Distance that uniform noise keeps from 0 and 1."""
 
 
 class GumbelSoftmaxHead(nn.Module):
-    """Features (b, f), the last q being scores of categories, and noise (b, l) -> features (b, f), shares for scores.
+    """Features (b, f), the last p being logits of categories, and noise (b, l) -> features (b, f) with probabilities.
 
     Args:
-        sizes: features of each categorical column.
-        latent_dim: l; where q is more, some categories share their chance.
+        one_hot_sizes: number of one-hot columns of each categorical feature; they sum to p.
+        latent_dim: l; if p is larger, some categories share their noise.
     """
 
     noise_indices: Tensor
@@ -59,29 +53,31 @@ class GumbelSoftmaxHead(nn.Module):
         self.register_buffer("noise_indices", torch.arange(sum(one_hot_sizes)) % latent_dim, persistent=False)
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
-        """Return features whose categories are chosen."""
-        chance = normal_cdf(z.index_select(1, self.noise_indices).float()).clamp(
+        """Return features with nearly one-hot categories."""
+        uniform = normal_cdf(z.index_select(1, self.noise_indices).float()).clamp(
             PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN
         )
-        gumbel = -(-chance.log()).log()  # (b, q)
-        numbers, scores = torch.split(
-            features, [features.shape[1] - sum(self.one_hot_sizes), sum(self.one_hot_sizes)], dim=1
-        )
-        drawn = torch.split((scores + gumbel) / TEMPERATURE, self.one_hot_sizes, dim=1)
-        return torch.cat([numbers, *(functional.softmax(block, dim=1) for block in drawn)], dim=1)
+        gumbel = -(-uniform.log()).log()  # (b, p)
+        n_one_hot = sum(self.one_hot_sizes)
+        numeric, logits = torch.split(features, [features.shape[1] - n_one_hot, n_one_hot], dim=1)
+        blocks = torch.split((logits + gumbel) / TEMPERATURE, self.one_hot_sizes, dim=1)
+        return torch.cat([numeric, *(functional.softmax(block, dim=1) for block in blocks)], dim=1)
 
 
 def normal_cdf(x: Tensor) -> Tensor:
-    """Return the standard normal distribution function."""
+    """Return the cumulative distribution function of the standard normal distribution."""
     return (1 + torch.erf(x * 0.5**0.5)) / 2
 
 
 N_QUANTILES = 513
-"""Quantiles that are known of a number, at even steps."""
+"""Number of evenly spaced quantiles stored for each numeric feature."""
 
 
 class NormalScoresTransform(nn.Module):
-    """Features (b, f) <-> scores (b, f); between two quantiles a number lies in proportion, beyond the last none."""
+    """Features (b, f) <-> normal scores (b, f); scores are mapped back by linear interpolation between quantiles.
+
+    The inverse never exceeds the range of the training rows.
+    """
 
     quantiles: Tensor
 
@@ -90,14 +86,14 @@ class NormalScoresTransform(nn.Module):
         self.register_buffer("quantiles", torch.linspace(-1, 1, N_QUANTILES).repeat(n_numeric, 1))  # (m, q)
 
     def fit_transform(self, features: Array, rng: np.random.Generator) -> Array:
-        """Learn the quantiles of training rows (n, f); return their scores."""
-        numbers = features[:, : len(self.quantiles)]
-        found = np.quantile(numbers, np.linspace(0, 1, N_QUANTILES), axis=0).T
-        self.quantiles.copy_(torch.from_numpy(np.ascontiguousarray(found)))
+        """Store the quantiles of training rows (n, f); return their scores."""
+        numeric = features[:, : len(self.quantiles)]
+        quantiles = np.quantile(numeric, np.linspace(0, 1, N_QUANTILES), axis=0).T
+        self.quantiles.copy_(torch.from_numpy(np.ascontiguousarray(quantiles)))
         return self.transform(features, features, rng)
 
     def transform(self, features: Array, train_features: Array, rng: np.random.Generator) -> Array:
-        """Return the scores of rows (n, f) by their ranks among training rows `known`."""
+        """Return the scores of rows (b, f) by their ranks among `train_features` (n, f)."""
         out, n = features.copy(), len(train_features)
         for i in range(len(self.quantiles)):
             ordered = np.sort(train_features[:, i])
@@ -107,11 +103,11 @@ class NormalScoresTransform(nn.Module):
         return out
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Return features (b, f) of scores."""
+        """Return the features (b, f) of scores."""
         m = len(self.quantiles)
-        place = normal_cdf(scores[:, :m]) * (N_QUANTILES - 1)  # (b, m)
-        below = place.detach().floor().clamp(0, N_QUANTILES - 2)
-        start = below.long() + torch.arange(m, device=scores.device) * N_QUANTILES
+        position = normal_cdf(scores[:, :m]) * (N_QUANTILES - 1)  # (b, m)
+        below = position.detach().floor().clamp(0, N_QUANTILES - 2)
+        index = below.long() + torch.arange(m, device=scores.device) * N_QUANTILES
         flat = self.quantiles.flatten()
-        low, high = flat[start], flat[start + 1]
-        return torch.cat([torch.lerp(low, high, (place - below).to(low.dtype)), scores[:, m:]], dim=1)
+        low, high = flat[index], flat[index + 1]
+        return torch.cat([torch.lerp(low, high, (position - below).to(low.dtype)), scores[:, m:]], dim=1)

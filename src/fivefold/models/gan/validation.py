@@ -1,6 +1,6 @@
-"""Looks at what a generator makes, between epochs.
+"""Validation metrics of a generator between epochs.
 
-Shapes: n rows, l numbers of noise, k classes (0: none are asked for), r what a record is, d numbers seen in it.
+Shapes: n samples, l latent dimensions, k classes (0: unconditional), r shape of a sample, d embedding dimensions.
 """
 
 from collections.abc import Callable
@@ -11,22 +11,22 @@ from torch import Tensor, nn
 from ..feature_extractor import kid, mean_cross_distance, mean_pairwise_distance
 
 MAX_ROWS = 1000
-"""Real rows that are looked at, at most, and records that are made."""
+"""Maximum number of validation rows, and number of generated samples."""
 
 BATCH_SIZE = 500
-"""Records at a time."""
+"""Samples per forward pass."""
 
 
 class GeneratorValidation:
-    """Compares what a generator makes of the same noise each time with held-out rows.
+    """Compares samples generated from fixed noise with validation rows.
 
     Args:
-        see: features (b, *r) -> what records are compared by, (b, d).
-        real: features of held-out rows, (n, *r).
-        z: noise, and classes as often as the held-out rows have them, (n, l + k).
+        feature_fn: features (b, *r) -> embeddings (b, d) in which samples are compared.
+        real_features: features of validation rows, (n, *r).
+        z: noise, followed by one-hot classes as frequent as in the validation rows, (n, l + k).
     """
 
-    metric_names = ("val/energy", "val/kid", "val/diversity")
+    metric_names = ("val/energy_distance", "val/kid", "val/diversity")
 
     def __init__(self, feature_fn: Callable[[Tensor], Tensor], real_features: Tensor, z: Tensor) -> None:
         self.feature_fn, self.z = feature_fn, z
@@ -34,28 +34,29 @@ class GeneratorValidation:
         self.real_distance = mean_pairwise_distance(self.real_embeddings)
 
     def __call__(self, generator: nn.Module) -> dict[str, float]:
-        """Return how far made records are from real ones, and how far from each other, in what real ones are.
+        """Return the distances between generated and real samples, and the diversity of the generated ones.
 
-        `val/energy`, `val/kid` and `val/diversity`.
+        `val/energy_distance` and `val/diversity` are relative to the mean distance between two real samples.
         """
-        made = self._extract_features(self.z, generator)
-        own, theirs = self.real_distance, mean_pairwise_distance(made)
+        generated = self._extract_features(self.z, generator)
+        real_distance, distance = self.real_distance, mean_pairwise_distance(generated)
+        cross = 2 * mean_cross_distance(self.real_embeddings, generated)
         return {
-            "val/energy": (2 * mean_cross_distance(self.real_embeddings, made) - own - theirs) / own if own else 0.0,
-            "val/kid": kid(self.real_embeddings, made),
-            "val/diversity": theirs / own if own else 1.0,
+            "val/energy_distance": (cross - real_distance - distance) / real_distance if real_distance else 0.0,
+            "val/kid": kid(self.real_embeddings, generated),
+            "val/diversity": distance / real_distance if real_distance else 1.0,
         }
 
     @torch.no_grad()
     def _extract_features(self, inputs: Tensor, generator: nn.Module | None = None) -> Tensor:
-        """Return what is seen, on the CPU: not every device has numbers of 64 bits."""
-        parts = torch.split(inputs, BATCH_SIZE)
+        """Return embeddings of inputs, or of samples generated from them; on the CPU, as some devices lack float64."""
+        batches = torch.split(inputs, BATCH_SIZE)
         return torch.cat(
-            [self.feature_fn(part if generator is None else generator(part)).flatten(1).cpu() for part in parts]
+            [self.feature_fn(batch if generator is None else generator(batch)).flatten(1).cpu() for batch in batches]
         )
 
 
 def sample_noise(n_samples: int, latent_dim: int, one_hot_classes: Tensor, generator: torch.Generator) -> Tensor:
-    """Return noise for n records (n, l + k), their classes those of rows (m, k), over and over if they are few."""
-    drawn = torch.randn(n_samples, latent_dim, generator=generator)
-    return torch.cat([drawn, one_hot_classes.cpu()[torch.arange(n_samples) % max(1, len(one_hot_classes))]], dim=1)
+    """Return noise for n samples (n, l + k); their classes are those of rows (m, k), repeated if there are fewer."""
+    noise = torch.randn(n_samples, latent_dim, generator=generator)
+    return torch.cat([noise, one_hot_classes.cpu()[torch.arange(n_samples) % max(1, len(one_hot_classes))]], dim=1)

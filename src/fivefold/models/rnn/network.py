@@ -1,11 +1,7 @@
-"""Recurrent layers over the steps of a record, pooled into one vector, then dense layers.
+"""Recurrent networks: recurrent layers over time steps, pooling over steps, then dense layers.
 
 Source: Elman 1990; Hochreiter & Schmidhuber 1997; Cho et al. 2014; over tokens Mikolov et al. 2010.
-Shapes: b rows, t steps, f features a step, e numbers a token, d units a step, k outputs.
-
-The steps of a record as one vector; padding has no part in it.
-
-Shapes: b rows, t steps, d units a step.
+Shapes: b samples, t steps, f features per step, e embedding dimensions, d units per step, k outputs.
 """
 
 from itertools import pairwise
@@ -21,7 +17,7 @@ from ..recurrent import RecurrentLayer, SequenceInput, initialize_recurrent_weig
 
 
 def build_pooling(pool: Pooling, width: int, bidirectional: bool) -> nn.Module:
-    """Return the module for `pool` over steps of `width` units: steps (b, t, d), lengths (b,) or None -> (b, d)."""
+    """Return the pooling `pool` over steps of `width` units: steps (b, t, d), lengths (b,) or None -> (b, d)."""
     match pool:
         case "last":
             return LastPooling(bidirectional)
@@ -34,7 +30,7 @@ def build_pooling(pool: Pooling, width: int, bidirectional: bool) -> nn.Module:
 
 
 class LastPooling(nn.Module):
-    """What each direction has when it has read the record: forwards at the last real step, backwards at the first."""
+    """The final state of each direction: forward at the last real step, backward at the first."""
 
     def __init__(self, bidirectional: bool) -> None:
         super().__init__()
@@ -44,8 +40,8 @@ class LastPooling(nn.Module):
         """Return (b, d)."""
         if not self.bidirectional:
             return select_last_step(steps, lengths)
-        ahead, back = steps.chunk(2, dim=2)
-        return torch.cat([select_last_step(ahead, lengths), back[:, 0]], dim=1)
+        forward_steps, backward_steps = steps.chunk(2, dim=2)
+        return torch.cat([select_last_step(forward_steps, lengths), backward_steps[:, 0]], dim=1)
 
 
 class MeanPooling(nn.Module):
@@ -59,7 +55,7 @@ class MeanPooling(nn.Module):
 
 
 class MaxPooling(nn.Module):
-    """The largest value of each unit over real steps."""
+    """The maximum of each unit over real steps."""
 
     def forward(self, steps: Tensor, lengths: Tensor | None) -> Tensor:
         """Return (b, d)."""
@@ -69,7 +65,7 @@ class MaxPooling(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """A mean over real steps, weighted by how much each of them says: v tanh(W s + u).
+    """The mean over real steps s, weighted by the softmax of their scores v tanh(W s + u).
 
     Source: Bahdanau et al. 2015 (additive attention), Yang et al. 2016 (over the steps of a text, without a query).
     """
@@ -88,26 +84,26 @@ class AttentionPooling(nn.Module):
 
 def step_mask(steps: Tensor, lengths: Tensor) -> Tensor:
     """Return which steps (b, t, 1) are real."""
-    number = torch.arange(steps.shape[1], device=steps.device)
-    return (number < lengths[:, None])[:, :, None]
+    positions = torch.arange(steps.shape[1], device=steps.device)
+    return (positions < lengths[:, None])[:, :, None]
 
 
 def build(params: Rnn, spec: InputSpec) -> nn.Module:
     """Return the network for sequences, windows of a series, or tokens.
 
     Raises:
-        ParamsError: a record has no steps.
+        ParamsError: a sample has no steps.
     """
     if len(spec.shape) != (1 if spec.vocab_size else 2):
         raise ParamsError(
-            "network.family rnn needs steps (steps, values) or tokens, but a record has shape"
+            "network.family rnn needs samples of shape (steps, values) or tokens, but they have shape"
             f" {spec.shape}; choose family mlp or cnn"
         )
     return RecurrentNetwork(params, spec)
 
 
 class RecurrentNetwork(nn.Module):
-    """(b, t, f) or tokens (b, t) -> (b, k) without a final activation; the same for any padding at the end."""
+    """(b, t, f) or tokens (b, t) -> (b, k) without a final activation; independent of padding at the end."""
 
     def __init__(self, params: Rnn, spec: InputSpec) -> None:
         super().__init__()
@@ -118,48 +114,48 @@ class RecurrentNetwork(nn.Module):
         else:
             self.input_layer = SequenceInput(spec.has_mask)
             n_features = spec.shape[1] - spec.has_mask
-        ways = 2 if params.bidirectional else 1
-        inputs = (n_features, *(ways * width for width in params.hidden))
+        n_directions = 2 if params.bidirectional else 1
+        inputs = (n_features, *(n_directions * width for width in params.hidden))
         self.layers = nn.ModuleList(
             RecurrentLayer(params.cell, before, width, params.bidirectional)
             for before, width in zip(inputs, params.hidden, strict=False)
         )
         self.dropout = nn.Dropout(params.dropout)
         self.pool = build_pooling(params.pool, inputs[-1], params.bidirectional)
-        dense: list[nn.Module] = []
+        layers: list[nn.Module] = []
         for before, width in pairwise((inputs[-1], *params.dense)):
-            dense += [nn.Linear(before, width), ACTIVATIONS[params.activation](), nn.Dropout(params.dropout)]
-        self.head = nn.Sequential(*dense, nn.Linear((inputs[-1], *params.dense)[-1], spec.n_outputs))
+            layers += [nn.Linear(before, width), ACTIVATIONS[params.activation](), nn.Dropout(params.dropout)]
+        self.head = nn.Sequential(*layers, nn.Linear((inputs[-1], *params.dense)[-1], spec.n_outputs))
         self.is_causal = params.pool == "last" and not params.bidirectional
         initialize_weights(self, params.init, params.activation)
         if params.init != "default":
             initialize_recurrent_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (b, k) of records x."""
+        """Return the outputs (b, k) of samples x."""
         steps, lengths = self._recurrent_outputs(x)
         out: Tensor = self.head(self.dropout(self.pool(steps, lengths)))  # (b, t, d) -> (b, d) -> (b, k)
         return out
 
     def forward_all_steps(self, x: Tensor) -> Tensor:
-        """Return the outputs (b, t, k) after each step of x, which knows of no later step.
+        """Return the outputs (b, t, k) after each step of x, independent of later steps.
 
-        At the last real step they are those of `forward`; at padding they mean nothing.
+        At the last real step they equal those of `forward`; at padding they are meaningless.
 
         Raises:
-            ParamsError: the network reads backwards, or does not give what it has at the last step.
+            ParamsError: the network is bidirectional or does not pool the last step.
         """
         if not self.is_causal:
             raise ParamsError(
-                "network must read forwards and give what it has at the last step to tell what comes next, but is"
-                " bidirectional or pools otherwise; set bidirectional: false and pool: last"
+                "language modeling needs a causal network, but this one is bidirectional or pools over all steps; set"
+                " network.bidirectional: false and network.pool: last"
             )
         steps, _ = self._recurrent_outputs(x)
         out: Tensor = self.head(self.dropout(steps))  # (b, t, d) -> (b, t, k)
         return out
 
     def _recurrent_outputs(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return what the last recurrent layer gives at each step, (b, t, d), and the lengths."""
+        """Return the outputs of the last recurrent layer at each step, (b, t, d), and the lengths."""
         steps, lengths = self.input_layer(x)
         for i, layer in enumerate(self.layers):
             steps = layer(self.dropout(steps) if i else steps, lengths)
@@ -167,7 +163,7 @@ class RecurrentNetwork(nn.Module):
 
 
 class TokenInput(nn.Module):
-    """Token indices (b, t), which may come as floating numbers, 0 being padding -> (b, t, e), and lengths (b,)."""
+    """Token indices (b, t), possibly as floats, 0 being padding -> embeddings (b, t, e) and lengths (b,)."""
 
     def __init__(self, vocab_size: int, embedding_dim: int) -> None:
         super().__init__()

@@ -1,9 +1,8 @@
-"""All that is done to a training batch before its step.
+"""Augment training batches on the device: random transforms of images and sequences, mixup and cutmix.
 
-Mixup and cutmix: rows blended in pairs, and their targets with them.
-
-Source: Zhang et al. 2018; Yun et al. 2019. A row's partner is the one before it in the batch, which is shuffled anyway;
-each pair has a share of its own. A rectangle lies within the image, so that it covers what was drawn.
+Source of mixup and cutmix: Zhang et al. 2018; Yun et al. 2019. A row is mixed with the one before it in the batch,
+which is in random order, and each pair has its own mixing weight. A cutmix box is entirely within the image, so that it
+has the area that was drawn.
 Shapes: b rows, k classes or values.
 """
 
@@ -20,12 +19,12 @@ from .sequences import SequenceAugmentation
 
 
 class MixupCutmix(nn.Module):
-    """Blend the rows of a batch; each gets mixup or cutmix, by a coin if both are on.
+    """Mix pairs of rows and their targets; each row by mixup or cutmix, with equal probability if both are enabled.
 
     Args:
-        classes: how many there are; 0 if targets are values.
-        masked: whether x are sequences whose last value of a step is 1 for a step and 0 for padding: where one row of a
-            pair is padding, the other stands alone.
+        classes: number of classes; 0 if targets are values.
+        masked: whether x are sequences whose last feature is 1 for a step and 0 for padding. Where one row of a pair is
+            padding, the values of the other are used unchanged.
     """
 
     alphas: Tensor
@@ -37,30 +36,30 @@ class MixupCutmix(nn.Module):
         self.register_buffer("alphas", torch.tensor([params.mixup, params.cutmix]), persistent=False)
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return x (b, ...) and its targets: shares of classes (b, k) float32 for classes (b,), else values like y."""
-        share = self._mixing_weights(x)
-        own = share.flatten(1).mean(1)  # (b,)
+        """Return mixed x (b, ...) and targets: soft labels (b, k) float32 for classes y (b,), else values like y."""
+        weights = self._mixing_weights(x)
+        target_weights = weights.flatten(1).mean(1)  # (b,)
         if self.classes:
             y = functional.one_hot(y, self.classes).to(x.dtype)
-        mixed = torch.lerp(y.roll(1, 0), y, own.view(-1, *[1] * (y.ndim - 1)))
+        targets = torch.lerp(y.roll(1, 0), y, target_weights.view(-1, *[1] * (y.ndim - 1)))
         partner = x.roll(1, 0)
         if self.masked:
-            there, here = partner[..., -1:] == 1, x[..., -1:] == 1
-            x, partner = torch.where(here, x, partner), torch.where(there, partner, x)
-        return torch.lerp(partner, x, share), mixed
+            partner_mask, mask = partner[..., -1:] == 1, x[..., -1:] == 1
+            x, partner = torch.where(mask, x, partner), torch.where(partner_mask, partner, x)
+        return torch.lerp(partner, x, weights), targets
 
     def _mixing_weights(self, x: Tensor) -> Tensor:
-        """Return what of each value is the row's own, (b, 1, ...)."""
-        flat = (-1, *[1] * (x.ndim - 1))
-        blend = self._sample_beta(0, len(x)).view(flat) if self.mixup else None
+        """Return the weight of the row itself for each of its values, broadcastable to x: (b, 1, ...)."""
+        shape = (-1, *[1] * (x.ndim - 1))
+        mixup = self._sample_beta(0, len(x)).view(shape) if self.mixup else None
         if not self.cutmix:
-            assert blend is not None
-            return blend
+            assert mixup is not None
+            return mixup
         area = 1 - self._sample_beta(1, len(x))
-        kept = 1 - random_boxes(area, torch.ones_like(area), (x.shape[2], x.shape[3]))[:, None]
-        if blend is None:
-            return kept
-        return torch.where(torch.rand(len(x), device=x.device).view(flat) < 0.5, blend, kept)
+        cutmix = 1 - random_boxes(area, torch.ones_like(area), (x.shape[2], x.shape[3]))[:, None]
+        if mixup is None:
+            return cutmix
+        return torch.where(torch.rand(len(x), device=x.device).view(shape) < 0.5, mixup, cutmix)
 
     def _sample_beta(self, index: int, n: int) -> Tensor:
         alpha = self.alphas[index]
@@ -81,18 +80,20 @@ GEOMETRIC_OPTIONS = {
 
 
 class Augmenter(nn.Module):
-    """(x, y) -> (x, y) on their device, for preprocessed x: images (b, c, y, x) or sequences (b, t, f), float32.
+    """Augment a training batch (x, y) by transforms, then by mixup or cutmix.
 
-    Numbers are drawn from PyTorch's own generator, so what `Seeded` makes of an epoch holds here too; in float32, also
-    within autocast. Has no parameters and nothing to save. In `eval()` and with every option off it returns what it
-    got and draws nothing.
+    x: preprocessed images (b, c, y, x) or sequences (b, t, f), float32.
+
+    Random numbers come from PyTorch's default generator of the device, which `EpochSeeding` seeds in each epoch. All
+    computations are in float32, also within autocast. The module has no parameters and no persistent state. In `eval()`
+    mode, or with all options disabled, it returns its input and draws no random numbers.
 
     Args:
-        classes: how many there are if y are classes (b,) int64; 0 if y are values. Blended classes come back as shares
-            (b, classes) float32, which `functional.cross_entropy` takes in place of indices.
-        masked: whether the last value of each step of a sequence is 1 for a step, 0 for padding.
-        blank: what an image full of `params.constant` is after preprocessing; broadcasts to (c, y, x). Left out: the
-            constant itself.
+        classes: number of classes if y are classes (b,) int64; 0 if y are values. Mixed classes are returned as soft
+            labels (b, classes) float32, which `functional.cross_entropy` accepts in place of indices.
+        masked: whether the last feature of each step of a sequence is 1 for a step, 0 for padding.
+        fill_value: an image of constant `params.fill_value` after preprocessing; broadcasts to (c, y, x). None:
+            `params.fill_value` itself.
     """
 
     def __init__(
@@ -106,10 +107,10 @@ class Augmenter(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the batch as the network shall see it."""
+        """Return the augmented batch."""
         if not (self.is_active and self.training):
             return x, y
-        with torch.autocast(x.device.type, enabled=False):  # bfloat16 cannot tell one pixel's place from the next
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 is too coarse for pixel positions
             x = self.transforms(x)
             return self.mixing(x, y) if self.mixing else (x, y)
 

@@ -1,16 +1,9 @@
-"""Rotation, shift, shear, zoom, flips and crop of images: one affine map for each image, one look-up for a batch.
+"""Augment images: affine transforms, flips, crops, rescaling of intensities, random erasing.
 
-Source: Keras' ImageDataGenerator, which maps by scipy.ndimage.affine_transform of order 1; random crop_padding: He et al. 2016.
-Shapes: b images, c channels, y x x pixels. A map (b, 2, 3) takes a place of the result to the place of the image that
-is shown there; places are rows and columns, in pixels from the image's centre.
-
-Rectangles within images, for erasing and for cutmix.
-
-Shapes: b images of y x x pixels.
-
-What changes the values of images and leaves them in their place.
-
-Shapes: b images, c channels, y x x pixels.
+Rotation, shift, shear, zoom, flips and crop are one affine transform per image and one lookup per batch.
+Sources: Keras' ImageDataGenerator, which uses scipy.ndimage.affine_transform of order 1; random crop: He et al. 2016.
+Shapes: b images, c channels, y x x pixels. A transform (b, 2, 3) maps a position of the output to the position of the
+input that is shown there. Positions are rows and columns in pixels, relative to the center of the image.
 """
 
 import math
@@ -22,14 +15,14 @@ from torch.nn import functional
 from ...config.augmentation import Augmentation, FillMode
 
 EDGE_TOLERANCE = 1e-3
-"""Pixels by which rounding may put a place beyond the edge that lies on it."""
+"""Rounding error in pixels by which a position on the edge may be computed as outside."""
 
 
 class RandomAffine(nn.Module):
-    """Draw a map for each image of a batch and show the image through it.
+    """Apply a random affine transform to each image of a batch.
 
     Args:
-        blank: what shows beyond the edge if `fill` is constant; broadcasts to (c, y, x).
+        fill_value: value outside the image if `fill_mode` is constant; broadcasts to (c, y, x).
     """
 
     flips: Tensor
@@ -41,27 +34,27 @@ class RandomAffine(nn.Module):
         self.fill, self.crop = params.fill_mode, params.crop_padding
         flips = (params.vertical_flip, params.horizontal_flip)
         angles = (math.radians(params.rotation), math.radians(params.shear))
-        reach = (*angles, params.height_shift, params.width_shift, params.zoom, params.zoom)
-        self.is_pixel_exact = not any(reach)
+        magnitudes = (*angles, params.height_shift, params.width_shift, params.zoom, params.zoom)
+        self.is_pixel_exact = not any(magnitudes)
         self.register_buffer("flips", torch.tensor(flips).float()[:, None], persistent=False)
-        self.register_buffer("magnitudes", torch.tensor(reach)[:, None], persistent=False)
+        self.register_buffer("magnitudes", torch.tensor(magnitudes)[:, None], persistent=False)
         self.register_buffer("fill_value", fill_value, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return images (b, c, y, x) as their maps show them; whole pixels stay what they are, bit for bit."""
+        """Return transformed images (b, c, y, x); flips and crops alone copy pixel values exactly."""
         draws = torch.rand(10, len(x), device=x.device)
         crop = (draws[:2] * (2 * self.crop + 1)).floor() - self.crop
         flip = 1 - 2 * self.flips * (draws[2:4] < 0.5)
         if self.is_pixel_exact:
             return flip_and_crop(x, flip, crop, self.fill, self.fill_value)
         values = (2 * draws[4:] - 1) * self.magnitudes
-        rotation, shear, down, right = values[:4]
-        shift = torch.stack([down * x.shape[2], right * x.shape[3]])
+        rotation, shear, height_shift, width_shift = values[:4]
+        shift = torch.stack([height_shift * x.shape[2], width_shift * x.shape[3]])
         return warp(x, affine_matrices(rotation, shear, shift, 1 + values[4:], flip, crop), self.fill, self.fill_value)
 
 
 def affine_matrices(rotation: Tensor, shear: Tensor, shift: Tensor, zoom: Tensor, flip: Tensor, crop: Tensor) -> Tensor:
-    """Return rotation * shift * shear * zoom, the order of Keras, then flip and crop, as maps (b, 2, 3).
+    """Return rotation * shift * shear * zoom, in the order of Keras, then flip and crop, as transforms (b, 2, 3).
 
     Args:
         rotation, shear: (b,), radians.
@@ -69,26 +62,26 @@ def affine_matrices(rotation: Tensor, shear: Tensor, shift: Tensor, zoom: Tensor
         zoom: (2, b), above 0.
         flip: (2, b), -1 where an axis is mirrored, else 1.
     """
-    cos, sin, both = rotation.cos(), rotation.sin(), rotation + shear
+    cos, sin, angle = rotation.cos(), rotation.sin(), rotation + shear
     # a rotation times a shear is (cos r, -sin(r + s); sin r, cos(r + s))
-    turn = torch.stack([torch.stack([cos, -both.sin()]), torch.stack([sin, both.cos()])])
-    linear = turn * (zoom * flip)  # (2, 2, b)
-    moved = torch.stack([cos * shift[0] - sin * shift[1], sin * shift[0] + cos * shift[1]])
-    offset = moved + (linear * crop).sum(1)
+    rotation_shear = torch.stack([torch.stack([cos, -angle.sin()]), torch.stack([sin, angle.cos()])])
+    linear = rotation_shear * (zoom * flip)  # (2, 2, b)
+    rotated_shift = torch.stack([cos * shift[0] - sin * shift[1], sin * shift[0] + cos * shift[1]])
+    offset = rotated_shift + (linear * crop).sum(1)
     return torch.cat([linear, offset[:, None]], dim=1).permute(2, 0, 1)
 
 
 def warp(x: Tensor, matrices: Tensor, fill: FillMode, fill_value: Tensor) -> Tensor:
-    """Return images (b, c, y, x) seen through maps (b, 2, 3), values between pixels interpolated linearly.
+    """Return images (b, c, y, x) transformed by `matrices` (b, 2, 3) with linear interpolation.
 
-    fill: as in scipy.ndimage, so that `wrap` takes the first and the last pixel of an axis for one point.
+    fill: as in scipy.ndimage, whose `wrap` treats the first and the last pixel of an axis as the same point.
     """
     height, width = x.shape[2:]
-    # grid_sample wants columns first, and half a side as unit
+    # grid_sample expects columns first, in units of half a side
     scaled = torch.stack([matrices[:, 1] * (2 / width), matrices[:, 0] * (2 / height)], dim=2)  # (b, 3, 2)
     down, across, start = scaled[:, :, None].unbind(1)  # (b, 1, 2)
     row, column = ((torch.arange(n, device=x.device) - (n - 1) / 2)[:, None] for n in (height, width))
-    # pairs as complex numeric_transform: a sum over pairs of two would be made number by number
+    # positions as complex numbers, because broadcast sums over a last dimension of size 2 are slow
     rows, columns = torch.view_as_complex(row * down + start), torch.view_as_complex(column * across)
     grid = torch.view_as_real(rows[:, :, None] + columns[:, None])  # (b, y, x, 2)
     if fill == "wrap":
@@ -98,18 +91,18 @@ def warp(x: Tensor, matrices: Tensor, fill: FillMode, fill_value: Tensor) -> Ten
     mode = "reflection" if fill == "reflect" else "border"
     out = functional.grid_sample(x, grid, padding_mode=mode, align_corners=False)
     if fill == "constant":
-        beside, above = (_is_outside(axis, n) for axis, n in zip(grid.unbind(-1), (width, height), strict=True))
-        out = torch.where((beside | above)[:, None], fill_value, out)
+        outside_x, outside_y = (_is_outside(axis, n) for axis, n in zip(grid.unbind(-1), (width, height), strict=True))
+        out = torch.where((outside_x | outside_y)[:, None], fill_value, out)
     return out
 
 
 def _is_outside(position: Tensor, length: int) -> Tensor:
-    """Return which places on an axis, in half sides from the centre, lie beyond its first and last pixel."""
+    """Return which positions on an axis, in half sides from the center, are outside of its first and last pixel."""
     return position.abs() > (length - 1 + 2 * EDGE_TOLERANCE) / length
 
 
 def _wrap_positions(position: Tensor, length: int) -> Tensor:
-    """Return places of `_beyond` within the axis, the first pixel and the last being one point."""
+    """Return positions, in half sides from the center, wrapped into the axis, whose first and last pixel coincide."""
     last = (length - 1) / length
     period = max(2 * last, EDGE_TOLERANCE)
     turns = ((position + last) / period).floor()
@@ -117,42 +110,43 @@ def _wrap_positions(position: Tensor, length: int) -> Tensor:
 
 
 def flip_and_crop(x: Tensor, flip: Tensor, crop: Tensor, fill: FillMode, fill_value: Tensor) -> Tensor:
-    """Return images (b, c, y, x) flipped and cropped, each pixel a copy; flip and crop as `maps` takes them."""
-    places = [_source_indices(*axis) for axis in zip(x.shape[2:], flip, crop, strict=True)]
-    rows, columns = (_apply_fill(place, length, fill) for place, length in zip(places, x.shape[2:], strict=True))
+    """Return images (b, c, y, x) flipped and cropped by copying pixels; flip and crop as in `affine_matrices`."""
+    sources = [_source_indices(*axis) for axis in zip(x.shape[2:], flip, crop, strict=True)]
+    rows, columns = (_apply_fill(source, length, fill) for source, length in zip(sources, x.shape[2:], strict=True))
     index = (rows[:, :, None] * x.shape[3] + columns[:, None]).flatten(1)  # (b, y * x)
     out = x.flatten(2).gather(2, index[:, None].expand(-1, x.shape[1], -1)).view(x.shape)
     if fill == "constant":
-        above, beside = (place != inside for place, inside in zip(places, (rows, columns), strict=True))
-        out = torch.where((above[:, :, None] | beside[:, None])[:, None], fill_value, out)
+        outside_y, outside_x = (source != inside for source, inside in zip(sources, (rows, columns), strict=True))
+        out = torch.where((outside_y[:, :, None] | outside_x[:, None])[:, None], fill_value, out)
     return out
 
 
 def _source_indices(length: int, flip: Tensor, crop: Tensor) -> Tensor:
-    """Return the place on an axis that each pixel of the result shows, (b, length); it may lie beyond the edge."""
-    start = (1 - flip) * ((length - 1) / 2) + flip * crop  # (b,), of the first pixel
+    """Return the input index of each output pixel along an axis, (b, length); it may be outside of the image."""
+    start = (1 - flip) * ((length - 1) / 2) + flip * crop  # (b,), index of the first pixel
     return torch.addcmul(start[:, None], flip[:, None], torch.arange(length, device=flip.device)).long()
 
 
 def _apply_fill(index: Tensor, length: int, fill: FillMode) -> Tensor:
-    """Return the pixels that show at places."""
+    """Return indices within the image for indices that may be outside."""
     match fill:
         case "reflect":
             index = index.remainder(2 * length)
             index = torch.minimum(index, 2 * length - 1 - index)
         case "wrap":
-            beyond = (index < 0) | (index >= length)
-            index = torch.where(beyond, index.remainder(max(length - 1, 1)), index)
+            is_outside = (index < 0) | (index >= length)
+            index = torch.where(is_outside, index.remainder(max(length - 1, 1)), index)
     return index.clamp(0, length - 1)
 
 
 def random_boxes(area: Tensor, aspect_ratio: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return 1 where a rectangle lies in each image and 0 beside it, (b, y, x): whole pixels, within the image.
+    """Return a mask (b, y, x) that is 1 within one random box per image and 0 elsewhere.
 
     Args:
-        area: (b,), its share of the image; 0 is no rectangle.
-        stretch: (b,), its height over its width, both as shares; from area to 1 / area, or it would not fit.
-        size: y and x.
+        area: (b,), area of the box as a fraction of the image; 0 is no box.
+        aspect_ratio: (b,), height over width of the box, both as fractions of the image's sides; the box fits into the
+            image if it is between area and 1 / area.
+        size: height and width of the images in pixels.
     """
     draws = torch.rand(2, len(area), device=area.device)
     sides = ((area * aspect_ratio).sqrt(), (area / aspect_ratio).sqrt())
@@ -161,7 +155,10 @@ def random_boxes(area: Tensor, aspect_ratio: Tensor, size: tuple[int, int]) -> T
 
 
 def _axis_mask(side: Tensor, length: int, position: Tensor) -> Tensor:
-    """Return 1 where a side (b,), a share, covers an axis and 0 beside it, (b, length)."""
+    """Return a mask (b, length) that is 1 within an interval of relative length `side` (b,) and 0 elsewhere.
+
+    position: (b,), from 0 for the first possible start to 1 for the last.
+    """
     extent = (side * length).round().clamp_max(length)
     start = (position * (length - extent + 1)).floor()
     pixels = torch.arange(length, device=side.device)
@@ -169,26 +166,26 @@ def _axis_mask(side: Tensor, length: int, position: Tensor) -> Tensor:
 
 
 MIN_ASPECT_RATIO = 0.3
-"""A rectangle's shorter side over its longer one, at least: as in the paper."""
+"""Minimum ratio of a box's shorter side to its longer one, as in the paper of random erasing."""
 
 
 class RandomRescale(nn.Module):
-    """Values of each image times one factor."""
+    """Multiply the values of each image by one random factor."""
 
     def __init__(self, params: Augmentation) -> None:
         super().__init__()
         self.max_change = params.intensity_scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return images (b, c, y, x)."""
+        """Return augmented images (b, c, y, x)."""
         return x * (1 + self.max_change * (2 * torch.rand(len(x), 1, 1, 1, device=x.device) - 1))
 
 
 class RandomErasing(nn.Module):
-    """A rectangle of some images becomes the mean of the image, channel by channel.
+    """Replace a random box of some images by the mean of the image, per channel.
 
-    Source: Zhong et al. 2020. The mean and not noise, since it suits every `normalize`; the shape is drawn evenly on a
-    logarithmic scale among those that fit, so that each rectangle has the area that was drawn.
+    Source: Zhong et al. 2020. The mean is used instead of noise because it is valid for every `normalize`. The aspect
+    ratio is drawn log-uniformly from those that fit into the image, so that each box has the area that was drawn.
     """
 
     def __init__(self, params: Augmentation) -> None:
@@ -197,10 +194,10 @@ class RandomErasing(nn.Module):
         self.low, self.high = params.erasing_area
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return images (b, c, y, x)."""
-        chance, size, shape = torch.rand(3, len(x), device=x.device)
-        area = self.low + (self.high - self.low) * size
-        widest = (-area.log()).clamp(0, -math.log(MIN_ASPECT_RATIO))
-        stretch = (widest * (2 * shape - 1)).exp()
-        erased = random_boxes(area * (chance < self.probability), stretch, (x.shape[2], x.shape[3]))
-        return torch.lerp(x, x.mean((2, 3), keepdim=True), erased[:, None])
+        """Return augmented images (b, c, y, x)."""
+        u_probability, u_area, u_ratio = torch.rand(3, len(x), device=x.device)
+        area = self.low + (self.high - self.low) * u_area
+        max_log_ratio = (-area.log()).clamp(0, -math.log(MIN_ASPECT_RATIO))
+        aspect_ratio = (max_log_ratio * (2 * u_ratio - 1)).exp()
+        mask = random_boxes(area * (u_probability < self.probability), aspect_ratio, (x.shape[2], x.shape[3]))
+        return torch.lerp(x, x.mean((2, 3), keepdim=True), mask[:, None])

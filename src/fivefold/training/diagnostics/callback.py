@@ -1,4 +1,4 @@
-"""The doctor beside a training: measures one step an epoch, and says at the end what is wrong."""
+"""Diagnostics callback of a supervised training: measures one step per epoch and diagnoses the training at its end."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ from .summary import (
 
 
 class DiagnosticsCallback(pl.Callback):
-    """Looks at the first step of each epoch; must stand before callbacks that tell of the epoch or write checkpoints.
+    """Measure the first step of each epoch; must run before callbacks that report the epoch or write checkpoints.
 
     Attributes:
-        inputs: what the network is given; to be set before training starts.
+        input_stats: statistics of the training data; to be set before training starts.
     """
 
     input_stats: InputStats | None
@@ -36,36 +36,39 @@ class DiagnosticsCallback(pl.Callback):
         self.measurements: Measurements = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SupervisedModule) -> None:  # type: ignore[override]
-        """Meet the network, which lies on its device now."""
+        """Create the probe of the network, which is on its device now."""
         self.steps_per_epoch = pl_module.steps_per_epoch
-        inside = not self.params.training.compile
-        self.probe = Probe(pl_module.network, pl_module.optim_step.optimizer, probe_activations=inside)
+        self.probe = Probe(
+            pl_module.network,
+            pl_module.optim_step.optimizer,
+            probe_activations=not self.params.training.compile,
+        )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: SupervisedModule) -> None:  # type: ignore[override]
-        """Watch the step that comes."""
+        """Measure the next step."""
         self.probe.add_hooks()
         pl_module.optim_step.gradient_hook = self.probe.measure
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Read what was measured, the epoch's last training step being done."""
+        """Read the measurements, after the last training step of the epoch."""
         append_measurements(self.probe.read(), self.measurements, self.n_epochs)
         self.n_epochs += 1
 
     def metrics(self) -> dict[str, float]:
-        """Return what the last epoch's metrics are beside those of the family."""
+        """Return the measurements of the last epoch as metrics."""
         return diagnostic_metrics(self.measurements, self.n_epochs - 1)
 
     def alarms(self, metrics_by_epoch: list[dict[str, float]]) -> tuple[Finding, ...]:
-        """Return what cannot wait for the end, after epochs with these metrics: nothing."""
+        """Return findings that are reported before training ends: none for supervised training."""
         return ()
 
     def build_diagnosis(self, metrics_by_epoch: list[dict[str, float]]) -> Diagnosis:
-        """Return what there is to say of a training with these metrics by epoch."""
-        course = self._summarize(metrics_by_epoch)
-        return Diagnosis(diagnose(course), course.input_stats.constant_loss, self.measurements)
+        """Return the diagnosis of a training with these metrics by epoch."""
+        summary = self._summarize(metrics_by_epoch)
+        return Diagnosis(diagnose(summary), summary.input_stats.constant_loss, self.measurements)
 
     def suggest_remedy(self, metrics_by_epoch: list[dict[str, float]]) -> str:
-        """Return what to do about a loss that is not finite, after epochs with these metrics."""
+        """Return the remedy for a loss that is not finite, after epochs with these metrics."""
         return suggest_non_finite_remedy(self._summarize(metrics_by_epoch))
 
     def _summarize(self, metrics_by_epoch: list[dict[str, float]]) -> TrainingSummary:
@@ -75,9 +78,9 @@ class DiagnosticsCallback(pl.Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold."""
-        return {"epochs": self.n_epochs, "measured": self.measurements}
+        """Return the state for a checkpoint."""
+        return {"n_epochs": self.n_epochs, "measurements": self.measurements}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a checkpoint stood."""
-        self.n_epochs, self.measurements = state_dict["epochs"], state_dict["measured"]
+        """Restore the state from a checkpoint."""
+        self.n_epochs, self.measurements = state_dict["n_epochs"], state_dict["measurements"]

@@ -1,4 +1,4 @@
-"""What is known of a training once it has ended, and what is found in it: plain values."""
+"""Data classes of the diagnostics: measurements, statistics and summary of a training, and the resulting diagnosis."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,37 +8,37 @@ from typing import Any, Literal
 from ...config.models import Model
 
 Measurements = dict[str, dict[str, list[float | None]]]
-"""Kind -> layer -> a value for each epoch, taken at its first step; None where there is none, or none that is finite.
+"""Kind -> layer -> one value per epoch, measured in its first step; None if it was not measured or is not finite.
 
-gradient: norm of the gradient of the layer's parameters, before clipping.
-update:   norm of the change of the layer's parameters, as a share of the norm of the parameters.
-dead:     share of the activation's units that are 0 (relu) or at their bounds (sigmoid, tanh) for all rows.
-reach:    of a recurrent layer, the gradient at its first steps as a share of the largest at any step.
+gradient_norm: norm of the gradient of the layer's parameters, before clipping.
+update_ratio: norm of the change of the layer's parameters, divided by the norm of the parameters.
+dead_fraction: fraction of an activation's units that are 0 (relu) or saturated (sigmoid, tanh) for all rows.
+early_gradient_ratio: of a recurrent layer, gradient at the first steps divided by the largest gradient at any step.
 """
 
-LOGGED_KINDS = ("gradient", "dead", "reach")
-"""Kinds that are metrics of the run, `doctor/<kind>/<layer>`."""
+LOGGED_KINDS = ("gradient_norm", "dead_fraction", "early_gradient_ratio")
+"""Kinds that are logged as metrics `diagnostics/<kind>/<layer>`."""
 
 
 def diagnostic_metrics(measurements: Measurements, epoch: int) -> dict[str, float]:
-    """Return what was measured in an epoch as metrics of the run."""
+    """Return the measurements of one epoch, counted from 0, as metrics of the run."""
     layers = (
         (kind, layer, values[epoch]) for kind in LOGGED_KINDS for layer, values in measurements.get(kind, {}).items()
     )
-    return {f"doctor/{kind}/{layer}": value for kind, layer, value in layers if value is not None}
+    return {f"diagnostics/{kind}/{layer}": value for kind, layer, value in layers if value is not None}
 
 
 @dataclass(frozen=True)
 class InputStats:
-    """What the network is given, as the training rows have it.
+    """Statistics of preprocessed training data.
 
-    kind: of the dataset.
-    typical, largest: root of the mean square of the middle feature and of the largest; None for tokens.
-    feature: name or number of the largest.
-    absent: classes without a row.
-    single: whether all targets are one value.
-    numeric_transform: of a record.
-    constant: loss of the validation rows if the same is told for all, the best that training rows suggest.
+    kind: kind of the dataset.
+    median_rms, max_rms: median and maximum of the root mean squares of the features; None for tokens.
+    max_rms_feature: name or index of the feature with `max_rms`.
+    missing_classes: classes without training rows.
+    has_constant_target: whether all targets are equal.
+    input_size: number of values of a sample.
+    constant_loss: validation loss of the constant prediction that fits the training rows best.
     """
 
     kind: str
@@ -53,12 +53,11 @@ class InputStats:
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """A training: losses by epoch, what was measured in it, and what of params.yaml the remedies speak of.
+    """Losses and measurements of a training, and the parameters that remedies refer to.
 
-    train, val: mean losses; the last may be of an epoch that broke off.
-    steps: of an epoch.
-    limits: whether gradients are clipped.
-    network: its block.
+    train_losses, val_losses: mean losses by epoch; the last may be of an epoch that was interrupted.
+    has_gradient_clipping: whether gradients are clipped by norm or by value.
+    network_params: the block `network` of the model.
     """
 
     train_losses: Sequence[float]
@@ -81,7 +80,7 @@ def summarize_training(
     measurements: Measurements,
     steps_per_epoch: int,
 ) -> TrainingSummary:
-    """Return the course of a training with these metrics by epoch."""
+    """Return the summary of a training with these metrics by epoch."""
     training = params.training
     return TrainingSummary(
         train_losses=[metrics["train/loss"] for metrics in metrics_by_epoch],
@@ -100,7 +99,7 @@ def summarize_training(
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, in a sentence that ends with the remedy."""
+    """A training problem that was found; the message states the problem and the remedy."""
 
     rule: str
     level: Literal["problem", "hint"]
@@ -109,22 +108,22 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor says of a training."""
+    """The result of the diagnostics of a training."""
 
     findings: tuple[Finding, ...]
     constant_loss: float | None
     measurements: Measurements = field(default_factory=dict)
 
     def summary_lines(self) -> list[str]:
-        """Return what a person is told."""
-        said = [f"doctor, {finding.level}: {finding.message}" for finding in self.findings]
-        return said or ["the doctor found nothing wrong"]
+        """Return the lines that are printed after training."""
+        lines = [f"{finding.level}: {finding.message}" for finding in self.findings]
+        return lines or ["no training problems found"]
 
     def to_json(self) -> str:
-        """Return `doctor.json`."""
-        facts: dict[str, Any] = {
+        """Return the content of `diagnostics.json`."""
+        content: dict[str, Any] = {
             "findings": [vars(finding) for finding in self.findings],
             "constant_loss": self.constant_loss,
-            "measured": self.measurements,
+            "measurements": self.measurements,
         }
-        return json.dumps(facts, indent=2) + "\n"
+        return json.dumps(content, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""What is trained in a stack, and what comes of it."""
+"""A training job of a model stack, and its result."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from ..callbacks import Metrics
 
 @dataclass(frozen=True)
 class Job:
-    """One training of a stack.
+    """One training of a model stack.
 
-    dataset: `train` is learnt, `validation` judges each epoch.
-    chain: preprocessing fitted to the training rows. Jobs that share rows hand over the same dataset and chain, which
-        are then laid out once.
+    dataset: training and validation rows.
+    pipeline: preprocessing, fitted to the training rows. Jobs with the same rows share one dataset and one pipeline
+        object, so that the rows are stored on the device once.
     """
 
     params: Model
@@ -26,12 +26,12 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What `training.fit.fit` would have given.
+    """The result of a training, as that of `training.fit.fit`.
 
-    saved: the model with the weights of the kept epoch; of one that diverged before it had any, as it began.
-    epochs: the metrics of each epoch.
-    kept_epoch: the epoch whose weights the model has, from 1; 0 if there is none.
-    error: why the training could not go on, and what to do about it; empty if it could.
+    trained_model: the model with the weights of the selected epoch; with initial weights if training diverged before.
+    metrics_by_epoch: the metrics of each epoch.
+    best_epoch: the epoch whose weights the model has, counted from 1; 0 if there is none.
+    error: why training was aborted, and the remedy; empty if it was not.
     """
 
     trained_model: TrainedModel

@@ -1,6 +1,6 @@
-"""Layers of many networks at once, with backward written out: autograd would cost as much as the layers themselves.
+"""Batched layers of many networks with explicit backward passes; autograd would take as long as the layers themselves.
 
-Each layer keeps what its backward needs, and writes gradients where the weights' gradients lie.
+Each layer stores what its backward pass needs, and writes gradients into the tensors of its parameters.
 Shapes: m networks, b rows, i inputs, h units.
 """
 
@@ -15,30 +15,30 @@ aten = torch.ops.aten
 
 
 class Layer(ABC):
-    """(m, b, i) -> (m, b, h)."""
+    """A layer of all networks, (m, b, i) -> (m, b, h)."""
 
     @abstractmethod
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """Return what the layer makes of x; learning: as a module in training mode would."""
+        """Return the output for x, in training or in evaluation mode."""
 
     @abstractmethod
     def backward(self, gradient: Tensor) -> Tensor:
-        """Return the gradient by x, given that by what the last call returned."""
+        """Return the gradient with respect to the last input, given that with respect to the last output."""
 
 
 @dataclass
 class BatchedParameter:
-    """One weight of every network, (m, ...), and its gradient."""
+    """One parameter of all networks, (m, ...), and its gradient."""
 
     value: Tensor
     gradient: Tensor
 
 
 class Dense(Layer):
-    """Weights (m, h, i) and biases (m, 1, h).
+    """Linear layer with weights (m, h, i) and biases (m, 1, h).
 
     Args:
-        first: whether nothing before it learns, so that backward ends here.
+        is_first: whether no layer before it has parameters, so that the backward pass ends here.
     """
 
     def __init__(self, weight: BatchedParameter, bias: BatchedParameter | None, *, is_first: bool) -> None:
@@ -47,14 +47,14 @@ class Dense(Layer):
         self.x = weight.value
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """Return x times the weights, and the biases."""
+        """Return the product of x and the weights, plus the biases."""
         self.x = x
         return (
             torch.bmm(x, self.transposed) if self.bias is None else torch.baddbmm(self.bias.value, x, self.transposed)
         )
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Leave the gradients of weights and biases."""
+        """Compute the gradients of weights and biases; return that with respect to the input."""
         torch.bmm(gradient.transpose(1, 2), self.x, out=self.weight.gradient)
         if self.bias is not None:
             torch.sum(gradient, 1, keepdim=True, out=self.bias.gradient)
@@ -62,24 +62,24 @@ class Dense(Layer):
 
 
 class Activation(Layer):
-    """Of each number alone.
+    """Elementwise activation.
 
     Args:
-        backward: gradient, x and result -> the gradient by x.
+        backward_fn: (gradient, x, output) -> gradient with respect to x.
     """
 
     def __init__(self, forward_fn: Callable[[Tensor], Tensor], backward_fn: Callable[..., Tensor]) -> None:
         self.forward_fn, self.backward_fn = forward_fn, backward_fn
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """Return the activation of each number."""
+        """Return the activation of each value."""
         self.x = x
-        self.result = self.forward_fn(x)
-        return self.result
+        self.output = self.forward_fn(x)
+        return self.output
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Return the gradient by the numbers before it."""
-        return self.backward_fn(gradient, self.x, self.result)
+        """Return the gradient with respect to the input."""
+        return self.backward_fn(gradient, self.x, self.output)
 
 
 ACTIVATION_BACKWARD: dict[type[nn.Module], Callable[..., Tensor]] = {
@@ -91,14 +91,14 @@ ACTIVATION_BACKWARD: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.GELU: lambda g, x, y: aten.gelu_backward.default(g, x),
     nn.SiLU: lambda g, x, y: aten.silu_backward.default(g, x),
 }
-"""Backward of each activation as `models.layers` builds it: of gradient, x and result."""
+"""Backward functions (gradient, x, output) of the activations that `models.layers` builds."""
 
 
 @dataclass
-class DropoutMask:
-    """Where networks draw from that share a seed and the number of their rows, and so draw the same numbers.
+class SharedGenerator:
+    """Random generator of adjacent networks with the same seed and number of rows, which have the same dropout draws.
 
-    span: which networks of the stack these are.
+    model_slice: the networks in the stack.
     """
 
     model_slice: slice
@@ -106,45 +106,45 @@ class DropoutMask:
 
 
 class Dropout(Layer):
-    """Units are switched off where `nn.Dropout`, on a CPU, would switch them off: where a draw is above what is kept.
+    """Dropout of the same units as `nn.Dropout` on a CPU: those whose uniform draw is not below `keep_prob`.
 
-    One draw serves all networks that share a `Chance`; one that switches nothing off draws nothing by itself.
+    Networks with a shared generator have one draw; a dropout rate of 0 needs no draw of its own.
 
     Args:
-        kept: shares of units that stay, (m, 1, 1), in the type that is drawn.
+        keep_prob: probability of each network that a unit is not dropped, (m, 1, 1), in the dtype of the draws.
     """
 
-    def __init__(self, keep_prob: Tensor, generators: Sequence[DropoutMask]) -> None:
+    def __init__(self, keep_prob: Tensor, generators: Sequence[SharedGenerator]) -> None:
         self.keep_prob, self.generators = keep_prob, generators
         self.scale = keep_prob.float().reciprocal()
         self.mask = self.scale
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """Return x with units switched off and the others raised, in learning alone."""
+        """Return x with dropped units 0 and the others scaled by the inverse of `keep_prob`; x itself in evaluation."""
         if not training:
             return x
         self.mask = torch.empty_like(x)
-        for chance in self.generators:
-            drawn = x.new_empty(x.shape[1:], dtype=self.keep_prob.dtype).uniform_(generator=chance.generator)
-            torch.lt(drawn, self.keep_prob[chance.model_slice], out=self.mask[chance.model_slice])
+        for shared in self.generators:
+            draws = x.new_empty(x.shape[1:], dtype=self.keep_prob.dtype).uniform_(generator=shared.generator)
+            torch.lt(draws, self.keep_prob[shared.model_slice], out=self.mask[shared.model_slice])
         self.mask *= self.scale
         return x * self.mask
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Let nothing through where units were off."""
+        """Return the gradient with respect to the input, 0 for dropped units."""
         return gradient * self.mask
 
 
 @dataclass
 class RunningStats:
-    """Running statistics of a batch norm: mean and variance (m, 1, h), and how many batches they have seen (m,)."""
+    """Running statistics of a batch norm: mean and variance (m, 1, h), and number of tracked batches (m,)."""
 
     mean: Tensor
     variance: Tensor
     num_batches_tracked: Tensor
 
     def update(self, mean: Tensor, variance: Tensor, rows: int) -> None:
-        """Move towards the statistics of a batch, as `nn.BatchNorm1d` does."""
+        """Update the averages with the statistics of a batch, as `nn.BatchNorm1d` does."""
         self.mean.lerp_(mean, 0.1)
         self.variance.lerp_(variance * (rows / (rows - 1)), 0.1)
         self.num_batches_tracked += 1
@@ -152,9 +152,10 @@ class RunningStats:
 
 @dataclass
 class Norm(Layer):
-    """Mean 0 and deviation 1, over the rows of a batch if there are running statistics, else over the units of a row.
+    """Batch norm if there are running statistics, else layer norm.
 
-    A single row, which has no spread, is normed by the running statistics and leaves them, as `models.layers` has it.
+    A batch of a single row, whose variance is undefined, is normalized by the running statistics and does not update
+    them, as in `models.layers`.
     """
 
     weight: BatchedParameter
@@ -163,7 +164,7 @@ class Norm(Layer):
     uses_running_stats: bool = field(default=False, init=False)
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """Return x normed, scaled and shifted; in learning, running statistics follow."""
+        """Return x normalized, scaled and shifted; update the running statistics in training."""
         self.axis = -1 if self.running_stats is None else 1
         self.uses_running_stats = self.running_stats is not None and (not training or x.shape[1] == 1)
         if self.running_stats is not None and self.uses_running_stats:
@@ -177,44 +178,46 @@ class Norm(Layer):
         return torch.addcmul(self.bias.value, self.normalized, self.weight.value)
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Leave the gradients of scale and shift; batch statistics depend on x too."""
+        """Compute the gradients of scale and shift; return that with respect to the input."""
         torch.sum(gradient * self.normalized, 1, keepdim=True, out=self.weight.gradient)
         torch.sum(gradient, 1, keepdim=True, out=self.bias.gradient)
-        by_normed = gradient * self.weight.value
+        by_normalized = gradient * self.weight.value
         if self.uses_running_stats:
-            return by_normed * self.inverse_std
-        spread = (by_normed * self.normalized).mean(self.axis, keepdim=True)
-        return (by_normed - by_normed.mean(self.axis, keepdim=True) - self.normalized * spread) * self.inverse_std
+            return by_normalized * self.inverse_std
+        # mean and variance of the batch depend on x too
+        mean = by_normalized.mean(self.axis, keepdim=True)
+        projection = (by_normalized * self.normalized).mean(self.axis, keepdim=True)
+        return (by_normalized - mean - self.normalized * projection) * self.inverse_std
 
 
 @dataclass
 class ResidualBlock(Layer):
-    """Layers, and beside them their input, through a dense layer where the widths differ."""
+    """Layers with a shortcut, which has a dense layer where the widths differ."""
 
     layers: Sequence[Layer]
     skip: Layer | None
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """Return the sum of both."""
+        """Return the sum of layers and shortcut."""
         return forward(self.layers, x, training=training) + (
             x if self.skip is None else self.skip(x, training=training)
         )
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Return the sum of both gradients."""
+        """Return the sum of the gradients of layers and shortcut."""
         by_layers = backward(self.layers, gradient)
         return by_layers + (gradient if self.skip is None else self.skip.backward(gradient))
 
 
 def forward(layers: Sequence[Layer], x: Tensor, *, training: bool) -> Tensor:
-    """Return what layers, one after the other, make of x."""
+    """Return the output of consecutive layers for x."""
     for layer in layers:
         x = layer(x, training=training)
     return x
 
 
 def backward(layers: Sequence[Layer], gradient: Tensor) -> Tensor:
-    """Return the gradient by what went into the first layer, given that by what came out of the last."""
+    """Return the gradient with respect to the input of the first layer, given that of the last layer's output."""
     for layer in reversed(layers):
         gradient = layer.backward(gradient)
     return gradient

@@ -1,4 +1,4 @@
-"""Losses of many networks at once, with their gradients written out: backward through them would cost more than a step.
+"""Batched losses of many networks with explicit gradients; autograd would take longer than a training step.
 
 Shapes: m networks, b rows, k outputs, c classes, v values, q quantile levels.
 """
@@ -15,16 +15,16 @@ from ...config.networks.autoencoder import Autoencoder
 from ...config.training import BCELoss, CrossEntropyLoss, FocalLoss, HuberLoss, MeanErrorLoss, QuantileLoss
 
 RowLossFn = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Outputs (m, b, k) and what is to be told -> the loss of each row (m, b), and its gradient by the outputs (m, b, k).
+"""(outputs (m, b, k), targets) -> loss of each row (m, b), and its gradient with respect to the outputs (m, b, k).
 
-Of classes shares are to be told, (m, b, c), each times what its class counts; of values (m, b, v) themselves.
+Targets are soft labels (m, b, c), multiplied by class weights, or values (m, b, v).
 """
 
 
 def build_row_loss(params: Model, classes: int) -> RowLossFn:
-    """Return the loss of rows whose mean is what the objective of a training by `params` gives.
+    """Return the function of the losses of rows, whose mean is the criterion of a training by `params`.
 
-    classes: how many are told; 0 for values.
+    classes: number of classes; 0 for values.
     """
     loss, network = params.training.loss, params.network
     if classes:
@@ -38,24 +38,24 @@ def build_row_loss(params: Model, classes: int) -> RowLossFn:
         case BCELoss():
             return _pixel_cross_entropy
         case MeanErrorLoss(name="mae"):
-            found: RowLossFn = _absolute_error
+            loss_fn: RowLossFn = _absolute_error
         case HuberLoss(delta=delta):
-            found = partial(_huber, delta=delta)
-        case QuantileLoss(quantiles=levels):
-            return partial(_pinball, levels=levels)
+            loss_fn = partial(_huber, delta=delta)
+        case QuantileLoss(quantiles=quantiles):
+            return partial(_pinball, quantiles=quantiles)
         case _:
-            found = _squared_error
-    squashes = isinstance(network, Autoencoder) and network.output_activation == "sigmoid"
-    return partial(_sigmoid_loss, found) if squashes else found
+            loss_fn = _squared_error
+    has_sigmoid_output = isinstance(network, Autoencoder) and network.output_activation == "sigmoid"
+    return partial(_sigmoid_loss, loss_fn) if has_sigmoid_output else loss_fn
 
 
 def soft_targets(params: Model, y: Tensor, classes: int, weights: Tensor | None) -> Tensor:
-    """Return what is to be told of rows whose classes are y (n,): shares (n, c), each times what its class counts."""
+    """Return soft labels (n, c) of classes y (n,), with label smoothing and multiplied by class weights."""
     loss = params.training.loss
-    told = functional.one_hot(y, classes).float()
+    labels = functional.one_hot(y, classes).float()
     if isinstance(loss, CrossEntropyLoss) and loss.label_smoothing:
-        told = told * (1 - loss.label_smoothing) + loss.label_smoothing / classes
-    return told if weights is None else told * weights
+        labels = labels * (1 - loss.label_smoothing) + loss.label_smoothing / classes
+    return labels if weights is None else labels * weights
 
 
 def _cross_entropy(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,16 +67,16 @@ def _cross_entropy(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 def _focal(out: Tensor, t: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
     log_p = out.log_softmax(2)
     p = log_p.exp()
-    rest = 1 - p
-    less = t * rest**gamma
-    by_log_p = gamma * t * rest ** (gamma - 1) * p * log_p - less
-    return -(less * log_p).sum(2), by_log_p - p * by_log_p.sum(2, keepdim=True)
+    q = 1 - p
+    weighted = t * q**gamma
+    by_log_p = gamma * t * q ** (gamma - 1) * p * log_p - weighted
+    return -(weighted * log_p).sum(2), by_log_p - p * by_log_p.sum(2, keepdim=True)
 
 
 def _binary_cross_entropy(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    no, yes = t[..., :1], t[..., 1:]
-    losses = no * functional.softplus(out) + yes * functional.softplus(-out)  # (m, b, 1)
-    return losses[..., 0], out.sigmoid() * (no + yes) - yes
+    negative, positive = t[..., :1], t[..., 1:]
+    losses = negative * functional.softplus(out) + positive * functional.softplus(-out)  # (m, b, 1)
+    return losses[..., 0], out.sigmoid() * (negative + positive) - positive
 
 
 def _pixel_cross_entropy(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,13 +86,13 @@ def _pixel_cross_entropy(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _squared_error(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    off = out - t
-    return off.square().mean(2), off * (2 / off.shape[2])
+    error = out - t
+    return error.square().mean(2), error * (2 / error.shape[2])
 
 
 def _absolute_error(out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    off = out - t
-    return off.abs().mean(2), off.sign() / off.shape[2]
+    error = out - t
+    return error.abs().mean(2), error.sign() / error.shape[2]
 
 
 def _huber(out: Tensor, t: Tensor, delta: float) -> tuple[Tensor, Tensor]:
@@ -100,15 +100,15 @@ def _huber(out: Tensor, t: Tensor, delta: float) -> tuple[Tensor, Tensor]:
     return losses, (out - t).clamp_(-delta, delta) / out.shape[2]
 
 
-def _pinball(out: Tensor, t: Tensor, levels: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    shares = out.new_tensor(levels)
-    over = t[..., None] - out.reshape(*t.shape, len(levels))  # (m, b, v * q) -> (m, b, v, q)
-    losses = torch.maximum(shares * over, (shares - 1) * over).flatten(2).mean(2)
-    below = torch.heaviside(-over, out.new_tensor(0.5))
-    return losses, (below - shares).flatten(2) / out.shape[2]
+def _pinball(out: Tensor, t: Tensor, quantiles: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    q = out.new_tensor(quantiles)
+    error = t[..., None] - out.reshape(*t.shape, len(quantiles))  # (m, b, v * q) -> (m, b, v, q)
+    losses = torch.maximum(q * error, (q - 1) * error).flatten(2).mean(2)
+    is_below = torch.heaviside(-error, out.new_tensor(0.5))
+    return losses, (is_below - q).flatten(2) / out.shape[2]
 
 
 def _sigmoid_loss(loss_fn: RowLossFn, out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    told = out.sigmoid()
-    losses, by_told = loss_fn(told, t)
-    return losses, by_told * told * (1 - told)
+    p = out.sigmoid()
+    losses, by_p = loss_fn(p, t)
+    return losses, by_p * p * (1 - p)

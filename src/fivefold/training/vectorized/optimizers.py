@@ -1,6 +1,6 @@
-"""Optimisers of many networks at once, each with its own learning rate: PyTorch's own fused steps over flat weights.
+"""Batched optimizers of many networks, each with its own learning rate: PyTorch's fused steps on flat parameters.
 
-Shapes: m networks, p numbers of their weights, of which the first d decay.
+Shapes: m networks, p parameters per network, to the first d of which weight decay applies.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from ...config.optimizers import Adam, OptimizerConfig, Sgd
 from .model import StackedTensors, StackedWeights
 
 ModelTensors = Sequence[Tensor]
-"""Parts of what an optimiser moves and remembers for one network: the weights, their gradient, its memories."""
+"""Tensors of the optimizer of one network: parameters, gradient, and the two state tensors."""
 
 
 @dataclass(frozen=True)
 class OptimizerState(StackedTensors):
-    """What optimisers remember: means (m, p) of gradients and of their squares, steps (m,) taken so far."""
+    """State of the optimizers: moving averages (m, p) of gradients and of their squares, and number of steps (m,)."""
 
     exp_avg: Tensor
     exp_avg_sq: Tensor
@@ -27,17 +27,17 @@ class OptimizerState(StackedTensors):
 
     @classmethod
     def from_weights(cls, weights: StackedWeights) -> Self:
-        """Return what is remembered before the first step."""
-        now = weights.values
-        return cls(torch.zeros_like(now), torch.zeros_like(now), torch.zeros(len(now), device=now.device))
+        """Return the state before the first step."""
+        values = weights.values
+        return cls(torch.zeros_like(values), torch.zeros_like(values), torch.zeros(len(values), device=values.device))
 
 
 class BatchedOptimizer:
-    """The optimisers of networks, which differ in numbers only.
+    """The optimizers of all networks, of one class but with different hyperparameters.
 
     Args:
-        chosen: the optimiser of each.
-        decaying: d.
+        configs: the optimizer of each network.
+        n_decayed: d, the number of parameters to which weight decay applies.
     """
 
     def __init__(
@@ -45,36 +45,31 @@ class BatchedOptimizer:
     ) -> None:
         self.configs, self.steps = configs, state.steps
         self.step_counts = state.steps.unbind()
-        whole = (weights.values, weights.gradient, state.exp_avg, state.exp_avg_sq)
-        self.all_tensors = _split_by_model(whole)
-        self.matrices = _split_by_model([part[:, :n_decayed] for part in whole])
-        self.vectors = _split_by_model([part[:, n_decayed:] for part in whole])
+        tensors = (weights.values, weights.gradient, state.exp_avg, state.exp_avg_sq)
+        self.all_tensors = _split_by_model(tensors)
+        self.matrices = _split_by_model([tensor[:, :n_decayed] for tensor in tensors])
+        self.vectors = _split_by_model([tensor[:, n_decayed:] for tensor in tensors])
 
     def step(self, model_slice: slice, learning_rates: Sequence[float], *, is_first_step: bool) -> None:
-        """Move the networks of a span by their gradients.
+        """Do one optimizer step for the networks of a slice.
 
-        rates: the learning rate of each network of the span.
-        first: whether it is their first step.
+        learning_rates: the learning rate of each network of the slice.
+        is_first_step: whether it is their first step.
         """
         self.steps[model_slice] += 1
-        alike: dict[tuple[object, ...], list[int]] = {}
-        for i, rate in zip(range(model_slice.start, model_slice.stop), learning_rates, strict=True):
-            alike.setdefault((rate, *_hyperparameters(self.configs[i])), []).append(i)
-        for which in alike.values():
-            chosen, rate = self.configs[which[0]], learning_rates[which[0] - model_slice.start]
-            steps = [self.step_counts[i] for i in which]
-            if chosen.weight_decay:
-                _apply_step(
-                    chosen,
-                    [self.matrices[i] for i in which],
-                    steps,
-                    rate,
-                    chosen.weight_decay,
-                    is_first_step=is_first_step,
-                )
-                _apply_step(chosen, [self.vectors[i] for i in which], steps, rate, 0.0, is_first_step=is_first_step)
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for i, lr in zip(range(model_slice.start, model_slice.stop), learning_rates, strict=True):
+            groups.setdefault((lr, *_hyperparameters(self.configs[i])), []).append(i)
+        for indices in groups.values():
+            config, lr = self.configs[indices[0]], learning_rates[indices[0] - model_slice.start]
+            steps = [self.step_counts[i] for i in indices]
+            if config.weight_decay:
+                matrices, vectors = ([tensors[i] for i in indices] for tensors in (self.matrices, self.vectors))
+                _apply_step(config, matrices, steps, lr, config.weight_decay, is_first_step=is_first_step)
+                _apply_step(config, vectors, steps, lr, 0.0, is_first_step=is_first_step)
             else:
-                _apply_step(chosen, [self.all_tensors[i] for i in which], steps, rate, 0.0, is_first_step=is_first_step)
+                tensors = [self.all_tensors[i] for i in indices]
+                _apply_step(config, tensors, steps, lr, 0.0, is_first_step=is_first_step)
 
 
 def _split_by_model(tensors: Sequence[Tensor]) -> list[ModelTensors]:
@@ -82,7 +77,7 @@ def _split_by_model(tensors: Sequence[Tensor]) -> list[ModelTensors]:
 
 
 def _hyperparameters(config: OptimizerConfig) -> tuple[object, ...]:
-    """Return what optimisers must share to take a step in one call, beside the learning rate."""
+    """Return the hyperparameters, in addition to the learning rate, that one fused step has in common."""
     if isinstance(config, Adam):
         return config.weight_decay, config.beta1, config.beta2
     return config.weight_decay, config.momentum, isinstance(config, Sgd) and config.nesterov
@@ -90,22 +85,22 @@ def _hyperparameters(config: OptimizerConfig) -> tuple[object, ...]:
 
 def _apply_step(
     config: OptimizerConfig,
-    rows: Sequence[ModelTensors],
+    tensors: Sequence[ModelTensors],
     steps: list[Tensor],
     learning_rate: float,
     weight_decay: float,
     *,
     is_first_step: bool,
 ) -> None:
-    now, gradient, mean, square = (list(parts) for parts in zip(*rows, strict=True))
+    values, gradients, exp_avgs, exp_avg_sqs = (list(column) for column in zip(*tensors, strict=True))
     match config:
         case Adam():
-            move = torch._fused_adam_ if config.name == "adam" else torch._fused_adamw_
-            move(
-                now,
-                gradient,
-                mean,
-                square,
+            fused_step = torch._fused_adam_ if config.name == "adam" else torch._fused_adamw_
+            fused_step(
+                values,
+                gradients,
+                exp_avgs,
+                exp_avg_sqs,
                 [],
                 steps,
                 lr=learning_rate,
@@ -118,9 +113,9 @@ def _apply_step(
             )
         case Sgd():
             torch._fused_sgd_(
-                now,
-                gradient,
-                mean if config.momentum else [],
+                values,
+                gradients,
+                exp_avgs if config.momentum else [],
                 weight_decay=weight_decay,
                 momentum=config.momentum,
                 lr=learning_rate,

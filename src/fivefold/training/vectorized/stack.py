@@ -1,8 +1,6 @@
-"""The trainings that run, side by side: an epoch of all of them.
+"""Train the networks of a stack together: the state of each training, and an epoch of all of them.
 
-Shapes: m networks, d numbers of their weights that decay.
-
-One training of a stack: its numbers, and what became of it so far.
+Shapes: m networks, d parameters to which weight decay applies.
 """
 
 import copy
@@ -32,7 +30,7 @@ from ..optimization import build_lr_lambda
 from ..supervised import summarize_inputs
 from .batches import BatchedLoader, RowPool, RowRange, ValidationLoader
 from .job import Job, JobResult
-from .layers import DropoutMask
+from .layers import SharedGenerator
 from .losses import build_row_loss
 from .model import BatchedModel, ParameterLayout, StackedWeights
 from .optimizers import BatchedOptimizer, OptimizerState
@@ -40,12 +38,15 @@ from .optimizers import BatchedOptimizer, OptimizerState
 
 @dataclass
 class ModelState:
-    """A training that runs, as `training.callbacks` would follow it.
+    """The state of one training, with the functions of the callbacks `BestWeights` and `ReduceOnPlateau`.
 
-    place: of its job among all.
-    train, held_out: where its rows lie in the pools.
-    lowest, best: the lowest validation loss, and its epoch; kept: the epoch that is kept; -1 for none.
-    scale: what the schedule's learning rate is multiplied by; loss, since: by which it is lowered.
+    index: index of the job.
+    train_rows, validation_rows: ranges of its rows in the pools.
+    best_score, best_epoch: the lowest validation loss, and its epoch, counted from 0; -1: none.
+    selected_epoch: the epoch of the snapshot, counted from 0; -1: none.
+    lr_scale: factor of the learning rate, reduced on a plateau.
+    best_loss, num_bad_epochs: state of the plateau schedule.
+    error: why training was aborted; empty if it was not.
     """
 
     index: int
@@ -72,12 +73,12 @@ class ModelState:
 
     @property
     def training(self) -> Training:
-        """How it is trained."""
+        """The training parameters."""
         return self.job.params.training
 
     @property
     def dropout(self) -> float:
-        """The share of its units that is switched off."""
+        """The dropout rate."""
         network = self.job.params.network
         return network.dropout if isinstance(network, Mlp | PlainCnn) else 0.0
 
@@ -86,13 +87,14 @@ class ModelState:
         return self.training.optimizer.lr * (self.lr_lambda(epoch * self.steps_per_epoch + step) * self.lr_scale)
 
     def record_epoch(self, epoch: int, totals: Mapping[str, tuple[float, int]], n_correct: float | None) -> bool:
-        """Learn how an epoch was, and return whether its weights are to be kept.
+        """Record the metrics of an epoch, and return whether its weights are selected.
 
-        sums: the sum of losses, and of rows, by split. hits: validation rows that were told rightly.
+        totals: sum of the losses and number of rows, by split.
+        n_correct: number of validation rows that are classified correctly; None for values.
         """
         metrics: Metrics = {}
-        for split, (total, rows) in totals.items():
-            loss = total / rows
+        for split, (total, n_rows) in totals.items():
+            loss = total / n_rows
             if not math.isfinite(loss):
                 self.error = f"{split}/loss must be finite, but is {loss} in epoch {epoch}; {self._suggest_remedy()}"
                 return False
@@ -102,10 +104,10 @@ class ModelState:
         metrics["lr"] = self.learning_rate(epoch, self.steps_per_epoch - 1)
         self.metrics_by_epoch.append(metrics)
         loss = metrics["val/loss"]
-        lower = loss < self.best_score
-        if lower:
+        is_better = loss < self.best_score
+        if is_better:
             self.best_score, self.best_epoch = loss, epoch
-        if lower or self.training.checkpoint == "last":
+        if is_better or self.training.checkpoint == "last":
             self.selected_epoch = epoch
         self._reduce_on_plateau(loss)
         return self.selected_epoch == epoch
@@ -113,28 +115,26 @@ class ModelState:
     def is_finished(self, epoch: int) -> bool:
         """Return whether an epoch was the last."""
         training = self.training
-        waited = training.patience and self.best_epoch >= 0 and epoch - self.best_epoch >= training.patience
-        return bool(self.error or waited or epoch + 1 == training.max_epochs)
+        out_of_patience = training.patience and self.best_epoch >= 0 and epoch - self.best_epoch >= training.patience
+        return bool(self.error or out_of_patience or epoch + 1 == training.max_epochs)
 
     def build_result(self) -> JobResult:
-        """Return what came of it; the network must have the weights that are kept."""
-        params, learning = self.job.params, self.task
-        part = copy.deepcopy(learning.head_factory(self.network))  # others may have the same rows
-        model = (
-            build_inference_model(params.network, learning.schema, self.job.pipeline, self.network, part).cpu().eval()
-        )
-        saved = TrainedModel(model, learning.schema, params.network, params.training.loss, {})
-        return JobResult(saved, self.metrics_by_epoch, self.selected_epoch + 1, self.error)
+        """Return the result; the network must have the weights of the selected epoch."""
+        params, task, pipeline = self.job.params, self.task, self.job.pipeline
+        head = copy.deepcopy(task.head_factory(self.network))  # jobs with the same rows share a task
+        model = build_inference_model(params.network, task.schema, pipeline, self.network, head).cpu().eval()
+        trained_model = TrainedModel(model, task.schema, params.network, params.training.loss, {})
+        return JobResult(trained_model, self.metrics_by_epoch, self.selected_epoch + 1, self.error)
 
     def _suggest_remedy(self) -> str:
-        """Return what to do about a loss that is not finite."""
-        inputs = summarize_inputs(self.task, self.training, self.job.pipeline)
+        """Return the remedy for a loss that is not finite."""
+        input_stats = summarize_inputs(self.task, self.training, self.job.pipeline)
         return suggest_non_finite_remedy(
-            summarize_training(self.job.params, inputs, self.metrics_by_epoch, {}, self.steps_per_epoch)
+            summarize_training(self.job.params, input_stats, self.metrics_by_epoch, {}, self.steps_per_epoch)
         )
 
     def _reduce_on_plateau(self, loss: float) -> None:
-        """Lower the learning rate where the validation loss does not fall any more, if the schedule says so."""
+        """Reduce the learning rate when the validation loss stops falling, if the schedule is `plateau`."""
         schedule = self.training.schedule
         if isinstance(schedule, PlateauSchedule):
             self.num_bad_epochs = 0 if loss < self.best_loss else self.num_bad_epochs + 1
@@ -144,12 +144,12 @@ class ModelState:
 
 
 def _to_float32(value: float) -> float:
-    """Return a metric as Lightning keeps it, in 32 bits."""
+    """Return a metric with the precision in which Lightning stores it."""
     return float(np.float32(value))
 
 
 class EpochTotals(NamedTuple):
-    """Of an epoch, over the rows of each network: losses, and validation rows told rightly, None for values."""
+    """Sums of losses and numbers of correct validation rows, None for values, of each network in one epoch."""
 
     train: list[float]
     val: list[float]
@@ -157,98 +157,97 @@ class EpochTotals(NamedTuple):
 
 
 class ModelStack:
-    """Networks that learn at once; those that end are taken out.
+    """Networks that are trained together; those that are finished are removed by `take`.
 
     Args:
-        members: those with the most rows first, and of these those with the same seed together.
-        train, held_out: the rows of all.
+        states: sorted by decreasing number of rows, then by seed.
+        train, validation: the rows of all networks.
     """
 
     def __init__(self, states: Sequence[ModelState], train: RowPool, validation: RowPool, device: torch.device) -> None:
         self.pools = train, validation
-        self.classes = states[0].task.criterion.n_classes
-        self.loss_fn = build_row_loss(states[0].job.params, self.classes)
-        networks = [member.network for member in states]
-        self.template = max(states, key=lambda member: member.dropout).network
+        self.n_classes = states[0].task.criterion.n_classes
+        self.loss_fn = build_row_loss(states[0].job.params, self.n_classes)
+        self.template = max(states, key=lambda state: state.dropout).network
         self.sample_shape = states[0].job.pipeline.output_shape(states[0].job.dataset.schema.shape)
-        weights = StackedWeights.from_networks(networks, device)
+        weights = StackedWeights.from_networks([state.network for state in states], device)
         self._set_states(states, weights, OptimizerState.from_weights(weights))
 
     def _set_states(
         self, states: Sequence[ModelState], weights: StackedWeights, optimizer_state: OptimizerState
     ) -> None:
-        """Lay out all that follows from who is there."""
+        """Set the networks, and build the optimizers, generators and loaders for them."""
         self.states, self.weights, self.optimizer_state = list(states), weights, optimizer_state
-        training = [member.training for member in states]
+        training = [state.training for state in states]
         self.n_decayed = ParameterLayout(self.template).n_decayed
-        self.optimizer = BatchedOptimizer(
-            [each.optimizer for each in training], weights, optimizer_state, self.n_decayed
-        )
+        self.optimizer = BatchedOptimizer([t.optimizer for t in training], weights, optimizer_state, self.n_decayed)
         self.models_by_slice: dict[tuple[int, int], BatchedModel] = {}
         self.generators = self._build_generators()
         l1, norms, values = (
-            weights.values.new_tensor(numbers)[:, None]
-            for numbers in (
-                [each.l1 for each in training],
-                [each.gradient_clip_norm or math.inf for each in training],
-                [each.gradient_clip_value or math.inf for each in training],
+            weights.values.new_tensor(limits)[:, None]
+            for limits in (
+                [t.l1 for t in training],
+                [t.gradient_clip_norm or math.inf for t in training],
+                [t.gradient_clip_value or math.inf for t in training],
             )
         )
         self.l1 = l1 if l1.any() else None
         self.max_norms, self.max_values = (None if limit.isinf().all() else limit for limit in (norms, values))
-        seeds = [member.job.seed for member in states]
-        train, held_out = self.pools
+        train, validation = self.pools
         self.train_loader = BatchedLoader(
-            train, [member.train_rows for member in states], seeds, training[0].batch_size
+            train,
+            [state.train_rows for state in states],
+            [state.job.seed for state in states],
+            training[0].batch_size,
         )
         self.validation_loader = ValidationLoader(
-            held_out, [member.validation_rows for member in states], VALIDATION_BATCH_SIZE
+            validation, [state.validation_rows for state in states], VALIDATION_BATCH_SIZE
         )
 
     def take(self, indices: Sequence[int]) -> None:
-        """Go on with the networks at `which` alone."""
+        """Keep only the networks at `indices`."""
         self._set_states(
             [self.states[i] for i in indices], self.weights.take(indices), self.optimizer_state.take(indices)
         )
 
     @torch.inference_mode()
     def run_epoch(self, epoch: int) -> EpochTotals:
-        """Learn for an epoch, and judge the rows held out."""
+        """Train all networks for one epoch, and evaluate them on the validation rows."""
         train = self._train_epoch(epoch)
-        val, hits = self._validate()
-        return EpochTotals(train.tolist(), val.tolist(), None if hits is None else hits.tolist())
+        val, n_correct = self._validate()
+        return EpochTotals(train.tolist(), val.tolist(), None if n_correct is None else n_correct.tolist())
 
     def _train_epoch(self, epoch: int) -> Tensor:
-        """Go through the batches of an epoch; return the sum of losses of each network, (m,)."""
-        for chance in self.generators:
-            chance.generator.manual_seed(derive_seed(self.states[chance.model_slice.start].job.seed, epoch))
-        total = torch.zeros(len(self.states), device=self.weights.values.device)
-        for step, span, x, told in self.train_loader(epoch):
-            program = self._model_for(span)
-            losses, gradient = self.loss_fn(program(self._add_noise(span, x), training=True), told)
-            total[span] += losses.sum(1)
-            program.backward(gradient.div_(x.shape[1]))
-            self._adjust_gradients(span)
-            rates = [member.learning_rate(epoch, step) for member in self.states[span]]
-            self.optimizer.step(span, rates, is_first_step=not epoch and not step)
-        return total
+        """Do the optimizer steps of an epoch; return the sum of losses of each network, (m,)."""
+        for shared in self.generators:
+            shared.generator.manual_seed(derive_seed(self.states[shared.model_slice.start].job.seed, epoch))
+        totals = torch.zeros(len(self.states), device=self.weights.values.device)
+        for step, model_slice, x, targets in self.train_loader(epoch):
+            model = self._model_for(model_slice)
+            losses, gradient = self.loss_fn(model(self._add_noise(model_slice, x), training=True), targets)
+            totals[model_slice] += losses.sum(1)
+            model.backward(gradient.div_(x.shape[1]))
+            self._adjust_gradients(model_slice)
+            learning_rates = [state.learning_rate(epoch, step) for state in self.states[model_slice]]
+            self.optimizer.step(model_slice, learning_rates, is_first_step=not epoch and not step)
+        return totals
 
     def _validate(self) -> tuple[Tensor, Tensor | None]:
-        """Return the sum of validation losses of each network, (m,), and how many rows were told rightly, (m,)."""
-        program = self._model_for(slice(0, len(self.states)))
-        total = torch.zeros(len(self.states), device=self.weights.values.device)
-        right = torch.zeros_like(total)
-        for x, told, classes, real in self.validation_loader:
-            out = program(x)
-            total += torch.where(real, self.loss_fn(out, told)[0], 0.0).sum(1)
+        """Return the sum of validation losses and the number of correct rows of each network, (m,) each."""
+        model = self._model_for(slice(0, len(self.states)))
+        totals = torch.zeros(len(self.states), device=self.weights.values.device)
+        n_correct = torch.zeros_like(totals)
+        for x, targets, classes, mask in self.validation_loader:
+            out = model(x)
+            totals += torch.where(mask, self.loss_fn(out, targets)[0], 0.0).sum(1)
             if classes is not None:
-                two = isinstance(self.states[0].training.loss, BCELoss)
-                guess = (out[..., 0] > 0).long() if two else out.argmax(2)
-                right += (real & (guess == classes)).sum(1)
-        return total, right if self.classes else None
+                is_binary = isinstance(self.states[0].training.loss, BCELoss)
+                predicted = (out[..., 0] > 0).long() if is_binary else out.argmax(2)
+                n_correct += (mask & (predicted == classes)).sum(1)
+        return totals, n_correct if self.n_classes else None
 
     def _adjust_gradients(self, model_slice: slice) -> None:
-        """Change the gradients of a span before a step, in the order of `training.descent`."""
+        """Apply the L1 penalty and gradient clipping to a slice, in the order of `OptimizerStep.step`."""
         gradient = self.weights.gradient[model_slice]
         if self.l1 is not None:
             gradient[:, : self.n_decayed] += (
@@ -261,45 +260,47 @@ class ModelStack:
             gradient *= (self.max_norms[model_slice] / (norms + 1e-6)).clamp_max(1.0)
 
     def _model_for(self, model_slice: slice) -> BatchedModel:
-        """Return the networks of a span as one program."""
+        """Return the networks of a slice as one program."""
         key = model_slice.start, model_slice.stop
         if key not in self.models_by_slice:
-            dropout = [member.dropout for member in self.states]
-            within = [
-                DropoutMask(
-                    slice(max(each.model_slice.start, model_slice.start) - model_slice.start, stop - model_slice.start),
-                    each.generator,
-                )
-                for each in self.generators
-                if (stop := min(each.model_slice.stop, model_slice.stop))
-                > max(each.model_slice.start, model_slice.start)
-            ]
+            generators = []
+            for shared in self.generators:
+                start = max(shared.model_slice.start, model_slice.start)
+                stop = min(shared.model_slice.stop, model_slice.stop)
+                if stop > start:
+                    relative = slice(start - model_slice.start, stop - model_slice.start)
+                    generators.append(SharedGenerator(relative, shared.generator))
             self.models_by_slice[key] = BatchedModel(
-                self.template, self.sample_shape, self.weights, model_slice, dropout, within
+                self.template,
+                self.sample_shape,
+                self.weights,
+                model_slice,
+                [state.dropout for state in self.states],
+                generators,
             )
         return self.models_by_slice[key]
 
-    def _build_generators(self) -> list[DropoutMask]:
-        """Return where networks draw from; noise is drawn by each network itself."""
+    def _build_generators(self) -> list[SharedGenerator]:
+        """Return the random generators of dropout and noise; networks with noise do not share them."""
 
-        def alike(i: int) -> tuple[int, ...]:
-            member = self.states[i]
-            return (member.job.seed, member.train_rows.n_rows, i if member.task.augment is not None else -1)
+        def group_key(i: int) -> tuple[int, ...]:
+            state = self.states[i]
+            return (state.job.seed, state.train_rows.n_rows, i if state.task.augment is not None else -1)
 
-        found = []
-        for _, which in groupby(range(len(self.states)), alike):
-            places = list(which)
+        generators = []
+        for _, group in groupby(range(len(self.states)), group_key):
+            indices = list(group)
             generator = torch.Generator(self.weights.values.device)
-            found.append(DropoutMask(slice(places[0], places[-1] + 1), generator))
-        return found
+            generators.append(SharedGenerator(slice(indices[0], indices[-1] + 1), generator))
+        return generators
 
     def _add_noise(self, model_slice: slice, x: Tensor) -> Tensor:
-        """Return a batch as networks that denoise see it; others see it as it is."""
+        """Return the input of denoising autoencoders for x, (m, b, f); x itself for other networks."""
         if self.states[0].task.augment is None:
             return x
-        seen = []
+        corrupted = []
         for i, rows in zip(range(model_slice.start, model_slice.stop), x, strict=True):
             noise = self.states[i].task.augment
             assert isinstance(noise, Noise)
-            seen.append(noise.corrupt(rows, self.generators[i].generator))
-        return torch.stack(seen)
+            corrupted.append(noise.corrupt(rows, self.generators[i].generator))
+        return torch.stack(corrupted)
