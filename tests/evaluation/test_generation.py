@@ -19,7 +19,7 @@ from fivefold.evaluation.report import EvaluationReport
 from fivefold.models.feature_extractor import ReferenceClassifier
 from fivefold.models.serialization import TrainedModel
 
-from ..models.test_contract import CASES, Case, records, saved_of, schema_for
+from ..models.helpers import CASES, Case, records, saved_of, schema_for
 
 HISTORY = pd.DataFrame(
     {

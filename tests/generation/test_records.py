@@ -16,7 +16,7 @@ from fivefold.errors import InputError
 from fivefold.generation.records import is_record_generator, write_records
 from fivefold.models.serialization import TrainedModel, save_model
 
-from ..models.test_contract import CASES, saved_of
+from ..models.helpers import CASES, saved_of
 from .test_text import PARAMS
 
 MAKER = {"variant": VariationalVariant(name="variational"), "mode": GenerationMode(name="generation")}
