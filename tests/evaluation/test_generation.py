@@ -18,7 +18,7 @@ from fivefold.evaluation.plots import save_plots
 from fivefold.evaluation.report import EvaluationReport
 from fivefold.models.feature_extractor import ReferenceClassifier
 
-from ..models.test_contract import CASES, Case, records, saved_of, schema_for
+from ..models.helpers import CASES, Case, records, saved_of, schema_for
 
 HISTORY = pd.DataFrame(
     {

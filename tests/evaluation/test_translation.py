@@ -17,7 +17,7 @@ from fivefold.models.feature_extractor import ReferenceClassifier
 from fivefold.models.serialization import TrainedModel
 
 from ..conftest import dataset_of
-from ..models.test_contract import CASES, DIGIT, Case, saved_of, schema_for
+from ..models.helpers import CASES, DIGIT, Case, saved_of, schema_for
 
 CASE = CASES["cyclegan"]
 

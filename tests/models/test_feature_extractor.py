@@ -6,12 +6,12 @@ import torch
 from fivefold.config.networks.cnn import PlainCnn
 from fivefold.models.feature_extractor import build_embedding_fn, build_feature_extractor
 
-from .test_contract import CASES, DIGIT, Case, given, saved_of
+from .helpers import CASES, DIGIT, Case, model_inputs, saved_of
 
 
 def test_an_expert_sees_what_goes_into_the_last_dense_layer() -> None:
-    case = CASES["stack gelu"]
-    saved, x = saved_of(case), torch.from_numpy(given(case))
+    case = CASES["plain gelu"]
+    saved, x = saved_of(case), torch.from_numpy(model_inputs(case))
     seen = build_feature_extractor(saved)(x)
     assert seen.values.shape == (20, 128)
     last = [m for m in saved.model.network.modules() if isinstance(m, torch.nn.Linear)][-1]
@@ -23,5 +23,5 @@ def test_an_expert_sees_what_goes_into_the_last_dense_layer() -> None:
 
 def test_records_that_were_made_need_not_be_whole_numbers() -> None:
     saved = saved_of(Case(PlainCnn(family="cnn", architecture="plain", channels=(4,), dense=(6,)), DIGIT))
-    x = torch.from_numpy(given(CASES["stack gelu"]).astype(np.float32))
+    x = torch.from_numpy(model_inputs(CASES["plain gelu"]).astype(np.float32))
     assert not torch.equal(build_embedding_fn(saved)(x), build_embedding_fn(saved)(x + 0.4))

@@ -6,7 +6,7 @@ from torch import nn
 
 from fivefold.models.transfer import layer_groups
 
-from .test_contract import STARTED, Case, features, network_of
+from .helpers import STARTED, Case, features, network_of
 
 
 @pytest.mark.parametrize("case", STARTED.values(), ids=STARTED)

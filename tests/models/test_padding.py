@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .test_contract import CASES, STARTED, Case, features, network_of
+from .helpers import CASES, STARTED, Case, features, network_of
 
 IN_ORDER = {"mlp of sequences", "mlp of tokens in order"}
 """Networks that see every place of a record, so that padding must lie where it lay in training."""

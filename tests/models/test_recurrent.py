@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from fivefold.config.base import RecurrentCell
-from fivefold.config.models import NetworkConfig
 from fivefold.config.networks.rnn import Rnn
 from fivefold.config.training import AutoLoss
 from fivefold.errors import ParamsError
@@ -24,22 +23,12 @@ from fivefold.models.serialization import TrainedModel
 from fivefold.preprocessing.pipeline import Pipeline
 
 from ..conftest import schema_of
+from .helpers import recurrent_network, rnn_config
 
 CELL_NAMES: tuple[RecurrentCell, ...] = ("rnn", "lstm", "gru")
 LENGTHS = torch.tensor([7, 3, 1, 5, 7, 2])
 ROWS, STEPS, VALUES = 6, 7, 3
 ONE = np.zeros(1), np.ones(1)
-
-
-def rnn(**changes: object) -> Rnn:
-    return Rnn.model_validate({"family": "rnn", **changes})
-
-
-def network_of(params: NetworkConfig, shape: InputSpec, seed: int = 0) -> RecurrentNetwork:
-    torch.manual_seed(seed)
-    network = build_network(params, shape)
-    assert isinstance(network, RecurrentNetwork)
-    return network.eval()
 
 
 def padded(seed: int = 0) -> Tensor:
@@ -73,8 +62,8 @@ class TestAgainstPacked:
     """Lengths as PyTorch understands them: `pack_padded_sequence` never lets a cell see padding."""
 
     def test_each_real_step_is_that_of_a_packed_sequence(self, cell: RecurrentCell, both: bool) -> None:
-        params = rnn(cell=cell, hidden=(5, 5), bidirectional=both)
-        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
+        params = rnn_config(cell=cell, hidden=(5, 5), bidirectional=both)
+        network, x = recurrent_network(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         own = reference(network, cell, VALUES, 5)
         packed = pack_padded_sequence(x[:, :, :-1], LENGTHS, batch_first=True, enforce_sorted=False)
         out, state = own(packed)
@@ -90,8 +79,8 @@ class TestAgainstPacked:
         torch.testing.assert_close(network(x), expected)
 
     def test_gradients_too(self, cell: RecurrentCell, both: bool) -> None:
-        params = rnn(cell=cell, hidden=(5,), bidirectional=both)
-        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
+        params = rnn_config(cell=cell, hidden=(5,), bidirectional=both)
+        network, x = recurrent_network(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         own = reference(network, cell, VALUES, 5)
         network(x).square().sum().backward()
         packed = pack_padded_sequence(x[:, :, :-1], LENGTHS, batch_first=True, enforce_sorted=False)
@@ -106,14 +95,14 @@ class TestAgainstPacked:
             torch.testing.assert_close(network.layers[0].backward_rnn.weight_hh_l0.grad, own.weight_hh_l0_reverse.grad)
 
     def test_without_a_mask_it_is_the_plain_stack(self, cell: RecurrentCell, both: bool) -> None:
-        params = rnn(cell=cell, hidden=(5, 5), bidirectional=both)
-        network, x = network_of(params, InputSpec((STEPS, VALUES), 4)), torch.randn(ROWS, STEPS, VALUES)
+        params = rnn_config(cell=cell, hidden=(5, 5), bidirectional=both)
+        network, x = recurrent_network(params, InputSpec((STEPS, VALUES), 4)), torch.randn(ROWS, STEPS, VALUES)
         expected, _ = reference(network, cell, VALUES, 5)(x)
         torch.testing.assert_close(network._recurrent_outputs(x)[0], expected)
 
 
 EVERY = [
-    rnn(cell=cell, hidden=(6, 5), bidirectional=both, pool=pool, dense=(4,))
+    rnn_config(cell=cell, hidden=(6, 5), bidirectional=both, pool=pool, dense=(4,))
     for cell in CELL_NAMES
     for both in (False, True)
     for pool in ("last", "mean", "max", "attention")
@@ -123,14 +112,14 @@ EVERY = [
 @pytest.mark.parametrize("params", EVERY, ids=lambda p: f"{p.cell} {p.pool} {'both' if p.bidirectional else ''}")
 class TestPadding:
     def test_more_padding_changes_nothing(self, params: Rnn) -> None:
-        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
+        network, x = recurrent_network(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         longer = torch.cat([x, torch.zeros(ROWS, 4, VALUES + 1)], dim=1)
         torch.testing.assert_close(network(longer), network(x))
         for row, n in enumerate(LENGTHS):  # each row alone, without any
             torch.testing.assert_close(network(x[row : row + 1, :n])[0], network(x)[row])
 
     def test_what_stands_in_padding_changes_nothing(self, params: Rnn) -> None:
-        network, x = network_of(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
+        network, x = recurrent_network(params, InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
         noise = torch.where(x[:, :, -1:] == 0, 1e3, 0.0) * torch.tensor([1.0] * VALUES + [0.0])
         assert noise.any()
         torch.testing.assert_close(network(x + noise), network(x), rtol=0, atol=0)
@@ -140,7 +129,7 @@ class TestPadding:
             (InputSpec((STEPS, VALUES + 1), 4, has_mask=True), padded()),
             (InputSpec((STEPS,), 4, vocab_size=9), tokens()),
         ):
-            network = network_of(params, shape)
+            network = recurrent_network(params, shape)
             empty = torch.zeros_like(x[:1])
             network(torch.cat([x, empty])).square().sum().backward()
             assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
@@ -149,12 +138,12 @@ class TestPadding:
 
 
 def test_an_empty_text_is_finite_in_onnx_too(tmp_path: Path) -> None:
-    params = rnn(hidden=(5,), bidirectional=True, pool="attention", embedding_dim=4)
+    params = rnn_config(hidden=(5,), bidirectional=True, pool="attention", embedding_dim=4)
     vocabulary = tuple("_?abcdefg")
     schema = schema_of((STEPS,)).model_copy(update={"kind": "text", "vocabulary": vocabulary})
     model = InferenceModel(
         Preprocess(Pipeline("float32", ())),
-        network_of(params, InputSpec((STEPS,), 1, vocab_size=9)),
+        recurrent_network(params, InputSpec((STEPS,), 1, vocab_size=9)),
         RegressionHead(*ONE),
     )
     saved = TrainedModel(model.eval(), schema, params, AutoLoss(name="auto"), {"name": "m", "fingerprint": "f"})
@@ -165,7 +154,7 @@ def test_an_empty_text_is_finite_in_onnx_too(tmp_path: Path) -> None:
 
 
 def test_a_gap_within_a_sequence_does_not_end_it() -> None:
-    network, x = network_of(rnn(hidden=(5,)), InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
+    network, x = recurrent_network(rnn_config(hidden=(5,)), InputSpec((STEPS, VALUES + 1), 4, has_mask=True)), padded()
     x[0, 3] = 0
     assert network._recurrent_outputs(x)[1].tolist() == LENGTHS.tolist()
 
@@ -193,18 +182,21 @@ def test_attention_is_a_mean_weighted_by_an_additive_score() -> None:
 @pytest.mark.parametrize("cell", CELL_NAMES)
 class TestEveryStep:
     def test_the_last_real_step_is_that_of_forward(self, cell: RecurrentCell) -> None:
-        params = rnn(cell=cell, hidden=(6, 5), dense=(4,), dropout=0.5)
+        params = rnn_config(cell=cell, hidden=(6, 5), dense=(4,), dropout=0.5)
         for shape, x in (
             (InputSpec((STEPS,), 9, vocab_size=9), tokens()),
             (InputSpec((STEPS, VALUES + 1), 9, has_mask=True), padded()),
         ):
-            network = network_of(params, shape)
+            network = recurrent_network(params, shape)
             every = network.forward_all_steps(x)
             assert every.shape == (ROWS, STEPS, 9)
             torch.testing.assert_close(every[torch.arange(ROWS), LENGTHS - 1], network(x))
 
     def test_a_step_knows_nothing_of_later_ones(self, cell: RecurrentCell) -> None:
-        network, x = network_of(rnn(cell=cell, hidden=(6, 5)), InputSpec((STEPS,), 9, vocab_size=9)), tokens()
+        network, x = (
+            recurrent_network(rnn_config(cell=cell, hidden=(6, 5)), InputSpec((STEPS,), 9, vocab_size=9)),
+            tokens(),
+        )
         other = x.clone()
         other[:, 4:] = 8
         torch.testing.assert_close(
@@ -213,12 +205,12 @@ class TestEveryStep:
 
 
 def test_the_network_keeps_the_contract_of_every_step() -> None:
-    assert isinstance(network_of(rnn(), InputSpec((STEPS,), 9, vocab_size=9)), CausalNetwork)
+    assert isinstance(recurrent_network(rnn_config(), InputSpec((STEPS,), 9, vocab_size=9)), CausalNetwork)
 
 
 @pytest.mark.parametrize("change", [{"bidirectional": True}, {"pool": "mean"}])
 def test_a_network_that_sees_later_steps_cannot_tell_every_step(change: dict[str, object]) -> None:
-    network = network_of(rnn(**change), InputSpec((STEPS,), 9, vocab_size=9))
+    network = recurrent_network(rnn_config(**change), InputSpec((STEPS,), 9, vocab_size=9))
     message = (
         r"\Alanguage modeling needs a causal network, but this one is bidirectional or pools over all steps; set"
         r" network\.bidirectional: false and network\.pool: last\Z"
@@ -234,4 +226,4 @@ def test_records_without_steps_are_refused(shape: InputSpec) -> None:
         f" {shape.shape}; choose family mlp or cnn"
     )
     with pytest.raises(ParamsError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        build_network(rnn(), shape)
+        build_network(rnn_config(), shape)

@@ -7,7 +7,7 @@ from torch import nn
 from fivefold.config.networks.rnn import Rnn
 from fivefold.models.factory import InputSpec
 
-from .test_recurrent import network_of, rnn
+from .helpers import recurrent_network, rnn_config
 
 SERIES, LANGUAGE = InputSpec((12, 1), 1), InputSpec((20,), 50, vocab_size=50)
 
@@ -16,24 +16,24 @@ SERIES, LANGUAGE = InputSpec((12, 1), 1), InputSpec((20,), 50, vocab_size=50)
     ("params", "shape", "expected"),
     [
         # 20 units from 10 values and 20 units, two biases each: 200 + 400 + 40. 20 into 2: 42.
-        (rnn(cell="rnn", hidden=(20,)), InputSpec((5, 10), 2), 682),
-        (rnn(cell="rnn", hidden=(20,)), InputSpec((5, 11), 2, has_mask=True), 682),
+        (rnn_config(cell="rnn", hidden=(20,)), InputSpec((5, 10), 2), 682),
+        (rnn_config(cell="rnn", hidden=(20,)), InputSpec((5, 11), 2, has_mask=True), 682),
         # The LSTM 64-32-1: four gates of 64 from 1 and 64, two biases each: 4 x (64 + 4,096 + 128) = 17,152. Four of 32
         # from 64 and 32: 4 x (2,048 + 1,024 + 64) = 12,544. 32 into 1: 33. (Keras has one bias a gate: 29,345.)
-        (rnn(hidden=(64, 32)), SERIES, 17_152 + 12_544 + 33),
+        (rnn_config(hidden=(64, 32)), SERIES, 17_152 + 12_544 + 33),
         # Three gates of a GRU of 8 from 1: 3 x (8 + 64 + 16) = 264, twice; then 8 from 16: 3 x (128 + 64 + 16) = 624,
         # twice. 16 into 4: 68. 4 into 1: 5.
-        (rnn(cell="gru", hidden=(8, 8), bidirectional=True, dense=(4,)), SERIES, 2 * 264 + 2 * 624 + 68 + 5),
+        (rnn_config(cell="gru", hidden=(8, 8), bidirectional=True, dense=(4,)), SERIES, 2 * 264 + 2 * 624 + 68 + 5),
         # 50 tokens of 6: 300. A plain cell of 8 from 6: 48 + 64 + 16 = 128. Attention: 72 and 8. 8 into 50: 450.
-        (rnn(cell="rnn", hidden=(8,), embedding_dim=6, pool="attention"), LANGUAGE, 300 + 128 + 80 + 450),
+        (rnn_config(cell="rnn", hidden=(8,), embedding_dim=6, pool="attention"), LANGUAGE, 300 + 128 + 80 + 450),
     ],
 )
 def test_the_number_of_parameters_is_that_worked_out_by_hand(params: Rnn, shape: InputSpec, expected: int) -> None:
-    assert sum(parameter.numel() for parameter in network_of(params, shape).parameters()) == expected
+    assert sum(parameter.numel() for parameter in recurrent_network(params, shape).parameters()) == expected
 
 
 def test_initial_weights_are_orthogonal_and_the_forget_gate_is_open() -> None:
-    network = network_of(rnn(hidden=(8,), bidirectional=True), SERIES)
+    network = recurrent_network(rnn_config(hidden=(8,), bidirectional=True), SERIES)
     for cell in (network.layers[0].forward_rnn, network.layers[0].backward_rnn):
         for gate in cell.weight_hh_l0.split(8):
             torch.testing.assert_close(gate @ gate.T, torch.eye(8))
@@ -46,14 +46,14 @@ def test_initial_weights_are_orthogonal_and_the_forget_gate_is_open() -> None:
 def test_init_default_leaves_pytorchs_own_weights() -> None:
     torch.manual_seed(3)
     own = nn.GRU(1, 8, batch_first=True)
-    network = network_of(rnn(cell="gru", hidden=(8,), init="default"), SERIES, seed=3)
+    network = recurrent_network(rnn_config(cell="gru", hidden=(8,), init="default"), SERIES, seed=3)
     assert all(
         torch.equal(a, b) for a, b in zip(network.layers[0].forward_rnn.parameters(), own.parameters(), strict=True)
     )
 
 
 def test_dropout_stands_between_layers_and_before_the_head() -> None:
-    network = network_of(rnn(hidden=(8, 8), dropout=0.5), SERIES)
+    network = recurrent_network(rnn_config(hidden=(8, 8), dropout=0.5), SERIES)
     x = torch.randn(4, 12, 1)
     assert torch.equal(network(x), network(x))
     network.train()

@@ -9,7 +9,7 @@ import torch
 from fivefold.config.networks.autoencoder import Autoencoder
 from fivefold.models.serialization import build_output_metadata, save_model
 
-from .test_contract import CASES, Case, saved_of
+from .helpers import CASES, Case, saved_of
 
 
 def test_a_detector_names_its_threshold_and_what_is_normal(tmp_path: Path) -> None:

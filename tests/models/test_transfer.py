@@ -15,16 +15,16 @@ from fivefold.models.serialization import build_input_spec
 from fivefold.models.transfer import PretrainedModel, TransferReport, layer_groups, load_matching_weights
 from fivefold.preprocessing.pipeline import Pipeline, Step
 
-from .test_contract import (
+from .helpers import (
     CASES,
     LOSS,
     STARTED,
     TABLE,
     Case,
-    chain_of,
     features,
     network_of,
     outputs,
+    pipeline_of,
     saved_of,
     schema_for,
 )
@@ -39,7 +39,7 @@ def source_of(case: Case) -> PretrainedModel:
 
 def taken(source: PretrainedModel, case: Case, *, last: bool = True, chain: Pipeline | None = None) -> TransferReport:
     return load_matching_weights(
-        source, network_of(case, seed=1), case.params, schema_for(case), chain or chain_of(case), include_last=last
+        source, network_of(case, seed=1), case.params, schema_for(case), chain or pipeline_of(case), include_last=last
     )
 
 
@@ -51,7 +51,7 @@ def changed(**network: Any) -> Case:
 class TestFamily:
     def test_a_network_of_the_same_kind_takes_all_and_computes_the_same(self, case: Case) -> None:
         source, network = source_of(case), network_of(case, seed=1)
-        found = load_matching_weights(source, network, case.params, schema_for(case), chain_of(case))
+        found = load_matching_weights(source, network, case.params, schema_for(case), pipeline_of(case))
         assert found.initialized == []
         assert found.transferred_hidden == layer_groups(network)[:-1]
         assert torch.equal(
@@ -61,7 +61,7 @@ class TestFamily:
     def test_with_other_outputs_the_last_layer_starts_fresh(self, case: Case) -> None:
         other = case._replace(classes=case.classes and case.classes + 2, values=case.values + 1)
         network, scratch = network_of(other, seed=1), network_of(other, seed=1)
-        found = load_matching_weights(source_of(case), network, other.params, schema_for(other), chain_of(other))
+        found = load_matching_weights(source_of(case), network, other.params, schema_for(other), pipeline_of(other))
         *body, head = layer_groups(network)
         assert (
             [layer.name for layer in found.transferred]
@@ -83,7 +83,7 @@ def test_dropout_may_differ_although_it_shifts_the_names_of_layers() -> None:
 def test_classes_of_the_same_number_but_other_names_start_fresh() -> None:
     schema = schema_for(PLAIN)
     others = schema.model_copy(update={"classes": tuple(f"other{i}" for i in range(10))})
-    found = load_matching_weights(source_of(PLAIN), network_of(PLAIN), PLAIN.params, others, chain_of(PLAIN))
+    found = load_matching_weights(source_of(PLAIN), network_of(PLAIN), PLAIN.params, others, pipeline_of(PLAIN))
     assert str(found) == "2 of 3 layers transferred (layers.1, layers.4); newly initialized: layers.7"
 
 
@@ -126,7 +126,7 @@ def test_another_vocabulary_is_refused_though_it_is_as_large() -> None:
     schema = schema_for(case)
     others = schema.model_copy(update={"vocabulary": schema.vocabulary[::-1]})
     with pytest.raises(ParamsError, match=DIFFER + "the vocabulary has 30 tokens here and 30 different ones there"):
-        load_matching_weights(source_of(case), network_of(case), case.params, others, chain_of(case))
+        load_matching_weights(source_of(case), network_of(case), case.params, others, pipeline_of(case))
 
 
 @pytest.mark.parametrize(("columns", "fits"), [((0, 2, 5), True), ((0, 2, 6), False)])

@@ -22,7 +22,7 @@ from fivefold.tracking.pretrained import load_registered
 from fivefold.tracking.shipper import Shipper
 from fivefold.tracking.spool import Spool
 
-from ..models.test_contract import TABLE, Case, outputs, saved_of
+from ..models.helpers import TABLE, Case, outputs, saved_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # from mlflow, which no stage imports
 

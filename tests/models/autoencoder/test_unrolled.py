@@ -16,7 +16,7 @@ from fivefold.models.serialization import save_model
 from fivefold.preprocessing.pipeline import Pipeline
 from fivefold.preprocessing.selection import fit_selection, load_encoder
 
-from ..test_contract import CASES, chain_of, features, records, saved_of, schema_for
+from ..helpers import CASES, features, pipeline_of, records, saved_of, schema_for
 
 AUTOENCODERS = [name for name, case in CASES.items() if isinstance(case.params, Autoencoder)]
 LENDERS = [name for name in AUTOENCODERS if CASES[name].params.architecture != "recurrent"]  # type: ignore[union-attr]
@@ -50,7 +50,7 @@ def test_its_steps_give_the_codes_of_the_network(name: str, tmp_path: Path) -> N
 def test_codes_are_selected_each_with_mean_0_and_deviation_1(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     saved_in(tmp_path, name)
-    scaling = chain_of(case)
+    scaling = pipeline_of(case)
     x, y = scaling(records(case)), np.arange(len(records(case))) % 2.0
     selected = fit_selection(
         x, y, schema_for(case), EncoderSelection(method="autoencoder"), 0, (), load_encoder(tmp_path)

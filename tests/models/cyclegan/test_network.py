@@ -14,7 +14,7 @@ from fivefold.export import export_onnx
 from fivefold.models.cyclegan.network import CycleganNetwork, build, downsampled_sizes
 from fivefold.models.factory import InputSpec
 
-from ..test_contract import CASES, given, outputs, saved_of
+from ..helpers import CASES, model_inputs, outputs, saved_of
 
 
 def cyclegan(**chosen: Any) -> Cyclegan:
@@ -96,7 +96,7 @@ def test_the_largest_numbers_that_a_refusal_names_are_taken() -> None:
 def test_the_file_has_the_generator_of_one_direction_and_nothing_else(tmp_path: Path) -> None:
     case = CASES["cyclegan"]
     saved = saved_of(case)
-    export_onnx(saved, given(case)[:2], tmp_path / "model.onnx")
+    export_onnx(saved, model_inputs(case)[:2], tmp_path / "model.onnx")
     sizes = [torch.Size(tensor.dims).numel() for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer]
     generator = count(saved.model.network.get_submodule("generator.by_target.1"))
     assert generator <= sum(sizes) < generator + 50
@@ -104,7 +104,7 @@ def test_the_file_has_the_generator_of_one_direction_and_nothing_else(tmp_path: 
 
 def test_into_says_which_class_images_become() -> None:
     case = CASES["cyclegan"]
-    x = torch.from_numpy(given(case))
+    x = torch.from_numpy(model_inputs(case))
     first, second = (
         saved_of(case._replace(params=case.params.model_copy(update={"target_class": f"class{i}"}))).model
         for i in range(2)

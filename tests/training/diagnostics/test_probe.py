@@ -14,7 +14,7 @@ from fivefold.models.factory import InputSpec, build_network
 from fivefold.training.diagnostics import probe
 from fivefold.training.diagnostics.probe import MAX_LAYERS, Probe, find_activations, group_parameters
 
-from ...models.test_contract import STARTED, Case, features, network_of
+from ...models.helpers import STARTED, Case, features, network_of
 
 
 def small(activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
