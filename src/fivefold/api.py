@@ -106,7 +106,7 @@ def prepare(
             return _prepare_inferred(path, target, kind, task, seed, options)
     if isinstance(source, str | Path):
         return _prepare_inferred(Path(source), target, kind, task, seed, options)
-    return _prepare_block(source.model_dump(mode="json") | options, seed)
+    return _prepare_block(source.model_dump(mode="json", exclude_unset=True) | options, seed)
 
 
 @contextmanager
@@ -191,7 +191,7 @@ class Model:
         if self.schema_.extra_targets:
             return out
         if self._has_classes:
-            return np.array(self.schema_.classes)[out.argmax(axis=1)]
+            return np.asarray(np.array(self.schema_.classes)[out.argmax(axis=1)])
         return out[:, 0] if out.ndim == 2 and out.shape[1] == 1 else out
 
     def predict_proba(self, x: Array | Split) -> Array:
@@ -269,6 +269,7 @@ def fit(
     seed: int = 0,
     callbacks: Sequence[pl.Callback] = (),
     on_epoch: Callable[[int, Mapping[str, float], bool], None] | None = None,
+    verbose: bool = True,
 ) -> Model:
     """Fit preprocessing and network on the training rows of a dataset; validation rows choose the epoch.
 
@@ -279,6 +280,7 @@ def fit(
         seed: of weights, batches and dropout.
         callbacks: Lightning callbacks.
         on_epoch: called after each epoch with its number from 0, its metrics, and whether it is the last.
+        verbose: whether to show progress.
 
     Raises:
         ParamsError: the block is not valid, or does not fit the dataset.
@@ -300,6 +302,7 @@ def fit(
             checkpoint_folder=Path(checkpoints),
             on_epoch=on_epoch or (lambda *_: None),
             callbacks=callbacks,
+            verbose=verbose,
         )
     known = {"name": "model", "fingerprint": "", "params": {"seed": seed, **config.model_dump(mode="json")}}
     trained = TrainedModel(
@@ -316,7 +319,7 @@ def _model_config(model: Block | ModelConfig | None, dataset: PreparedDataset, s
     """Return a complete model block, checked against the dataset as params.yaml is."""
     block = propose_model("data", dataset)
     if isinstance(model, ModelConfig):
-        block = model.model_dump(mode="json") | {"dataset": "data", "depends_on": "none"}
+        block = model.model_dump(mode="json", exclude_unset=True) | {"dataset": "data", "depends_on": "none"}
     elif model is not None:
         if model.get("depends_on", "none") != "none":
             raise ParamsError("depends_on must be none here, since `fit` trains a single model; use a project for it")
@@ -325,7 +328,7 @@ def _model_config(model: Block | ModelConfig | None, dataset: PreparedDataset, s
     tree = {
         "seed": seed,
         "training": dict(TRAINING_DEFAULTS),
-        "datasets": {"data": dataset.config.model_dump(mode="json")},
+        "datasets": {"data": dataset.config.model_dump(mode="json", exclude_unset=True)},
         "models": {"model": block},
     }
     return parse_params(tree).models["model"]
@@ -466,7 +469,7 @@ class Study:
         if not hasattr(self, "_trials"):
             with translate_storage_errors(self.name):
                 self._trials = analyze_study(TrialQueue.load(self.name)).trials
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"number": t.number, "state": t.state, "score": t.score, "std": t.std, "seconds": t.seconds}
             | {f"params_{key}": value for key, value in t.params.items()}
             for t in self._trials

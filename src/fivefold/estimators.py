@@ -4,7 +4,7 @@ Source of the conventions: https://scikit-learn.org/stable/developers/develop.ht
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -45,7 +45,7 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _fit(self, x: Array, y: Array, classes: tuple[str, ...]) -> None:
-        task = "classification" if classes else "regression"
+        task: Literal["classification", "regression"] = "classification" if classes else "regression"
         names = tuple(map(str, getattr(self, "feature_names_in_", [f"x{i}" for i in range(x.shape[1])])))
         schema = Schema(
             kind="table",
@@ -59,7 +59,9 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
         )
         seed = int(check_random_state(self.random_state).randint(MAX_SEED))
         train, validation = _split_rows(y, seed, stratify=bool(classes))
-        splits = [Split(x[rows], y[rows], rows) for rows in (train, validation, train[:0])]
+        train_split, validation_split, no_rows = (
+            Split(x[rows], y[rows], rows) for rows in (train, validation, train[:0])
+        )
         block = {
             "kind": "table",
             "source": "array",
@@ -69,9 +71,9 @@ class _TabularEstimator(BaseEstimator):  # type: ignore[misc]
             "normalize": "standard",
         }
         config = DATASET_ADAPTER.validate_python(block, strict=False)
-        dataset = PreparedDataset(schema, *splits, config=config, check_results=())
+        dataset = PreparedDataset(schema, train_split, validation_split, no_rows, config, ())
         model = {} if self.network is None else {"network": dict(self.network)}
-        self.model_: Model = fit(model | {"training": dict(self.training or {})}, dataset, seed=seed)
+        self.model_: Model = fit(model | {"training": dict(self.training or {})}, dataset, seed=seed, verbose=False)
         self.history_ = self.model_.history_
 
     def _validate(self, X: Any) -> Array:  # noqa: N803
@@ -112,7 +114,7 @@ class TabularClassifier(ClassifierMixin, _TabularEstimator):  # type: ignore[mis
         check_classification_targets(labels)
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y must have two classes or more, but has only the class {self.classes_[0]!r}")
+            raise ValueError(f"y must have two classes or more, but has one class, {self.classes_[0]!r}")
         self._fit(x, indices.astype(np.int64), tuple(map(str, self.classes_)))
         return self
 
@@ -123,7 +125,8 @@ class TabularClassifier(ClassifierMixin, _TabularEstimator):  # type: ignore[mis
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return class labels (n,)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
 
 class TabularRegressor(RegressorMixin, _TabularEstimator):  # type: ignore[misc]
