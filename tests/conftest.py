@@ -88,16 +88,16 @@ def images_block(source: object = "data.npz", **changes: Any) -> Images:
     return Images(kind="images", source=str(source), **options)
 
 
-def encoded(params: DatasetConfig) -> Dataset:
+def encode_as_training(params: DatasetConfig) -> Dataset:
     """Return the dataset of a source, with all rows in the training split."""
     raw = read_raw_dataset(params)
     empty = np.arange(0)
     return raw.encode({"train": np.arange(len(raw.keys.y)), "validation": empty, "test": empty})
 
 
-def whole(params: DatasetConfig) -> tuple[Schema, Split]:
+def schema_and_rows(params: DatasetConfig) -> tuple[Schema, Split]:
     """Return schema and rows of a source."""
-    dataset = encoded(params)
+    dataset = encode_as_training(params)
     return dataset.schema, dataset.train
 
 

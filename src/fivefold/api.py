@@ -232,7 +232,7 @@ class Model:
             raise InputError(f"split must be one of {', '.join(names)}, but is {split!r}; choose one of them")
         if self._dataset is None:
             raise InputError("evaluate needs the dataset of the model, but it was loaded without; use predict")
-        report = evaluate("model", self._trained_model, self._dataset, self.history_, self._diagnostics["measured"])
+        report = evaluate("model", self._trained_model, self._dataset, self.history_, self._diagnostics["measurements"])
         return dict(report.scores[names[split]])
 
     def save(self, folder: str | Path) -> None:
@@ -354,7 +354,7 @@ def load(source: str | Path) -> Model:
         model = name.removeprefix("fivefold-")
         registered = load_registered(model, PretrainedWeights.model_validate({"model": model, **which}))
         assert registered is not None
-        return Model(registered.trained_model, pd.DataFrame(), {"findings": [], "measured": {}})
+        return Model(registered.trained_model, pd.DataFrame(), {"findings": [], "measurements": {}})
     folder = Path(source)
     if not folder.is_dir():
         folder = paths.model_dir(text)

@@ -65,7 +65,10 @@ def test_rare_categories_of_many_are_merged_and_reported() -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["1,5", "2,25"] * (N // 2), r"column 'odd' must contain finite numbers up to 1e\+37, but contains '1,5' in rows 1"),
+        (
+            ["1,5", "2,25"] * (N // 2),
+            r"column 'odd' must contain finite numbers up to 1e\+37, but contains '1,5' in rows 1",
+        ),
         (
             ["3", "7", "-"] * (N // 3 - 1) + ["3-4"] * 3,
             r"column 'odd' must contain .*, but contains '3-4' in rows 598, 599, 60",

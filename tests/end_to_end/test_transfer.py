@@ -72,8 +72,8 @@ def test_a_network_learns_sooner_from_one_that_knows_its_digits_by_other_names(d
     digits.run("dvc", "repro", "export@old")
     told = digits.run("dvc", "repro", "train@new", "train@scratch").stdout
     assert (
-        "new starts from fivefold-old version 1: 3 of 4 layers transferred (layers.0, layers.3, layers.7); newly initialized:"
-        in told
+        "new starts from fivefold-old version 1: 3 of 4 layers transferred (layers.0, layers.3, layers.7);"
+        " newly initialized:" in told
     )
     warm, cold = history(digits, "new"), history(digits, "scratch")
     assert warm["val/loss"][2] < 0.7 * cold["val/loss"][2]

@@ -45,11 +45,11 @@ def dataset(case: Case) -> Dataset:
 def report_of(case: Case, reference: ReferenceClassifier | None) -> EvaluationReport:
     trained_model = saved_of(case)
     trained_model.metadata["params"] = {"seed": 0}
-    measurements = {"gradient": {"generator.0": [1.0, 2.0], "discriminator.0": [0.5, None]}}
+    measurements = {"gradient_norm": {"generator.0": [1.0, 2.0], "discriminator.0": [0.5, None]}}
     return evaluate("m", trained_model, dataset(case), HISTORY, measurements, reference)
 
 
-REFERENCE = ReferenceClassifier("net", "0123456789abcdef", saved_of(CASES["stack gelu"]))
+REFERENCE = ReferenceClassifier("net", "0123456789abcdef", saved_of(CASES["plain gelu"]))
 FEATURE_METRICS = ["energy_distance", "fid", "kid", "precision", "recall", "density", "coverage", "c2st"]
 TABLE_METRICS = ["c2st_trees", "wasserstein", "correlation_difference", "dcr", "exact_copies"]
 

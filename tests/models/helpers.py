@@ -232,7 +232,7 @@ STARTED = {name: case for name, case in CASES.items() if not isinstance(case.par
 
 
 def records(case: Case) -> Array:
-    """Return raw samples (20, *shape): a table with missing values, steps with or without padding, tokens, or images."""
+    """Return raw samples (20, *shape): a table with missing values, steps with or without padding, tokens or images."""
     random = np.random.default_rng(0)
     if case.kind == "tokens":
         tokens = random.permutation(ROWS * 9).reshape(ROWS, 9) % (TOKENS - 1) + 1  # every token occurs
@@ -322,7 +322,7 @@ def network_inputs(case: Case) -> Tensor:
 
 
 def training_loss(case: Case, network: nn.Module) -> Tensor:
-    """Return the training loss, or the validation loss in evaluation mode; of a GAN the discriminator's, against noise."""
+    """Return the training loss, in evaluation mode the validation loss; of a GAN the discriminator's on noise."""
     x = features(case)
     if isinstance(network, CycleganNetwork):
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))

@@ -38,10 +38,13 @@ SCHEMA = Schema(
 )
 SETTINGS: dict[str, dict[str, Any]] = {
     "value": {},
-    "change": {"base": "last"},
-    "change of a season": {"base": "season"},
-    "quantiles": {"loss": {"name": "quantile", "levels": [0.05, 0.5, 0.95]}},
-    "quantiles of a season's change": {"base": "season", "loss": {"name": "quantile", "levels": [0.05, 0.5, 0.95]}},
+    "change": {"difference": "last"},
+    "change of a season": {"difference": "seasonal"},
+    "quantiles": {"loss": {"name": "quantile", "quantiles": [0.05, 0.5, 0.95]}},
+    "quantiles of a season's change": {
+        "difference": "seasonal",
+        "loss": {"name": "quantile", "quantiles": [0.05, 0.5, 0.95]},
+    },
 }
 
 
@@ -57,13 +60,13 @@ def series(*, log: bool) -> Dataset:
     season = np.stack([values[i + WINDOW - SEASON :][:HORIZON] for i in range(n)])
     records = Split(x, y, np.arange(n) + WINDOW, seasonal_naive=season)
     parts = (records.take(np.arange(*ends)) for ends in ((0, 110), (110, 130), (130, n)))
-    return Dataset(SCHEMA.model_copy(update={"log": log}), *parts)
+    return Dataset(SCHEMA.model_copy(update={"log_target": log}), *parts)
 
 
 def chain_of(dataset: Dataset) -> Pipeline:
-    log = (Step("log", {"log_columns": np.array([1.0, 0])}),) if dataset.schema.log_target else ()
+    log = (Step("log", {"which": np.array([1.0, 0])}),) if dataset.schema.log_target else ()
     x = dataset.train.x
-    carry = Step("forward_fill", {"fill": x.mean(axis=(0, 1)), "fill_past_end": np.array([1])})
+    carry = Step("carry", {"fill": x.mean(axis=(0, 1)), "whole": np.array([1])})
     chain = Pipeline("float64", ()).with_steps(carry, *log)
     steps = chain(x).reshape(-1, 2)
     return chain.with_steps(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
@@ -94,12 +97,12 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     schema, test = saved.schema, dataset.test
     p = predict(saved.model, test.x)
     assert p.shape == (len(test), 2 * max(len(schema.quantiles), 1))
-    if training.get("base") == "season":
-        assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive_forecasts(schema, test)["seasonal_naive"])
-    elif log or training.get("base"):  # values beyond those of the training part are known only as growth
-        assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive_forecasts(schema, test)["naive"])
+    if training.get("difference") == "seasonal":
+        assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive_forecasts(schema, test)["seasonal"])
+    elif log or training.get("difference"):  # values beyond those of the training part are known only as growth
+        assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive_forecasts(schema, test)["persistence"])
     (tmp_path / "saved").mkdir()
-    save_model(saved.__class__(**{**vars(saved), "facts": {"name": "m", "fingerprint": "f"}}), tmp_path / "saved")
+    save_model(saved.__class__(**{**vars(saved), "metadata": {"name": "m", "fingerprint": "f"}}), tmp_path / "saved")
     write_manifest(tmp_path / "saved")
     loaded = load_model(tmp_path / "saved")
     np.testing.assert_array_equal(predict(loaded.model, test.x), p)
@@ -125,21 +128,21 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     ],
     ids=lambda select: select.method,
 )
-@pytest.mark.parametrize("base", ["last", "season"])
+@pytest.mark.parametrize("base", ["last", "seasonal"])
 def test_a_base_is_read_from_the_window_whatever_is_selected(
     tmp_path: Path, select: SelectionConfig, base: str
 ) -> None:
     dataset, test = series(log=False), series(log=False).test
     scaled = chain_of(dataset)
     selected = fit_selection(scaled(dataset.train.x), dataset.train.y, dataset.schema, select, 0)
-    fitted = trained(dataset, tmp_path, scaled.with_steps(*selected.steps), base=base)
+    fitted = trained(dataset, tmp_path, scaled.with_steps(*selected.steps), difference=base)
     saved = replace(fitted.trained_model, metadata={"name": "m", "fingerprint": "f"})
     p = predict(saved.model, test.x)
     with torch.no_grad():
         outputs = saved.model.network(torch.from_numpy(scaled.with_steps(*selected.steps)(test.x))).double().numpy()
-    before = naive_forecasts(saved.schema, test)["naive" if base == "last" else "seasonal_naive"]
+    before = naive_forecasts(saved.schema, test)["persistence" if base == "last" else "seasonal"]
     train = dataset.train
-    change = train.y - naive_forecasts(saved.schema, train)["naive" if base == "last" else "seasonal_naive"]
+    change = train.y - naive_forecasts(saved.schema, train)["persistence" if base == "last" else "seasonal"]
     np.testing.assert_allclose(p, before + outputs * change.std(axis=0) + change.mean(axis=0), rtol=1e-6)
     export_onnx(saved, test.x[:2], tmp_path / "model.onnx")
     assert max(check_parity(saved, test.x, tmp_path / "model.onnx").values()) < 1e-5
@@ -147,7 +150,7 @@ def test_a_base_is_read_from_the_window_whatever_is_selected(
 
 def test_most_targets_lie_between_their_quantiles(tmp_path: Path) -> None:
     dataset = series(log=True)
-    levels = {"base": "season", "loss": {"name": "quantile", "levels": [0.05, 0.5, 0.95]}}
+    levels = {"difference": "seasonal", "loss": {"name": "quantile", "quantiles": [0.05, 0.5, 0.95]}}
     saved = trained(dataset, tmp_path, **levels).trained_model
     low, _, high = predict(saved.model, dataset.test.x).reshape(-1, 2, 3).transpose(2, 0, 1)
     assert 0.5 < ((low <= dataset.test.y) & (dataset.test.y <= high)).mean() <= 1

@@ -130,7 +130,8 @@ def test_filters_within_the_image_make_it_smaller_too() -> None:
     # 9, 7, 3, 1, and nothing to halve
     params = PlainCnn(**CNN, architecture="plain", padding="valid")
     message = (
-        r"must have at most 1 stages for images of 9x30 pixels, because each stage ends with 3x3 filters without padding"
+        r"must have at most 1 stages for images of 9x30 pixels, because each stage ends with 3x3 filters"
+        r" without padding"
         r" and a"
     )
     with pytest.raises(ParamsError, match=message):

@@ -19,7 +19,7 @@ from fivefold.preprocessing.scaling import fit_scaling
 from fivefold.training.fit import fit
 from fivefold.training.supervised import adapt_dataset
 
-from ..conftest import encoded, table_block
+from ..conftest import encode_as_training, table_block
 from .helpers import gan_model, split_dataset
 
 ROWS = 400
@@ -48,7 +48,7 @@ class Trained(NamedTuple):
 def train(folder: Path, target: str, task: str, epochs: int, **network: Any) -> Trained:
     frame().to_csv(folder / "fruit.csv", index=False)
     block = table_block(folder / "fruit.csv", target=target, task=task)
-    source = encoded(block)
+    source = encode_as_training(block)
     dataset = split_dataset(source.schema, source.train.x, source.train.y)
     params = gan_model(
         {"hidden": [64, 64], "r1": 1.0, "r1_every": 1, "latent_dim": 16, **network},
@@ -93,7 +93,7 @@ def test_generated_rows_have_the_columns_of_the_source_and_can_be_read(
     assert set(rows["kind"]) == {"apple", "plum"}
     assert (rows["weight"].round(1) == rows["weight"]).all()
     rows.to_parquet(tmp_path / "generated.parquet")
-    again = encoded(trained.block.model_copy(update={"source": str(tmp_path / "generated.parquet")}))
+    again = encode_as_training(trained.block.model_copy(update={"source": str(tmp_path / "generated.parquet")}))
     assert again.schema.classes == trained.dataset.schema.classes
     assert [column.type for column in again.schema.columns] == [c.type for c in trained.dataset.schema.columns]
 

@@ -47,7 +47,7 @@ def build_tables(schema: Schema, test: Split, p: Array, history: pd.DataFrame) -
 
 def gradient_table(measurements: Measurements) -> pd.DataFrame:
     """Return one row per epoch and layer: the gradient norm at the epoch's first step; NaN if it was not finite."""
-    layers = measurements["gradient"].items()
+    layers = measurements["gradient_norm"].items()
     rows = [(epoch + 1, layer, norm) for layer, norms in layers for epoch, norm in enumerate(norms)]
     return pd.DataFrame(rows, columns=["epoch", "layer", "norm"]).astype({"norm": float})
 

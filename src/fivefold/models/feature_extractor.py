@@ -1,11 +1,7 @@
-"""A trained classifier as a judge of records: what it sees in them, and which class it takes them for.
+"""A trained classifier as feature extractor for generated samples, and distances between sets of features.
 
-Shapes: b rows, d numbers that it sees in a record, k classes.
-
-How like real records made ones are, by what is seen in both.
-
-Source: Szekely & Rizzo 2013 (energy distance); Binkowski et al. 2018 (kernel distance).
-Shapes: n, m rows, d numbers that are seen in a record.
+Source: Szekely & Rizzo 2013 (energy distance); Binkowski et al. 2018 (kernel inception distance, KID).
+Shapes: b, n, m samples, d features, k classes.
 """
 
 from collections.abc import Callable
@@ -25,10 +21,12 @@ from .serialization import TrainedModel, load_model
 
 @dataclass(frozen=True)
 class ReferenceClassifier:
-    """A classifier of ours that judges.
+    """A trained classifier of this project, used as reference model of a generator.
 
-    model: its name in params.yaml.
-    digest: SHA-256 that stands for all that its training wrote.
+    Attributes:
+        model_name: its name in params.yaml.
+        digest: SHA-256 of the manifest of its training outputs.
+        trained_model: the loaded model.
     """
 
     model_name: str
@@ -37,15 +35,15 @@ class ReferenceClassifier:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What a model that it judges must know of it; plain JSON values."""
+        """Name and digest as JSON values, stored with every model that is evaluated with this classifier."""
         return {"model": self.model_name, "digest": self.digest}
 
 
 def load_reference(model: Model) -> ReferenceClassifier | None:
-    """Return the classifier that judges what a model makes, as it was trained last; None if it names none.
+    """Return the reference classifier of a generator, in its last trained state; None if it has none.
 
     Raises:
-        ArtifactError: it was not trained, or was altered.
+        ArtifactError: the classifier has not been trained, or its files were altered.
     """
     if model.source_model is None or isinstance(model.select, EncoderSelection):
         return None
@@ -53,20 +51,23 @@ def load_reference(model: Model) -> ReferenceClassifier | None:
 
 
 def load_reference_from_metadata(metadata: dict[str, Any]) -> ReferenceClassifier | None:
-    """Return the judge by which a trained model, of which `facts` are known, was chosen; None if there was none.
+    """Return the reference classifier that selected the best epoch of a trained model; None if it had none.
+
+    Args:
+        metadata: those of the trained model.
 
     Raises:
-        ArtifactError: it was trained again since, or was altered.
+        ArtifactError: the classifier was trained again since, or its files were altered.
     """
     if "reference" not in metadata:
         return None
-    judge = _load_classifier(metadata["reference"]["model"])
-    if judge.metadata != metadata["reference"]:
+    reference = _load_classifier(metadata["reference"]["model"])
+    if reference.metadata != metadata["reference"]:
         raise ArtifactError(
-            f"{metadata['name']} must have the judge it was chosen by, {metadata['reference']['digest']:.12},"
-            f" but there is {judge.digest:.12} now; run `dvc repro`"
+            f"the reference model of {metadata['name']} must be the one that selected its best epoch,"
+            f" {metadata['reference']['digest']:.12}, but is {reference.digest:.12} now; run `dvc repro`"
         )
-    return judge
+    return reference
 
 
 def _load_classifier(model_name: str) -> ReferenceClassifier:
@@ -75,14 +76,14 @@ def _load_classifier(model_name: str) -> ReferenceClassifier:
 
 
 class Features(NamedTuple):
-    """What a classifier sees in records, (b, d), and how likely it takes each class for, (b, k)."""
+    """Features (b, d) and class probabilities (b, k) that a classifier computes from samples."""
 
     values: Tensor
     probabilities: Tensor
 
 
 def build_feature_extractor(trained_model: TrainedModel) -> Callable[[Tensor], Features]:
-    """Return what gives, of raw records (b, ...), the input of a classifier's last dense layer, and its probabilities.
+    """Return a function from raw samples (b, ...) to a classifier's `Features`: inputs of its last dense layer.
 
     Raises:
         ParamsError: the network has no dense layer.
@@ -90,80 +91,81 @@ def build_feature_extractor(trained_model: TrainedModel) -> Callable[[Tensor], F
     dense = [module for module in trained_model.model.network.modules() if isinstance(module, nn.Linear)]
     if not dense:
         raise ParamsError(
-            f"a judge must have a dense layer, but {trained_model.metadata['name']} of family {trained_model.network_config.family} has none;"
-            " name another for `uses`"
+            f"a reference model must have a dense layer, but {trained_model.metadata['name']} of family"
+            f" {trained_model.network_config.family} has none; choose another for `depends_on`"
         )
-    caught: list[Tensor] = []
+    captured: list[Tensor] = []
 
-    def catch(_: nn.Module, given: tuple[Any, ...]) -> None:
-        caught[:] = [given[0]]
+    def capture_input(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        captured[:] = [inputs[0]]
 
-    dense[-1].register_forward_pre_hook(catch)
+    dense[-1].register_forward_pre_hook(capture_input)
 
     @torch.no_grad()
-    def look(x: Tensor) -> Features:
-        told = trained_model.model(x)
-        return Features(caught[0].flatten(1), told)
+    def extract_features(x: Tensor) -> Features:
+        probabilities = trained_model.model(x)
+        return Features(captured[0].flatten(1), probabilities)
 
-    return look
+    return extract_features
 
 
 def build_embedding_fn(trained_model: TrainedModel) -> Callable[[Tensor], Tensor]:
-    """Return what gives, of raw records (b, ...), what a classifier sees in them, (b, d).
+    """Return a function from raw samples (b, ...) to the features (b, d) of a classifier.
 
     Raises:
         ParamsError: the network has no dense layer.
     """
-    look = build_feature_extractor(trained_model)
-    return lambda x: look(x).values
+    extract_features = build_feature_extractor(trained_model)
+    return lambda x: extract_features(x).values
 
 
 BLOCK_ROWS = 1000
-"""Rows whose pairs with as many others are in memory at a time."""
+"""Rows of each side in a block of pairs: bounds the memory of a distance matrix."""
 
 PairwiseFn = Callable[[Tensor, Tensor], Tensor]
-"""Rows (n, d) and (m, d) -> a number for each pair, (n, m)."""
+"""Rows (n, d) and (m, d) -> a value for each pair, (n, m)."""
 
 
 def energy_distance(real: Tensor, generated: Tensor) -> float:
-    """Return the energy distance of rows (n, d) and (m, d), in the mean distance of two real ones; without bias.
+    """Return the unbiased energy distance between rows (n, d) and (m, d).
 
-    It is 0 for rows of one distribution and above for any other; about 1 where all made rows are one real one.
+    It is divided by the mean distance between two real rows: 0 for equal distributions, positive otherwise, and about 1
+    if all generated rows equal a single real one.
     """
     own = mean_pairwise_distance(real)
     return (2 * mean_cross_distance(real, generated) - own - mean_pairwise_distance(generated)) / own if own else 0.0
 
 
 def kid(real: Tensor, generated: Tensor) -> float:
-    """Return the squared maximum mean discrepancy of rows (n, d) and (m, d), without bias; about 0 if they are alike.
+    """Return the unbiased squared maximum mean discrepancy of rows (n, d) and (m, d); about 0 for equal distributions.
 
-    Its kernel is (x y / d + 1)^3. All rows are taken at once, in place of means over subsets.
+    The kernel is (x y / d + 1)^3. All rows are used at once instead of averaging over subsets.
     """
     n, m = len(real), len(generated)
     own = (_pairwise_sum(real, real, _polynomial_kernel) - _kernel_diagonal_sum(real)) / (n * (n - 1))
-    theirs = (_pairwise_sum(generated, generated, _polynomial_kernel) - _kernel_diagonal_sum(generated)) / (m * (m - 1))
-    return own + theirs - 2 * _pairwise_sum(real, generated, _polynomial_kernel) / (n * m)
+    other = (_pairwise_sum(generated, generated, _polynomial_kernel) - _kernel_diagonal_sum(generated)) / (m * (m - 1))
+    return own + other - 2 * _pairwise_sum(real, generated, _polynomial_kernel) / (n * m)
 
 
 def mean_pairwise_distance(rows: Tensor) -> float:
-    """Return the mean distance of two rows out of (n, d)."""
+    """Return the mean distance between two different rows of (n, d)."""
     n = len(rows)
     return _pairwise_sum(rows, rows, torch.cdist) / (n * (n - 1))
 
 
 def mean_cross_distance(x: Tensor, y: Tensor) -> float:
-    """Return the mean distance of a row out of (n, d) from one out of (m, d)."""
+    """Return the mean distance between a row of (n, d) and a row of (m, d)."""
     return _pairwise_sum(x, y, torch.cdist) / (len(x) * len(y))
 
 
 def _pairwise_sum(x: Tensor, y: Tensor, pairwise_fn: PairwiseFn) -> float:
-    """Return the sum over all pairs of rows, in blocks; of x and itself what is above the diagonal twice."""
+    """Return the sum over all pairs of rows, block by block; if x is y, blocks above the diagonal count twice."""
     total = 0.0
     for i in range(0, len(x), BLOCK_ROWS):
-        part = x[i : i + BLOCK_ROWS].double()
+        block = x[i : i + BLOCK_ROWS].double()
         for j in range(i if x is y else 0, len(y), BLOCK_ROWS):
-            times = 2 if x is y and j > i else 1
-            total += times * float(pairwise_fn(part, y[j : j + BLOCK_ROWS].double()).sum())
+            weight = 2 if x is y and j > i else 1
+            total += weight * float(pairwise_fn(block, y[j : j + BLOCK_ROWS].double()).sum())
     return total
 
 

@@ -1,6 +1,6 @@
-"""The whole model as it is scored and shipped: raw units in, probabilities or values out.
+"""The deployed model: raw samples in, probabilities, values or generated samples out.
 
-Shapes: b rows, f raw features, k outputs.
+Shapes: b samples, t steps, f raw features, k outputs, q quantile levels.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ TORCH_DTYPES = {"float64": torch.float64, "float32": torch.float32, "int32": tor
 
 
 class Preprocess(nn.Module):
-    """A fitted `Chain` as a module: the same steps, its arrays as buffers, exported in the same graph."""
+    """A fitted `Pipeline` as a module: its arrays are buffers, and its steps are exported in the same graph."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
         self.dtype = TORCH_DTYPES[pipeline.dtype]
         self.step_kinds: Sequence[StepKind] = [step.kind for step in pipeline.steps]
-        self.conv_options = [  # numbers of a graph, and no tensors in it
+        self.conv_options = [  # constants in the exported graph, not tensors
             [int(step.arrays[name][0]) for name in ("stride", "padding")] if step.kind == "conv2d" else []
             for step in pipeline.steps
         ]
@@ -34,16 +34,19 @@ class Preprocess(nn.Module):
                 self.register_buffer(f"{name}_{i}", torch.from_numpy(array.copy()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (b, ...) float32 of raw records x; tokens as they are."""
+        """Return the features (b, ...) float32 of raw samples x; tokens unchanged."""
         return self.transform(self.fill_missing_steps(x))
 
     def fill_missing_steps(self, x: Tensor) -> Tensor:
-        """Return raw records (b, ...) in the chain's type, gaps within steps filled in: forecasts are added to them."""
+        """Return raw samples (b, ...) in the pipeline's dtype, missing values between steps filled.
+
+        Forecasts of differences are added to these values.
+        """
         x = x.to(self.dtype)
         return self._apply_step(0, "forward_fill", x) if self.step_kinds[:1] == ["forward_fill"] else x
 
     def transform(self, x: Tensor) -> Tensor:
-        """Return the features (b, ...) of what `filled` gave."""
+        """Return the features (b, ...) of samples that `fill_missing_steps` returned."""
         if self.dtype == torch.int32:
             return x
         for i, kind in enumerate(self.step_kinds):
@@ -56,8 +59,8 @@ class Preprocess(nn.Module):
             case "forward_fill":
                 return _forward_fill(x, self._get_array("fill", i), self._get_array("fill_past_end", i))
             case "missing_indicator":
-                gaps = torch.isnan(x.index_select(1, self._get_array("index", i)))
-                return torch.cat([x, gaps.to(x.dtype)], dim=1)
+                missing = torch.isnan(x.index_select(1, self._get_array("index", i)))
+                return torch.cat([x, missing.to(x.dtype)], dim=1)
             case "impute":
                 return torch.where(torch.isnan(x), self._get_array("fill", i), x)
             case "clip":
@@ -66,17 +69,17 @@ class Preprocess(nn.Module):
                 which = self._get_array("log_columns", i) == 1
                 return torch.where(which, torch.where(which, x, torch.ones_like(x)).log(), x)
             case "one_hot":
-                shown = x.index_select(1, self._get_array("column", i)) == self._get_array("code", i)
-                return torch.cat([x.index_select(1, self._get_array("keep", i)), shown.to(x.dtype)], dim=1)
+                encoded = x.index_select(1, self._get_array("column", i)) == self._get_array("code", i)
+                return torch.cat([x.index_select(1, self._get_array("keep", i)), encoded.to(x.dtype)], dim=1)
             case "mask":
-                gaps = torch.isnan(x)
-                real = (~gaps.all(dim=-1, keepdim=True)).to(x.dtype)
-                return torch.cat([torch.where(gaps, torch.zeros_like(x), x), real], dim=-1)
+                missing = torch.isnan(x)
+                mask = (~missing.all(dim=-1, keepdim=True)).to(x.dtype)
+                return torch.cat([torch.where(missing, torch.zeros_like(x), x), mask], dim=-1)
             case "affine":
                 return (x - self._get_array("shift", i)) * self._get_array("scale", i)
             case "unit_norm":
-                length = x.flatten(1).square().sum(1, keepdim=True).sqrt()
-                return x / length.clamp_min(torch.finfo(x.dtype).tiny)
+                norm = x.flatten(1).square().sum(1, keepdim=True).sqrt()
+                return x / norm.clamp_min(torch.finfo(x.dtype).tiny)
             case "take":
                 return x.flatten(1).index_select(1, self._get_array("index", i))
             case "project":
@@ -95,11 +98,15 @@ class Preprocess(nn.Module):
 
 
 def _forward_fill(x: Tensor, fill: Tensor, fill_past_end: Tensor) -> Tensor:
+    """Return x (b, t, f) with missing values replaced by the last known one, else the first known one, else `fill`.
+
+    After the last step that has any value, only the columns marked in `fill_past_end` are filled.
+    """
     known, length = ~torch.isnan(x), x.shape[1]
     step = torch.arange(length, device=x.device)[:, None]
     before = torch.where(known, step, -1)
     reach = 1
-    while reach < length:  # ONNX has no running maximum: this one doubles its reach
+    while reach < length:  # a running maximum, which ONNX lacks, by doubling the window
         earlier = functional.pad(before[:, :-reach], (0, 0, reach, 0), value=-1)
         before, reach = torch.maximum(before, earlier), 2 * reach
     first = torch.where(known, step, length - 1).amin(dim=1, keepdim=True)
@@ -109,7 +116,7 @@ def _forward_fill(x: Tensor, fill: Tensor, fill_past_end: Tensor) -> Tensor:
 
 
 class SoftmaxHead(nn.Module):
-    """Outputs (b, k) -> probabilities (b, k)."""
+    """Logits (b, k) -> probabilities (b, k)."""
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return the softmax of each row."""
@@ -117,21 +124,23 @@ class SoftmaxHead(nn.Module):
 
 
 class SigmoidHead(nn.Module):
-    """One output (b, 1) -> probabilities (b, 2) of two classes."""
+    """A logit (b, 1) -> probabilities (b, 2) of two classes."""
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return the sigmoid of each row as the second class's probability."""
+        """Return the probabilities; the sigmoid is that of the second class."""
         return torch.cat([functional.sigmoid(-outputs), functional.sigmoid(outputs)], dim=1)
 
 
 class RegressionHead(nn.Module):
-    """Outputs (b, k * q) in the scale of training -> values (b, k * q) float64 in the targets' units.
+    """Standardized outputs (b, k * q) -> values (b, k * q) float64 in the units of the targets.
 
     Args:
-        shift, scale: (k,), mean and deviation of what was learnt.
-        levels: q, quantiles told of each value, which are put in order; 1 for none.
-        base: (k,), which of a raw record's numbers each output is added to; None or empty for none.
-        log: whether outputs tell logarithms.
+        shift: (k,), mean of the training targets.
+        scale: (k,), standard deviation of the training targets.
+        n_quantiles: q, quantiles predicted for each value, which are sorted; 1 for point predictions.
+        base_indices: (k,), position in the flattened raw sample of the value that each output is added to; None or
+            empty if outputs are not differences.
+        log_target: whether outputs are logarithms.
     """
 
     shift: Tensor
@@ -156,46 +165,48 @@ class RegressionHead(nn.Module):
         self.log_target = log_target
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return outputs * scale + shift, added to what stands in the raw records x (b, ...)."""
+        """Return outputs * scale + shift, added to the base values in the raw samples x (b, ...)."""
         y = outputs.double().reshape(-1, len(self.shift), self.n_quantiles)  # (b, k * q) -> (b, k, q)
         if self.n_quantiles > 1:
             y = y.sort(dim=2).values
         y = y * self.scale[:, None] + self.shift[:, None]
         if len(self.base_indices):
-            last = x.double().flatten(1).index_select(1, self.base_indices)[:, :, None]
-            y = y + (last.log() if self.log_target else last)
+            base = x.double().flatten(1).index_select(1, self.base_indices)[:, :, None]
+            y = y + (base.log() if self.log_target else base)
         return (y.exp() if self.log_target else y).flatten(1)
 
 
 class MultiTargetHead(nn.Module):
-    """Outputs of several targets -> the predictions of each, side by side (b, k).
+    """Outputs of several targets -> their predictions, concatenated (b, k).
 
     Args:
-        parts: the last part of a model that tells each target alone.
-        columns: of outputs and predictions, those of each target.
+        heads: the head of each target.
+        columns: the columns of each target, in outputs and predictions.
     """
 
     def __init__(self, heads: Sequence[nn.Module], columns: Sequence[slice]) -> None:
         super().__init__()
         self.heads = nn.ModuleList(heads)
         self.columns = columns
-        self.use_float64 = any(isinstance(part, RegressionHead) for part in heads)
+        self.use_float64 = any(isinstance(head, RegressionHead) for head in heads)
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return probabilities float32, or float64 if there is any value among them."""
-        told = [part(outputs[:, columns], x) for part, columns in zip(self.heads, self.columns, strict=True)]
-        return torch.cat([part.double() for part in told] if self.use_float64 else told, dim=1)
+        """Return probabilities float32, or everything as float64 if a target is numeric."""
+        predictions = [head(outputs[:, columns], x) for head, columns in zip(self.heads, self.columns, strict=True)]
+        return torch.cat([p.double() for p in predictions] if self.use_float64 else predictions, dim=1)
 
 
 SupervisedHead = SoftmaxHead | SigmoidHead | RegressionHead | MultiTargetHead
 
 
 class InferenceModel(nn.Module):
-    """Preprocessing, network and output in one: raw records (b, ...) -> what a user is told of each.
+    """Preprocessing, network and head in one module: raw samples (b, ...) -> predictions.
 
     Args:
-        output: what the network gives, and the raw records -> probabilities or values (b, k), records, codes or errors.
-        from_noise: whether the network makes records of noise (b, l), which needs no preprocessing.
+        preprocess: raw samples -> features.
+        network: features, or noise, -> outputs.
+        head: outputs and raw samples -> probabilities, values, samples, latent codes or anomaly scores (b, ...).
+        is_generator: whether the input is noise (b, l), which is not preprocessed.
     """
 
     def __init__(
@@ -208,10 +219,10 @@ class InferenceModel(nn.Module):
         self.is_generator = is_generator
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what is told of raw records x (b, ...), or made of noise."""
+        """Return the predictions for raw samples x (b, ...), or the samples generated from noise."""
         if self.is_generator:
-            made: Tensor = self.head(self.network(x), x)
-            return made
+            samples: Tensor = self.head(self.network(x), x)
+            return samples
         x = self.preprocess.fill_missing_steps(x)
         y: Tensor = self.head(self.network(self.preprocess.transform(x)), x)
         return y

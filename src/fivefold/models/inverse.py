@@ -1,6 +1,6 @@
-"""From features back to raw units: a fitted preprocessing run backwards.
+"""The inverse of a fitted preprocessing: features back to raw units.
 
-Shapes: b rows, f raw features, r features as a network tells them: those of the chain without a mask.
+Shapes: b samples, r the shape of reconstructed features: those of the pipeline without a mask.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,17 @@ from ..errors import ParamsError
 from ..preprocessing.pipeline import Pipeline, StepKind
 
 NON_INVERTIBLE = {"unit_norm": "normalize: l2", "take": "select", "project": "select"}
-"""Steps that cannot be run backwards, and the key of params.yaml that asks for them."""
+"""Steps without an inverse, and the key of params.yaml that adds them."""
 
 
 class InversePreprocess(nn.Module):
-    """Features (b, *r) -> raw records (b, ...): float32 images within 0 to 255, else float64.
+    """Features (b, *r) -> raw samples (b, ...): images as float32 clamped to [0, 255], all else as float64.
 
-    What was a gap comes back as what is told of it. A category is the likeliest one, by its index.
+    Values that were missing are returned as the network predicts them. A category is decoded as the index of its
+    largest one-hot column.
+
+    Raises:
+        ParamsError: a step of the pipeline has no inverse.
     """
 
     def __init__(self, pipeline: Pipeline, *, is_image: bool) -> None:
@@ -28,8 +32,8 @@ class InversePreprocess(nn.Module):
         for step in pipeline.steps:
             if step.kind in NON_INVERTIBLE:
                 raise ParamsError(
-                    f"records must be told in their own units, but {NON_INVERTIBLE[step.kind]} cannot be undone; choose normalize"
-                    " standard or minmax, and select {method: none}"
+                    f"preprocessing must be invertible to output raw units, but {NON_INVERTIBLE[step.kind]} is not;"
+                    " choose normalize standard or minmax, and select {method: none}"
                 )
         self.step_kinds: Sequence[StepKind] = [step.kind for step in pipeline.steps]
         self.is_image = is_image
@@ -42,7 +46,7 @@ class InversePreprocess(nn.Module):
                 self.register_buffer(f"order_{i}", torch.from_numpy(order), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return raw records."""
+        """Return the raw samples."""
         x = features if self.is_image else features.double()
         for i in reversed(range(len(self.step_kinds))):
             match self.step_kinds[i]:
@@ -58,18 +62,23 @@ class InversePreprocess(nn.Module):
         return x.clamp(0, 255) if self.is_image else x
 
     def feature_units(self) -> Tensor:
-        """Return what a feature's unit is in raw units, a number for each that is told or one for all."""
+        """Return the size in raw units of one unit of each reconstructed feature, or a single value for all of them."""
         units = [1 / self._get_array("scale", i) for i, kind in enumerate(self.step_kinds) if kind == "affine"]
-        gaps = [len(self._get_array("index", i)) for i, kind in enumerate(self.step_kinds) if kind == "missing_indicator"]
+        n_indicators = [
+            len(self._get_array("index", i)) for i, kind in enumerate(self.step_kinds) if kind == "missing_indicator"
+        ]
         unit = units[0] if units else torch.ones(1)
-        return unit[: len(unit) - gaps[0]] if gaps and units else unit
+        return unit[: len(unit) - n_indicators[0]] if n_indicators and units else unit
 
     def _decode_one_hot(self, x: Tensor, i: int) -> Tensor:
-        """Return a column of codes in the place of each block of shares."""
+        """Return x with each block of one-hot columns replaced by a column of category codes, in the original order."""
         code = self._get_array("code", i)
         sizes = self.one_hot_sizes
         numbers, *blocks = torch.split(x, [x.shape[1] - sum(sizes), *sizes], dim=1)
-        codes = [part[block.argmax(1)][:, None] for block, part in zip(blocks, torch.split(code, sizes), strict=True)]
+        codes = [
+            block_codes[block.argmax(1)][:, None]
+            for block, block_codes in zip(blocks, torch.split(code, sizes), strict=True)
+        ]
         return torch.cat([numbers, *codes], dim=1).index_select(1, self._get_array("order", i))
 
     def _get_array(self, name: str, i: int) -> Tensor:
@@ -77,13 +86,13 @@ class InversePreprocess(nn.Module):
 
 
 class SampleHead(nn.Module):
-    """Features told from noise -> raw records (b, ...)."""
+    """Features generated from noise -> raw samples (b, ...)."""
 
     def __init__(self, pipeline: Pipeline, *, is_image: bool) -> None:
         super().__init__()
         self.inverse = InversePreprocess(pipeline, is_image=is_image)
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return raw records."""
-        told: Tensor = self.inverse(outputs)
-        return told
+        """Return the raw samples."""
+        samples: Tensor = self.inverse(outputs)
+        return samples

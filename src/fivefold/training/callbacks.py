@@ -229,10 +229,11 @@ MAX_LINES = 10
 class EpochProgress:
     """Context manager that displays progress: a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, name: str, max_epochs: int, console: Console | None = None) -> None:
+    def __init__(self, name: str, max_epochs: int, console: Console | None = None, *, verbose: bool = True) -> None:
         self.name = name
+        self.verbose = verbose
         self.max_epochs = max_epochs
-        self.console = console or Console()
+        self.console = console or Console(quiet=not verbose)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -261,7 +262,9 @@ class EpochProgress:
         n_epochs = epoch + 1
         self.bar.update(self.task, completed=n_epochs, scores=scores)
         interval = max(1, self.max_epochs // MAX_LINES)
-        if not self.console.is_terminal and (n_epochs % interval == 0 or time.monotonic() - self.last_printed > 30):
+        if self.console.is_terminal or not self.verbose:
+            return
+        if n_epochs % interval == 0 or time.monotonic() - self.last_printed > 30:
             print(f"{self.name}  epoch {n_epochs}/{self.max_epochs}  {scores}", flush=True)
             self.last_printed = time.monotonic()
 

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -186,6 +186,8 @@ def fit(
     on_epoch: Callable[[int, Metrics, bool], None],
     on_samples: Callable[[int, bytes], None] = lambda *_: None,
     on_alarm: Callable[[str, str], None] = lambda *_: None,
+    callbacks: Sequence[pl.Callback] = (),
+    verbose: bool = True,
 ) -> FitResult:
     """Train the network of `params` on preprocessed data; resume from the newest checkpoint if there is one.
 
@@ -194,6 +196,8 @@ def fit(
     on_epoch: called with the index of each finished epoch, from 0, its metrics, and whether it is the last.
     on_samples: called with the number of finished epochs, from 0, and a grid of generated images as PNG.
     on_alarm: called with the rule and the message of a training problem that is reported before training ends.
+    callbacks: further Lightning callbacks.
+    verbose: whether to display progress.
 
     Returns:
         The model with the weights of the selected epoch, and the history and the diagnosis of the training.
@@ -206,7 +210,7 @@ def fit(
     training = params.training
     resume_from = find_latest_checkpoint(checkpoint_folder)
     strategy = strategy_for(params, pretrained, reference)
-    with EpochProgress(name, training.max_epochs) as progress, warnings.catch_warnings():
+    with EpochProgress(name, training.max_epochs, verbose=verbose) as progress, warnings.catch_warnings():
         # Lightning warns about features that are disabled here
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         diagnostics = strategy.diagnostics_factory(params)
@@ -216,7 +220,7 @@ def fit(
             lambda *epoch: _report_epoch(name, history, diagnostics, progress, on_epoch, on_alarm, *epoch)
         )
         unfreezing = GradualUnfreezing(training.pretrained)
-        callbacks = [  # SampleGrids and diagnostics precede the callbacks that report the epoch or write a checkpoint
+        trainer_callbacks = [  # sample grids and diagnostics precede what reports the epoch or writes a checkpoint
             unfreezing,
             EpochSeeding(seed),
             best_weights,
@@ -225,8 +229,9 @@ def fit(
             sample_grids,
             history,
             PeriodicCheckpoint(checkpoint_folder, training.checkpoint_seconds),
+            *callbacks,
         ]
-        trainer = build_trainer(training, callbacks)
+        trainer = build_trainer(training, trainer_callbacks)
         device = trainer.strategy.root_device
         with handle_out_of_memory():
             setup = strategy.setup_factory(

@@ -61,18 +61,20 @@ def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], side
         (
             {},
             InputSpec((1, 3, 9), 2, n_classes=2),
-            "network.kernel_size must be less than twice the shorter side of an image of 3x9 pixels, but is 7; lower it, or set a"
-            " larger `size` of the dataset",
+            "network.kernel_size must be less than twice the shorter side of an image of 3x9 pixels, but is 7; lower"
+            " it, or set a larger `size` of the dataset",
         ),
         (
             {"downsampling": 3},
             InputSpec((1, 8, 9), 2, n_classes=2),
-            "network.downsampling must leave at least 2x2 pixels, so it can be at most 2 for images of 8x9 pixels, but is 3; lower it",
+            "network.downsampling must leave at least 2x2 pixels, so it can be at most 2 for images of 8x9 pixels,"
+            " but is 3; lower it",
         ),
         (
             {"discriminator": {"layers": 3}},
             InputSpec((1, 8, 8), 2, n_classes=2),
-            "network.discriminator.layers must leave at least 2x2 pixels, so it can be at most 2 for images of 8x8 pixels, but is 3; lower it",
+            "network.discriminator.layers must leave at least 2x2 pixels, so it can be at most 2 for images of 8x8"
+            " pixels, but is 3; lower it",
         ),
     ],
 )

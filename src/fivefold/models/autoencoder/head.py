@@ -1,8 +1,6 @@
-"""The last part of an autoencoder's model, by its mode: what its network gives -> what a user is told.
+"""The head of an autoencoder in each mode, and a description of its encoder for use as preprocessing.
 
-Shapes: b rows, l numbers of a code.
-
-An encoder layer by layer, as plain facts: `preprocessing.encoder` makes another model's preprocessing of them.
+Shapes: b samples, l latent dimensions.
 """
 
 from collections.abc import Iterator
@@ -21,15 +19,15 @@ from .network import AutoencoderNetwork
 
 
 class LatentHead(nn.Module):
-    """Codes (b, l), as they are."""
+    """Latent codes (b, l), unchanged."""
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return the codes."""
+        """Return the latent codes."""
         return outputs
 
 
 class AnomalyHead(nn.Module):
-    """Errors (b, 1) -> (b, 2): the error, and 1 where it is above the threshold, else 0."""
+    """Reconstruction errors (b, 1) -> (b, 2): the error, and 1 if it exceeds the threshold, else 0."""
 
     threshold: Tensor
 
@@ -43,7 +41,7 @@ class AnomalyHead(nn.Module):
 
 
 class ReconstructionHead(nn.Module):
-    """Features told -> raw records (b, ...); of padded steps nothing is told, as in the record."""
+    """Reconstructed features -> raw samples (b, ...); padded steps stay NaN."""
 
     def __init__(self, pipeline: Pipeline, *, is_image: bool) -> None:
         super().__init__()
@@ -51,57 +49,64 @@ class ReconstructionHead(nn.Module):
         self.has_mask = any(step.kind == "mask" for step in pipeline.steps)
 
     def forward(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return raw records, in the shape of x."""
-        told: Tensor = self.inverse(outputs)
+        """Return raw samples, in the shape of x."""
+        samples: Tensor = self.inverse(outputs)
         if not self.has_mask:
-            return told
-        return torch.where(torch.isnan(x).all(dim=-1, keepdim=True), torch.nan, told)
+            return samples
+        return torch.where(torch.isnan(x).all(dim=-1, keepdim=True), torch.nan, samples)
 
 
 def build_head(params: Autoencoder, schema: Schema, pipeline: Pipeline, threshold: float = 0.0) -> nn.Module:
-    """Return the last part of a model.
+    """Return the head for the mode of the autoencoder.
 
     Raises:
-        ParamsError: records must be told in their own units, and the preprocessing cannot be undone.
+        ParamsError: the mode needs samples in raw units, but the preprocessing is not invertible.
     """
-    images = schema.kind == "images"
+    is_image = schema.kind == "images"
     match params.mode:
         case ReductionMode():
             return LatentHead()
         case AnomalyMode():
             return AnomalyHead(threshold)
         case GenerationMode():
-            return SampleHead(pipeline, is_image=images)
-    return ReconstructionHead(pipeline, is_image=images)
+            return SampleHead(pipeline, is_image=is_image)
+    return ReconstructionHead(pipeline, is_image=is_image)
 
 
 ACTIVATION_NAMES = {layer: name for name, layer in ACTIVATIONS.items()}
 
 
 def describe_encoder(network: AutoencoderNetwork) -> list[dict[str, Any]]:
-    """Return the layers from features to codes; of a variational one to their means. Plain JSON values.
+    """Return the layers from features to latent codes, of a variational autoencoder to their means, as JSON values.
 
-    at: where a layer's weights stand among those of the model.
+    Key `name` is the prefix of a layer's weights in the model. `preprocessing.selection` builds steps from the list.
 
     Raises:
-        ParamsError: a layer is none that can be told so, such as a recurrent one.
+        ParamsError: the encoder has a layer of another kind, such as a recurrent one.
     """
-    parts = {"to_code": network.to_latent, "code": network.latent_activation}
-    every = [(f"encoder.{name}", part) for name, part in network.encoder.named_modules() if not list(part.children())]
-    return [fact for name, part in (*every, *parts.items()) for fact in _describe_layer(f"network.{name}", part)]
+    layers = [
+        *((f"encoder.{name}", layer) for name, layer in network.encoder.named_modules() if not list(layer.children())),
+        ("to_latent", network.to_latent),
+        ("latent_activation", network.latent_activation),
+    ]
+    return [entry for name, layer in layers for entry in _describe_layer(f"network.{name}", layer)]
 
 
 def _describe_layer(name: str, layer: nn.Module) -> Iterator[dict[str, Any]]:
+    """Yield the description of one layer; nothing for a layer that only reshapes."""
     match layer:
         case nn.Linear():
             yield {"kind": "dense", "name": name}
         case nn.Conv2d():
             yield {"kind": "conv2d", "name": name, "stride": layer.stride[0], "padding": layer.padding[0]}
         case nn.BatchNorm1d() | nn.BatchNorm2d():
-            yield {"kind": "batch_norm", "name": name, "eps": layer.eps, "spatial_dims": 2 * isinstance(layer, nn.BatchNorm2d)}
+            spatial_dims = 2 * isinstance(layer, nn.BatchNorm2d)
+            yield {"kind": "batch_norm", "name": name, "eps": layer.eps, "spatial_dims": spatial_dims}
         case nn.Flatten() | nn.Identity():
             pass
         case _ if type(layer) in ACTIVATION_NAMES:
             yield {"kind": ACTIVATION_NAMES[type(layer)]}
         case _:
-            raise ParamsError(f"an encoder's layers must be dense or convolutions, but {name} is {layer}; name another")
+            raise ParamsError(
+                f"an encoder must consist of dense layers or convolutions, but {name} is {layer}; choose another"
+            )
