@@ -36,7 +36,7 @@ from ..conftest import dataset_of, schema_of, table_block
 
 PIPELINE = Pipeline("float32", ()).with_steps(Step("affine", {"shift": np.array(0.0), "scale": np.array(1 / 255)}))
 HISTORY = pd.DataFrame({"epoch": [1], "train/loss": [1.0], "val/loss": [1.0]})
-MEASUREMENTS: Any = {"gradient": {"layer": [1.0]}}
+MEASUREMENTS: Any = {"gradient_norm": {"layer": [1.0]}}
 
 
 def dataset(size: int = 12, n: int = 150) -> Dataset:

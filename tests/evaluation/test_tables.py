@@ -113,7 +113,9 @@ class TestOtherTables:
         assert tables["predicted_vs_actual"].to_dict("list") == {"actual": [1, 2], "predicted": [1.5, 2.5]}
 
     def test_gradients_have_a_row_for_each_layer_and_epoch(self) -> None:
-        table = gradient_table({"gradient": {"first": [1.0, None], "last": [2.0, 0.5]}, "dead": {"relu": [0.1, 0.2]}})
+        table = gradient_table(
+            {"gradient_norm": {"first": [1.0, None], "last": [2.0, 0.5]}, "dead": {"relu": [0.1, 0.2]}}
+        )
         assert table.epoch.tolist() == [1, 2, 1, 2]
         assert table.layer.tolist() == ["first", "first", "last", "last"]
         np.testing.assert_array_equal(table.norm, [1.0, np.nan, 2.0, 0.5])
@@ -121,7 +123,7 @@ class TestOtherTables:
     @pytest.mark.parametrize("norms", [[0.5], [1e-9, 3.0, 0.0], [None, None], [0.0], [0.1] * 300])
     def test_gradients_of_any_size_are_plotted(self, tmp_path: Path, norms: list[float | None]) -> None:
         layers = {f"layers.{i}": norms for i in range(10)}
-        draw = partial(PLOT_FUNCTIONS["gradients"], gradient_table({"gradient": layers}), "m")
+        draw = partial(PLOT_FUNCTIONS["gradients"], gradient_table({"gradient_norm": layers}), "m")
         save_plots({"gradients": draw}, tmp_path / "plots")
         assert (tmp_path / "plots/gradients.png").stat().st_size > 5000
 

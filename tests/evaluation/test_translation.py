@@ -92,7 +92,7 @@ def brightness_reference() -> ReferenceClassifier:
 
 
 def report_of(generator: type[nn.Module], reference: ReferenceClassifier | None) -> EvaluationReport:
-    return evaluate("m", translator(generator), dataset(), HISTORY, {"gradient": {}}, reference)
+    return evaluate("m", translator(generator), dataset(), HISTORY, {"gradient_norm": {}}, reference)
 
 
 FEATURE_METRICS = ["cycle_l1", "kid", "kid_real", "kid_source", "identity_l1"]

@@ -266,7 +266,7 @@ def pipeline_of(case: Case) -> Pipeline:
         low, high = np.r_[np.full(n - 1, 35.0), -np.inf, 0], np.r_[np.full(n - 1, 65.0), np.inf, 1]
         shift, scales = np.r_[np.full(n - 1, 50.0), 0, 0], np.r_[np.full(n - 1, 0.1), 1, 1]
         return Pipeline("float64", ()).with_steps(
-            Step("indicate", {"index": np.array([0])}),
+            Step("missing_indicator", {"index": np.array([0])}),
             Step("impute", {"fill": np.r_[np.full(n - 1, 50.0), 4, 0]}),
             Step("clip", {"low": low, "high": high}),
             Step("affine", {"shift": shift, "scale": scales}),

@@ -64,9 +64,9 @@ def series(*, log: bool) -> Dataset:
 
 
 def chain_of(dataset: Dataset) -> Pipeline:
-    log = (Step("log", {"which": np.array([1.0, 0])}),) if dataset.schema.log_target else ()
+    log = (Step("log", {"log_columns": np.array([1.0, 0])}),) if dataset.schema.log_target else ()
     x = dataset.train.x
-    carry = Step("carry", {"fill": x.mean(axis=(0, 1)), "whole": np.array([1])})
+    carry = Step("forward_fill", {"fill": x.mean(axis=(0, 1)), "fill_past_end": np.array([1])})
     chain = Pipeline("float64", ()).with_steps(carry, *log)
     steps = chain(x).reshape(-1, 2)
     return chain.with_steps(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
