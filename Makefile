@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 repro: $(READY)  ## run the pipeline: every stage that is not up to date
 	dvc repro
+	fivefold results
 
 test: $(READY)  ## run the tests
 	pytest -n auto --maxprocesses=4 --dist loadfile
