@@ -13,24 +13,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import CVResult, Model, PreparedDataset, Study, cross_validate, fit, load, prepare
+    from .api.estimators import TabularClassifier, TabularRegressor
+    from .api.fitting import fit
+    from .api.model import Model, load
+    from .api.preparation import PreparedDataset, prepare
+    from .api.studies import CVResult, Study, cross_validate
     from .config.loading import load_params
-    from .estimators import TabularClassifier, TabularRegressor
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "CVResult": "api",
-    "Model": "api",
-    "PreparedDataset": "api",
-    "Study": "api",
-    "cross_validate": "api",
-    "fit": "api",
-    "load": "api",
-    "prepare": "api",
+    "CVResult": "api.studies",
+    "Model": "api.model",
+    "PreparedDataset": "api.preparation",
+    "Study": "api.studies",
+    "cross_validate": "api.studies",
+    "fit": "api.fitting",
+    "load": "api.model",
+    "prepare": "api.preparation",
     "load_params": "config.loading",
-    "TabularClassifier": "estimators",
-    "TabularRegressor": "estimators",
+    "TabularClassifier": "api.estimators",
+    "TabularRegressor": "api.estimators",
 }
 
 __all__ = [

@@ -13,9 +13,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .api import DATASET_ADAPTER, Model, PreparedDataset, fit
-from .data.dataset import Array, Split
-from .data.schema import Column, Schema
+from ..data.dataset import Array, Split
+from ..data.schema import Column, Schema
+from .fitting import fit
+from .model import Model
+from .preparation import DATASET_ADAPTER, PreparedDataset
 
 MAX_SEED = 2**31 - 1
 VALIDATION_FRACTION = 0.1
