@@ -134,14 +134,15 @@ class TestFamily:
         assert set(differences) == {"1", "7", "64"}
         assert max(differences.values()) < 1e-5
         (properties,) = onnx.load(tmp_path / "model.onnx").metadata_props
-        assert json.loads(properties.value)["gives"] == json.loads(json.dumps(build_output_metadata(saved)))
+        assert json.loads(properties.value)["output"] == json.loads(json.dumps(build_output_metadata(saved)))
 
 
 def test_an_onnx_file_with_other_weights_is_detected(tmp_path: Path) -> None:
     x = records(CASES["mlp"])
     export_onnx(saved_of(CASES["mlp"], seed=1), x[:2], tmp_path / "model.onnx")
     message = (
-        r"model\.onnx must give what PyTorch gives to 0\.0001, but differs by .* at batch size \d+; do not ship it"
+        r"model\.onnx must match PyTorch to 0\.0001, but differs by .* at batch size \d+; do not deploy it, and report"
+        r" the network as a bug"
     )
     with pytest.raises(ParityError, match=message):
         check_parity(saved_of(CASES["mlp"], seed=2), x, tmp_path / "model.onnx")

@@ -98,9 +98,9 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     p = predict(saved.model, test.x)
     assert p.shape == (len(test), 2 * max(len(schema.quantiles), 1))
     if training.get("difference") == "seasonal":
-        assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive_forecasts(schema, test)["seasonal"])
+        assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive_forecasts(schema, test)["seasonal_naive"])
     elif log or training.get("difference"):  # values beyond those of the training part are known only as growth
-        assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive_forecasts(schema, test)["persistence"])
+        assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive_forecasts(schema, test)["naive"])
     (tmp_path / "saved").mkdir()
     save_model(saved.__class__(**{**vars(saved), "metadata": {"name": "m", "fingerprint": "f"}}), tmp_path / "saved")
     write_manifest(tmp_path / "saved")
@@ -140,9 +140,9 @@ def test_a_base_is_read_from_the_window_whatever_is_selected(
     p = predict(saved.model, test.x)
     with torch.no_grad():
         outputs = saved.model.network(torch.from_numpy(scaled.with_steps(*selected.steps)(test.x))).double().numpy()
-    before = naive_forecasts(saved.schema, test)["persistence" if base == "last" else "seasonal"]
+    before = naive_forecasts(saved.schema, test)["naive" if base == "last" else "seasonal_naive"]
     train = dataset.train
-    change = train.y - naive_forecasts(saved.schema, train)["persistence" if base == "last" else "seasonal"]
+    change = train.y - naive_forecasts(saved.schema, train)["naive" if base == "last" else "seasonal_naive"]
     np.testing.assert_allclose(p, before + outputs * change.std(axis=0) + change.mean(axis=0), rtol=1e-6)
     export_onnx(saved, test.x[:2], tmp_path / "model.onnx")
     assert max(check_parity(saved, test.x, tmp_path / "model.onnx").values()) < 1e-5
