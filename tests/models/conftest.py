@@ -6,7 +6,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="package")
 def one_thread() -> Iterator[None]:
-    """Networks this small wait longer for a second thread than it works for them: ten times on a busy machine."""
+    """Use one thread: networks this small are up to ten times slower with several threads on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""What is a convolutional network's own: shortcuts, norms over real steps, causality, outputs of every step."""
+"""Convolutional networks: shortcuts, batch norm over real steps, causality, and outputs at every step."""
 
 import copy
 from typing import Any
@@ -17,7 +17,7 @@ from fivefold.models.factory import InputSpec, build_network
 
 CNN: Any = {"family": "cnn"}
 RESNET = ResNet(**CNN, architecture="resnet", depth=8)
-DESIGNS = [Fcn(**CNN, architecture="fcn"), ResNet1d(**CNN, architecture="resnet1d"), Tcn(**CNN, architecture="tcn")]
+TEMPORAL = [Fcn(**CNN, architecture="fcn"), ResNet1d(**CNN, architecture="resnet1d"), Tcn(**CNN, architecture="tcn")]
 
 
 def tcn(shape: InputSpec, **changes: Any) -> TcnNetwork:
@@ -26,7 +26,7 @@ def tcn(shape: InputSpec, **changes: Any) -> TcnNetwork:
     return network.eval()
 
 
-def test_the_tutorials_network_is_a_stack_of_nothing_but_defaults() -> None:
+def test_the_tutorials_network_is_the_plain_network_with_defaults() -> None:
     networks = []
     for params in (TutorialCnn(**CNN, architecture="tutorial"), PlainCnn(**CNN, architecture="plain")):
         torch.manual_seed(0)
@@ -38,7 +38,7 @@ def test_the_tutorials_network_is_a_stack_of_nothing_but_defaults() -> None:
 
 def test_a_shortcut_of_a_resnet_has_no_weights() -> None:
     block = BasicBlock(2, 5, 2, RESNET).eval()
-    nn.init.zeros_(block.body.get_parameter("5.weight"))  # the last norm's scale: the shortcut alone is left
+    nn.init.zeros_(block.body.get_parameter("5.weight"))  # the last norm's scale: only the shortcut remains
     x = torch.rand(3, 2, 7, 6)
     out = block(x)  # (3, 5, 4, 3)
     assert torch.equal(out[:, :2], x[:, :, ::2, ::2])
@@ -57,15 +57,15 @@ def test_a_resnet_halves_twice_and_doubles_its_channels() -> None:
     assert blocks == [(32, 28, 28)] * 2 + [(64, 14, 14)] * 2 + [(128, 7, 7)] * 2
 
 
-class TestSteps:
-    """A norm and a mean over real steps are those of the steps, one after the other, without their padding."""
+class TestMaskedSteps:
+    """Norm and mean over real steps equal those of the concatenated steps without padding."""
 
     def padded(self) -> tuple[Tensor, Tensor, list[int]]:
         lengths = [4, 1, 6]
         real = torch.tensor([[[float(t < n) for t in range(6)]] for n in lengths])  # (3, 1, 6)
         return torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(0)), real, lengths
 
-    def test_a_norm_is_that_of_the_steps_laid_end_to_end(self) -> None:
+    def test_masked_norm_equals_the_norm_of_concatenated_real_steps(self) -> None:
         x, real, lengths = self.padded()
         masked, plain = MaskedBatchNorm(2), nn.BatchNorm1d(2)
         for norm in (masked, plain):
@@ -73,31 +73,31 @@ class TestSteps:
             nn.init.constant_(norm.bias, 0.5)
         steps = torch.cat([one[:, :n] for one, n in zip(x, lengths, strict=True)], dim=1)  # (2, 11)
         out, expected = masked(x, real), plain(steps[None])[0]
-        found = torch.cat([one[:, :n] for one, n in zip(out, lengths, strict=True)], dim=1)
-        torch.testing.assert_close(found, expected)
+        real_steps = torch.cat([one[:, :n] for one, n in zip(out, lengths, strict=True)], dim=1)
+        torch.testing.assert_close(real_steps, expected)
         torch.testing.assert_close(masked.state_dict(), plain.state_dict())
         torch.testing.assert_close(masked.eval()(x, real), plain.eval()(x))
 
-    def test_where_every_step_is_real_it_is_a_plain_norm(self) -> None:
+    def test_masked_norm_of_real_steps_only_is_a_plain_norm(self) -> None:
         x, _, _ = self.padded()
         masked, marked, plain = MaskedBatchNorm(2), MaskedBatchNorm(2), nn.BatchNorm1d(2)
         torch.testing.assert_close(masked(x), plain(x))
         torch.testing.assert_close(marked(x, torch.ones(3, 1, 6)), plain(x))
 
-    def test_a_mean_is_of_real_steps(self) -> None:
+    def test_masked_mean_uses_real_steps(self) -> None:
         x, real, lengths = self.padded()
         expected = torch.stack([one[:, :n].mean(1) for one, n in zip(x, lengths, strict=True)])
         torch.testing.assert_close(masked_mean(x, real), expected)
         torch.testing.assert_close(masked_mean(x, None), x.mean(2))
 
-    def test_the_last_step_is_the_last_real_one(self) -> None:
+    def test_select_last_step_selects_the_last_real_step(self) -> None:
         x, real, lengths = self.padded()
         assert torch.equal(
             select_last_step(x, real), torch.stack([one[:, n - 1] for one, n in zip(x, lengths, strict=True)])
         )
         assert torch.equal(select_last_step(x, None), x[:, :, -1])
 
-    def test_a_record_without_a_step_gives_numbers(self) -> None:
+    def test_a_sample_without_real_steps_has_finite_outputs(self) -> None:
         x, real = torch.randn(1, 2, 6), torch.zeros(1, 1, 6)
         assert masked_mean(x, real).tolist() == [[0, 0]]
         assert torch.equal(select_last_step(x, real), x[:, :, 0])
@@ -115,21 +115,21 @@ class TestSteps:
 
 class TestTcn:
     @pytest.mark.parametrize("norm", ["none", "weight"])
-    def test_a_step_sees_itself_and_the_steps_before_it(self, norm: str) -> None:
+    def test_a_step_depends_on_itself_and_earlier_steps(self, norm: str) -> None:
         network, x = tcn(InputSpec((9, 2), 3), norm=norm), torch.randn(1, 9, 2)
         before = network.forward_all_steps(x)
         x[0, 5] += 1
         changed = (network.forward_all_steps(x) != before).any(2)[0]
         assert changed.tolist() == [False] * 5 + [True] * 4
 
-    def test_it_sees_as_far_back_as_is_said(self) -> None:
+    def test_receptive_field_has_the_expected_length(self) -> None:
         network, x = (
             tcn(InputSpec((20, 1), 3), kernel_size=3, activation="tanh"),
             torch.randn(1, 20, 1, requires_grad=True),
         )
         (gradient,) = torch.autograd.grad(network(x).sum(), x)
-        seen = 1 + 2 * (3 - 1) * (2**2 - 1)
-        assert gradient[0, :, 0].ne(0).tolist() == [False] * (20 - seen) + [True] * seen
+        length = 1 + 2 * (3 - 1) * (2**2 - 1)
+        assert gradient[0, :, 0].ne(0).tolist() == [False] * (20 - length) + [True] * length
 
     @pytest.mark.parametrize(
         ("shape", "x"),
@@ -139,14 +139,14 @@ class TestTcn:
         ],
         ids=["series", "tokens"],
     )
-    def test_the_output_is_that_of_the_last_step(self, shape: InputSpec, x: Tensor) -> None:
+    def test_forward_equals_the_output_at_the_last_step(self, shape: InputSpec, x: Tensor) -> None:
         network = tcn(shape)
         steps = network.forward_all_steps(x)
         assert steps.shape == (4, 9, 3)
         torch.testing.assert_close(network(x), steps[:, -1])
         torch.testing.assert_close(steps[:, 4], network(x[:, :5]))
 
-    def test_it_is_the_convolution_of_pytorch_with_filters_of_that_length(self) -> None:
+    def test_weight_norm_equals_that_of_pytorch(self) -> None:
         network, x = tcn(InputSpec((9, 2), 3), channels=(4,)), torch.randn(5, 9, 2)
         block = network.blocks[0]
         convolution = block.body[0]
@@ -161,17 +161,17 @@ class TestTcn:
         torch.testing.assert_close(convolution(x.transpose(1, 2)), expected)
 
 
-@pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.architecture)
-def test_an_embedding_of_numbers_is_refused(params: Any) -> None:
-    asked = type(params)(**CNN, architecture=params.architecture, embedding_dim=8)
+@pytest.mark.parametrize("params", TEMPORAL, ids=lambda params: params.architecture)
+def test_an_embedding_of_numeric_features_is_rejected(params: Any) -> None:
+    params_with_embedding = type(params)(**CNN, architecture=params.architecture, embedding_dim=8)
     with pytest.raises(
         ParamsError, match=r"network\.embedding_dim needs text, .* but is 8 and all features are numeric; remove it"
     ):
-        build_network(asked, InputSpec((7, 3), 2, has_mask=True))
+        build_network(params_with_embedding, InputSpec((7, 3), 2, has_mask=True))
 
 
-@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.architecture)
-def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> None:
+@pytest.mark.parametrize("params", [RESNET, *TEMPORAL], ids=lambda params: params.architecture)
+def test_gradients_under_mixed_precision_are_finite(params: Any) -> None:
     shape = InputSpec((1, 8, 8), 2) if params is RESNET else InputSpec((7, 3), 2, has_mask=True)
     network = build_network(params, shape)
     x = torch.rand(4, *shape.shape).round()
@@ -182,7 +182,7 @@ def test_a_step_under_mixed_precision_gives_finite_gradients(params: Any) -> Non
     assert all(buffer.dtype != torch.bfloat16 for buffer in network.buffers())
 
 
-@pytest.mark.parametrize("params", [RESNET, *DESIGNS], ids=lambda params: params.architecture)
+@pytest.mark.parametrize("params", [RESNET, *TEMPORAL], ids=lambda params: params.architecture)
 def test_a_training_step_is_one_graph(params: Any) -> None:
     """What `torch.compile` must be able to trace; `aot_eager` traces as it does, and compiles nothing."""
     shape = InputSpec((1, 8, 8), 2) if params is RESNET else InputSpec((7, 3), 2, has_mask=True)

@@ -141,8 +141,8 @@ def test_an_onnx_file_with_other_weights_is_detected(tmp_path: Path) -> None:
     x = records(CASES["mlp"])
     export_onnx(saved_of(CASES["mlp"], seed=1), x[:2], tmp_path / "model.onnx")
     message = (
-        r"model\.onnx must match PyTorch to 0\.0001, but differs by .* at batch size \d+; do not deploy it, and report"
-        r" the network as a bug"
+        r"\Amodel\.onnx must match PyTorch to 0\.0001, but differs by .* at batch size \d+; do not deploy it, and"
+        r" report the network as a bug\Z"
     )
     with pytest.raises(ParityError, match=message):
         check_parity(saved_of(CASES["mlp"], seed=2), x, tmp_path / "model.onnx")

@@ -1,4 +1,4 @@
-"""What a forecast is a difference from, its logarithm and its quantiles: learnt, saved and exported alike."""
+"""Forecasts as differences, as logarithms and as quantiles: trained, saved and exported consistently."""
 
 import json
 from dataclasses import replace
@@ -63,16 +63,16 @@ def series(*, log: bool) -> Dataset:
     return Dataset(SCHEMA.model_copy(update={"log_target": log}), *parts)
 
 
-def chain_of(dataset: Dataset) -> Pipeline:
+def pipeline_of(dataset: Dataset) -> Pipeline:
     log = (Step("log", {"log_columns": np.array([1.0, 0])}),) if dataset.schema.log_target else ()
     x = dataset.train.x
     carry = Step("forward_fill", {"fill": x.mean(axis=(0, 1)), "fill_past_end": np.array([1])})
-    chain = Pipeline("float64", ()).with_steps(carry, *log)
-    steps = chain(x).reshape(-1, 2)
-    return chain.with_steps(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
+    pipeline = Pipeline("float64", ()).with_steps(carry, *log)
+    steps = pipeline(x).reshape(-1, 2)
+    return pipeline.with_steps(Step("affine", {"shift": steps.mean(0), "scale": 1 / steps.std(0)}))
 
 
-def trained(dataset: Dataset, folder: Path, chain: Pipeline | None = None, **training: Any) -> FitResult:
+def trained(dataset: Dataset, folder: Path, pipeline: Pipeline | None = None, **training: Any) -> FitResult:
     tree = {
         "dataset": "d",
         "depends_on": "none",
@@ -81,8 +81,8 @@ def trained(dataset: Dataset, folder: Path, chain: Pipeline | None = None, **tra
         "training": {"max_epochs": 150, "patience": 0, "optimizer": {"name": "adam", "lr": 0.01}, **training},
     }
     model = Model.model_validate_json(json.dumps(tree))
-    chain = chain or chain_of(dataset)
-    return fit("m", model, dataset, chain, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
+    pipeline = pipeline or pipeline_of(dataset)
+    return fit("m", model, dataset, pipeline, seed=1, checkpoint_folder=folder, on_epoch=lambda *_: None)
 
 
 def error(schema: Schema, y: Array, p: Array) -> float:
@@ -91,7 +91,7 @@ def error(schema: Schema, y: Array, p: Array) -> float:
 
 @pytest.mark.parametrize("log", [False, True], ids=["", "log"])
 @pytest.mark.parametrize("training", SETTINGS.values(), ids=SETTINGS)
-def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[str, Any], log: bool) -> None:
+def test_a_forecast_is_trained_saved_and_exported(tmp_path: Path, training: dict[str, Any], log: bool) -> None:
     dataset = series(log=log)
     saved = trained(dataset, tmp_path / "work", **training).trained_model
     schema, test = saved.schema, dataset.test
@@ -99,7 +99,7 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     assert p.shape == (len(test), 2 * max(len(schema.quantiles), 1))
     if training.get("difference") == "seasonal":
         assert error(schema, test.y, p) < 0.8 * rmse(test.y, naive_forecasts(schema, test)["seasonal_naive"])
-    elif log or training.get("difference"):  # values beyond those of the training part are known only as growth
+    elif log or training.get("difference"):  # only growth extrapolates beyond the training range
         assert error(schema, test.y, p) < 0.5 * rmse(test.y, naive_forecasts(schema, test)["naive"])
     (tmp_path / "saved").mkdir()
     save_model(saved.__class__(**{**vars(saved), "metadata": {"name": "m", "fingerprint": "f"}}), tmp_path / "saved")
@@ -111,7 +111,7 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     assert max(check_parity(loaded, test.x, tmp_path / "model.onnx").values()) < 1e-5
     gaps = insert_missing_values(test.x)
     gaps[0, :, 1], gaps[1, -2:, 0], gaps[2, :2, 0] = np.nan, np.nan, np.nan
-    assert np.isnan(gaps[:, -1, 0]).sum() > 1  # to which changes are added
+    assert np.isnan(gaps[:, -1, 0]).sum() > 1  # the values that differences are added to
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     filled = [
         [pd.Series(c).ffill().bfill().fillna(dataset.train.x[..., j].mean()) for j, c in enumerate(w.T)] for w in gaps
@@ -129,11 +129,11 @@ def test_a_forecast_is_learnt_saved_and_exported(tmp_path: Path, training: dict[
     ids=lambda select: select.method,
 )
 @pytest.mark.parametrize("base", ["last", "seasonal"])
-def test_a_base_is_read_from_the_window_whatever_is_selected(
+def test_base_values_come_from_the_window_with_any_selection(
     tmp_path: Path, select: SelectionConfig, base: str
 ) -> None:
     dataset, test = series(log=False), series(log=False).test
-    scaled = chain_of(dataset)
+    scaled = pipeline_of(dataset)
     selected = fit_selection(scaled(dataset.train.x), dataset.train.y, dataset.schema, select, 0)
     fitted = trained(dataset, tmp_path, scaled.with_steps(*selected.steps), difference=base)
     saved = replace(fitted.trained_model, metadata={"name": "m", "fingerprint": "f"})
@@ -148,7 +148,7 @@ def test_a_base_is_read_from_the_window_whatever_is_selected(
     assert max(check_parity(saved, test.x, tmp_path / "model.onnx").values()) < 1e-5
 
 
-def test_most_targets_lie_between_their_quantiles(tmp_path: Path) -> None:
+def test_most_targets_are_between_their_quantiles(tmp_path: Path) -> None:
     dataset = series(log=True)
     levels = {"difference": "seasonal", "loss": {"name": "quantile", "quantiles": [0.05, 0.5, 0.95]}}
     saved = trained(dataset, tmp_path, **levels).trained_model

@@ -1,4 +1,4 @@
-"""Preprocessing run backwards gives the records again."""
+"""The inverse of the preprocessing restores raw samples."""
 
 import numpy as np
 import pandas as pd
@@ -16,22 +16,22 @@ from fivefold.preprocessing.scaling import fit_scaling
 from ..conftest import images_block, schema_and_rows, schema_of, table_block
 
 
-def undone(chain: Pipeline, x: Array, *, images: bool = False) -> Array:
-    features = chain(x)
-    if any(step.kind == "mask" for step in chain.steps):
+def invert(pipeline: Pipeline, x: Array, *, images: bool = False) -> Array:
+    features = pipeline(x)
+    if any(step.kind == "mask" for step in pipeline.steps):
         features = features[..., :-1]
-    undo = InversePreprocess(chain, is_image=images)
-    return np.asarray(undo(torch.from_numpy(features)).numpy())
+    inverse = InversePreprocess(pipeline, is_image=images)
+    return np.asarray(inverse(torch.from_numpy(features)).numpy())
 
 
 @pytest.mark.parametrize("normalize", ["standard", "minmax", "robust", "none"])
-def test_numbers_come_back(normalize: str) -> None:
+def test_numeric_features_are_restored(normalize: str) -> None:
     x = np.random.default_rng(0).normal(50, 10, (40, 5))
-    chain = fit_scaling(x, schema_of((5,)), table_block(normalize=normalize))
-    np.testing.assert_allclose(undone(chain, x), x, rtol=1e-5)
+    pipeline = fit_scaling(x, schema_of((5,)), table_block(normalize=normalize))
+    np.testing.assert_allclose(invert(pipeline, x), x, rtol=1e-5)
 
 
-def test_words_flags_and_gaps_come_back(tmp_path: object) -> None:
+def test_categories_and_flags_are_restored_and_missing_values_finite(tmp_path: object) -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -47,23 +47,23 @@ def test_words_flags_and_gaps_come_back(tmp_path: object) -> None:
     frame.to_csv(path, index=False)
     block = table_block(path, task="regression", missing=MissingValues(add_indicator=True), clip=5.0)
     schema, records = schema_and_rows(block)
-    back = undone(fit_scaling(records.x, schema, block), records.x)
+    restored = invert(fit_scaling(records.x, schema, block), records.x)
     known = ~np.isnan(records.x)
-    np.testing.assert_allclose(back[known], records.x[known], rtol=1e-5, atol=1e-6)
-    assert np.isfinite(back).all()
+    np.testing.assert_allclose(restored[known], records.x[known], rtol=1e-5, atol=1e-6)
+    assert np.isfinite(restored).all()
 
 
 @pytest.mark.parametrize("normalize", ["standard", "minmax", "none"])
-def test_pixels_come_back_within_their_range(normalize: str) -> None:
+def test_pixels_are_restored_and_clamped(normalize: str) -> None:
     x = np.random.default_rng(0).integers(0, 256, (9, 3, 4, 5), dtype=np.uint8)
-    chain = fit_scaling(x, schema_of((3, 4, 5), 2), images_block(normalize=normalize))
-    back = undone(chain, x, images=True)
-    np.testing.assert_allclose(back, x, atol=1e-3)
-    beyond = InversePreprocess(chain, is_image=True)(torch.full((1, 3, 4, 5), 1e4))
-    assert (beyond == 255).all()
+    pipeline = fit_scaling(x, schema_of((3, 4, 5), 2), images_block(normalize=normalize))
+    restored = invert(pipeline, x, images=True)
+    np.testing.assert_allclose(restored, x, atol=1e-3)
+    clamped = InversePreprocess(pipeline, is_image=True)(torch.full((1, 3, 4, 5), 1e4))
+    assert (clamped == 255).all()
 
 
-def test_logarithms_come_back() -> None:
+def test_logarithms_are_inverted() -> None:
     x = np.exp(np.random.default_rng(0).normal(size=(30, 4, 2)))
     schema = schema_of((4, 2)).model_copy(update={"kind": "series", "features": ("a", "b")})
     block = Series(
@@ -78,13 +78,13 @@ def test_logarithms_come_back() -> None:
         split=TimeSplit(validation=2, test=2, by="time"),
         normalize="standard",
     )
-    np.testing.assert_allclose(undone(fit_scaling(x, schema, block), x), x, rtol=1e-5)
+    np.testing.assert_allclose(invert(fit_scaling(x, schema, block), x), x, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("step", "key"), [(Step("unit_norm", {}), "normalize: l2"), (Step("take", {"index": np.array([0])}), "select")]
 )
-def test_what_cannot_be_undone_is_refused(step: Step, key: str) -> None:
+def test_steps_without_an_inverse_are_rejected(step: Step, key: str) -> None:
     with pytest.raises(
         ParamsError, match=rf"preprocessing must be invertible to output raw units, but {key} is not; choose"
     ):

@@ -1,4 +1,4 @@
-"""The layers of every network: all of its state, in the order in which it computes; blocks and norms are whole."""
+"""Layer groups of every network: all of its state in order of computation; blocks are not split, norms included."""
 
 import pytest
 import torch
@@ -11,32 +11,32 @@ from .helpers import STARTED, Case, features, network_of
 
 @pytest.mark.parametrize("case", STARTED.values(), ids=STARTED)
 class TestFamily:
-    def test_all_of_its_state_is_in_one_layer_each(self, case: Case) -> None:
+    def test_every_parameter_is_in_exactly_one_group(self, case: Case) -> None:
         network = network_of(case)
-        found = [id(p) for layer in layer_groups(network) for p in layer.parameters()]
-        assert sorted(found) == sorted(id(p) for p in network.parameters())
+        parameter_ids = [id(p) for layer in layer_groups(network) for p in layer.parameters()]
+        assert sorted(parameter_ids) == sorted(id(p) for p in network.parameters())
         assert sum(len(layer.named_tensors()) for layer in layer_groups(network)) == len(network.state_dict())
 
-    def test_the_last_layer_gives_the_outputs_and_nothing_else(self, case: Case) -> None:
+    def test_the_last_group_computes_the_outputs_only(self, case: Case) -> None:
         network = network_of(case)
         *before, last = layer_groups(network)
         outputs = case.classes or case.values
         assert [p.shape[0] for p in last.parameters()] == [outputs] * len(last.parameters())
         assert before
 
-    def test_layers_come_in_the_order_in_which_they_compute(self, case: Case) -> None:
+    def test_groups_are_in_order_of_computation(self, case: Case) -> None:
         network, order = network_of(case), []
-        found = layer_groups(network)
-        for i, layer in enumerate(found):
+        groups = layer_groups(network)
+        for i, layer in enumerate(groups):
             module = next(iter(layer.modules.values()))
             module.register_forward_hook(lambda *_, i=i: order.append(i))  # type: ignore[misc]
         with torch.no_grad():
             network.eval()(features(case))
-        assert order == list(range(len(found)))
+        assert order == list(range(len(groups)))
 
 
 class Block(nn.Module):
-    """As residual blocks are: more than one way through it."""
+    """A module with children that is not a container, such as a residual block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,12 +56,12 @@ class DeepNetwork(nn.Module):
         self.head = nn.Sequential(nn.Dropout(), nn.Linear(8, 3))
 
 
-def test_a_block_is_whole_and_a_norm_belongs_to_the_layer_before_it() -> None:
+def test_a_block_is_one_group_and_a_norm_belongs_to_the_layer_before_it() -> None:
     names = [list(layer.modules) for layer in layer_groups(nn.Sequential(nn.Embedding(5, 2), DeepNetwork()))]
     assert names == [["0"], ["1.layers.0", "1.layers.1"], ["1.layers.3.0"], ["1.layers.3.1"], ["1.head.1"]]
 
 
-def test_a_frozen_layer_has_no_gradient_and_its_norm_does_not_learn() -> None:
+def test_a_frozen_group_has_no_gradient_and_its_norm_keeps_its_statistics() -> None:
     network = DeepNetwork().train()
     first, *others = layer_groups(network)
     first.set_frozen(True)

@@ -1,4 +1,4 @@
-"""Initial weights follow their source, and pooling before an activation changes nothing."""
+"""Weight initialization against its sources, batch norm of single values, and the order of pooling and activation."""
 
 import math
 from typing import Any, get_args
@@ -18,7 +18,7 @@ CNN: Any = {"family": "cnn"}
 
 
 def layers() -> dict[str, tuple[nn.Module, int, int]]:
-    """A layer of each kind that `init` sets, and how many numbers go into and out of one of its units."""
+    """Return a layer of each kind that `init` initializes, with its fan-in and fan-out."""
     torch.manual_seed(0)
     return {
         "dense": (nn.Linear(300, 200), 300, 200),
@@ -30,10 +30,10 @@ def layers() -> dict[str, tuple[nn.Module, int, int]]:
 @pytest.mark.parametrize("layer", layers())
 class TestInit:
     def weights(self, layer: str, init: Initialization, activation: Activation = "relu") -> tuple[Tensor, int, int]:
-        module, into, out_of = layers()[layer]
+        module, fan_in, fan_out = layers()[layer]
         initialize_weights(module, init, activation)
         assert init == "default" or not module.get_parameter("bias").any()
-        return module.get_parameter("weight").detach(), into, out_of
+        return module.get_parameter("weight").detach(), fan_in, fan_out
 
     def test_default_is_pytorchs_own(self, layer: str) -> None:
         assert torch.equal(self.weights(layer, "default")[0], layers()[layer][0].get_parameter("weight"))
@@ -41,7 +41,7 @@ class TestInit:
     def test_zero(self, layer: str) -> None:
         assert not self.weights(layer, "zeros")[0].any()
 
-    def test_normal_has_the_deviation_of_keras(self, layer: str) -> None:
+    def test_normal_has_the_standard_deviation_of_keras(self, layer: str) -> None:
         weights, _, _ = self.weights(layer, "normal")
         assert weights.std() == pytest.approx(0.05, rel=0.02)
         assert weights.abs().max() > 0.15
@@ -51,22 +51,22 @@ class TestInit:
         assert weights.abs().max() == pytest.approx(0.05, rel=0.01)
         assert weights.std() == pytest.approx(0.05 / math.sqrt(3), rel=0.02)
 
-    def test_xavier_is_bounded_by_what_goes_in_and_out(self, layer: str) -> None:
-        weights, into, out_of = self.weights(layer, "xavier")
-        assert weights.abs().max() == pytest.approx(math.sqrt(6 / (into + out_of)), rel=0.01)
+    def test_xavier_bound_depends_on_fan_in_and_fan_out(self, layer: str) -> None:
+        weights, fan_in, fan_out = self.weights(layer, "xavier")
+        assert weights.abs().max() == pytest.approx(math.sqrt(6 / (fan_in + fan_out)), rel=0.01)
 
     @pytest.mark.parametrize(("activation", "gain"), [("relu", math.sqrt(2)), ("tanh", 5 / 3), ("silu", math.sqrt(2))])
-    def test_kaiming_goes_by_what_goes_in(self, layer: str, activation: Activation, gain: float) -> None:
-        weights, into, _ = self.weights(layer, "kaiming", activation)
-        assert weights.std() == pytest.approx(gain / math.sqrt(into), rel=0.02)
+    def test_kaiming_depends_on_fan_in(self, layer: str, activation: Activation, gain: float) -> None:
+        weights, fan_in, _ = self.weights(layer, "kaiming", activation)
+        assert weights.std() == pytest.approx(gain / math.sqrt(fan_in), rel=0.02)
 
-    def test_orthogonal_units_have_length_1_and_no_likeness(self, layer: str) -> None:
+    def test_orthogonal_units_are_orthonormal(self, layer: str) -> None:
         weights = self.weights(layer, "orthogonal")[0].flatten(1)
         torch.testing.assert_close(weights @ weights.T, torch.eye(len(weights)), rtol=0, atol=1e-4)
 
 
-def test_units_that_begin_at_zero_stay_alike() -> None:
-    """Why weights must differ: what starts alike gets equal gradients (here of sigmoids, whose output is not 0)."""
+def test_units_initialized_with_zeros_stay_equal() -> None:
+    """Equal units have equal gradients (here of sigmoids, whose output is not 0), so initial weights must differ."""
     torch.manual_seed(0)
     network = build_network(Mlp(family="mlp", hidden=(8,), activation="sigmoid", init="zeros"), InputSpec((5,), 2))
     x = torch.randn(64, 5)
@@ -78,7 +78,7 @@ def test_units_that_begin_at_zero_stay_alike() -> None:
         optimizer.step()
     weights = network.get_parameter("layers.1.weight")  # (8, 5)
     assert weights.abs().min() > 1e-3
-    torch.testing.assert_close(weights, weights[:1].expand(8, 5), rtol=1e-4, atol=1e-5)  # but for rounding
+    torch.testing.assert_close(weights, weights[:1].expand(8, 5), rtol=1e-4, atol=1e-5)  # up to rounding
 
 
 @pytest.mark.parametrize("init", get_args(Initialization))
@@ -92,7 +92,7 @@ def test_units_that_begin_at_zero_stay_alike() -> None:
     ],
     ids=["resnet", "resnet1d", "mlp", "tcn"],
 )
-def test_init_leaves_norms_as_they_are(params: Any, shape: InputSpec, init: Initialization) -> None:
+def test_init_does_not_change_norms(params: Any, shape: InputSpec, init: Initialization) -> None:
     network = build_network(params(init), shape)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm):
@@ -104,7 +104,7 @@ def test_init_leaves_norms_as_they_are(params: Any, shape: InputSpec, init: Init
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_weight_norm_begins_with_the_weights_that_init_drew() -> None:
+def test_weight_norm_preserves_the_initial_weights() -> None:
     torch.manual_seed(3)
     normed = build_network(Tcn(**CNN, architecture="tcn", channels=(8, 8)), InputSpec((9, 2), 3))
     torch.manual_seed(3)
@@ -113,7 +113,7 @@ def test_weight_norm_begins_with_the_weights_that_init_drew() -> None:
     torch.testing.assert_close(normed(x), plain(x))
 
 
-def stack(activation: Activation) -> NetworkConfig:
+def plain_cnn(activation: Activation) -> NetworkConfig:
     return PlainCnn(**CNN, architecture="plain", channels=(4, 6), norm="batch", activation=activation, dense=())
 
 
@@ -122,9 +122,9 @@ def order(network: nn.Module) -> list[type[nn.Module]]:
 
 
 @pytest.mark.parametrize("activation", sorted(MONOTONIC_ACTIVATIONS))
-def test_pooling_before_a_monotone_activation_gives_bit_equal_gradients(activation: Activation) -> None:
+def test_pooling_before_a_monotonic_activation_has_equal_gradients(activation: Activation) -> None:
     torch.manual_seed(0)
-    network = build_network(stack(activation), InputSpec((2, 9, 8), 3))
+    network = build_network(plain_cnn(activation), InputSpec((2, 9, 8), 3))
     found = order(network)
     assert found[2:4] == [nn.MaxPool2d, ACTIVATIONS[activation]]
     after = nn.Sequential(*network.get_submodule("layers"))
@@ -144,13 +144,13 @@ def test_pooling_before_a_monotone_activation_gives_bit_equal_gradients(activati
 
 
 @pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - MONOTONIC_ACTIVATIONS))
-def test_any_other_activation_comes_before_pooling(activation: Activation) -> None:
-    found = order(build_network(stack(activation), InputSpec((2, 9, 8), 3)))
+def test_other_activations_precede_pooling(activation: Activation) -> None:
+    found = order(build_network(plain_cnn(activation), InputSpec((2, 9, 8), 3)))
     assert found[2:4] == [ACTIVATIONS[activation], nn.MaxPool2d]
 
 
 @pytest.mark.parametrize(
-    ("norm", "plain", "places"),
+    ("norm", "plain", "spatial_shape"),
     [
         (BatchNorm(4), nn.BatchNorm1d(4), ()),
         (BatchNorm(4), nn.BatchNorm1d(4), (1,)),
@@ -158,10 +158,10 @@ def test_any_other_activation_comes_before_pooling(activation: Activation) -> No
     ],
     ids=["dense", "over time", "of images"],
 )
-def test_batch_norm_takes_a_value_that_is_alone_by_its_running_statistics(
-    norm: nn.Module, plain: nn.Module, places: tuple[int, ...]
+def test_batch_norm_of_a_single_value_uses_running_statistics(
+    norm: nn.Module, plain: nn.Module, spatial_shape: tuple[int, ...]
 ) -> None:
-    x = torch.randn(8, 4, *places)
+    x = torch.randn(8, 4, *spatial_shape)
     torch.testing.assert_close(norm(x), plain(x))
     before = {name: value.clone() for name, value in norm.state_dict().items()}
     plain.eval()
@@ -182,9 +182,9 @@ def test_batch_norm_takes_a_value_that_is_alone_by_its_running_statistics(
         (ResNet1d(**CNN, architecture="resnet1d", channels=(4, 4)), InputSpec((1, 2), 3)),
         (ResNet1d(**CNN, architecture="resnet1d", channels=(4, 4)), InputSpec((6, 3), 3, has_mask=True)),
     ],
-    ids=["mlp", "stack", "vgg", "resnet", "fcn", "resnet1d", "resnet1d, one step is real"],
+    ids=["mlp", "plain_cnn", "vgg", "resnet", "fcn", "resnet1d", "resnet1d, one step is real"],
 )
-def test_a_batch_of_one_small_row_trains(params: NetworkConfig, shape: InputSpec) -> None:
+def test_a_batch_of_one_small_sample_can_be_trained(params: NetworkConfig, shape: InputSpec) -> None:
     network = build_network(params, shape)
     before = {name: value.clone() for name, value in network.named_buffers() if "running" in name}
     x = torch.randn(1, *shape.shape)
@@ -192,5 +192,5 @@ def test_a_batch_of_one_small_row_trains(params: NetworkConfig, shape: InputSpec
         x[:, :, -1] = torch.tensor([1.0, 0, 0, 0, 0, 0])
     network(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-    if len(shape.shape) < 3:  # no norm saw a second value
+    if len(shape.shape) < 3:  # every norm received a single value
         assert all(torch.equal(network.get_buffer(name), value) for name, value in before.items())

@@ -1,4 +1,4 @@
-"""Padding changes nothing, over every family: neither how much there is nor what stands in it, in training too."""
+"""Padding changes neither outputs nor statistics of any family, whatever its length and content, in training too."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch.nn import functional
 from .helpers import CASES, STARTED, Case, features, network_of
 
 IN_ORDER = {"mlp of sequences", "mlp of tokens in order"}
-"""Networks that see every place of a record, so that padding must lie where it lay in training."""
+"""Networks with separate weights for each position, for which padding must have the length that it had in training."""
 
 PADDED = {name: case for name, case in STARTED.items() if case.kind in ("sequences", "tokens") and name not in IN_ORDER}
 MASKED = {name: case for name, case in PADDED.items() if case.kind == "sequences"}
@@ -16,23 +16,23 @@ MASKED = {name: case for name, case in PADDED.items() if case.kind == "sequences
 in_both_modes = pytest.mark.parametrize("training", [False, True], ids=["predicting", "training"])
 
 
-def test_the_networks_that_see_padding_are_named() -> None:
+def test_there_are_padded_cases() -> None:
     assert set(CASES) >= IN_ORDER
     assert len(PADDED) > len(MASKED) >= 3
 
 
 @in_both_modes
 @pytest.mark.parametrize("case", PADDED.values(), ids=PADDED)
-def test_a_record_padded_further_gives_the_same(case: Case, training: bool) -> None:
-    x, more = features(case), 6
-    longer = case._replace(shape=(case.shape[0] + more, *case.shape[1:]))
-    padded = functional.pad(x, (0, 0) * (x.ndim - 2) + (0, more))
+def test_longer_padding_changes_nothing(case: Case, training: bool) -> None:
+    x, n_added = features(case), 6
+    longer = case._replace(shape=(case.shape[0] + n_added, *case.shape[1:]))
+    padded = functional.pad(x, (0, 0) * (x.ndim - 2) + (0, n_added))
     assert_same(network_of(case), x, network_of(longer), padded, training)
 
 
 @in_both_modes
 @pytest.mark.parametrize("case", MASKED.values(), ids=MASKED)
-def test_what_stands_in_padding_is_not_seen(case: Case, training: bool) -> None:
+def test_values_in_padding_change_nothing(case: Case, training: bool) -> None:
     x = features(case)
     real = x[..., -1:]
     filled = torch.cat([torch.where(real > 0, x[..., :-1], 100.0), real], dim=-1)
@@ -41,13 +41,13 @@ def test_what_stands_in_padding_is_not_seen(case: Case, training: bool) -> None:
 
 
 def assert_same(network: nn.Module, x: Tensor, other: nn.Module, x_other: Tensor, training: bool) -> None:
-    """The outputs are equal, and so is what the networks keep of a batch."""
+    """Assert that outputs and buffers of both networks are equal."""
     other.load_state_dict(network.state_dict())
     for module in (*network.modules(), *other.modules()):
         module.train(training)
         if isinstance(module, nn.Dropout):
-            module.p = 0.0  # it draws by place
+            module.p = 0.0  # its random numbers depend on the position
     torch.testing.assert_close(network(x), other(x_other), rtol=1e-4, atol=1e-5)
-    kept = dict(other.named_buffers())
+    other_buffers = dict(other.named_buffers())
     for name, buffer in network.named_buffers():
-        torch.testing.assert_close(buffer, kept[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(buffer, other_buffers[name], rtol=1e-4, atol=1e-5)

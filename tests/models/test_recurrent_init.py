@@ -1,4 +1,4 @@
-"""Recurrent networks before training: how many parameters, and which initial weights."""
+"""Recurrent networks before training: number of parameters and initial weights."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ SERIES, LANGUAGE = InputSpec((12, 1), 1), InputSpec((20,), 50, vocab_size=50)
         (rnn_config(cell="rnn", hidden=(8,), embedding_dim=6, pool="attention"), LANGUAGE, 300 + 128 + 80 + 450),
     ],
 )
-def test_the_number_of_parameters_is_that_worked_out_by_hand(params: Rnn, shape: InputSpec, expected: int) -> None:
+def test_number_of_parameters_equals_a_count_by_hand(params: Rnn, shape: InputSpec, expected: int) -> None:
     assert sum(parameter.numel() for parameter in recurrent_network(params, shape).parameters()) == expected
 
 
@@ -39,20 +39,21 @@ def test_initial_weights_are_orthogonal_and_the_forget_gate_is_open() -> None:
             torch.testing.assert_close(gate @ gate.T, torch.eye(8))
         bound = (6 / (1 + 8)) ** 0.5  # Glorot & Bengio 2010: of one gate, 1 value in and 8 units out
         assert 0.5 * bound < cell.weight_ih_l0.abs().max() <= bound
-        # input, forget, cell, output; the sum of both biases is what counts
+        # gates: input, forget, cell, output; both biases are added
         assert (cell.bias_ih_l0 + cell.bias_hh_l0).tolist() == [0.0] * 8 + [1.0] * 8 + [0.0] * 16
 
 
-def test_init_default_leaves_pytorchs_own_weights() -> None:
+def test_init_default_keeps_pytorchs_weights() -> None:
     torch.manual_seed(3)
-    own = nn.GRU(1, 8, batch_first=True)
+    torch_rnn = nn.GRU(1, 8, batch_first=True)
     network = recurrent_network(rnn_config(cell="gru", hidden=(8,), init="default"), SERIES, seed=3)
     assert all(
-        torch.equal(a, b) for a, b in zip(network.layers[0].forward_rnn.parameters(), own.parameters(), strict=True)
+        torch.equal(a, b)
+        for a, b in zip(network.layers[0].forward_rnn.parameters(), torch_rnn.parameters(), strict=True)
     )
 
 
-def test_dropout_stands_between_layers_and_before_the_head() -> None:
+def test_dropout_is_between_layers_and_before_the_head() -> None:
     network = recurrent_network(rnn_config(hidden=(8, 8), dropout=0.5), SERIES)
     x = torch.randn(4, 12, 1)
     assert torch.equal(network(x), network(x))

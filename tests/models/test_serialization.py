@@ -1,4 +1,4 @@
-"""What a saved model says of what it gives."""
+"""The description of the output in a saved model."""
 
 import json
 from pathlib import Path
@@ -12,14 +12,14 @@ from fivefold.models.serialization import build_output_metadata, save_model
 from .helpers import CASES, Case, saved_of
 
 
-def test_a_detector_names_its_threshold_and_what_is_normal(tmp_path: Path) -> None:
-    purpose = {"name": "anomaly", "normal_classes": ("class0", "class3")}
-    case = Case(Autoencoder(family="autoencoder", hidden=(4,), latent_dim=2, mode=purpose), (12,))
+def test_anomaly_detection_stores_threshold_and_normal_classes(tmp_path: Path) -> None:
+    mode = {"name": "anomaly", "normal_classes": ("class0", "class3")}
+    case = Case(Autoencoder(family="autoencoder", hidden=(4,), latent_dim=2, mode=mode), (12,))
     saved = saved_of(case)
     saved.model.head.get_buffer("threshold").copy_(torch.tensor(0.25))
-    told = {"name": "anomaly", "shape": [2], "threshold": 0.25, "normal_classes": ["class0", "class3"]}
+    expected = {"name": "anomaly", "shape": [2], "threshold": 0.25, "normal_classes": ["class0", "class3"]}
     save_model(saved, tmp_path)
-    assert json.loads((tmp_path / "model.json").read_text())["output"] == told
+    assert json.loads((tmp_path / "model.json").read_text())["output"] == expected
 
 
 @pytest.mark.parametrize(
@@ -32,5 +32,5 @@ def test_a_detector_names_its_threshold_and_what_is_normal(tmp_path: Path) -> No
         ("autoencoder denoising", ""),
     ],
 )
-def test_a_target_is_named_where_it_is_learnt_or_asked_for(name: str, target: str) -> None:
+def test_the_target_is_stored_if_it_is_predicted_or_conditioned_on(name: str, target: str) -> None:
     assert build_output_metadata(saved_of(CASES[name])).get("target", "") == target

@@ -1,4 +1,4 @@
-"""Numbers of parameters, worked out by hand or published, and records that are too small."""
+"""Number of parameters, by hand or as published, and images that are too small."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from fivefold.errors import ParamsError
 from fivefold.models.factory import InputSpec, build_network
 
 CNN: Any = {"family": "cnn"}
-TUTORIAL, STACK, MLP = (
+TUTORIAL, PLAIN, MLP = (
     TutorialCnn(**CNN, architecture="tutorial"),
     PlainCnn(**CNN, architecture="plain"),
     Mlp(family="mlp"),
@@ -28,10 +28,10 @@ WORDS = InputSpec((12,), 10, one_hot_sizes=(3, 4))
         (TUTORIAL, InputSpec((1, 28, 28), 10), 160 + 4_640 + 200_832 + 1_290),
         (TUTORIAL, InputSpec((1, 28, 28), 10), 206_922),
         # As above, but 8 halves to 4 and 2: 2 x 2 x 32 = 128 numbers into 128 units: 16,512.
-        (STACK, InputSpec((1, 8, 8), 10), 160 + 4_640 + 16_512 + 1_290),
-        (STACK, InputSpec((1, 8, 8), 10), 22_602),
+        (PLAIN, InputSpec((1, 8, 8), 10), 160 + 4_640 + 16_512 + 1_290),
+        (PLAIN, InputSpec((1, 8, 8), 10), 22_602),
         # 16 filters of 3x3x3: 448. 33 x 17 halves to 16 x 8 and 8 x 4, so 1,024 numbers into 128 units: 131,200.
-        (STACK, InputSpec((3, 33, 17), 10), 448 + 4_640 + 131_200 + 1_290),
+        (PLAIN, InputSpec((3, 33, 17), 10), 448 + 4_640 + 131_200 + 1_290),
         # 4 filters of 5x5x1: 104. 8 halves to 4: 64 numbers into 10: 650.
         (
             PlainCnn(**CNN, architecture="plain", channels=(4,), kernel_size=5, dense=()),
@@ -45,7 +45,7 @@ WORDS = InputSpec((12,), 10, one_hot_sizes=(3, 4))
             InputSpec((3, 150, 150), 1),
             19_034_177,
         ),
-        # 4 filters of 3x3x1 without bias: 36, their norm 8; the mean over all places: 4 numbers into 10: 50.
+        # 4 filters of 3x3x1 without bias: 36, their norm 8; the mean over all positions: 4 numbers into 10: 50.
         (
             PlainCnn(**CNN, architecture="plain", channels=(4,), norm="batch", head="global_average", dense=()),
             InputSpec((1, 8, 8), 10),
@@ -110,24 +110,22 @@ WORDS = InputSpec((12,), 10, one_hot_sizes=(3, 4))
         (MLP, InputSpec((9,), 10, vocab_size=50), 3_200 + 4_160 + 2_080 + 330),
     ],
 )
-def test_the_number_of_parameters_is_that_worked_out_by_hand(
-    params: NetworkConfig, shape: InputSpec, expected: int
-) -> None:
+def test_number_of_parameters_equals_a_count_by_hand(params: NetworkConfig, shape: InputSpec, expected: int) -> None:
     assert sum(parameter.numel() for parameter in build_network(params, shape).parameters()) == expected
 
 
 @pytest.mark.parametrize(("height", "width", "possible"), [(3, 8, 1), (8, 3, 1), (1, 1, 0)])
-def test_images_too_small_to_be_halved_are_refused(height: int, width: int, possible: int) -> None:
+def test_images_too_small_to_be_halved_are_rejected(height: int, width: int, possible: int) -> None:
     message = (
         rf"network\.channels must have at most {possible} stages for images of {height}x{width} pixels, because each"
         r" stage ends with a pooling that halves them, but has 2; shorten it"
     )
     with pytest.raises(ParamsError, match=message):
-        build_network(STACK, InputSpec((1, height, width), 10))
+        build_network(PLAIN, InputSpec((1, height, width), 10))
 
 
-def test_filters_within_the_image_make_it_smaller_too() -> None:
-    # 9, 7, 3, 1, and nothing to halve
+def test_unpadded_filters_reduce_the_image_size() -> None:
+    # 9, 7, 3, 1, which cannot be halved
     params = PlainCnn(**CNN, architecture="plain", padding="valid")
     message = (
         r"must have at most 1 stages for images of 9x30 pixels, because each stage ends with 3x3 filters"
@@ -140,7 +138,7 @@ def test_filters_within_the_image_make_it_smaller_too() -> None:
     assert build_network(params, InputSpec((1, 10, 30), 10))(torch.zeros(2, 1, 10, 30)).shape == (2, 10)
 
 
-def test_the_tutorials_network_names_its_design() -> None:
+def test_the_tutorials_network_names_its_architecture() -> None:
     message = (
         r"network\.architecture tutorial halves images twice and needs at least 4x4 pixels, but they have 28x3; choose"
     )
@@ -148,13 +146,13 @@ def test_the_tutorials_network_names_its_design() -> None:
         build_network(TUTORIAL, InputSpec((1, 28, 3), 10))
 
 
-@pytest.mark.parametrize("params", [TUTORIAL, STACK])
-def test_the_smallest_images_that_can_be_halved_are_taken(params: NetworkConfig) -> None:
+@pytest.mark.parametrize("params", [TUTORIAL, PLAIN])
+def test_the_smallest_possible_images_are_accepted(params: NetworkConfig) -> None:
     assert build_network(params, InputSpec((1, 4, 4), 10))(torch.zeros(2, 1, 4, 4)).shape == (2, 10)
 
 
 @pytest.mark.parametrize("side", [1, 2, 3])
-def test_a_resnet_takes_images_of_any_size(side: int) -> None:
+def test_a_resnet_accepts_images_of_any_size(side: int) -> None:
     network = build_network(ResNet(**CNN, architecture="resnet", depth=8), InputSpec((1, side, side), 10))
     assert network(torch.zeros(2, 1, side, side)).shape == (2, 10)
 
@@ -162,13 +160,13 @@ def test_a_resnet_takes_images_of_any_size(side: int) -> None:
 @pytest.mark.parametrize(
     "params", [Fcn(**CNN, architecture="fcn"), ResNet1d(**CNN, architecture="resnet1d"), Tcn(**CNN, architecture="tcn")]
 )
-def test_one_step_is_enough(params: NetworkConfig) -> None:
+def test_one_step_is_accepted(params: NetworkConfig) -> None:
     assert build_network(params, InputSpec((1, 4), 10))(torch.zeros(2, 1, 4)).shape == (2, 10)
 
 
-def test_a_network_larger_than_memory_is_refused_before_it_is_made() -> None:
+def test_a_network_larger_than_memory_is_rejected_before_it_is_built() -> None:
     wide = Mlp(family="mlp", hidden=(10_000_000, 10_000_000))
-    # 10^14 weights of 4 bytes, 372,529 GiB, and little beside
+    # 10^14 weights of 4 bytes, 372,529 GiB, and little more
     with pytest.raises(
         ParamsError,
         match=r"must fit into memory \(\d+ GiB\), but its weights need 372,5\d\d GiB; reduce the layer sizes",

@@ -120,7 +120,7 @@ class AdversarialModule(BaseModule):
         """Do nothing: `validation` evaluates the whole validation split at once."""
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's losses and, if validation is is_due, its metrics.
+        """Log the epoch's losses and, if validation is due, its metrics.
 
         Raises:
             TrainingError: a loss is not finite; the training diagnostics add the remedy.

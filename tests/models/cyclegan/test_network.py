@@ -1,4 +1,4 @@
-"""What is a translator's own: the paper's sizes, what it refuses, which of its generators a file has."""
+"""CycleGAN networks: sizes of the paper, rejected data, and the generator in an exported file."""
 
 from pathlib import Path
 from typing import Any
@@ -17,35 +17,35 @@ from fivefold.models.factory import InputSpec
 from ..helpers import CASES, model_inputs, outputs, saved_of
 
 
-def cyclegan(**chosen: Any) -> Cyclegan:
-    return Cyclegan(family="cyclegan", **chosen)
+def cyclegan(**options: Any) -> Cyclegan:
+    return Cyclegan(family="cyclegan", **options)
 
 
-def count(part: nn.Module) -> int:
+def n_parameters(part: nn.Module) -> int:
     return sum(p.numel() for p in part.parameters())
 
 
-def test_its_sizes_are_those_of_the_paper_but_for_biases_that_a_norm_takes_away() -> None:
+def test_sizes_are_those_of_the_paper_except_biases_before_norms() -> None:
     params = cyclegan(filters=64, blocks=9, discriminator={"filters": 64, "layers": 4})
     with torch.device("meta"):
         network = CycleganNetwork(params, (3, 256, 256))
-        told = network.discriminators[0](torch.empty(2, 3, 256, 256))
-    # junyanz/pytorch-CycleGAN-and-pix2pix prints 11.378 M and 2.765 M; its last critic's layer is 4 wide
-    assert count(network.generator.by_target[0]) == 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64)
-    assert count(network.discriminators[0]) == 2_764_737 - (128 + 256 + 512) - (4 * 4 - 3 * 3) * 512
-    assert told.shape == (2, 1, 16, 16)
+        logits = network.discriminators[0](torch.empty(2, 3, 256, 256))
+    # junyanz/pytorch-CycleGAN-and-pix2pix prints 11.378 M and 2.765 M; its last discriminator layer has a 4x4 kernel
+    assert n_parameters(network.generator.by_target[0]) == 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64)
+    assert n_parameters(network.discriminators[0]) == 2_764_737 - (128 + 256 + 512) - (4 * 4 - 3 * 3) * 512
+    assert logits.shape == (2, 1, 16, 16)
 
 
-@pytest.mark.parametrize(("told", "sides"), [((1, 8, 8), [8, 4, 2]), ((3, 33, 17), [(33, 17), (17, 9), (9, 5)])])
-def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], sides: list[Any]) -> None:
+@pytest.mark.parametrize(("shape", "sizes"), [((1, 8, 8), [8, 4, 2]), ((3, 33, 17), [(33, 17), (17, 9), (9, 5)])])
+def test_images_with_odd_sides_keep_their_size(shape: tuple[int, ...], sizes: list[Any]) -> None:
     params = cyclegan(filters=2, blocks=1, discriminator={"filters": 2, "layers": 1})
-    assert downsampled_sizes(params, told) == [side if isinstance(side, tuple) else (side, side) for side in sides]
-    first, second = CycleganNetwork(params, told)(torch.rand(2, *told))
-    assert first.shape == second.shape == (2, *told)
+    assert downsampled_sizes(params, shape) == [size if isinstance(size, tuple) else (size, size) for size in sizes]
+    first, second = CycleganNetwork(params, shape)(torch.rand(2, *shape))
+    assert first.shape == second.shape == (2, *shape)
 
 
 @pytest.mark.parametrize(
-    ("chosen", "shape", "text"),
+    ("options", "shape", "text"),
     [
         (
             {},
@@ -78,13 +78,13 @@ def test_images_of_odd_sides_come_back_in_their_size(told: tuple[int, ...], side
         ),
     ],
 )
-def test_what_cannot_be_translated_is_refused(chosen: dict[str, Any], shape: InputSpec, text: str) -> None:
+def test_data_that_cannot_be_translated_are_rejected(options: dict[str, Any], shape: InputSpec, text: str) -> None:
     with pytest.raises(ParamsError) as caught:
-        build(cyclegan(**chosen), shape)
+        build(cyclegan(**options), shape)
     assert str(caught.value) == text
 
 
-def test_the_largest_numbers_that_a_refusal_names_are_taken() -> None:
+def test_the_limits_named_in_errors_are_accepted() -> None:
     build(cyclegan(filters=1, discriminator={"filters": 1, "layers": 2}), InputSpec((1, 8, 9), 2, n_classes=2))
     tiny = cyclegan(filters=1, kernel_size=5, downsampling=0, discriminator={"filters": 1, "layers": 1})
     assert build(tiny, shape := InputSpec((1, 4, 4), 2, n_classes=2))(torch.rand(1, *shape.shape))[0].shape == (
@@ -95,16 +95,16 @@ def test_the_largest_numbers_that_a_refusal_names_are_taken() -> None:
     )
 
 
-def test_the_file_has_the_generator_of_one_direction_and_nothing_else(tmp_path: Path) -> None:
+def test_an_exported_file_contains_the_generator_of_one_direction_only(tmp_path: Path) -> None:
     case = CASES["cyclegan"]
     saved = saved_of(case)
     export_onnx(saved, model_inputs(case)[:2], tmp_path / "model.onnx")
     sizes = [torch.Size(tensor.dims).numel() for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer]
-    generator = count(saved.model.network.get_submodule("generator.by_target.1"))
+    generator = n_parameters(saved.model.network.get_submodule("generator.by_target.1"))
     assert generator <= sum(sizes) < generator + 50
 
 
-def test_into_says_which_class_images_become() -> None:
+def test_target_class_selects_the_generator() -> None:
     case = CASES["cyclegan"]
     x = torch.from_numpy(model_inputs(case))
     first, second = (
@@ -113,12 +113,12 @@ def test_into_says_which_class_images_become() -> None:
     )
     features = first.preprocess(x)
     for i, model in enumerate((first, second)):
-        made = outputs(model.network.get_submodule(f"generator.by_target.{i}"), features)
-        torch.testing.assert_close(outputs(model, x), (made * 64 + 128).clamp(0, 255))
+        translated = outputs(model.network.get_submodule(f"generator.by_target.{i}"), features)
+        torch.testing.assert_close(outputs(model, x), (translated * 64 + 128).clamp(0, 255))
     torch.testing.assert_close(outputs(second, x), outputs(saved_of(case).model, x))
 
 
-def test_a_class_that_is_not_there_is_refused() -> None:
+def test_an_unknown_target_class_is_rejected() -> None:
     case = CASES["cyclegan"]
     with pytest.raises(
         ParamsError,

@@ -1,4 +1,4 @@
-"""What an autoencoder lends to another model: its encoder, told without PyTorch."""
+"""The encoder of an autoencoder as preprocessing of another model, without PyTorch."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ from fivefold.preprocessing.selection import fit_selection, load_encoder
 from ..helpers import CASES, features, pipeline_of, records, saved_of, schema_for
 
 AUTOENCODERS = [name for name, case in CASES.items() if isinstance(case.params, Autoencoder)]
-LENDERS = [name for name in AUTOENCODERS if CASES[name].params.architecture != "recurrent"]  # type: ignore[union-attr]
+WITH_ENCODER = [name for name in AUTOENCODERS if CASES[name].params.architecture != "recurrent"]  # type: ignore[union-attr]
 
 
-def saved_in(folder: Path, name: str) -> AutoencoderNetwork:
+def save_case(folder: Path, name: str) -> AutoencoderNetwork:
     saved = saved_of(CASES[name])
     with torch.no_grad():
         for module in saved.model.network.modules():
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # as if it had seen rows
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # as after training
                 module.running_mean.uniform_(-1, 1)  # type: ignore[union-attr]
                 module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
                 module.bias.uniform_(-1, 1)
@@ -35,21 +35,21 @@ def saved_in(folder: Path, name: str) -> AutoencoderNetwork:
     return saved.model.network  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", LENDERS)
-def test_its_steps_give_the_codes_of_the_network(name: str, tmp_path: Path) -> None:
-    network, x = saved_in(tmp_path, name), features(CASES[name])
-    chain = Pipeline("float32", load_encoder(tmp_path))
+@pytest.mark.parametrize("name", WITH_ENCODER)
+def test_steps_compute_the_latent_codes_of_the_network(name: str, tmp_path: Path) -> None:
+    network, x = save_case(tmp_path, name), features(CASES[name])
+    pipeline = Pipeline("float32", load_encoder(tmp_path))
     with torch.no_grad():
         codes = network.encode(x).numpy()
-        np.testing.assert_allclose(chain(x.numpy()), codes, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(Preprocess(chain)(x).numpy(), codes, rtol=1e-4, atol=1e-5)
-    assert chain.output_shape(tuple(x.shape[1:])) == codes.shape[1:]
+        np.testing.assert_allclose(pipeline(x.numpy()), codes, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(Preprocess(pipeline)(x).numpy(), codes, rtol=1e-4, atol=1e-5)
+    assert pipeline.output_shape(tuple(x.shape[1:])) == codes.shape[1:]
 
 
 @pytest.mark.parametrize("name", ["autoencoder of words", "autoencoder conv"])
-def test_codes_are_selected_each_with_mean_0_and_deviation_1(name: str, tmp_path: Path) -> None:
+def test_selected_codes_have_mean_0_and_standard_deviation_1(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    saved_in(tmp_path, name)
+    save_case(tmp_path, name)
     scaling = pipeline_of(case)
     x, y = scaling(records(case)), np.arange(len(records(case))) % 2.0
     selected = fit_selection(
@@ -63,7 +63,7 @@ def test_codes_are_selected_each_with_mean_0_and_deviation_1(name: str, tmp_path
 
 
 @pytest.mark.parametrize("name", ["autoencoder recurrent", "mlp"])
-def test_what_has_no_such_encoder_is_refused(name: str, tmp_path: Path) -> None:
-    saved_in(tmp_path, name)
+def test_a_model_without_such_an_encoder_is_rejected(name: str, tmp_path: Path) -> None:
+    save_case(tmp_path, name)
     with pytest.raises(ArtifactError, match="must hold a dense or conv autoencoder, but does not"):
         load_encoder(tmp_path)
