@@ -30,8 +30,8 @@ def table() -> Path:
 
 def test_the_message_lists_all_columns_and_the_option() -> None:
     message = (
-        r"\Amixed_types: column 'age' must hold .*'thirty' stands in row 60; "
-        r".*non_finite: column 'size' must hold .*inf stands in row 1;[^\n]*"
+        r"\Amixed_types: column 'age' must contain finite numbers .*contains 'thirty' in row 60; "
+        r".*non_finite: column 'size' must contain finite numbers .*contains inf in row 1;[^\n]*"
         r"; or add it with --skip-invalid: such cells become missing values\Z"
     )
     with pytest.raises(DataError, match=message):

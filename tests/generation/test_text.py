@@ -228,8 +228,8 @@ class TestCommand:
         [
             (["poet", "--prompt", ""], "error: prompt must contain characters, but is ''; add some\n"),
             (["poet", "--temperature", "0"], "error: temperature must be a finite number above 0, but is 0.0;"),
-            (["other"], "error: model 'other' is not in params.yaml; it has poet\n"),
-            (["../poet"], "error: model '../poet' is not in params.yaml; it has poet\n"),
+            (["other"], "error: model 'other' is not in params.yaml, which has poet; choose one of them\n"),
+            (["../poet"], "error: model '../poet' is not in params.yaml, which has poet; choose one of them\n"),
         ],
     )
     def test_errors_are_a_single_line(

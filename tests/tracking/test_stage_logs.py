@@ -33,7 +33,7 @@ def run_logger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLogger:
     metadata["params"] = {"dataset": "d", "network": {"family": "mlp"}}
     (model / "model.json").write_text(json.dumps(metadata))
     (model / "diagnostics.json").write_text(
-        json.dumps({"findings": [], "measurements": {"gradient": {"g": [1, 2, 3]}, "dead": {}}})
+        json.dumps({"findings": [], "measurements": {"gradient_norm": {"g": [1, 2, 3]}, "dead": {}}})
     )
     image_grid.write_grids({0: b"first", 3: b"last"}, model / image_grid.ARCHIVE_NAME)
     (model / "history.csv").write_text("epoch,val/loss\n1,0.5\n2,0.25\n3,0.75\n")
@@ -65,7 +65,7 @@ def test_epochs_are_counted_from_one(run_logger: RunLogger) -> None:
     stage_logs.log_history(run_logger, "m")
     stage_logs.log_training(run_logger, "m")
     assert logged_metric(run_logger, "val/loss") == [(1, 0.5), (2, 0.25), (3, 0.75)]
-    assert logged_metric(run_logger, "diagnostics/gradient/g") == [(1, 1), (2, 2), (3, 3)]
+    assert logged_metric(run_logger, "diagnostics/gradient_norm/g") == [(1, 1), (2, 2), (3, 3)]
     tags = logged_tags(run_logger)
     assert (tags["best_epoch"], tags["n_parameters"], tags["diagnostics"]) == ("2", "9", "no problems found")
 

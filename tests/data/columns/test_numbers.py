@@ -46,7 +46,7 @@ def test_points_with_decimal_commas_are_rejected(tmp_path: Path) -> None:
 
 
 def test_thousands_and_decimal_must_differ() -> None:
-    with pytest.raises(ValidationError, match="should not be the decimal mark too"):
+    with pytest.raises(ValidationError, match="Input should differ from the decimal mark; set `decimal`"):
         FileFormat(thousands=".")
 
 
