@@ -29,7 +29,7 @@ def read_raw_dataset(params: DatasetConfig) -> RawDataset:
         return _read_kind(source, params)
     except OSError as error:  # a file or folder inside the source is not accessible, or disappears
         raise DataError(
-            f"{source} must be a readable file or folder, but is not: {one_line_message(error)}; fix that"
+            f"{source} must be a readable file or folder, but is not: {one_line_message(error)}; fix its access rights"
         ) from None
 
 
