@@ -203,7 +203,9 @@ def test_a_folder_that_vanishes_raises_a_single_line(function: str, monkeypatch:
 
     monkeypatch.setattr(function, vanish)
     Path("proc").mkdir()
-    with pytest.raises(DataError, match=r"\Aproc must be a readable file or folder, but is not: [^\n]+; fix its access rights\Z"):
+    with pytest.raises(
+        DataError, match=r"\Aproc must be a readable file or folder, but is not: [^\n]+; fix its access rights\Z"
+    ):
         add(Path("proc"))
 
 

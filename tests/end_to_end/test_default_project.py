@@ -74,7 +74,13 @@ def test_a_run_keeps_pictures_and_facts_as_artifacts(finished: Project) -> None:
     names = {Path(f.path).name for folder in folders for f in client.list_artifacts(run.info.run_id, folder)}
     assert names >= {"checks.json", "selection.png", "selection.csv", "model.json", "history.csv", "metrics.json"}
     assert names >= {"diagnostics.json", "gradients.png"}
-    assert names >= {"confusion.png", "roc.png", "calibration.png", "learning_curve.png", "predictions.parquet"}
+    assert names >= {
+        "confusion_matrix.png",
+        "roc_curve.png",
+        "calibration_curve.png",
+        "learning_curve.png",
+        "predictions.parquet",
+    }
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -94,7 +100,7 @@ def test_the_scores_reach_the_bars(finished: Project) -> None:
     assert test["cnn"]["accuracy"] >= 0.97
     assert test["mlp_regression"]["r2"] >= 0.85
     assert test["autoencoder"]["mse"] < 0.8 * test["autoencoder"]["pca_mse"]
-    assert test["lstm"]["rmse"] <= 20 < test["lstm"]["persistence_rmse"] < test["lstm"]["seasonal_rmse"]
+    assert test["lstm"]["rmse"] <= 20 < test["lstm"]["naive_rmse"] < test["lstm"]["seasonal_naive_rmse"]
 
 
 def test_a_second_repro_runs_no_stage(finished: Project) -> None:

@@ -81,7 +81,11 @@ def test_a_network_learns_sooner_from_one_that_knows_its_digits_by_other_names(d
 
     facts = digits.json("models/new/model.json")
     version = digits.mlflow().get_model_version("fivefold-old", "1")
-    assert facts["pretrained"] == {"model": "fivefold-old", "version": 1, "digest": version.tags["fivefold.trained"]}
+    assert facts["pretrained"] == {
+        "model": "fivefold-old",
+        "version": 1,
+        "digest": version.tags["fivefold.training_digest"],
+    }
     assert "pretrained" not in digits.json("models/scratch/model.json")
     until(lambda: digits.runs("new")[0].data.tags.get("pretrained") == "fivefold-old version 1")
 
@@ -160,7 +164,7 @@ def test_what_sync_tells_a_server_anew_can_be_started_from(digits: Project, tmp_
         told = digits.run(*TRAIN, MLFLOW_TRACKING_URI=uri).stdout
         assert "new starts from fivefold-old version 1: 3 of 4 layers" in told
         version = MlflowClient(uri).get_model_version("fivefold-old", "1")
-        assert digits.json("models/new/model.json")["pretrained"]["digest"] == version.tags["fivefold.trained"]
+        assert digits.json("models/new/model.json")["pretrained"]["digest"] == version.tags["fivefold.training_digest"]
     finally:
         server.terminate()
         server.communicate()
