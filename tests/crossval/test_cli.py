@@ -163,7 +163,7 @@ def test_source_that_the_pipeline_refuses_is_refused(cv: Any, tmp_path: Path) ->
     (tmp_path / "mixes.csv").write_text("\n".join([*lines[:5], "0.1,abc,0.2,0.3", *lines[6:], ""]))
     code, _, err = cv("line")
     assert code == 2
-    assert "mixed_types: column 'b' must hold finite numbers" in err
+    assert "mixed_types: column 'b' must contain finite numbers" in err
     assert "(mixes.csv)" in err
 
 
@@ -171,7 +171,7 @@ def test_source_that_the_pipeline_refuses_is_refused(cv: Any, tmp_path: Path) ->
     ("args", "message"),
     [
         (["line", "mlp"], "must have the same dataset, but line has mixes and mlp bars; compare models of one dataset"),
-        (["mlp", "coder"], "must have the same metrics, but mlp has accuracy, auc"),
+        (["mlp", "coder"], "must have the same metrics, but mlp has accuracy, balanced_accuracy"),
         (["line", "line"], "models to compare must differ, but 'line' is given twice; name it once"),
         (
             ["dependent"],

@@ -214,7 +214,7 @@ def test_parity_check_detects_a_wrong_column(tmp_path: Path) -> None:
     export_onnx(loaded, dataset.test.x[:2], path)
     regression_head = loaded.model.head.heads[1]
     regression_head.shift += 1.0  # slightly more than a thousandth of the standard deviation
-    with pytest.raises(ParityError, match=r"must give what PyTorch gives to 0\.0001"):
+    with pytest.raises(ParityError, match=r"must match PyTorch to 0\.0001"):
         check_parity(loaded, dataset.test.x, path)
 
 

@@ -27,7 +27,7 @@ def test_study_is_run_reported_applied_and_logged(tmp_path: Path, monkeypatch: p
     assert [len(trial.fold_scores) for trial in study.trials] == [3, 3]
     assert study.state_counts["complete"] == 2
     assert study.baseline_trial_number == 0
-    assert study.description == "sampler tpe, pruning median_then_wilcoxon, 3 folds, seed 0"
+    assert study.description == "sampler tpe, pruner median_then_wilcoxon, 3 folds, seed 0"
     block = trials.get_trials()[1].user_attrs[MODEL_BLOCK]
     assert block["training"]["optimizer"] == {"name": "sgd", "lr": 0.0054321, "weight_decay": 0.01, "momentum": 0.9}
     best_params = apply_trial("net", 1)

@@ -122,7 +122,7 @@ def test_impossible_selection_is_refused_before_the_first_trial(project: Path) -
 
 def test_too_many_folds_are_not_reported_as_a_selection(project: Path) -> None:
     write_params(project, "mlp", study={"folds": 400}, search={"select": {"k": {"type": "int", "low": 8, "high": 12}}})
-    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: 400 folds must each get rows, but \d+ rows of"):
+    with pytest.raises(ParamsError, match=r"^models\.mlp\.study\.folds: each of 400 folds needs rows, but \d+ rows of"):
         open_study("mlp", "mlp", 4)
 
 

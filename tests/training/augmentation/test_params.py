@@ -21,7 +21,7 @@ INVALID: list[tuple[str, Any, str]] = [
     ("crop_padding", -1, "greater than or equal to 0"),
     ("intensity_scale", 1, "less than 1"),
     ("erasing", 1.5, "less than or equal to 1"),
-    ("erasing_area", [0.4, 0.1], "a lower and an upper end, in this order"),
+    ("erasing_area", [0.4, 0.1], "a lower and an upper bound, in this order"),
     ("erasing_area", [0, 0.1], "greater than 0"),
     ("erasing_area", [0.1], "Field required"),
     ("fill_mode", "zeros", "'nearest', 'constant', 'reflect' or 'wrap'"),
