@@ -88,7 +88,7 @@ def test_diagnostics_find_no_problem_and_measurements_are_logged_to_the_run(fini
     diagnostics = finished.json(f"models/{name}/diagnostics.json")
     assert diagnostics["findings"] == []
     (run,) = finished.runs(name)
-    assert run.data.tags["diagnostics"] == "none"
+    assert run.data.tags["diagnostics"] == "no problems found"
     for layer, norms in diagnostics["measurements"]["gradient_norm"].items():
         points = finished.mlflow().get_metric_history(run.info.run_id, f"diagnostics/gradient_norm/{layer}")
         assert [point.value for point in points] == pytest.approx(norms)
@@ -171,7 +171,7 @@ def test_dvc_shows_metrics_plots_and_the_graph(finished: Project) -> None:
     metrics = json.loads(finished.run("dvc", "metrics", "show", "--json").stdout)
     assert set(metrics[""]["data"]) == {f"reports/{name}/metrics.json" for name in MODELS}
     plots = json.loads(finished.run("dvc", "plots", "show", "--json").stdout)["data"]
-    assert {"confusion", "ROC", "calibration", "learning curves", "predicted and actual", "forecast"} <= set(plots)
+    assert {"confusion matrix", "ROC curve", "calibration curve", "learning curves", "predicted vs actual", "forecast"} <= set(plots)
     assert "reports/cnn/plots/confusion.png" in plots
     assert "export@mlp_regression" in finished.run("dvc", "dag").stdout
 
