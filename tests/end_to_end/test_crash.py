@@ -131,7 +131,7 @@ def test_mlflow_out_of_reach_costs_seconds_and_loses_nothing(small: Project) -> 
         started = time.monotonic()
         told = small.run(*TRAIN, MLFLOW_TRACKING_URI=away)
         assert time.monotonic() - started < 60
-    assert "`fivefold sync` sends it" in told.stderr
+    assert "run `fivefold sync` to send them" in told.stderr
     assert "model.json" in outputs(small)
     assert not (small.folder / "mlruns/mlflow.db").exists()
 
