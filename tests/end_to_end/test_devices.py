@@ -19,7 +19,7 @@ TRAINING = {
     "batch_size": 30,
     "accelerator": "cpu",
     "accumulate_grad_batches": 2,
-    "class_balance": "weights",
+    "class_balance": "weighted_loss",
     "gradient_clip_norm": 0.5,
     "ema_decay": 0.9,
     "optimizer": {"name": "sgd", "lr": 0.1},

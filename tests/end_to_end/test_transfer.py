@@ -43,7 +43,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Project:
         name: {**tree["datasets"]["digits"], "source": f"data/raw/{name}.npz", "split": split}
         for name in ("many", "few")
     }
-    start = {"model": "old", "decay": 0.9}
+    pretrained = {"model": "old", "layer_lr_decay": 0.9}
     constant = {
         "max_epochs": 4,
         "batch_size": 16,
@@ -53,7 +53,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Project:
     tree["models"] = {
         "old": block(project, "many", max_epochs=10),
         "scratch": block(project, "few", **constant),
-        "new": block(project, "few", **constant, start=start),
+        "new": block(project, "few", **constant, pretrained=pretrained),
     }
     yaml.dump(tree, project.folder / "params.yaml")
     project.run("fivefold", "dvc-update")
