@@ -147,8 +147,8 @@ def test_a_store_out_of_reach_is_one_line(digits: Project) -> None:
         done = digits.run(*TRAIN, ok=False, MLFLOW_TRACKING_URI=away)
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: {NEW}: MLflow must be reachable to start from fivefold-old, but nothing answers at {away};"
-        " start that server, or unset MLFLOW_TRACKING_URI\n"
+        f"error: {NEW}: MLflow must be reachable to download fivefold-old, but no response from {away};"
+        " start that server or unset MLFLOW_TRACKING_URI\n"
     )
 
 
